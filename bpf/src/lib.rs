@@ -1,0 +1,2 @@
+//! What the BPF programs share.
+#![no_std]

@@ -1,0 +1,97 @@
+//! The catalogue: one row for each filter.
+
+use serde::Serialize;
+
+use crate::{FilterName, maps};
+
+/// A map that a filter's kernel program has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MapUse {
+    /// The map's name in the object.
+    pub name: &'static str,
+    /// Its kernel type, as `bpftool` prints it.
+    pub kind: &'static str,
+    /// What its value means.
+    pub holds: &'static str,
+}
+
+/// What the catalogue says of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Its name on the command line and in samples.
+    pub name: &'static str,
+    /// The decision, in a sentence.
+    pub decides: &'static str,
+    /// The maps of its kernel programs.
+    pub maps: &'static [MapUse],
+    /// What can be set, and how.
+    pub parameters: &'static [&'static str],
+}
+
+const VERDICTS: MapUse =
+    MapUse { name: maps::VERDICTS, kind: "percpu_array", holds: "packets accepted, packets dropped" };
+
+/// The row of `name`.
+pub(crate) const fn entry(name: FilterName) -> &'static Entry {
+    match name {
+        FilterName::Simple => &Entry {
+            name: "simple-socket-filter",
+            decides: "accepts everything, so that user space decides",
+            maps: &[],
+            parameters: &[],
+        },
+        FilterName::Reject => {
+            &Entry { name: "reject-filter", decides: "drops everything", maps: &[VERDICTS], parameters: &[] }
+        }
+        FilterName::ValidCommand => &Entry {
+            name: "valid-command",
+            decides: "accepts payloads that begin with PUT, GET, DELETE or STOP",
+            maps: &[VERDICTS],
+            parameters: &[],
+        },
+        FilterName::RobustValidCommand => &Entry {
+            name: "robust-valid-command",
+            decides: "accepts the same payloads where the UDP length is that command's: 23, 15, 18 or 12",
+            maps: &[VERDICTS],
+            parameters: &[],
+        },
+        FilterName::Parameterized => &Entry {
+            name: "parameterized-filter",
+            decides: "accepts everything while its parameter is 0, drops everything otherwise",
+            maps: &[
+                VERDICTS,
+                MapUse { name: maps::PARAMETER, kind: "array", holds: "0 to accept, else drop" },
+            ],
+            parameters: &[
+                "--parameter accept|drop",
+                "--bind map (SIGUSR1 flips it while it runs) or constant (fixed at load)",
+            ],
+        },
+        FilterName::Print => &Entry {
+            name: "print-filter",
+            decides: "accepts everything and keeps up to 500 bytes of each CPU's last packet",
+            maps: &[
+                VERDICTS,
+                MapUse {
+                    name: maps::CAPTURE,
+                    kind: "percpu_array",
+                    holds: "length, captured length, bytes of the last packet",
+                },
+            ],
+            parameters: &[],
+        },
+        FilterName::Count => &Entry {
+            name: "count-filter",
+            decides: "accepts everything and counts it, valid and invalid alike",
+            maps: &[VERDICTS, MapUse { name: maps::COUNTER, kind: "percpu_array", holds: "packets seen" }],
+            parameters: &[],
+        },
+    }
+}
+
+impl FilterName {
+    /// What the catalogue says of this filter.
+    pub const fn entry(self) -> &'static Entry {
+        entry(self)
+    }
+}

@@ -1,0 +1,154 @@
+//! A filter as it is asked for: a name and typed parameters.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::catalogue;
+
+/// Which decision a filter makes. Its text form is the name that the catalogue lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
+pub enum FilterName {
+    /// Accept everything.
+    Simple,
+    /// Drop everything.
+    Reject,
+    /// Accept payloads that begin with a command.
+    ValidCommand,
+    /// The same, where the UDP length is that command's too.
+    RobustValidCommand,
+    /// Accept or drop everything, as a parameter says.
+    Parameterized,
+    /// Accept everything and keep a copy of each CPU's last packet.
+    Print,
+    /// Accept everything and count it per CPU.
+    Count,
+}
+
+impl FilterName {
+    /// Every filter, in catalogue order.
+    pub const ALL: [Self; 7] = [
+        Self::Simple,
+        Self::Reject,
+        Self::ValidCommand,
+        Self::RobustValidCommand,
+        Self::Parameterized,
+        Self::Print,
+        Self::Count,
+    ];
+
+    /// The name on the command line and in samples.
+    pub fn as_str(self) -> &'static str {
+        catalogue::entry(self).name
+    }
+}
+
+impl fmt::Display for FilterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for FilterName {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        find_by_name("filter", name, &Self::ALL, Self::as_str)
+    }
+}
+
+impl From<FilterName> for &'static str {
+    fn from(name: FilterName) -> Self {
+        name.as_str()
+    }
+}
+
+impl TryFrom<String> for FilterName {
+    type Error = UnknownName;
+
+    fn try_from(name: String) -> Result<Self, UnknownName> {
+        name.parse()
+    }
+}
+
+/// What `parameterized-filter` does with every packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Parameter {
+    /// Accept; the value 0 in the map or the constant.
+    #[default]
+    Accept,
+    /// Drop; the value 1, and any other value reads as it does.
+    Drop,
+}
+
+impl Parameter {
+    /// The value that stands for it in a map or a constant.
+    pub const fn value(self) -> u32 {
+        match self {
+            Self::Accept => 0,
+            Self::Drop => 1,
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn flipped(self) -> Self {
+        match self {
+            Self::Accept => Self::Drop,
+            Self::Drop => Self::Accept,
+        }
+    }
+}
+
+/// How a parameter reaches the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Binding {
+    /// Through a map, so that user space can change it while the program runs.
+    #[default]
+    Map,
+    /// As a constant set when the program is loaded, so that the verifier removes the branch not taken.
+    Constant,
+}
+
+/// A filter ready to be decided or loaded: its name and its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// The decision.
+    pub name: FilterName,
+    /// Read by `parameterized-filter` alone.
+    pub parameter: Parameter,
+    /// Read by `parameterized-filter` alone.
+    pub binding: Binding,
+}
+
+impl From<FilterName> for Filter {
+    /// The filter with its default parameters.
+    fn from(name: FilterName) -> Self {
+        Self { name, parameter: Parameter::default(), binding: Binding::default() }
+    }
+}
+
+/// A name that the catalogue doesn't have.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("unknown {kind} '{name}'; there are: {known}")]
+pub struct UnknownName {
+    kind: &'static str,
+    name: String,
+    known: String,
+}
+
+/// Finds the row called `name`, or says which rows there are.
+pub(crate) fn find_by_name<T: Copy>(
+    kind: &'static str,
+    name: &str,
+    rows: &[T],
+    name_of: impl Fn(T) -> &'static str,
+) -> Result<T, UnknownName> {
+    rows.iter().copied().find(|&row| name_of(row) == name).ok_or_else(|| UnknownName {
+        kind,
+        name: name.to_owned(),
+        known: rows.iter().map(|&row| name_of(row)).collect::<Vec<_>>().join(", "),
+    })
+}

@@ -1,0 +1,26 @@
+//! Packet filters as specifications: what each decides, which toolkits and hooks can run it, and a reference in
+//! plain Rust that every other implementation is checked against.
+//!
+//! Pure: nothing here touches the kernel, a clock or a file.
+#![forbid(unsafe_code)]
+
+mod catalogue;
+mod filter;
+pub mod maps;
+mod matrix;
+mod packet;
+mod reference;
+
+pub use catalogue::{Entry, MapUse};
+pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
+pub use matrix::{Combination, Gap, Hook, Toolkit};
+pub use packet::Packet;
+
+/// What a filter says of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The packet goes on, whole.
+    Accept,
+    /// The packet ends here.
+    Drop,
+}

@@ -1,0 +1,255 @@
+//! The records that a server and a client leave of a run: what `--summary FILE` writes, as JSON.
+
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cost, Monotonic};
+
+/// How datagrams cross the system call boundary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Io {
+    /// Many a call: `recvmmsg` and `sendmmsg`, and UDP GSO in the client.
+    #[default]
+    Batch,
+    /// One a call: the yardstick.
+    Simple,
+}
+
+impl Io {
+    /// The name on the command line and in samples.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Simple => "simple",
+        }
+    }
+}
+
+impl fmt::Display for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Io {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "batch" => Ok(Self::Batch),
+            "simple" => Ok(Self::Simple),
+            _ => Err(format!("unknown I/O mode '{name}'; there are: batch, simple")),
+        }
+    }
+}
+
+/// Datagrams that the server read, by what they were. Every datagram read is in exactly one field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// PUTs that were served.
+    pub put: u64,
+    /// GETs, answered or not.
+    pub get: u64,
+    /// DELETEs, of present and absent keys.
+    pub delete: u64,
+    /// STOPs that were obeyed.
+    pub stop: u64,
+    /// STOPs that `--allow-stop` forbids.
+    pub stop_refused: u64,
+    /// Datagrams that are no request.
+    pub invalid: u64,
+    /// Datagrams that the filter dropped in the server's own loop (hook `user`).
+    pub filtered: u64,
+    /// PUTs that were refused.
+    pub refused: Refused,
+}
+
+/// PUTs that the bag refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The key is new and the bag is full.
+    pub capacity: u64,
+    /// The sum does not fit an `i64`.
+    pub overflow: u64,
+}
+
+impl RequestCounts {
+    /// All datagrams read.
+    pub const fn total(&self) -> u64 {
+        self.put
+            + self.get
+            + self.delete
+            + self.stop
+            + self.stop_refused
+            + self.invalid
+            + self.filtered
+            + self.refused.capacity
+            + self.refused.overflow
+    }
+}
+
+/// Replies of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyCounts {
+    /// Replies that the kernel took.
+    pub sent: u64,
+    /// Replies that the kernel refused.
+    pub failed: u64,
+    /// Payload bytes of the replies sent.
+    pub bytes: u64,
+}
+
+/// Verdicts that a kernel program counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictCounts {
+    /// Packets accepted.
+    pub accepted: u64,
+    /// Packets dropped.
+    pub dropped: u64,
+}
+
+/// Runs of a kernel program, as BPF statistics count them (Linux 5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramRuns {
+    /// How often it ran.
+    pub count: u64,
+    /// How long it ran in all, ns; the measurement's own cost included.
+    pub time_ns: u64,
+}
+
+/// What ended a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndedBy {
+    /// A STOP request.
+    Stop,
+    /// SIGINT or SIGTERM.
+    Signal,
+}
+
+/// What the server's loop did, from ready to ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopRecord {
+    /// Where it listened.
+    pub listen: SocketAddr,
+    /// How it read and wrote.
+    pub io: Io,
+    /// What ended it.
+    pub ended_by: EndedBy,
+    /// Datagrams read, by kind.
+    pub requests: RequestCounts,
+    /// Payload bytes of the datagrams read.
+    pub bytes: u64,
+    /// Replies.
+    pub replies: ReplyCounts,
+    /// Datagrams that still waited in the receive buffer when the loop ended, and were drained.
+    pub unread: u64,
+    /// Packets that the socket dropped: by a socket filter and for a full buffer alike (`SO_MEMINFO`).
+    pub socket_drops: u64,
+    /// Size of the receive buffer, bytes, as the kernel accounts it.
+    pub receive_buffer: u64,
+    /// When the server was ready.
+    pub ready_at: Monotonic,
+    /// When the first datagram was read.
+    pub first_read_at: Option<Monotonic>,
+    /// When the last request other than STOP was handled.
+    pub last_handled_at: Option<Monotonic>,
+    /// Resident set when the server was ready, KiB.
+    pub ready_rss_kib: u64,
+    /// What the process spent from ready to ended.
+    pub cost: Cost,
+}
+
+/// A server's record of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerSummary {
+    /// The weir version that wrote this.
+    pub version: String,
+    /// Server of the catalogue, such as `simple-server`.
+    pub server: String,
+    /// Filter of the catalogue.
+    pub filter: String,
+    /// Toolkit that the filter is written with.
+    pub toolkit: String,
+    /// Hook that the filter runs at.
+    pub hook: String,
+    /// The program's own verdict counts, where it keeps them.
+    pub verdicts: Option<VerdictCounts>,
+    /// The program's runs, where BPF statistics were on.
+    pub runs: Option<ProgramRuns>,
+    /// The loop.
+    #[serde(flatten)]
+    pub served: LoopRecord,
+}
+
+/// Datagrams that a client sent, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentCounts {
+    /// PUTs.
+    pub put: u64,
+    /// GETs, retries included.
+    pub get: u64,
+    /// DELETEs.
+    pub delete: u64,
+    /// STOPs.
+    pub stop: u64,
+    /// Invalid datagrams.
+    pub invalid: u64,
+}
+
+impl SentCounts {
+    /// All datagrams sent.
+    pub const fn total(&self) -> u64 {
+        self.put + self.get + self.delete + self.stop + self.invalid
+    }
+}
+
+/// How one GET went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetOutcome {
+    /// The key asked for.
+    pub key: u32,
+    /// Whether the behaviour needs a reply; where it doesn't, silence is what it expects.
+    pub reply_expected: bool,
+    /// The count replied, or nothing.
+    pub reply: Option<i64>,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// From the first attempt to the reply, ns.
+    pub latency_ns: Option<u64>,
+}
+
+/// A client's record of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientSummary {
+    /// The weir version that wrote this.
+    pub version: String,
+    /// Behaviour, such as `frigg`.
+    pub behaviour: String,
+    /// The server's address.
+    pub server: SocketAddr,
+    /// How it sent: what was asked for.
+    pub io: Io,
+    /// Whether runs of equal packets went out by UDP GSO.
+    pub gso: bool,
+    /// Datagrams that the kernel took, by kind.
+    pub sent: SentCounts,
+    /// Payload bytes sent.
+    pub bytes: u64,
+    /// Datagrams that the sender's own kernel refused.
+    pub refused: u64,
+    /// Rate asked for, packets/s; nothing when it sent as fast as it could.
+    pub offered_rate: Option<f64>,
+    /// Rate reached, packets/s, from the first to the last datagram sent.
+    pub achieved_rate: Option<f64>,
+    /// When the first datagram was sent.
+    pub first_sent_at: Option<Monotonic>,
+    /// When the last datagram other than a GET or STOP was sent.
+    pub last_sent_at: Option<Monotonic>,
+    /// The GETs, in order.
+    pub gets: Vec<GetOutcome>,
+    /// What the process spent.
+    pub cost: Cost,
+}

@@ -1,0 +1,33 @@
+//! The command line: one subcommand a module of [`crate::commands`].
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{client, experiment, report};
+
+/// Filter UDP requests in the kernel or in user space, and measure what it changes.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Client(client::Args),
+    Experiment(experiment::Args),
+    Report(report::Args),
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Client(args) => client::run(args),
+            Command::Experiment(args) => experiment::run(args),
+            Command::Report(args) => report::run(args),
+        }
+    }
+}

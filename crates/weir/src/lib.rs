@@ -1,0 +1,7 @@
+//! What the `weir` command is made of: commands, experiments, statistics and reports.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod exit;
+pub mod sample;
