@@ -63,6 +63,11 @@ impl KernelFilter {
         Ok(loaded)
     }
 
+    /// Whether this process can load socket filters here: what comes back says what it lacks.
+    pub fn probe() -> Result<(), HookError> {
+        Self::load(Filter::from(FilterName::Simple)).map(drop)
+    }
+
     /// The filter that this is.
     pub fn filter(&self) -> Filter {
         self.filter

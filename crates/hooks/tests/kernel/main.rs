@@ -10,7 +10,7 @@ mod maps;
 mod translated;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use weir_filters::{Filter, FilterName};
+use weir_filters::Filter;
 use weir_hooks::KernelFilter;
 
 type Test = (&'static str, fn());
@@ -45,7 +45,7 @@ fn obstacle() -> Option<String> {
     if std::env::var_os("WEIR_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
         return None;
     }
-    let error = KernelFilter::load(Filter::from(FilterName::Simple)).err()?.to_string();
+    let error = KernelFilter::probe().err()?.to_string();
     // Only what the machine lacks is a reason to skip; a program that doesn't load is a failure.
     (error.contains("needs root") || error.contains("no bpf(2)"))
         .then(|| error.lines().next().unwrap_or_default().to_owned())
