@@ -1,9 +1,14 @@
 //! The bag server, its load client, and the records that both leave of a run.
 
+mod bag;
 mod cost;
+pub mod server;
 mod summary;
+mod sys;
 
+pub use bag::{Bag, PutError};
 pub use cost::{Cost, Monotonic};
+pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use summary::{
     ClientSummary, EndedBy, GetOutcome, Io, LoopRecord, ProgramRuns, Refused, ReplyCounts, RequestCounts,
     SentCounts, ServerSummary, VerdictCounts,

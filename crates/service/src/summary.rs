@@ -1,6 +1,6 @@
 //! The records that a server and a client leave of a run: what `--summary FILE` writes, as JSON.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr, ops::AddAssign, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,14 @@ pub struct Refused {
     pub capacity: u64,
     /// The sum does not fit an `i64`.
     pub overflow: u64,
+}
+
+impl AddAssign for ReplyCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.failed += more.failed;
+        self.bytes += more.bytes;
+    }
 }
 
 impl RequestCounts {
@@ -156,6 +164,10 @@ pub struct LoopRecord {
     pub first_read_at: Option<Monotonic>,
     /// When the last request other than STOP was handled.
     pub last_handled_at: Option<Monotonic>,
+    /// When the last datagram other than a GET or STOP was handled: unlike `last_handled_at`, what a client's
+    /// waiting for a reply does not move.
+    #[serde(default)]
+    pub last_load_at: Option<Monotonic>,
     /// Resident set when the server was ready, KiB.
     pub ready_rss_kib: u64,
     /// What the process spent from ready to ended.
