@@ -3,13 +3,14 @@
 use std::borrow::{Borrow, BorrowMut};
 
 use aya::maps::{Array, MapData, MapError, PerCpuArray};
+use serde::{Deserialize, Serialize};
 use weir_filters::Parameter;
 use weir_wire::maps::{self, CAPTURE_LEN, Capture};
 
 use crate::{HookError, KernelFilter};
 
 /// Packets that a filter accepted and dropped, over all CPUs, since it was loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerdictCounts {
     /// Packets accepted.
     pub accepted: u64,

@@ -3,6 +3,7 @@
 use std::{os::fd::OwnedFd, time::Duration};
 
 use aya::sys::{Stats, enable_stats};
+use serde::{Deserialize, Serialize};
 
 use crate::{HookError, KernelFilter};
 
@@ -25,18 +26,18 @@ impl Statistics {
 }
 
 /// What a program did while statistics were on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramRuns {
     /// How often it ran.
     pub count: u64,
-    /// How long it ran in all; the two clock reads of the measurement included (`run_time_ns`).
-    pub time: Duration,
+    /// How long it ran in all, ns; the two clock reads of the measurement included (`run_time_ns`).
+    pub time_ns: u64,
 }
 
 impl ProgramRuns {
     /// Mean of one run, or nothing where it never ran.
     pub fn mean(&self) -> Option<Duration> {
-        (self.count > 0).then(|| Duration::from_nanos((self.time.as_nanos() / u128::from(self.count)) as u64))
+        self.time_ns.checked_div(self.count).map(Duration::from_nanos)
     }
 }
 
@@ -44,6 +45,6 @@ impl KernelFilter {
     /// The program's runs while statistics were on.
     pub fn runs(&self) -> Result<ProgramRuns, HookError> {
         let info = self.info()?;
-        Ok(ProgramRuns { count: info.run_count(), time: info.run_time() })
+        Ok(ProgramRuns { count: info.run_count(), time_ns: info.run_time().as_nanos() as u64 })
     }
 }

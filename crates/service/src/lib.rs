@@ -3,6 +3,7 @@
 mod bag;
 mod cost;
 pub mod server;
+pub mod servers;
 mod summary;
 mod sys;
 
@@ -10,6 +11,7 @@ pub use bag::{Bag, PutError};
 pub use cost::{Cost, Monotonic};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use summary::{
-    ClientSummary, EndedBy, GetOutcome, Io, LoopRecord, ProgramRuns, Refused, ReplyCounts, RequestCounts,
-    SentCounts, ServerSummary, VerdictCounts,
+    ClientSummary, EndedBy, GetOutcome, Io, LoopRecord, Refused, ReplyCounts, RequestCounts, SentCounts,
+    ServerSummary,
 };
+pub use weir_hooks::{ProgramRuns, VerdictCounts};

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, ops::AddAssign, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use weir_hooks::{ProgramRuns, VerdictCounts};
+
 use crate::{Cost, Monotonic};
 
 /// How datagrams cross the system call boundary.
@@ -107,24 +109,6 @@ pub struct ReplyCounts {
     pub failed: u64,
     /// Payload bytes of the replies sent.
     pub bytes: u64,
-}
-
-/// Verdicts that a kernel program counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerdictCounts {
-    /// Packets accepted.
-    pub accepted: u64,
-    /// Packets dropped.
-    pub dropped: u64,
-}
-
-/// Runs of a kernel program, as BPF statistics count them (Linux 5.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramRuns {
-    /// How often it ran.
-    pub count: u64,
-    /// How long it ran in all, ns; the measurement's own cost included.
-    pub time_ns: u64,
 }
 
 /// What ended a server.

@@ -14,11 +14,10 @@ pub use stop::StopHandle;
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    os::fd::{AsFd, BorrowedFd},
     sync::Arc,
 };
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
 
@@ -54,7 +53,7 @@ impl Default for ServerConfig {
     }
 }
 
-/// A bag server, listening from the moment that it exists.
+/// A bag server: opened, then listening, then run.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -63,19 +62,36 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `addr`; port 0 takes a free one. What arrives from now on waits in the receive buffer.
+    /// Makes the socket for `addr`, which nothing can reach before [`Self::listen`]: the moment to attach a filter
+    /// to it, so that no packet goes by unjudged.
+    pub fn open(addr: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)
+            .map_err(|cause| ServerError::bind(addr, cause))?;
+        Ok(Self { shared: Arc::new(Shared::new(socket.into())), local_addr: addr, config })
+    }
+
+    /// Binds the address; port 0 takes a free one. What arrives from now on waits in the receive buffer.
+    pub fn listen(&mut self) -> Result<SocketAddr, ServerError> {
+        let addr = self.local_addr;
+        let socket = &self.shared.socket;
+        SockRef::from(&**socket).bind(&addr.into()).map_err(|cause| ServerError::bind(addr, cause))?;
+        self.local_addr = socket.local_addr().map_err(|cause| ServerError::bind(addr, cause))?;
+        Ok(self.local_addr)
+    }
+
+    /// Opens and listens in one.
     pub fn bind(addr: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
-        let socket = UdpSocket::bind(addr).map_err(|cause| ServerError::bind(addr, cause))?;
-        let local_addr = socket.local_addr().map_err(|cause| ServerError::bind(addr, cause))?;
-        Ok(Self { shared: Arc::new(Shared::new(socket)), local_addr, config })
+        let mut server = Self::open(addr, config)?;
+        server.listen()?;
+        Ok(server)
     }
 
-    /// The socket: what a BPF program is attached to before [`Self::run`].
-    pub fn socket(&self) -> BorrowedFd<'_> {
-        self.shared.socket.as_fd()
+    /// The socket: what a BPF program is attached to.
+    pub fn socket(&self) -> Arc<UdpSocket> {
+        Arc::clone(&self.shared.socket)
     }
 
-    /// The address it listens on, with the port that was taken.
+    /// The address it listens on, with the port that was taken; before [`Self::listen`] the one asked for.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
@@ -117,7 +133,7 @@ impl Server {
             bytes: handler.bytes,
             replies: end.replies,
             unread,
-            socket_drops: sys::socket_drops(&self.shared.socket)
+            socket_drops: sys::socket_drops(&*self.shared.socket)
                 .map_err(|cause| self.unreadable("its drop count (SO_MEMINFO)", cause))?,
             receive_buffer,
             ready_at,
@@ -130,7 +146,7 @@ impl Server {
     }
 
     fn receive_buffer(&self) -> Result<u64, ServerError> {
-        SockRef::from(&self.shared.socket)
+        SockRef::from(&*self.shared.socket)
             .recv_buffer_size()
             .map(|bytes| bytes as u64)
             .map_err(|cause| self.unreadable("its buffer size (SO_RCVBUF)", cause))

@@ -13,13 +13,13 @@ use socket2::SockRef;
 /// What the loop and its stop handles share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) socket: UdpSocket,
+    pub(super) socket: Arc<UdpSocket>,
     stopping: AtomicBool,
 }
 
 impl Shared {
-    pub(super) const fn new(socket: UdpSocket) -> Self {
-        Self { socket, stopping: AtomicBool::new(false) }
+    pub(super) fn new(socket: UdpSocket) -> Self {
+        Self { socket: Arc::new(socket), stopping: AtomicBool::new(false) }
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -47,7 +47,7 @@ impl StopHandle {
         if let Some(shared) = self.shared.upgrade() {
             shared.stopping.store(true, Ordering::Release);
             // The answer is ENOTCONN, as said above.
-            let _ = SockRef::from(&shared.socket).shutdown(Shutdown::Read);
+            let _ = SockRef::from(&*shared.socket).shutdown(Shutdown::Read);
         }
     }
 }

@@ -5,3 +5,4 @@ pub mod completions;
 pub mod experiment;
 pub mod filters;
 pub mod report;
+pub mod serve;
