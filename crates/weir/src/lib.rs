@@ -4,4 +4,6 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod json_file;
+pub mod progress;
 pub mod sample;
