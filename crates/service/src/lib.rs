@@ -1,6 +1,7 @@
 //! The bag server, its load client, and the records that both leave of a run.
 
 mod bag;
+pub mod client;
 mod cost;
 pub mod server;
 pub mod servers;

@@ -236,6 +236,9 @@ pub struct ClientSummary {
     pub bytes: u64,
     /// Datagrams that the sender's own kernel refused.
     pub refused: u64,
+    /// ICMP errors that came back because the server's port is closed; of several, the kernel may report one.
+    #[serde(default)]
+    pub unreachable: u64,
     /// Rate asked for, packets/s; nothing when it sent as fast as it could.
     pub offered_rate: Option<f64>,
     /// Rate reached, packets/s, from the first to the last datagram sent.
@@ -246,6 +249,21 @@ pub struct ClientSummary {
     pub last_sent_at: Option<Monotonic>,
     /// The GETs, in order.
     pub gets: Vec<GetOutcome>,
+    /// The seed that it was given.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// What the process spent.
     pub cost: Cost,
+}
+
+impl ClientSummary {
+    /// GETs without the reply that the behaviour needs.
+    pub fn missing_replies(&self) -> usize {
+        self.gets.iter().filter(|get| get.reply_expected && get.reply.is_none()).count()
+    }
+
+    /// Whether nothing listens at the server's address: ICMP says that its port is closed, and no reply came.
+    pub fn nobody_listens(&self) -> bool {
+        self.unreachable > 0 && self.gets.iter().all(|get| get.reply.is_none())
+    }
 }

@@ -7,8 +7,8 @@ mod receive;
 mod send;
 mod socket;
 
-pub(crate) use receive::{RECEIVE_BATCH, ReceiveBatch, Wait};
-pub(crate) use send::{REPLY_SLOTS, ReplyBatch, send_copies};
+pub(crate) use receive::{ReceiveBatch, Wait};
+pub(crate) use send::{ReplyBatch, send_copies};
 pub(crate) use socket::socket_drops;
 
 use std::{

@@ -9,11 +9,11 @@ use std::{
 
 use weir_wire::MAX_REPLY_LEN;
 
-use super::{RECEIVE_BATCH, RawAddr, count_or_errno};
+use super::{RawAddr, count_or_errno, receive::RECEIVE_BATCH};
 use crate::ReplyCounts;
 
 /// Most replies that wait for one call: as many as a batch can ask for.
-pub(crate) const REPLY_SLOTS: usize = RECEIVE_BATCH;
+const REPLY_SLOTS: usize = RECEIVE_BATCH;
 
 /// Replies on their way out.
 pub(crate) struct ReplyBatch {
