@@ -54,7 +54,7 @@ fn numbers_out_of_range_are_refused() {
     for percent in ["-1", "101", "x"] {
         check(&run(&["client", "-b", "frey", &format!("--percent={percent}")]), 2, &["percent"]);
     }
-    check(&run(&["serve", "--capacity", "-1"]), 2, &["capacity"]);
+    check(&run(&["serve", "--capacity=-1"]), 2, &["capacity"]);
     check(&run(&["serve", "--listen", "localhost"]), 2, &["localhost"]);
 }
 
@@ -89,7 +89,7 @@ fn a_client_without_a_server_fails_and_says_so() {
     let address = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
     let server = address.to_string();
     let arguments =
-        ["client", "-b", "odin", "--get-timeout", "50ms", "--get-attempts", "2", "--server", &server];
+        ["client", "-b", "odin", "--get-timeout", "50", "--get-attempts", "2", "--server", &server];
     let ended = Ended::from(weir(&arguments).output().expect("the binary starts"));
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("nothing listens on"), "{ended:?}");
