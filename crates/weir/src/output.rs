@@ -1,7 +1,7 @@
 //! Files that are whole or not there.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -17,13 +17,16 @@ pub fn write_json(path: &Path, record: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Writes a file so that a reader finds the old one or the whole new one, never a part: beside its place, synced,
-/// and renamed. What is no regular file, such as a pipe, is written to directly.
+/// and renamed. Only a regular file, or none, is ever replaced so: a pipe, a device or a link, such as
+/// `/dev/stdout`, stays what it is and gets the bytes written to its end.
 ///
 /// # Errors
 /// Says which file could not be written, and why.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let written = match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => fs::write(path, bytes),
+    let written = match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            OpenOptions::new().append(true).open(path).and_then(|mut file| file.write_all(bytes))
+        }
         _ => replace(path, bytes),
     };
     written.with_context(|| {
@@ -62,6 +65,17 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), format!("{record}\n"));
         }
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_what_its_target_holds_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "before\n").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write_json(&link, &1).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "before\n1\n");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::{
     io::{self, Write},
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket},
+    os::fd::AsRawFd,
 };
 
+use nix::sys::socket::{SockaddrStorage, recvfrom};
 use weir_wire::MAX_REPLY_LEN;
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 
 /// Reads datagrams some at a time, and replies to them.
 pub(super) trait DatagramIo {
-    /// Waits for datagrams, and says how many came: 0 or an error when the socket was shut down.
+    /// Waits for datagrams, and says how many came: 0 when the socket was shut down for reading and holds none.
     fn receive(&mut self) -> io::Result<usize>;
 
     /// Datagram `i` of the last read: its first bytes, enough to tell what it is, and its true length.
@@ -68,6 +70,12 @@ impl DatagramIo for BatchIo<'_> {
 /// What stands for a source that is neither IPv4 nor IPv6: no loopback address, so no STOP of its is obeyed.
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
+fn to_socket_addr(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = || storage.as_sockaddr_in().map(|addr| SocketAddrV4::from(*addr).into());
+    let v6 = || storage.as_sockaddr_in6().map(|addr| SocketAddrV6::from(*addr).into());
+    v4().or_else(v6)
+}
+
 /// One datagram a call, as a first version of a server would do it.
 pub(super) struct SimpleIo<'a> {
     socket: &'a UdpSocket,
@@ -94,7 +102,11 @@ impl<'a> SimpleIo<'a> {
 
 impl DatagramIo for SimpleIo<'_> {
     fn receive(&mut self) -> io::Result<usize> {
-        (self.len, self.source) = self.socket.recv_from(&mut self.buffer)?;
+        // std's recv_from panics when a read that a shutdown ends comes without an address.
+        let (len, source) = recvfrom::<SockaddrStorage>(self.socket.as_raw_fd(), &mut self.buffer)?;
+        let Some(source) = source else { return Ok(0) };
+        self.len = len;
+        self.source = to_socket_addr(&source).unwrap_or(NOBODY);
         Ok(1)
     }
 

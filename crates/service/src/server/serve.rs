@@ -45,8 +45,6 @@ pub(super) fn until_ended(
                     return Ok(end);
                 }
             }
-            // recv_from reports a shutdown as an error, so the flag is looked at before the error is.
-            Err(_) if shared.is_stopping() => {}
             Err(error) => patience.bear(error)?,
         }
         if shared.is_stopping() {

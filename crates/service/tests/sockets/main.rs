@@ -1,0 +1,7 @@
+//! Server and client against real sockets on the loopback interface.
+
+mod behaviours;
+mod client;
+mod harness;
+mod server;
+mod stop_handle;
