@@ -203,3 +203,48 @@ fn connect(server: SocketAddr) -> Result<UdpSocket, ClientError> {
         .and_then(|socket| socket.connect(server).map(|()| socket))
         .map_err(|cause| ClientError::Socket { server, cause })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// UDP GSO needs a checksum, so that a socket without one gets EINVAL for it (net/ipv4/udp.c, `udp_send_skb`).
+    fn refuse_gso(socket: &UdpSocket) {
+        let on: libc::c_int = 1;
+        // SAFETY: the option's value is an int, and `on` is one that outlives the call.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_NO_CHECK,
+                (&raw const on).cast(),
+                size_of_val(&on) as libc::socklen_t,
+            )
+        };
+        assert_eq!(result, 0);
+    }
+
+    #[test]
+    fn where_gso_is_refused_every_packet_goes_by_sendmmsg() {
+        let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
+        listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut sender = Sender::new(listener.local_addr().unwrap(), Io::Batch, false).unwrap();
+        refuse_gso(&sender.socket);
+
+        let run = Run::new(b"BAD", 150);
+        let mut left = 150;
+        while left > 0 {
+            let sent = sender.send(&run, left).unwrap();
+            assert_eq!(sent.refused, 0);
+            left -= sent.taken;
+        }
+
+        let mut buffer = [0; 64];
+        for i in 0..150 {
+            let len = listener.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..len], b"BAD", "datagram {i}");
+        }
+        assert!(sender.fell_back && !sender.segmented);
+        assert_eq!(sender.way, Way::Copies);
+    }
+}

@@ -6,7 +6,7 @@ use weir_wire::MAX_REQUEST_LEN;
 
 use super::{RawAddr, count_or_errno};
 
-/// Most datagrams that one call reads: above this, reading a full buffer gets no cheaper a datagram.
+/// Most datagrams that one call reads: as many as one GSO send carries, so that a burst is read in one call.
 pub(crate) const RECEIVE_BATCH: usize = 64;
 
 /// Bytes kept of each datagram: the longest request, and one more for what is too long to be one.
