@@ -4,4 +4,7 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod report;
 pub mod sample;
+pub mod stats;
+pub mod store;
