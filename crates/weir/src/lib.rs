@@ -6,4 +6,7 @@ pub mod commands;
 pub mod exit;
 pub mod output;
 pub mod progress;
+pub mod report;
 pub mod sample;
+pub mod stats;
+pub mod store;

@@ -1,0 +1,163 @@
+//! A plot's axis with its own ticks, linear or logarithmic.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
+use super::number::{count, number};
+
+/// From where to where an axis goes, how, and where its ticks are.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Axis {
+    low: f64,
+    high: f64,
+    logarithmic: bool,
+    ticks: Vec<f64>,
+}
+
+/// How much larger the largest value must be than the smallest for a logarithmic axis to show more than a linear one.
+const LOGARITHMIC_FROM: f64 = 30.0;
+
+impl Axis {
+    /// A linear axis whose ticks are `values` (ascending), with room at both ends.
+    pub(super) fn at(values: &[f64]) -> Self {
+        let (low, high) = ends(values);
+        let room = if high > low { (high - low) * 0.06 } else { 1.0 };
+        Self { low: low - room, high: high + room, logarithmic: false, ticks: values.to_vec() }
+    }
+
+    /// A logarithmic axis whose ticks are `values` (ascending, above zero), with room at both ends.
+    pub(super) fn logarithmic_at(values: &[f64]) -> Self {
+        let (low, high) = ends(values);
+        let room = (high / low).powf(0.06).max(1.2);
+        Self { low: low / room, high: high * room, logarithmic: true, ticks: values.to_vec() }
+    }
+
+    /// An axis that holds `values`: from zero, or logarithmic where the values are above zero and of different sizes.
+    pub(super) fn around(values: &[f64]) -> Self {
+        let (low, high) = ends(values);
+        if low > 0.0 && high / low >= LOGARITHMIC_FROM {
+            return Self {
+                low: low / 1.3,
+                high: high * 1.3,
+                logarithmic: true,
+                ticks: logarithmic_ticks(low / 1.3, high * 1.3),
+            };
+        }
+        // Loss without any loss still needs an axis.
+        let high = if high > 0.0 { high * 1.08 } else { 1.0 };
+        let low = low.min(0.0) * 1.08;
+        let step = round_step((high - low) / 5.0);
+        let ticks =
+            ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
+        Self { low, high, logarithmic: false, ticks }
+    }
+
+    /// `value` moved by `share` of the axis, so that lines with the same values don't hide each other.
+    pub(super) fn shifted(&self, value: f64, share: f64) -> f64 {
+        if self.logarithmic {
+            value * (self.high / self.low).powf(share)
+        } else {
+            value + (self.high - self.low) * share
+        }
+    }
+
+    fn share(&self, value: f64) -> f64 {
+        if self.logarithmic {
+            (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        }
+    }
+}
+
+fn ends(values: &[f64]) -> (f64, f64) {
+    let fold = |start, pick: fn(f64, f64) -> f64| values.iter().copied().fold(start, pick);
+    if values.is_empty() {
+        (0.0, 0.0)
+    } else {
+        (fold(f64::INFINITY, f64::min), fold(f64::NEG_INFINITY, f64::max))
+    }
+}
+
+/// The step of 1, 2 or 5 times a power of ten that is at least `rough`.
+fn round_step(rough: f64) -> f64 {
+    let power = 10_f64.powf(rough.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .map(|factor| factor * power)
+        .into_iter()
+        .find(|&step| step >= rough)
+        .unwrap_or(rough)
+}
+
+fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
+    let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    let factors: &[f64] = if high / low > 1e4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let ticks = decades.flat_map(|decade| factors.iter().map(move |factor| factor * 10_f64.powi(decade)));
+    ticks.filter(|tick| (low..=high).contains(tick)).collect()
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        limit.0 + (self.share(*value) * f64::from(limit.1 - limit.0)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format(value: &f64) -> String {
+        if *value == value.round() && value.abs() < 1e15 {
+            let sign = if *value < 0.0 { "−" } else { "" };
+            return format!("{sign}{}", count(value.abs() as u64));
+        }
+        let text = number(*value, 6);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_start_at_zero() {
+        assert_eq!(Axis::around(&[0.4, 2.3]).ticks, [0.0, 0.5, 1.0, 1.5, 2.0]);
+        assert_eq!(Axis::around(&[0.0]).ticks.first(), Some(&0.0));
+        assert_eq!(Axis::around(&[]).high, 1.0);
+    }
+
+    #[test]
+    fn values_of_different_sizes_get_a_logarithmic_axis() {
+        let axis = Axis::around(&[0.02, 9.0]);
+        assert!(axis.logarithmic);
+        assert_eq!(axis.ticks, [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]);
+    }
+
+    #[test]
+    fn values_fall_between_the_ends() {
+        for axis in [Axis::at(&[0.0, 50.0, 99.0]), Axis::logarithmic_at(&[100.0, 1e7]), Axis::at(&[5.0])] {
+            for tick in &axis.ticks {
+                assert!((1..1000).contains(&axis.map(tick, (0, 1000))), "{axis:?} {tick}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_have_no_more_digits_than_the_tick() {
+        for (value, expected) in
+            [(0.0, "0"), (0.5, "0.5"), (99.0, "99"), (-2.0, "−2"), (0.30000000000000004, "0.3")]
+        {
+            assert_eq!(<Axis as ValueFormatter<f64>>::format(&value), expected);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What surrounds the samples: the manifest as keys and values, the definition's text, and how complete it all is.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use super::{grid::Grid, number::number, table::Table, tables::places};
+use crate::{
+    sample::Sample,
+    store::{DEFINITION, MANIFEST},
+};
+
+/// Shown beside the figures, never computed with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment {
+    /// The manifest, flattened: `sysctls.net.core.rmem_default` and its value.
+    pub(super) manifest: Vec<(String, String)>,
+    /// The definition's text.
+    pub(super) definition: Option<String>,
+    /// How many samples the schedule has, where the manifest says so (`planned_samples`).
+    pub(super) planned: Option<u64>,
+    /// What could not be read.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Environment {
+    /// Reads manifest and definition of `dir`. What is missing or broken becomes a warning: the samples stand without.
+    pub(super) fn read(dir: &Path) -> Self {
+        let mut environment = Self::default();
+        let mut read = |name: &str| match fs::read(dir.join(name)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                environment.warnings.push(format!("{name} can't be shown: {error}"));
+                None
+            }
+        };
+        let (manifest, definition) = (read(MANIFEST), read(DEFINITION));
+        environment.definition = definition.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        match manifest.map(|bytes| serde_json::from_slice::<Value>(&bytes)) {
+            Some(Ok(value)) => {
+                environment.planned = value.get("planned_samples").and_then(Value::as_u64);
+                flatten("", &value, &mut environment.manifest);
+            }
+            Some(Err(error)) => environment.warnings.push(format!("{MANIFEST} can't be shown: {error}")),
+            None => {}
+        }
+        environment
+    }
+
+    /// The manifest as a table.
+    pub(super) fn table(&self) -> Table {
+        let note = if self.manifest.is_empty() { format!("{MANIFEST} says nothing.") } else { String::new() };
+        Table {
+            slug: "environment".to_owned(),
+            title: "Environment".to_owned(),
+            columns: vec!["key".to_owned(), "value".to_owned()],
+            rows: self.manifest.iter().map(|(key, value)| vec![key.clone(), value.clone()]).collect(),
+            note,
+        }
+    }
+
+    /// A value of the manifest by its flattened key.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.manifest.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+    }
+}
+
+fn flatten(key: &str, value: &Value, rows: &mut Vec<(String, String)>) {
+    let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(&below(name), value, rows)),
+        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+            items.iter().enumerate().for_each(|(i, value)| flatten(&below(&i.to_string()), value, rows));
+        }
+        Value::Array(items) => {
+            rows.push((key.to_owned(), items.iter().map(scalar).collect::<Vec<_>>().join(", ")));
+        }
+        _ => rows.push((key.to_owned(), scalar(value))),
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "unknown".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What a reader must know of the samples before trusting the figures: missing runs, runs left out, stolen CPU time.
+pub(super) fn remarks(grid: &Grid, samples: &[Sample], environment: &Environment) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if samples.is_empty() {
+        remarks.push("There is no sample yet: the experiment ended before its first run did.".to_owned());
+    }
+    let made = samples.len() as u64;
+    if let Some(planned) = environment.planned.filter(|&planned| planned > made) {
+        remarks.push(format!(
+            "The experiment is not complete: {made} of {planned} runs. `weir experiment --resume DIR` makes the rest."
+        ));
+    }
+    let missing: Vec<String> = grid
+        .series
+        .iter()
+        .flat_map(|series| places(grid).map(move |place| (series, place)))
+        .filter(|(series, (percent, packets))| grid.cell(series, *percent, *packets).is_none())
+        .map(|(series, (percent, packets))| {
+            format!("{} at {percent} %, {packets} packets", grid.label(series))
+        })
+        .collect();
+    if !missing.is_empty() {
+        remarks.push(format!("Cells without a run: {}.", missing.join("; ")));
+    }
+    let runs = || grid.cells().map(|cell| cell.sound.len());
+    if let (Some(fewest), Some(most)) = (runs().min(), runs().max())
+        && fewest < most
+    {
+        remarks.push(format!("Cells differ in their number of sound runs: from {fewest} to {most}."));
+    }
+    if !grid.invalid.is_empty() {
+        remarks.push(format!(
+            "{} of {made} samples are invalid and left out of every estimate; they are listed at the end.",
+            grid.invalid.len()
+        ));
+    }
+    let stolen: f64 = samples.iter().map(|sample| sample.steal_s).sum();
+    if stolen > 0.0 {
+        remarks.push(format!(
+            "A hypervisor took {} s of CPU time from this machine during the runs.",
+            number(stolen, 3)
+        ));
+    }
+    remarks
+}

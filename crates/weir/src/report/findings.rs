@@ -1,0 +1,169 @@
+//! What the numbers say, in sentences that claim no more than the intervals show.
+
+use super::{
+    figure::Figure,
+    grid::{CellRuns, Comparison, Grid, placement_name},
+    number::{count, number, ratio},
+    tables::kernel_labels,
+};
+use crate::{
+    sample::Placement,
+    stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
+};
+
+/// The findings, the most telling first: the answer to the experiment's question at the highest invalid share.
+pub(super) fn findings(grid: &Grid) -> Vec<String> {
+    if grid.sound().next().is_none() {
+        return vec!["No sound run: nothing can be said of this experiment.".to_owned()];
+    }
+    let comparisons = grid.comparisons();
+    if comparisons.is_empty() {
+        let mut found = vec![
+            "No comparison of kernel and user space: no cell was run in both placements under equal conditions."
+                .to_owned(),
+        ];
+        found.extend(grid.percents.iter().rev().filter_map(|&percent| loss_finding(grid, percent)));
+        return found;
+    }
+    let mut found = Vec::new();
+    for &percent in grid.percents.iter().rev() {
+        for comparison in at_most_packets(grid, &comparisons, percent) {
+            found.extend(Figure::WITH_RATIO.map(|figure| ratio_finding(grid, comparison, figure)));
+        }
+        found.extend(loss_finding(grid, percent));
+    }
+    if grid.packets.len() > 1 {
+        found.extend(Figure::WITH_RATIO.map(|figure| tally(&comparisons, figure)));
+    }
+    found
+}
+
+/// Of each kernel series, the comparison with the most packets at `percent`.
+fn at_most_packets<'a>(
+    grid: &Grid,
+    comparisons: &'a [Comparison<'a>],
+    percent: u8,
+) -> Vec<&'a Comparison<'a>> {
+    let of_series = |label: &String| {
+        let mine = comparisons.iter().filter(|comparison| {
+            let cell = &comparison.kernel.cell;
+            cell.invalid_percent == percent && grid.label_of(cell) == *label
+        });
+        mine.max_by_key(|comparison| comparison.kernel.cell.packets)
+    };
+    kernel_labels(grid, comparisons).iter().filter_map(of_series).collect()
+}
+
+fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> String {
+    let place = place(grid, comparison.kernel);
+    let noun = figure.noun();
+    let Some(median) = comparison.ratio(figure) else {
+        return format!("{place}, no pair of runs allows to compare the {noun}.");
+    };
+    let value = ratio(median.median);
+    let evidence = evidence(&median);
+    match Verdict::of(&median) {
+        Verdict::Below => format!(
+            "{place}, filtering in the kernel takes {value} of the {noun} of filtering in user space ({evidence})."
+        ),
+        Verdict::Above => format!(
+            "{place}, filtering in the kernel takes {value} times the {noun} of filtering in user space ({evidence})."
+        ),
+        Verdict::NotShown => {
+            format!("{place}, no difference in {noun} was shown: kernel ÷ user is {value} ({evidence}).")
+        }
+        Verdict::TooFew => format!(
+            "{place}, kernel ÷ user of the {noun} is {value} ({evidence}); that is too few for an interval, which \
+             needs {RUNS_FOR_INTERVAL}."
+        ),
+    }
+}
+
+/// What a ratio's estimate allows to say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Below,
+    Above,
+    NotShown,
+    TooFew,
+}
+
+impl Verdict {
+    fn of(ratio: &Estimate) -> Self {
+        match ratio.kind {
+            Kind::Range => Self::TooFew,
+            Kind::Interval if ratio.contains(1.0) => Self::NotShown,
+            Kind::Interval if ratio.high < 1.0 => Self::Below,
+            Kind::Interval => Self::Above,
+        }
+    }
+}
+
+fn evidence(median: &Estimate) -> String {
+    let (low, high, pairs) = (ratio(median.low), ratio(median.high), median.runs);
+    match (median.kind, pairs) {
+        (Kind::Interval, _) => format!("95 % interval {low} to {high}, {pairs} pairs"),
+        (Kind::Range, 1) => "a single pair".to_owned(),
+        (Kind::Range, _) => format!("range {low} to {high} of {pairs} pairs"),
+    }
+}
+
+fn loss_finding(grid: &Grid, percent: u8) -> Option<String> {
+    let here = |runs: &&CellRuns| runs.cell.invalid_percent == percent && !runs.sound.is_empty();
+    let most = grid.cells().filter(here).map(|runs| runs.cell.packets).max()?;
+    let cells: Vec<_> = grid.cells().filter(here).filter(|runs| runs.cell.packets == most).collect();
+    let losses: Vec<_> = cells.iter().filter_map(|runs| loss_in(grid, runs)).collect();
+    let place = place_of(grid, percent, most);
+    Some(if losses.is_empty() {
+        format!("{place}, no valid request was sent, so none could be lost.")
+    } else {
+        format!("{place}, the median loss of valid requests is {}.", losses.join("; "))
+    })
+}
+
+fn loss_in(grid: &Grid, runs: &CellRuns) -> Option<String> {
+    let values = runs.values(Figure::Loss);
+    let median = Estimate::of(&values)?.median;
+    let text = |value| number(value, Figure::Loss.digits());
+    let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let spread = match values.len() {
+        1 => "one run".to_owned(),
+        n if smallest == largest => format!("the same in all {n} runs"),
+        n => format!("range {} to {} of {n} runs", text(smallest), text(largest)),
+    };
+    Some(format!("{} % ({spread}) for {}", text(median), grid.label_of(&runs.cell)))
+}
+
+fn tally(comparisons: &[Comparison<'_>], figure: Figure) -> String {
+    let verdicts: Vec<_> = comparisons
+        .iter()
+        .filter_map(|comparison| comparison.ratio(figure))
+        .map(|r| Verdict::of(&r))
+        .collect();
+    let of = |verdict| verdicts.iter().filter(|&&found| found == verdict).count();
+    format!(
+        "Over the whole grid, {} comparisons of {}: {} show the kernel below user space, {} above, {} no difference, \
+         {} have too few pairs. Each interval misses the truth about one time in twenty.",
+        verdicts.len(),
+        figure.noun(),
+        of(Verdict::Below),
+        of(Verdict::Above),
+        of(Verdict::NotShown),
+        of(Verdict::TooFew)
+    )
+}
+
+fn place(grid: &Grid, kernel: &CellRuns) -> String {
+    let label = grid.label_of(&kernel.cell);
+    let telling = label != placement_name(Placement::Kernel);
+    let series = if telling { format!(" ({label})") } else { String::new() };
+    format!("{}{series}", place_of(grid, kernel.cell.invalid_percent, kernel.cell.packets))
+}
+
+fn place_of(grid: &Grid, percent: u8, packets: u64) -> String {
+    match grid.packets.len() {
+        1 => format!("At {percent} % invalid"),
+        _ => format!("At {percent} % invalid and {} packets", count(packets)),
+    }
+}

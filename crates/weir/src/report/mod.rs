@@ -1,0 +1,179 @@
+//! Reports: everything that can be said of a results folder, from its samples alone.
+//!
+//! The same samples give the same files, to the byte: no clock, no random number, no path goes into a report.
+
+mod axis;
+mod beside;
+mod environment;
+mod figure;
+mod findings;
+mod grid;
+mod html;
+mod markdown;
+mod number;
+mod plot;
+mod plots;
+mod raw;
+mod reported;
+mod summary;
+mod table;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+pub use summary::{CellSummary, Median, Ratio, RatioSummary, Summary};
+use table::Table;
+
+use crate::{
+    sample::Sample,
+    store::{self, Saved},
+};
+use environment::Environment;
+use grid::Grid;
+use html::Remake;
+use plot::Plot;
+
+/// A report before it is written.
+#[derive(Clone, Debug)]
+pub struct Report {
+    experiment: Option<String>,
+    samples: Vec<Sample>,
+    summary: Summary,
+    findings: Vec<String>,
+    remarks: Vec<String>,
+    /// The overview first.
+    tables: Vec<Table>,
+    /// How many tables, from the first, a terminal shows.
+    tables_on_terminal: usize,
+    invalid: Table,
+    manifest: Table,
+    plots: Vec<Plot>,
+    environment: Environment,
+    remake: Remake,
+}
+
+/// Reads the results folder `dir`, writes its report into it and returns it, for [`Report::to_terminal`].
+///
+/// Written are `report.md`, `report.html`, `summary.json`, `tables/*.csv` and `plots/*.{svg,png}`; each appears whole
+/// or not at all. Incomplete results give a report that says so; a folder that can't be read or written is an error.
+pub fn write_all(dir: &Path) -> anyhow::Result<Report> {
+    let report = Report::read(dir)?;
+    report.write(dir)?;
+    Ok(report)
+}
+
+impl Report {
+    /// Makes the report of the results folder `dir` without writing anything.
+    pub fn read(dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self::of(store::read(dir)?, Environment::read(dir)))
+    }
+
+    fn of(saved: Saved, environment: Environment) -> Self {
+        let Saved { samples, mut warnings } = saved;
+        let grid = Grid::of(&samples);
+        warnings.extend(environment.warnings.iter().cloned());
+        warnings.extend(environment::remarks(&grid, &samples, &environment));
+        let mut tables = vec![tables::overview(&grid)];
+        let shaped = tables::shaped(&grid);
+        // With a single packet count, the overview holds what these do.
+        let tables_on_terminal = if grid.packets.len() > 1 { 1 + shaped.len() } else { 1 };
+        tables.extend(shaped);
+        tables.push(tables::ratios(&grid));
+        tables.extend(beside::tables(&grid));
+        tables.push(tables::ledger(&grid));
+        Self {
+            experiment: samples.first().map(|sample| sample.experiment.clone()),
+            summary: Summary::of(&grid),
+            findings: findings::findings(&grid),
+            remarks: warnings,
+            tables,
+            tables_on_terminal,
+            invalid: raw::invalid(&grid),
+            manifest: environment.table(),
+            plots: plots::plots(&grid),
+            remake: remake(samples.first(), &environment),
+            environment,
+            samples,
+        }
+    }
+
+    /// What the report is about.
+    pub fn title(&self) -> String {
+        match &self.experiment {
+            Some(name) => format!("{name}: filtering in the kernel or in user space"),
+            None => "An experiment without samples".to_owned(),
+        }
+    }
+
+    /// The sentences that the numbers allow, the most telling first.
+    pub fn findings(&self) -> &[String] {
+        &self.findings
+    }
+
+    /// What a reader must know before trusting the figures.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// The content of `summary.json`.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Tables, findings and remarks for a terminal; `plain` is for pipes and files: no lines that aren't ASCII, no
+    /// fitting to a width.
+    pub fn to_terminal(&self, plain: bool) -> String {
+        let tables = self.tables.iter().take(self.tables_on_terminal);
+        let mut text = tables.map(|table| format!("{}\n", table.to_terminal(plain))).collect::<String>();
+        let bullets = |lines: &[String]| {
+            lines.iter().map(|line| format!("- {}\n", table::without_controls(line))).collect::<String>()
+        };
+        text += &format!("Findings\n{}", bullets(&self.findings));
+        if !self.remarks.is_empty() {
+            text += &format!("\nTo be known\n{}", bullets(&self.remarks));
+        }
+        text
+    }
+
+    /// Writes every file of the report below `dir`.
+    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        for (path, bytes) in self.files()? {
+            let path = dir.join(path);
+            if let Some(folder) = path.parent() {
+                store::create_folder(folder)?;
+            }
+            store::write_atomically(&path, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Every file of the report: its path below the results folder, and its content.
+    pub fn files(&self) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+        let svgs = self.plots.iter().map(Plot::to_svg).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut files: Vec<(PathBuf, Vec<u8>)> = vec![
+            ("summary.json".into(), self.summary.to_json().into_bytes()),
+            ("report.md".into(), markdown::render(self).into_bytes()),
+            ("report.html".into(), html::render(self, &svgs)?.into_bytes()),
+            ("tables/cells.csv".into(), raw::cells(&self.summary).to_csv()),
+            ("tables/runs.csv".into(), raw::runs(&self.samples).to_csv()),
+        ];
+        for table in self.tables.iter().chain([&self.invalid]) {
+            files.push((format!("tables/{}.csv", table.slug).into(), table.to_csv()));
+        }
+        for (plot, svg) in self.plots.iter().zip(svgs) {
+            files.push((format!("plots/{}.png", plot.slug).into(), plot::png_of(&svg)?));
+            files.push((format!("plots/{}.svg", plot.slug).into(), svg.into_bytes()));
+        }
+        Ok(files)
+    }
+}
+
+fn remake(first: Option<&Sample>, environment: &Environment) -> Remake {
+    let mut again = format!("weir experiment {}", first.map_or("NAME", |sample| &sample.experiment));
+    for flag in ["profile", "seed"] {
+        if let Some(value) = environment.get(flag) {
+            again += &format!(" --{flag} {value}");
+        }
+    }
+    Remake { again, report: "weir report DIR".to_owned() }
+}
