@@ -1,6 +1,7 @@
 //! The bag server, its load client, and the records that both leave of a run.
 
 mod cost;
+pub mod process;
 mod summary;
 
 pub use cost::{Cost, Monotonic};
