@@ -3,23 +3,27 @@
 #   scripts/setup.sh           look, say, install
 #   scripts/setup.sh --check   only look: exit status 0 when nothing is missing, 1 otherwise
 set -euo pipefail
+here=$(dirname "$0")
 
 readonly LLVM=22
 readonly BPF_LINKER=0.13.0
-readonly DEBIAN_PACKAGES=(rustc-web libstd-rust-web-dev-bpf "llvm-$LLVM-dev" gcc libc6-dev)
+readonly DEBIAN_RUSTC=(rustc-web libstd-rust-web-dev-bpf)
+readonly DEBIAN_LLVM="llvm-$LLVM-dev"
 readonly LINKED_TOOLCHAIN=debian-bpf
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
+as_user() { "$here/as-user" "$@"; }
+as_root() { "$here/as-root" "$@"; }
 
 has_package() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-has_debian_rustc() { has_package libstd-rust-web-dev-bpf && has_package rustc-web; }
-has_linked_toolchain() { rustup toolchain list | grep -q "^$LINKED_TOOLCHAIN\b"; }
+has_linked_toolchain() { as_user rustup toolchain list | grep -q "^$LINKED_TOOLCHAIN\b"; }
+has_linker() { as_user bpf-linker --version >/dev/null 2>&1; }
 has_nightly_with_src() {
-  rustup run nightly rustc --print sysroot 2>/dev/null \
-    | { read -r sysroot && [ -f "$sysroot/lib/rustlib/src/rust/library/core/src/lib.rs" ]; }
+  local sysroot
+  sysroot=$(as_user rustup run nightly rustc --print sysroot 2>/dev/null) \
+    && [ -f "$sysroot/lib/rustlib/src/rust/library/core/src/lib.rs" ]
 }
-has_linker() { command -v bpf-linker >/dev/null && bpf-linker --version >/dev/null 2>&1; }
 is_debian_12() { [ -r /etc/os-release ] && (. /etc/os-release && [ "${ID:-}" = debian ] && [ "${VERSION_ID:-}" = 12 ]); }
 
 by_hand() {
@@ -35,47 +39,42 @@ ADVICE
 }
 
 [ $# -eq 0 ] || [ "$*" = --check ] || fail "unknown argument '$*'; usage: scripts/setup.sh [--check]"
-check_only=${1:-}
 
-command -v cargo >/dev/null && command -v rustup >/dev/null \
+as_user sh -c 'command -v cargo && command -v rustup' >/dev/null \
   || fail "cargo and rustup are not on PATH; install stable Rust from https://rustup.rs, then run this again"
 
 packages=()
 steps=()
-if ! command -v cc >/dev/null; then packages+=(gcc libc6-dev); fi
+want() { has_package "$1" || packages+=("$1"); }
+command -v cc >/dev/null || packages+=(gcc libc6-dev)
+has_nightly=no
 if has_nightly_with_src; then
-  say "BPF compiler: nightly Rust with rust-src (found)"
+  has_nightly=yes
 elif is_debian_12; then
-  for package in "${DEBIAN_PACKAGES[@]}"; do
-    has_package "$package" || packages+=("$package")
-  done
+  for package in "${DEBIAN_RUSTC[@]}"; do want "$package"; done
   has_linked_toolchain || steps+=(link)
 else
-  steps+=(by-hand)
+  steps+=(compiler)
 fi
-has_linker || steps+=(linker)
+if ! has_linker; then
+  steps+=(linker)
+  if [ $has_nightly = no ] && is_debian_12; then want "$DEBIAN_LLVM"; fi
+fi
 
 if [ ${#packages[@]} -eq 0 ] && [ ${#steps[@]} -eq 0 ]; then
   say "nothing is missing"
   exit 0
 fi
-
-for package in "${packages[@]}"; do say "missing: Debian package $package"; done
+for package in "${packages[@]}"; do say "missing: Debian package $package (apt-get, as root)"; done
 for step in "${steps[@]}"; do
   case $step in
     link) say "missing: rustup toolchain '$LINKED_TOOLCHAIN' (a link to Debian's rustc in /usr)" ;;
-    linker) say "missing: bpf-linker (cargo install, about 2 minutes)" ;;
-    by-hand) say "missing: a Rust compiler that has core for BPF" ;;
+    linker) say "missing: bpf-linker $BPF_LINKER (cargo install, a minute or two)" ;;
+    compiler) say "missing: a Rust compiler that has core for BPF" ;;
   esac
 done
-[ "$check_only" != --check ] || exit 1
+[ "${1:-}" != --check ] || exit 1
 is_debian_12 || { by_hand >&2; exit 1; }
-
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then "$@"; return; fi
-  command -v sudo >/dev/null || fail "'$*' needs root, and there is no sudo; run this as root"
-  sudo "$@"
-}
 
 if [ ${#packages[@]} -gt 0 ]; then
   say "installing with apt-get: ${packages[*]}"
@@ -86,16 +85,16 @@ for step in "${steps[@]}"; do
   case $step in
     link)
       say "linking rustup toolchain $LINKED_TOOLCHAIN to /usr"
-      rustup toolchain link "$LINKED_TOOLCHAIN" /usr
+      as_user rustup toolchain link "$LINKED_TOOLCHAIN" /usr
       ;;
     linker)
       if [ -d "/usr/lib/llvm-$LLVM/include" ]; then
         say "building bpf-linker $BPF_LINKER against Debian's LLVM $LLVM"
-        LLVM_PREFIX="/usr/lib/llvm-$LLVM" cargo install --quiet bpf-linker --version "$BPF_LINKER" --locked \
-          --no-default-features --features "llvm-$LLVM"
+        as_user env "LLVM_PREFIX=/usr/lib/llvm-$LLVM" cargo install --quiet bpf-linker --version "$BPF_LINKER" \
+          --locked --no-default-features --features "llvm-$LLVM"
       else
         say "building bpf-linker $BPF_LINKER"
-        cargo install --quiet bpf-linker --version "$BPF_LINKER" --locked
+        as_user cargo install --quiet bpf-linker --version "$BPF_LINKER" --locked
       fi
       ;;
   esac

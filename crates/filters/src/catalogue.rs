@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{FilterName, maps};
+use weir_wire::maps;
+
+use crate::FilterName;
 
 /// A map that a filter's kernel program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

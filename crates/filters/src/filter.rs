@@ -55,7 +55,7 @@ impl FromStr for FilterName {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        find_by_name("filter", name, &Self::ALL, Self::as_str)
+        UnknownName::find("filter", name, &Self::ALL, Self::as_str)
     }
 }
 
@@ -83,7 +83,40 @@ pub enum Parameter {
     Drop,
 }
 
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Parameter {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("parameter", name, &[Self::Accept, Self::Drop], Self::as_str)
+    }
+}
+
+impl FromStr for Binding {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("binding", name, &[Self::Map, Self::Constant], |binding| match binding {
+            Self::Map => "map",
+            Self::Constant => "constant",
+        })
+    }
+}
+
 impl Parameter {
+    /// The name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Drop => "drop",
+        }
+    }
+
     /// The value that stands for it in a map or a constant.
     pub const fn value(self) -> u32 {
         match self {
@@ -123,6 +156,13 @@ pub struct Filter {
     pub binding: Binding,
 }
 
+impl Filter {
+    /// Whether the parameter can be changed while the filter runs.
+    pub fn has_changeable_parameter(&self) -> bool {
+        self.name == FilterName::Parameterized && self.binding == Binding::Map
+    }
+}
+
 impl From<FilterName> for Filter {
     /// The filter with its default parameters.
     fn from(name: FilterName) -> Self {
@@ -139,16 +179,18 @@ pub struct UnknownName {
     known: String,
 }
 
-/// Finds the row called `name`, or says which rows there are.
-pub(crate) fn find_by_name<T: Copy>(
-    kind: &'static str,
-    name: &str,
-    rows: &[T],
-    name_of: impl Fn(T) -> &'static str,
-) -> Result<T, UnknownName> {
-    rows.iter().copied().find(|&row| name_of(row) == name).ok_or_else(|| UnknownName {
-        kind,
-        name: name.to_owned(),
-        known: rows.iter().map(|&row| name_of(row)).collect::<Vec<_>>().join(", "),
-    })
+impl UnknownName {
+    /// Finds the row called `name`, or says which rows there are.
+    pub fn find<T: Copy>(
+        kind: &'static str,
+        name: &str,
+        rows: &[T],
+        name_of: impl Fn(T) -> &'static str,
+    ) -> Result<T, Self> {
+        rows.iter().copied().find(|&row| name_of(row) == name).ok_or_else(|| Self {
+            kind,
+            name: name.to_owned(),
+            known: rows.iter().map(|&row| name_of(row)).collect::<Vec<_>>().join(", "),
+        })
+    }
 }

@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod catalogue;
+pub mod corpus;
 mod filter;
-pub mod maps;
 mod matrix;
 mod packet;
 mod reference;

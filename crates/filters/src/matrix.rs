@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FilterName, UnknownName, filter::find_by_name};
+use crate::{FilterName, UnknownName};
 
 /// How a filter is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ impl FromStr for Toolkit {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        find_by_name("toolkit", name, &Self::ALL, Self::as_str)
+        UnknownName::find("toolkit", name, &Self::ALL, Self::as_str)
     }
 }
 
@@ -138,6 +138,6 @@ impl FromStr for Hook {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        find_by_name("hook", name, &Self::ALL, Self::as_str)
+        UnknownName::find("hook", name, &Self::ALL, Self::as_str)
     }
 }

@@ -1,1 +1,29 @@
 //! Load, attach and read BPF filters: the only part of weir that talks to the kernel's BPF side.
+//!
+//! ```no_run
+//! use std::net::UdpSocket;
+//!
+//! use weir_filters::{Filter, FilterName};
+//! use weir_hooks::KernelFilter;
+//!
+//! let socket = UdpSocket::bind("127.0.0.1:0")?;
+//! let filter = KernelFilter::load(Filter::from(FilterName::ValidCommand))?;
+//! let attached = filter.attach(&socket)?; // detaches when dropped
+//! # drop(attached);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod attached;
+mod counters;
+mod error;
+mod filter;
+mod loader;
+mod objects;
+mod stats;
+mod test_run;
+
+pub use attached::Attached;
+pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
+pub use error::HookError;
+pub use filter::{KernelFilter, ProgramFacts};
+pub use stats::{ProgramRuns, Statistics};

@@ -1,6 +1,6 @@
 //! What a process spent between two moments.
 
-use std::{ops::Sub, time::Duration};
+use std::{fs, io, ops::Sub, time::Duration};
 
 use nix::{
     sys::{
@@ -8,6 +8,7 @@ use nix::{
         time::TimeValLike,
     },
     time::{ClockId, clock_gettime},
+    unistd::{SysconfVar, sysconf},
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,4 +95,21 @@ impl Sub for Cost {
             peak_rss_kib: self.peak_rss_kib,
         }
     }
+}
+
+/// Resident set of this process, KiB (`/proc/self/statm`, proc_pid_statm(5)).
+pub(crate) fn resident_kib() -> io::Result<u64> {
+    let statm = fs::read_to_string("/proc/self/statm")?;
+    let pages: u64 = statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|field| field.parse().ok())
+        .ok_or_else(|| io::Error::other(format!("no resident set in /proc/self/statm: '{statm}'")))?;
+    Ok(pages * page_kib()?)
+}
+
+fn page_kib() -> io::Result<u64> {
+    let bytes =
+        sysconf(SysconfVar::PAGE_SIZE)?.ok_or_else(|| io::Error::other("sysconf has no page size"))?;
+    Ok(bytes as u64 / 1024)
 }

@@ -1,8 +1,10 @@
 //! The records that a server and a client leave of a run: what `--summary FILE` writes, as JSON.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr, ops::AddAssign, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+use weir_hooks::{ProgramRuns, VerdictCounts};
 
 use crate::{Cost, Monotonic};
 
@@ -75,6 +77,14 @@ pub struct Refused {
     pub overflow: u64,
 }
 
+impl AddAssign for ReplyCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.failed += more.failed;
+        self.bytes += more.bytes;
+    }
+}
+
 impl RequestCounts {
     /// All datagrams read.
     pub const fn total(&self) -> u64 {
@@ -99,24 +109,6 @@ pub struct ReplyCounts {
     pub failed: u64,
     /// Payload bytes of the replies sent.
     pub bytes: u64,
-}
-
-/// Verdicts that a kernel program counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerdictCounts {
-    /// Packets accepted.
-    pub accepted: u64,
-    /// Packets dropped.
-    pub dropped: u64,
-}
-
-/// Runs of a kernel program, as BPF statistics count them (Linux 5.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramRuns {
-    /// How often it ran.
-    pub count: u64,
-    /// How long it ran in all, ns; the measurement's own cost included.
-    pub time_ns: u64,
 }
 
 /// What ended a server.
@@ -156,6 +148,10 @@ pub struct LoopRecord {
     pub first_read_at: Option<Monotonic>,
     /// When the last request other than STOP was handled.
     pub last_handled_at: Option<Monotonic>,
+    /// When the last datagram other than a GET or STOP was handled: unlike `last_handled_at`, what a client's
+    /// waiting for a reply does not move.
+    #[serde(default)]
+    pub last_load_at: Option<Monotonic>,
     /// Resident set when the server was ready, KiB.
     pub ready_rss_kib: u64,
     /// What the process spent from ready to ended.
@@ -240,6 +236,9 @@ pub struct ClientSummary {
     pub bytes: u64,
     /// Datagrams that the sender's own kernel refused.
     pub refused: u64,
+    /// ICMP errors that came back because the server's port is closed; of several, the kernel may report one.
+    #[serde(default)]
+    pub unreachable: u64,
     /// Rate asked for, packets/s; nothing when it sent as fast as it could.
     pub offered_rate: Option<f64>,
     /// Rate reached, packets/s, from the first to the last datagram sent.
@@ -250,6 +249,21 @@ pub struct ClientSummary {
     pub last_sent_at: Option<Monotonic>,
     /// The GETs, in order.
     pub gets: Vec<GetOutcome>,
+    /// The seed that it was given.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// What the process spent.
     pub cost: Cost,
+}
+
+impl ClientSummary {
+    /// GETs without the reply that the behaviour needs.
+    pub fn missing_replies(&self) -> usize {
+        self.gets.iter().filter(|get| get.reply_expected && get.reply.is_none()).count()
+    }
+
+    /// Whether nothing listens at the server's address: ICMP says that its port is closed, and no reply came.
+    pub fn nobody_listens(&self) -> bool {
+        self.unreachable > 0 && self.gets.iter().all(|get| get.reply.is_none())
+    }
 }

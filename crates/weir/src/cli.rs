@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{client, experiment, report};
+use crate::commands::{client, completions, experiment, filters, report, serve};
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
 #[derive(Debug, Parser)]
@@ -16,18 +16,26 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Client(client::Args),
     Experiment(experiment::Args),
     Report(report::Args),
+    Filters(filters::Args),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
 }
 
 impl Cli {
     /// Does what the command line asks for.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Serve(args) => serve::run(args),
             Command::Client(args) => client::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
+            Command::Filters(args) => filters::run(args),
+            Command::Completions(args) => completions::completions(args),
+            Command::Man(args) => completions::man(args),
         }
     }
 }

@@ -4,4 +4,9 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod experiment;
+pub mod output;
+pub mod progress;
+pub mod report;
 pub mod sample;
+pub mod store;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+pub mod maps;
 mod request;
 pub mod udp;
 

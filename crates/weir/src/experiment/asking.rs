@@ -45,8 +45,7 @@ pub fn final_get(
     sent: &mut u64,
 ) -> Result<Option<Reply>, RunError> {
     for patience in ATTEMPTS {
-        let failed =
-            |error: io::Error| RunError::Failed(format!("asking {address} for key {KEY}: {error}"));
+        let failed = |error: io::Error| RunError::Failed(format!("asking {address} for key {KEY}: {error}"));
         let socket = send(address, Request::Get { key: KEY }).map_err(failed)?;
         *sent += 1;
         match interrupt.wait(&[socket.as_fd(), server.ended_fd()], Instant::now() + patience)? {

@@ -37,12 +37,7 @@ impl Process {
     ///
     /// # Errors
     /// What was tried and what came back, as text.
-    pub fn start(
-        name: &str,
-        mut command: Command,
-        cores: &[usize],
-        stderr: PathBuf,
-    ) -> Result<Self, String> {
+    pub fn start(name: &str, mut command: Command, cores: &[usize], stderr: PathBuf) -> Result<Self, String> {
         let program = command.get_program().display().to_string();
         let failed = |error: io::Error| format!("starting {name} ({program}): {error}");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&stderr).map_err(failed)?);

@@ -115,10 +115,10 @@ impl TryFrom<String> for Template {
             let inner = from_brace.strip_prefix('{').ok_or_else(|| lone('}'))?;
             let (name, after) = inner.split_once('}').ok_or_else(|| lone('{'))?;
             let placeholder = Placeholder::ALL.into_iter().find(|placeholder| placeholder.name() == name);
-            parts.push(Part::Value(placeholder.ok_or_else(|| TemplateError::Unknown {
-                name: name.to_owned(),
-                text: text.clone(),
-            })?));
+            parts.push(Part::Value(
+                placeholder
+                    .ok_or_else(|| TemplateError::Unknown { name: name.to_owned(), text: text.clone() })?,
+            ));
             rest = after;
         }
         push_text(&mut parts, rest);

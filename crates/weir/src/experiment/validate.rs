@@ -57,7 +57,13 @@ fn check_placements(definition: &Definition) -> Result<(), String> {
         let combination = Combination { filter: row.filter, toolkit: row.toolkit, hook: row.hook };
         match &row.external_server {
             None => combination.available().map_err(|gap| {
-                format!("placement '{}': {} with {} at {}: {gap}", row.id(), row.filter, row.toolkit, row.hook)
+                format!(
+                    "placement '{}': {} with {} at {}: {gap}",
+                    row.id(),
+                    row.filter,
+                    row.toolkit,
+                    row.hook
+                )
             })?,
             Some(name) if !definition.external_server.contains_key(name) => {
                 return Err(missing("external_server", name));

@@ -1,0 +1,48 @@
+# weir's front door. `make` lists what there is.
+# As root, with sudo, or as a user who has sudo: building happens as the user, the kernel's side as root.
+
+filter ?= valid-command
+server ?=
+flags ?=
+
+WEIR := target/release/weir
+CARGO := scripts/as-user cargo
+ROOT := scripts/as-root
+
+.PHONY: help setup build build-release run client experiment test bench clean
+help:
+	@echo 'make experiment   set up, build, and measure: filter in the kernel or in user space? (about a minute)'
+	@echo 'make test         everything that CI runs'
+	@echo 'make setup        install what building needs and this machine lacks'
+	@echo 'make build        a debug build;  make build-release: one binary, $(WEIR)'
+	@echo 'make run filter=valid-command server=simple-server flags="-v"'
+	@echo 'make client flags="-b odin"'
+	@echo 'make bench        print the figures that weir promises, measured here'
+	@echo 'make clean        remove what was built (results stay)'
+
+setup:
+	@scripts/setup.sh
+
+build: setup
+	$(CARGO) build
+
+build-release: setup
+	$(CARGO) build --release
+
+run: build-release
+	$(ROOT) $(WEIR) serve --filter $(filter) $(if $(server),--server $(server)) $(flags)
+
+client: build-release
+	$(WEIR) client $(flags)
+
+experiment: build-release
+	$(ROOT) $(WEIR) experiment kernel-or-user $(flags)
+
+bench: build-release
+	$(ROOT) $(WEIR) bench $(flags)
+
+test: setup
+	@scripts/test.sh
+
+clean:
+	$(CARGO) clean

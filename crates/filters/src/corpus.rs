@@ -1,0 +1,144 @@
+//! Packets to compare implementations on: every case that a filter could get wrong, then random ones without end.
+
+use rand::{Rng, RngExt as _, SeedableRng as _, rngs::StdRng};
+use weir_wire::{Command, udp};
+
+/// Longest payload whose length is tried byte by byte.
+pub const MAX_SWEPT_PAYLOAD: usize = 64;
+
+/// Longest random payload.
+const MAX_RANDOM_PAYLOAD: usize = 1500;
+
+/// The swept packets, then random and mutated ones, the same for the same seed. Each begins with the UDP header and
+/// has at least one byte.
+pub fn packets(seed: u64) -> impl Iterator<Item = Vec<u8>> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let swept: Vec<_> = swept().collect();
+    let sources = swept.clone();
+    swept.into_iter().chain(std::iter::repeat_with(move || random(&mut rng, &sources)))
+}
+
+/// Every beginning × every payload length × every UDP length that could matter, and every truncated header.
+pub fn swept() -> impl Iterator<Item = Vec<u8>> {
+    let whole = beginnings().into_iter().flat_map(|beginning| {
+        (0..=MAX_SWEPT_PAYLOAD).flat_map(move |len| {
+            let payload = stretched(beginning, len);
+            udp_lengths(len).into_iter().map(move |udp_length| packet(udp_length, &payload))
+        })
+    });
+    let truncated = (1..=udp::HEADER_LEN).map(|len| {
+        let mut header = packet(udp::length_field(Command::Put.request_len()), &[]);
+        header.truncate(len);
+        header
+    });
+    whole.chain(truncated)
+}
+
+/// A UDP packet with that length field, whatever the payload's length is.
+pub fn packet(udp_length: u16, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = udp_length.to_be_bytes();
+    // Source port 40000, destination port 12345, a checksum that no filter reads.
+    let header = [0x9c, 0x40, 0x30, 0x39, high, low, 0xab, 0xcd];
+    [&header, payload].concat()
+}
+
+/// Commands, what nearly is one, and keys whose bytes are letters.
+fn beginnings() -> Vec<&'static [u8]> {
+    vec![
+        b"PUT",
+        b"GET",
+        b"DELETE",
+        b"STOP", // the words
+        b"PUTA",
+        b"PUTSTOP",
+        b"GETABCD",
+        b"DELETEETEL",
+        b"STOPSTOP", // letters after them
+        b"PUU",
+        b"GEU",
+        b"DELETF",
+        b"DELETED",
+        b"STOQ",
+        b"STO\0", // one byte off
+        b"put",
+        b"Get",
+        b"dELETE",
+        b"stop", // case
+        b"\0PUT",
+        b" GET",
+        b"TUP",
+        b"TEG",
+        b"ETELED",
+        b"POTS", // shifted, reversed
+        b"DELE",
+        b"DELET",
+        b"XXXXTE",
+        b"DELULU",
+        b"DELELULU", // parts of DELETE
+        b"BAD",
+        b"",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff",
+    ]
+}
+
+/// `beginning` cut or filled to `len` bytes.
+fn stretched(beginning: &[u8], len: usize) -> Vec<u8> {
+    let fill = (0..).map(|i: usize| b'A'.wrapping_add((i as u8).wrapping_mul(7)));
+    beginning.iter().copied().chain(fill).take(len).collect()
+}
+
+/// The true length, each command's, their neighbours, the same with bytes swapped, and extremes.
+fn udp_lengths(payload_len: usize) -> Vec<u16> {
+    let of_commands = Command::ALL.map(|command| udp::length_field(command.request_len()));
+    let mut lengths = vec![udp::length_field(payload_len), 0, 8, u16::MAX];
+    for length in of_commands {
+        lengths.extend([length - 1, length, length + 1, length.swap_bytes(), length | 0x100]);
+    }
+    lengths.sort_unstable();
+    lengths.dedup();
+    lengths
+}
+
+fn random(rng: &mut StdRng, sources: &[Vec<u8>]) -> Vec<u8> {
+    match rng.random_range(0..4) {
+        0 => random_bytes(rng),
+        1 => request_like(rng),
+        _ => mutated(rng, sources),
+    }
+}
+
+fn random_bytes(rng: &mut StdRng) -> Vec<u8> {
+    let mut bytes = vec![0; rng.random_range(1..udp::HEADER_LEN + MAX_RANDOM_PAYLOAD)];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// A command's word before random bytes, mostly of the right length.
+fn request_like(rng: &mut StdRng) -> Vec<u8> {
+    let command = Command::ALL[rng.random_range(0..Command::ALL.len())];
+    let len = if rng.random_bool(0.7) { command.request_len() } else { rng.random_range(0..64) };
+    let mut payload = vec![0; len];
+    rng.fill_bytes(&mut payload);
+    for (byte, letter) in payload.iter_mut().zip(command.word()) {
+        *byte = *letter;
+    }
+    let udp_length = if rng.random_bool(0.8) { udp::length_field(len) } else { rng.random() };
+    packet(udp_length, &payload)
+}
+
+/// A swept packet with a few bytes changed, cut or added.
+fn mutated(rng: &mut StdRng, sources: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = sources[rng.random_range(0..sources.len())].clone();
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(0..bytes.len());
+        match rng.random_range(0..4) {
+            0 => bytes[at] = rng.random(),
+            1 => bytes[at] ^= 1 << rng.random_range(0..8),
+            2 if bytes.len() > 1 => {
+                bytes.remove(at);
+            }
+            _ => bytes.insert(at, rng.random()),
+        }
+    }
+    bytes
+}

@@ -1,0 +1,135 @@
+//! What can go wrong between user space and the kernel's BPF side, and what to do about it.
+
+use std::io;
+
+use aya::{
+    EbpfError,
+    maps::MapError,
+    programs::{ProgramError, SocketFilterError},
+    sys::SyscallError,
+};
+use thiserror::Error;
+use weir_filters::Gap;
+
+/// A step that failed: what was tried, what came back, and the remedy where there is one.
+#[derive(Debug, Error)]
+pub enum HookError {
+    /// The combination of filter, toolkit and hook doesn't exist.
+    #[error("{what} can't run there: {gap}")]
+    Unavailable {
+        /// The filter.
+        what: String,
+        /// The reason.
+        gap: Gap,
+    },
+    /// The object can't be read, or its maps can't be made.
+    #[error("loading {what}: {reason}{}", remedy(.reason))]
+    Object {
+        /// The filter.
+        what: String,
+        /// What came back.
+        reason: String,
+    },
+    /// The kernel refused the program.
+    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", remedy(&.io_error.to_string()), log_of(.verifier_log))]
+    Load {
+        /// The filter.
+        what: String,
+        /// What the system call returned.
+        io_error: io::Error,
+        /// The verifier's log; empty where it didn't get that far.
+        verifier_log: String,
+    },
+    /// A system call on a program or a map failed.
+    #[error("{doing} of {what}: {call}: {io_error}{}", remedy(&.io_error.to_string()))]
+    Call {
+        /// The step, such as "attaching".
+        doing: &'static str,
+        /// The filter.
+        what: String,
+        /// The system call.
+        call: String,
+        /// What it returned.
+        io_error: io::Error,
+    },
+    /// Anything else that aya reports.
+    #[error("{doing} of {what}: {reason}")]
+    Other {
+        /// The step.
+        doing: &'static str,
+        /// The filter.
+        what: String,
+        /// What came back.
+        reason: String,
+    },
+    /// BPF statistics can't be switched on.
+    #[error(
+        "switching BPF statistics on: BPF_ENABLE_STATS: {0}; needs Linux 5.8 or newer and CAP_SYS_ADMIN (or root)"
+    )]
+    Statistics(#[source] io::Error),
+}
+
+fn remedy(reason: &str) -> &'static str {
+    if reason.contains("os error 1)") || reason.contains("os error 13)") {
+        "; needs root, or CAP_BPF and CAP_NET_ADMIN (`setcap cap_bpf,cap_net_admin,cap_perfmon+ep` on the binary)"
+    } else if reason.contains("os error 38)") {
+        "; this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"
+    } else if reason.contains("os error 12)") {
+        "; kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK: raise it (`ulimit -l unlimited`)"
+    } else {
+        ""
+    }
+}
+
+fn log_of(verifier_log: &str) -> String {
+    match verifier_log.trim_end() {
+        "" => String::new(),
+        log => format!("\nthe verifier's log:\n{log}"),
+    }
+}
+
+impl HookError {
+    pub(crate) fn object(what: &str, error: EbpfError) -> Self {
+        Self::Object { what: what.to_owned(), reason: chain(&error) }
+    }
+
+    pub(crate) fn program(doing: &'static str, what: &str, error: ProgramError) -> Self {
+        let what = what.to_owned();
+        match error {
+            ProgramError::LoadError { io_error, verifier_log } => {
+                Self::Load { what, io_error, verifier_log: verifier_log.to_string() }
+            }
+            ProgramError::SyscallError(SyscallError { call, io_error }) => {
+                Self::Call { doing, what, call: call.to_owned(), io_error }
+            }
+            ProgramError::SocketFilterError(SocketFilterError::SetsockoptError { option, io_error }) => {
+                Self::Call { doing, what, call: format!("setsockopt {option}"), io_error }
+            }
+            error => Self::Other { doing, what, reason: chain(&error) },
+        }
+    }
+
+    pub(crate) fn map(doing: &'static str, what: &str, error: MapError) -> Self {
+        let what = what.to_owned();
+        match error {
+            MapError::SyscallError(SyscallError { call, io_error }) => {
+                Self::Call { doing, what, call: call.to_owned(), io_error }
+            }
+            error => Self::Other { doing, what, reason: chain(&error) },
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        cause = error.source();
+    }
+    text
+}

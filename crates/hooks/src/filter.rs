@@ -1,0 +1,145 @@
+//! A filter loaded into the kernel.
+
+use std::os::fd::AsFd;
+
+use aya::{
+    Ebpf,
+    programs::{ProgramInfo, SocketFilter},
+};
+use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Toolkit};
+use weir_wire::maps;
+
+use crate::{Attached, HookError, ParameterMap, loader, objects};
+
+/// A filter loaded into the kernel; unloaded when dropped, unless it is attached still.
+pub struct KernelFilter {
+    pub(crate) filter: Filter,
+    pub(crate) ebpf: Ebpf,
+    program: &'static str,
+}
+
+/// What the kernel says of a loaded program (`bpf_prog_info`, include/uapi/linux/bpf.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramFacts {
+    /// The kernel's id for it, as `bpftool prog` lists it.
+    pub id: u32,
+    /// Size after the verifier's rewriting, bytes (8 an instruction); kernels may hide it.
+    pub translated_bytes: Option<u32>,
+    /// Size of the machine code, bytes; 0 where the JIT is off.
+    pub jited_bytes: u32,
+    /// Instructions that the verifier walked through (Linux 5.16).
+    pub verified_instructions: Option<u32>,
+}
+
+impl KernelFilter {
+    /// Loads the filter's Aya program as a socket filter: verified, not yet attached.
+    ///
+    /// Needs root, or CAP_BPF and CAP_NET_ADMIN. Minimum kernel 5.8 for CAP_BPF; socket filters are from 3.19, map
+    /// definitions in BTF from 4.18.
+    pub fn load(filter: Filter) -> Result<Self, HookError> {
+        let name = filter.name;
+        let combination = Combination { filter: name, toolkit: Toolkit::Aya, hook: Hook::Socket };
+        combination.available().map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
+
+        let (object, program) = objects::aya(filter);
+        Self::load_from(filter, object, program)
+    }
+
+    /// Loads the filter from an ELF object that somebody else compiled: `program` must be a socket filter, and its
+    /// maps must have the names and layouts of [`weir_wire::maps`]. `object` is aligned to 4 bytes.
+    pub fn load_from(filter: Filter, object: &[u8], program: &'static str) -> Result<Self, HookError> {
+        let name = filter.name;
+        let parameter = filter.parameter.value();
+        let mut loader = loader::without_kernel_btf();
+        if name == FilterName::Parameterized {
+            loader.override_global(maps::PARAMETER_CONSTANT, &parameter, true);
+        }
+        let ebpf = loader.load(object).map_err(|error| HookError::object(name.as_str(), error))?;
+        let mut loaded = Self { filter, ebpf, program };
+        loaded.socket_filter_mut()?.load().map_err(|error| loaded.program_error("loading", error))?;
+        if name == FilterName::Parameterized && filter.binding == Binding::Map {
+            loaded.parameter_map()?.set(filter.parameter)?;
+        }
+        Ok(loaded)
+    }
+
+    /// Whether this process can load socket filters here: what comes back says what it lacks.
+    pub fn probe() -> Result<(), HookError> {
+        Self::load(Filter::from(FilterName::Simple)).map(drop)
+    }
+
+    /// The filter that this is.
+    pub fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    /// Attaches the program to a socket, where it decides from the next packet on. A socket has one slot: what was
+    /// attached before is replaced.
+    pub fn attach<S: AsFd>(&self, socket: S) -> Result<Attached<S>, HookError> {
+        self.socket_filter()?
+            .attach(socket.as_fd())
+            .map_err(|error| self.program_error("attaching", error))?;
+        Ok(Attached::new(socket))
+    }
+
+    /// What the kernel says of the program.
+    pub fn facts(&self) -> Result<ProgramFacts, HookError> {
+        let info = self.info()?;
+        Ok(ProgramFacts {
+            id: info.id(),
+            translated_bytes: info.size_translated(),
+            jited_bytes: info.size_jitted(),
+            verified_instructions: info.verified_instruction_count(),
+        })
+    }
+
+    /// A handle on the map that holds the parameter, to change it while the program runs. The handle lives on its
+    /// own; there is one.
+    pub fn take_parameter_map(&mut self) -> Result<ParameterMap, HookError> {
+        let map = self.ebpf.take_map(maps::PARAMETER).ok_or_else(|| self.no_map(maps::PARAMETER))?;
+        ParameterMap::new(map).map_err(|error| self.map_error("opening the parameter", error))
+    }
+
+    fn parameter_map(&mut self) -> Result<ParameterMap<&mut aya::maps::MapData>, HookError> {
+        let missing = self.no_map(maps::PARAMETER);
+        let map = self.ebpf.map_mut(maps::PARAMETER).ok_or(missing)?;
+        ParameterMap::new(map)
+            .map_err(|error| HookError::map("opening the parameter", maps::PARAMETER, error))
+    }
+
+    pub(crate) fn info(&self) -> Result<ProgramInfo, HookError> {
+        self.socket_filter()?.info().map_err(|error| self.program_error("asking the kernel", error))
+    }
+
+    pub(crate) fn socket_filter(&self) -> Result<&SocketFilter, HookError> {
+        let program = self.ebpf.program(self.program).ok_or_else(|| self.no_program())?;
+        program.try_into().map_err(|error| self.program_error("opening", error))
+    }
+
+    fn socket_filter_mut(&mut self) -> Result<&mut SocketFilter, HookError> {
+        let missing = self.no_program();
+        let what = self.filter.name.as_str();
+        let program = self.ebpf.program_mut(self.program).ok_or(missing)?;
+        program.try_into().map_err(|error| HookError::program("opening", what, error))
+    }
+
+    fn no_program(&self) -> HookError {
+        self.other("opening", format!("its object has no program '{}'", self.program))
+    }
+
+    pub(crate) fn no_map(&self, map: &str) -> HookError {
+        self.other("opening", format!("its object has no map '{map}', or the map was taken"))
+    }
+
+    pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {
+        HookError::program(doing, self.filter.name.as_str(), error)
+    }
+
+    pub(crate) fn map_error(&self, doing: &'static str, error: aya::maps::MapError) -> HookError {
+        HookError::map(doing, self.filter.name.as_str(), error)
+    }
+
+    fn other(&self, doing: &'static str, reason: String) -> HookError {
+        HookError::Other { doing, what: self.filter.name.to_string(), reason }
+    }
+}

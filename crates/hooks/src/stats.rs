@@ -1,0 +1,50 @@
+//! BPF run statistics: how often a program ran, and for how long.
+
+use std::{os::fd::OwnedFd, time::Duration};
+
+use aya::sys::{Stats, enable_stats};
+use serde::{Deserialize, Serialize};
+
+use crate::{HookError, KernelFilter};
+
+/// Keeps the kernel's BPF statistics on; they go off again when the last such guard of the machine is dropped
+/// (`BPF_ENABLE_STATS`, Linux 5.8). They cost every program two clock reads a run.
+#[derive(Debug)]
+#[must_use = "dropping the guard switches statistics off"]
+pub struct Statistics {
+    _enabled: OwnedFd,
+}
+
+impl Statistics {
+    /// Switches them on. Needs CAP_SYS_ADMIN.
+    pub fn enable() -> Result<Self, HookError> {
+        match enable_stats(Stats::RunTime) {
+            Ok(enabled) => Ok(Self { _enabled: enabled }),
+            Err(error) => Err(HookError::Statistics(error.io_error)),
+        }
+    }
+}
+
+/// What a program did while statistics were on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramRuns {
+    /// How often it ran.
+    pub count: u64,
+    /// How long it ran in all, ns; the two clock reads of the measurement included (`run_time_ns`).
+    pub time_ns: u64,
+}
+
+impl ProgramRuns {
+    /// Mean of one run, or nothing where it never ran.
+    pub fn mean(&self) -> Option<Duration> {
+        self.time_ns.checked_div(self.count).map(Duration::from_nanos)
+    }
+}
+
+impl KernelFilter {
+    /// The program's runs while statistics were on.
+    pub fn runs(&self) -> Result<ProgramRuns, HookError> {
+        let info = self.info()?;
+        Ok(ProgramRuns { count: info.run_count(), time_ns: info.run_time().as_nanos() as u64 })
+    }
+}

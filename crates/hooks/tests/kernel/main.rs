@@ -1,0 +1,58 @@
+//! Tests against the running kernel: real loads, real sockets, `BPF_PROG_TEST_RUN`.
+//!
+//! Where the kernel or the privilege is missing they count as ignored, with the reason in brackets; with
+//! `WEIR_REQUIRE_KERNEL=1` in the environment they fail instead.
+
+mod attaching;
+mod equivalence;
+mod loading;
+mod maps;
+mod translated;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use weir_filters::Filter;
+use weir_hooks::KernelFilter;
+
+type Test = (&'static str, fn());
+
+fn main() {
+    let obstacle = obstacle();
+    let tests = [attaching::TESTS, equivalence::TESTS, loading::TESTS, maps::TESTS].concat();
+    let trials = tests.into_iter().map(|(name, test)| trial(name, test, obstacle.as_deref())).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn trial(name: &str, test: fn(), obstacle: Option<&str>) -> Trial {
+    let run =
+        move || std::panic::catch_unwind(test).map_err(|panic| Failed::from(message_of(panic.as_ref())));
+    let trial = Trial::test(name, run);
+    match obstacle {
+        Some(reason) => trial.with_kind(format!("skipped: {reason}")).with_ignored_flag(true),
+        None => trial,
+    }
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "panicked".to_owned())
+}
+
+/// Why no kernel test can run here, in a line; nothing where they can.
+fn obstacle() -> Option<String> {
+    if std::env::var_os("WEIR_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
+        return None;
+    }
+    let error = KernelFilter::probe().err()?.to_string();
+    // Only what the machine lacks is a reason to skip; a program that doesn't load is a failure.
+    (error.contains("needs root") || error.contains("no bpf(2)"))
+        .then(|| error.lines().next().unwrap_or_default().to_owned())
+}
+
+/// A loaded filter, or a failed test.
+fn load(filter: impl Into<Filter>) -> KernelFilter {
+    let filter = filter.into();
+    KernelFilter::load(filter).unwrap_or_else(|error| panic!("{filter:?}: {error}"))
+}

@@ -1,0 +1,118 @@
+//! The bag: counts by key, with a bound on the number of keys.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use thiserror::Error;
+
+/// Counts by key.
+///
+/// The keys come from whoever can send a datagram, so the map keeps the standard library's keyed hasher: with a
+/// fixed one, chosen keys could all collide. Memory grows with the keys held and never with the requests served.
+#[derive(Debug)]
+pub struct Bag {
+    counts: HashMap<u32, i64>,
+    capacity: usize,
+}
+
+/// Why a PUT was refused. The bag is as it was before.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum PutError {
+    /// The key is new and the bag holds as many keys as it may.
+    #[error("the bag is full")]
+    Full,
+    /// The sum does not fit an `i64`.
+    #[error("the count would overflow")]
+    Overflow,
+}
+
+impl Bag {
+    /// An empty bag for at most `capacity` keys. Room for them is made as they come.
+    pub fn new(capacity: usize) -> Self {
+        Self { counts: HashMap::new(), capacity }
+    }
+
+    /// Adds `value` to the count of `key`; an absent key starts at 0.
+    pub fn put(&mut self, key: u32, value: i64) -> Result<(), PutError> {
+        let full = self.counts.len() >= self.capacity;
+        match self.counts.entry(key) {
+            Entry::Occupied(mut count) => {
+                let sum = count.get().checked_add(value).ok_or(PutError::Overflow)?;
+                count.insert(sum);
+            }
+            Entry::Vacant(_) if full => return Err(PutError::Full),
+            Entry::Vacant(slot) => {
+                slot.insert(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The count of `key`, or nothing when it is absent.
+    pub fn get(&self, key: u32) -> Option<i64> {
+        self.counts.get(&key).copied()
+    }
+
+    /// Removes `key`, and says whether it was present.
+    pub fn delete(&mut self, key: u32) -> bool {
+        self.counts.remove(&key).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_counts_what_was_put() {
+        let mut bag = Bag::new(10);
+        for value in [2, 4, 6, -5] {
+            assert_eq!(bag.put(10, value), Ok(()));
+        }
+        assert_eq!(bag.get(10), Some(7));
+        assert_eq!(bag.get(11), None);
+    }
+
+    #[test]
+    fn a_deleted_key_is_absent_and_starts_anew() {
+        let mut bag = Bag::new(1);
+        bag.put(1, 5).unwrap();
+        assert!(bag.delete(1));
+        assert!(!bag.delete(1));
+        assert_eq!(bag.get(1), None);
+        bag.put(1, 3).unwrap();
+        assert_eq!(bag.get(1), Some(3));
+    }
+
+    #[test]
+    fn a_full_bag_refuses_new_keys_and_serves_present_ones() {
+        let mut bag = Bag::new(2);
+        assert_eq!(bag.put(1, 1), Ok(()));
+        assert_eq!(bag.put(2, 1), Ok(()));
+        assert_eq!(bag.put(3, 1), Err(PutError::Full));
+        assert_eq!(bag.get(3), None);
+        assert_eq!(bag.put(2, 1), Ok(()));
+        assert_eq!(bag.get(2), Some(2));
+        bag.delete(1);
+        assert_eq!(bag.put(3, 1), Ok(()));
+    }
+
+    #[test]
+    fn a_bag_without_room_refuses_every_key() {
+        assert_eq!(Bag::new(0).put(1, 1), Err(PutError::Full));
+    }
+
+    #[test]
+    fn an_overflowing_put_is_refused_and_changes_nothing() {
+        let mut bag = Bag::new(2);
+        for (key, start, step) in [(1, i64::MAX, 1), (2, i64::MIN, -1)] {
+            bag.put(key, start).unwrap();
+            assert_eq!(bag.put(key, step), Err(PutError::Overflow));
+            assert_eq!(bag.get(key), Some(start));
+        }
+    }
+
+    #[test]
+    fn capacity_costs_nothing_until_it_is_used() {
+        assert_eq!(Bag::new(usize::MAX).counts.capacity(), 0);
+    }
+}

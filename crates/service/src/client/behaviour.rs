@@ -1,0 +1,230 @@
+//! The behaviours: one table of what each sends.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    step::{Payload, Step},
+    workload::Workload,
+};
+
+/// One behaviour of the table.
+#[derive(Debug)]
+pub struct Behaviour {
+    /// Its name on the command line and in samples.
+    pub name: &'static str,
+    /// Other names that it goes by.
+    pub aliases: &'static [&'static str],
+    /// What it sends, in a line.
+    pub sends: &'static str,
+    parts: &'static [Part],
+}
+
+/// A piece of a behaviour, before the workload gives it numbers.
+#[derive(Debug)]
+enum Part {
+    Burst(Payload, Count),
+    Get(u32, Expect),
+    /// The pieces, that many times, each burst's count spread over the rounds.
+    Rounds(u64, &'static [Part]),
+    Stop,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Count {
+    Exactly(u64),
+    /// The workload's valid packets.
+    Valid,
+    /// The workload's invalid packets.
+    Invalid,
+}
+
+/// Whether a GET needs a reply.
+#[derive(Clone, Copy, Debug)]
+enum Expect {
+    Reply,
+    Silence,
+    /// A reply if the workload has a valid packet that makes the key present.
+    ReplyIfValid,
+}
+
+const fn put(key: u32, value: i64) -> Part {
+    Part::Burst(Payload::Put { key, value }, Count::Exactly(1))
+}
+
+const fn delete(key: u32, count: u64) -> Part {
+    Part::Burst(Payload::Delete { key }, Count::Exactly(count))
+}
+
+const PUT4: Part = Part::Rounds(1, &[put(10, 2), put(10, 4), put(10, 6), put(10, -5)]);
+const GET_10: Part = Part::Get(10, Expect::Reply);
+const VALID: Part = Part::Burst(Payload::Put { key: 10, value: 1 }, Count::Valid);
+const INVALID: Part = Part::Burst(Payload::bad(256), Count::Invalid);
+
+static TABLE: [Behaviour; 10] = [
+    Behaviour {
+        name: "thor",
+        aliases: &[],
+        sends: "4 PUTs to key 10, twice; STOP",
+        parts: &[PUT4, PUT4, Part::Stop],
+    },
+    Behaviour {
+        name: "odin",
+        aliases: &[],
+        sends: "4 PUTs and a GET of key 10, twice; STOP",
+        parts: &[PUT4, GET_10, PUT4, GET_10, Part::Stop],
+    },
+    Behaviour {
+        name: "loki",
+        aliases: &[],
+        sends: "4 PUTs, GET, 1 000 000 invalid packets of 1027 bytes, 4 PUTs, GET; STOP",
+        parts: &[
+            PUT4,
+            GET_10,
+            Part::Burst(Payload::bad(1024), Count::Exactly(1_000_000)),
+            PUT4,
+            GET_10,
+            Part::Stop,
+        ],
+    },
+    Behaviour {
+        name: "njord",
+        aliases: &[],
+        sends: "PUTs, GETs and DELETEs of key 10, one invalid packet; STOP",
+        parts: &[
+            PUT4,
+            GET_10,
+            delete(10, 5),
+            PUT4,
+            GET_10,
+            delete(10, 1),
+            Part::Burst(Payload::Delelulu { key: 10 }, Count::Exactly(1)),
+            Part::Stop,
+        ],
+    },
+    Behaviour {
+        name: "sylvie",
+        aliases: &[],
+        sends: "10 000 000 PUTs to key 10; STOP",
+        parts: &[Part::Burst(Payload::Put { key: 10, value: 1 }, Count::Exactly(10_000_000)), Part::Stop],
+    },
+    Behaviour {
+        name: "sif",
+        aliases: &[],
+        sends: "11 PUTs to 11 keys; GETs of present and absent keys; DELETE; STOP",
+        parts: &[
+            Part::Get(10, Expect::Silence),
+            Part::Rounds(
+                1,
+                &[
+                    put(4660, 10),
+                    put(2, 10),
+                    put(4, 10),
+                    put(6, 10),
+                    put(8, 10),
+                    put(10, 10),
+                    put(12, 10),
+                    put(14, 10),
+                    put(16, 10),
+                    put(18, 10),
+                    put(20, 10),
+                ],
+            ),
+            GET_10,
+            Part::Get(18, Expect::Reply),
+            Part::Get(20, Expect::Reply),
+            delete(10, 1),
+            Part::Get(10, Expect::Silence),
+            Part::Stop,
+        ],
+    },
+    Behaviour {
+        name: "frey",
+        aliases: &["frey2"],
+        sends: "-n packets, the valid PUTs first, then the invalid ones; GET; STOP",
+        parts: &[VALID, INVALID, Part::Get(10, Expect::ReplyIfValid), Part::Stop],
+    },
+    Behaviour {
+        name: "frigg",
+        aliases: &[],
+        sends: "-n packets in 100 rounds, each its PUTs first, then its invalid ones; GET",
+        parts: &[Part::Rounds(100, &[VALID, INVALID]), Part::Get(10, Expect::ReplyIfValid)],
+    },
+    Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Part::Stop] },
+    Behaviour { name: "getstop", aliases: &[], sends: "GET of key 10; STOP", parts: &[GET_10, Part::Stop] },
+];
+
+impl Behaviour {
+    /// Every behaviour, in the table's order.
+    pub fn all() -> &'static [Self] {
+        &TABLE
+    }
+
+    /// The steps of this behaviour for a workload. Bursts of nothing are left out.
+    pub fn steps(&self, workload: &Workload) -> Vec<Step> {
+        let mut steps = Vec::new();
+        expand(self.parts, workload, Round { index: 0, of: 1 }, &mut steps);
+        steps
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Round {
+    index: u64,
+    of: u64,
+}
+
+impl Round {
+    /// This round's share of `total`: the shares of all rounds add up to it, and no two differ by more than one.
+    fn share(self, total: u64) -> u64 {
+        let up_to = |rounds: u64| (u128::from(total) * u128::from(rounds) / u128::from(self.of)) as u64;
+        up_to(self.index + 1) - up_to(self.index)
+    }
+}
+
+fn expand(parts: &[Part], workload: &Workload, round: Round, steps: &mut Vec<Step>) {
+    for part in parts {
+        match *part {
+            Part::Burst(payload, count) => {
+                let count = round.share(match count {
+                    Count::Exactly(count) => count,
+                    Count::Valid => workload.valid(),
+                    Count::Invalid => workload.invalid(),
+                });
+                if count > 0 {
+                    steps.push(Step::Burst { payload: workload.sized(payload), count });
+                }
+            }
+            Part::Get(key, expect) => steps.push(Step::Get {
+                key,
+                reply_expected: match expect {
+                    Expect::Reply => true,
+                    Expect::Silence => false,
+                    Expect::ReplyIfValid => workload.valid() > 0,
+                },
+            }),
+            Part::Rounds(rounds, parts) => {
+                for index in 0..rounds {
+                    expand(parts, workload, Round { index, of: rounds }, steps);
+                }
+            }
+            Part::Stop => steps.push(Step::Stop),
+        }
+    }
+}
+
+impl fmt::Display for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+impl FromStr for &'static Behaviour {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        TABLE.iter().find(|row| row.name == name || row.aliases.contains(&name)).ok_or_else(|| {
+            let known: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+            format!("unknown behaviour '{name}'; there are: {}", known.join(", "))
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! What can go wrong with a client.
+
+use std::{io, net::SocketAddr};
+
+use thiserror::Error;
+
+/// Why a client can't go on.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// No socket to send from.
+    #[error("opening a socket to {server}: {cause}; check that this machine has a route to that address")]
+    Socket {
+        /// The server's address.
+        server: SocketAddr,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+    /// A packet can't be sent, and neither will the next.
+    #[error("sending {len} bytes to {server}: {cause}; {remedy}")]
+    Send {
+        /// Payload bytes of the packet.
+        len: usize,
+        /// The server's address.
+        server: SocketAddr,
+        /// What to do about it.
+        remedy: &'static str,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+    /// Waiting for a reply failed.
+    #[error("waiting for a reply from {server}: {cause}")]
+    Receive {
+        /// The server's address.
+        server: SocketAddr,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+}
+
+impl ClientError {
+    pub(super) fn send(len: usize, server: SocketAddr, cause: io::Error) -> Self {
+        let remedy = match cause.raw_os_error() {
+            Some(libc::EMSGSIZE) => "the path takes no datagram of that length: choose a smaller one",
+            _ => "check the server's address and the route to it",
+        };
+        Self::Send { len, server, remedy, cause }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a behaviour is made of: bursts of equal packets, questions and the STOP.
+
+use weir_wire::Request;
+
+/// One step of a behaviour. A burst is a count, not a list, so a step is small whatever it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send one payload a number of times.
+    Burst {
+        /// What is sent.
+        payload: Payload,
+        /// How often.
+        count: u64,
+    },
+    /// Ask for a key's count, and wait for the reply.
+    Get {
+        /// The key.
+        key: u32,
+        /// Whether the behaviour needs a reply; where it doesn't, silence is what it expects.
+        reply_expected: bool,
+    },
+    /// Ask the server to end.
+    Stop,
+}
+
+impl Step {
+    /// Datagrams that the step sends, a GET's retries not counted.
+    pub const fn packets(&self) -> u64 {
+        match self {
+            Self::Burst { count, .. } => *count,
+            Self::Get { .. } | Self::Stop => 1,
+        }
+    }
+}
+
+/// What a burst sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A valid PUT.
+    Put {
+        /// The key.
+        key: u32,
+        /// What is added to its count.
+        value: i64,
+    },
+    /// A valid DELETE.
+    Delete {
+        /// The key.
+        key: u32,
+    },
+    /// `BAD` and as many `0x42` as make it `len` bytes long, 1 or more; a shorter one is cut from `BAD`.
+    Bad {
+        /// Length of the whole payload, bytes.
+        len: usize,
+    },
+    /// `DELELULU` and a key: no command, though its first four bytes are DELETE's.
+    Delelulu {
+        /// The key, little-endian.
+        key: u32,
+    },
+}
+
+/// How a payload counts among the packets sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Put,
+    Get,
+    Delete,
+    Stop,
+    Invalid,
+}
+
+impl Payload {
+    /// The payload that the report writes BAD n: `BAD` and n times `0x42`.
+    pub const fn bad(n: usize) -> Self {
+        Self::Bad { len: BAD.len() + n }
+    }
+
+    /// The bytes of the datagram.
+    pub fn bytes(&self) -> Vec<u8> {
+        match *self {
+            Self::Put { key, value } => Request::Put { key, value }.to_bytes().to_vec(),
+            Self::Delete { key } => Request::Delete { key }.to_bytes().to_vec(),
+            Self::Bad { len } => BAD.iter().copied().chain(std::iter::repeat(FILLER)).take(len).collect(),
+            Self::Delelulu { key } => [b"DELELULU", &key.to_le_bytes()[..]].concat(),
+        }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        match self {
+            Self::Put { .. } => Kind::Put,
+            Self::Delete { .. } => Kind::Delete,
+            Self::Bad { .. } | Self::Delelulu { .. } => Kind::Invalid,
+        }
+    }
+}
+
+const BAD: &[u8] = b"BAD";
+const FILLER: u8 = 0x42;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(payload: Payload, expected: &[u8]) {
+        assert_eq!(payload.bytes(), expected, "{payload:?}");
+    }
+
+    #[test]
+    fn payloads_have_the_bytes_of_the_protocol() {
+        check(Payload::Put { key: 10, value: -5 }, b"PUT\x0a\0\0\0\xfb\xff\xff\xff\xff\xff\xff\xff");
+        check(Payload::Delete { key: 0x4142_4344 }, b"DELETEDCBA");
+        check(Payload::Delelulu { key: 10 }, b"DELELULU\x0a\0\0\0");
+        check(Payload::bad(0), b"BAD");
+        check(Payload::bad(3), b"BADBBB");
+    }
+
+    #[test]
+    fn a_size_cuts_or_fills_the_bad_payload() {
+        check(Payload::Bad { len: 1 }, b"B");
+        check(Payload::Bad { len: 2 }, b"BA");
+        check(Payload::Bad { len: 5 }, b"BADBB");
+        assert_eq!(Payload::Bad { len: 65507 }.bytes().len(), 65507);
+    }
+
+    #[test]
+    fn bad_256_is_259_bytes_long() {
+        assert_eq!(Payload::bad(256).bytes().len(), 259);
+    }
+
+    #[test]
+    fn what_counts_as_invalid_is_no_request_at_any_size() {
+        for payload in (1..=64).map(|len| Payload::Bad { len }).chain([Payload::Delelulu { key: 10 }]) {
+            assert_eq!(payload.kind(), Kind::Invalid);
+            assert!(Request::parse(&payload.bytes()).is_err(), "{payload:?}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The bag server: a socket, the loop that serves it, and the record that the loop leaves.
+
+mod allow_stop;
+mod error;
+mod handler;
+mod io;
+mod serve;
+mod stop;
+mod verbose;
+
+pub use allow_stop::AllowStop;
+pub use error::ServerError;
+pub use stop::StopHandle;
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
+
+use socket2::{Domain, SockRef, Socket, Type};
+use weir_filters::Filter;
+use weir_wire::DEFAULT_CAPACITY;
+
+use crate::{Bag, Cost, Io, LoopRecord, Monotonic, cost, sys};
+use handler::Handler;
+use io::{BatchIo, DatagramIo, SimpleIo};
+use stop::Shared;
+
+/// How a server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Most keys that the bag holds.
+    pub capacity: usize,
+    /// How datagrams are read and replies written.
+    pub io: Io,
+    /// Whose STOP is obeyed.
+    pub allow_stop: AllowStop,
+    /// Decides each datagram in the loop, before it is parsed (hook `user`).
+    pub filter: Option<Filter>,
+    /// Say on stderr what each request was and what became of it.
+    pub verbose: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            capacity: DEFAULT_CAPACITY,
+            io: Io::default(),
+            allow_stop: AllowStop::default(),
+            filter: None,
+            verbose: false,
+        }
+    }
+}
+
+/// A bag server: opened, then listening, then run.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    local_addr: SocketAddr,
+    config: ServerConfig,
+}
+
+impl Server {
+    /// Makes the socket for `addr`, which nothing can reach before [`Self::listen`]: the moment to attach a filter
+    /// to it, so that no packet goes by unjudged.
+    pub fn open(addr: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)
+            .map_err(|cause| ServerError::bind(addr, cause))?;
+        Ok(Self { shared: Arc::new(Shared::new(socket.into())), local_addr: addr, config })
+    }
+
+    /// Binds the address; port 0 takes a free one. What arrives from now on waits in the receive buffer.
+    pub fn listen(&mut self) -> Result<SocketAddr, ServerError> {
+        let addr = self.local_addr;
+        let socket = &self.shared.socket;
+        SockRef::from(&**socket).bind(&addr.into()).map_err(|cause| ServerError::bind(addr, cause))?;
+        self.local_addr = socket.local_addr().map_err(|cause| ServerError::bind(addr, cause))?;
+        Ok(self.local_addr)
+    }
+
+    /// Opens and listens in one.
+    pub fn bind(addr: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
+        let mut server = Self::open(addr, config)?;
+        server.listen()?;
+        Ok(server)
+    }
+
+    /// The socket: what a BPF program is attached to.
+    pub fn socket(&self) -> Arc<UdpSocket> {
+        Arc::clone(&self.shared.socket)
+    }
+
+    /// The address it listens on, with the port that was taken; before [`Self::listen`] the one asked for.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// What ends the loop from another thread.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle::new(&self.shared)
+    }
+
+    /// Serves, with an empty bag, until a STOP request or the stop handle ends it.
+    ///
+    /// # Errors
+    /// The socket can't be read any more or doesn't answer for its counters. A datagram, whatever it holds, is no
+    /// error, and neither is a reply that can't be sent.
+    pub fn run(&self) -> Result<LoopRecord, ServerError> {
+        match self.config.io {
+            Io::Batch => self.serve(BatchIo::new(&self.shared.socket)),
+            Io::Simple => self.serve(SimpleIo::new(&self.shared.socket)),
+        }
+    }
+
+    fn serve(&self, mut io: impl DatagramIo) -> Result<LoopRecord, ServerError> {
+        let mut handler = Handler::new(Bag::new(self.config.capacity), &self.config);
+        let receive_buffer = self.receive_buffer()?;
+        let ready_rss_kib =
+            cost::resident_kib().map_err(|cause| self.unreadable("its resident set", cause))?;
+        let ready_cost = Cost::of_this_process();
+        let ready_at = Monotonic::now();
+
+        let end = serve::until_ended(&mut io, &mut handler, &self.shared)
+            .map_err(|cause| self.unreadable("the next datagram", cause))?;
+        let unread = end.rest_of_batch + serve::drain(&self.shared.socket, receive_buffer);
+
+        Ok(LoopRecord {
+            listen: self.local_addr,
+            io: self.config.io,
+            ended_by: end.by,
+            requests: handler.requests,
+            bytes: handler.bytes,
+            replies: end.replies,
+            unread,
+            socket_drops: sys::socket_drops(&*self.shared.socket)
+                .map_err(|cause| self.unreadable("its drop count (SO_MEMINFO)", cause))?,
+            receive_buffer,
+            ready_at,
+            first_read_at: end.first_read_at,
+            last_handled_at: end.last_handled_at,
+            last_load_at: end.last_load_at,
+            ready_rss_kib,
+            cost: Cost::of_this_process() - ready_cost,
+        })
+    }
+
+    fn receive_buffer(&self) -> Result<u64, ServerError> {
+        SockRef::from(&*self.shared.socket)
+            .recv_buffer_size()
+            .map(|bytes| bytes as u64)
+            .map_err(|cause| self.unreadable("its buffer size (SO_RCVBUF)", cause))
+    }
+
+    fn unreadable(&self, what: &'static str, cause: std::io::Error) -> ServerError {
+        ServerError::Read { what, addr: self.local_addr, cause }
+    }
+}

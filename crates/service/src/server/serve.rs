@@ -1,0 +1,125 @@
+//! The loop: read, handle, reply, until something ends it.
+
+use std::{io, net::UdpSocket};
+
+use super::{
+    handler::{Handler, Outcome},
+    io::DatagramIo,
+    stop::Shared,
+};
+use crate::{EndedBy, Monotonic, ReplyCounts, sys};
+
+/// How a loop ended, and what it knows besides the handler's counts.
+pub(super) struct End {
+    pub(super) by: EndedBy,
+    /// Datagrams that came in one read with a STOP, after it.
+    pub(super) rest_of_batch: u64,
+    pub(super) replies: ReplyCounts,
+    pub(super) first_read_at: Option<Monotonic>,
+    pub(super) last_handled_at: Option<Monotonic>,
+    pub(super) last_load_at: Option<Monotonic>,
+}
+
+/// Serves until a STOP or the stop handle ends it; an error is one that reading can't get past.
+pub(super) fn until_ended(
+    io: &mut impl DatagramIo,
+    handler: &mut Handler,
+    shared: &Shared,
+) -> io::Result<End> {
+    let mut end = End {
+        by: EndedBy::Stop,
+        rest_of_batch: 0,
+        replies: ReplyCounts::default(),
+        first_read_at: None,
+        last_handled_at: None,
+        last_load_at: None,
+    };
+    let mut patience = Patience::default();
+    loop {
+        match io.receive() {
+            Ok(0) => {}
+            Ok(received) => {
+                patience = Patience::default();
+                end.first_read_at.get_or_insert_with(Monotonic::now);
+                if serve_batch(io, handler, received, &mut end) {
+                    return Ok(end);
+                }
+            }
+            // recv_from reports a shutdown as an error, so the flag is looked at before the error is.
+            Err(_) if shared.is_stopping() => {}
+            Err(error) => patience.bear(error)?,
+        }
+        if shared.is_stopping() {
+            end.by = EndedBy::Signal;
+            return Ok(end);
+        }
+    }
+}
+
+/// Handles the datagrams of one read, and says whether a STOP among them ended the loop.
+fn serve_batch(io: &mut impl DatagramIo, handler: &mut Handler, received: usize, end: &mut End) -> bool {
+    let mut stopped = false;
+    let mut handled = false;
+    let mut load = false;
+    for i in 0..received {
+        let (bytes, len) = io.datagram(i);
+        let outcome = handler.handle(bytes, len, || io.source(i));
+        if outcome == Outcome::Stop {
+            end.rest_of_batch = (received - i - 1) as u64;
+            stopped = true;
+            break;
+        }
+        handled = true;
+        match outcome {
+            Outcome::Get(Some(count)) => io.reply(i, count),
+            Outcome::Get(None) | Outcome::StopRefused => {}
+            _ => load = true,
+        }
+    }
+    end.replies += io.flush();
+    // One clock read a batch: a clock read a datagram would be a good part of what a datagram costs.
+    let now = Monotonic::now();
+    if handled {
+        end.last_handled_at = Some(now);
+    }
+    if load {
+        end.last_load_at = Some(now);
+    }
+    stopped
+}
+
+/// Counts what still waits in the receive buffer, and takes it out.
+///
+/// A sender that goes on meanwhile can't keep this busy for ever: it ends at what a buffer of `receive_buffer`
+/// bytes could hold.
+pub(super) fn drain(socket: &UdpSocket, receive_buffer: u64) -> u64 {
+    let mut batch = sys::ReceiveBatch::new();
+    let mut unread = 0;
+    while unread <= receive_buffer / SMALLEST_PACKET {
+        match batch.receive(socket, sys::Wait::Never) {
+            Ok(received) if received > 0 => unread += received as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => break,
+        }
+    }
+    unread
+}
+
+/// The kernel accounts at least a `struct sk_buff` for each packet in a receive buffer, bytes.
+const SMALLEST_PACKET: u64 = 200;
+
+/// Reads that may fail one after the other before the loop gives up: errors such as an interrupted call or an
+/// ICMP message pass, while one that never does must not spin for ever.
+const PATIENCE: u32 = 1000;
+
+#[derive(Default)]
+struct Patience {
+    failures: u32,
+}
+
+impl Patience {
+    fn bear(&mut self, error: io::Error) -> io::Result<()> {
+        self.failures += 1;
+        if self.failures > PATIENCE { Err(error) } else { Ok(()) }
+    }
+}

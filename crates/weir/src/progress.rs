@@ -1,0 +1,53 @@
+//! A progress bar for whoever watches a terminal.
+
+use std::{
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What is over sooner needs no bar.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+
+/// A bar on stderr, where that is a terminal, for what takes over a second.
+pub struct Bar {
+    started: Instant,
+    wanted: bool,
+    shown: Option<ProgressBar>,
+}
+
+impl Bar {
+    /// A bar that isn't shown yet.
+    pub fn new() -> Self {
+        Self { started: Instant::now(), wanted: stderr().is_terminal(), shown: None }
+    }
+
+    /// Moves the bar to `done` of `total`, and shows it when it is time to.
+    pub fn set(&mut self, done: u64, total: u64) {
+        if !self.wanted || (self.shown.is_none() && self.started.elapsed() < SHOW_AFTER) {
+            return;
+        }
+        self.shown.get_or_insert_with(|| bar(total)).set_position(done.min(total));
+    }
+
+    /// Takes the bar off the terminal.
+    pub fn clear(self) {
+        if let Some(bar) = self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn bar(total: u64) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} packets, {per_sec}, {eta} left")
+            .expect("the template is constant and valid");
+    ProgressBar::new(total).with_style(style)
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Everything that CI runs. Ends with one line that counts all tests; a test that can't run here is counted as
+# skipped, with its reason above that line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+cargo() { scripts/as-user cargo "$@"; }
+
+step "format"
+cargo fmt --all --check
+step "clippy"
+cargo clippy --quiet --all-targets -- -D warnings
+step "documentation"
+scripts/as-user env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
+
+step "tests"
+# Tests that touch the kernel need root; cargo builds as the user and runs the test binaries as root.
+host=$(scripts/as-user rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+scripts/as-user env "CARGO_TARGET_${host}_RUNNER=$PWD/scripts/as-root" cargo test --no-fail-fast 2>&1 | tee "$log" || status=$?
+
+step "skipped tests"
+grep -E '^test .*\.\.\. ignored' "$log" || echo "none"
+echo
+awk '/^test result:/ { passed += $4; failed += $6; skipped += $8 }
+     END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$log"
+exit "$status"

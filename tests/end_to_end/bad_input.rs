@@ -1,0 +1,104 @@
+//! Wrong input: what is said, and the exit status.
+
+use std::{net::UdpSocket, os::unix::process::CommandExt as _};
+
+use crate::{
+    Test, kernel, plain,
+    running::{Ended, run, weir},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    plain("unknown_names_list_what_there_is", unknown_names_list_what_there_is),
+    plain("parts_that_do_not_fit_are_refused", parts_that_do_not_fit_are_refused),
+    plain("numbers_out_of_range_are_refused", numbers_out_of_range_are_refused),
+    plain("a_port_in_use_is_named", a_port_in_use_is_named),
+    kernel("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
+    plain("a_client_without_a_server_fails_and_says_so", a_client_without_a_server_fails_and_says_so),
+    plain("a_summary_that_cannot_be_written_is_an_error", a_summary_that_cannot_be_written_is_an_error),
+];
+
+fn check(ended: &Ended, status: i32, parts: &[&str]) {
+    assert_eq!(ended.status, Some(status), "{ended:?}");
+    for part in parts {
+        assert!(ended.stderr.contains(part), "no '{part}' in: {}", ended.stderr);
+    }
+    assert!(ended.stdout.is_empty(), "{ended:?}");
+}
+
+fn unknown_names_list_what_there_is() {
+    let filters = ["unknown filter 'nope'", "valid-command", "count-filter"];
+    check(&run(&["serve", "--filter", "nope"]), 2, &filters);
+    check(&run(&["serve", "--server", "nope"]), 2, &["unknown server 'nope'", "ebpf-stats-server"]);
+    check(&run(&["serve", "--toolkit", "nope"]), 2, &["unknown toolkit 'nope'", "rust", "aya"]);
+    check(&run(&["serve", "--hook", "nope"]), 2, &["unknown hook 'nope'", "user", "socket"]);
+    check(&run(&["serve", "--io", "nope"]), 2, &["nope", "batch", "simple"]);
+    check(&run(&["serve", "--allow-stop", "nope"]), 2, &["nope", "loopback", "any", "never"]);
+    check(&run(&["client", "-b", "nope"]), 2, &["nope", "thor", "frigg", "getstop"]);
+    check(&run(&["completions", "nope"]), 2, &["nope", "bash"]);
+    check(&run(&["nope"]), 2, &["nope"]);
+}
+
+fn parts_that_do_not_fit_are_refused() {
+    check(
+        &run(&["serve", "--server", "print-server"]),
+        2,
+        &["print-server needs print-filter", "valid-command"],
+    );
+    check(&run(&["serve", "--hook", "user", "--toolkit", "aya"]), 2, &["an Aya program runs in the kernel"]);
+    check(&run(&["serve", "--hook", "user", "--filter", "print-filter"]), 2, &["print-filter", "hook user"]);
+    check(&run(&["serve", "--hook", "user", "--server", "ebpf-stats-server"]), 2, &["a kernel program"]);
+    check(&run(&["serve", "--parameter", "drop"]), 2, &["valid-command has no parameter"]);
+}
+
+fn numbers_out_of_range_are_refused() {
+    for percent in ["-1", "101", "x"] {
+        check(&run(&["client", "-b", "frey", &format!("--percent={percent}")]), 2, &["percent"]);
+    }
+    check(&run(&["serve", "--capacity=-1"]), 2, &["capacity"]);
+    check(&run(&["serve", "--listen", "localhost"]), 2, &["localhost"]);
+}
+
+fn a_port_in_use_is_named() {
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound");
+    let ended = run(&["serve", "--hook", "user", "--listen", &address.to_string()]);
+    check(&ended, 1, &[&format!("listening on {address}"), "is taken", "listen on another port"]);
+}
+
+/// As root, the binary is run as nobody; anybody else has no privilege anyway.
+fn without_privilege_the_remedy_is_said() {
+    const NOBODY: u32 = 65534;
+    // The build folder may be closed to nobody; a copy elsewhere isn't.
+    let folder = tempfile::Builder::new().prefix("weir").tempdir().expect("a temporary folder");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("our folder");
+    let copy = folder.path().join("weir");
+    std::fs::copy(env!("CARGO_BIN_EXE_weir"), &copy).expect("a copy");
+
+    let mut command = std::process::Command::new(copy);
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let ended = Ended::from(command.output().expect("the copy starts"));
+    check(&ended, 1, &["loading valid-command", "Operation not permitted", "needs root, or CAP_BPF"]);
+}
+
+fn a_client_without_a_server_fails_and_says_so() {
+    // A port that was free a moment ago.
+    let address = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+    let server = address.to_string();
+    let arguments =
+        ["client", "-b", "odin", "--get-timeout", "50", "--get-attempts", "2", "--server", &server];
+    let ended = Ended::from(weir(&arguments).output().expect("the binary starts"));
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("nothing listens on"), "{ended:?}");
+}
+
+fn a_summary_that_cannot_be_written_is_an_error() {
+    let server = crate::running::Server::start(&["--hook", "user", "--summary", "/dev/null/summary.json"]);
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    let ended = server.ended();
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("writing /dev/null/summary.json"), "{ended:?}");
+}
