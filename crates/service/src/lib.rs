@@ -3,6 +3,7 @@
 mod bag;
 pub mod client;
 mod cost;
+pub mod process;
 pub mod server;
 pub mod servers;
 mod summary;

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod experiment;
 pub mod output;
 pub mod progress;
 pub mod report;

@@ -119,6 +119,9 @@ pub struct Sample {
     pub expected_value: i64,
     /// From the first packet sent to the last packet handled, seconds.
     pub wall_s: Option<f64>,
+    /// Packets that the server's socket dropped, by a filter and for a full buffer alike; nothing where it isn't known.
+    #[serde(default)]
+    pub socket_drops: Option<u64>,
     /// Where every packet went; nothing where an external server keeps no counts.
     pub ledger: Option<Ledger>,
     /// Our server's own record.

@@ -1,12 +1,128 @@
 //! `weir experiment`.
 
-use std::process::ExitCode;
+use std::{io::Write as _, num::NonZeroU32, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+
+use crate::{
+    exit::UsageError,
+    experiment::{
+        catalogue, conduct,
+        definition::{Definition, Profile},
+        folder::Folder,
+        interrupt::Interrupt,
+        machine::Pinning,
+        manifest::{Manifest, Wish},
+        schedule,
+    },
+};
 
 /// Run an experiment and report on it.
+///
+/// Each run is a server and its clients in processes of their own, on different cores; its sample is on the disk
+/// before the next run starts. Loading filters into the kernel needs root.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// An experiment of the list, or the path of a definition such as ./my.toml
+    #[arg(required_unless_present_any = ["list", "resume"])]
+    name: Option<String>,
+
+    /// How much of it to run; by default quick, or a definition without profiles as it is written
+    #[arg(long)]
+    profile: Option<Profile>,
+
+    /// Runs of each cell, in place of the definition's
+    #[arg(long, value_name = "N")]
+    runs: Option<NonZeroU32>,
+
+    /// Seed of the order of the runs; by default another one each time, kept in the manifest
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+
+    /// Folder for the results; by default results/ and the time, with results/latest pointing there
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Make the runs that a results folder misses, with its definition and seed
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "profile", "runs", "seed", "no_pin", "list"])]
+    resume: Option<PathBuf>,
+
+    /// Let server and clients run on any core
+    #[arg(long)]
+    no_pin: bool,
+
+    /// List the experiments and their profiles
+    #[arg(long)]
+    list: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir experiment kernel-or-user                      about a minute: what does filtering in the kernel change?
+  weir experiment paper-loss --profile paper          the whole grid of the report
+  weir experiment ./my.toml --runs 10 --out results/mine
+  weir experiment --resume results/latest             go on where an experiment was ended";
 
 /// Runs `weir experiment`.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not here yet")
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.list {
+        return list();
+    }
+    let interrupt = Interrupt::listen().context("listening for SIGINT and SIGTERM")?;
+    let folder = match args.resume.clone() {
+        Some(dir) => resume(dir, args.name.as_deref())?,
+        None => create(&args)?,
+    };
+    conduct(folder, &interrupt)
+}
+
+fn create(args: &Args) -> anyhow::Result<Folder> {
+    let name = args.name.as_deref().ok_or_else(|| UsageError("name an experiment, or --list them".into()))?;
+    let resolved = catalogue::find(name)?.resolve(args.profile, args.runs.map(NonZeroU32::get))?;
+    let pinning = if args.no_pin { Pinning::none("--no-pin was given") } else { Pinning::of_this_machine() };
+    if let Some(note) = &pinning.note {
+        eprintln!("weir: pinning: {note}");
+    }
+    // Any number will do: it is kept in the manifest.
+    let seed = args.seed.unwrap_or_else(|| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    let definition = &resolved.definition;
+    let seed = u64::from(seed);
+    let planned_samples = schedule::of(definition, seed).len() as u64;
+    let wish = Wish { profile: resolved.profile, seed, planned_samples };
+    let folder =
+        Folder::create(args.out.clone(), &resolved, |text| Manifest::new(definition, text, wish, pinning))?;
+    eprintln!(
+        "weir: {}: {planned_samples} runs, seed {seed}, into {}",
+        definition.name,
+        folder.dir.display()
+    );
+    Ok(folder)
+}
+
+fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
+    let same_as = |manifest: &Manifest| -> anyhow::Result<Option<Definition>> {
+        let Some(name) = name else { return Ok(None) };
+        let resolved = catalogue::find(name)?.resolve(manifest.profile, Some(manifest.runs))?;
+        Ok(Some(resolved.definition))
+    };
+    let folder = Folder::resume(dir, same_as)?;
+    for difference in folder.manifest.differences() {
+        eprintln!("weir: {difference}; the report can't tell them apart");
+    }
+    Ok(folder)
+}
+
+fn list() -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    for definition in catalogue::built_in()? {
+        writeln!(out, "{}: {}", definition.name, definition.question)?;
+        for profile in definition.profiles.keys() {
+            let resolved = definition.resolve(Some(*profile), None)?.definition;
+            let runs = schedule::of(&resolved, 0);
+            let packets: u64 = runs.iter().map(|run| run.cell.packets).sum();
+            writeln!(out, "  {profile:<9} {:>5} runs, {packets} packets", runs.len())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

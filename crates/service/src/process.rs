@@ -1,0 +1,119 @@
+//! Child processes that are measured: where they run, that they never outlive their parent, and what they cost.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Child, Command, ExitStatus},
+};
+
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    sys::{prctl, signal::Signal},
+    unistd::{Pid, getppid},
+};
+
+use crate::Cost;
+
+/// Confines what `command` starts to `cores` (anywhere if there are none), puts it in a process group of its own,
+/// and has the kernel kill it when the thread that started it ends, however that ends (PR_SET_PDEATHSIG(2const)).
+///
+/// # Errors
+/// A core number that the kernel's CPU set can't hold.
+pub fn confine(command: &mut Command, cores: &[usize]) -> io::Result<()> {
+    let mut allowed = CpuSet::new();
+    for &core in cores {
+        allowed.set(core)?;
+    }
+    let pin = !cores.is_empty();
+    let parent = Pid::this();
+    command.process_group(0);
+    let prepare = move || {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The parent may have ended between fork and prctl, and then the signal never comes.
+        if getppid() != parent {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if pin {
+            sched_setaffinity(Pid::from_raw(0), &allowed)?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes three system calls on values that it owns; it neither
+    // allocates nor locks.
+    unsafe { command.pre_exec(prepare) };
+    Ok(())
+}
+
+/// How a child ended and what it spent in its whole life.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it and the children that it waited for spent.
+    pub cost: Cost,
+}
+
+/// Waits for `child` to end and takes its resource use, as wait4(2).
+///
+/// # Errors
+/// What the system call says; ECHILD where something else has waited for it already.
+pub fn wait4(child: Child) -> io::Result<Ended> {
+    let pid = Pid::from_raw(child.id() as i32);
+    let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
+    loop {
+        // SAFETY: both pointers are to live, writable values of the types that wait4(2) fills.
+        if unsafe { libc::wait4(pid.as_raw(), &mut status, 0, usage.as_mut_ptr()) } >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // SAFETY: all bit patterns are valid for this structure of integers, and the call has filled it.
+    let usage = unsafe { usage.assume_init() };
+    Ok(Ended { status: ExitStatus::from_raw(status), cost: Cost::from(usage) })
+}
+
+impl From<libc::rusage> for Cost {
+    fn from(usage: libc::rusage) -> Self {
+        let count = |value: libc::c_long| u64::try_from(value).unwrap_or(0);
+        let us = |time: libc::timeval| count(time.tv_sec) * 1_000_000 + count(time.tv_usec);
+        Self {
+            user_us: us(usage.ru_utime),
+            system_us: us(usage.ru_stime),
+            voluntary_switches: count(usage.ru_nvcsw),
+            involuntary_switches: count(usage.ru_nivcsw),
+            minor_faults: count(usage.ru_minflt),
+            major_faults: count(usage.ru_majflt),
+            peak_rss_kib: count(usage.ru_maxrss),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confined_child_runs_on_its_core_and_leaves_its_cost() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "grep -q '^Cpus_allowed_list:\t0$' /proc/self/status"]);
+        confine(&mut command, &[0]).unwrap();
+        let ended = wait4(command.spawn().unwrap()).unwrap();
+        assert!(ended.status.success());
+        assert!(ended.cost.peak_rss_kib > 0);
+        assert!(ended.cost.minor_faults > 0);
+    }
+
+    #[test]
+    fn the_status_of_a_killed_child_names_the_signal() {
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        confine(&mut command, &[]).unwrap();
+        let mut child = command.spawn().unwrap();
+        child.kill().unwrap();
+        assert_eq!(wait4(child).unwrap().status.signal(), Some(9));
+    }
+}

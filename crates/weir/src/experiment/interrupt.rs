@@ -1,0 +1,89 @@
+//! Waiting that SIGINT and SIGTERM end.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+    low_level::pipe,
+};
+use thiserror::Error;
+
+/// Exit status after SIGINT or SIGTERM.
+pub const STATUS: u8 = 130;
+
+/// SIGINT or SIGTERM came.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// Knows whether SIGINT or SIGTERM came. A second one ends the process at once.
+#[derive(Debug)]
+pub struct Interrupt {
+    came: UnixStream,
+}
+
+impl Interrupt {
+    /// Listens for both signals from now on, for as long as the process lives.
+    ///
+    /// # Errors
+    /// What the system calls say.
+    pub fn listen() -> io::Result<Self> {
+        let (came, write) = UnixStream::pair()?;
+        let second = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, i32::from(STATUS), Arc::clone(&second))?;
+            flag::register(signal, Arc::clone(&second))?;
+            pipe::register(signal, write.try_clone()?)?;
+        }
+        Ok(Self { came })
+    }
+
+    /// Whether one of them came.
+    ///
+    /// # Errors
+    /// It did.
+    pub fn check(&self) -> Result<(), Interrupted> {
+        self.wait(&[], Instant::now()).map(|_| ())
+    }
+
+    /// Waits until one of `fds` is readable and gives its position, or nothing after `deadline`.
+    ///
+    /// # Errors
+    /// A signal came before.
+    pub fn wait(&self, fds: &[BorrowedFd<'_>], deadline: Instant) -> Result<Option<usize>, Interrupted> {
+        // Nothing takes the byte that a signal leaves in the socket, so every later wait sees it as well.
+        let all: Vec<_> = [self.came.as_fd()].into_iter().chain(fds.iter().copied()).collect();
+        match wait_any(&all, deadline) {
+            Some(0) => Err(Interrupted),
+            ready => Ok(ready.map(|position| position - 1)),
+        }
+    }
+}
+
+/// Waits until one of `fds` is readable and gives the first that is, or nothing after `deadline`.
+pub fn wait_any(fds: &[BorrowedFd<'_>], deadline: Instant) -> Option<usize> {
+    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        match poll(&mut polled, Some(&timeout)) {
+            Ok(0) => return None,
+            Ok(_) => return polled.iter().position(|fd| !fd.revents().is_empty()),
+            Err(Errno::INTR) => {}
+            Err(error) => unreachable!("poll(2) on open descriptors: {error}"),
+        }
+    }
+}

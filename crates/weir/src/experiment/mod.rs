@@ -1,0 +1,193 @@
+//! Experiments: a definition becomes a schedule, each run of it a sample on the disk, and the samples a report.
+
+pub mod asking;
+pub mod catalogue;
+pub mod clients;
+pub mod definition;
+pub mod folder;
+pub mod interrupt;
+pub mod machine;
+pub mod manifest;
+pub mod one_run;
+pub mod process;
+pub mod progress;
+pub mod record;
+pub mod schedule;
+pub mod server;
+pub mod template;
+pub mod udp_table;
+mod validate;
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::{self, IsTerminal, Write as _, stdout},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    report,
+    sample::{Cell, Flaw, Sample},
+};
+use folder::Folder;
+use interrupt::{Interrupt, Interrupted};
+use one_run::{Bench, Observed, RunError};
+use progress::{Progress, name_of};
+use record::Circumstances;
+use schedule::Scheduled;
+
+/// Most packets of the run that warms the machine up.
+const WARM_UP_PACKETS: u64 = 100_000;
+
+/// Makes the runs that `folder` misses, then its report.
+///
+/// # Errors
+/// A cell's first run failed, or a sample or the report could not be written. The samples so far are kept.
+pub fn conduct(mut folder: Folder, interrupt: &Interrupt) -> anyhow::Result<ExitCode> {
+    let missing = folder.missing()?;
+    for warning in &folder.saved().warnings {
+        eprintln!("weir: {warning}");
+    }
+    let ended = make_runs(&mut folder, &missing, interrupt);
+    if let Err(Ended::Because(error)) = ended {
+        return Err(error);
+    }
+    if !folder_is_empty(&folder)? {
+        show_report(&folder.dir)?;
+    }
+    if let Err(Ended::Interrupted) = ended {
+        eprintln!("weir: interrupted; the samples so far are kept; {}", folder.how_to_resume());
+        return Ok(ExitCode::from(interrupt::STATUS));
+    }
+    match count_failed(&folder)? {
+        0 => Ok(ExitCode::SUCCESS),
+        failed => {
+            eprintln!(
+                "weir: {failed} runs failed and are left out of the estimates; to make them again, {}",
+                folder.how_to_resume()
+            );
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+enum Ended {
+    Interrupted,
+    Because(anyhow::Error),
+}
+
+impl From<Interrupted> for Ended {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+fn make_runs(folder: &mut Folder, missing: &[Scheduled], interrupt: &Interrupt) -> Result<(), Ended> {
+    let Some(first) = missing.first() else { return Ok(()) };
+    let (definition, pinning) = (folder.definition.clone(), folder.manifest.pinning.clone());
+    let bench = Bench { definition: &definition, pinning: &pinning, interrupt };
+    let total = folder.manifest.planned_samples;
+    let mut progress = Progress::new(total - missing.len() as u64, total);
+    let mut known: HashSet<Cell> = folder.saved().samples.iter().map(|sample| sample.cell.clone()).collect();
+    let result = warm_up(&bench, first).and_then(|()| {
+        missing
+            .iter()
+            .try_for_each(|scheduled| make_run(folder, &bench, scheduled, &mut known, &mut progress))
+    });
+    progress.clear();
+    result
+}
+
+/// One run whose sample nobody keeps: the first run of all would otherwise pay for cold caches. If it fails, so will
+/// the first run that counts, and that one tells.
+fn warm_up(bench: &Bench<'_>, scheduled: &Scheduled) -> Result<(), Ended> {
+    let mut scheduled = scheduled.clone();
+    scheduled.cell.packets = scheduled.cell.packets.min(WARM_UP_PACKETS);
+    match one_run::run(bench, &scheduled, &mut Observed::default()) {
+        Err(RunError::Interrupted(interrupted)) => Err(interrupted.into()),
+        Ok(()) | Err(RunError::Failed(_)) => Ok(()),
+    }
+}
+
+fn make_run(
+    folder: &mut Folder,
+    bench: &Bench<'_>,
+    scheduled: &Scheduled,
+    known: &mut HashSet<Cell>,
+    progress: &mut Progress,
+) -> Result<(), Ended> {
+    bench.interrupt.check()?;
+    let started_at = jiff::Timestamp::now().to_string();
+    let stolen_before = machine::stolen_s();
+    let mut observed = Observed::default();
+    let failure = match one_run::run(bench, scheduled, &mut observed) {
+        Ok(()) => None,
+        Err(RunError::Interrupted(interrupted)) => return Err(interrupted.into()),
+        Err(RunError::Failed(message)) => Some(message),
+    };
+    let steal_s = machine::stolen_s() - stolen_before;
+    let circumstances =
+        Circumstances { experiment: &bench.definition.name, started_at, steal_s, failure: failure.clone() };
+    let sample = record::sample(scheduled, observed, circumstances);
+    folder.append(&sample).map_err(Ended::Because)?;
+    progress.ran(&sample);
+    let first_of_its_cell = known.insert(scheduled.cell.clone());
+    match failure {
+        Some(message) if first_of_its_cell => Err(Ended::Because(anyhow::anyhow!(
+            "the first run of '{}' failed: {message}; when that is mended, {}",
+            name_of(&scheduled.cell),
+            folder.how_to_resume()
+        ))),
+        Some(message) => {
+            progress.say(&format!("weir: run {} failed: {message}", scheduled.index));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn folder_is_empty(folder: &Folder) -> anyhow::Result<bool> {
+    Ok(saved_now(folder)?.is_empty())
+}
+
+fn count_failed(folder: &Folder) -> anyhow::Result<usize> {
+    let failed = |sample: &&Sample| sample.flaws.iter().any(|flaw| matches!(flaw, Flaw::Failed { .. }));
+    Ok(saved_now(folder)?.iter().filter(failed).count())
+}
+
+fn saved_now(folder: &Folder) -> anyhow::Result<Vec<Sample>> {
+    Ok(crate::store::read(&folder.dir)?.samples)
+}
+
+/// Writes the report of `dir`, prints its tables and says where it lies.
+fn show_report(dir: &Path) -> anyhow::Result<()> {
+    let again = || format!("the samples are kept; make the report with: weir report {}", dir.display());
+    let report = report::write_all(dir).with_context(again)?;
+    let mut out = stdout().lock();
+    let text = report.to_terminal(!out.is_terminal());
+    match writeln!(out, "{text}\nReport: {}", dir.join("report.html").display()) {
+        // Whoever reads the pipe has read enough: the report itself is written.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("writing to stdout"),
+    }
+}
+
+/// A command of this very weir, even where its file was replaced since it started.
+fn own_command(subcommand: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("weir").arg(subcommand);
+    command
+}
+
+/// Reads the record that `name` left at `path`.
+fn read_summary<T: DeserializeOwned>(name: &str, path: &Path) -> Result<T, RunError> {
+    let failed =
+        |error: &dyn std::fmt::Display| RunError::Failed(format!("reading the record of {name}: {error}"));
+    let text = fs::read(path).map_err(|error| failed(&error))?;
+    serde_json::from_slice(&text).map_err(|error| failed(&error))
+}

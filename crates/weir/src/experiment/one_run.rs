@@ -1,0 +1,186 @@
+//! One run: a server becomes ready, clients send, the final GET is asked, the server is stopped.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+
+use thiserror::Error;
+use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary, process::Ended};
+
+use super::{
+    asking::{self, Reply},
+    clients::{Clients, sum},
+    definition::Definition,
+    interrupt::{Interrupt, Interrupted},
+    machine::Pinning,
+    schedule::Scheduled,
+    server::Server,
+    udp_table,
+};
+
+/// Time that a server has to end after STOP, and again after SIGTERM.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// What every run of an experiment shares.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    /// The experiment.
+    pub definition: &'a Definition,
+    /// Which cores belong to whom.
+    pub pinning: &'a Pinning,
+    /// Ends a run before its time.
+    pub interrupt: &'a Interrupt,
+}
+
+/// Why a run came to no good end.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// SIGINT or SIGTERM.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// The server or a client failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What a run showed; after a failure, as much as there was until then.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// When the first client was started.
+    pub clients_started_at: Option<Monotonic>,
+    /// The records of weir's own clients.
+    pub clients: Vec<ClientSummary>,
+    /// What all clients spent.
+    pub client_cost: Cost,
+    /// The final value: the client's own GET or the harness's.
+    pub get_value: Option<i64>,
+    /// When the harness's own final GET was answered.
+    pub replied_at: Option<Monotonic>,
+    /// GETs and STOPs that the harness sent.
+    pub harness_sent: u64,
+    /// The socket's drop count, for a server that doesn't tell it.
+    pub external_drops: Option<u64>,
+    /// The record of weir's own server.
+    pub server: Option<ServerSummary>,
+    /// What the server spent.
+    pub server_cost: Cost,
+}
+
+/// Makes the run `scheduled`; what it shows goes into `observed`. All processes have ended when this returns.
+///
+/// # Errors
+/// Why it came to no good end.
+pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) -> Result<(), RunError> {
+    let dir = private_folder()
+        .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
+    let server = Server::start(bench, &scheduled.cell, dir.path())?;
+    send(bench, scheduled, &server, dir.path(), observed)?;
+    let stops = bench.definition.behaviour_row().stops;
+    if !stops {
+        ask(bench, scheduled, &server, observed)?;
+        note_drops(&server, observed)?;
+        asking::stop(server.address).map_err(|error| {
+            RunError::Failed(format!("sending STOP to {}: {error}", server.process.name()))
+        })?;
+        observed.harness_sent += 1;
+    }
+    finish(bench, server, observed)
+}
+
+/// A folder that only this user can look into: the readiness socket in it takes word from anyone who can.
+fn private_folder() -> io::Result<tempfile::TempDir> {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+    tempfile::Builder::new().prefix("weir-").permissions(Permissions::from_mode(0o700)).tempdir()
+}
+
+fn send(
+    bench: &Bench<'_>,
+    scheduled: &Scheduled,
+    server: &Server,
+    dir: &Path,
+    observed: &mut Observed,
+) -> Result<(), RunError> {
+    observed.clients_started_at = Some(Monotonic::now());
+    let clients = Clients::start(bench, scheduled, server.address, dir)?;
+    let stops = bench.definition.behaviour_row().stops;
+    clients.wait(bench, &scheduled.cell, (!stops).then_some(&server.process))?;
+    let ended = clients.finish()?;
+    observed.client_cost = sum(ended.costs);
+    observed.clients = ended.summaries;
+    match ended.failure {
+        Some(message) => Err(RunError::Failed(message)),
+        None => Ok(()),
+    }
+}
+
+/// The final value is what a lone client of ours was told; several clients' own GETs may come before another's last
+/// PUT, so that after them, and after a client that isn't ours, the harness asks.
+fn ask(
+    bench: &Bench<'_>,
+    scheduled: &Scheduled,
+    server: &Server,
+    observed: &mut Observed,
+) -> Result<(), RunError> {
+    if let [client] = observed.clients.as_slice() {
+        observed.get_value = client.gets.last().and_then(|get| get.reply);
+    }
+    let nothing_to_ask_for = super::record::valid_sent(&scheduled.cell, &observed.clients) == 0;
+    if observed.get_value.is_some() || nothing_to_ask_for {
+        return Ok(());
+    }
+    let reply =
+        asking::final_get(server.address, &server.process, bench.interrupt, &mut observed.harness_sent)?;
+    observed.get_value = reply.map(|Reply { value, .. }| value);
+    observed.replied_at = reply.map(|Reply { at, .. }| at);
+    Ok(())
+}
+
+fn note_drops(server: &Server, observed: &mut Observed) -> Result<(), RunError> {
+    if server.summary.is_some() {
+        return Ok(());
+    }
+    let drops = udp_table::drops(server.address.port());
+    observed.external_drops = drops.map_err(|error| RunError::Failed(table_failed(error, server.address)))?;
+    Ok(())
+}
+
+/// What is said when the table of sockets can't be read.
+pub(super) fn table_failed(error: io::Error, address: SocketAddr) -> String {
+    format!("looking for port {} in /proc/net/udp: {error}", address.port())
+}
+
+/// Waits for the server's end, hastens it where STOP didn't bring it, and takes the records.
+fn finish(bench: &Bench<'_>, server: Server, observed: &mut Observed) -> Result<(), RunError> {
+    let Server { process, summary, .. } = server;
+    let name = process.name().to_owned();
+    let ends_in_time =
+        || bench.interrupt.wait(&[process.ended_fd()], Instant::now() + STOP_WITHIN).map(|e| e.is_some());
+    let mut ended = ends_in_time()?;
+    if !ended {
+        process.terminate();
+        ended = ends_in_time()?;
+    }
+    let last_words = process.last_words();
+    let Ended { status, cost } = process.finish().map_err(RunError::Failed)?;
+    observed.server_cost = cost;
+    if !ended {
+        let failed = format!("{name} obeyed neither STOP nor SIGTERM and was killed; {last_words}");
+        return Err(RunError::Failed(failed));
+    }
+    let Some(path) = summary else { return Ok(()) };
+    check_status(&name, status, &last_words)?;
+    observed.server = Some(super::read_summary(&name, &path)?);
+    Ok(())
+}
+
+fn check_status(name: &str, status: ExitStatus, last_words: &str) -> Result<(), RunError> {
+    if status.success() {
+        Ok(())
+    } else {
+        Err(RunError::Failed(format!("{name} failed ({status}); {last_words}")))
+    }
+}

@@ -1,0 +1,128 @@
+//! How far an experiment is: a bar on a terminal, a line now and then elsewhere; on stderr.
+
+use std::{
+    io::{IsTerminal, Write as _, stderr},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::sample::{Cell, Flaw, Placement, Sample};
+
+/// With up to this many runs each has a line; with more, each tenth of them.
+const LINES: u64 = 40;
+
+/// The progress of an experiment.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    done: u64,
+    total: u64,
+}
+
+impl Progress {
+    /// `done` runs of `total` are there already.
+    pub fn new(done: u64, total: u64) -> Self {
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left\n{wide_msg}")
+            .expect("the template is constant and valid");
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total).with_style(style).with_position(done);
+            bar.reset_eta();
+            bar.enable_steady_tick(Duration::from_secs(1));
+            bar
+        });
+        Self { bar, done, total }
+    }
+
+    /// Another run is done.
+    pub fn ran(&mut self, sample: &Sample) {
+        self.done += 1;
+        let line = describe(sample);
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+            bar.set_message(line);
+        } else if is_due(self.done, self.total) {
+            self.say(&format!("[{:>width$}/{}] {line}", self.done, self.total, width = digits(self.total)));
+        }
+    }
+
+    /// Says something that stays.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            // Whoever reads the pipe may have gone; the samples matter more.
+            None => drop(writeln!(stderr(), "{line}")),
+        }
+    }
+
+    /// Takes the bar off the terminal.
+    pub fn clear(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn is_due(done: u64, total: u64) -> bool {
+    let tenths = |runs: u64| runs * 10 / total.max(1);
+    total <= LINES || tenths(done) > tenths(done - 1)
+}
+
+fn digits(number: u64) -> usize {
+    number.to_string().len()
+}
+
+/// A cell in a few words.
+pub fn name_of(cell: &Cell) -> String {
+    let placement = match cell.placement {
+        Placement::Plain => "plain",
+        Placement::User => "user",
+        Placement::Kernel => "kernel",
+    };
+    let size = cell.invalid_size.map_or_else(String::new, |size| format!(" of {size} bytes"));
+    let server = cell.external_server.as_ref().map_or_else(String::new, |name| format!(", server {name}"));
+    let client = cell.external_client.as_ref().map_or_else(String::new, |name| format!(", client {name}"));
+    format!(
+        "{placement} {}, {} packets, {} % invalid{size}{server}{client}",
+        cell.filter, cell.packets, cell.invalid_percent
+    )
+}
+
+fn describe(sample: &Sample) -> String {
+    let mut line = name_of(&sample.cell);
+    if let Some(wall_s) = sample.wall_s {
+        line += &format!(": {wall_s:.3} s");
+    }
+    line += &format!(", server CPU {:.2} us/packet", sample.server_cpu_us_per_packet());
+    if let Some(loss) = sample.loss_percent() {
+        line += &format!(", loss {loss:.2} %");
+    }
+    for flaw in &sample.flaws {
+        line += &match flaw {
+            Flaw::Unbalanced { difference } => {
+                format!(", INVALID: {difference} packets are not accounted for")
+            }
+            Flaw::NoReply => ", INVALID: the final GET was not answered".to_owned(),
+            Flaw::Failed { message } => format!(", INVALID: {message}"),
+        };
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(total: u64, expected_lines: usize) {
+        assert_eq!((1..=total).filter(|&done| is_due(done, total)).count(), expected_lines);
+        assert!(total == 0 || is_due(total, total), "the last run always has a line");
+    }
+
+    #[test]
+    fn few_runs_have_a_line_each_and_many_ten_in_all() {
+        check(0, 0);
+        check(1, 1);
+        check(40, 40);
+        check(41, 10);
+        check(1000, 10);
+    }
+}

@@ -1,0 +1,106 @@
+//! The order of an experiment's runs: random, the same for the same seed, with the runs that are compared side by side.
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use super::definition::{Definition, PlacementRow};
+use crate::sample::Cell;
+
+/// One run that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Its position, from 0.
+    pub index: u64,
+    /// Which repetition of its cell it is, from 0.
+    pub repetition: u32,
+    /// Its cell.
+    pub cell: Cell,
+    /// Seed of its clients; the same for all placements of a point of the grid in one repetition.
+    pub seed: u64,
+}
+
+/// The whole schedule of `definition`.
+///
+/// Repetition by repetition, the points of the grid come in random order, and at each point all placements run one
+/// after another, in random order too: what drifts over minutes (heat, a neighbour's load) then meets all
+/// placements alike, and a pair of runs with the same repetition lies close together. The generator is rand's
+/// `StdRng`, whose numbers may change with its version; a results folder is therefore checked against the schedule
+/// before it is continued.
+pub fn of(definition: &Definition, seed: u64) -> Vec<Scheduled> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut runs = Vec::new();
+    for repetition in 0..definition.runs {
+        let mut points = points(definition);
+        points.shuffle(&mut random);
+        for point in points {
+            let seed = u64::from(random.random::<u32>());
+            let mut rows: Vec<_> = definition.placements.iter().collect();
+            rows.shuffle(&mut random);
+            for row in rows {
+                let cell = cell(definition, row, point);
+                runs.push(Scheduled { index: runs.len() as u64, repetition, cell, seed });
+            }
+        }
+    }
+    runs
+}
+
+/// A point of the grid.
+#[derive(Clone, Copy)]
+struct Point {
+    invalid_percent: u8,
+    packets: u64,
+    invalid_size: Option<u32>,
+}
+
+fn points(definition: &Definition) -> Vec<Point> {
+    let grid = &definition.grid;
+    let sizes = match grid.invalid_size.as_slice() {
+        [] => vec![None],
+        sizes => sizes.iter().copied().map(Some).collect(),
+    };
+    let mut points = Vec::new();
+    for &invalid_percent in &grid.invalid_percent {
+        for &packets in &grid.packets {
+            points.extend(sizes.iter().map(|&invalid_size| Point { invalid_percent, packets, invalid_size }));
+        }
+    }
+    points
+}
+
+fn cell(definition: &Definition, row: &PlacementRow, point: Point) -> Cell {
+    Cell {
+        placement: row.placement,
+        filter: row.filter,
+        toolkit: row.toolkit,
+        hook: row.hook,
+        io: row.io,
+        invalid_percent: point.invalid_percent,
+        packets: point.packets,
+        invalid_size: point.invalid_size,
+        behaviour: definition.behaviour.clone(),
+        clients: definition.clients,
+        external_server: row.external_server.clone(),
+        external_client: row.external_client.clone(),
+    }
+}
+
+/// What one client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Packets, valid and invalid together.
+    pub packets: u64,
+    /// How many of them are invalid.
+    pub invalid: u64,
+}
+
+/// `cell`'s packets shared out among its clients as evenly as can be; a client without packets is left out.
+pub fn shares(cell: &Cell) -> Vec<Share> {
+    let clients = u64::from(cell.clients);
+    let share = |client: u64| cell.packets / clients + u64::from(client < cell.packets % clients);
+    let invalid = |packets: u64| (u128::from(packets) * u128::from(cell.invalid_percent) / 100) as u64;
+    (0..clients)
+        .map(share)
+        .filter(|&packets| packets > 0)
+        .map(|packets| Share { packets, invalid: invalid(packets) })
+        .collect()
+}

@@ -1,0 +1,195 @@
+//! Command lines with placeholders such as `{port}`, for servers and clients that are not weir's own.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// The server's address without the port.
+    Address,
+    /// The server's port.
+    Port,
+    /// The share of invalid packets, percent.
+    Percent,
+    /// Packets that this client is to send.
+    Packets,
+    /// The behaviour's name.
+    Behaviour,
+    /// Payload of an invalid packet, bytes.
+    InvalidSize,
+    /// The client's seed.
+    Seed,
+}
+
+impl Placeholder {
+    /// Every placeholder.
+    pub const ALL: [Self; 7] = [
+        Self::Address,
+        Self::Port,
+        Self::Percent,
+        Self::Packets,
+        Self::Behaviour,
+        Self::InvalidSize,
+        Self::Seed,
+    ];
+
+    /// The name between the braces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Port => "port",
+            Self::Percent => "percent",
+            Self::Packets => "packets",
+            Self::Behaviour => "behaviour",
+            Self::InvalidSize => "invalid_size",
+            Self::Seed => "seed",
+        }
+    }
+}
+
+/// One argument of a command line, with its placeholders found. `{{` and `}}` stand for the braces themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Value(Placeholder),
+}
+
+/// Why a text is no template.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TemplateError {
+    /// No such placeholder.
+    #[error("unknown placeholder '{{{name}}}' in '{text}'; there are: {known}", known = known())]
+    Unknown {
+        /// What stands between the braces.
+        name: String,
+        /// The whole text.
+        text: String,
+    },
+    /// A brace without its partner.
+    #[error("a lone '{brace}' in '{text}'; write '{brace}{brace}' for the character itself")]
+    LoneBrace {
+        /// The brace.
+        brace: char,
+        /// The whole text.
+        text: String,
+    },
+}
+
+fn known() -> String {
+    Placeholder::ALL.map(|placeholder| format!("{{{}}}", placeholder.name())).join(", ")
+}
+
+impl Template {
+    /// The text with each placeholder replaced by what `value` gives for it.
+    pub fn expand(&self, value: impl Fn(Placeholder) -> String) -> String {
+        let expand = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Value(placeholder) => value(*placeholder),
+        };
+        self.0.iter().map(expand).collect()
+    }
+}
+
+impl TryFrom<String> for Template {
+    type Error = TemplateError;
+
+    fn try_from(text: String) -> Result<Self, TemplateError> {
+        let lone = |brace| TemplateError::LoneBrace { brace, text: text.clone() };
+        let mut parts = Vec::new();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, from_brace) = rest.split_at(at);
+            push_text(&mut parts, before);
+            if let Some(after) = from_brace.strip_prefix("{{").or_else(|| from_brace.strip_prefix("}}")) {
+                push_text(&mut parts, &from_brace[..1]);
+                rest = after;
+                continue;
+            }
+            let inner = from_brace.strip_prefix('{').ok_or_else(|| lone('}'))?;
+            let (name, after) = inner.split_once('}').ok_or_else(|| lone('{'))?;
+            let placeholder = Placeholder::ALL.into_iter().find(|placeholder| placeholder.name() == name);
+            parts.push(Part::Value(
+                placeholder
+                    .ok_or_else(|| TemplateError::Unknown { name: name.to_owned(), text: text.clone() })?,
+            ));
+            rest = after;
+        }
+        push_text(&mut parts, rest);
+        Ok(Self(parts))
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    match parts.last_mut() {
+        _ if text.is_empty() => {}
+        Some(Part::Text(last)) => last.push_str(text),
+        _ => parts.push(Part::Text(text.to_owned())),
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                Part::Value(placeholder) => write!(f, "{{{}}}", placeholder.name())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let template = Template::try_from(text.to_owned()).unwrap();
+        assert_eq!(template.expand(|placeholder| placeholder.name().to_uppercase()), expected);
+        assert_eq!(template.to_string(), text, "a template writes itself as it was read");
+    }
+
+    #[test]
+    fn placeholders_are_replaced_and_everything_else_stays() {
+        check("", "");
+        check("--verbose", "--verbose");
+        check("{port}", "PORT");
+        check("{address}:{port}", "ADDRESS:PORT");
+        check("-p{percent} -n{packets}", "-pPERCENT -nPACKETS");
+        check("x{invalid_size}y{seed}z{behaviour}", "xINVALID_SIZEySEEDzBEHAVIOUR");
+    }
+
+    #[test]
+    fn doubled_braces_are_braces() {
+        check("{{port}}", "{port}");
+        check("a{{{port}}}b", "a{PORT}b");
+        check("}}{{", "}{");
+    }
+
+    fn check_refused(text: &str, part_of_the_message: &str) {
+        let error = Template::try_from(text.to_owned()).unwrap_err().to_string();
+        assert!(error.contains(part_of_the_message), "{error}");
+    }
+
+    #[test]
+    fn unknown_placeholders_and_lone_braces_are_refused() {
+        check_refused("{prot}", "unknown placeholder '{prot}'");
+        check_refused("{prot}", "{address}, {port}");
+        check_refused("{}", "unknown placeholder '{}'");
+        check_refused("a{port", "a lone '{'");
+        check_refused("port}", "a lone '}'");
+    }
+}

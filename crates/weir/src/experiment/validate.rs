@@ -1,0 +1,133 @@
+//! What must hold of a definition before it is run.
+
+use std::{collections::HashSet, fmt::Display, hash::Hash};
+
+use weir_filters::Combination;
+
+use super::definition::{BEHAVIOURS, Definition, Overrides, PlacementRow};
+
+/// Checks `definition`, profiles included.
+pub(super) fn check(definition: &Definition) -> Result<(), String> {
+    let grid = &definition.grid;
+    if definition.name.is_empty() || definition.name.contains('/') {
+        return Err(format!("name = '{}': it must be a word without '/'", definition.name));
+    }
+    check_behaviour(definition)?;
+    check_runs("runs", definition.runs)?;
+    check_percents("grid.invalid_percent", &grid.invalid_percent)?;
+    check_packets("grid.packets", &grid.packets)?;
+    check_distinct("grid.invalid_size", &grid.invalid_size)?;
+    check_placements(definition)?;
+    for (name, server) in &definition.external_server {
+        check_command(&format!("external_server.{name}"), server.command.len())?;
+    }
+    for (name, client) in &definition.external_client {
+        check_command(&format!("external_client.{name}"), client.command.len())?;
+    }
+    for (profile, overrides) in &definition.profiles {
+        check_overrides(definition, overrides).map_err(|error| format!("profiles.{profile}.{error}"))?;
+    }
+    Ok(())
+}
+
+fn check_behaviour(definition: &Definition) -> Result<(), String> {
+    let name = &definition.behaviour;
+    let Some(row) = BEHAVIOURS.into_iter().find(|row| row.name == name) else {
+        let known = BEHAVIOURS.map(|row| row.name).join(", ");
+        return Err(format!("unknown behaviour '{name}'; an experiment can use: {known}"));
+    };
+    match definition.clients {
+        0 => Err("clients = 0: at least one must send".into()),
+        1 => Ok(()),
+        _ if row.stops => Err(format!(
+            "behaviour '{name}' ends the server, so the first of several clients would end it for the others; use frigg"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_placements(definition: &Definition) -> Result<(), String> {
+    let rows = &definition.placements;
+    check_distinct("placements: id", &rows.iter().map(PlacementRow::id).collect::<Vec<_>>())?;
+    if rows.is_empty() {
+        return Err("placements is empty: name at least one".into());
+    }
+    let missing = |kind: &str, name: &str| format!("a placement names {kind}.{name}, which isn't defined");
+    for row in rows {
+        let combination = Combination { filter: row.filter, toolkit: row.toolkit, hook: row.hook };
+        match &row.external_server {
+            None => combination.available().map_err(|gap| {
+                format!(
+                    "placement '{}': {} with {} at {}: {gap}",
+                    row.id(),
+                    row.filter,
+                    row.toolkit,
+                    row.hook
+                )
+            })?,
+            Some(name) if !definition.external_server.contains_key(name) => {
+                return Err(missing("external_server", name));
+            }
+            Some(_) => {}
+        }
+        if let Some(name) = &row.external_client
+            && !definition.external_client.contains_key(name)
+        {
+            return Err(missing("external_client", name));
+        }
+    }
+    Ok(())
+}
+
+fn check_overrides(definition: &Definition, overrides: &Overrides) -> Result<(), String> {
+    overrides.runs.map_or(Ok(()), |runs| check_runs("runs", runs))?;
+    overrides.invalid_percent.as_ref().map_or(Ok(()), |list| check_percents("invalid_percent", list))?;
+    overrides.packets.as_ref().map_or(Ok(()), |list| check_packets("packets", list))?;
+    overrides.invalid_size.as_ref().map_or(Ok(()), |list| check_distinct("invalid_size", list))?;
+    let Some(ids) = &overrides.placements else { return Ok(()) };
+    check_not_empty("placements", ids)?;
+    let known: Vec<_> = definition.placements.iter().map(PlacementRow::id).collect();
+    match ids.iter().find(|id| !known.contains(&id.as_str())) {
+        Some(id) => Err(format!("placements: unknown placement '{id}'; there are: {}", known.join(", "))),
+        None => Ok(()),
+    }
+}
+
+fn check_runs(what: &str, runs: u32) -> Result<(), String> {
+    if runs == 0 { Err(format!("{what} = 0: every cell needs at least one run")) } else { Ok(()) }
+}
+
+fn check_percents(what: &str, list: &[u8]) -> Result<(), String> {
+    check_not_empty(what, list)?;
+    check_distinct(what, list)?;
+    match list.iter().find(|&&percent| percent > 100) {
+        Some(percent) => Err(format!("{what}: {percent} is more than 100 percent")),
+        None => Ok(()),
+    }
+}
+
+fn check_packets(what: &str, list: &[u64]) -> Result<(), String> {
+    check_not_empty(what, list)?;
+    check_distinct(what, list)?;
+    if list.contains(&0) { Err(format!("{what}: a cell without packets measures nothing")) } else { Ok(()) }
+}
+
+fn check_not_empty<T>(what: &str, list: &[T]) -> Result<(), String> {
+    if list.is_empty() { Err(format!("{what} is empty: name at least one")) } else { Ok(()) }
+}
+
+fn check_distinct<T: Eq + Hash + Display>(what: &str, list: &[T]) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    match list.iter().find(|item| !seen.insert(*item)) {
+        Some(item) => Err(format!("{what}: {item} stands there twice")),
+        None => Ok(()),
+    }
+}
+
+fn check_command(what: &str, words: usize) -> Result<(), String> {
+    if words == 0 {
+        Err(format!("{what}.command is empty: name the program and its arguments"))
+    } else {
+        Ok(())
+    }
+}
