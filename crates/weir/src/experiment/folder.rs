@@ -158,16 +158,21 @@ fn unused_folder() -> PathBuf {
 }
 
 fn refuse_used(dir: &Path) -> anyhow::Result<()> {
-    match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("looking into the folder {}", dir.display())),
-        Ok(entries) if entries.count() == 0 => Ok(()),
-        Ok(_) => Err(UsageError(format!(
-            "{0} is not empty; choose another folder with --out, or go on with what is there: weir experiment --resume {0}",
-            dir.display()
-        ))
-        .into()),
+    let used = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => {
+            return Err(error).with_context(|| format!("looking into the folder {}", dir.display()));
+        }
+        Ok(mut entries) => entries.next().is_some(),
+    };
+    if !used {
+        return Ok(());
     }
+    Err(UsageError(format!(
+        "{0} is not empty; choose another folder with --out, or go on with what is there: weir experiment --resume {0}",
+        dir.display()
+    ))
+    .into())
 }
 
 fn read_manifest(dir: &Path) -> anyhow::Result<Manifest> {
