@@ -37,8 +37,11 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
     }
     let first_sent_at = observed.clients.iter().filter_map(|client| client.first_sent_at).min();
     let first_sent_at = first_sent_at.or(observed.clients_started_at);
+    // A packet that a program drops is handled inside its send; one that the server reads, when the server is done
+    // with it. A GET that had to be asked again would add its timeout, which is no work.
+    let last_sent_at = observed.clients.iter().filter_map(|client| client.last_sent_at).max();
     let last_handled_at = match &observed.server {
-        Some(server) => server.served.last_handled_at,
+        Some(server) => server.served.last_load_at.max(last_sent_at),
         None => observed.replied_at,
     };
     Sample {
