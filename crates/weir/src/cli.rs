@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{client, completions, experiment, filters, report, serve};
+use crate::commands::{bench, client, completions, experiment, filters, report, serve};
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
 #[derive(Debug, Parser)]
@@ -21,6 +21,7 @@ enum Command {
     Experiment(experiment::Args),
     Report(report::Args),
     Filters(filters::Args),
+    Bench(bench::Args),
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
 }
@@ -33,6 +34,7 @@ impl Cli {
             Command::Client(args) => client::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
+            Command::Bench(args) => bench::run(args),
             Command::Filters(args) => filters::run(args),
             Command::Completions(args) => completions::completions(args),
             Command::Man(args) => completions::man(args),

@@ -1,10 +1,14 @@
 //! `weir filters`: the matrix of filter, toolkit and hook.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use weir_filters::{Combination, FilterName, Hook, MapUse, Toolkit};
+
+use crate::terminal;
 
 /// List the filters: what each decides, its maps and parameters, and where it can run.
 #[derive(Debug, clap::Args)]
@@ -114,11 +118,8 @@ fn number_of<'a>(reasons: &mut Vec<(String, &'a str)>, place: String, reason: &'
     }) + 1
 }
 
-fn table(header: impl IntoIterator<Item = impl ToString>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.into_iter().map(|cell| cell.to_string()).collect::<Vec<_>>());
+fn table(header: impl IntoIterator<Item = impl ToString>) -> comfy_table::Table {
+    let mut table = terminal::table(!io::stdout().is_terminal());
+    table.set_header(header.into_iter().map(|cell| cell.to_string()).collect::<Vec<_>>());
     table
 }

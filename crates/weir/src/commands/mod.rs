@@ -1,5 +1,6 @@
 //! The subcommands: each module has its arguments and the function that runs it.
 
+pub mod bench;
 pub mod client;
 pub mod completions;
 pub mod experiment;

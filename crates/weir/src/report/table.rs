@@ -1,9 +1,8 @@
 //! A table as text: what every renderer (terminal, Markdown, HTML, CSV) takes.
 
-use comfy_table::{ContentArrangement, presets};
 use serde::Serialize;
 
-use crate::report::markdown;
+use crate::{report::markdown, terminal};
 
 /// A titled table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,14 +48,7 @@ impl Table {
 
     /// The table for a terminal, fitted to its width; `plain` leaves out lines that aren't ASCII and fits nothing.
     pub(super) fn to_terminal(&self, plain: bool) -> String {
-        let mut table = comfy_table::Table::new();
-        if plain {
-            table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-        } else {
-            table
-                .load_style(presets::UTF8_FULL_CONDENSED)
-                .set_content_arrangement(ContentArrangement::Dynamic);
-        }
+        let mut table = terminal::table(plain);
         let printable =
             |cells: &[String]| cells.iter().map(|cell| without_controls(cell)).collect::<Vec<_>>();
         table.set_header(printable(&self.columns));

@@ -1,0 +1,70 @@
+//! `weir bench`.
+
+use std::{io::IsTerminal as _, process::ExitCode};
+
+use comfy_table::Table;
+
+use crate::{
+    experiment::interrupt::Interrupt,
+    promises::{Bar, Figure, measure},
+    report::number,
+    terminal,
+};
+
+/// Measure the figures that weir promises, and say which are met here.
+///
+/// Takes about a minute and needs root. Medians with 95 % order-statistic intervals; ratios are paired by run. The
+/// exit status is 1 when a figure misses its bar.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Runs of each load; from 6 on there are intervals.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `weir bench`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let figures = measure(args.runs, &interrupt, &mut |doing| eprintln!("weir: {doing}"))?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        println!("{}", table(&figures));
+    }
+    Ok(if figures.iter().all(Figure::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(figures: &[Figure]) -> Table {
+    let mut table = terminal::table(!std::io::stdout().is_terminal());
+    table.set_header(["figure", "measured", "bar", "met"]);
+    for figure in figures {
+        let measured = figure.estimate();
+        let text = measured.map_or_else(
+            || "no value".to_owned(),
+            |estimate| number::estimate(&estimate, |value| number::number(value, 3)),
+        );
+        let met = match (figure.bar, figure.is_met()) {
+            (Bar::Nothing, _) => "",
+            (_, true) => "yes",
+            (_, false) => "NO",
+        };
+        let measured = format!("{text} {}", figure.unit);
+        table.add_row([figure.what.clone(), measured, bar_text(figure), met.to_owned()]);
+    }
+    table
+}
+
+fn bar_text(figure: &Figure) -> String {
+    let unit = if figure.unit.is_empty() { String::new() } else { format!(" {}", figure.unit) };
+    match figure.bar {
+        Bar::AtLeast(bar) => format!("≥ {bar}{unit}"),
+        Bar::AtMost(bar) => format!("≤ {bar}{unit}"),
+        Bar::AtMostAndBelowOne(bar) => format!("≤ {bar}{unit}, interval below 1"),
+        Bar::Always(bar) => format!("{bar}{unit} in every run"),
+        Bar::Nothing => String::new(),
+    }
+}

@@ -1,0 +1,242 @@
+//! Figures of servers and clients under load.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use weir_filters::{FilterName, Hook, Toolkit};
+use weir_service::Io;
+
+use super::{Bar, Figure};
+use crate::{
+    experiment::{
+        definition::Definition,
+        interrupt::Interrupt,
+        machine::{Pinning, stolen_s},
+        one_run::{self, Bench, Observed, RunError},
+        record::{self, Circumstances},
+        schedule::{self, Scheduled},
+    },
+    sample::{Placement, Sample},
+    stats::paired_ratios,
+};
+
+const DEFINITION: &str = r#"
+name = "bench"
+title = "The figures that weir promises"
+question = "Are they met on this machine?"
+runs = 1
+grid = { invalid_percent = [0], packets = [1000000] }
+
+[[placements]]
+placement = "kernel"
+filter = "valid-command"
+toolkit = "aya"
+hook = "socket"
+"#;
+
+const MILLION: u64 = 1_000_000;
+
+/// A load: how client and server do their I/O, what is sent, where it is filtered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Load {
+    client: Io,
+    server: Io,
+    placement: Placement,
+    invalid_percent: u8,
+    packets: u64,
+}
+
+const BATCH: Load = Load {
+    client: Io::Batch,
+    server: Io::Batch,
+    placement: Placement::Kernel,
+    invalid_percent: 0,
+    packets: MILLION,
+};
+const SIMPLE: Load = Load { client: Io::Simple, server: Io::Simple, ..BATCH };
+const SIMPLE_SERVER: Load = Load { server: Io::Simple, ..BATCH };
+const KERNEL_99: Load = Load { invalid_percent: 99, ..BATCH };
+const USER_99: Load = Load { placement: Placement::User, ..KERNEL_99 };
+
+/// Lengths of the runs whose memory is compared.
+const SHORT: Load = Load { packets: MILLION / 10, ..BATCH };
+const LONG: Load = Load { packets: 10 * MILLION, ..BATCH };
+
+/// Runs of the memory comparison: what a process holds hardly varies.
+const MEMORY_RUNS: u32 = 2;
+
+type Runs = BTreeMap<u32, Sample>;
+
+pub(super) fn measure(
+    runs: u32,
+    pinning: &Pinning,
+    interrupt: &Interrupt,
+    say: &mut dyn FnMut(&str),
+) -> anyhow::Result<Vec<Figure>> {
+    let mut runner = Runner { pinning, interrupt, say };
+    runner.run(&SHORT, 0)?; // Warms up, and isn't counted.
+    let loads = runner.interleaved(&[BATCH, SIMPLE, SIMPLE_SERVER, KERNEL_99, USER_99], runs)?;
+    let lengths = runner.interleaved(&[SHORT, LONG], MEMORY_RUNS)?;
+    let ratio = |a: &Load, b: &Load, of: fn(&Sample) -> f64| {
+        paired_ratios(&each(&loads[a], of), &each(&loads[b], of))
+    };
+    let cpu = |a: &Load, b: &Load| ratio(a, b, cpu_per_packet_read);
+    let memory = paired_ratios(&each(&lengths[&LONG], peak_kib), &each(&lengths[&SHORT], peak_kib));
+    let ready = loads.values().flat_map(BTreeMap::values).filter_map(ready_mib).collect();
+    let losses = |load: &Load| loads[load].values().filter_map(Sample::loss_percent).collect::<Vec<_>>();
+    Ok(vec![
+        Figure::new(
+            "client, 10⁶ valid packets: packets/s, batch ÷ simple",
+            "",
+            ratio(&BATCH, &SIMPLE, client_rate),
+            Bar::AtLeast(3.0),
+        ),
+        Figure::new(
+            "server CPU per packet read under that load, batch ÷ simple",
+            "",
+            cpu(&BATCH, &SIMPLE),
+            Bar::AtMost(0.7),
+        ),
+        Figure::new(
+            "  the same where both servers get the batch client's load",
+            "",
+            cpu(&BATCH, &SIMPLE_SERVER),
+            Bar::Nothing,
+        ),
+        Figure::new(
+            "server CPU at 99 % invalid, kernel ÷ user",
+            "",
+            ratio(&KERNEL_99, &USER_99, Sample::server_cpu_us_per_packet),
+            Bar::AtMostAndBelowOne(0.4),
+        ),
+        Figure::new(
+            "loss of valid requests at 99 % invalid, kernel",
+            "%",
+            losses(&KERNEL_99),
+            Bar::Always(0.0),
+        ),
+        Figure::new("  the same, user", "%", losses(&USER_99), Bar::Nothing),
+        Figure::new(
+            "memory of the server after 10⁷ packets to one key ÷ after 10⁵",
+            "",
+            memory,
+            Bar::AtMost(1.1),
+        ),
+        Figure::new("memory of the server before the first packet", "MB", ready, Bar::AtMost(10.0)),
+        Figure::new("client, batch", "packets/s", values(&loads[&BATCH], client_rate), Bar::Nothing),
+        Figure::new("client, simple", "packets/s", values(&loads[&SIMPLE], client_rate), Bar::Nothing),
+        Figure::new(
+            "server CPU per packet sent, 10⁶ packets, 99 % invalid, user",
+            "µs",
+            values(&loads[&USER_99], Sample::server_cpu_us_per_packet),
+            Bar::Nothing,
+        ),
+        Figure::new(
+            "  the same, kernel",
+            "µs",
+            values(&loads[&KERNEL_99], Sample::server_cpu_us_per_packet),
+            Bar::Nothing,
+        ),
+    ])
+}
+
+struct Runner<'a> {
+    pinning: &'a Pinning,
+    interrupt: &'a Interrupt,
+    say: &'a mut dyn FnMut(&str),
+}
+
+impl Runner<'_> {
+    /// The loads in turn, so that what drifts meets all of them.
+    fn interleaved(&mut self, loads: &[Load], runs: u32) -> anyhow::Result<BTreeMap<Load, Runs>> {
+        let mut samples: BTreeMap<Load, Runs> = BTreeMap::new();
+        for repetition in 0..runs {
+            for load in loads {
+                (self.say)(&format!(
+                    "run {} of {runs}: {} packets, {} % invalid, client {}, server {}",
+                    repetition + 1,
+                    load.packets,
+                    load.invalid_percent,
+                    load.client,
+                    load.server
+                ));
+                let sample = self.run(load, repetition)?;
+                samples.entry(*load).or_default().insert(repetition, sample);
+            }
+        }
+        Ok(samples)
+    }
+
+    fn run(&self, load: &Load, repetition: u32) -> anyhow::Result<Sample> {
+        let definition = definition(load)?;
+        let bench = Bench { definition: &definition, pinning: self.pinning, interrupt: self.interrupt };
+        let scheduled = schedule::of(&definition, 1).into_iter().next();
+        let Some(scheduled) = scheduled.map(|run| Scheduled { repetition, ..run }) else {
+            bail!("the definition has no cell");
+        };
+        let mut observed = Observed::default();
+        let stolen_before = stolen_s();
+        match one_run::run(&bench, &scheduled, &mut observed) {
+            Ok(()) => {}
+            Err(RunError::Interrupted(interrupted)) => return Err(interrupted.into()),
+            Err(RunError::Failed(message)) => bail!(message),
+        }
+        let circumstances = Circumstances {
+            experiment: &definition.name,
+            started_at: jiff::Timestamp::now().to_string(),
+            steal_s: stolen_s() - stolen_before,
+            failure: None,
+        };
+        let sample = record::sample(&scheduled, observed, circumstances);
+        if !sample.is_sound() {
+            bail!(
+                "a run is invalid: {:?}; end what else uses this machine's loopback and try again",
+                sample.flaws
+            );
+        }
+        Ok(sample)
+    }
+}
+
+fn definition(load: &Load) -> anyhow::Result<Definition> {
+    let mut definition = Definition::parse(DEFINITION, "the bench's definition")?;
+    definition.client_io = load.client;
+    definition.grid.invalid_percent = vec![load.invalid_percent];
+    definition.grid.packets = vec![load.packets];
+    let row = &mut definition.placements[0];
+    row.io = load.server;
+    row.placement = load.placement;
+    (row.filter, row.toolkit, row.hook) = match load.placement {
+        Placement::Plain => (FilterName::Simple, Toolkit::Rust, Hook::User),
+        Placement::User => (FilterName::Simple, Toolkit::Aya, Hook::Socket),
+        Placement::Kernel => (FilterName::ValidCommand, Toolkit::Aya, Hook::Socket),
+    };
+    Ok(definition)
+}
+
+fn each(runs: &Runs, of: fn(&Sample) -> f64) -> BTreeMap<u32, f64> {
+    runs.iter().map(|(&repetition, sample)| (repetition, of(sample))).collect()
+}
+
+fn values(runs: &Runs, of: fn(&Sample) -> f64) -> Vec<f64> {
+    runs.values().map(of).collect()
+}
+
+fn client_rate(sample: &Sample) -> f64 {
+    sample.clients.first().and_then(|client| client.achieved_rate).unwrap_or(f64::NAN)
+}
+
+fn cpu_per_packet_read(sample: &Sample) -> f64 {
+    let served = sample.server.as_ref().map(|server| &server.served);
+    served.map_or(f64::NAN, |served| {
+        served.cost.cpu().as_secs_f64() * 1e6 / served.requests.total().max(1) as f64
+    })
+}
+
+fn peak_kib(sample: &Sample) -> f64 {
+    sample.server_cost.peak_rss_kib as f64
+}
+
+fn ready_mib(sample: &Sample) -> Option<f64> {
+    sample.server.as_ref().map(|server| server.served.ready_rss_kib as f64 * 1024.0 / 1e6)
+}

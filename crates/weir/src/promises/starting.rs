@@ -1,0 +1,59 @@
+//! How long a server takes from its start to its readiness.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use super::{Bar, Figure};
+use crate::experiment::{
+    definition::Definition,
+    interrupt::Interrupt,
+    machine::Pinning,
+    one_run::{Bench, RunError},
+    schedule,
+    server::Server,
+};
+
+const DEFINITION: &str = r#"
+name = "bench"
+title = "The figures that weir promises"
+question = "How soon is a server ready?"
+runs = 1
+grid = { invalid_percent = [0], packets = [1] }
+
+[[placements]]
+placement = "kernel"
+filter = "valid-command"
+toolkit = "aya"
+hook = "socket"
+"#;
+
+const STARTS: usize = 20;
+
+/// Time that a server has to end when it is told to.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) fn measure(pinning: &Pinning, interrupt: &Interrupt) -> anyhow::Result<Vec<Figure>> {
+    let definition = Definition::parse(DEFINITION, "the bench's definition")?;
+    let bench = Bench { definition: &definition, pinning, interrupt };
+    let times = (0..STARTS).map(|_| start(&bench)).collect::<anyhow::Result<_>>()?;
+    Ok(vec![Figure::new("start of weir serve to ready", "ms", times, Bar::AtMost(50.0))])
+}
+
+/// One start, in milliseconds, readiness socket and process included.
+fn start(bench: &Bench<'_>) -> anyhow::Result<f64> {
+    let Some(scheduled) = schedule::of(bench.definition, 1).into_iter().next() else {
+        bail!("the definition has no cell");
+    };
+    let folder = tempfile::tempdir()?;
+    let started = Instant::now();
+    let server = Server::start(bench, &scheduled.cell, folder.path()).map_err(|error| match error {
+        RunError::Interrupted(interrupted) => anyhow::Error::from(interrupted),
+        RunError::Failed(message) => anyhow::Error::msg(message),
+    })?;
+    let taken = started.elapsed();
+    server.process.terminate();
+    server.process.ends_by(Instant::now() + END_WITHIN);
+    server.process.finish().map_err(anyhow::Error::msg)?;
+    Ok(taken.as_secs_f64() * 1e3)
+}
