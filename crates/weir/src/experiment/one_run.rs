@@ -117,15 +117,16 @@ fn send(
     }
 }
 
-/// The final value is what a lone client of ours was told; several clients' own GETs may come before another's last
-/// PUT, so that after them, and after a client that isn't ours, the harness asks.
+/// The final value is what a lone client of ours was told by a server of ours. Several clients' own GETs may come before
+/// another's last PUT, a client that isn't ours tells nothing, and of a server that isn't ours the answer's time is
+/// needed: then the harness asks.
 fn ask(
     bench: &Bench<'_>,
     scheduled: &Scheduled,
     server: &Server,
     observed: &mut Observed,
 ) -> Result<(), RunError> {
-    if let [client] = observed.clients.as_slice() {
+    if let (Some(_), [client]) = (&server.summary, observed.clients.as_slice()) {
         observed.get_value = client.gets.last().and_then(|get| get.reply);
     }
     let nothing_to_ask_for = super::record::valid_sent(&scheduled.cell, &observed.clients) == 0;
