@@ -79,8 +79,10 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
         .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
     let server = Server::start(bench, &scheduled.cell, dir.path())?;
     send(bench, scheduled, &server, dir.path(), observed)?;
-    let stops = bench.definition.behaviour_row().stops;
-    if !stops {
+    if bench.definition.behaviour_row().stops {
+        // Nobody is left to ask, and the definition allows one client only, which asked before it stopped the server.
+        observed.get_value = own_value(&observed.clients);
+    } else {
         ask(bench, scheduled, &server, observed)?;
         note_drops(&server, observed)?;
         asking::stop(server.address).map_err(|error| {
@@ -126,8 +128,8 @@ fn ask(
     server: &Server,
     observed: &mut Observed,
 ) -> Result<(), RunError> {
-    if let (Some(_), [client]) = (&server.summary, observed.clients.as_slice()) {
-        observed.get_value = client.gets.last().and_then(|get| get.reply);
+    if server.summary.is_some() {
+        observed.get_value = own_value(&observed.clients);
     }
     let nothing_to_ask_for = super::record::valid_sent(&scheduled.cell, &observed.clients) == 0;
     if observed.get_value.is_some() || nothing_to_ask_for {
@@ -138,6 +140,12 @@ fn ask(
     observed.get_value = reply.map(|Reply { value, .. }| value);
     observed.replied_at = reply.map(|Reply { at, .. }| at);
     Ok(())
+}
+
+/// What a lone client's last GET returned.
+fn own_value(clients: &[ClientSummary]) -> Option<i64> {
+    let [client] = clients else { return None };
+    client.gets.last()?.reply
 }
 
 fn note_drops(server: &Server, observed: &mut Observed) -> Result<(), RunError> {
