@@ -79,8 +79,10 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
         .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
     let server = Server::start(bench, &scheduled.cell, dir.path())?;
     send(bench, scheduled, &server, dir.path(), observed)?;
-    let stops = bench.definition.behaviour_row().stops;
-    if !stops {
+    if bench.definition.behaviour_row().stops {
+        // Nobody is left to ask, and the definition allows one client only, which asked before it stopped the server.
+        observed.get_value = own_value(&observed.clients);
+    } else {
         ask(bench, scheduled, &server, observed)?;
         note_drops(&server, observed)?;
         asking::stop(server.address).map_err(|error| {
@@ -117,16 +119,17 @@ fn send(
     }
 }
 
-/// The final value is what a lone client of ours was told; several clients' own GETs may come before another's last
-/// PUT, so that after them, and after a client that isn't ours, the harness asks.
+/// The final value is what a lone client of ours was told by a server of ours. Several clients' own GETs may come before
+/// another's last PUT, a client that isn't ours tells nothing, and of a server that isn't ours the answer's time is
+/// needed: then the harness asks.
 fn ask(
     bench: &Bench<'_>,
     scheduled: &Scheduled,
     server: &Server,
     observed: &mut Observed,
 ) -> Result<(), RunError> {
-    if let [client] = observed.clients.as_slice() {
-        observed.get_value = client.gets.last().and_then(|get| get.reply);
+    if server.summary.is_some() {
+        observed.get_value = own_value(&observed.clients);
     }
     let nothing_to_ask_for = super::record::valid_sent(&scheduled.cell, &observed.clients) == 0;
     if observed.get_value.is_some() || nothing_to_ask_for {
@@ -137,6 +140,12 @@ fn ask(
     observed.get_value = reply.map(|Reply { value, .. }| value);
     observed.replied_at = reply.map(|Reply { at, .. }| at);
     Ok(())
+}
+
+/// What a lone client's last GET returned.
+fn own_value(clients: &[ClientSummary]) -> Option<i64> {
+    let [client] = clients else { return None };
+    client.gets.last()?.reply
 }
 
 fn note_drops(server: &Server, observed: &mut Observed) -> Result<(), RunError> {

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, fmt::Display, hash::Hash};
 
 use weir_filters::Combination;
+use weir_service::servers::ServerKind;
 
 use super::definition::{BEHAVIOURS, Definition, Overrides, PlacementRow};
 
@@ -13,11 +14,15 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
         return Err(format!("name = '{}': it must be a word without '/'", definition.name));
     }
     check_behaviour(definition)?;
+    let server: ServerKind = definition.server.parse().map_err(|error| format!("server: {error}"))?;
+    if definition.ready_within_s == 0 || definition.clients_within_s == Some(0) {
+        return Err("ready_within_s and clients_within_s: nothing is done within no time".into());
+    }
     check_runs("runs", definition.runs)?;
     check_percents("grid.invalid_percent", &grid.invalid_percent)?;
     check_packets("grid.packets", &grid.packets)?;
     check_distinct("grid.invalid_size", &grid.invalid_size)?;
-    check_placements(definition)?;
+    check_placements(definition, server)?;
     for (name, server) in &definition.external_server {
         check_command(&format!("external_server.{name}"), server.command.len())?;
     }
@@ -46,7 +51,7 @@ fn check_behaviour(definition: &Definition) -> Result<(), String> {
     }
 }
 
-fn check_placements(definition: &Definition) -> Result<(), String> {
+fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), String> {
     let rows = &definition.placements;
     check_distinct("placements: id", &rows.iter().map(PlacementRow::id).collect::<Vec<_>>())?;
     if rows.is_empty() {
@@ -56,15 +61,19 @@ fn check_placements(definition: &Definition) -> Result<(), String> {
     for row in rows {
         let combination = Combination { filter: row.filter, toolkit: row.toolkit, hook: row.hook };
         match &row.external_server {
-            None => combination.available().map_err(|gap| {
-                format!(
-                    "placement '{}': {} with {} at {}: {gap}",
-                    row.id(),
-                    row.filter,
-                    row.toolkit,
-                    row.hook
-                )
-            })?,
+            None => {
+                combination.available().map_err(|gap| {
+                    format!(
+                        "placement '{}': {} with {} at {}: {gap}",
+                        row.id(),
+                        row.filter,
+                        row.toolkit,
+                        row.hook
+                    )
+                })?;
+                let misfit = |misfit| format!("placement '{}': {misfit}", row.id());
+                server.check(row.filter, row.hook).map_err(misfit)?;
+            }
             Some(name) if !definition.external_server.contains_key(name) => {
                 return Err(missing("external_server", name));
             }
@@ -74,6 +83,13 @@ fn check_placements(definition: &Definition) -> Result<(), String> {
             && !definition.external_client.contains_key(name)
         {
             return Err(missing("external_client", name));
+        }
+        if row.external_client.is_some() && definition.behaviour_row().stops {
+            return Err(format!(
+                "placement '{}': behaviour '{}' ends the server, and an external client doesn't tell what its GET returned; use frigg",
+                row.id(),
+                definition.behaviour
+            ));
         }
     }
     Ok(())

@@ -1,0 +1,187 @@
+//! Definitions: those that are built in, what may stand in one, and what a profile makes of it.
+
+use weir::{
+    experiment::{
+        catalogue,
+        definition::{Definition, Profile},
+        schedule,
+    },
+    sample::Placement,
+};
+
+/// A definition that is right; tests change a line of it.
+const MINE: &str = r#"
+name = "mine"
+title = "t"
+question = "q"
+runs = 3
+clients = 2
+
+[grid]
+invalid_percent = [0, 99]
+packets = [10, 1000]
+
+[[placements]]
+placement = "user"
+filter = "simple-socket-filter"
+toolkit = "aya"
+hook = "socket"
+
+[[placements]]
+id = "theirs"
+placement = "kernel"
+filter = "valid-command"
+toolkit = "aya"
+hook = "socket"
+external_server = "theirs"
+external_client = "loud"
+
+[external_server.theirs]
+command = ["./server", "-p", "{port}"]
+
+[external_client.loud]
+command = ["./client", "{address}:{port}", "{packets}", "{percent}", "{behaviour}"]
+
+[profiles.standard]
+runs = 7
+packets = [5]
+placements = ["theirs"]
+"#;
+
+fn parse(text: &str) -> Result<Definition, String> {
+    Definition::parse(text, "mine.toml").map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_built_in_definition_is_sound_and_has_quick_and_standard_profiles() {
+    let names: Vec<_> = catalogue::built_in().unwrap().iter().map(|row| row.name.clone()).collect();
+    assert_eq!(names, ["kernel-or-user", "paper-throughput", "paper-loss"]);
+    for definition in catalogue::built_in().unwrap() {
+        for profile in [Profile::Quick, Profile::Standard] {
+            definition.resolve(Some(profile), None).unwrap();
+        }
+    }
+}
+
+/// Runs and distinct cells of a profile.
+fn check_size(name: &str, profile: Profile, runs: usize, cells: usize) {
+    let resolved = catalogue::find(name).unwrap().resolve(Some(profile), None).unwrap();
+    let schedule = schedule::of(&resolved.definition, 1);
+    let distinct: std::collections::HashSet<_> = schedule.iter().map(|run| &run.cell).collect();
+    assert_eq!((schedule.len(), distinct.len()), (runs, cells), "{name} {profile}");
+}
+
+#[test]
+fn the_profiles_have_the_grids_that_they_promise() {
+    check_size("kernel-or-user", Profile::Quick, 6 * 3 * 2, 3 * 2);
+    check_size("kernel-or-user", Profile::Standard, 10 * 6 * 3, 6 * 3);
+    check_size("paper-throughput", Profile::Paper, 6 * 5 * 6 * 3, 5 * 6 * 3);
+    check_size("paper-loss", Profile::Paper, 10 * 5 * 6 * 2, 5 * 6 * 2);
+}
+
+#[test]
+fn the_quick_kernel_or_user_leaves_plain_out_and_the_standard_one_has_it() {
+    let placements = |profile| {
+        let resolved = catalogue::find("kernel-or-user").unwrap().resolve(Some(profile), None).unwrap();
+        resolved.definition.placements.iter().map(|row| row.placement).collect::<Vec<_>>()
+    };
+    assert_eq!(placements(Profile::Quick), [Placement::User, Placement::Kernel]);
+    assert_eq!(placements(Profile::Standard), [Placement::Plain, Placement::User, Placement::Kernel]);
+}
+
+#[test]
+fn a_profile_overrides_and_the_rest_stays() {
+    let resolved = parse(MINE).unwrap().resolve(Some(Profile::Standard), None).unwrap().definition;
+    assert_eq!((resolved.runs, resolved.clients), (7, 2));
+    assert_eq!(resolved.grid.packets, [5]);
+    assert_eq!(resolved.grid.invalid_percent, [0, 99]);
+    assert_eq!(resolved.placements.iter().map(|row| row.id()).collect::<Vec<_>>(), ["theirs"]);
+}
+
+#[test]
+fn runs_of_the_command_line_override_the_profile() {
+    let resolved = parse(MINE).unwrap().resolve(Some(Profile::Standard), Some(2)).unwrap();
+    assert_eq!(resolved.definition.runs, 2);
+}
+
+#[test]
+fn without_a_quick_profile_the_default_is_the_definition_as_it_is_written() {
+    let resolved = parse(MINE).unwrap().resolve(None, None).unwrap();
+    assert_eq!((resolved.profile, resolved.definition.runs), (None, 3));
+    assert_eq!(resolved.definition.placements.len(), 2);
+}
+
+#[test]
+fn a_missing_profile_is_refused_with_those_there_are() {
+    let error = parse(MINE).unwrap().resolve(Some(Profile::Paper), None).unwrap_err().to_string();
+    assert_eq!(error, "experiment 'mine' has no profile 'paper'; there are: standard");
+}
+
+#[test]
+fn what_is_run_reads_back_as_it_was_written() {
+    for definition in catalogue::built_in().unwrap().into_iter().chain([parse(MINE).unwrap()]) {
+        let resolved = definition.resolve(Some(Profile::Standard), None).unwrap().definition;
+        let text = toml::to_string(&resolved).unwrap();
+        assert_eq!(parse(&text).unwrap(), resolved);
+    }
+}
+
+/// Replaces `old` by `new` in [`MINE`], and looks for `expected` in the refusal.
+fn check_refused(old: &str, new: &str, expected: &str) {
+    assert!(MINE.contains(old), "{old} is not in the text");
+    let error = parse(&MINE.replacen(old, new, 1)).unwrap_err();
+    assert!(error.contains("mine.toml"), "the file is named: {error}");
+    assert!(error.contains(expected), "'{expected}' in: {error}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_the_reason() {
+    check_refused("clients = 2", "clients = 0", "at least one must send");
+    check_refused("clients = 2", "client = 2", "unknown field `client`");
+    check_refused("runs = 3", "runs = 0", "runs = 0: every cell needs at least one run");
+    check_refused("runs = 3", "runs = -1", "invalid value");
+    check_refused("runs = 3", "", "missing field `runs`");
+    check_refused("runs = 3", "runs = 3\nserver = \"fast\"", "unknown server 'fast'");
+    check_refused("runs = 3", "runs = 3\nserver = \"print-server\"", "placement 'user'");
+    check_refused("runs = 3", "runs = 3\nbehaviour = \"thor\"", "an experiment can use: frigg, frey");
+    check_refused("runs = 3", "runs = 3\nbehaviour = \"frey\"", "use frigg");
+    check_refused("runs = 3", "runs = 3\nready_within_s = 0", "ready_within_s");
+    check_refused("name = \"mine\"", "name = \"a/b\"", "without '/'");
+}
+
+#[test]
+fn a_grid_that_makes_no_sense_is_refused() {
+    check_refused("[0, 99]", "[0, 101]", "101 is more than 100 percent");
+    check_refused("[0, 99]", "[]", "grid.invalid_percent is empty");
+    check_refused("[0, 99]", "[5, 5]", "5 stands there twice");
+    check_refused("[10, 1000]", "[0]", "a cell without packets measures nothing");
+    check_refused("[10, 1000]", "[10]\ninvalid_sizes = [3]", "unknown field `invalid_sizes`");
+    check_refused("packets = [5]", "packets = []", "profiles.standard.packets is empty");
+    check_refused("runs = 7", "runs = 0", "profiles.standard.runs = 0");
+    check_refused("profiles.standard", "profiles.huge", "huge");
+}
+
+#[test]
+fn a_placement_that_makes_no_sense_is_refused() {
+    check_refused("toolkit = \"aya\"", "toolkit = \"rust\"", "simple-socket-filter with rust at socket");
+    check_refused("\"valid-command\"", "\"nothing\"", "unknown filter 'nothing'");
+    check_refused("id = \"theirs\"", "id = \"user\"", "user stands there twice");
+    check_refused("[external_server.theirs]", "[external_server.other]", "external_server.theirs");
+    check_refused("[external_client.loud]", "[external_client.other]", "external_client.loud");
+    check_refused("[\"./server\", \"-p\", \"{port}\"]", "[]", "external_server.theirs.command is empty");
+    check_refused("{port}", "{prot}", "unknown placeholder '{prot}'");
+    check_refused("placements = [\"theirs\"]", "placements = [\"plain\"]", "there are: user, theirs");
+    check_refused("runs = 3\nclients = 2", "runs = 3\nbehaviour = \"frey\"", "external client");
+}
+
+fn check_not_found(name: &str, expected: &str) {
+    let error = catalogue::find(name).unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn an_unknown_experiment_is_refused_with_those_there_are() {
+    check_not_found("kernel", "there are: kernel-or-user, paper-throughput, paper-loss");
+    check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
+    check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
+}

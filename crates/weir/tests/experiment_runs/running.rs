@@ -1,0 +1,166 @@
+//! Runs that go well, and runs that go wrong without ending the experiment.
+
+use std::fs;
+
+use weir::sample::{Flaw, Sample};
+
+use crate::{
+    Test,
+    bench::{Bench, OWN},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("an_own_server_and_an_own_client_leave_balanced_samples", own),
+    ("ten_clients_send_exactly_the_packets_of_the_cell", ten_clients),
+    ("a_behaviour_that_stops_the_server_needs_no_stop_of_the_harness", frey),
+    ("without_valid_packets_silence_is_expected", nothing_valid),
+    ("external_server_and_client_take_their_place_in_a_cell", external),
+    ("an_own_client_can_send_to_an_external_server", external_server_only),
+    ("an_own_server_can_serve_an_external_client", external_client_only),
+    ("a_server_that_never_answers_gives_a_sample_without_reply", mute),
+    ("a_later_run_that_fails_is_marked_and_the_experiment_goes_on", later_failure),
+    ("the_manifest_tells_what_surrounded_the_runs", manifest),
+    ("without_out_results_go_below_results_and_latest_points_there", latest),
+];
+
+fn values(samples: &[Sample]) -> Vec<(u64, u64, Option<i64>)> {
+    samples.iter().map(|sample| (sample.valid_sent, sample.invalid_sent, sample.get_value)).collect()
+}
+
+fn begin_well(bench: &Bench) -> Vec<Sample> {
+    let ended = bench.begin();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let samples = bench.samples();
+    assert!(samples.iter().all(Sample::is_sound), "{samples:?}");
+    samples
+}
+
+fn own() {
+    let bench = Bench::new("runs = 2", "invalid_percent = [0, 25]\npackets = [20]", OWN);
+    let samples = begin_well(&bench);
+    assert_eq!(samples.iter().map(|sample| sample.index).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    for sample in samples {
+        let invalid = u64::from(sample.cell.invalid_percent) * 20 / 100;
+        assert_eq!(
+            values(std::slice::from_ref(&sample)),
+            [(20 - invalid, invalid, Some(20 - invalid as i64))]
+        );
+        let ledger = sample.ledger.unwrap();
+        assert_eq!((ledger.sent, ledger.read, ledger.difference()), (22, 22, 0));
+        assert!(sample.wall_s.unwrap() > 0.0);
+        assert!(sample.server_cost.peak_rss_kib > 0 && sample.client_cost.peak_rss_kib > 0);
+    }
+}
+
+fn ten_clients() {
+    let bench = Bench::new("runs = 1\nclients = 10", "invalid_percent = [50]\npackets = [103, 4]", OWN);
+    for sample in begin_well(&bench) {
+        assert_eq!(sample.clients.len() as u64, sample.cell.packets.min(10));
+        assert_eq!(sample.valid_sent + sample.invalid_sent, sample.cell.packets);
+        assert_eq!(sample.get_value, Some(sample.expected_value));
+        // Each client's GET, and the harness's GET and STOP.
+        assert_eq!(sample.ledger.unwrap().sent, sample.cell.packets + sample.clients.len() as u64 + 2);
+    }
+}
+
+fn frey() {
+    let bench = Bench::new("runs = 1\nbehaviour = 'frey'", "invalid_percent = [50]\npackets = [20]", OWN);
+    let samples = begin_well(&bench);
+    assert_eq!(values(&samples), [(10, 10, Some(10))]);
+    assert_eq!(samples[0].ledger.unwrap().sent, 22);
+}
+
+fn nothing_valid() {
+    let head = "runs = 1\nget_timeout_ms = 10";
+    let bench = Bench::new(head, "invalid_percent = [100]\npackets = [20]", OWN);
+    assert_eq!(values(&begin_well(&bench)), [(0, 20, None)]);
+}
+
+fn external() {
+    let bench = Bench::of_stand_ins("runs = 3", "good", "good");
+    let samples = begin_well(&bench);
+    assert_eq!(values(&samples), [(10, 10, Some(10)); 3]);
+    for sample in samples {
+        assert_eq!((sample.ledger, sample.socket_drops), (None, Some(0)));
+        assert!(sample.wall_s.unwrap() > 0.0);
+        assert!(sample.server_cost.peak_rss_kib > 0 && sample.client_cost.peak_rss_kib > 0);
+    }
+    assert_eq!(bench.pids("servers").len(), 4, "a warm-up and three runs");
+    bench.assert_nobody_is_left();
+}
+
+fn without(bench: &Bench, line: &str) {
+    let path = bench.path("mine.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(line));
+    fs::write(&path, text.replace(line, "")).unwrap();
+}
+
+fn external_server_only() {
+    let bench = Bench::of_stand_ins("runs = 1", "good", "good");
+    without(&bench, "external_client = 'theirs'");
+    let samples = begin_well(&bench);
+    assert_eq!(values(&samples), [(10, 10, Some(10))]);
+    assert_eq!((samples[0].clients.len(), samples[0].ledger), (1, None));
+}
+
+fn external_client_only() {
+    let bench = Bench::of_stand_ins("runs = 1", "good", "good");
+    without(&bench, "external_server = 'theirs'");
+    let samples = begin_well(&bench);
+    assert_eq!(values(&samples), [(10, 10, Some(10))]);
+    assert_eq!((samples[0].server.is_some(), samples[0].ledger), (true, None));
+}
+
+fn mute() {
+    let bench = Bench::of_stand_ins("runs = 1", "mute@2", "good");
+    let ended = bench.begin();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let samples = bench.samples();
+    assert_eq!(samples[0].flaws, [Flaw::NoReply]);
+    assert!(ended.stderr.contains("the final GET was not answered"), "{}", ended.stderr);
+}
+
+/// The third start is the second run, after the warm-up and the first.
+fn later_failure() {
+    let bench = Bench::of_stand_ins("runs = 3", "dies@3", "good");
+    let ended = bench.begin();
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("run 1 failed: external server 'theirs' ended before it was ready"));
+    assert!(ended.stderr.contains("weir experiment --resume out"), "{}", ended.stderr);
+    let sound: Vec<_> = bench.samples().iter().map(Sample::is_sound).collect();
+    assert_eq!(sound, [true, false, true]);
+
+    let ended = bench.resume();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(values(&bench.samples()), [(10, 10, Some(10)); 3]);
+    let aside = fs::read_to_string(bench.out().join("failed.jsonl")).unwrap();
+    assert_eq!(aside.lines().count(), 1, "the failed run's sample is kept beside");
+    bench.assert_nobody_is_left();
+}
+
+fn manifest() {
+    let bench = Bench::new("runs = 1", "invalid_percent = [0]\npackets = [1]", OWN);
+    let ended = bench.run(&["./mine.toml", "--out", "out", "--seed", "77", "--no-pin"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let text = fs::read_to_string(bench.out().join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(manifest["seed"], 77);
+    assert_eq!(manifest["planned_samples"], 1);
+    assert_eq!(manifest["pinning"]["note"], "--no-pin was given");
+    assert_eq!(manifest["build"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(manifest["machine"]["sysctls"]["net.core.rmem_default"].is_string());
+    assert_eq!(manifest["command_line"][1], "experiment");
+}
+
+fn latest() {
+    let bench = Bench::new("runs = 1", "invalid_percent = [0]\npackets = [1]", OWN);
+    for _ in 0..2 {
+        let ended = bench.run(&["./mine.toml"]);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    }
+    let results = bench.path("results");
+    let pointed_to = results.join(fs::read_link(results.join("latest")).unwrap());
+    assert!(pointed_to.join("samples.jsonl").is_file());
+    assert_eq!(fs::read_dir(&results).unwrap().count(), 3, "two results and the link");
+}
