@@ -94,13 +94,17 @@ impl From<libc::rusage> for Cost {
 
 #[cfg(test)]
 mod tests {
+    use nix::sched::sched_getaffinity;
+
     use super::*;
 
     #[test]
     fn a_confined_child_runs_on_its_core_and_leaves_its_cost() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "grep -q '^Cpus_allowed_list:\t0$' /proc/self/status"]);
-        confine(&mut command, &[0]).unwrap();
+        let usable = sched_getaffinity(Pid::this()).unwrap();
+        let core = (0..CpuSet::count()).find(|&core| usable.is_set(core).unwrap()).unwrap();
+        let mut command = Command::new("grep");
+        command.args(["-q", &format!("^Cpus_allowed_list:[[:space:]]*{core}$"), "/proc/self/status"]);
+        confine(&mut command, &[core]).unwrap();
         let ended = wait4(command.spawn().unwrap()).unwrap();
         assert!(ended.status.success());
         assert!(ended.cost.peak_rss_kib > 0);

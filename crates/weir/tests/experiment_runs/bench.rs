@@ -86,6 +86,8 @@ impl Bench {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.arg("experiment").args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
+        // What a killed harness leaves goes with the folder.
+        command.env("TMPDIR", self.dir.path());
         command
     }
 
