@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
         the_kernel_filter_keeps_invalid_packets,
     ),
     plain("the_user_filter_is_counted_apart", the_user_filter_is_counted_apart),
+    plain("the_receive_buffer_is_as_large_as_asked_for", the_receive_buffer_is_as_large_as_asked_for),
     kernel("sigusr1_flips_the_parameter", sigusr1_flips_the_parameter),
     kernel("sigusr1_does_nothing_to_a_constant", sigusr1_does_nothing_to_a_constant),
     kernel("the_print_server_shows_the_last_packet", the_print_server_shows_the_last_packet),
@@ -91,6 +92,17 @@ fn the_kernel_filter_keeps_invalid_packets() {
     assert_eq!(summary["requests"]["invalid"], 30);
     assert_eq!(summary["verdicts"], Value::Null);
     assert_eq!(summary["runs"]["count"], 41);
+}
+
+fn the_receive_buffer_is_as_large_as_asked_for() {
+    let buffer = |arguments: &[&str]| {
+        let summary = summary_of(&[&["--hook", "user"], arguments].concat());
+        summary["receive_buffer"].as_u64().expect("a number")
+    };
+    let larger = 1 << 20;
+    assert!(buffer(&[]) < larger);
+    // The kernel doubles what it is asked for (socket(7)).
+    assert_eq!(buffer(&["--receive-buffer", &larger.to_string()]), 2 * larger);
 }
 
 fn the_user_filter_is_counted_apart() {

@@ -17,6 +17,19 @@ pub enum ServerError {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// The receive buffer can't be as large as asked for.
+    #[error(
+        "listening on {addr}: a receive buffer of {bytes} bytes: {cause}; needs CAP_NET_ADMIN or root, or a \
+         net.core.rmem_max of that size (sysctl)"
+    )]
+    Buffer {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// The size asked for.
+        bytes: usize,
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// The server's socket or its process can't be read.
     #[error("serving on {addr}: reading {what}: {cause}")]
     Read {

@@ -17,6 +17,7 @@ use std::{
     sync::Arc,
 };
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockRef, Socket, Type};
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
@@ -37,6 +38,8 @@ pub struct ServerConfig {
     pub allow_stop: AllowStop,
     /// Decides each datagram in the loop, before it is parsed (hook `user`).
     pub filter: Option<Filter>,
+    /// Size of the receive buffer, bytes; the kernel's default where nothing is said.
+    pub receive_buffer: Option<usize>,
     /// Say on stderr what each request was and what became of it.
     pub verbose: bool,
 }
@@ -48,6 +51,7 @@ impl Default for ServerConfig {
             io: Io::default(),
             allow_stop: AllowStop::default(),
             filter: None,
+            receive_buffer: None,
             verbose: false,
         }
     }
@@ -67,6 +71,13 @@ impl Server {
     pub fn open(addr: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)
             .map_err(|cause| ServerError::bind(addr, cause))?;
+        if let Some(bytes) = config.receive_buffer {
+            grow_receive_buffer(&socket, bytes).map_err(|cause| ServerError::Buffer {
+                addr,
+                bytes,
+                cause,
+            })?;
+        }
         Ok(Self { shared: Arc::new(Shared::new(socket.into())), local_addr: addr, config })
     }
 
@@ -155,4 +166,14 @@ impl Server {
     fn unreadable(&self, what: &'static str, cause: std::io::Error) -> ServerError {
         ServerError::Read { what, addr: self.local_addr, cause }
     }
+}
+
+/// `SO_RCVBUFFORCE` goes past `net.core.rmem_max` for who has CAP_NET_ADMIN; everybody else gets an error rather than
+/// silently less (socket(7)). The kernel doubles the number and takes its own bookkeeping out of that.
+fn grow_receive_buffer(socket: &Socket, bytes: usize) -> std::io::Result<()> {
+    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
+        return Ok(());
+    }
+    socket.set_recv_buffer_size(bytes)?;
+    if socket.recv_buffer_size()? < bytes { Err(std::io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
 }

@@ -55,6 +55,11 @@ pub struct Args {
     #[arg(long, value_name = "WHO", default_value_t = AllowStop::Loopback)]
     allow_stop: AllowStop,
 
+    /// Size of the receive buffer; the kernel's default (net.core.rmem_default), about 166 small datagrams, where
+    /// nothing is said. A burst longer than the buffer is lost.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(2048..=1 << 30))]
+    receive_buffer: Option<u32>,
+
     /// What parameterized-filter does: `accept` or `drop`.
     #[arg(long, value_name = "VERDICT")]
     parameter: Option<Parameter>,
@@ -131,6 +136,7 @@ impl Args {
                 io: self.io,
                 allow_stop: self.allow_stop,
                 filter: None,
+                receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
                 verbose: self.verbose,
             },
             statistics: self.stats,

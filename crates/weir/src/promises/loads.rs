@@ -38,7 +38,7 @@ const MILLION: u64 = 1_000_000;
 
 /// A load: how client and server do their I/O, what is sent, where it is filtered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Load {
+pub(super) struct Load {
     client: Io,
     server: Io,
     placement: Placement,
@@ -46,7 +46,7 @@ struct Load {
     packets: u64,
 }
 
-const BATCH: Load = Load {
+pub(super) const BATCH: Load = Load {
     client: Io::Batch,
     server: Io::Batch,
     placement: Placement::Kernel,
@@ -198,7 +198,8 @@ impl Runner<'_> {
     }
 }
 
-fn definition(load: &Load) -> anyhow::Result<Definition> {
+/// What makes one run of that load.
+pub(super) fn definition(load: &Load) -> anyhow::Result<Definition> {
     let mut definition = Definition::parse(DEFINITION, "the bench's definition")?;
     definition.client_io = load.client;
     definition.grid.invalid_percent = vec![load.invalid_percent];

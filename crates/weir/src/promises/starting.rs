@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::{Bar, Figure};
+use super::{Bar, Figure, loads};
 use crate::experiment::{
-    definition::Definition,
     interrupt::Interrupt,
     machine::Pinning,
     one_run::{Bench, RunError},
@@ -14,27 +13,13 @@ use crate::experiment::{
     server::Server,
 };
 
-const DEFINITION: &str = r#"
-name = "bench"
-title = "The figures that weir promises"
-question = "How soon is a server ready?"
-runs = 1
-grid = { invalid_percent = [0], packets = [1] }
-
-[[placements]]
-placement = "kernel"
-filter = "valid-command"
-toolkit = "aya"
-hook = "socket"
-"#;
-
 const STARTS: usize = 20;
 
 /// Time that a server has to end when it is told to.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn measure(pinning: &Pinning, interrupt: &Interrupt) -> anyhow::Result<Vec<Figure>> {
-    let definition = Definition::parse(DEFINITION, "the bench's definition")?;
+    let definition = loads::definition(&loads::BATCH)?;
     let bench = Bench { definition: &definition, pinning, interrupt };
     let times = (0..STARTS).map(|_| start(&bench)).collect::<anyhow::Result<_>>()?;
     Ok(vec![Figure::new("start of weir serve to ready", "ms", times, Bar::AtMost(50.0))])
