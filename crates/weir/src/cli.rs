@@ -8,11 +8,23 @@ use crate::commands::{bench, client, completions, experiment, filters, report, s
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  weir serve                             serve the bag behind valid-command, in the kernel (as root)
+  weir client -b odin                    PUTs and GETs; ends the server
+  weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
+  weir filters                           what there is, and where it runs
+  weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
+  weir report results/latest             the report again, from the saved samples
+  weir bench                             the figures that weir promises, measured here (as root)
+
+Exit status: 0 done, 1 it failed, 2 it was asked for something that makes no sense.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
