@@ -10,7 +10,7 @@ mod findings;
 mod grid;
 mod html;
 mod markdown;
-mod number;
+pub(crate) mod number;
 mod plot;
 mod plots;
 mod raw;

@@ -3,7 +3,7 @@
 use crate::stats::{Estimate, Kind};
 
 /// `value` with `digits` significant digits, never in exponent form; zero is `0`.
-pub(super) fn number(value: f64, digits: usize) -> String {
+pub(crate) fn number(value: f64, digits: usize) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
@@ -12,18 +12,22 @@ pub(super) fn number(value: f64, digits: usize) -> String {
     format!("{value:.decimals$}")
 }
 
-/// A ratio with three digits at most, and more where fewer would hide on which side of 1 it lies.
-pub(super) fn ratio(value: f64) -> String {
-    let short = if value < 0.1 { number(value, 2) } else { format!("{value:.2}") };
-    if short == "1.00" && value != 1.0 { format!("{value:.4}") } else { short }
+/// A ratio with two decimals, and more where they would hide on which side of 1 it lies.
+pub(crate) fn ratio(value: f64) -> String {
+    if value < 0.1 {
+        return number(value, 2);
+    }
+    let decimals = (2..9)
+        .find(|&decimals| value == 1.0 || format!("{value:.decimals$}") != format!("{:.decimals$}", 1.0));
+    format!("{value:.*}", decimals.unwrap_or(9))
 }
 
 /// An integer in groups of three, as `200 000`.
-pub(super) fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(NO_BREAK);
         }
         text.push(digit);
@@ -35,7 +39,7 @@ pub(super) fn count(value: u64) -> String {
 const NO_BREAK: char = '\u{a0}';
 
 /// An estimate with its ends: `2.31 [2.25, 2.40]` is an interval, ranges are called so.
-pub(super) fn estimate(estimate: &Estimate, text: impl Fn(f64) -> String) -> String {
+pub(crate) fn estimate(estimate: &Estimate, text: impl Fn(f64) -> String) -> String {
     let (median, low, high) = (text(estimate.median), text(estimate.low), text(estimate.high));
     match (estimate.kind, estimate.runs) {
         (Kind::Interval, _) => format!("{median} [{low}, {high}]"),
@@ -68,8 +72,8 @@ mod tests {
             (0.1834, "0.18"),
             (0.0123, "0.012"),
             (1.0, "1.00"),
-            (0.9991, "0.9991"),
-            (1.004, "1.0040"),
+            (0.9991, "0.999"),
+            (1.004, "1.004"),
             (2.5, "2.50"),
         ] {
             assert_eq!(ratio(value), expected);
