@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -224,21 +223,6 @@ fn parse_line(path: &Path, line: usize, bytes: &[u8]) -> Result<Option<Sample>, 
         return Err(StoreError::OtherSchema { path: path.to_owned(), line, found: schema });
     }
     serde_json::from_slice(bytes).map(Some).map_err(broken)
-}
-
-/// Writes `bytes` to `path` so that a reader finds the old file or the whole new one, whatever happens meanwhile.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        // The mode that any new file gets, not the private one of a temporary file.
-        let mode = Permissions::from_mode(0o666);
-        let mut file = tempfile::Builder::new().prefix(".weir-").permissions(mode).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(failed("writing", path))
 }
 
 /// Makes the folder `dir`, and those above it, where they are missing.

@@ -345,6 +345,41 @@ fn a_folder_without_a_sound_sample_still_gives_a_report() {
 }
 
 #[test]
+fn loss_for_a_full_buffer_is_told_as_what_makes_cpu_time_look_small() {
+    let check = |dropped_for_buffer, expected: bool| {
+        let mut samples = Experiment::quick().samples();
+        for sample in &mut samples {
+            let ledger = sample.ledger.as_mut().unwrap();
+            ledger.dropped_for_buffer = 0;
+            if (sample.cell.placement, sample.cell.invalid_percent) == (Placement::User, 50) {
+                ledger.dropped_for_buffer = dropped_for_buffer;
+            }
+        }
+        let dir = folder_of(&samples);
+        let remarks = report::write_all(dir.path()).unwrap().remarks().join("\n");
+        assert_eq!(remarks.contains("in the cell user at 50 % invalid"), expected, "{remarks}");
+    };
+    check(100_000, true);
+    check(100, false);
+}
+
+#[test]
+fn what_the_manifest_does_not_know_is_not_passed_on() {
+    let dir = folder_of(&Experiment::quick().samples());
+    let commands = |manifest: &str| {
+        fs::write(dir.path().join("manifest.json"), manifest).unwrap();
+        report::write_all(dir.path()).unwrap();
+        fs::read_to_string(dir.path().join("report.md")).unwrap()
+    };
+    assert!(
+        commands(r#"{"profile": "paper", "seed": 7}"#)
+            .contains("weir experiment made-up --profile paper --seed 7\n")
+    );
+    assert!(commands(r#"{"profile": null, "seed": 7}"#).contains("weir experiment made-up --seed 7\n"));
+    assert!(commands("not JSON").contains("weir experiment made-up\n"));
+}
+
+#[test]
 fn two_kernel_filters_are_two_series() {
     let mut samples = Experiment::quick().samples();
     let robust: Vec<_> = samples

@@ -13,7 +13,7 @@ use std::{
 use synthetic::Experiment;
 use tempfile::TempDir;
 use weir::{
-    report,
+    output, report,
     sample::Sample,
     store::{self, SAMPLES, Samples},
 };
@@ -150,8 +150,8 @@ fn a_file_appears_whole_and_with_the_usual_mode() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let (ours, usual) = (dir.path().join("ours"), dir.path().join("usual"));
-    store::write_atomically(&ours, b"one").unwrap();
-    store::write_atomically(&ours, b"two").unwrap();
+    output::write_whole(&ours, b"one").unwrap();
+    output::write_whole(&ours, b"two").unwrap();
     fs::write(&usual, "").unwrap();
     assert_eq!(fs::read(&ours).unwrap(), b"two");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();

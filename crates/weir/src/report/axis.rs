@@ -33,7 +33,7 @@ impl Axis {
         Self { low: low / room, high: high * room, logarithmic: true, ticks: values.to_vec() }
     }
 
-    /// An axis that holds `values`: from zero, or logarithmic where the values are above zero and of different sizes.
+    /// An axis that holds `values`: logarithmic where they are above zero and of different sizes, else from zero.
     pub(super) fn around(values: &[f64]) -> Self {
         let (low, high) = ends(values);
         if low > 0.0 && high / low >= LOGARITHMIC_FROM {
@@ -44,10 +44,17 @@ impl Axis {
                 ticks: logarithmic_ticks(low / 1.3, high * 1.3),
             };
         }
+        Self::from_zero(values)
+    }
+
+    /// A linear axis that holds zero and `values`.
+    pub(super) fn from_zero(values: &[f64]) -> Self {
+        let (low, high) = ends(values);
         // Loss without any loss still needs an axis.
         let high = if high > 0.0 { high * 1.08 } else { 1.0 };
-        let low = low.min(0.0) * 1.08;
-        let step = round_step((high - low) / 5.0);
+        // Room below, so that markers at zero stand clear of the axis.
+        let low = low.min(0.0) * 1.08 - high * 0.03;
+        let step = round_step((high - low) / 5.5);
         let ticks =
             ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
         Self { low, high, logarithmic: false, ticks }

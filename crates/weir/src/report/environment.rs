@@ -4,7 +4,13 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use super::{grid::Grid, number::number, table::Table, tables::places};
+use super::{
+    grid::Grid,
+    number::{count, number},
+    summary::total_ledger,
+    table::Table,
+    tables::places,
+};
 use crate::{
     sample::Sample,
     store::{DEFINITION, MANIFEST},
@@ -59,9 +65,12 @@ impl Environment {
         }
     }
 
-    /// A value of the manifest by its flattened key.
+    /// A value of the manifest by its flattened key, where it is known.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.manifest.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+        self.manifest
+            .iter()
+            .find(|(found, value)| found == key && value != UNKNOWN)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -79,10 +88,13 @@ fn flatten(key: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     }
 }
 
+/// What stands for a null.
+const UNKNOWN: &str = "unknown";
+
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null => "unknown".to_owned(),
+        Value::Null => UNKNOWN.to_owned(),
         other => other.to_string(),
     }
 }
@@ -123,6 +135,10 @@ pub(super) fn remarks(grid: &Grid, samples: &[Sample], environment: &Environment
             grid.invalid.len()
         ));
     }
+    remarks.extend(unserved(grid));
+    if environment.get("build.optimised") == Some("false") {
+        remarks.push("The samples were made by a build without optimisation, which is slower.".to_owned());
+    }
     let stolen: f64 = samples.iter().map(|sample| sample.steal_s).sum();
     if stolen > 0.0 {
         remarks.push(format!(
@@ -131,4 +147,27 @@ pub(super) fn remarks(grid: &Grid, samples: &[Sample], environment: &Environment
         ));
     }
     remarks
+}
+
+/// Share of the packets sent from which the loss for a full buffer is worth a remark.
+const UNSERVED_FROM: f64 = 0.01;
+
+/// Says that servers which lost packets also saved the time to handle them.
+fn unserved(grid: &Grid) -> Option<String> {
+    let lost = grid.cells().filter_map(|runs| {
+        let total = total_ledger(runs)?;
+        Some((total.dropped_for_buffer as f64 / total.sent.max(1) as f64, runs))
+    });
+    let (worst, runs) = lost.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (worst >= UNSERVED_FROM).then(|| {
+        format!(
+            "Packets were dropped for a full receive buffer, most of them ({} % of those sent) in the cell {} at {} % \
+             invalid, {} packets. A server spends nothing on what it never read: where it lost packets, its CPU time \
+             per packet sent would be higher without the loss.",
+            number(worst * 100.0, 3),
+            grid.label_of(&runs.cell),
+            runs.cell.invalid_percent,
+            count(runs.cell.packets)
+        )
+    })
 }

@@ -51,6 +51,16 @@ impl Figure {
         }
     }
 
+    /// What an axis says: the name and the unit.
+    pub(super) const fn axis_label(self) -> &'static str {
+        match self {
+            Self::ServerCpu => "server CPU time, µs per packet sent",
+            Self::ClientCpu => "client CPU time, µs per packet sent",
+            Self::Wall => "wall time, s",
+            Self::Loss => "loss of valid requests, %",
+        }
+    }
+
     /// The name in file names.
     pub(super) const fn slug(self) -> &'static str {
         match self {

@@ -25,6 +25,7 @@ pub use summary::{CellSummary, Median, Ratio, RatioSummary, Summary};
 use table::Table;
 
 use crate::{
+    output,
     sample::Sample,
     store::{self, Saved},
 };
@@ -142,7 +143,7 @@ impl Report {
             if let Some(folder) = path.parent() {
                 store::create_folder(folder)?;
             }
-            store::write_atomically(&path, &bytes)?;
+            output::write_whole(&path, &bytes)?;
         }
         Ok(())
     }

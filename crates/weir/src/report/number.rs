@@ -12,10 +12,14 @@ pub(crate) fn number(value: f64, digits: usize) -> String {
     format!("{value:.decimals$}")
 }
 
-/// A ratio with three digits at most, and more where fewer would hide on which side of 1 it lies.
+/// A ratio with two decimals, and more where they would hide on which side of 1 it lies.
 pub(crate) fn ratio(value: f64) -> String {
-    let short = if value < 0.1 { number(value, 2) } else { format!("{value:.2}") };
-    if short == "1.00" && value != 1.0 { format!("{value:.4}") } else { short }
+    if value < 0.1 {
+        return number(value, 2);
+    }
+    let decimals = (2..9)
+        .find(|&decimals| value == 1.0 || format!("{value:.decimals$}") != format!("{:.decimals$}", 1.0));
+    format!("{value:.*}", decimals.unwrap_or(9))
 }
 
 /// An integer in groups of three, as `200 000`.
@@ -68,8 +72,8 @@ mod tests {
             (0.1834, "0.18"),
             (0.0123, "0.012"),
             (1.0, "1.00"),
-            (0.9991, "0.9991"),
-            (1.004, "1.0040"),
+            (0.9991, "0.999"),
+            (1.004, "1.004"),
             (2.5, "2.50"),
         ] {
             assert_eq!(ratio(value), expected);

@@ -4,7 +4,7 @@
 //! any kind of colour vision tell apart, and each line has its own marker as well.
 
 use std::{
-    iter,
+    iter, slice,
     sync::{LazyLock, Once},
 };
 
@@ -81,11 +81,16 @@ pub(super) const PALETTE: [RGBColor; 6] = [
 ];
 
 const SIZE: (u32, u32) = (900, 540);
+/// Where titles and legends begin.
+const LEFT: i32 = 24;
+const LEGEND_ROW: i32 = 24;
 const TEXT: RGBColor = RGBColor(34, 34, 34);
 const GRID: RGBColor = RGBColor(221, 221, 221);
 const FONT: &str = "sans-serif";
 /// Share of the axis between two lines at the same place.
-const DODGE: f64 = 0.012;
+const DODGE: f64 = 0.026;
+/// Share of the axis that all lines at one place take together, at most.
+const MOST_DODGE: f64 = 0.09;
 
 /// Pixels of a PNG for each unit of the SVG: sharp on dense displays.
 const PNG_SCALE: f32 = 2.0;
@@ -104,10 +109,12 @@ impl Plot {
     fn draw(&self, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
-        let (head, body) = root.split_vertically(92);
-        self.draw_head(&head)?;
+        let legend = self.legend(&root)?;
+        let (head, body) = root.split_vertically(legend.last().map_or(74, |&(_, middle)| middle) + 18);
+        self.draw_head(&head, &legend)?;
         let mut chart = ChartBuilder::on(&body)
             .margin_right(28)
+            .margin_left(14)
             .margin_bottom(8)
             .margin_top(6)
             .x_label_area_size(58)
@@ -124,26 +131,21 @@ impl Plot {
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .draw()?;
+        let dodge = DODGE.min(MOST_DODGE / self.lines.len() as f64);
         for (i, line) in self.lines.iter().enumerate() {
-            let share = (i as f64 - (self.lines.len() as f64 - 1.0) / 2.0) * DODGE;
+            let share = (i as f64 - (self.lines.len() as f64 - 1.0) / 2.0) * dodge;
             let color = color_of(line.style);
             let x = |point: &Point| self.x.shifted(point.x, share);
             let path: Vec<_> = line.points.iter().map(|point| (x(point), point.median)).collect();
             chart.draw_series(LineSeries::new(path.iter().copied(), color.stroke_width(2)))?;
             let runs = line.points.iter().flat_map(|point| {
-                let beside = self.x.shifted(x(point), DODGE / 2.2);
+                let beside = self.x.shifted(x(point), dodge / 2.0);
                 point.runs.iter().map(move |&run| (beside, run))
             });
             chart.draw_series(runs.map(|at| Circle::new(at, 3, color.mix(0.45).filled())))?;
             chart.draw_series(line.points.iter().map(|point| {
-                ErrorBar::new_vertical(
-                    x(point),
-                    point.low,
-                    point.median,
-                    point.high,
-                    color.stroke_width(2),
-                    10,
-                )
+                let ends = [point.low, point.high].map(|end| (x(point), end));
+                Whisker { ends, style: line.style }
             }))?;
             chart.draw_series(path.iter().map(|&at| Marker { at, style: line.style }))?;
         }
@@ -151,20 +153,32 @@ impl Plot {
         Ok(())
     }
 
-    fn draw_head(&self, head: &Canvas<'_>) -> Result<(), Box<dyn std::error::Error>> {
-        head.draw(&Text::new(self.title.clone(), (24, 14), font(22)))?;
-        head.draw(&Text::new(self.subtitle.clone(), (24, 44), font(14)))?;
-        let mut left = 24;
-        for line in &self.lines {
+    fn draw_head(&self, head: &Canvas<'_>, legend: &[(i32, i32)]) -> Result<(), Box<dyn std::error::Error>> {
+        head.draw(&Text::new(self.title.clone(), (LEFT, 14), font(22)))?;
+        head.draw(&Text::new(self.subtitle.clone(), (LEFT, 44), font(14)))?;
+        for (line, &(left, middle)) in self.lines.iter().zip(legend) {
             let color = color_of(line.style);
-            let middle = 76;
             head.draw(&PathElement::new([(left, middle), (left + 30, middle)], color.stroke_width(2)))?;
             head.draw(&Marker { at: (left + 15, middle), style: line.style })?;
-            head.draw(&Text::new(line.label.clone(), (left + 38, middle - 9), font(16)))?;
-            let (width, _) = head.estimate_text_size(&line.label, &font(16))?;
-            left += 38 + width as i32 + 28;
+            head.draw(&Text::new(line.label.clone(), (left + 38, middle - 7), font(16)))?;
         }
         Ok(())
+    }
+
+    /// Where each line's legend begins: side by side, and on the next row where there is no room left.
+    fn legend(&self, canvas: &Canvas<'_>) -> Result<Vec<(i32, i32)>, Box<dyn std::error::Error>> {
+        let (mut left, mut middle) = (LEFT, 74);
+        let place = |line: &Line| {
+            let (text, _) = canvas.estimate_text_size(&line.label, &font(16))?;
+            let width = 38 + text as i32;
+            if left > LEFT && left + width > SIZE.0 as i32 - LEFT {
+                (left, middle) = (LEFT, middle + LEGEND_ROW);
+            }
+            let at = (left, middle);
+            left += width + 28;
+            Ok(at)
+        };
+        self.lines.iter().map(place).collect()
     }
 }
 
@@ -192,11 +206,41 @@ impl<C, B: DrawingBackend> Drawable<B> for Marker<C> {
     ) -> Result<(), DrawingErrorKind<B::ErrorType>> {
         let Some((x, y)) = at.next() else { return Ok(()) };
         let color = color_of(self.style).filled();
-        match self.style % 3 {
+        // Where the colours begin again, the shapes go on.
+        match (self.style + self.style / PALETTE.len()) % 3 {
             0 => backend.fill_polygon([(x, y - 8), (x + 7, y + 5), (x - 7, y + 5)], &color),
             1 => backend.draw_circle((x, y), 6, &color, true),
             _ => backend.draw_rect((x - 5, y - 5), (x + 5, y + 5), &color, true),
         }
+    }
+}
+
+/// The ends of an estimate: a line between two short ones.
+struct Whisker<C> {
+    ends: [C; 2],
+    style: usize,
+}
+
+impl<'a, C> PointCollection<'a, C> for &'a Whisker<C> {
+    type Point = &'a C;
+    type IntoIter = slice::Iter<'a, C>;
+
+    fn point_iter(self) -> Self::IntoIter {
+        self.ends.iter()
+    }
+}
+
+impl<C, B: DrawingBackend> Drawable<B> for Whisker<C> {
+    fn draw<I: Iterator<Item = BackendCoord>>(
+        &self,
+        mut ends: I,
+        backend: &mut B,
+        _: (u32, u32),
+    ) -> Result<(), DrawingErrorKind<B::ErrorType>> {
+        let (Some(low), Some(high)) = (ends.next(), ends.next()) else { return Ok(()) };
+        let stroke = color_of(self.style).stroke_width(2);
+        backend.draw_line(low, high, &stroke)?;
+        [low, high].into_iter().try_for_each(|(x, y)| backend.draw_line((x - 7, y), (x + 7, y), &stroke))
     }
 }
 

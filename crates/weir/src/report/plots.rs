@@ -37,7 +37,7 @@ fn over_packets(grid: &Grid, figure: Figure, percent: u8) -> Option<Plot> {
         title: format!("{} at {percent} % invalid", figure.title()),
         subtitle: subtitle(&lines),
         x_label: "packets sent".to_owned(),
-        y_label: y_label(figure),
+        y_label: figure.axis_label().to_owned(),
         x: if x[0] > 0.0 { Axis::logarithmic_at(&x) } else { Axis::at(&x) },
         y: Axis::around(&heights(&lines)),
         lines,
@@ -57,9 +57,9 @@ fn over_percents(grid: &Grid, figure: Figure) -> Option<Plot> {
         title: format!("{}, {} packets a run", figure.title(), super::number::count(packets)),
         subtitle: subtitle(&lines),
         x_label: "share of invalid packets, %".to_owned(),
-        y_label: y_label(figure),
+        y_label: figure.axis_label().to_owned(),
         x: Axis::at(&x),
-        y: Axis::around(&heights(&lines)),
+        y: Axis::from_zero(&heights(&lines)),
         lines,
     })
 }
@@ -109,10 +109,6 @@ fn points<'a>(
 fn heights(lines: &[Line]) -> Vec<f64> {
     let points = lines.iter().flat_map(|line| &line.points);
     points.flat_map(|point| [point.low, point.high].into_iter().chain(point.runs.iter().copied())).collect()
-}
-
-fn y_label(figure: Figure) -> String {
-    format!("{}, {}", figure.noun(), figure.unit())
 }
 
 fn subtitle(lines: &[Line]) -> String {
