@@ -1,0 +1,19 @@
+//! An eBPF assembler: the instruction set of RFC 9669 as types, encoded, decoded and shown.
+//!
+//! It knows nothing of kernels, sockets or files: what goes in and comes out are values and bytes.
+#![forbid(unsafe_code)]
+
+mod code;
+mod decode;
+mod encode;
+mod insn;
+mod object;
+pub mod op;
+mod ops;
+
+pub use code::{Code, Label, Line, MapName};
+pub use decode::{DecodeError, Undecodable, decode};
+pub use encode::{EncodeError, Endian};
+pub use insn::{Atomic, Call, Imm64, Insn, Mem, Src, Target};
+pub use object::{Layout, MapDef, MapKind, Object, Program, Source};
+pub use ops::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width};

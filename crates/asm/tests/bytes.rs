@@ -1,0 +1,261 @@
+//! Instructions to bytes and back.
+
+use proptest::prelude::*;
+use weir_asm::{
+    AluOp, Atomic, AtomicOp, Bits, Call, Code, Cond, EndOp, Endian, Imm64, Insn, Mem, Reg, Size, Src, SxFrom,
+    SxSize, Target, Width, decode,
+};
+
+/// Bytes as RFC 9669 and the kernel's headers give them, little-endian.
+const KNOWN: &[(&str, Insn)] = &[
+    (
+        "bf21000000000000",
+        Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R1, src: Src::Reg(Reg::R2) },
+    ),
+    ("b4030000ffffffff", Insn::Alu { width: Width::W32, op: AluOp::Mov, dst: Reg::R3, src: Src::Imm(-1) }),
+    (
+        "3f21010000000000",
+        Insn::Alu { width: Width::W64, op: AluOp::Sdiv, dst: Reg::R1, src: Src::Reg(Reg::R2) },
+    ),
+    ("8701000000000000", Insn::Neg { width: Width::W64, dst: Reg::R1 }),
+    ("dc02000010000000", Insn::End { op: EndOp::Be, bits: Bits::B16, dst: Reg::R2 }),
+    ("d702000040000000", Insn::End { op: EndOp::Swap, bits: Bits::B64, dst: Reg::R2 }),
+    ("6112040000000000", Insn::Load { size: Size::W, dst: Reg::R2, mem: Mem { base: Reg::R1, off: 4 } }),
+    (
+        "7b1af8ff00000000",
+        Insn::Store { size: Size::Dw, mem: Mem { base: Reg::R10, off: -8 }, src: Src::Reg(Reg::R1) },
+    ),
+    (
+        "720afcff07000000",
+        Insn::Store { size: Size::B, mem: Mem { base: Reg::R10, off: -4 }, src: Src::Imm(7) },
+    ),
+    ("2800000017000000", Insn::LoadAbs { size: Size::H, off: 23 }),
+    (
+        "1d210500 00000000",
+        Insn::Jump {
+            width: Width::W64,
+            cond: Cond::Eq,
+            dst: Reg::R1,
+            src: Src::Reg(Reg::R2),
+            target: Target::Off(5),
+        },
+    ),
+    ("0600000003000000", Insn::Jal(Target::Off(3))),
+    ("8500000001000000", Insn::Call(Call::Helper(1))),
+    ("8510000002000000", Insn::Call(Call::Local(Target::Off(2)))),
+    ("9500000000000000", Insn::Exit),
+    (
+        "1801000088776655 0000000044332211",
+        Insn::LoadImm { dst: Reg::R1, imm: Imm64::Value(0x1122_3344_5566_7788) },
+    ),
+    ("1811000007000000 0000000000000000", Insn::LoadImm { dst: Reg::R1, imm: Imm64::MapFd(7) }),
+    (
+        "db1af8ff01000000",
+        Insn::Atomic(Atomic {
+            width: Width::W64,
+            op: AtomicOp::Add { fetch: true },
+            mem: Mem { base: Reg::R10, off: -8 },
+            src: Reg::R1,
+        }),
+    ),
+];
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
+        .collect()
+}
+
+#[test]
+fn known_instructions_have_their_known_bytes() {
+    for (hex, insn) in KNOWN {
+        let code: Code = [*insn].into_iter().collect();
+        assert_eq!(code.encode(Endian::Little).expect("it has an encoding"), bytes(hex), "{insn:?}");
+        assert_eq!(decode(&bytes(hex), Endian::Little).expect("it decodes").insns(), [*insn], "{hex}");
+    }
+}
+
+fn reg() -> impl Strategy<Value = Reg> {
+    prop::sample::select(&Reg::ALL[..])
+}
+
+fn width() -> impl Strategy<Value = Width> {
+    prop_oneof![Just(Width::W32), Just(Width::W64)]
+}
+
+fn size() -> impl Strategy<Value = Size> {
+    prop_oneof![Just(Size::B), Just(Size::H), Just(Size::W), Just(Size::Dw)]
+}
+
+fn mem() -> impl Strategy<Value = Mem> {
+    (reg(), any::<i16>()).prop_map(|(base, off)| Mem { base, off })
+}
+
+fn src() -> impl Strategy<Value = Src> {
+    prop_oneof![reg().prop_map(Src::Reg), any::<i32>().prop_map(Src::Imm)]
+}
+
+fn near() -> impl Strategy<Value = Target> {
+    any::<i16>().prop_map(|off| Target::Off(off.into()))
+}
+
+fn far() -> impl Strategy<Value = Target> {
+    any::<i32>().prop_map(Target::Off)
+}
+
+fn imm64() -> impl Strategy<Value = Imm64> {
+    prop_oneof![
+        any::<u64>().prop_map(Imm64::Value),
+        any::<i32>().prop_map(Imm64::MapFd),
+        (any::<i32>(), any::<u32>()).prop_map(|(fd, off)| Imm64::MapFdValue { fd, off }),
+        any::<u32>().prop_map(Imm64::Var),
+        far().prop_map(Imm64::Func),
+        any::<u32>().prop_map(Imm64::MapIndex),
+        (any::<u32>(), any::<u32>()).prop_map(|(index, off)| Imm64::MapIndexValue { index, off }),
+    ]
+}
+
+/// Every form of instruction that doesn't refer to names.
+fn insn() -> impl Strategy<Value = Insn> {
+    let sx_from = prop_oneof![
+        Just((Width::W32, SxFrom::B8)),
+        Just((Width::W32, SxFrom::B16)),
+        Just((Width::W64, SxFrom::B8)),
+        Just((Width::W64, SxFrom::B16)),
+        Just((Width::W64, SxFrom::B32)),
+    ];
+    let end = prop_oneof![Just(EndOp::Le), Just(EndOp::Be), Just(EndOp::Swap)];
+    let bits = prop_oneof![Just(Bits::B16), Just(Bits::B32), Just(Bits::B64)];
+    let sx_size = prop_oneof![Just(SxSize::B), Just(SxSize::H), Just(SxSize::W)];
+    let alu_op = prop::sample::select(&AluOp::ALL[..]);
+    let cond = prop::sample::select(&Cond::ALL[..]);
+    let atomic_op = prop::sample::select(&AtomicOp::ALL[..]);
+    prop_oneof![
+        (width(), alu_op, reg(), src()).prop_map(|(width, op, dst, src)| Insn::Alu { width, op, dst, src }),
+        (sx_from, reg(), reg()).prop_map(|((width, from), dst, src)| Insn::MovSx { width, from, dst, src }),
+        (width(), reg()).prop_map(|(width, dst)| Insn::Neg { width, dst }),
+        (end, bits, reg()).prop_map(|(op, bits, dst)| Insn::End { op, bits, dst }),
+        (reg(), imm64()).prop_map(|(dst, imm)| Insn::LoadImm { dst, imm }),
+        (size(), reg(), mem()).prop_map(|(size, dst, mem)| Insn::Load { size, dst, mem }),
+        (sx_size, reg(), mem()).prop_map(|(size, dst, mem)| Insn::LoadSx { size, dst, mem }),
+        (size(), mem(), src()).prop_map(|(size, mem, src)| Insn::Store { size, mem, src }),
+        (size(), any::<i32>()).prop_map(|(size, off)| Insn::LoadAbs { size, off }),
+        (size(), reg(), any::<i32>()).prop_map(|(size, src, off)| Insn::LoadInd { size, src, off }),
+        (width(), atomic_op, mem(), reg()).prop_map(|(width, op, mem, src)| Insn::Atomic(Atomic {
+            width,
+            op,
+            mem,
+            src
+        })),
+        near().prop_map(Insn::Ja),
+        far().prop_map(Insn::Jal),
+        (width(), cond, reg(), src(), near()).prop_map(|(width, cond, dst, src, target)| Insn::Jump {
+            width,
+            cond,
+            dst,
+            src,
+            target
+        }),
+        any::<i32>().prop_map(|helper| Insn::Call(Call::Helper(helper))),
+        far().prop_map(|target| Insn::Call(Call::Local(target))),
+        any::<i32>().prop_map(|id| Insn::Call(Call::Kfunc(id))),
+        reg().prop_map(|reg| Insn::Call(Call::Reg(reg))),
+        Just(Insn::Exit),
+    ]
+}
+
+fn endian() -> impl Strategy<Value = Endian> {
+    prop_oneof![Just(Endian::Little), Just(Endian::Big)]
+}
+
+/// Slots whose opcode is any, and whose other fields are often zero, as they must be to decode.
+fn slot() -> impl Strategy<Value = [u8; 8]> {
+    let mostly_zero = || prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
+    (
+        any::<u8>(),
+        prop_oneof![0..16_u8, any::<u8>()],
+        prop::array::uniform2(mostly_zero()),
+        prop::array::uniform4(mostly_zero()),
+    )
+        .prop_map(|(opcode, regs, [o0, o1], [i0, i1, i2, i3])| [opcode, regs, o0, o1, i0, i1, i2, i3])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn instructions_survive_their_bytes(insns in prop::collection::vec(insn(), 0..20), endian in endian()) {
+        let code: Code = insns.iter().copied().collect();
+        let bytes = code.encode(endian).expect("every distance is a number that fits");
+        prop_assert_eq!(bytes.len(), 8 * code.slots());
+        let decoded = decode(&bytes, endian).expect("what was encoded decodes");
+        prop_assert_eq!(decoded.insns(), &insns[..]);
+    }
+
+    #[test]
+    fn any_bytes_are_an_error_or_come_back(slots in prop::collection::vec(slot(), 0..8), endian in endian()) {
+        let bytes = slots.concat();
+        if let Ok(code) = decode(&bytes, endian) {
+            prop_assert_eq!(code.encode(endian).expect("what was decoded encodes"), bytes);
+        }
+    }
+
+    #[test]
+    fn big_endian_is_the_same_program_with_its_fields_turned(insn in insn()) {
+        let code: Code = [insn].into_iter().collect();
+        let little = code.encode(Endian::Little).expect("it encodes");
+        let big = code.encode(Endian::Big).expect("it encodes");
+        for (little, big) in little.chunks(8).zip(big.chunks(8)) {
+            let turned = [
+                little[0], little[1].rotate_left(4), little[3], little[2], little[7], little[6], little[5], little[4],
+            ];
+            prop_assert_eq!(&turned[..], big);
+        }
+    }
+}
+
+#[test]
+fn labels_become_distances_that_count_slots() {
+    use weir_asm::{Reg::*, op::*};
+    let mut code = Code::new();
+    let (start, end) = (code.label("start"), code.label("end"));
+    code.place(start).expect("it has no place yet");
+    code += jeq(R1, 0, end);
+    code += lddw(R2, 1);
+    code += ja(start);
+    code.place(end).expect("it has no place yet");
+    code += exit();
+    let decoded =
+        decode(&code.encode(Endian::Little).expect("it encodes"), Endian::Little).expect("it decodes");
+    assert_eq!(decoded.insns()[0].target(), Some(Target::Off(3)));
+    assert_eq!(decoded.insns()[2].target(), Some(Target::Off(-4)));
+}
+
+#[test]
+fn appended_code_keeps_its_own_labels_and_shares_maps() {
+    use weir_asm::{Reg::*, op::*};
+    let piece = || {
+        let mut code = Code::new();
+        let (out, map) = (code.label("out"), code.map("counts"));
+        code += lmap(R1, map);
+        code += jne(R0, 0, out);
+        code += mov(R0, 1);
+        code.place(out).expect("it has no place yet");
+        code
+    };
+    let mut both = piece();
+    both.append(&piece());
+    both += exit();
+    let targets: Vec<_> = both.insns().iter().filter_map(Insn::target).collect();
+    let places: Vec<_> = targets
+        .iter()
+        .map(|target| match target {
+            Target::Label(label) => both.place_of(*label),
+            Target::Off(_) => panic!("{target:?}"),
+        })
+        .collect();
+    assert_eq!(places, [Some(3), Some(6)]);
+    assert_eq!(both.maps().count(), 1);
+}
