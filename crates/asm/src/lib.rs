@@ -3,8 +3,10 @@
 //! It knows nothing of kernels, sockets or files: what goes in and comes out are values and bytes.
 #![forbid(unsafe_code)]
 
+mod btf;
 mod code;
 mod decode;
+mod elf;
 mod encode;
 mod insn;
 mod object;
@@ -13,6 +15,8 @@ mod ops;
 
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};
+pub use btf::LayoutError;
+pub use elf::{ElfError, Reference};
 pub use encode::{EncodeError, Endian};
 pub use insn::{Atomic, Call, Imm64, Insn, Mem, Src, Target};
 pub use object::{Layout, MapDef, MapKind, Object, Program, Source};
