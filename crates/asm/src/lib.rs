@@ -12,6 +12,7 @@ mod insn;
 mod object;
 pub mod op;
 mod ops;
+pub mod show;
 
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};

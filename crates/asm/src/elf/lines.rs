@@ -14,13 +14,16 @@ pub(super) struct LineTable<'a> {
 }
 
 impl<'a> LineTable<'a> {
-    /// A record for each instruction of the piece whose line is another than the one's before. The first always has
-    /// one: the kernel wants every function to begin with a line, or none of the program's.
+    /// A record for each instruction of the piece whose line is another than the one's before; where the program has
+    /// no lines, one for each label.
+    ///
+    /// The first instruction always has one: the kernel wants every function to begin with a line, and libbpf warns of
+    /// programs without.
     pub(super) fn of(&mut self, btf: &mut Btf, program: &'a Program, piece: &Piece, at: u32) -> Vec<LineInfo> {
         let code = &program.code;
         let line_of = |index: usize| code.line(index);
         let first = piece.insns.clone().find_map(line_of).or_else(|| (0..code.len()).find_map(line_of));
-        let Some(first) = first else { return Vec::new() };
+        let Some(first) = first else { return labels(btf, program, piece, at) };
         let places = SlotPlaces::of(code);
         let file = btf.string(program.source.as_ref().map_or(&program.name, |source| &source.file));
         let mut records = Vec::new();
@@ -45,4 +48,22 @@ impl<'a> LineTable<'a> {
         let lines = self.last.as_ref().map(|(_, lines)| lines.as_slice()).unwrap_or_default();
         lines.get(line.0 as usize - 1).map_or("", |text| text.trim())
     }
+}
+
+fn labels(btf: &mut Btf, program: &Program, piece: &Piece, at: u32) -> Vec<LineInfo> {
+    let code = &program.code;
+    let places = SlotPlaces::of(code);
+    let file = btf.string(&program.name);
+    let inner = code.labels().filter_map(|(label, place)| Some((place?, code.name_of(label)?)));
+    let inner = inner.filter(|(place, _)| *place != piece.insns.start && piece.insns.contains(place));
+    let mut names: Vec<_> = inner.chain([(piece.insns.start, piece.name.as_str())]).collect();
+    names.sort_by_key(|(place, _)| *place);
+    names.dedup_by_key(|(place, _)| *place);
+    names
+        .into_iter()
+        .map(|(place, name)| {
+            let slots = places.slot(place) as u32 - piece.slots.start as u32;
+            LineInfo { offset: at + 8 * slots, file, text: btf.string(&format!("{name}:")), line: 0 }
+        })
+        .collect()
 }

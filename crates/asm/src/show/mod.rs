@@ -1,0 +1,3 @@
+//! Programs as text, in the syntaxes that people read.
+
+pub mod llvm;
