@@ -149,6 +149,14 @@ impl SlotPlaces {
     pub(crate) fn slot(&self, index: usize) -> i64 {
         self.0.as_ref().map_or(index as i64, |places| i64::from(places[index]))
     }
+
+    /// The first of `len` instructions that begins at this slot or behind it; `len` where none does.
+    pub(crate) fn first_from(&self, slot: i64, len: usize) -> usize {
+        let from_start = usize::try_from(slot).unwrap_or_default();
+        self.0.as_ref().map_or(from_start.min(len), |places| {
+            places[..len].partition_point(|&place| i64::from(place) < slot)
+        })
+    }
 }
 
 /// An instruction's surroundings, while it is encoded.

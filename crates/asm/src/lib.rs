@@ -14,10 +14,13 @@ pub mod op;
 mod ops;
 pub mod show;
 
+pub use btf::LayoutError;
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};
-pub use btf::LayoutError;
-pub use elf::{ElfError, Reference};
+pub use elf::{
+    CodeSection, ElfError, ElfFile, ElfRelocation, FunctionSymbol, Reference, RelocationKind, SourceLine,
+    read_elf,
+};
 pub use encode::{EncodeError, Endian};
 pub use insn::{Atomic, Call, Imm64, Insn, Mem, Src, Target};
 pub use object::{Layout, MapDef, MapKind, Object, Program, Source};

@@ -5,12 +5,14 @@
 mod ext;
 mod function;
 mod map;
+mod read;
 mod types;
 
 pub(crate) use ext::{BtfExt, LineInfo};
 pub(crate) use function::{c_name, function, program};
 pub use map::LayoutError;
 pub(crate) use map::{map_fields, variable};
+pub(crate) use read::{BtfFile, map_kind, word};
 pub(crate) use types::{Btf, Linkage, TypeId};
 
 /// First two bytes of `.BTF` and `.BTF.ext`.

@@ -75,7 +75,9 @@ pub enum ElfError {
         map: String,
     },
     /// A call or a function's address that leads to no instruction of the program.
-    #[error("program {program}, instruction {index}: there is no function {slots} slots from the next instruction")]
+    #[error(
+        "program {program}, instruction {index}: there is no function {slots} slots from the next instruction"
+    )]
     NoFunction {
         /// The program.
         program: String,
@@ -85,7 +87,9 @@ pub enum ElfError {
         slots: i64,
     },
     /// A program that calls itself: loaders know functions in the section `.text` only, and the kernel takes no recursion.
-    #[error("program {program}, instruction {index}: calls the program's own entry; put what is called behind it")]
+    #[error(
+        "program {program}, instruction {index}: calls the program's own entry; put what is called behind it"
+    )]
     CallsEntry {
         /// The program.
         program: String,

@@ -19,7 +19,13 @@ impl<'a> LineTable<'a> {
     ///
     /// The first instruction always has one: the kernel wants every function to begin with a line, and libbpf warns of
     /// programs without.
-    pub(super) fn of(&mut self, btf: &mut Btf, program: &'a Program, piece: &Piece, at: u32) -> Vec<LineInfo> {
+    pub(super) fn of(
+        &mut self,
+        btf: &mut Btf,
+        program: &'a Program,
+        piece: &Piece,
+        at: u32,
+    ) -> Vec<LineInfo> {
         let code = &program.code;
         let line_of = |index: usize| code.line(index);
         let first = piece.insns.clone().find_map(line_of).or_else(|| (0..code.len()).find_map(line_of));

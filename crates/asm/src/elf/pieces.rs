@@ -110,12 +110,8 @@ impl Cutter<'_> {
     }
 
     fn insn_at(&self, slot: i64) -> Option<usize> {
-        let (mut low, mut high) = (0, self.code.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.places.slot(middle) < slot { low = middle + 1 } else { high = middle }
-        }
-        (low < self.code.len() && self.places.slot(low) == slot).then_some(low)
+        let index = self.places.first_from(slot, self.code.len());
+        (index < self.code.len() && self.places.slot(index) == slot).then_some(index)
     }
 
     fn no_function(&self, index: usize, slots: i64) -> ElfError {
@@ -130,7 +126,9 @@ impl Cutter<'_> {
             let slots = self.places.slot(start)..self.places.slot(end);
             for index in start..end {
                 let insn = &self.code.insns()[index];
-                let (Insn::Ja(target) | Insn::Jal(target) | Insn::Jump { target, .. }) = *insn else { continue };
+                let (Insn::Ja(target) | Insn::Jal(target) | Insn::Jump { target, .. }) = *insn else {
+                    continue;
+                };
                 let place = match target {
                     Target::Off(off) => self.places.slot(index + 1) + i64::from(off),
                     // An unplaced label is the encoder's to report.

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use object::{
-    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
+    SymbolScope,
     write::{Object as Elf, Relocation, SectionId, Symbol, SymbolId, SymbolSection},
 };
 
@@ -11,6 +12,7 @@ use super::{
     ElfError, R_BPF_64_32, R_BPF_64_64, Reference,
     lines::LineTable,
     pieces::{Piece, Pieces},
+    read_maps::is_variables,
 };
 use crate::{
     Endian, Imm64, Insn, Layout, MapDef, MapKind, Object, Program,
@@ -188,8 +190,7 @@ impl<'a> Writer<'a> {
     fn add_program(&mut self, source: &'a Program) -> Result<(), ElfError> {
         let pieces = Pieces::of(source)?;
         let encoded = source.code.encode(self.endian);
-        let mut bytes =
-            encoded.map_err(|error| ElfError::Encode { program: source.name.clone(), error })?;
+        let mut bytes = encoded.map_err(|error| ElfError::Encode { program: source.name.clone(), error })?;
         let placed = self.place(&source.section, &pieces);
         self.relocate_functions(&pieces, &placed, &mut bytes)?;
         self.relocate_maps(source, &pieces, &placed, &mut bytes)?;
@@ -284,12 +285,8 @@ impl<'a> Writer<'a> {
                 _ => continue,
             };
             let name = source.code.map_name(map);
-            let refused = |why| ElfError::Map {
-                program: source.name.clone(),
-                index,
-                map: name.to_owned(),
-                why,
-            };
+            let refused =
+                |why| ElfError::Map { program: source.name.clone(), index, map: name.to_owned(), why };
             let known = *self.maps.get(name).ok_or_else(|| refused(Reference::Undeclared))?;
             let place = places.slot(index) as usize;
             let slot = &mut bytes[8 * place..];
@@ -359,11 +356,6 @@ impl<'a> Writer<'a> {
             flags: SymbolFlags::None,
         })
     }
-}
-
-/// Whether loaders take a section of this name for variables.
-fn is_variables(name: &str) -> bool {
-    [".bss", ".data", ".rodata"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn set_immediate(slot: &mut [u8], imm: i32, endian: Endian) {

@@ -6,8 +6,9 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    AluOp, Atomic, AtomicOp, Call, Code, Cond, EndOp, Imm64, Insn, Label, Mem, Reg, Size, Source, Src, SxFrom,
-    SxSize, Target, Width, encode::{SlotPlaces, imm64},
+    AluOp, Atomic, AtomicOp, Call, Code, Cond, EndOp, Imm64, Insn, Label, Mem, Reg, Size, Source, Src,
+    SxFrom, SxSize, Target, Width,
+    encode::{SlotPlaces, imm64},
 };
 
 /// Code to be shown, a line each instruction: the index in 8-byte slots, and the instruction.
@@ -121,7 +122,8 @@ impl<'a> Llvm<'a> {
         if !self.labels {
             return Vec::new();
         }
-        let mut labels: Vec<_> = self.code.labels().filter_map(|(label, place)| Some((place?, label))).collect();
+        let mut labels: Vec<_> =
+            self.code.labels().filter_map(|(label, place)| Some((place?, label))).collect();
         labels.sort();
         labels
     }

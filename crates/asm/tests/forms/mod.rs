@@ -90,4 +90,3 @@ pub fn insn() -> impl Strategy<Value = Insn> {
         Just(Insn::Exit),
     ]
 }
-

@@ -67,37 +67,48 @@ pub fn counting() -> Object {
     code += exit();
     object(
         vec![map("counter", MapKind::Array, U32, U64, 1)],
-        vec![program("count", "socket", code), accept("accept_all"), program("drop_all", "xdp", {
-            [mov(R0, 1), exit()].into_iter().collect()
-        })],
+        vec![
+            program("count", "socket", code),
+            accept("accept_all"),
+            program("drop_all", "xdp", { [mov(R0, 1), exit()].into_iter().collect() }),
+        ],
     )
 }
 
 /// A map of each kind, with keys and values of each layout, referred to by one program.
 pub fn every_map() -> Object {
-    let flow = Layout::Struct("flow".to_owned(), vec![
-        ("addresses".to_owned(), Layout::Array(Box::new(U32), 2)),
-        ("port".to_owned(), Layout::Unsigned(2)),
-        ("proto".to_owned(), Layout::Unsigned(1)),
-    ]);
-    let tally = Layout::Struct("tally".to_owned(), vec![
-        ("small".to_owned(), Layout::Signed(1)),
-        ("large".to_owned(), Layout::Signed(8)),
-        ("pair".to_owned(), Layout::Struct("pair".to_owned(), vec![
-            ("a".to_owned(), Layout::Signed(2)),
-            ("b".to_owned(), Layout::Signed(4)),
-        ])),
-    ]);
-    let prefix = Layout::Struct("prefix".to_owned(), vec![
-        ("length".to_owned(), U32),
-        ("address".to_owned(), Layout::Array(Box::new(Layout::Unsigned(1)), 4)),
-    ]);
+    let flow = Layout::Struct(
+        "flow".to_owned(),
+        vec![
+            ("addresses".to_owned(), Layout::Array(Box::new(U32), 2)),
+            ("port".to_owned(), Layout::Unsigned(2)),
+            ("proto".to_owned(), Layout::Unsigned(1)),
+        ],
+    );
+    let tally = Layout::Struct(
+        "tally".to_owned(),
+        vec![
+            ("small".to_owned(), Layout::Signed(1)),
+            ("large".to_owned(), Layout::Signed(8)),
+            (
+                "pair".to_owned(),
+                Layout::Struct(
+                    "pair".to_owned(),
+                    vec![("a".to_owned(), Layout::Signed(2)), ("b".to_owned(), Layout::Signed(4))],
+                ),
+            ),
+        ],
+    );
+    let prefix = Layout::Struct(
+        "prefix".to_owned(),
+        vec![
+            ("length".to_owned(), U32),
+            ("address".to_owned(), Layout::Array(Box::new(Layout::Unsigned(1)), 4)),
+        ],
+    );
     let bytes = |count| Layout::Array(Box::new(Layout::Unsigned(1)), count);
     const BPF_F_NO_PREALLOC: u32 = 1;
-    let trie = |name, key| MapDef {
-        flags: BPF_F_NO_PREALLOC,
-        ..map(name, MapKind::LpmTrie, key, U64, 16)
-    };
+    let trie = |name, key| MapDef { flags: BPF_F_NO_PREALLOC, ..map(name, MapKind::LpmTrie, key, U64, 16) };
     let maps = vec![
         map("hash", MapKind::Hash, flow, tally.clone(), 1024),
         map("array", MapKind::Array, U32, tally, 4),
@@ -144,11 +155,14 @@ pub fn functions() -> Object {
         code += exit();
         code
     };
-    object(Vec::new(), vec![
-        program("eight", "socket", calling(2)),
-        program("nine", "socket", calling(3)),
-        program("eleven", "xdp", calling(5)),
-    ])
+    object(
+        Vec::new(),
+        vec![
+            program("eight", "socket", calling(2)),
+            program("nine", "socket", calling(3)),
+            program("eleven", "xdp", calling(5)),
+        ],
+    )
 }
 
 /// A function's address, given to bpf_for_each_map_elem.
@@ -177,10 +191,10 @@ pub fn tail_calls() -> Object {
     code += mov(R0, 3);
     code += exit();
     let next = [mov(R0, 42), exit()].into_iter().collect();
-    object(vec![map("programs", MapKind::ProgArray, U32, U32, 4)], vec![
-        program("first", "socket", code),
-        program("next", "socket", next),
-    ])
+    object(
+        vec![map("programs", MapKind::ProgArray, U32, U32, 4)],
+        vec![program("first", "socket", code), program("next", "socket", next)],
+    )
 }
 
 /// Sends eight bytes to user space.
@@ -195,9 +209,10 @@ pub fn ring_buffer() -> Object {
     code += mov(R4, 0);
     code += call(helper::RINGBUF_OUTPUT);
     code += exit();
-    object(vec![map("events", MapKind::RingBuf, Layout::None, Layout::None, 1 << 16)], vec![program(
-        "send", "socket", code,
-    )])
+    object(
+        vec![map("events", MapKind::RingBuf, Layout::None, Layout::None, 1 << 16)],
+        vec![program("send", "socket", code)],
+    )
 }
 
 /// Counts in a variable, without a look-up.
