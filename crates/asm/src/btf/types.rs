@@ -83,12 +83,12 @@ impl Btf {
             (_, true) => "long long",
         };
         let encoding = u32::from(signed) << 24;
-        self.record(name, kind::INT, 0, bytes.into(), &[encoding | 8 * u32::from(bytes)])
+        self.record(name, kind::INT, 0, bytes.into(), &[encoding | (8 * u32::from(bytes))])
     }
 
     /// One byte of text.
     pub(crate) fn char(&mut self) -> TypeId {
-        self.record("char", kind::INT, 0, 1, &[1 << 24 | 8])
+        self.record("char", kind::INT, 0, 1, &[(1 << 24) | 8])
     }
 
     /// A pointer.

@@ -1,13 +1,13 @@
 //! What was read of an ELF file, as programs that stand for themselves: references resolved, functions behind them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     ElfError,
     read::{CodeSection, ElfFile, ElfRelocation, FunctionSymbol, RelocationKind, unreadable},
     read_maps::is_variables,
 };
-use crate::{Call, Code, Imm64, Insn, Label, Object, Program, Source, Target, encode::SlotPlaces};
+use crate::{Call, Code, Imm64, Insn, Label, Line, Object, Program, Source, Target, encode::SlotPlaces};
 
 /// Slots of all programs together, functions counted for each program that calls them. The kernel takes a million for
 /// one program.
@@ -61,7 +61,7 @@ struct Linked {
     code: Code,
     labels: BTreeMap<Function, Label>,
     /// Functions referred to and not yet behind the program.
-    due: Vec<Function>,
+    due: BTreeSet<Function>,
     lines: BTreeMap<u32, String>,
     file: Option<String>,
 }
@@ -84,12 +84,12 @@ impl<'a> Linker<'a> {
         let mut linked = Linked {
             code: Code::new(),
             labels: BTreeMap::new(),
-            due: Vec::new(),
+            due: BTreeSet::new(),
             lines: BTreeMap::new(),
             file: None,
         };
         self.append(&mut linked, &symbol.name, section, symbol)?;
-        while let Some((section, slot)) = linked.due.pop() {
+        while let Some((section, slot)) = linked.due.pop_first() {
             let function = self.function(&symbol.name, section, slot)?;
             let label = linked.labels[&(section, slot)];
             // A label is due once only.
@@ -136,10 +136,10 @@ impl<'a> Linker<'a> {
             let insn = self.resolve(linked, section, slot, from.code.insns()[index]);
             let insn =
                 insn.map_err(|why| unreadable(&what(), format!("slot {slot} of {:?}: {why}", from.name)))?;
-            linked.code.push_at(insn, from.code.line(index).unwrap_or_default());
+            let line = linked.line(from, slot);
+            linked.code.push_at(insn, line);
             index += 1;
         }
-        self.keep_lines(linked, from, symbol);
         Ok(())
     }
 
@@ -201,18 +201,8 @@ impl<'a> Linker<'a> {
         let name = symbols.get(at).filter(|symbol| symbol.slot == slot).map(|symbol| symbol.name.to_string());
         let label = linked.code.add_label(name);
         linked.labels.insert((section, slot), label);
-        linked.due.push((section, slot));
+        linked.due.insert((section, slot));
         Ok(label.into())
-    }
-
-    fn keep_lines(&mut self, linked: &mut Linked, from: &CodeSection, symbol: &FunctionSymbol) {
-        let first = from.lines.partition_point(|line| line.slot < symbol.slot);
-        for line in from.lines[first..].iter().take_while(|line| line.slot < symbol.slot + symbol.slots) {
-            let file = linked.file.get_or_insert_with(|| line.file.to_string());
-            if line.line > 0 && **file == *line.file {
-                linked.lines.entry(line.line).or_insert_with(|| line.text.to_string());
-            }
-        }
     }
 
     /// A text with the known lines in their places.
@@ -228,5 +218,20 @@ impl<'a> Linker<'a> {
             text.push_str(line);
         }
         Some(Source { file: linked.file.clone()?, text })
+    }
+}
+
+impl Linked {
+    /// The line of a slot, and its text kept. Lines of another file than the program's first are none: their numbers
+    /// would be taken for this file's.
+    fn line(&mut self, from: &CodeSection, slot: usize) -> Line {
+        let behind = from.lines.partition_point(|line| line.slot <= slot);
+        let Some(known) = behind.checked_sub(1).map(|at| &from.lines[at]) else { return Line::default() };
+        let file = self.file.get_or_insert_with(|| known.file.to_string());
+        if known.line == 0 || **file != *known.file {
+            return Line::default();
+        }
+        self.lines.entry(known.line).or_insert_with(|| known.text.to_string());
+        Line(known.line)
     }
 }

@@ -256,8 +256,23 @@ impl<'a, 'b> Reader<'a, 'b> {
             return Err(unreadable(&what(), why));
         }
         let slots = data.len() / 8;
-        let functions = self.symbols_of(index).filter(|symbol| symbol.kind == SymbolKind::Text);
-        let mut symbols: Vec<_> = functions
+        let symbols = self.functions(index, slots);
+        Ok(CodeSection {
+            name: name.to_string(),
+            code: decode_leniently(data, self.endian),
+            symbols,
+            relocations: self.relocations(section, slots)?,
+            lines: Vec::new(),
+        })
+    }
+
+    /// The symbols that are functions; where none is marked so, as by hand-written assembly, all.
+    fn functions(&self, section: SectionIndex, slots: usize) -> Vec<FunctionSymbol> {
+        let is_function = |symbol: &ElfSymbol| symbol.kind == SymbolKind::Text;
+        let any = !self.symbols_of(section).any(is_function);
+        let named = self.symbols_of(section).filter(|symbol| symbol.kind != SymbolKind::Section);
+        let mut symbols: Vec<_> = named
+            .filter(|symbol| any || is_function(symbol))
             .map(|symbol| FunctionSymbol {
                 name: Arc::clone(&symbol.name),
                 slot: (symbol.address / 8) as usize,
@@ -266,13 +281,13 @@ impl<'a, 'b> Reader<'a, 'b> {
             .filter(|symbol| symbol.slot < slots && symbol.slots <= slots - symbol.slot)
             .collect();
         symbols.sort_by_key(|symbol| symbol.slot);
-        Ok(CodeSection {
-            name: name.to_string(),
-            code: decode_leniently(data, self.endian),
-            symbols,
-            relocations: self.relocations(section, slots)?,
-            lines: Vec::new(),
-        })
+        let ends: Vec<_> = symbols.iter().skip(1).map(|symbol| symbol.slot).chain([slots]).collect();
+        for (symbol, end) in symbols.iter_mut().zip(ends) {
+            if symbol.slots == 0 {
+                symbol.slots = end - symbol.slot;
+            }
+        }
+        symbols
     }
 
     fn relocations(

@@ -1,6 +1,10 @@
 //! Every form of instruction that does not refer to names, at random.
+
 use proptest::prelude::*;
-use weir_asm::*;
+use weir_asm::{
+    AluOp, Atomic, AtomicOp, Bits, Call, Cond, EndOp, Imm64, Insn, Mem, Reg, Size, Src, SxFrom, SxSize,
+    Target, Width,
+};
 
 fn reg() -> impl Strategy<Value = Reg> {
     prop::sample::select(&Reg::ALL[..])
@@ -43,7 +47,7 @@ fn imm64() -> impl Strategy<Value = Imm64> {
 }
 
 /// Every form of instruction that doesn't refer to names.
-pub fn insn() -> impl Strategy<Value = Insn> {
+pub(crate) fn insn() -> impl Strategy<Value = Insn> {
     let sx_from = prop_oneof![
         Just((Width::W32, SxFrom::B8)),
         Just((Width::W32, SxFrom::B16)),

@@ -1,7 +1,7 @@
 //! Objects to write, load and read: together they hold every kind of map and reference.
 #![allow(dead_code, reason = "each test target uses some of them")]
 
-use weir_asm::{AtomicOp, Call, Code, Imm64, Insn, Layout, MapDef, MapKind, Object, Program, Reg::*, op::*};
+use weir_asm::{AtomicOp, Code, Imm64, Insn, Layout, MapDef, MapKind, Object, Program, Reg::*, op::*};
 
 /// Helpers that the samples call (enum bpf_func_id).
 mod helper {
@@ -12,7 +12,7 @@ mod helper {
 }
 
 /// Every sample under its name.
-pub fn all() -> Vec<(&'static str, Object)> {
+pub(crate) fn all() -> Vec<(&'static str, Object)> {
     vec![
         ("minimal", minimal()),
         ("counting", counting()),
@@ -26,32 +26,32 @@ pub fn all() -> Vec<(&'static str, Object)> {
     ]
 }
 
-pub fn object(maps: Vec<MapDef>, programs: Vec<Program>) -> Object {
+pub(crate) fn object(maps: Vec<MapDef>, programs: Vec<Program>) -> Object {
     Object { license: Some("GPL".to_owned()), maps, programs }
 }
 
-pub fn program(name: &str, section: &str, code: Code) -> Program {
+pub(crate) fn program(name: &str, section: &str, code: Code) -> Program {
     Program { name: name.to_owned(), section: section.to_owned(), code, source: None }
 }
 
-pub fn map(name: &str, kind: MapKind, key: Layout, value: Layout, max_entries: u32) -> MapDef {
+pub(crate) fn map(name: &str, kind: MapKind, key: Layout, value: Layout, max_entries: u32) -> MapDef {
     MapDef { name: name.to_owned(), kind, key, value, max_entries, flags: 0 }
 }
 
 const U32: Layout = Layout::Unsigned(4);
 const U64: Layout = Layout::Unsigned(8);
 
-pub fn accept(name: &str) -> Program {
+pub(crate) fn accept(name: &str) -> Program {
     program(name, "socket", [mov(R0, -1), exit()].into_iter().collect())
 }
 
 /// No map, no licence.
-pub fn minimal() -> Object {
+pub(crate) fn minimal() -> Object {
     Object { license: None, maps: Vec::new(), programs: vec![accept("accept_all")] }
 }
 
 /// Counts packets in the first value of `counter`.
-pub fn counting() -> Object {
+pub(crate) fn counting() -> Object {
     let mut code = Code::new();
     let (counter, out) = (code.map("counter"), code.label("out"));
     code += stw(R10 - 4, 0);
@@ -70,13 +70,13 @@ pub fn counting() -> Object {
         vec![
             program("count", "socket", code),
             accept("accept_all"),
-            program("drop_all", "xdp", { [mov(R0, 1), exit()].into_iter().collect() }),
+            program("drop_all", "xdp", [mov(R0, 1), exit()].into_iter().collect()),
         ],
     )
 }
 
 /// A map of each kind, with keys and values of each layout, referred to by one program.
-pub fn every_map() -> Object {
+pub(crate) fn every_map() -> Object {
     let flow = Layout::Struct(
         "flow".to_owned(),
         vec![
@@ -134,7 +134,7 @@ pub fn every_map() -> Object {
 }
 
 /// 3! + 2, by functions that call each other, one without a name; a second program has functions of the same names.
-pub fn functions() -> Object {
+pub(crate) fn functions() -> Object {
     let calling = |plus: i32| {
         let mut code = Code::new();
         let (triple, add_two) = (code.label("triple"), code.fresh_label());
@@ -166,7 +166,7 @@ pub fn functions() -> Object {
 }
 
 /// A function's address, given to bpf_for_each_map_elem.
-pub fn callback() -> Object {
+pub(crate) fn callback() -> Object {
     let mut code = Code::new();
     let (numbers, each) = (code.map("numbers"), code.label("each"));
     code += lmap(R1, numbers);
@@ -182,7 +182,7 @@ pub fn callback() -> Object {
 }
 
 /// Goes to entry 1 of `programs`, or says 3 where there is none.
-pub fn tail_calls() -> Object {
+pub(crate) fn tail_calls() -> Object {
     let mut code = Code::new();
     let programs = code.map("programs");
     code += lmap(R2, programs);
@@ -198,7 +198,7 @@ pub fn tail_calls() -> Object {
 }
 
 /// Sends eight bytes to user space.
-pub fn ring_buffer() -> Object {
+pub(crate) fn ring_buffer() -> Object {
     let mut code = Code::new();
     let events = code.map("events");
     code += stdw(R10 - 8, 0x1234);
@@ -216,7 +216,7 @@ pub fn ring_buffer() -> Object {
 }
 
 /// Counts in a variable, without a look-up.
-pub fn variables() -> Object {
+pub(crate) fn variables() -> Object {
     let mut code = Code::new();
     let bss = code.map(".bss");
     code += Insn::LoadImm { dst: R1, imm: Imm64::MapValue { map: bss, off: 8 } };
@@ -229,7 +229,7 @@ pub fn variables() -> Object {
 }
 
 /// More than 64 instructions, immediates of 64 bits, long jumps, every width of access.
-pub fn long() -> Object {
+pub(crate) fn long() -> Object {
     let mut code = Code::new();
     let (end, near) = (code.label("end"), code.label("near"));
     code += lddw(R0, 0x1122_3344_5566_7788);
@@ -252,9 +252,4 @@ pub fn long() -> Object {
     code += mov(R0, 5);
     code += exit();
     object(Vec::new(), vec![program("long", "socket", code)])
-}
-
-/// Calls a helper by register is refused by the kernel: nothing here does.
-pub fn is_helper_call(insn: &Insn) -> bool {
-    matches!(insn, Insn::Call(Call::Helper(_)))
 }
