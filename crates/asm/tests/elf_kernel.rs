@@ -236,7 +236,8 @@ fn files(endians: &[Endian]) -> (tempfile::TempDir, Vec<(String, PathBuf)>) {
 /// is pinned in it are gone with the thread.
 fn with_bpffs(pinned_there: impl FnOnce(&Path) + Send + 'static) {
     let thread = std::thread::spawn(move || {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        // libbpf turns dots in paths to pin to into underlines.
+        let folder = tempfile::Builder::new().prefix("weir-").tempdir().expect("a temporary folder");
         unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace of its own");
         let nothing = None::<&str>;
         mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)

@@ -5,8 +5,7 @@ mod samples;
 
 use disassembled::{FIXTURES, assert_same, disassembled};
 use weir_asm::{
-    AtomicOp, Call, Code, Endian, Imm64, Insn, Line, Program, Reg::*, Size, Source, op::*, read_elf,
-    show::llvm::Llvm,
+    AtomicOp, Code, Endian, Insn, Line, Program, Reg::*, Size, Source, op::*, read_elf, show::llvm::Llvm,
 };
 
 #[test]
