@@ -18,7 +18,7 @@ pub use btf::LayoutError;
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};
 pub use elf::{
-    CodeSection, ElfError, ElfFile, ElfRelocation, FunctionSymbol, Reference, RelocationKind, SourceLine,
+    CodeSection, ElfError, ElfFile, ElfRelocation, FunctionSymbol, MapRefusal, RelocationKind, SourceLine,
     read_elf,
 };
 pub use encode::{EncodeError, Endian};

@@ -4,8 +4,8 @@ mod samples;
 
 use proptest::prelude::*;
 use weir_asm::{
-    Code, ElfError, ElfFile, Endian, Imm64, Insn, Layout, LayoutError, Line, MapDef, MapKind, Object,
-    Program, Reference, Reg::*, Source, op::*, read_elf,
+    Code, ElfError, ElfFile, Endian, Imm64, Insn, Layout, LayoutError, Line, MapDef, MapKind, MapRefusal,
+    Object, Program, Reg::*, Source, op::*, read_elf,
 };
 
 const FIXTURES: &[(&str, &[u8])] = &[
@@ -273,9 +273,9 @@ fn references_that_no_loader_resolves_are_refused() {
     };
     let refused =
         |map: &str, why| ElfError::Map { program: "p".to_owned(), index: 1, map: map.to_owned(), why };
-    check_refused(reference("missing", false), refused("missing", Reference::Undeclared));
-    check_refused(reference("plain", true), refused("plain", Reference::Value));
-    check_refused(reference(".bss", false), refused(".bss", Reference::Variables));
+    check_refused(reference("missing", false), refused("missing", MapRefusal::Undeclared));
+    check_refused(reference("plain", true), refused("plain", MapRefusal::Value));
+    check_refused(reference(".bss", false), refused(".bss", MapRefusal::Variables));
     written(&reference("plain", false), Endian::Little);
     written(&reference(".bss", true), Endian::Little);
 }

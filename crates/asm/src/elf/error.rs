@@ -57,7 +57,7 @@ pub enum ElfError {
         /// The map's name.
         map: String,
         /// Why not.
-        why: Reference,
+        why: MapRefusal,
     },
     /// A map that can't be described.
     #[error("map {map}: {why}")]
@@ -134,7 +134,7 @@ pub enum ElfError {
 
 /// Why a reference to a map can't be a relocation.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Reference {
+pub enum MapRefusal {
     /// No map of that name.
     #[error("is not declared")]
     Undeclared,

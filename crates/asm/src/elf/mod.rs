@@ -9,7 +9,7 @@ mod read;
 mod read_maps;
 mod write;
 
-pub use error::{ElfError, Reference};
+pub use error::{ElfError, MapRefusal};
 pub use read::{CodeSection, ElfFile, ElfRelocation, FunctionSymbol, RelocationKind, SourceLine, read_elf};
 
 /// R_BPF_64_64: the address in a 64-bit immediate.

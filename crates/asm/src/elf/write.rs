@@ -9,7 +9,7 @@ use object::{
 };
 
 use super::{
-    ElfError, R_BPF_64_32, R_BPF_64_64, Reference,
+    ElfError, MapRefusal, R_BPF_64_32, R_BPF_64_64,
     lines::LineTable,
     pieces::{Piece, Pieces},
     read_maps::is_variables,
@@ -287,13 +287,13 @@ impl<'a> Writer<'a> {
             let name = source.code.map_name(map);
             let refused =
                 |why| ElfError::Map { program: source.name.clone(), index, map: name.to_owned(), why };
-            let known = *self.maps.get(name).ok_or_else(|| refused(Reference::Undeclared))?;
+            let known = *self.maps.get(name).ok_or_else(|| refused(MapRefusal::Undeclared))?;
             let place = places.slot(index) as usize;
             let slot = &mut bytes[8 * place..];
             clear_source(slot, self.endian);
             match off {
-                None if known.is_variables => return Err(refused(Reference::Variables)),
-                Some(_) if !known.is_variables => return Err(refused(Reference::Value)),
+                None if known.is_variables => return Err(refused(MapRefusal::Variables)),
+                Some(_) if !known.is_variables => return Err(refused(MapRefusal::Value)),
                 None => {}
                 Some(off) => {
                     set_immediate(slot, off as i32, self.endian);

@@ -5,9 +5,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::llvm_parts::{Address, Hex, Offset, Register, alu, condition, unsigned, width};
 use crate::{
-    AluOp, Atomic, AtomicOp, Call, Code, Cond, EndOp, Imm64, Insn, Label, Mem, Reg, Size, Source, Src,
-    SxFrom, SxSize, Target, Width,
+    Atomic, AtomicOp, Call, Code, EndOp, Imm64, Insn, Label, Reg, Source, Src, SxFrom, SxSize, Target, Width,
     encode::{SlotPlaces, imm64},
 };
 
@@ -350,95 +350,5 @@ impl Shown<'_> {
             Imm64::Func(target) => self.label(f, target, ""),
             _ => Ok(()),
         }
-    }
-}
-
-struct Register(Width, Reg);
-
-impl Display for Register {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let letter = if self.0 == Width::W32 { 'w' } else { 'r' };
-        write!(f, "{letter}{}", self.1.number())
-    }
-}
-
-/// A number, with its sign before the prefix.
-struct Hex(i64);
-
-impl Display for Hex {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        write!(f, "{sign}{:#x}", self.0.unsigned_abs())
-    }
-}
-
-/// `(r10 - 0x8)`.
-struct Address(Mem);
-
-impl Display for Address {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "({})", Offset(self.0))
-    }
-}
-
-/// `r10 - 0x8`.
-struct Offset(Mem);
-
-impl Display for Offset {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Mem { base, off } = self.0;
-        let sign = if off < 0 { '-' } else { '+' };
-        write!(f, "{} {sign} {:#x}", Register(Width::W64, base), off.unsigned_abs())
-    }
-}
-
-const fn width(size: Size) -> Width {
-    match size {
-        Size::Dw => Width::W64,
-        _ => Width::W32,
-    }
-}
-
-const fn unsigned(size: Size) -> &'static str {
-    match size {
-        Size::B => "u8",
-        Size::H => "u16",
-        Size::W => "u32",
-        Size::Dw => "u64",
-    }
-}
-
-const fn alu(op: AluOp) -> &'static str {
-    match op {
-        AluOp::Add => "+=",
-        AluOp::Sub => "-=",
-        AluOp::Mul => "*=",
-        AluOp::Div => "/=",
-        AluOp::Sdiv => "s/=",
-        AluOp::Or => "|=",
-        AluOp::And => "&=",
-        AluOp::Lsh => "<<=",
-        AluOp::Rsh => ">>=",
-        AluOp::Mod => "%=",
-        AluOp::Smod => "s%=",
-        AluOp::Xor => "^=",
-        AluOp::Mov => "=",
-        AluOp::Arsh => "s>>=",
-    }
-}
-
-const fn condition(cond: Cond) -> &'static str {
-    match cond {
-        Cond::Eq => "==",
-        Cond::Gt => ">",
-        Cond::Ge => ">=",
-        Cond::Set => "&",
-        Cond::Ne => "!=",
-        Cond::Sgt => "s>",
-        Cond::Sge => "s>=",
-        Cond::Lt => "<",
-        Cond::Le => "<=",
-        Cond::Slt => "s<",
-        Cond::Sle => "s<=",
     }
 }

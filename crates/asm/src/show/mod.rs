@@ -1,3 +1,4 @@
 //! Programs as text, in the syntaxes that people read.
 
 pub mod llvm;
+mod llvm_parts;
