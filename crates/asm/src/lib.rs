@@ -3,16 +3,26 @@
 //! It knows nothing of kernels, sockets or files: what goes in and comes out are values and bytes.
 #![forbid(unsafe_code)]
 
+mod check;
 mod code;
 mod decode;
+mod diagnostic;
 mod encode;
+pub mod helpers;
 mod insn;
+mod names;
 mod object;
 pub mod op;
 mod ops;
+mod place;
+pub mod show;
+pub mod stack;
+pub mod text;
 
+pub use check::{Problem, ProblemKind, check};
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};
+pub use diagnostic::{Diagnostic, Diagnostics, LineColumn, Severity, Span};
 pub use encode::{EncodeError, Endian};
 pub use insn::{Atomic, Call, Imm64, Insn, Mem, Src, Target};
 pub use object::{Layout, MapDef, MapKind, Object, Program, Source};

@@ -1,0 +1,3 @@
+//! Instructions as text.
+
+pub mod fun;
