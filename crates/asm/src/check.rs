@@ -287,16 +287,22 @@ impl<'a> Checker<'a> {
     fn flow(&mut self) {
         let mut reached = vec![false; self.code.len()];
         let mut pending: Vec<usize> = (!self.code.is_empty()).then_some(0).into_iter().collect();
-        let (mut exits, mut falls) = (false, false);
+        // Whether an end is reached, or else a way that is wrong already.
+        let mut ends = false;
         while let Some(index) = pending.pop() {
             if std::mem::replace(&mut reached[index], true) {
                 continue;
             }
             pending.extend(self.targets[index]);
-            exits |= matches!(self.views[index], View::Insn(Insn::Exit));
+            ends |= match self.views[index] {
+                View::Insn(insn) => {
+                    insn == Insn::Exit || insn.target().is_some() && self.targets[index].is_none()
+                }
+                View::SecondHalf | View::Bad => true,
+            };
             if self.goes_on(index) {
                 if index + 1 == self.code.len() {
-                    falls = true;
+                    ends = true;
                     self.report(index, ProblemKind::FallsOff);
                 } else {
                     pending.push(index + 1);
@@ -310,7 +316,7 @@ impl<'a> Checker<'a> {
                 self.report(index, ProblemKind::Unreachable);
             }
         }
-        if !exits && !falls && !self.code.is_empty() {
+        if !ends && !self.code.is_empty() {
             self.report(self.code.len() - 1, ProblemKind::NoExit);
         }
     }
