@@ -211,7 +211,7 @@ fn check_kind(map: &Map<'_>, def: &MapDef) -> Parsed<()> {
             "the key of a trie is a u32 prefix length and the data",
             "key is a struct of a u32 and u8[4] or the like",
         ),
-        MapKind::RingBuf if !def.max_entries.is_power_of_two() || def.max_entries % 4096 != 0 => {
+        MapKind::RingBuf if !def.max_entries.is_power_of_two() || !def.max_entries.is_multiple_of(4096) => {
             error("a ring buffer's entries are bytes: a power of two and whole pages", "such as entries=4096")
         }
         _ => Ok(()),
