@@ -2,7 +2,10 @@
 //!
 //! Each line of `conformance/*.asm` that is an instruction says in its comment what it must become.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use weir_asm::{Endian, decode, show::fun, text::assemble_code};
 
@@ -26,7 +29,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn assembled(path: &PathBuf, text: &str) -> weir_asm::Code {
+fn assembled(path: &Path, text: &str) -> weir_asm::Code {
     let name = path.display().to_string();
     assemble_code(text.as_bytes())
         .unwrap_or_else(|errors| panic!("{}", errors.display(&name, text.as_bytes())))

@@ -31,8 +31,10 @@ impl<'a> Parser<'a> {
             "struct" => self.structure(),
             _ => {
                 let help = nearest(directive, DIRECTIVES);
-                Err(Diagnostic::error(name.span, format!("unknown directive '{}'", name.text))
-                    .help(help.map(|help| format!("did you mean '.{help}'?"))))
+                Err(Box::new(
+                    Diagnostic::error(name.span, format!("unknown directive '{}'", name.text))
+                        .help(help.map(|help| format!("did you mean '.{help}'?"))),
+                ))
             }
         }
     }
@@ -48,9 +50,9 @@ impl<'a> Parser<'a> {
             let known = names::MAP_KINDS.map(|(name, _)| name);
             let help = nearest(kind.text, known).map(|help| format!("did you mean '{help}'?"));
             let help = help.unwrap_or_else(|| format!("there are {}", known.join(", ")));
-            return Err(
-                Diagnostic::error(kind.span, format!("unknown kind of map '{}'", kind.text)).help(help)
-            );
+            return Err(Box::new(
+                Diagnostic::error(kind.span, format!("unknown kind of map '{}'", kind.text)).help(help),
+            ));
         };
         let (kind, kind_span) = (of_kind, kind.span);
         let mut map = Map { name, kind, kind_span, key: None, value: None, entries: None, flags: None };
@@ -71,12 +73,14 @@ impl<'a> Parser<'a> {
             "flags" => map.flags.replace(self.imm()?).is_some(),
             other => {
                 let help = nearest(other, MAP_FIELDS).map(|help| format!("did you mean '{help}'?"));
-                return Err(Diagnostic::error(field.span, format!("a map has no '{other}'"))
-                    .help(help.unwrap_or_else(|| "it has key, value, entries and flags".to_owned())));
+                return Err(Box::new(
+                    Diagnostic::error(field.span, format!("a map has no '{other}'"))
+                        .help(help.unwrap_or_else(|| "it has key, value, entries and flags".to_owned())),
+                ));
             }
         };
         if twice {
-            return Err(Diagnostic::error(field.span, format!("'{}' is given twice", field.text)));
+            return Err(Box::new(Diagnostic::error(field.span, format!("'{}' is given twice", field.text))));
         }
         Ok(())
     }
@@ -93,7 +97,7 @@ impl<'a> Parser<'a> {
         if !self.at_end_of_line() {
             let word = self.name("align=")?;
             if word.text != "align" {
-                return Err(Diagnostic::error(word.span, "only align= may follow a slot's size"));
+                return Err(Box::new(Diagnostic::error(word.span, "only align= may follow a slot's size")));
             }
             self.expect(b'=')?;
             align = Some(self.imm()?);
@@ -131,10 +135,13 @@ impl<'a> Parser<'a> {
     fn new_name(&mut self, what: &str) -> Parsed<Name<'a>> {
         let name = self.name(what)?;
         if register(name.text).is_some() {
-            return Err(Diagnostic::error(name.span, format!("'{}' is a register", name.text)));
+            return Err(Box::new(Diagnostic::error(name.span, format!("'{}' is a register", name.text))));
         }
         if name.text.contains('.') {
-            return Err(Diagnostic::error(name.span, "a point in a name leads to a field, as in event.pid"));
+            return Err(Box::new(Diagnostic::error(
+                name.span,
+                "a point in a name leads to a field, as in event.pid",
+            )));
         }
         Ok(name)
     }

@@ -46,8 +46,10 @@ impl<'a> Body<'a> {
             called: false,
         });
         if entry.placed {
-            return Err(Diagnostic::error(name.span, format!("a second label '{}'", name.text))
-                .related(entry.span, "the first"));
+            return Err(Box::new(
+                Diagnostic::error(name.span, format!("a second label '{}'", name.text))
+                    .related(entry.span, "the first"),
+            ));
         }
         entry.placed = true;
         entry.span = name.span;
@@ -189,7 +191,7 @@ impl<'a> Lowering<'_, 'a> {
         match operand.value {
             Value::Name(name) => helpers::number(name).ok_or_else(|| {
                 let help = nearest(name, helpers::names()).map(|help| format!("did you mean '{help}'?"));
-                Diagnostic::error(operand.span, format!("no helper is named '{name}'")).help(help)
+                Box::new(Diagnostic::error(operand.span, format!("no helper is named '{name}'")).help(help))
             }),
             _ => self.imm(operand),
         }
@@ -214,7 +216,7 @@ impl<'a> Lowering<'_, 'a> {
     fn map(&mut self, operand: &Operand<'a>) -> Parsed<MapName> {
         match operand.value {
             Value::Name(name) => Ok(self.body.map(name, operand.span)),
-            _ => Err(Diagnostic::error(operand.span, "expected a map's name")),
+            _ => Err(Box::new(Diagnostic::error(operand.span, "expected a map's name"))),
         }
     }
 
@@ -230,17 +232,18 @@ impl<'a> Lowering<'_, 'a> {
         let known = self.scope.known(operand)?;
         let pattern = u32::try_from(known.value).ok().filter(|_| known.hex);
         pattern.map(u32::cast_signed).or_else(|| i32::try_from(known.value).ok()).ok_or_else(|| {
-            Diagnostic::error(operand.span, "this number does not fit 32 bits").help(
+            Box::new(Diagnostic::error(operand.span, "this number does not fit 32 bits").help(
                 "decimals reach from -2147483648 to 2147483647 and hexadecimals to 0xffffffff; `lddw` takes 64 bits"
                     .to_owned(),
-            )
+            ))
         })
     }
 
     fn unsigned(&self, operand: &Operand<'a>) -> Parsed<u32> {
         let known = self.scope.known(operand)?;
-        u32::try_from(known.value)
-            .map_err(|_| Diagnostic::error(operand.span, "this number does not fit an unsigned 32 bits"))
+        u32::try_from(known.value).map_err(|_| {
+            Diagnostic::error(operand.span, "this number does not fit an unsigned 32 bits").into()
+        })
     }
 
     fn value_off(&self, operand: &Option<Operand<'a>>) -> Parsed<u32> {
@@ -250,7 +253,7 @@ impl<'a> Lowering<'_, 'a> {
     fn bits64(&self, operand: &Operand<'a>) -> Parsed<u64> {
         let value = self.scope.known(operand)?.value;
         let bits = u64::try_from(value).or_else(|_| i64::try_from(value).map(i64::cast_unsigned));
-        bits.map_err(|_| Diagnostic::error(operand.span, "this number does not fit 64 bits"))
+        bits.map_err(|_| Diagnostic::error(operand.span, "this number does not fit 64 bits").into())
     }
 
     fn memory(&self, memory: &Memory<'a>) -> Parsed<Mem> {
@@ -261,9 +264,9 @@ impl<'a> Lowering<'_, 'a> {
             Some(base) => base,
             None if off.slot => Reg::R10,
             None => {
-                return Err(Diagnostic::error(memory.span, "there is no register in it").help(
+                return Err(Box::new(Diagnostic::error(memory.span, "there is no register in it").help(
                     "memory is [register + offset]; a stack slot's name alone counts from r10".to_owned(),
-                ));
+                )));
             }
         };
         let off = i16::try_from(off.value).map_err(|_| {
@@ -278,6 +281,7 @@ impl<'a> Lowering<'_, 'a> {
             return distance::<i16>(number).map(|off| Target::Off(off.into())).ok_or_else(|| {
                 Diagnostic::error(target.span, "this distance does not fit 16 bits")
                     .help("`gotol` reaches further".to_owned())
+                    .into()
             });
         }
         self.far(target)
@@ -291,9 +295,9 @@ impl<'a> Lowering<'_, 'a> {
         match target.value {
             Value::Number(number) => distance(number)
                 .map(Target::Off)
-                .ok_or_else(|| Diagnostic::error(target.span, "this distance does not fit 32 bits")),
+                .ok_or_else(|| Diagnostic::error(target.span, "this distance does not fit 32 bits").into()),
             Value::Name(name) => Ok(Target::Label(self.body.label(name, target.span, called))),
-            _ => Err(Diagnostic::error(target.span, "expected a label or a distance")),
+            _ => Err(Box::new(Diagnostic::error(target.span, "expected a label or a distance"))),
         }
     }
 }
@@ -305,6 +309,6 @@ fn distance<T: TryFrom<i128>>(number: Number) -> Option<T> {
 fn reg(operand: &Operand<'_>) -> Parsed<Reg> {
     match operand.value {
         Value::Reg(reg) => Ok(reg),
-        _ => Err(Diagnostic::error(operand.span, "expected a register")),
+        _ => Err(Box::new(Diagnostic::error(operand.span, "expected a register"))),
     }
 }

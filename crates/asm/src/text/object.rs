@@ -48,7 +48,7 @@ impl<'a> File<'a> {
         };
         for statement in Parser::new(text) {
             if let Err(error) = statement.and_then(|statement| file.statement(&statement)) {
-                file.diagnostics.push(error);
+                file.diagnostics.push(*error);
                 if file.diagnostics.is_full() {
                     file.diagnostics.stopped();
                     return file;
@@ -76,7 +76,9 @@ impl<'a> File<'a> {
 
     fn license(&mut self, license: Name<'a>) -> Parsed<()> {
         if let Some(before) = self.license.replace(license.span) {
-            return Err(Diagnostic::error(license.span, "a second licence").related(before, "the first"));
+            return Err(Box::new(
+                Diagnostic::error(license.span, "a second licence").related(before, "the first"),
+            ));
         }
         self.object.license = Some(license.text.to_owned());
         Ok(())
@@ -93,6 +95,7 @@ impl<'a> File<'a> {
         section.map(drop).ok_or_else(|| {
             Diagnostic::error(name.span, "a program needs a section, which tells its type")
                 .help("such as socket, xdp or tracepoint/syscalls/sys_enter_recvfrom".to_owned())
+                .into()
         })
     }
 
@@ -141,18 +144,20 @@ impl<'a> File<'a> {
     fn side(&self, map: &Map<'a>, side: &Option<Type<'a>>, which: &str) -> Parsed<Layout> {
         match (side, map.kind) {
             (Some(of_type), MapKind::RingBuf) => {
-                Err(Diagnostic::error(of_type.name.span, format!("a ring buffer has no {which}")))
+                Err(Box::new(Diagnostic::error(of_type.name.span, format!("a ring buffer has no {which}"))))
             }
             (None, MapKind::RingBuf) => Ok(Layout::None),
             (Some(of_type), _) => self.scope.layout(of_type),
-            (None, _) => Err(Diagnostic::error(map.name.span, format!("the map needs {which}=, a type"))),
+            (None, _) => {
+                Err(Box::new(Diagnostic::error(map.name.span, format!("the map needs {which}=, a type"))))
+            }
         }
     }
 
     fn number(&self, operand: &Operand<'a>) -> Parsed<u32> {
         let value = self.scope.known(operand)?.value;
         u32::try_from(value)
-            .map_err(|_| Diagnostic::error(operand.span, format!("{value} does not fit 32 bits")))
+            .map_err(|_| Diagnostic::error(operand.span, format!("{value} does not fit 32 bits")).into())
     }
 
     /// Reports maps that are used and not declared.
@@ -193,7 +198,7 @@ impl<'a> File<'a> {
 fn check_kind(map: &Map<'_>, def: &MapDef) -> Parsed<()> {
     const NO_PREALLOC: u32 = 1;
     let error = |message: &str, help: &str| {
-        Err(Diagnostic::error(map.kind_span, message.to_owned()).help(help.to_owned()))
+        Err(Box::new(Diagnostic::error(map.kind_span, message.to_owned()).help(help.to_owned())))
     };
     match def.kind {
         MapKind::Array | MapKind::PerCpuArray | MapKind::ProgArray | MapKind::PerfEventArray

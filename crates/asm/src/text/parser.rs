@@ -18,10 +18,11 @@ pub struct Parser<'a> {
     end: u32,
 }
 
-pub(super) type Parsed<T> = Result<T, Diagnostic>;
+/// The error is boxed because it is large, and rare.
+pub(super) type Parsed<T> = Result<T, Box<Diagnostic>>;
 
 impl<'a> Iterator for Parser<'a> {
-    type Item = Parsed<Statement<'a>>;
+    type Item = Result<Statement<'a>, Box<Diagnostic>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.token.kind == Kind::Line {
@@ -60,7 +61,10 @@ impl<'a> Parser<'a> {
         let name = self.name("a label, an instruction or a directive")?;
         if self.eat(b':') {
             return if register(name.text).is_some() {
-                Err(Diagnostic::error(name.span, format!("'{}' is a register, and no label", name.text)))
+                Err(Box::new(Diagnostic::error(
+                    name.span,
+                    format!("'{}' is a register, and no label", name.text),
+                )))
             } else {
                 Ok(StatementKind::Label(name))
             };
@@ -72,14 +76,14 @@ impl<'a> Parser<'a> {
         if self.at_end_of_line() {
             return Ok(kind);
         }
-        Err(match kind {
+        Err(Box::new(match kind {
             StatementKind::Instruction(_) => {
                 let message = format!("there is more than '{}' takes", name.text);
                 let usage = mnemonic::form(name.text).map(|form| takes(name, form));
                 Diagnostic::error(self.token.span, message).help(usage)
             }
             _ => Diagnostic::error(self.token.span, "the line should end here"),
-        })
+        }))
     }
 
     fn instruction(&mut self, mnemonic: Name<'a>) -> Parsed<Instruction<'a>> {
@@ -149,8 +153,10 @@ impl<'a> Parser<'a> {
         }
         let Some((width, op)) = mnemonic::atomic(name.text, fetch) else {
             let help = nearest(name.text, mnemonic::ATOMICS);
-            return Err(Diagnostic::error(name.span, format!("unknown atomic operation '{}'", name.text))
-                .help(help.map(|help| format!("did you mean '{help}'?"))));
+            return Err(Box::new(
+                Diagnostic::error(name.span, format!("unknown atomic operation '{}'", name.text))
+                    .help(help.map(|help| format!("did you mean '{help}'?"))),
+            ));
         };
         let (mem, src) = (self.memory_then()?, self.reg()?);
         Ok(Instruction::Atomic { width, op, mem, src })
@@ -200,8 +206,10 @@ impl<'a> Parser<'a> {
             _ => {
                 let known = ["map_by_fd", "map_by_idx", "map_val", "var_addr", "code_addr"];
                 let help = nearest(function, known).unwrap_or("map_val");
-                return Err(Diagnostic::error(span, format!("'{function}' gives no address"))
-                    .help(format!("did you mean '{help}'?")));
+                return Err(Box::new(
+                    Diagnostic::error(span, format!("'{function}' gives no address"))
+                        .help(format!("did you mean '{help}'?")),
+                ));
             }
         };
         self.expect(b')')?;
@@ -225,7 +233,7 @@ impl<'a> Parser<'a> {
             Wide::Map(map) => Ok(Wide::MapValue(map, off)),
             Wide::MapFd(map) => Ok(Wide::MapFdValue(map, off)),
             Wide::MapIndex(map) => Ok(Wide::MapIndexValue(map, off)),
-            _ => Err(Diagnostic::error(self.token.span, "only a map has values")),
+            _ => Err(Box::new(Diagnostic::error(self.token.span, "only a map has values"))),
         }
     }
 
@@ -327,7 +335,7 @@ impl<'a> Parser<'a> {
         let span = percent.to(name.span);
         match register(name.text) {
             Some(Ok(reg)) => Ok(Operand { value: Value::Reg(reg), span }),
-            Some(Err(message)) => Err(Diagnostic::error(span, message)),
+            Some(Err(message)) => Err(Box::new(Diagnostic::error(span, message))),
             None => Err(expected("a register", span)),
         }
     }
@@ -438,15 +446,15 @@ impl<'a> Parser<'a> {
         if self.eat(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{}`", char::from(sign)))) }
     }
 
-    pub(super) fn unexpected(&self, what: &str) -> Diagnostic {
+    pub(super) fn unexpected(&self, what: &str) -> Box<Diagnostic> {
         match self.token.kind {
             Kind::Bad(message) => {
-                Diagnostic::error(self.token.span, message).help(format!("expected {what}"))
+                Box::new(Diagnostic::error(self.token.span, message).help(format!("expected {what}")))
             }
             Kind::Line | Kind::End => {
                 // The end of the line before is a better place to point at than the newline behind comments.
                 let span = Span { start: self.end, end: self.end };
-                Diagnostic::error(span, format!("missing operand: expected {what}"))
+                Box::new(Diagnostic::error(span, format!("missing operand: expected {what}")))
             }
             _ => expected(what, self.token.span),
         }
@@ -471,19 +479,21 @@ impl<'a> Term<'a> {
     }
 }
 
-fn expected(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(span, format!("expected {what}"))
+fn expected(what: &str, span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(span, format!("expected {what}")))
 }
 
 fn takes(mnemonic: Name<'_>, form: Form) -> String {
     format!("'{}' takes {}", mnemonic.text, form.usage())
 }
 
-fn unknown_mnemonic(name: Name<'_>) -> Diagnostic {
+fn unknown_mnemonic(name: Name<'_>) -> Box<Diagnostic> {
     let known: Vec<_> = mnemonic::all().map(|(name, _)| name).collect();
     let help = nearest(name.text, known.iter().map(|name| &**name));
-    Diagnostic::error(name.span, format!("unknown mnemonic '{}'", name.text))
-        .help(help.map(|help| format!("did you mean '{help}'?")))
+    Box::new(
+        Diagnostic::error(name.span, format!("unknown mnemonic '{}'", name.text))
+            .help(help.map(|help| format!("did you mean '{help}'?"))),
+    )
 }
 
 /// The register of that name, or why there is none; nothing where it isn't the name of one.

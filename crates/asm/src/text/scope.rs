@@ -66,18 +66,20 @@ impl<'a> Scope<'a> {
 
     pub(super) fn add_struct(&mut self, name: Name<'a>, fields: &[(Name<'a>, Type<'a>)]) -> Parsed<()> {
         if primitive(name.text).is_some() {
-            return Err(Diagnostic::error(name.span, format!("'{}' is a type already", name.text)));
+            return Err(Box::new(Diagnostic::error(name.span, format!("'{}' is a type already", name.text))));
         }
         self.free(name)?;
         if fields.is_empty() {
-            return Err(Diagnostic::error(name.span, "a struct needs fields"));
+            return Err(Box::new(Diagnostic::error(name.span, "a struct needs fields")));
         }
         let (mut nodes, mut laid_out) = (1, Vec::with_capacity(fields.len()));
         let mut spans = HashMap::new();
         for (field, of_type) in fields {
             if let Some(before) = spans.insert(field.text, field.span) {
-                return Err(Diagnostic::error(field.span, format!("a second field '{}'", field.text))
-                    .related(before, "the first"));
+                return Err(Box::new(
+                    Diagnostic::error(field.span, format!("a second field '{}'", field.text))
+                        .related(before, "the first"),
+                ));
             }
             let (layout, more) = self.layout_and_nodes(of_type)?;
             nodes += more;
@@ -96,7 +98,10 @@ impl<'a> Scope<'a> {
             Some(operand) => {
                 let align = self.known(operand)?.value;
                 if !matches!(align, 1 | 2 | 4 | 8) {
-                    return Err(Diagnostic::error(operand.span, "a slot is aligned to 1, 2, 4 or 8 bytes"));
+                    return Err(Box::new(Diagnostic::error(
+                        operand.span,
+                        "a slot is aligned to 1, 2, 4 or 8 bytes",
+                    )));
                 }
                 align as u64
             }
@@ -107,8 +112,10 @@ impl<'a> Scope<'a> {
             let (name, used) = (slot.name.text, self.stack);
             let message =
                 format!("'{name}' takes {size} bytes, and {} of the {STACK} are left", STACK - used);
-            return Err(Diagnostic::error(slot.name.span, message)
-                .help("keep larger things in a percpu_array map".to_owned()));
+            return Err(Box::new(
+                Diagnostic::error(slot.name.span, message)
+                    .help("keep larger things in a percpu_array map".to_owned()),
+            ));
         }
         self.stack = end;
         let place = SlotPlace { off: -(end as i32), layout, span: slot.name.span };
@@ -160,12 +167,12 @@ impl<'a> Scope<'a> {
         Ok((layout, nodes))
     }
 
-    fn unknown_type(&self, name: Name<'a>) -> Diagnostic {
+    fn unknown_type(&self, name: Name<'a>) -> Box<Diagnostic> {
         let known = PRIMITIVES.iter().map(|(name, _)| *name).chain(self.structs.keys().copied());
         let help = nearest(name.text, known).map(|help| format!("did you mean '{help}'?"));
         let help = help
             .unwrap_or_else(|| "types are u8 to u64, i8 to i64, structs declared above, and arrays".into());
-        Diagnostic::error(name.span, format!("unknown type '{}'", name.text)).help(help)
+        Box::new(Diagnostic::error(name.span, format!("unknown type '{}'", name.text)).help(help))
     }
 
     /// The value of a number, a name or a sum of such.
@@ -184,7 +191,9 @@ impl<'a> Scope<'a> {
                 }
                 Ok(sum)
             }
-            Value::Reg(_) | Value::Splice(_) => Err(Diagnostic::error(operand.span, "expected a number")),
+            Value::Reg(_) | Value::Splice(_) => {
+                Err(Box::new(Diagnostic::error(operand.span, "expected a number")))
+            }
         }
     }
 
@@ -204,13 +213,15 @@ impl<'a> Scope<'a> {
         Ok(Known { value: i128::from(start) + off as i128, hex: false, slot })
     }
 
-    fn unknown_name(&self, name: &str, span: Span) -> Diagnostic {
+    fn unknown_name(&self, name: &str, span: Span) -> Box<Diagnostic> {
         let known = self.constants.keys().chain(self.slots.keys()).copied();
         let help = nearest(name, known).map(|help| format!("did you mean '{help}'?"));
         let help = help.unwrap_or_else(|| {
             "constants come from .equ and stack slots from .slot, before they are used".into()
         });
-        Diagnostic::error(span, format!("no constant and no stack slot is named '{name}'")).help(help)
+        Box::new(
+            Diagnostic::error(span, format!("no constant and no stack slot is named '{name}'")).help(help),
+        )
     }
 
     fn free(&self, name: Name<'a>) -> Parsed<()> {
@@ -225,9 +236,11 @@ impl<'a> Scope<'a> {
 }
 
 /// A name that is taken.
-pub(super) fn again(name: Name<'_>, before: Span) -> Diagnostic {
-    Diagnostic::error(name.span, format!("'{}' is given a second time", name.text))
-        .related(before, "the first time")
+pub(super) fn again(name: Name<'_>, before: Span) -> Box<Diagnostic> {
+    Box::new(
+        Diagnostic::error(name.span, format!("'{}' is given a second time", name.text))
+            .related(before, "the first time"),
+    )
 }
 
 const PRIMITIVES: [(&str, Layout); 8] = [
@@ -247,10 +260,10 @@ fn primitive(name: &str) -> Option<Layout> {
 
 fn check_size(span: Span, size: Option<usize>, nodes: usize) -> Parsed<()> {
     if size.is_none_or(|size| size > MAX_SIZE) {
-        return Err(Diagnostic::error(span, "a type of more than 1 GiB"));
+        return Err(Box::new(Diagnostic::error(span, "a type of more than 1 GiB")));
     }
     if nodes > MAX_NODES {
-        return Err(Diagnostic::error(span, format!("a type of more than {MAX_NODES} parts")));
+        return Err(Box::new(Diagnostic::error(span, format!("a type of more than {MAX_NODES} parts"))));
     }
     Ok(())
 }
