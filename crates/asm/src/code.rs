@@ -107,6 +107,11 @@ impl Code {
         }
     }
 
+    /// Places a label before the instruction at `index`.
+    pub(crate) fn place_at(&mut self, label: Label, index: usize) {
+        self.labels[label.0 as usize].place = Some(index as u32);
+    }
+
     /// The index of the instruction that a label stands before, where it has been placed.
     pub fn place_of(&self, label: Label) -> Option<usize> {
         self.labels.get(label.0 as usize)?.place.map(|place| place as usize)
@@ -130,6 +135,12 @@ impl Code {
             self.maps.push(name.to_owned());
             self.maps.len() - 1
         }) as u32)
+    }
+
+    /// Adds a map name without looking for it: for readers that look names up themselves.
+    pub(crate) fn add_map(&mut self, name: String) -> MapName {
+        self.maps.push(name);
+        MapName(self.maps.len() as u32 - 1)
     }
 
     /// A map's name.

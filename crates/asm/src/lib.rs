@@ -4,19 +4,28 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+mod check;
 mod code;
 mod decode;
+mod diagnostic;
 mod elf;
 mod encode;
+pub mod helpers;
 mod insn;
+mod names;
 mod object;
 pub mod op;
 mod ops;
+mod place;
 pub mod show;
+pub mod stack;
+pub mod text;
 
 pub use btf::LayoutError;
+pub use check::{Problem, ProblemKind, check};
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};
+pub use diagnostic::{Diagnostic, Diagnostics, LineColumn, Severity, Span};
 pub use elf::{
     CodeSection, ElfError, ElfFile, ElfRelocation, FunctionSymbol, MapRefusal, RelocationKind, SourceLine,
     read_elf,

@@ -1,5 +1,7 @@
 //! What an assembled file holds: programs, the maps that they share, a licence.
 
+use std::sync::Arc;
+
 use crate::Code;
 
 /// Programs and maps that are loaded together: one ELF object.
@@ -33,8 +35,8 @@ pub struct Program {
 pub struct Source {
     /// The file's name, as the verifier's log will show it.
     pub file: String,
-    /// Its whole text; [`Code::line`] counts in it, from 1.
-    pub text: String,
+    /// Its whole text, shared by the programs of a file; [`Code::line`] counts in it, from 1.
+    pub text: Arc<str>,
 }
 
 /// A map to be made when the object is loaded.

@@ -46,6 +46,12 @@ impl Reg {
     }
 }
 
+impl std::fmt::Display for Reg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "r{}", self.number())
+    }
+}
+
 /// How wide an operation is: on all 64 bits, or on the lower 32 with the upper ones zeroed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Width {
@@ -224,6 +230,17 @@ impl AtomicOp {
         Self::Xchg,
         Self::Cmpxchg,
     ];
+}
+
+impl AtomicOp {
+    /// Whether the old value goes to a register that the instruction names; `Cmpxchg` gives it to r0.
+    pub const fn returns_old(self) -> bool {
+        match self {
+            Self::Add { fetch } | Self::Or { fetch } | Self::And { fetch } | Self::Xor { fetch } => fetch,
+            Self::Xchg => true,
+            Self::Cmpxchg => false,
+        }
+    }
 }
 
 /// When a conditional jump is taken (RFC 9669, section 4.3).

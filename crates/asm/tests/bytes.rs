@@ -2,7 +2,7 @@
 
 mod forms;
 
-use forms::insn;
+use forms::{endian, insn, slot};
 use proptest::prelude::*;
 use weir_asm::{
     AluOp, Atomic, AtomicOp, Bits, Call, Code, Cond, EndOp, Endian, Imm64, Insn, Mem, Reg, Size, Src, Target,
@@ -78,22 +78,6 @@ fn known_instructions_have_their_known_bytes() {
         assert_eq!(code.encode(Endian::Little).expect("it has an encoding"), bytes(hex), "{insn:?}");
         assert_eq!(decode(&bytes(hex), Endian::Little).expect("it decodes").insns(), [*insn], "{hex}");
     }
-}
-
-fn endian() -> impl Strategy<Value = Endian> {
-    prop_oneof![Just(Endian::Little), Just(Endian::Big)]
-}
-
-/// Slots whose opcode is any, and whose other fields are often zero, as they must be to decode.
-fn slot() -> impl Strategy<Value = [u8; 8]> {
-    let mostly_zero = || prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
-    (
-        any::<u8>(),
-        prop_oneof![0..16_u8, any::<u8>()],
-        prop::array::uniform2(mostly_zero()),
-        prop::array::uniform4(mostly_zero()),
-    )
-        .prop_map(|(opcode, regs, [o0, o1], [i0, i1, i2, i3])| [opcode, regs, o0, o1, i0, i1, i2, i3])
 }
 
 proptest! {

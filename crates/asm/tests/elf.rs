@@ -103,7 +103,7 @@ fn lines_come_back_with_their_text() {
     code.push_at(add(R0, R1), Line(4));
     code.push_at(exit(), Line(5));
     let text = "; a comment\n  mov r0, 1\n\nadd r0, r1\r\nexit";
-    let source = Source { file: "three.s".to_owned(), text: text.to_owned() };
+    let source = Source { file: "three.s".to_owned(), text: text.into() };
     let object = samples::object(
         Vec::new(),
         vec![Program { source: Some(source), ..samples::program("three", "socket", code) }],
@@ -116,7 +116,7 @@ fn lines_come_back_with_their_text() {
         [(0, "three.s", "mov r0, 1", 2), (3, "three.s", "add r0, r1", 4), (4, "three.s", "exit", 5)]
     );
     let back = file.object().expect("it links").programs.remove(0);
-    assert_eq!(back.source.expect("it has lines").text, "\nmov r0, 1\n\nadd r0, r1\nexit");
+    assert_eq!(&*back.source.expect("it has lines").text, "\nmov r0, 1\n\nadd r0, r1\nexit");
     assert_eq!(
         (0..4).map(|index| back.code.line(index).map_or(0, |line| line.0)).collect::<Vec<_>>(),
         [2, 2, 4, 5]

@@ -161,7 +161,7 @@ fn refused(in_function: bool) -> Object {
     code.place(check).expect("it has no place yet");
     code.push_at(mov(R0, from), Line(5));
     code.push_at(exit(), Line(6));
-    let source = Some(Source { file: "refused.s".to_owned(), text: source.to_owned() });
+    let source = Some(Source { file: "refused.s".to_owned(), text: source.into() });
     let program = weir_asm::Program { source, ..samples::program("refused", "socket", code) };
     samples::object(Vec::new(), vec![program])
 }

@@ -48,7 +48,7 @@ fn labels_names_and_lines_are_shown_where_asked_for() {
     code.push_at(mov(R0, 1), Line(3));
     code.place(out).expect("it has no place yet");
     code.push_at(exit(), Line(4));
-    let source = Source { file: "f".to_owned(), text: "load\n  call and test\nset\nleave".to_owned() };
+    let source = Source { file: "f".to_owned(), text: "load\n  call and test\nset\nleave".into() };
     let name = |number| (number == 1).then_some("map_lookup_elem");
     let llvm = Llvm::new(&code).labels().maps().helpers(name).source(&source).symbols([(0, "main")]);
     let llvm = llvm.notes([(2, "a note")]);
@@ -75,7 +75,7 @@ fn a_program_read_from_an_object_shows_its_source() {
     let mut code = Code::new();
     code.push_at(mov(R0, 0), Line(1));
     code.push_at(exit(), Line(2));
-    let source = Some(Source { file: "drop.s".to_owned(), text: "mov r0, 0\nexit".to_owned() });
+    let source = Some(Source { file: "drop.s".to_owned(), text: "mov r0, 0\nexit".into() });
     let program = Program { source, ..samples::program("drop", "socket", code) };
     let bytes = samples::object(Vec::new(), vec![program]).to_elf(Endian::Little).expect("it is written");
     let object = read_elf(&bytes).and_then(|file| file.object()).expect("it is read");

@@ -217,7 +217,7 @@ impl<'a> Linker<'a> {
             at = number;
             text.push_str(line);
         }
-        Some(Source { file: linked.file.clone()?, text })
+        Some(Source { file: linked.file.clone()?, text: text.into() })
     }
 }
 

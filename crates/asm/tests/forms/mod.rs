@@ -1,9 +1,10 @@
-//! Every form of instruction that does not refer to names, at random.
+//! Every form of instruction, and bytes that are likely to be some, for property tests.
+#![allow(unreachable_pub)]
 
 use proptest::prelude::*;
 use weir_asm::{
-    AluOp, Atomic, AtomicOp, Bits, Call, Cond, EndOp, Imm64, Insn, Mem, Reg, Size, Src, SxFrom, SxSize,
-    Target, Width,
+    AluOp, Atomic, AtomicOp, Bits, Call, Cond, EndOp, Endian, Imm64, Insn, Mem, Reg, Size, Src, SxFrom,
+    SxSize, Target, Width,
 };
 
 fn reg() -> impl Strategy<Value = Reg> {
@@ -47,7 +48,7 @@ fn imm64() -> impl Strategy<Value = Imm64> {
 }
 
 /// Every form of instruction that doesn't refer to names.
-pub(crate) fn insn() -> impl Strategy<Value = Insn> {
+pub fn insn() -> impl Strategy<Value = Insn> {
     let sx_from = prop_oneof![
         Just((Width::W32, SxFrom::B8)),
         Just((Width::W32, SxFrom::B16)),
@@ -93,4 +94,20 @@ pub(crate) fn insn() -> impl Strategy<Value = Insn> {
         reg().prop_map(|reg| Insn::Call(Call::Reg(reg))),
         Just(Insn::Exit),
     ]
+}
+
+pub fn endian() -> impl Strategy<Value = Endian> {
+    prop_oneof![Just(Endian::Little), Just(Endian::Big)]
+}
+
+/// Slots whose opcode is any, and whose other fields are often zero, as they must be to decode.
+pub fn slot() -> impl Strategy<Value = [u8; 8]> {
+    let mostly_zero = || prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
+    (
+        any::<u8>(),
+        prop_oneof![0..16_u8, any::<u8>()],
+        prop::array::uniform2(mostly_zero()),
+        prop::array::uniform4(mostly_zero()),
+    )
+        .prop_map(|(opcode, regs, [o0, o1], [i0, i1, i2, i3])| [opcode, regs, o0, o1, i0, i1, i2, i3])
 }
