@@ -1,0 +1,307 @@
+//! `.BTF` and `.BTF.ext` of any object, read with every offset checked.
+
+use std::cell::Cell;
+
+use super::{MAGIC, kind};
+use crate::{Endian, Layout, MapKind};
+
+/// Types and strings of a `.BTF` section.
+pub(crate) struct BtfFile<'a> {
+    types: Vec<Type<'a>>,
+    strings: &'a [u8],
+    endian: Endian,
+    /// How many more fields and elements of keys and values are described; what goes past it is an array of bytes.
+    parts: Cell<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Type<'a> {
+    name: u32,
+    kind: u32,
+    size_or_type: u32,
+    rest: &'a [u8],
+}
+
+/// A map's definition, as its variable's type says.
+#[derive(Debug, Default)]
+pub(crate) struct MapFields {
+    pub(crate) kind: Option<MapKind>,
+    pub(crate) key: Layout,
+    pub(crate) value: Layout,
+    pub(crate) max_entries: u32,
+    pub(crate) flags: u32,
+}
+
+/// One record of line information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineRecord<'a> {
+    /// In bytes, from the section's start.
+    pub(crate) offset: u32,
+    pub(crate) file: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) line: u32,
+}
+
+/// Types in types, as deep as the kernel resolves them (MAX_RESOLVE_DEPTH).
+const MAX_DEPTH: usize = 32;
+const MAX_PARTS: usize = 1 << 16;
+/// More than any map's definition has.
+const MAX_MEMBERS: usize = 64;
+
+impl<'a> BtfFile<'a> {
+    /// Nothing where the section is no BTF.
+    pub(crate) fn parse(bytes: &'a [u8], endian: Endian) -> Option<Self> {
+        let word = |at| word(bytes, at, endian);
+        if !has_magic(bytes, endian) {
+            return None;
+        }
+        let header = word(4)?;
+        let types = part(bytes, header, word(8)?, word(12)?)?;
+        let strings = part(bytes, header, word(16)?, word(20)?)?;
+        let mut file = Self { types: Vec::new(), strings, endian, parts: Cell::new(MAX_PARTS) };
+        let mut rest = types;
+        while !rest.is_empty() {
+            let record = file.record(rest)?;
+            rest = rest.get(12 + record.rest.len()..)?;
+            file.types.push(record);
+        }
+        Some(file)
+    }
+
+    /// The variables of a section: their names, and what their types say where they are maps.
+    pub(crate) fn maps(&self, section: &str) -> Vec<(&'a str, MapFields)> {
+        let sections = self.types.iter().filter(|id| id.kind == kind::DATASEC);
+        let Some(section) = sections.into_iter().find(|id| self.string(id.name) == Some(section)) else {
+            return Vec::new();
+        };
+        let vars = section.rest.chunks_exact(12).filter_map(|entry| {
+            let var = self.get(word(entry, 0, self.endian)?)?;
+            (var.kind == kind::VAR).then_some(var)
+        });
+        vars.filter_map(|var| Some((self.string(var.name)?, self.map(var.size_or_type)?))).collect()
+    }
+
+    fn map(&self, id: u32) -> Option<MapFields> {
+        let definition = self.get(self.resolve(id)?)?;
+        let mut fields = MapFields::default();
+        if definition.kind != kind::STRUCT {
+            return None;
+        }
+        for member in definition.rest.chunks_exact(12).take(MAX_MEMBERS) {
+            let (name, id) = (word(member, 0, self.endian)?, word(member, 4, self.endian)?);
+            let name = self.string(name)?;
+            let Some(pointer) = self.resolve(id).and_then(|id| self.get(id)) else { continue };
+            if pointer.kind != kind::PTR {
+                continue;
+            }
+            let number = || self.array(pointer.size_or_type).map(|(_, count)| count);
+            let bytes = || number().map(|count| Layout::Array(Box::new(Layout::Unsigned(1)), count));
+            match name {
+                "type" => fields.kind = number().and_then(map_kind),
+                "key" => fields.key = self.layout(pointer.size_or_type)?,
+                "value" => fields.value = self.layout(pointer.size_or_type)?,
+                "key_size" => fields.key = bytes()?,
+                "value_size" => fields.value = bytes()?,
+                "max_entries" => fields.max_entries = number()?,
+                "map_flags" => fields.flags = number()?,
+                _ => {}
+            }
+        }
+        Some(fields)
+    }
+
+    fn layout(&self, id: u32) -> Option<Layout> {
+        self.layout_in(id, 0).or_else(|| {
+            let bytes = self.size(id, 0)?;
+            Some(Layout::Array(Box::new(Layout::Unsigned(1)), bytes))
+        })
+    }
+
+    /// Nothing where a layout can't say what the type does: unions, bit fields, fields placed otherwise than C does.
+    fn layout_in(&self, id: u32, depth: usize) -> Option<Layout> {
+        self.parts.set(self.parts.get().checked_sub(1)?);
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let record = self.get(self.resolve(id)?)?;
+        match record.kind {
+            kind::INT | kind::ENUM | kind::ENUM64 | kind::PTR => {
+                let bytes = if record.kind == kind::PTR { 8 } else { record.size_or_type };
+                let encoding = word(record.rest, 0, self.endian).unwrap_or_default();
+                let signed = record.kind == kind::INT && encoding >> 24 & 1 == 1;
+                let bytes = u8::try_from(bytes).ok().filter(|bytes| matches!(bytes, 1 | 2 | 4 | 8))?;
+                Some(if signed { Layout::Signed(bytes) } else { Layout::Unsigned(bytes) })
+            }
+            kind::ARRAY => {
+                let (element, count) = self.array(id)?;
+                self.size(id, 0)?;
+                Some(Layout::Array(Box::new(self.layout_in(element, depth + 1)?), count))
+            }
+            kind::STRUCT => self.structure(record, depth),
+            _ => None,
+        }
+    }
+
+    fn structure(&self, record: Type<'a>, depth: usize) -> Option<Layout> {
+        let mut fields = Vec::new();
+        let mut end = 0_usize;
+        for member in record.rest.chunks_exact(12) {
+            let member_word = |at| word(member, at, self.endian);
+            let name = self.string(member_word(0)?)?;
+            let layout = self.layout_in(member_word(4)?, depth + 1)?;
+            let at = end.next_multiple_of(layout.align());
+            if member_word(8)? as usize != 8 * at {
+                return None;
+            }
+            end = at.checked_add(self.size(member_word(4)?, 0)? as usize)?;
+            fields.push((name.to_owned(), layout));
+        }
+        let layout = Layout::Struct(self.string(record.name)?.to_owned(), fields);
+        (end.next_multiple_of(layout.align()) == record.size_or_type as usize).then_some(layout)
+    }
+
+    /// A type's size in bytes, where it has one below 4 GiB.
+    fn size(&self, id: u32, depth: usize) -> Option<u32> {
+        let id = self.resolve(id)?;
+        let record = self.get(id)?;
+        match record.kind {
+            kind::PTR => Some(8),
+            kind::ARRAY if depth <= MAX_DEPTH => {
+                let (element, count) = self.array(id)?;
+                self.size(element, depth + 1)?.checked_mul(count)
+            }
+            kind::INT | kind::ENUM | kind::ENUM64 | kind::STRUCT | kind::UNION | kind::FLOAT => {
+                Some(record.size_or_type)
+            }
+            _ => None,
+        }
+    }
+
+    /// The type behind names and qualifiers.
+    fn resolve(&self, mut id: u32) -> Option<u32> {
+        for _ in 0..MAX_DEPTH {
+            let record = self.get(id)?;
+            match record.kind {
+                kind::TYPEDEF | kind::CONST | kind::VOLATILE | kind::RESTRICT | kind::TYPE_TAG => {
+                    id = record.size_or_type;
+                }
+                _ => return Some(id),
+            }
+        }
+        None
+    }
+
+    /// An array's element and length.
+    fn array(&self, id: u32) -> Option<(u32, u32)> {
+        let record = self.get(self.resolve(id)?)?;
+        let rest = (record.kind == kind::ARRAY).then_some(record.rest)?;
+        Some((word(rest, 0, self.endian)?, word(rest, 8, self.endian)?))
+    }
+
+    fn get(&self, id: u32) -> Option<Type<'a>> {
+        self.types.get((id as usize).checked_sub(1)?).copied()
+    }
+
+    /// A string; longer ones than anybody writes count as none, so that hostile tables cost no more than their size.
+    fn string(&self, offset: u32) -> Option<&'a str> {
+        const LONGEST: usize = 1024;
+        let from = self.strings.get(offset as usize..)?;
+        let len = from.iter().take(LONGEST).position(|&byte| byte == 0)?;
+        std::str::from_utf8(&from[..len]).ok()
+    }
+
+    fn record(&self, bytes: &'a [u8]) -> Option<Type<'a>> {
+        let info = word(bytes, 4, self.endian)?;
+        let (kind, vlen) = (info >> 24 & 31, (info & 0xffff) as usize);
+        let len = match kind {
+            kind::INT | kind::VAR | kind::DECL_TAG => 4,
+            kind::PTR | kind::FWD..=kind::FUNC | kind::FLOAT | kind::TYPE_TAG => 0,
+            kind::ARRAY => 12,
+            kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * vlen,
+            kind::ENUM | kind::FUNC_PROTO => 8 * vlen,
+            _ => return None,
+        };
+        Some(Type {
+            name: word(bytes, 0, self.endian)?,
+            kind,
+            size_or_type: word(bytes, 8, self.endian)?,
+            rest: bytes.get(12..12 + len)?,
+        })
+    }
+
+    /// The line records of each section with instructions: its name, and they. Broken ones are left out.
+    pub(crate) fn lines(&self, ext: &'a [u8]) -> Vec<(&'a str, Vec<LineRecord<'a>>)> {
+        self.line_sections(ext).unwrap_or_default()
+    }
+
+    fn line_sections(&self, ext: &'a [u8]) -> Option<Vec<(&'a str, Vec<LineRecord<'a>>)>> {
+        let ext_word = |at| word(ext, at, self.endian);
+        if !has_magic(ext, self.endian) {
+            return None;
+        }
+        let lines = part(ext, ext_word(4)?, ext_word(16)?, ext_word(20)?)?;
+        let record = word(lines, 0, self.endian)? as usize;
+        if !(16..=256).contains(&record) {
+            return None;
+        }
+        let mut rest = &lines[4..];
+        let mut sections = Vec::new();
+        while let (Some(name), Some(count)) = (word(rest, 0, self.endian), word(rest, 4, self.endian)) {
+            let Some(records) = (count as usize).checked_mul(record).and_then(|len| rest.get(8..8 + len))
+            else {
+                break;
+            };
+            rest = &rest[8 + records.len()..];
+            let records = records.chunks_exact(record).filter_map(|record| self.line(record)).collect();
+            sections.extend(self.string(name).map(|name| (name, records)));
+        }
+        Some(sections)
+    }
+
+    fn line(&self, record: &[u8]) -> Option<LineRecord<'a>> {
+        let record_word = |at| word(record, at, self.endian);
+        Some(LineRecord {
+            offset: record_word(0)?,
+            file: self.string(record_word(4)?)?,
+            text: self.string(record_word(8)?)?,
+            line: record_word(12)? >> 10,
+        })
+    }
+}
+
+/// The kind of map with that number, where it is one that [`MapKind`] has.
+pub(crate) fn map_kind(number: u32) -> Option<MapKind> {
+    const KINDS: [MapKind; 10] = [
+        MapKind::Hash,
+        MapKind::Array,
+        MapKind::ProgArray,
+        MapKind::PerfEventArray,
+        MapKind::PerCpuHash,
+        MapKind::PerCpuArray,
+        MapKind::LruHash,
+        MapKind::LruPerCpuHash,
+        MapKind::LpmTrie,
+        MapKind::RingBuf,
+    ];
+    KINDS.into_iter().find(|kind| *kind as u32 == number)
+}
+
+pub(crate) fn word(bytes: &[u8], at: usize, endian: Endian) -> Option<u32> {
+    let bytes = bytes.get(at..)?.first_chunk()?;
+    Some(match endian {
+        Endian::Little => u32::from_le_bytes(*bytes),
+        Endian::Big => u32::from_be_bytes(*bytes),
+    })
+}
+
+fn has_magic(bytes: &[u8], endian: Endian) -> bool {
+    bytes.starts_with(&match endian {
+        Endian::Little => MAGIC.to_le_bytes(),
+        Endian::Big => MAGIC.to_be_bytes(),
+    })
+}
+
+fn part(bytes: &[u8], header: u32, offset: u32, len: u32) -> Option<&[u8]> {
+    let start = header as usize + offset as usize;
+    bytes.get(start..start.checked_add(len as usize)?)
+}

@@ -1,0 +1,210 @@
+//! A sequence of instructions with labels, names of maps and source lines.
+
+use crate::{Imm64, Insn, Target};
+
+/// A label of one [`Code`]; made by [`Code::label`] or [`Code::fresh_label`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Label(pub(crate) u32);
+
+/// A map's name as one [`Code`] knows it; made by [`Code::map`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MapName(pub(crate) u32);
+
+/// A line of source, from 1; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Line(pub u32);
+
+/// A sequence of instructions: what a program is before it is bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Code {
+    insns: Vec<Insn>,
+    /// As many as instructions, or fewer: the rest have none.
+    lines: Vec<Line>,
+    labels: Vec<LabelEntry>,
+    maps: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct LabelEntry {
+    name: Option<String>,
+    /// Index of the instruction that it stands before; the number of instructions where it stands at the end.
+    place: Option<u32>,
+}
+
+impl Code {
+    /// No instruction yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an instruction.
+    pub fn push(&mut self, insn: Insn) {
+        self.insns.push(insn);
+    }
+
+    /// Adds an instruction that stands on `line` of some source.
+    pub fn push_at(&mut self, insn: Insn, line: Line) {
+        self.lines.resize(self.insns.len(), Line::default());
+        self.lines.push(line);
+        self.insns.push(insn);
+    }
+
+    /// The instructions.
+    pub fn insns(&self) -> &[Insn] {
+        &self.insns
+    }
+
+    /// The instructions, to be changed in place.
+    pub fn insns_mut(&mut self) -> &mut [Insn] {
+        &mut self.insns
+    }
+
+    /// How many instructions there are.
+    pub fn len(&self) -> usize {
+        self.insns.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.insns.is_empty()
+    }
+
+    /// The source line of an instruction, where it has one.
+    pub fn line(&self, index: usize) -> Option<Line> {
+        self.lines.get(index).copied().filter(|line| line.0 > 0)
+    }
+
+    /// The label with this name: the same one each time. It needs a place before the code is encoded.
+    ///
+    /// Looks through the labels one by one; somebody with thousands of them keeps a map of his own.
+    pub fn label(&mut self, name: &str) -> Label {
+        let known = self.labels.iter().position(|entry| entry.name.as_deref() == Some(name));
+        known.map_or_else(|| self.add_label(Some(name.to_owned())), |at| Label(at as u32))
+    }
+
+    /// A label that no name can reach.
+    pub fn fresh_label(&mut self) -> Label {
+        self.add_label(None)
+    }
+
+    /// A label with this name even where there is one already: for readers that look names up themselves.
+    pub fn add_label(&mut self, name: Option<String>) -> Label {
+        self.labels.push(LabelEntry { name, place: None });
+        Label(self.labels.len() as u32 - 1)
+    }
+
+    /// Places a label before the next instruction. A label has one place: where it had one, that is given back and
+    /// stays.
+    pub fn place(&mut self, label: Label) -> Result<(), usize> {
+        let here = self.insns.len() as u32;
+        let place = &mut self.labels[label.0 as usize].place;
+        match *place {
+            Some(there) => Err(there as usize),
+            None => {
+                *place = Some(here);
+                Ok(())
+            }
+        }
+    }
+
+    /// Places a label before the instruction at `index`.
+    pub(crate) fn place_at(&mut self, label: Label, index: usize) {
+        self.labels[label.0 as usize].place = Some(index as u32);
+    }
+
+    /// The index of the instruction that a label stands before, where it has been placed.
+    pub fn place_of(&self, label: Label) -> Option<usize> {
+        self.labels.get(label.0 as usize)?.place.map(|place| place as usize)
+    }
+
+    /// A label's name, where it has one.
+    pub fn name_of(&self, label: Label) -> Option<&str> {
+        self.labels.get(label.0 as usize)?.name.as_deref()
+    }
+
+    /// Every label with its place, in the order in which they were made.
+    pub fn labels(&self) -> impl Iterator<Item = (Label, Option<usize>)> {
+        let places = self.labels.iter().map(|entry| entry.place.map(|place| place as usize));
+        places.enumerate().map(|(at, place)| (Label(at as u32), place))
+    }
+
+    /// The map with this name, as this code refers to it.
+    pub fn map(&mut self, name: &str) -> MapName {
+        let known = self.maps.iter().position(|map| map == name);
+        MapName(known.unwrap_or_else(|| {
+            self.maps.push(name.to_owned());
+            self.maps.len() - 1
+        }) as u32)
+    }
+
+    /// Adds a map name without looking for it: for readers that look names up themselves.
+    pub(crate) fn add_map(&mut self, name: String) -> MapName {
+        self.maps.push(name);
+        MapName(self.maps.len() as u32 - 1)
+    }
+
+    /// A map's name.
+    pub fn map_name(&self, map: MapName) -> &str {
+        &self.maps[map.0 as usize]
+    }
+
+    /// The names of all maps referred to.
+    pub fn maps(&self) -> impl Iterator<Item = (MapName, &str)> {
+        self.maps.iter().enumerate().map(|(at, name)| (MapName(at as u32), name.as_str()))
+    }
+
+    /// Adds other code behind this. Labels of each stay its own, even where they have the same name; maps of the
+    /// same name are one map.
+    pub fn append(&mut self, other: &Self) {
+        let (insns, labels) = (self.insns.len() as u32, self.labels.len() as u32);
+        let maps: Vec<_> = other.maps.iter().map(|name| self.map(name)).collect();
+        if !other.lines.is_empty() {
+            self.lines.resize(self.insns.len(), Line::default());
+            self.lines.extend(&other.lines);
+        }
+        self.labels.extend(other.labels.iter().map(|entry| LabelEntry {
+            name: entry.name.clone(),
+            place: entry.place.map(|place| place + insns),
+        }));
+        self.insns.extend(other.insns.iter().map(|&insn| renamed(insn, labels, &maps)));
+    }
+
+    /// Slots of all instructions together.
+    pub fn slots(&self) -> usize {
+        self.insns.iter().map(Insn::slots).sum()
+    }
+}
+
+fn renamed(mut insn: Insn, labels_before: u32, maps: &[MapName]) -> Insn {
+    if let Some(Target::Label(label)) = insn.target_mut() {
+        label.0 += labels_before;
+    }
+    if let Insn::LoadImm { imm: Imm64::Map(map) | Imm64::MapValue { map, .. }, .. } = &mut insn {
+        *map = maps[map.0 as usize];
+    }
+    insn
+}
+
+impl Extend<Insn> for Code {
+    fn extend<T: IntoIterator<Item = Insn>>(&mut self, insns: T) {
+        self.insns.extend(insns);
+    }
+}
+
+impl FromIterator<Insn> for Code {
+    fn from_iter<T: IntoIterator<Item = Insn>>(insns: T) -> Self {
+        Self { insns: insns.into_iter().collect(), ..Self::default() }
+    }
+}
+
+impl std::ops::AddAssign<Insn> for Code {
+    fn add_assign(&mut self, insn: Insn) {
+        self.push(insn);
+    }
+}
+
+impl std::ops::AddAssign<&Code> for Code {
+    fn add_assign(&mut self, other: &Code) {
+        self.append(other);
+    }
+}

@@ -1,0 +1,406 @@
+//! From instructions to bytes.
+
+use thiserror::Error;
+
+use crate::{
+    AluOp, Atomic, AtomicOp, Call, Code, Cond, EndOp, Imm64, Insn, Label, Mem, Reg, Size, Src, Target, Width,
+};
+
+/// Byte order of the encoded program: that of the machine it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Endian {
+    /// Least significant byte first.
+    #[default]
+    Little,
+    /// Most significant byte first.
+    Big,
+}
+
+/// An instruction that has no encoding.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum EncodeError {
+    /// A jump's label was never placed.
+    #[error("instruction {index}: its label has no place")]
+    Unplaced {
+        /// The instruction's index.
+        index: usize,
+        /// The label.
+        label: Label,
+    },
+    /// A jump goes further than its 16-bit distance reaches.
+    #[error(
+        "instruction {index}: the jump goes {distance} slots, and -32768 to 32767 fit; `gotol` reaches further"
+    )]
+    TooFar {
+        /// The instruction's index.
+        index: usize,
+        /// In slots.
+        distance: i64,
+    },
+}
+
+pub(crate) mod class {
+    pub(crate) const LD: u8 = 0;
+    pub(crate) const LDX: u8 = 1;
+    pub(crate) const ST: u8 = 2;
+    pub(crate) const STX: u8 = 3;
+    pub(crate) const ALU: u8 = 4;
+    pub(crate) const JMP: u8 = 5;
+    pub(crate) const JMP32: u8 = 6;
+    pub(crate) const ALU64: u8 = 7;
+}
+
+pub(crate) mod mode {
+    pub(crate) const IMM: u8 = 0x00;
+    pub(crate) const ABS: u8 = 0x20;
+    pub(crate) const IND: u8 = 0x40;
+    pub(crate) const MEM: u8 = 0x60;
+    pub(crate) const MEMSX: u8 = 0x80;
+    pub(crate) const ATOMIC: u8 = 0xc0;
+}
+
+/// The source bit: the second operand is a register.
+pub(crate) const X: u8 = 0x08;
+
+/// One slot's fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) opcode: u8,
+    pub(crate) dst: u8,
+    pub(crate) src: u8,
+    pub(crate) off: i16,
+    pub(crate) imm: i32,
+}
+
+impl Slot {
+    /// In memory, the registers' nibbles swap places with the byte order (RFC 9669, section 3.1).
+    pub(crate) fn to_bytes(self, endian: Endian) -> [u8; 8] {
+        let Self { opcode, dst, src, off, imm } = self;
+        let (regs, [o0, o1], [i0, i1, i2, i3]) = match endian {
+            Endian::Little => (src << 4 | dst, off.to_le_bytes(), imm.to_le_bytes()),
+            Endian::Big => (dst << 4 | src, off.to_be_bytes(), imm.to_be_bytes()),
+        };
+        [opcode, regs, o0, o1, i0, i1, i2, i3]
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8], endian: Endian) -> Self {
+        let [opcode, regs, o0, o1, i0, i1, i2, i3] = bytes;
+        let (low, high) = (regs & 15, regs >> 4);
+        match endian {
+            Endian::Little => Self {
+                opcode,
+                dst: low,
+                src: high,
+                off: i16::from_le_bytes([o0, o1]),
+                imm: i32::from_le_bytes([i0, i1, i2, i3]),
+            },
+            Endian::Big => Self {
+                opcode,
+                dst: high,
+                src: low,
+                off: i16::from_be_bytes([o0, o1]),
+                imm: i32::from_be_bytes([i0, i1, i2, i3]),
+            },
+        }
+    }
+}
+
+impl Code {
+    /// The program's bytes, 8 a slot. A map referred to by name is encoded as descriptor 0 for a loader to fill in.
+    ///
+    /// # Errors
+    /// The first instruction that has no encoding.
+    pub fn encode(&self, endian: Endian) -> Result<Vec<u8>, EncodeError> {
+        let places = SlotPlaces::of(self);
+        let mut bytes = Vec::with_capacity(self.len() * 8 + 64);
+        let mut at = 0;
+        for (index, insn) in self.insns().iter().enumerate() {
+            let next = at + insn.slots();
+            let here = Here { code: self, places: &places, index, next_slot: next as i64 };
+            let (slot, second) = here.slots(insn)?;
+            bytes.extend_from_slice(&slot.to_bytes(endian));
+            if let Some(second) = second {
+                bytes.extend_from_slice(&second.to_bytes(endian));
+            }
+            at = next;
+        }
+        Ok(bytes)
+    }
+}
+
+/// The slot at which each instruction begins; nothing where every instruction is one slot.
+pub(crate) struct SlotPlaces(Option<Vec<u32>>);
+
+impl SlotPlaces {
+    pub(crate) fn of(code: &Code) -> Self {
+        let wide = code.insns().iter().any(|insn| insn.slots() > 1);
+        Self(wide.then(|| {
+            let mut slot = 0;
+            let mut places = Vec::with_capacity(code.len() + 1);
+            for insn in code.insns() {
+                places.push(slot);
+                slot += insn.slots() as u32;
+            }
+            places.push(slot);
+            places
+        }))
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> i64 {
+        self.0.as_ref().map_or(index as i64, |places| i64::from(places[index]))
+    }
+
+    /// The first of `len` instructions that begins at this slot or behind it; `len` where none does.
+    pub(crate) fn first_from(&self, slot: i64, len: usize) -> usize {
+        let from_start = usize::try_from(slot).unwrap_or_default();
+        self.0.as_ref().map_or(from_start.min(len), |places| {
+            places[..len].partition_point(|&place| i64::from(place) < slot)
+        })
+    }
+}
+
+/// An instruction's surroundings, while it is encoded.
+struct Here<'a> {
+    code: &'a Code,
+    places: &'a SlotPlaces,
+    index: usize,
+    next_slot: i64,
+}
+
+impl Here<'_> {
+    fn slots(&self, insn: &Insn) -> Result<(Slot, Option<Slot>), EncodeError> {
+        let slot = match *insn {
+            Insn::Alu { width, op, dst, src } => {
+                let (code, off) = alu_code(op);
+                with_src(
+                    Slot { opcode: code << 4 | alu_class(width), dst: dst.number(), off, ..Slot::default() },
+                    src,
+                )
+            }
+            Insn::MovSx { width, from, dst, src } => {
+                let (mov, _) = alu_code(AluOp::Mov);
+                Slot {
+                    opcode: mov << 4 | X | alu_class(width),
+                    dst: dst.number(),
+                    src: src.number(),
+                    off: from as u8 as i16,
+                    imm: 0,
+                }
+            }
+            Insn::Neg { width, dst } => {
+                Slot { opcode: NEG << 4 | alu_class(width), dst: dst.number(), ..Slot::default() }
+            }
+            Insn::End { op, bits, dst } => {
+                let opcode = END << 4
+                    | match op {
+                        EndOp::Le => class::ALU,
+                        EndOp::Be => class::ALU | X,
+                        EndOp::Swap => class::ALU64,
+                    };
+                Slot { opcode, dst: dst.number(), imm: bits as u8 as i32, ..Slot::default() }
+            }
+            Insn::LoadImm { dst, imm } => return self.load_imm(dst, imm),
+            Insn::Load { size, dst, mem } => load(mode::MEM, size, dst, mem),
+            Insn::LoadSx { size, dst, mem } => load(mode::MEMSX, size.size(), dst, mem),
+            Insn::Store { size, mem, src } => store(size, mem, src),
+            Insn::LoadAbs { size, off } => {
+                Slot { opcode: mode::ABS | size_bits(size) | class::LD, imm: off, ..Slot::default() }
+            }
+            Insn::LoadInd { size, src, off } => Slot {
+                opcode: mode::IND | size_bits(size) | class::LD,
+                src: src.number(),
+                imm: off,
+                ..Slot::default()
+            },
+            Insn::Atomic(atomic) => atomic_slot(atomic),
+            Insn::Ja(target) => Slot { opcode: class::JMP, off: self.near(target)?, ..Slot::default() },
+            Insn::Jal(target) => Slot { opcode: class::JMP32, imm: self.far(target)?, ..Slot::default() },
+            Insn::Jump { width, cond, dst, src, target } => {
+                let class = if width == Width::W64 { class::JMP } else { class::JMP32 };
+                let opcode = cond_code(cond) << 4 | class;
+                with_src(Slot { opcode, dst: dst.number(), off: self.near(target)?, ..Slot::default() }, src)
+            }
+            Insn::Call(call) => self.call(call)?,
+            Insn::Exit => Slot { opcode: EXIT << 4 | class::JMP, ..Slot::default() },
+            Insn::Raw(raw) => Slot::from_bytes(raw.to_le_bytes(), Endian::Little),
+        };
+        Ok((slot, None))
+    }
+
+    fn call(&self, call: Call) -> Result<Slot, EncodeError> {
+        let slot = Slot { opcode: CALL << 4 | class::JMP, ..Slot::default() };
+        Ok(match call {
+            Call::Helper(helper) => Slot { src: CALL_HELPER, imm: helper, ..slot },
+            Call::Local(target) => Slot { src: CALL_LOCAL, imm: self.far(target)?, ..slot },
+            Call::Kfunc(id) => Slot { src: CALL_KFUNC, imm: id, ..slot },
+            Call::Reg(reg) => Slot { opcode: slot.opcode | X, dst: reg.number(), ..slot },
+        })
+    }
+
+    fn load_imm(&self, dst: Reg, imm: Imm64) -> Result<(Slot, Option<Slot>), EncodeError> {
+        let (src, low, high) = match imm {
+            Imm64::Value(value) => (imm64::VALUE, value as i32, (value >> 32) as i32),
+            Imm64::MapFd(fd) => (imm64::MAP_FD, fd, 0),
+            Imm64::MapFdValue { fd, off } => (imm64::MAP_FD_VALUE, fd, off as i32),
+            Imm64::Var(id) => (imm64::VAR, id as i32, 0),
+            Imm64::Func(target) => (imm64::FUNC, self.func(target)?, 0),
+            Imm64::MapIndex(index) => (imm64::MAP_INDEX, index as i32, 0),
+            Imm64::MapIndexValue { index, off } => (imm64::MAP_INDEX_VALUE, index as i32, off as i32),
+            Imm64::Map(_) => (imm64::MAP_FD, 0, 0),
+            Imm64::MapValue { off, .. } => (imm64::MAP_FD_VALUE, 0, off as i32),
+        };
+        let first = Slot { opcode: LDDW, dst: dst.number(), src, imm: low, ..Slot::default() };
+        Ok((first, Some(Slot { imm: high, ..Slot::default() })))
+    }
+
+    /// A function's address counts from the slot behind the first, though the instruction takes two
+    /// (kernel/bpf/verifier.c, check_ld_imm: `insn_idx + insn->imm + 1`).
+    fn func(&self, target: Target) -> Result<i32, EncodeError> {
+        Ok(match target {
+            Target::Off(off) => off,
+            Target::Label(_) => self.far(target)? + 1,
+        })
+    }
+
+    fn near(&self, target: Target) -> Result<i16, EncodeError> {
+        let distance = self.distance(target)?;
+        i16::try_from(distance).map_err(|_| EncodeError::TooFar { index: self.index, distance })
+    }
+
+    fn far(&self, target: Target) -> Result<i32, EncodeError> {
+        let distance = self.distance(target)?;
+        i32::try_from(distance).map_err(|_| EncodeError::TooFar { index: self.index, distance })
+    }
+
+    fn distance(&self, target: Target) -> Result<i64, EncodeError> {
+        match target {
+            Target::Off(off) => Ok(off.into()),
+            Target::Label(label) => {
+                let place = self.code.place_of(label);
+                let place = place.ok_or(EncodeError::Unplaced { index: self.index, label })?;
+                Ok(self.places.slot(place) - self.next_slot)
+            }
+        }
+    }
+}
+
+pub(crate) const NEG: u8 = 0x8;
+pub(crate) const END: u8 = 0xd;
+pub(crate) const CALL: u8 = 0x8;
+pub(crate) const EXIT: u8 = 0x9;
+pub(crate) const LDDW: u8 = mode::IMM | 0x18 | class::LD;
+pub(crate) const CALL_HELPER: u8 = 0;
+pub(crate) const CALL_LOCAL: u8 = 1;
+pub(crate) const CALL_KFUNC: u8 = 2;
+
+/// What the source field of a 64-bit immediate says of it.
+pub(crate) mod imm64 {
+    pub(crate) const VALUE: u8 = 0;
+    pub(crate) const MAP_FD: u8 = 1;
+    pub(crate) const MAP_FD_VALUE: u8 = 2;
+    pub(crate) const VAR: u8 = 3;
+    pub(crate) const FUNC: u8 = 4;
+    pub(crate) const MAP_INDEX: u8 = 5;
+    pub(crate) const MAP_INDEX_VALUE: u8 = 6;
+}
+
+const fn alu_class(width: Width) -> u8 {
+    match width {
+        Width::W32 => class::ALU,
+        Width::W64 => class::ALU64,
+    }
+}
+
+/// An operation's code, and the offset that tells signed division from unsigned.
+pub(crate) const fn alu_code(op: AluOp) -> (u8, i16) {
+    match op {
+        AluOp::Add => (0x0, 0),
+        AluOp::Sub => (0x1, 0),
+        AluOp::Mul => (0x2, 0),
+        AluOp::Div => (0x3, 0),
+        AluOp::Sdiv => (0x3, 1),
+        AluOp::Or => (0x4, 0),
+        AluOp::And => (0x5, 0),
+        AluOp::Lsh => (0x6, 0),
+        AluOp::Rsh => (0x7, 0),
+        AluOp::Mod => (0x9, 0),
+        AluOp::Smod => (0x9, 1),
+        AluOp::Xor => (0xa, 0),
+        AluOp::Mov => (0xb, 0),
+        AluOp::Arsh => (0xc, 0),
+    }
+}
+
+pub(crate) const fn cond_code(cond: Cond) -> u8 {
+    match cond {
+        Cond::Eq => 0x1,
+        Cond::Gt => 0x2,
+        Cond::Ge => 0x3,
+        Cond::Set => 0x4,
+        Cond::Ne => 0x5,
+        Cond::Sgt => 0x6,
+        Cond::Sge => 0x7,
+        Cond::Lt => 0xa,
+        Cond::Le => 0xb,
+        Cond::Slt => 0xc,
+        Cond::Sle => 0xd,
+    }
+}
+
+pub(crate) const fn size_bits(size: Size) -> u8 {
+    match size {
+        Size::W => 0x00,
+        Size::H => 0x08,
+        Size::B => 0x10,
+        Size::Dw => 0x18,
+    }
+}
+
+pub(crate) const fn atomic_code(op: AtomicOp) -> i32 {
+    let (code, fetch) = match op {
+        AtomicOp::Add { fetch } => (0x00, fetch),
+        AtomicOp::Or { fetch } => (0x40, fetch),
+        AtomicOp::And { fetch } => (0x50, fetch),
+        AtomicOp::Xor { fetch } => (0xa0, fetch),
+        AtomicOp::Xchg => (0xe0, true),
+        AtomicOp::Cmpxchg => (0xf0, true),
+    };
+    code | fetch as i32
+}
+
+fn with_src(slot: Slot, src: Src) -> Slot {
+    match src {
+        Src::Reg(reg) => Slot { opcode: slot.opcode | X, src: reg.number(), ..slot },
+        Src::Imm(imm) => Slot { imm, ..slot },
+    }
+}
+
+fn load(mode: u8, size: Size, dst: Reg, mem: Mem) -> Slot {
+    Slot {
+        opcode: mode | size_bits(size) | class::LDX,
+        dst: dst.number(),
+        src: mem.base.number(),
+        off: mem.off,
+        imm: 0,
+    }
+}
+
+fn store(size: Size, mem: Mem, src: Src) -> Slot {
+    let slot = Slot { dst: mem.base.number(), off: mem.off, ..Slot::default() };
+    let opcode = mode::MEM | size_bits(size);
+    match src {
+        Src::Reg(reg) => Slot { opcode: opcode | class::STX, src: reg.number(), ..slot },
+        Src::Imm(imm) => Slot { opcode: opcode | class::ST, imm, ..slot },
+    }
+}
+
+fn atomic_slot(atomic: Atomic) -> Slot {
+    let size = if atomic.width == Width::W64 { Size::Dw } else { Size::W };
+    Slot {
+        opcode: mode::ATOMIC | size_bits(size) | class::STX,
+        dst: atomic.mem.base.number(),
+        src: atomic.src.number(),
+        off: atomic.mem.off,
+        imm: atomic_code(atomic.op),
+    }
+}

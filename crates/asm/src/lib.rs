@@ -1,0 +1,36 @@
+//! An eBPF assembler: the instruction set of RFC 9669 as types, encoded, decoded and shown.
+//!
+//! It knows nothing of kernels, sockets or files: what goes in and comes out are values and bytes.
+#![forbid(unsafe_code)]
+
+mod btf;
+mod check;
+mod code;
+mod decode;
+mod diagnostic;
+mod elf;
+mod encode;
+pub mod helpers;
+mod insn;
+mod names;
+mod object;
+pub mod op;
+mod ops;
+mod place;
+pub mod show;
+pub mod stack;
+pub mod text;
+
+pub use btf::LayoutError;
+pub use check::{Problem, ProblemKind, check};
+pub use code::{Code, Label, Line, MapName};
+pub use decode::{DecodeError, Undecodable, decode};
+pub use diagnostic::{Diagnostic, Diagnostics, LineColumn, Severity, Span};
+pub use elf::{
+    CodeSection, ElfError, ElfFile, ElfRelocation, FunctionSymbol, MapRefusal, RelocationKind, SourceLine,
+    read_elf,
+};
+pub use encode::{EncodeError, Endian};
+pub use insn::{Atomic, Call, Imm64, Insn, Mem, Src, Target};
+pub use object::{Layout, MapDef, MapKind, Object, Program, Source};
+pub use ops::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width};

@@ -1,0 +1,508 @@
+//! From tokens to statements: operands are checked for their kind, names are left as they are.
+
+use super::{
+    Callee, Instruction, Memory, Name, Operand, Statement, StatementKind, Term, Value, Wide,
+    lexer::{Kind, Lexer, Token},
+    mnemonic::{self, Form},
+    suggest::nearest,
+};
+use crate::{Diagnostic, Reg, Span};
+
+/// Reads a text statement by statement; after an error it goes on with the next line.
+pub struct Parser<'a> {
+    lexer: Lexer<'a>,
+    token: Token,
+    /// The line that `token` is on.
+    line: u32,
+    /// Where the token before `token` ended.
+    end: u32,
+}
+
+/// The error is boxed because it is large, and rare.
+pub(super) type Parsed<T> = Result<T, Box<Diagnostic>>;
+
+impl<'a> Iterator for Parser<'a> {
+    type Item = Result<Statement<'a>, Box<Diagnostic>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.token.kind == Kind::Line {
+            self.bump();
+        }
+        if self.token.kind == Kind::End {
+            return None;
+        }
+        let (line, start) = (self.line, self.token.span);
+        let statement = self.statement();
+        if statement.is_err() {
+            while !self.at_end_of_line() {
+                self.bump();
+            }
+        }
+        let span = Span { start: start.start, end: self.end };
+        Some(statement.map(|kind| Statement { kind, line, span }))
+    }
+}
+
+impl<'a> Parser<'a> {
+    /// For the text of a file. A text of 4 GiB or more is not read to its end.
+    pub fn new(text: &'a str) -> Self {
+        Self::with_splices(text, false)
+    }
+
+    /// For the text inside of Rust, where `$name` and `{expression}` stand for operands.
+    pub fn with_splices(text: &'a str, splices: bool) -> Self {
+        let mut lexer = Lexer::new(text, splices);
+        let line = lexer.line();
+        let token = lexer.next();
+        Self { lexer, token, line, end: 0 }
+    }
+
+    fn statement(&mut self) -> Parsed<StatementKind<'a>> {
+        let name = self.name("a label, an instruction or a directive")?;
+        if self.eat(b':') {
+            return if register(name.text).is_some() {
+                Err(Box::new(Diagnostic::error(
+                    name.span,
+                    format!("'{}' is a register, and no label", name.text),
+                )))
+            } else {
+                Ok(StatementKind::Label(name))
+            };
+        }
+        let kind = match name.text.strip_prefix('.') {
+            Some(directive) => self.directive(name, directive)?,
+            None => StatementKind::Instruction(self.instruction(name)?),
+        };
+        if self.at_end_of_line() {
+            return Ok(kind);
+        }
+        Err(Box::new(match kind {
+            StatementKind::Instruction(_) => {
+                let message = format!("there is more than '{}' takes", name.text);
+                let usage = mnemonic::form(name.text).map(|form| takes(name, form));
+                Diagnostic::error(self.token.span, message).help(usage)
+            }
+            _ => Diagnostic::error(self.token.span, "the line should end here"),
+        }))
+    }
+
+    fn instruction(&mut self, mnemonic: Name<'a>) -> Parsed<Instruction<'a>> {
+        let form = mnemonic::form(mnemonic.text).ok_or_else(|| unknown_mnemonic(mnemonic))?;
+        self.operands(form).map_err(|mut error| {
+            error.help.get_or_insert_with(|| takes(mnemonic, form));
+            error
+        })
+    }
+
+    fn operands(&mut self, form: Form) -> Parsed<Instruction<'a>> {
+        Ok(match form {
+            Form::Alu(width, op) => {
+                let (dst, src) = (self.reg_then()?, self.reg_or_imm()?);
+                Instruction::Alu { width, op, dst, src }
+            }
+            Form::MovSx(width, from) => {
+                let (dst, src) = (self.reg_then()?, self.reg()?);
+                Instruction::MovSx { width, from, dst, src }
+            }
+            Form::Neg(width) => Instruction::Neg { width, dst: self.reg()? },
+            Form::End(op, bits) => Instruction::End { op, bits, dst: self.reg()? },
+            Form::LoadWide => Instruction::LoadImm { dst: self.reg_then()?, imm: self.wide()? },
+            Form::LoadMapFd => Instruction::LoadImm { dst: self.reg_then()?, imm: Wide::MapFd(self.imm()?) },
+            Form::LoadMap => Instruction::LoadImm { dst: self.reg_then()?, imm: Wide::Map(self.map_name()?) },
+            Form::Load(size) => {
+                let (dst, mem) = (self.reg_then()?, self.memory()?);
+                Instruction::Load { size, dst, mem }
+            }
+            Form::LoadSx(size) => {
+                let (dst, mem) = (self.reg_then()?, self.memory()?);
+                Instruction::LoadSx { size, dst, mem }
+            }
+            Form::StoreReg(size) => {
+                let (mem, src) = (self.memory_then()?, self.reg()?);
+                Instruction::Store { size, mem, src }
+            }
+            Form::StoreImm(size) => {
+                let (mem, src) = (self.memory_then()?, self.imm()?);
+                Instruction::Store { size, mem, src }
+            }
+            Form::LoadAbs(size) => Instruction::LoadAbs { size, off: self.imm()? },
+            Form::LoadInd(size) => {
+                let (src, off) = (self.reg_then()?, self.imm()?);
+                Instruction::LoadInd { size, src, off }
+            }
+            Form::Lock => self.lock()?,
+            Form::Ja => Instruction::Ja(self.target()?),
+            Form::Jal => Instruction::Jal(self.target()?),
+            Form::Jump(width, cond) => {
+                let dst = self.reg_then()?;
+                let src = self.reg_or_imm()?;
+                self.eat(b',');
+                Instruction::Jump { width, cond, dst, src, target: self.target()? }
+            }
+            Form::Call => Instruction::Call(self.callee()?),
+            Form::CallReg => Instruction::Call(Callee::Reg(self.reg()?)),
+            Form::Exit => Instruction::Exit,
+        })
+    }
+
+    fn lock(&mut self) -> Parsed<Instruction<'a>> {
+        let mut name = self.name("an atomic operation")?;
+        let fetch = name.text == "fetch";
+        if fetch {
+            name = self.name("an atomic operation")?;
+        }
+        let Some((width, op)) = mnemonic::atomic(name.text, fetch) else {
+            let help = nearest(name.text, mnemonic::ATOMICS);
+            return Err(Box::new(
+                Diagnostic::error(name.span, format!("unknown atomic operation '{}'", name.text))
+                    .help(help.map(|help| format!("did you mean '{help}'?"))),
+            ));
+        };
+        let (mem, src) = (self.memory_then()?, self.reg()?);
+        Ok(Instruction::Atomic { width, op, mem, src })
+    }
+
+    fn callee(&mut self) -> Parsed<Callee<'a>> {
+        let operand = self.operand("what to call")?;
+        Ok(match operand.value {
+            Value::Reg(_) => Callee::Reg(operand),
+            Value::Name("helper") => {
+                let operand = self.operand("a helper's number or a register")?;
+                if matches!(operand.value, Value::Reg(_)) {
+                    Callee::Reg(operand)
+                } else {
+                    Callee::Helper(operand)
+                }
+            }
+            Value::Name("local") => Callee::Local(self.target()?),
+            Value::Name("runtime") => Callee::Kfunc(self.imm()?),
+            Value::Name(text) => Callee::Named(Name { text, span: operand.span }),
+            _ => Callee::Helper(operand),
+        })
+    }
+
+    fn wide(&mut self) -> Parsed<Wide<'a>> {
+        let operand = self.imm()?;
+        let (Value::Name(function), Kind::Sign(b'(')) = (&operand.value, self.token.kind) else {
+            return Ok(Wide::Value(operand));
+        };
+        match *function {
+            "map_val" => self.map_value(),
+            function => self.address(function, operand.span),
+        }
+    }
+
+    /// `(…)` behind the name of a function that gives an address.
+    fn address(&mut self, function: &str, span: Span) -> Parsed<Wide<'a>> {
+        self.expect(b'(')?;
+        let wide = match function {
+            "map_by_fd" => {
+                let map = self.imm()?;
+                if matches!(map.value, Value::Name(_)) { Wide::Map(map) } else { Wide::MapFd(map) }
+            }
+            "map_by_idx" => Wide::MapIndex(self.imm()?),
+            "var_addr" => Wide::Var(self.imm()?),
+            "code_addr" => Wide::Func(self.target()?),
+            _ => {
+                let known = ["map_by_fd", "map_by_idx", "map_val", "var_addr", "code_addr"];
+                let help = nearest(function, known).unwrap_or("map_val");
+                return Err(Box::new(
+                    Diagnostic::error(span, format!("'{function}' gives no address"))
+                        .help(format!("did you mean '{help}'?")),
+                ));
+            }
+        };
+        self.expect(b')')?;
+        Ok(wide)
+    }
+
+    /// `(map) + off`
+    fn map_value(&mut self) -> Parsed<Wide<'a>> {
+        self.expect(b'(')?;
+        let map = self.imm()?;
+        let map = match (&map.value, self.token.kind) {
+            (Value::Name(function), Kind::Sign(b'(')) => self.address(function, map.span)?,
+            _ => Wide::Map(map),
+        };
+        self.expect(b')')?;
+        let off = match self.token.kind {
+            Kind::Sign(b'+') => Some(self.sum()?),
+            _ => None,
+        };
+        match map {
+            Wide::Map(map) => Ok(Wide::MapValue(map, off)),
+            Wide::MapFd(map) => Ok(Wide::MapFdValue(map, off)),
+            Wide::MapIndex(map) => Ok(Wide::MapIndexValue(map, off)),
+            _ => Err(Box::new(Diagnostic::error(self.token.span, "only a map has values"))),
+        }
+    }
+
+    fn map_name(&mut self) -> Parsed<Operand<'a>> {
+        let operand = self.operand("a map's name")?;
+        match operand.value {
+            Value::Name(_) | Value::Splice(_) => Ok(operand),
+            _ => Err(expected("a map's name", operand.span)),
+        }
+    }
+
+    fn reg_then(&mut self) -> Parsed<Operand<'a>> {
+        let reg = self.reg()?;
+        self.eat(b',');
+        Ok(reg)
+    }
+
+    fn reg(&mut self) -> Parsed<Operand<'a>> {
+        let operand = self.operand("a register")?;
+        match operand.value {
+            Value::Reg(_) | Value::Splice(_) => Ok(operand),
+            _ => Err(expected("a register", operand.span)),
+        }
+    }
+
+    fn reg_or_imm(&mut self) -> Parsed<Operand<'a>> {
+        self.operand("a register or a number")
+    }
+
+    pub(super) fn imm(&mut self) -> Parsed<Operand<'a>> {
+        let operand = self.operand("a number")?;
+        match operand.value {
+            Value::Reg(_) => Err(expected("a number", operand.span)),
+            _ => Ok(operand),
+        }
+    }
+
+    fn target(&mut self) -> Parsed<Operand<'a>> {
+        let operand = self.operand("a label or a distance")?;
+        match operand.value {
+            Value::Reg(_) | Value::Sum(_) => Err(expected("a label or a distance", operand.span)),
+            _ => Ok(operand),
+        }
+    }
+
+    fn memory_then(&mut self) -> Parsed<Memory<'a>> {
+        let memory = self.memory()?;
+        self.eat(b',');
+        Ok(memory)
+    }
+
+    fn memory(&mut self) -> Parsed<Memory<'a>> {
+        let open = self.token.span;
+        if !self.eat(b'[') {
+            return Err(self.unexpected("memory such as [r10 + -8]"));
+        }
+        let signed = matches!(self.token.kind, Kind::Sign(b'+' | b'-'));
+        let (base, off) = if signed {
+            (None, Some(self.sum()?))
+        } else {
+            let first = self.operand("a register or a stack slot")?;
+            match first.value {
+                Value::Reg(_) | Value::Splice(_) => {
+                    let signed = matches!(self.token.kind, Kind::Sign(b'+' | b'-'));
+                    (Some(first), if signed { Some(self.sum()?) } else { None })
+                }
+                _ => (None, Some(self.sum_from(Term { minus: false, operand: first })?)),
+            }
+        };
+        if !self.eat(b']') {
+            return Err(self.unexpected("`]`"));
+        }
+        Ok(Memory { base, off, span: Span { start: open.start, end: self.end } })
+    }
+
+    /// One operand. Sums need brackets or parentheses, since commas between operands don't.
+    pub(super) fn operand(&mut self, what: &str) -> Parsed<Operand<'a>> {
+        let Token { kind, span } = self.token;
+        let value = match kind {
+            Kind::Number(number) => Value::Number(number),
+            Kind::Splice(splice) => Value::Splice(splice),
+            Kind::Name => match register(&self.lexer.text()[span.range()]) {
+                Some(reg) => Value::Reg(reg.map_err(|message| Diagnostic::error(span, message))?),
+                None => Value::Name(&self.lexer.text()[span.range()]),
+            },
+            Kind::Sign(b'%') => return self.percent_register(),
+            Kind::Sign(b'+' | b'-') => return self.term().map(Term::into_operand),
+            Kind::Sign(b'(') => return self.parentheses(),
+            _ => return Err(self.unexpected(what)),
+        };
+        self.bump();
+        Ok(Operand { value, span })
+    }
+
+    fn percent_register(&mut self) -> Parsed<Operand<'a>> {
+        let percent = self.token.span;
+        self.bump();
+        let name = self.name("a register")?;
+        let span = percent.to(name.span);
+        match register(name.text) {
+            Some(Ok(reg)) => Ok(Operand { value: Value::Reg(reg), span }),
+            Some(Err(message)) => Err(Box::new(Diagnostic::error(span, message))),
+            None => Err(expected("a register", span)),
+        }
+    }
+
+    fn parentheses(&mut self) -> Parsed<Operand<'a>> {
+        let open = self.token.span;
+        self.bump();
+        let sum = self.sum()?;
+        self.expect(b')')?;
+        Ok(Operand { span: Span { start: open.start, end: self.end }, ..sum })
+    }
+
+    /// Numbers and names, added and taken away.
+    pub(super) fn sum(&mut self) -> Parsed<Operand<'a>> {
+        let first = self.term()?;
+        self.sum_from(first)
+    }
+
+    fn sum_from(&mut self, first: Term<'a>) -> Parsed<Operand<'a>> {
+        if !matches!(self.token.kind, Kind::Sign(b'+' | b'-')) {
+            return Ok(first.into_operand());
+        }
+        let start = first.operand.span;
+        let mut terms = vec![first];
+        while matches!(self.token.kind, Kind::Sign(b'+' | b'-')) {
+            terms.push(self.term()?);
+        }
+        Ok(Operand { value: Value::Sum(terms), span: Span { start: start.start, end: self.end } })
+    }
+
+    /// A number or a name with its sign, or two as in `r1 + -8`.
+    fn term(&mut self) -> Parsed<Term<'a>> {
+        let start = self.token.span;
+        let mut minus = false;
+        for _ in 0..2 {
+            match self.token.kind {
+                Kind::Sign(b'-') => minus = !minus,
+                Kind::Sign(b'+') => {}
+                _ => break,
+            }
+            self.bump();
+        }
+        let mut operand = match self.token.kind {
+            Kind::Number(_) | Kind::Name | Kind::Splice(_) => self.operand("a number")?,
+            _ => return Err(self.unexpected("a number or a name")),
+        };
+        operand.span = start.to(operand.span);
+        match &mut operand.value {
+            Value::Reg(_) => return Err(expected("a number or a name", operand.span)),
+            Value::Number(number) => {
+                number.negative = minus;
+                minus = false;
+            }
+            _ => {}
+        }
+        Ok(Term { minus, operand })
+    }
+
+    pub(super) fn name(&mut self, what: &str) -> Parsed<Name<'a>> {
+        if self.token.kind != Kind::Name {
+            return Err(self.unexpected(what));
+        }
+        let span = self.token.span;
+        self.bump();
+        Ok(Name { text: &self.lexer.text()[span.range()], span })
+    }
+
+    /// A text in quotes, or words joined by slashes.
+    pub(super) fn text(&mut self, what: &str) -> Parsed<Name<'a>> {
+        let mut span = self.token.span;
+        if self.token.kind == Kind::Text {
+            self.bump();
+        } else {
+            self.name(what)?;
+            while matches!(self.token.kind, Kind::Sign(b'/') | Kind::Name)
+                && self.token.span.start == self.end
+            {
+                self.bump();
+            }
+            span.end = self.end;
+        }
+        Ok(Name { text: &self.lexer.text()[span.range()], span })
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.token.kind
+    }
+
+    pub(super) fn at_end_of_line(&self) -> bool {
+        matches!(self.token.kind, Kind::Line | Kind::End)
+    }
+
+    pub(super) fn skip_lines(&mut self) {
+        while self.token.kind == Kind::Line {
+            self.bump();
+        }
+    }
+
+    pub(super) fn eat(&mut self, sign: u8) -> bool {
+        let eaten = self.token.kind == Kind::Sign(sign);
+        if eaten {
+            self.bump();
+        }
+        eaten
+    }
+
+    pub(super) fn expect(&mut self, sign: u8) -> Parsed<()> {
+        if self.eat(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{}`", char::from(sign)))) }
+    }
+
+    pub(super) fn unexpected(&self, what: &str) -> Box<Diagnostic> {
+        match self.token.kind {
+            Kind::Bad(message) => {
+                Box::new(Diagnostic::error(self.token.span, message).help(format!("expected {what}")))
+            }
+            Kind::Line | Kind::End => {
+                // The end of the line before is a better place to point at than the newline behind comments.
+                let span = Span { start: self.end, end: self.end };
+                Box::new(Diagnostic::error(span, format!("missing operand: expected {what}")))
+            }
+            _ => expected(what, self.token.span),
+        }
+    }
+
+    fn bump(&mut self) {
+        self.end = self.token.span.end + u32::from(self.token.kind == Kind::Text);
+        self.line = self.lexer.line();
+        self.token = self.lexer.next();
+    }
+}
+
+impl<'a> Term<'a> {
+    /// Itself, where nothing is added to it.
+    fn into_operand(self) -> Operand<'a> {
+        if self.minus {
+            let span = self.operand.span;
+            Operand { value: Value::Sum(vec![self]), span }
+        } else {
+            self.operand
+        }
+    }
+}
+
+fn expected(what: &str, span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(span, format!("expected {what}")))
+}
+
+fn takes(mnemonic: Name<'_>, form: Form) -> String {
+    format!("'{}' takes {}", mnemonic.text, form.usage())
+}
+
+fn unknown_mnemonic(name: Name<'_>) -> Box<Diagnostic> {
+    let known: Vec<_> = mnemonic::all().map(|(name, _)| name).collect();
+    let help = nearest(name.text, known.iter().map(|name| &**name));
+    Box::new(
+        Diagnostic::error(name.span, format!("unknown mnemonic '{}'", name.text))
+            .help(help.map(|help| format!("did you mean '{help}'?"))),
+    )
+}
+
+/// The register of that name, or why there is none; nothing where it isn't the name of one.
+pub(super) fn register(name: &str) -> Option<Result<Reg, String>> {
+    let digits = name.strip_prefix('r').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    match digits.len() {
+        0 => None,
+        1 => Reg::new(digits.as_bytes()[0] - b'0').map(Ok),
+        _ if digits == "10" => Some(Ok(Reg::R10)),
+        _ => Some(Err(format!("there is no register '{name}': they are r0 to r10"))),
+    }
+}
