@@ -13,7 +13,10 @@ use weir_service::{
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
-use crate::{exit::UsageError, output::write_json};
+use crate::{
+    exit::UsageError,
+    output::{print, write_json},
+};
 
 /// Serve the bag behind a filter, until a STOP request, SIGINT or SIGTERM.
 ///
@@ -96,7 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let served = serve(plan, |listen| say_ready(&plan, listen)).map_err(|error| {
         if error.is_usage() { UsageError(error.to_string()).into() } else { anyhow::Error::from(error) }
     })?;
-    print!("{}", served.shown);
+    print(&served.shown)?;
     if let Some(path) = &args.summary {
         write_json(path, &served.summary)?;
     }
