@@ -488,8 +488,7 @@ fn takes(mnemonic: Name<'_>, form: Form) -> String {
 }
 
 fn unknown_mnemonic(name: Name<'_>) -> Box<Diagnostic> {
-    let known: Vec<_> = mnemonic::all().map(|(name, _)| name).collect();
-    let help = nearest(name.text, known.iter().map(|name| &**name));
+    let help = nearest(name.text, mnemonic::names());
     Box::new(
         Diagnostic::error(name.span, format!("unknown mnemonic '{}'", name.text))
             .help(help.map(|help| format!("did you mean '{help}'?"))),
