@@ -15,11 +15,12 @@ mod object;
 pub mod op;
 mod ops;
 mod place;
+mod problem;
 pub mod show;
 pub mod stack;
 pub mod text;
 
-pub use check::{Problem, ProblemKind, check};
+pub use check::check;
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};
 pub use diagnostic::{Diagnostic, Diagnostics, LineColumn, Severity, Span};
@@ -27,3 +28,4 @@ pub use encode::{EncodeError, Endian};
 pub use insn::{Atomic, Call, Imm64, Insn, Mem, Src, Target};
 pub use object::{Layout, MapDef, MapKind, Object, Program, Source};
 pub use ops::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width};
+pub use problem::{Problem, ProblemKind};
