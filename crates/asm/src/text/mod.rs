@@ -9,6 +9,7 @@ mod lexer;
 mod lower;
 mod mnemonic;
 mod object;
+mod operand;
 mod parser;
 mod scope;
 mod suggest;
