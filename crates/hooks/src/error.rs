@@ -66,12 +66,12 @@ pub enum HookError {
     #[error(
         "switching BPF statistics on: BPF_ENABLE_STATS: {0}; needs Linux 5.8 or newer and CAP_SYS_ADMIN (or root)"
     )]
-    Statistics(#[source] io::Error),
+    Statistics(io::Error),
 }
 
 fn remedy(reason: &str) -> &'static str {
     if reason.contains("os error 1)") || reason.contains("os error 13)") {
-        "; needs root, or CAP_BPF and CAP_NET_ADMIN (`setcap cap_bpf,cap_net_admin,cap_perfmon+ep` on the binary)"
+        "; needs root, or CAP_BPF (`setcap cap_bpf+ep` on the binary)"
     } else if reason.contains("os error 38)") {
         "; this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"
     } else if reason.contains("os error 12)") {

@@ -34,7 +34,7 @@ pub struct ProgramFacts {
 impl KernelFilter {
     /// Loads the filter's Aya program as a socket filter: verified, not yet attached.
     ///
-    /// Needs root, or CAP_BPF and CAP_NET_ADMIN. Minimum kernel 5.8 for CAP_BPF; socket filters are from 3.19, map
+    /// Needs root, or CAP_BPF alone. Minimum kernel 5.8 for CAP_BPF; socket filters are from 3.19, map
     /// definitions in BTF from 4.18.
     pub fn load(filter: Filter) -> Result<Self, HookError> {
         let name = filter.name;

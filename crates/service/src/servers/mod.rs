@@ -60,7 +60,7 @@ pub enum ServeError {
     Server(#[from] ServerError),
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
-    Signals(#[source] std::io::Error),
+    Signals(std::io::Error),
 }
 
 impl ServeError {

@@ -20,7 +20,7 @@ use crate::{
 
 /// Serve the bag behind a filter, until a STOP request, SIGINT or SIGTERM.
 ///
-/// Ready is said on stderr and through sd_notify(3). Loading a program needs root, or CAP_BPF and CAP_NET_ADMIN;
+/// Ready is said on stderr and through sd_notify(3). Loading a program needs root, or CAP_BPF;
 /// `--hook user` needs nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
