@@ -31,6 +31,17 @@ pub struct ProgramFacts {
     pub verified_instructions: Option<u32>,
 }
 
+impl From<&ProgramInfo> for ProgramFacts {
+    fn from(info: &ProgramInfo) -> Self {
+        Self {
+            id: info.id(),
+            translated_bytes: info.size_translated(),
+            jited_bytes: info.size_jitted(),
+            verified_instructions: info.verified_instruction_count(),
+        }
+    }
+}
+
 impl KernelFilter {
     /// Loads the filter's Aya program as a socket filter: verified, not yet attached.
     ///
@@ -84,13 +95,7 @@ impl KernelFilter {
 
     /// What the kernel says of the program.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
-        let info = self.info()?;
-        Ok(ProgramFacts {
-            id: info.id(),
-            translated_bytes: info.size_translated(),
-            jited_bytes: info.size_jitted(),
-            verified_instructions: info.verified_instruction_count(),
-        })
+        Ok(ProgramFacts::from(&self.info()?))
     }
 
     /// A handle on the map that holds the parameter, to change it while the program runs. The handle lives on its

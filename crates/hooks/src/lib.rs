@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod any;
 mod attached;
 mod counters;
 mod error;
@@ -22,6 +23,7 @@ mod objects;
 mod stats;
 mod test_run;
 
+pub use any::{AnyProgram, ProgramType, TestRun};
 pub use attached::Attached;
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
 pub use error::HookError;
