@@ -30,7 +30,7 @@ fn unknown_names_list_what_there_is() {
     let filters = ["unknown filter 'nope'", "valid-command", "count-filter"];
     check(&run(&["serve", "--filter", "nope"]), 2, &filters);
     check(&run(&["serve", "--server", "nope"]), 2, &["unknown server 'nope'", "ebpf-stats-server"]);
-    check(&run(&["serve", "--toolkit", "nope"]), 2, &["unknown toolkit 'nope'", "rust", "aya"]);
+    check(&run(&["serve", "--toolkit", "nope"]), 2, &["unknown toolkit 'nope'", "rust", "aya", "fun"]);
     check(&run(&["serve", "--hook", "nope"]), 2, &["unknown hook 'nope'", "user", "socket"]);
     check(&run(&["serve", "--io", "nope"]), 2, &["nope", "batch", "simple"]);
     check(&run(&["serve", "--allow-stop", "nope"]), 2, &["nope", "loopback", "any", "never"]);
@@ -46,6 +46,7 @@ fn parts_that_do_not_fit_are_refused() {
         &["print-server needs print-filter", "valid-command"],
     );
     check(&run(&["serve", "--hook", "user", "--toolkit", "aya"]), 2, &["an Aya program runs in the kernel"]);
+    check(&run(&["serve", "--hook", "user", "--toolkit", "fun"]), 2, &["a fun program runs in the kernel"]);
     check(&run(&["serve", "--hook", "user", "--filter", "print-filter"]), 2, &["print-filter", "hook user"]);
     check(&run(&["serve", "--hook", "user", "--server", "ebpf-stats-server"]), 2, &["a kernel program"]);
     check(&run(&["serve", "--parameter", "drop"]), 2, &["valid-command has no parameter"]);

@@ -31,7 +31,7 @@ pub enum HookError {
         reason: String,
     },
     /// The kernel refused the program.
-    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", remedy(&.io_error.to_string()), log_of(.verifier_log))]
+    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", load_remedy(.io_error, .verifier_log), log_of(.verifier_log))]
     Load {
         /// The filter.
         what: String,
@@ -79,6 +79,11 @@ fn remedy(reason: &str) -> &'static str {
     } else {
         ""
     }
+}
+
+/// The verifier refuses with EACCES too, and says why in its log.
+fn load_remedy(io_error: &io::Error, verifier_log: &str) -> &'static str {
+    if verifier_log.trim().is_empty() { remedy(&io_error.to_string()) } else { "" }
 }
 
 fn log_of(verifier_log: &str) -> String {

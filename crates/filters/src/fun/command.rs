@@ -62,7 +62,7 @@ fn load(code: &mut Code, offset: usize, len: usize, absent: Label) {
     code.extend(zero_on_stack(len, -(len as i16)));
     *code += mov(R2, offset as i32);
     *code += mov(R3, R10);
-    *code += sub(R3, len as i32);
+    *code += add(R3, -(len as i32));
     *code += map::call_helper("skb_load_bytes");
     *code += jne(R0, 0, absent);
 }

@@ -64,6 +64,7 @@ fn bar_text(figure: &Figure) -> String {
     match figure.bar {
         Bar::AtLeast(bar) => format!("≥ {bar}{unit}"),
         Bar::AtMost(bar) => format!("≤ {bar}{unit}"),
+        Bar::IntervalAtMost(bar) => format!("interval ≤ {bar}{unit}"),
         Bar::AtMostAndBelowOne(bar) => format!("≤ {bar}{unit}, interval below 1"),
         Bar::Always(bar) => format!("{bar}{unit} in every run"),
         Bar::Nothing => String::new(),

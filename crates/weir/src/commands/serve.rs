@@ -29,7 +29,8 @@ pub struct Args {
     #[arg(long, default_value_t = FilterName::ValidCommand)]
     filter: FilterName,
 
-    /// How the filter is written; by default what the hook runs: aya in the kernel, rust in the server.
+    /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default aya in the kernel, rust in the
+    /// server.
     #[arg(long)]
     toolkit: Option<Toolkit>,
 
@@ -87,6 +88,7 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   weir serve                                        valid-command in the kernel, on 127.0.0.1:12345
+  weir serve --toolkit fun                          the same decision, its program generated at start
   weir serve --hook user                            the same decision in the server's own loop
   weir serve --filter count-filter                  counts per CPU, shown at the end
   weir serve --filter parameterized-filter --parameter drop    then kill -USR1 to let packets through
