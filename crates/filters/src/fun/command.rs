@@ -3,7 +3,7 @@
 use weir_asm::{Bits, Code, Label, Reg, Reg::*, op::*, stack::zero_on_stack};
 use weir_wire::{Command, udp};
 
-use super::{map, verdict};
+use super::{call_helper, here, verdict};
 use crate::Verdict;
 
 /// Offset of `len` in `struct __sk_buff` (include/uapi/linux/bpf.h): the packet's length from the UDP header on.
@@ -43,7 +43,7 @@ pub(super) fn robust(code: &mut Code) {
         let next = code.fresh_label();
         *code += jne(LENGTH, i32::from(udp::length_field(command.request_len())), next);
         compare(code, command, &mut None, accept);
-        map::here(code, next);
+        here(code, next);
     }
     verdict::place(code, drop, Verdict::Drop);
     verdict::place(code, accept, Verdict::Accept);
@@ -58,12 +58,12 @@ fn load(code: &mut Code, offset: usize, len: usize, absent: Label) {
     *code += sub(R4, offset as i32);
     *code += jle(R4, len as i32, whole);
     *code += mov(R4, len as i32);
-    map::here(code, whole);
+    here(code, whole);
     code.extend(zero_on_stack(len, -(len as i16)));
     *code += mov(R2, offset as i32);
     *code += mov(R3, R10);
     *code += add(R3, -(len as i32));
-    *code += map::call_helper("skb_load_bytes");
+    *code += call_helper("skb_load_bytes");
     *code += jne(R0, 0, absent);
 }
 
@@ -73,22 +73,23 @@ fn load_first(code: &mut Code) {
 }
 
 /// On at `target` where the payload begins with the command's word. No command has a zero in its word, so that the
-/// zeros behind a short payload match none. `masked` is the mask whose result r3 holds.
+/// zeros behind a short payload match none. `masked` is the mask whose result r3 holds: for
+/// up to 31 bits the masked bytes, for more the bytes with those behind the word shifted out.
 fn compare(code: &mut Code, command: Command, masked: &mut Option<u64>, target: Label) {
     let (magic, mask) = (command.magic(), command.mask());
     if mask == u64::from(u32::MAX) {
         *code += jeq32(FIRST, magic as i32, target);
         return;
     }
+    let small = i32::try_from(mask).ok();
     if masked.replace(mask) != Some(mask) {
         *code += mov(R3, FIRST);
-        if let Ok(mask) = i32::try_from(mask) {
-            *code += and(R3, mask);
-        } else {
-            *code += lsh(R3, mask.leading_zeros() as i32);
-        }
+        *code += match small {
+            Some(mask) => and(R3, mask),
+            None => lsh(R3, mask.leading_zeros() as i32),
+        };
     }
-    if mask < u64::from(u32::MAX) {
+    if small.is_some() {
         *code += jeq(R3, magic as i32, target);
     } else {
         *code += lddw(R4, magic << mask.leading_zeros());

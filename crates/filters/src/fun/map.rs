@@ -1,7 +1,9 @@
 //! The maps of the programs, and looking into them.
 
-use weir_asm::{Code, Label, Layout, MapDef, MapKind, Reg::*, helpers, op::*};
+use weir_asm::{Code, Label, Layout, MapDef, MapKind, Reg::*, op::*};
 use weir_wire::maps;
+
+use super::{call_helper, here};
 
 /// Every map that a filter may have.
 pub(super) const ALL: [fn() -> MapDef; 4] = [verdicts, parameter, counter, capture];
@@ -57,14 +59,4 @@ pub(super) fn count(code: &mut Code, map: &str, off: i16) {
     *code += add(R1, 1);
     *code += stxdw(R0 + off, R1);
     here(code, counted);
-}
-
-/// Calls a helper by the name that the kernel has for it.
-pub(super) fn call_helper(name: &str) -> weir_asm::Insn {
-    call(helpers::number(name).expect("the assembler knows the helper"))
-}
-
-/// Places a label, which has no place yet.
-pub(super) fn here(code: &mut Code, label: Label) {
-    code.place(label).expect("each label is placed once");
 }

@@ -7,7 +7,7 @@ mod command;
 mod map;
 mod verdict;
 
-use weir_asm::{Code, MapDef, Object, Program, Reg::*, op::*, show, text};
+use weir_asm::{Code, Insn, Label, MapDef, Object, Program, Reg::*, helpers, op::*, show, text};
 use weir_wire::maps;
 
 use crate::{Binding, Filter, FilterName, Parameter, Verdict};
@@ -80,6 +80,16 @@ fn parameterized_by_map(code: &mut Code) {
     *code += jne(R1, Parameter::Accept.value() as i32, drop);
     verdict::place(code, accept, Verdict::Accept);
     verdict::place(code, drop, Verdict::Drop);
+}
+
+/// Calls a helper by the name that the kernel has for it.
+fn call_helper(name: &str) -> Insn {
+    call(helpers::number(name).expect("the assembler knows the helper"))
+}
+
+/// Places a label, which has no place yet.
+fn here(code: &mut Code, label: Label) {
+    code.place(label).expect("each label is placed once");
 }
 
 #[cfg(test)]

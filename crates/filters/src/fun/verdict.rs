@@ -3,7 +3,7 @@
 use weir_asm::{Code, Label, Reg::*, op::*};
 use weir_wire::maps;
 
-use super::map;
+use super::{here, map};
 use crate::Verdict;
 
 /// What a socket filter returns, bytes of the packet to keep: -1 is more than any has (net/core/filter.c,
@@ -38,6 +38,6 @@ pub(super) fn count_and_give(code: &mut Code, verdict: Verdict) {
 
 /// The same at a label. Each verdict has code of its own: where it is counted is known when the program is made.
 pub(super) fn place(code: &mut Code, label: Label, verdict: Verdict) {
-    map::here(code, label);
+    here(code, label);
     count_and_give(code, verdict);
 }
