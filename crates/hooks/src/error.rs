@@ -31,7 +31,7 @@ pub enum HookError {
         reason: String,
     },
     /// The kernel refused the program.
-    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", load_remedy(.io_error, .verifier_log), log_of(.verifier_log))]
+    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", refusal(.io_error, .verifier_log), log_of(.verifier_log))]
     Load {
         /// The filter.
         what: String,
@@ -81,9 +81,9 @@ fn remedy(reason: &str) -> &'static str {
     }
 }
 
-/// The verifier refuses with EACCES too, and says why in its log.
-fn load_remedy(io_error: &io::Error, verifier_log: &str) -> &'static str {
-    if verifier_log.trim().is_empty() { remedy(&io_error.to_string()) } else { "" }
+/// The verifier says EACCES too: with a log, privilege is not what lacks.
+fn refusal(io_error: &io::Error, verifier_log: &str) -> &'static str {
+    if verifier_log.trim().is_empty() { remedy(&io_error.to_string()) } else { "; the verifier refuses it" }
 }
 
 fn log_of(verifier_log: &str) -> String {
