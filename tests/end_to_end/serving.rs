@@ -235,12 +235,18 @@ fn readiness_is_said_through_sd_notify() {
 }
 
 fn a_killed_server_leaves_no_program() {
+    check_nothing_is_left("aya", b"robust_command");
+    // The kernel keeps the first 15 bytes of a name.
+    check_nothing_is_left("fun", b"robust_valid_co");
+}
+
+fn check_nothing_is_left(toolkit: &str, name: &[u8]) {
     let ours = || -> Vec<u32> {
         let programs = aya::programs::loaded_programs().filter_map(Result::ok);
-        programs.filter(|program| program.name() == b"robust_command").map(|program| program.id()).collect()
+        programs.filter(|program| program.name() == name).map(|program| program.id()).collect()
     };
     let before = ours();
-    let server = Server::start(&["--filter", "robust-valid-command"]);
+    let server = Server::start(&["--toolkit", toolkit, "--filter", "robust-valid-command"]);
     let with_server = ours();
     assert_eq!(with_server.len(), before.len() + 1, "{before:?} {with_server:?}");
     server.signal(Signal::SIGKILL);
