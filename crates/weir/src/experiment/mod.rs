@@ -8,6 +8,7 @@ pub mod folder;
 pub mod interrupt;
 pub mod machine;
 pub mod manifest;
+pub mod measure;
 pub mod one_run;
 pub mod process;
 pub mod progress;
@@ -30,16 +31,11 @@ use std::{
 use anyhow::Context;
 use serde::de::DeserializeOwned;
 
-use crate::{
-    output::print,
-    report,
-    sample::{Cell, Flaw, Sample},
-};
+use crate::{cell::Cell, output::print, report, sample::Sample};
 use folder::Folder;
 use interrupt::{Interrupt, Interrupted};
 use one_run::{Bench, Observed, RunError};
 use progress::{Progress, name_of};
-use record::Circumstances;
 use schedule::Scheduled;
 
 /// Most packets of the run that warms the machine up.
@@ -123,22 +119,11 @@ fn make_run(
     progress: &mut Progress,
 ) -> Result<(), Ended> {
     bench.interrupt.check()?;
-    let started_at = jiff::Timestamp::now().to_string();
-    let stolen_before = machine::stolen_s();
-    let mut observed = Observed::default();
-    let failure = match one_run::run(bench, scheduled, &mut observed) {
-        Ok(()) => None,
-        Err(RunError::Interrupted(interrupted)) => return Err(interrupted.into()),
-        Err(RunError::Failed(message)) => Some(message),
-    };
-    let steal_s = machine::stolen_s() - stolen_before;
-    let circumstances =
-        Circumstances { experiment: &bench.definition.name, started_at, steal_s, failure: failure.clone() };
-    let sample = record::sample(scheduled, observed, circumstances);
+    let sample = measure::measure(bench, scheduled)?;
     folder.append(&sample).map_err(Ended::Because)?;
     progress.ran(&sample);
     let first_of_its_cell = known.insert(scheduled.cell.clone());
-    match failure {
+    match sample.failure() {
         Some(message) if first_of_its_cell => Err(Ended::Because(anyhow::anyhow!(
             "the first run of '{}' failed: {message}; when that is mended, {}",
             name_of(&scheduled.cell),
@@ -157,8 +142,7 @@ fn folder_is_empty(folder: &Folder) -> anyhow::Result<bool> {
 }
 
 fn count_failed(folder: &Folder) -> anyhow::Result<usize> {
-    let failed = |sample: &&Sample| sample.flaws.iter().any(|flaw| matches!(flaw, Flaw::Failed { .. }));
-    Ok(saved_now(folder)?.iter().filter(failed).count())
+    Ok(saved_now(folder)?.iter().filter(|sample| sample.failure().is_some()).count())
 }
 
 fn saved_now(folder: &Folder) -> anyhow::Result<Vec<Sample>> {

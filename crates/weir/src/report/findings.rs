@@ -2,12 +2,12 @@
 
 use super::{
     figure::Figure,
-    grid::{CellRuns, Comparison, Grid, placement_name},
+    grid::{CellRuns, Comparison, Grid},
     number::{count, number, ratio},
     tables::kernel_labels,
 };
 use crate::{
-    sample::Placement,
+    cell::Placement,
     stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
 };
 
@@ -156,7 +156,7 @@ fn tally(comparisons: &[Comparison<'_>], figure: Figure) -> String {
 
 fn place(grid: &Grid, kernel: &CellRuns) -> String {
     let label = grid.label_of(&kernel.cell);
-    let telling = label != placement_name(Placement::Kernel);
+    let telling = label != Placement::Kernel.name();
     let series = if telling { format!(" ({label})") } else { String::new() };
     format!("{}{series}", place_of(grid, kernel.cell.invalid_percent, kernel.cell.packets))
 }
