@@ -26,7 +26,8 @@ impl<'a> BtfFile<'a> {
     /// The names and values of `enum enumeration`, in the order of the source; a value appears as often as names have
     /// it. Nothing where there is no such enumeration of 32 bits.
     pub fn enumerators(&self, enumeration: &str) -> Option<Vec<(&'a str, u32)>> {
-        let found = self.named(enumeration).find(|found| found.kind == kind::ENUM && !found.rest.is_empty())?;
+        let found =
+            self.named(enumeration).find(|found| found.kind == kind::ENUM && !found.rest.is_empty())?;
         let entries = found.rest.chunks_exact(8);
         entries
             .map(|entry| Some((self.string(word(entry, 0, self.endian)?)?, word(entry, 4, self.endian)?)))
@@ -85,5 +86,87 @@ impl<'a> BtfFile<'a> {
             id = found.size_or_type;
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Endian,
+        btf::{magic_and_version, words_to_bytes},
+    };
+
+    const STRINGS: &str = "\0int\0packet\0len\0cloned\0head\0reason\0NO\0YES\0called\0";
+
+    fn name(of: &str) -> u32 {
+        let padded = format!("\0{of}\0");
+        STRINGS.find(&padded).expect("it is there") as u32 + 1
+    }
+
+    fn header(kind: u32, vlen: u32) -> u32 {
+        kind << 24 | vlen
+    }
+
+    /// `struct packet { int len; int cloned:1; struct { union { int *head; }; }; }`, `enum reason { NO, YES = 7 }` and
+    /// `typedef void (*called)(void *, struct packet *, enum reason)`.
+    fn types(endian: Endian) -> Vec<u8> {
+        let bit_fields = 1 << 31;
+        let words = [
+            &[name("int"), header(kind::INT, 0), 4, 32][..],
+            &[0, header(kind::PTR, 0), 1],
+            &[0, header(kind::UNION, 1), 8, name("head"), 2, 0],
+            &[0, header(kind::STRUCT, 1), 16, 0, 3, 64],
+            &[name("packet"), header(kind::STRUCT, 3) | bit_fields, 24],
+            &[name("len"), 1, 0, name("cloned"), 1, 1 << 24 | 32, 0, 4, 64],
+            &[name("reason"), header(kind::ENUM, 2), 4, name("NO"), 0, name("YES"), 7],
+            &[0, header(kind::PTR, 0), 5],
+            &[0, header(kind::FUNC_PROTO, 3), 0, 0, 10, 0, 7, 0, 6],
+            &[0, header(kind::PTR, 0), 8],
+            &[0, header(kind::PTR, 0), 0],
+            &[name("called"), header(kind::TYPEDEF, 0), 9],
+        ]
+        .concat();
+        let lengths = [24, 0, 4 * words.len() as u32, 4 * words.len() as u32, STRINGS.len() as u32];
+        let mut bytes = magic_and_version(endian).to_vec();
+        bytes.extend(words_to_bytes(&lengths, endian));
+        bytes.extend(words_to_bytes(&words, endian));
+        bytes.extend(STRINGS.as_bytes());
+        bytes
+    }
+
+    fn check<T: PartialEq + std::fmt::Debug>(ask: impl Fn(&BtfFile<'_>) -> T, expected: T) {
+        for endian in [Endian::Little, Endian::Big] {
+            let bytes = types(endian);
+            let file = BtfFile::parse(&bytes, endian).expect("it is BTF");
+            assert_eq!(ask(&file), expected);
+        }
+    }
+
+    #[test]
+    fn a_field_is_found_also_inside_of_what_has_no_name() {
+        check(|file| file.field("packet", "len"), Some(Field { offset: 0, size: 4 }));
+        check(|file| file.field("packet", "head"), Some(Field { offset: 16, size: 8 }));
+    }
+
+    #[test]
+    fn what_has_no_offset_in_bytes_or_is_not_there_is_none() {
+        for (structure, field) in
+            [("packet", "cloned"), ("packet", "nobody"), ("pack", "len"), ("reason", "NO")]
+        {
+            check(|file| file.field(structure, field), None);
+        }
+    }
+
+    #[test]
+    fn an_enumeration_has_its_names_and_values() {
+        check(|file| file.enumerators("reason").is_some_and(|all| all == [("NO", 0), ("YES", 7)]), true);
+        check(|file| file.enumerators("packet").is_none(), true);
+    }
+
+    #[test]
+    fn arguments_are_named_by_what_they_point_at() {
+        check(|file| file.arguments("called").is_some_and(|all| all == ["", "packet", "reason"]), true);
+        check(|file| file.arguments("packet").is_none(), true);
     }
 }

@@ -9,7 +9,10 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 use weir_asm::{Layout, MapDef, MapKind, Object, Program, show, text};
@@ -92,9 +95,18 @@ pub struct KernelLayout {
     pub skb: SkbOffsets,
     /// Offset of the 2 bytes of `gso_segs` in `struct skb_shared_info`.
     pub gso_segs: u16,
-    /// Addresses of the code that frees what a closing UDP socket still holds (`udp_destruct_common`,
-    /// net/ipv4/udp.c), where they are known: [`UNREAD`] counts what is freed there.
-    pub closing_socket: Option<std::ops::Range<u64>>,
+    /// Addresses of code that frees packets, where they are known.
+    pub code: FreeingCode,
+}
+
+/// Addresses of functions that free packets: what is freed there means something else than a drop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FreeingCode {
+    /// Frees what a closing UDP socket still holds (`udp_destruct_common`, net/ipv4/udp.c): [`UNREAD`] counts it.
+    pub closing_socket: Option<Range<u64>>,
+    /// Frees the parts of a packet with the packet itself, which the kernel reports on its own, and reports them as
+    /// dropped even where the packet was read (`skb_release_data`, net/core/skbuff.c): they are not counted.
+    pub parts: Option<Range<u64>>,
 }
 
 /// Positions of the tracepoint's arguments, from 0.

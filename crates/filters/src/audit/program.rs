@@ -1,5 +1,7 @@
 //! The program: whose packet it is, why it was dropped, of how many segments it was.
 
+use std::ops::Range;
+
 use weir_asm::{AtomicOp, Bits, Code, Label, Reg, Reg::*, op::*};
 
 use super::{
@@ -97,6 +99,12 @@ fn arguments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
     *code += ldxdw(R2, argument(layout.arguments.location));
     *code += stxdw(R10 + LOCATION, R2);
     *code += ldxdw(R3, argument(layout.arguments.skb));
+    if let Some(parts_of_packets) = &layout.code.parts {
+        let whole = code.label("whole");
+        freed_in(code, parts_of_packets, whole);
+        *code += ja(parts.out);
+        here(code, whole);
+    }
     *code += add(R3, i32::from(parts.skb.first));
     read(code, parts.skb.start(), i32::from(parts.skb.len), parts.unreadable);
 }
@@ -132,8 +140,12 @@ fn segments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
 /// Adds r7 to the slot. Atomically, because a packet may be freed in a task that softirq interrupts.
 fn count(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
     let (add_up, known) = (code.label("add_up"), code.label("known"));
-    if let Some(closing_socket) = &layout.closing_socket {
-        unless_unread(code, closing_socket, add_up);
+    if let Some(closing_socket) = &layout.code.closing_socket {
+        let open = code.label("open");
+        freed_in(code, closing_socket, open);
+        *code += mov(SLOT, UNREAD as i32);
+        *code += ja(add_up);
+        here(code, open);
     }
     *code += jlt(SLOT, REASONS as i32, known);
     *code += mov(SLOT, OTHER_REASON as i32);
@@ -155,17 +167,13 @@ fn count(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
     *code += exit();
 }
 
-/// On at `add_up` with the slot of unread packets where the packet was freed by a closing socket.
-fn unless_unread(code: &mut Code, closing_socket: &std::ops::Range<u64>, add_up: Label) {
-    let elsewhere = code.label("elsewhere");
+/// Goes on where the packet was freed in `range`, otherwise at `elsewhere`.
+fn freed_in(code: &mut Code, range: &Range<u64>, elsewhere: Label) {
     *code += ldxdw(R1, R10 + LOCATION);
-    *code += lddw(R2, closing_socket.start);
+    *code += lddw(R2, range.start);
     *code += jlt(R1, R2, elsewhere);
-    *code += lddw(R2, closing_socket.end);
+    *code += lddw(R2, range.end);
     *code += jge(R1, R2, elsewhere);
-    *code += mov(SLOT, UNREAD as i32);
-    *code += ja(add_up);
-    here(code, elsewhere);
 }
 
 /// On at `unreadable` where `len` bytes at the address in `from` are not all in the packet's first piece. r1 and r2

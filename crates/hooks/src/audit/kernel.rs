@@ -3,7 +3,7 @@
 use std::{fs, ops::Range};
 
 use weir_asm::BtfFile;
-use weir_filters::audit::{Arguments, KernelLayout, REASONS, SkbOffsets, TRACEPOINT};
+use weir_filters::audit::{Arguments, FreeingCode, KernelLayout, REASONS, SkbOffsets, TRACEPOINT};
 
 use crate::{HookError, objects::NATIVE};
 
@@ -11,8 +11,6 @@ use crate::{HookError, objects::NATIVE};
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 /// The kernel's symbols (proc(5)); addresses read as 0 without CAP_SYSLOG (`kernel.kptr_restrict`).
 const SYMBOLS: &str = "/proc/kallsyms";
-/// What frees the packets that a closing UDP socket still holds (net/ipv4/udp.c).
-const CLOSING: &str = "udp_destruct_common";
 
 /// What an audit needs to know of the kernel.
 #[derive(Debug)]
@@ -28,11 +26,15 @@ impl Kernel {
         let bytes = fs::read(TYPES).map_err(|error| {
             lacking(format!("{error}; the audit takes the offsets of fields from there, which a kernel built with CONFIG_DEBUG_INFO_BTF has (Linux 5.4)"))
         })?;
-        let closing_socket = fs::read_to_string(SYMBOLS).ok().and_then(|symbols| code_of(&symbols, CLOSING));
-        Self::described_by(&bytes, closing_socket)
+        let symbols = fs::read_to_string(SYMBOLS).unwrap_or_default();
+        let code = FreeingCode {
+            closing_socket: code_of(&symbols, "udp_destruct_common"),
+            parts: code_of(&symbols, "skb_release_data"),
+        };
+        Self::described_by(&bytes, code)
     }
 
-    fn described_by(types: &[u8], closing_socket: Option<Range<u64>>) -> Result<Self, HookError> {
+    fn described_by(types: &[u8], code: FreeingCode) -> Result<Self, HookError> {
         let types = BtfFile::parse(types, NATIVE).ok_or_else(|| lacking("this is no BTF".to_owned()))?;
         let skb = |name, size| field(&types, "sk_buff", name, size);
         let layout = KernelLayout {
@@ -45,7 +47,7 @@ impl Kernel {
                 head: skb("head", 8)?,
             },
             gso_segs: field(&types, "skb_shared_info", "gso_segs", 2)?,
-            closing_socket,
+            code,
         };
         Ok(Self { layout, reasons: reasons(&types)? })
     }
@@ -56,7 +58,10 @@ fn field(types: &BtfFile<'_>, structure: &str, name: &str, size: u32) -> Result<
     let what = || format!("struct {structure} has no field {name} of {size} bytes");
     let field = types.field(structure, name).filter(|field| field.size == size);
     field.and_then(|field| field.offset.try_into().ok()).ok_or_else(|| {
-        lacking(format!("{}; the audit reads packets of 64-bit kernels as Linux 5.17 to 6.18 lay them out", what()))
+        lacking(format!(
+            "{}; the audit reads packets of 64-bit kernels as Linux 5.17 to 6.18 lay them out",
+            what()
+        ))
     })
 }
 
@@ -91,7 +96,11 @@ fn reasons(types: &BtfFile<'_>) -> Result<Vec<String>, HookError> {
 /// Where a function's code lies: up to the next symbol above.
 fn code_of(symbols: &str, function: &str) -> Option<Range<u64>> {
     let address = |line: &str| u64::from_str_radix(line.split_whitespace().next()?, 16).ok();
-    let is_it = |line: &&str| line.split_whitespace().nth(2) == Some(function);
+    // Compilers specialise functions: the name has a suffix then, and what never runs stands apart (".cold").
+    let is_it = |line: &&str| {
+        let mut name = line.split_whitespace().nth(2).unwrap_or_default().splitn(2, '.');
+        name.next() == Some(function) && name.next() != Some("cold")
+    };
     let start = symbols.lines().find(is_it).and_then(address).filter(|&start| start > 0)?;
     let end = symbols.lines().filter_map(address).filter(|&other| other > start).min()?;
     Some(start..end)
@@ -111,6 +120,8 @@ ffffffff81000000 T _text
 ffffffff82047f10 T __pfx_udp_destroy_sock
 ffffffff82047f20 T udp_destroy_sock
 ffffffff82000000 t udp_destruct_common_not
+ffffffff82047000 t skb_release_data.cold
+ffffffff82047100 t skb_release_data.isra.0
 ffffffffc0000000 t nf_hook\t[nf_tables]
 ";
 
@@ -118,6 +129,7 @@ ffffffffc0000000 t nf_hook\t[nf_tables]
     fn a_function_ends_where_the_next_symbol_begins() {
         let check = |function, expected| assert_eq!(code_of(SYMBOLS, function), expected, "{function}");
         check("udp_destruct_common", Some(0xffff_ffff_8204_7e40..0xffff_ffff_8204_7f10));
+        check("skb_release_data", Some(0xffff_ffff_8204_7100..0xffff_ffff_8204_7e40));
         check("nobody", None);
         // Nothing stands above the last one: its end is not known.
         check("nf_hook", None);
@@ -131,7 +143,7 @@ ffffffffc0000000 t nf_hook\t[nf_tables]
     #[test]
     fn bytes_that_are_no_types_are_refused() {
         for bytes in [&b""[..], b"ELF", &[0x9f, 0xeb, 1, 0]] {
-            let error = Kernel::described_by(bytes, None).expect_err("no BTF").to_string();
+            let error = Kernel::described_by(bytes, FreeingCode::default()).expect_err("no BTF").to_string();
             assert!(error.contains(TYPES) && error.contains("no BTF"), "{error}");
         }
     }

@@ -9,7 +9,11 @@ mod kernel;
 
 pub use drops::Drops;
 
-use std::{fs, io, net::SocketAddr, os::fd::{AsFd as _, AsRawFd as _}};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use aya::{
     Ebpf,
@@ -41,7 +45,7 @@ impl Audit {
     }
 
     /// Counts from now on. Needs root, or CAP_BPF and CAP_PERFMON; besides these CAP_SYSLOG, to tell unread packets
-    /// ([`Drops::unread`]). Minimum kernel 5.17, on 64 bits, with its types in /sys/kernel/btf.
+    /// ([`Drops::unread`]) and the parts of fragmented ones. Minimum kernel 5.17, on 64 bits, with its types in /sys/kernel/btf.
     ///
     /// # Errors
     /// Types that can't be read or lack what the program needs, and what the kernel says to loading and attaching it.
@@ -50,8 +54,7 @@ impl Audit {
         let elf = audit::object(flow, &kernel.layout)
             .to_elf(NATIVE)
             .map_err(|error| HookError::Object { what: WHAT.to_owned(), reason: error.to_string() })?;
-        let ebpf =
-            loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(WHAT, error))?;
+        let ebpf = loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(WHAT, error))?;
         let mut audit = Self { flow, kernel, ebpf };
         let program = audit.program_mut()?;
         program.load().map_err(|error| unprivileged(HookError::program("loading", WHAT, error)))?;
@@ -80,7 +83,7 @@ impl Audit {
         for cpu in cpus.iter() {
             counts.iter_mut().zip(cpu).for_each(|(sum, count)| *sum += count);
         }
-        let knows_unread = self.kernel.layout.closing_socket.is_some();
+        let knows_unread = self.kernel.layout.code.closing_socket.is_some();
         Ok(Drops::new(&counts, &self.kernel.reasons, knows_unread, self.missed()?))
     }
 
@@ -89,10 +92,8 @@ impl Audit {
     /// # Errors
     /// What the kernel says instead.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
-        let info: ProgramInfo = self
-            .program()?
-            .info()
-            .map_err(|error| HookError::program("asking the kernel", WHAT, error))?;
+        let info: ProgramInfo =
+            self.program()?.info().map_err(|error| HookError::program("asking the kernel", WHAT, error))?;
         Ok(ProgramFacts::from(&info))
     }
 
@@ -102,8 +103,8 @@ impl Audit {
         let program = self.program()?;
         let fd = program.fd().map_err(|error| HookError::program("asking the kernel", WHAT, error))?;
         let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
-        let text =
-            fs::read_to_string(&path).map_err(|error| other("reading the misses", format!("{path}: {error}")))?;
+        let text = fs::read_to_string(&path)
+            .map_err(|error| other("reading the misses", format!("{path}: {error}")))?;
         let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
         count.map_or(Ok(0), |count| {
             count.trim().parse().map_err(|error| other("reading the misses", format!("{path}: {error}")))

@@ -10,9 +10,10 @@ use std::{
 
 use aya::programs::{loaded_links, loaded_programs};
 use nix::{
-    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare},
     sys::socket::{
-        ControlMessage, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, sendmsg, setsockopt, sockopt,
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
+        SockaddrLike, SockaddrStorage, sendmsg, sendto, setsockopt, socket, sockopt,
     },
     unistd::Pid,
 };
@@ -34,6 +35,7 @@ pub(crate) const TESTS: &[Test] = &[
     once("senders_on_every_cpu_are_added_up", senders_on_every_cpu_are_added_up),
     once("ipv4_options_and_ipv6_extensions_are_passed", ipv4_options_and_ipv6_extensions_are_passed),
     once("a_fragmented_datagram_counts_once", a_fragmented_datagram_counts_once),
+    once("fragments_without_a_port_are_counted_apart", fragments_without_a_port_are_counted_apart),
     once("two_audits_count_beside_each_other", two_audits_count_beside_each_other),
     once("a_dropped_audit_leaves_nothing", a_dropped_audit_leaves_nothing),
 ];
@@ -185,8 +187,7 @@ fn send_gso(to: SocketAddr, segments: usize) {
 
 fn send_segments(sender: &UdpSocket, payload: &[u8], to: &impl SockaddrLike) {
     let segments = [ControlMessage::UdpGsoSegments(&10)];
-    let sent =
-        sendmsg(sender.as_raw_fd(), &[IoSlice::new(payload)], &segments, MsgFlags::empty(), Some(to));
+    let sent = sendmsg(sender.as_raw_fd(), &[IoSlice::new(payload)], &segments, MsgFlags::empty(), Some(to));
     assert_eq!(sent.expect("UDP GSO is in Linux 4.18"), payload.len());
 }
 
@@ -328,25 +329,92 @@ fn ipv4_options_and_ipv6_extensions_are_passed() {
     }
 }
 
-/// Larger than the loopback's MTU less headers with `IP_MTU_DISCOVER` and `IPV6_MTU` set by hand: 3 fragments.
+/// In a network namespace with an MTU of 1280 bytes; datagrams dropped, and datagrams read.
 fn a_fragmented_datagram_counts_once() {
-    for ip in BOTH {
-        let socket = bind(ip);
-        let _filter = reject(&socket);
-        let audit = start(Flow::to(address(&socket)));
-        let sender = bind(ip);
-        if ip.is_ipv6() {
-            set_option(&sender, libc::IPPROTO_IPV6, libc::IPV6_MTU, &1280_i32.to_ne_bytes());
+    thread::spawn(|| {
+        enter_namespace_with_mtu(1280);
+        for ip in BOTH {
+            let (rejecting, reading) = (bind(ip), bind(ip));
+            let _filter = reject(&rejecting);
+            let [dropped, read_by] = [&rejecting, &reading].map(|socket| start(Flow::to(address(socket))));
+            let sender = bind(ip);
+            for _ in 0..10 {
+                sender.send_to(&[0; 5000], address(&rejecting)).expect("send");
+                sender.send_to(&[0; 5000], address(&reading)).expect("send");
+            }
+            assert_eq!(drain(&reading), 10);
+            check(&dropped, "SOCKET_FILTER", 10);
+            check(&read_by, "SOCKET_FILTER", 0);
+            assert_eq!(read(&dropped).fragments, 0, "they went with their datagrams");
         }
-        let payload = vec![0; if ip.is_ipv6() { 3000 } else { 65_507 }];
-        for _ in 0..10 {
-            sender.send_to(&payload, address(&socket)).expect("send");
-        }
-        eprintln!("{ip} {:?}", audit.read());
-        check(&audit, "SOCKET_FILTER", 10);
-        let fragments = read(&audit).fragments;
-        assert!(fragments <= 20, "{fragments}");
+    })
+    .join()
+    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+/// Puts this thread in a namespace of its own, which ends with it.
+fn enter_namespace_with_mtu(mtu: i32) {
+    unshare(CloneFlags::CLONE_NEWNET).expect("needs CAP_SYS_ADMIN");
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    // SAFETY: zeroes are a value of every field.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
+    let flags = libc::IFF_UP as libc::c_short;
+    for (call, value) in [
+        (libc::SIOCSIFMTU, libc::__c_anonymous_ifr_ifru { ifru_mtu: mtu }),
+        (libc::SIOCSIFFLAGS, libc::__c_anonymous_ifr_ifru { ifru_flags: flags }),
+    ] {
+        request.ifr_ifru = value;
+        // SAFETY: the request lives, and has the field that the call reads.
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), call as _, &request) };
+        assert_eq!(result, 0, "ioctl: {}", std::io::Error::last_os_error());
     }
+}
+
+/// A lone first fragment and a lone last one, which the kernel gives up waiting for after a second.
+fn fragments_without_a_port_are_counted_apart() {
+    thread::spawn(|| {
+        enter_namespace_with_mtu(1280);
+        for (ip, timeout) in BOTH.into_iter().zip(["ipv4/ipfrag_time", "ipv6/ip6frag_time"]) {
+            std::fs::write(format!("/proc/sys/net/{timeout}"), "1").expect("it can be set");
+            let to = SocketAddr::new(ip, 9);
+            let audit = start(Flow::to(to));
+            send_raw(to, &fragment(to, 1, 0, true));
+            send_raw(to, &fragment(to, 2, 8, false));
+            let drops =
+                eventually(|| Some(read(&audit)).filter(|drops| drops.total() + drops.fragments == 2));
+            assert_eq!((drops.total(), drops.fragments), (1, 1), "{drops:?}");
+        }
+    })
+    .join()
+    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+/// 16 bytes from byte `at` on of the datagram `id`: from its UDP header on where `at` is 0 (RFC 791, 8200, 768).
+fn fragment(to: SocketAddr, id: u8, at: u8, more: bool) -> Vec<u8> {
+    let place = (u16::from(at / 8)).to_be_bytes();
+    let header = match to.ip() {
+        IpAddr::V4(ip) => {
+            let place = [place[0] | u8::from(more) << 5, place[1]];
+            let fixed = [0x45, 0, 0, 36, 0, id, place[0], place[1], 64, 17, 0, 0];
+            [&fixed[..], &ip.octets(), &ip.octets()].concat()
+        }
+        IpAddr::V6(ip) => {
+            let fixed = [0x60, 0, 0, 0, 0, 24, 44, 64];
+            let extension = [17, 0, 0, at & !7 | u8::from(more), 0, 0, 0, id];
+            [&fixed[..], &ip.octets(), &ip.octets(), &extension].concat()
+        }
+    };
+    [&header[..], &[0, 9, 0, to.port() as u8, 0, 24, 0, 0], &[0; 8]].concat()
+}
+
+/// Sends a packet with its IP header, whose checksum the kernel fills in (raw(7)).
+fn send_raw(to: SocketAddr, packet: &[u8]) {
+    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let raw = socket(family, SockType::Raw, SockFlag::empty(), SockProtocol::Raw).expect("needs CAP_NET_RAW");
+    let to = SockaddrStorage::from(SocketAddr::new(to.ip(), 0));
+    assert_eq!(sendto(raw.as_raw_fd(), packet, &to, MsgFlags::empty()).expect("send"), packet.len());
 }
 
 fn two_audits_count_beside_each_other() {
