@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    asm, bench, check, client, completions, disasm, dump, experiment, filters, report, run, serve,
+    asm, bench, check, client, completions, disasm, dump, experiment, filters, net, report, run, serve,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -35,6 +35,7 @@ enum Command {
     Client(client::Args),
     Experiment(experiment::Args),
     Report(report::Args),
+    Net(net::Args),
     Filters(filters::Args),
     Bench(bench::Args),
     Asm(asm::Args),
@@ -54,6 +55,7 @@ impl Cli {
             Command::Client(args) => client::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
+            Command::Net(args) => net::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Asm(args) => asm::run(args),
             Command::Disasm(args) => disasm::run(args),
