@@ -111,10 +111,11 @@ fn describe(status: &Status) -> String {
     match status {
         Status::Down => "down\n".to_owned(),
         Status::Broken { reason } => format!("broken: {reason}; `weir net down` clears it away\n"),
-        Status::Up { record, namespaces, processes } => {
+        Status::Up(named) => {
             let sides = Side::ALL.map(|side| {
-                let place = format!("{} in {}", record.interfaces[side].name, namespaces[side].display());
-                describe_interface(&place, &record.interfaces[side], &processes[side])
+                let interface = &named.record.interfaces[side];
+                let place = format!("{} in {}", interface.name, named.namespaces[side].display());
+                describe_interface(&place, interface, &named.processes[side])
             });
             format!("up\n{}", sides.concat())
         }

@@ -18,6 +18,7 @@ use rtnetlink::{
 const MSG_FEATURES_GET: u8 = 11;
 const MSG_FEATURES_SET: u8 = 12;
 const FEATURES_HEADER: u16 = 1;
+const FEATURES_HW: u16 = 2;
 const FEATURES_WANTED: u16 = 3;
 const FEATURES_ACTIVE: u16 = 4;
 const HEADER_DEV_NAME: u16 = 2;
@@ -51,9 +52,10 @@ impl Ethtool {
         message.set_resolved_family_id(self.family);
         let reply = ask(&self.socket, message, NLM_F_REQUEST)?;
         let attributes = reply.map_or_else(Vec::new, |reply| reply.payload.attributes);
-        let active = attributes.iter().find(|attribute| attribute.kind() == FEATURES_ACTIVE);
-        let active = active.map(bit_names).transpose()?.unwrap_or_default();
-        Ok(names.iter().map(|name| ((*name).to_owned(), active.iter().any(|on| on == name))).collect())
+        let known = bit_names(&attributes, FEATURES_HW)?;
+        let active = bit_names(&attributes, FEATURES_ACTIVE)?;
+        let known = known.into_iter().filter(|name| names.contains(&name.as_str()));
+        Ok(known.map(|name| (name.clone(), active.contains(&name))).collect())
     }
 
     /// Switches the features `names` of the interface all on or all off. The kernel takes what it can: look again.
@@ -156,18 +158,26 @@ fn nested(kind: u16, attributes: &[DefaultNla]) -> DefaultNla {
     DefaultNla::new(kind | NLA_F_NESTED, bytes)
 }
 
-/// The names in a bit set that lists only the bits that are set (ETHTOOL_A_BITSET_NOMASK).
-fn bit_names(set: &DefaultNla) -> io::Result<Vec<String>> {
+/// The names of the bits that the set `kind` lists. The kernel lists all bits with what can be changed (`HW`), and
+/// those that are set with what is active.
+fn bit_names(attributes: &[DefaultNla], kind: u16) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for bits in parts(set)?.iter().filter(|part| part.kind() == BITSET_BITS) {
-        for bit in parts(bits)? {
-            let name = parts(&bit)?.into_iter().find(|part| part.kind() == BIT_NAME);
-            names.extend(
-                name.map(|name| String::from_utf8_lossy(&value(&name)).trim_end_matches('\0').to_owned()),
-            );
+    for set in of_kind(attributes, kind) {
+        for bits in of_kind(&parts(set)?, BITSET_BITS) {
+            for bit in parts(bits)? {
+                names.extend(of_kind(&parts(&bit)?, BIT_NAME).map(text_of));
+            }
         }
     }
     Ok(names)
+}
+
+fn of_kind(attributes: &[DefaultNla], kind: u16) -> impl Iterator<Item = &DefaultNla> {
+    attributes.iter().filter(move |attribute| attribute.kind() & !NLA_F_NESTED == kind)
+}
+
+fn text_of(attribute: &DefaultNla) -> String {
+    String::from_utf8_lossy(&value(attribute)).trim_end_matches('\0').to_owned()
 }
 
 fn parts(attribute: &DefaultNla) -> io::Result<Vec<DefaultNla>> {
@@ -196,12 +206,14 @@ mod tests {
             FEATURES_WANTED,
             &[nested(BITSET_BITS, &[bit("rx-gro", true), bit("rx-checksum", false)])],
         );
-        assert_eq!(bit_names(&set).unwrap(), ["rx-gro", "rx-checksum"]);
+        assert_eq!(bit_names(&[set], FEATURES_WANTED).unwrap(), ["rx-gro", "rx-checksum"]);
     }
 
     #[test]
     fn the_loopback_interface_tells_its_features() {
-        let features = Ethtool::open().unwrap().features("lo", &["loopback", "no-such-feature"]).unwrap();
-        assert_eq!((features["loopback"], features["no-such-feature"]), (true, false));
+        let names = ["loopback", "rx-fcs", "no-such-feature"];
+        let features = Ethtool::open().unwrap().features("lo", &names).unwrap();
+        let expected = [("loopback".to_owned(), true), ("rx-fcs".to_owned(), false)];
+        assert_eq!(features, BTreeMap::from(expected));
     }
 }

@@ -123,11 +123,11 @@ fn take_down(side: Side, all: &mut Down) -> Result<(), NetError> {
     Ok(())
 }
 
-/// Deleting one end deletes both, so that there may be none.
+/// There may be none: it goes with the other end.
 fn delete_link(side: Side) -> io::Result<()> {
     let route = Route::open()?;
-    match route.link(side.name()) {
-        Ok(link) => route.delete_link(link.header.index),
+    match route.link(side.name()).and_then(|link| route.delete_link(link.header.index)) {
+        Ok(()) => Ok(()),
         Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => Ok(()),
         Err(error) => Err(error),
     }
@@ -169,15 +169,19 @@ pub enum Status {
         reason: String,
     },
     /// There is one.
-    Up {
-        /// How it is set.
-        #[serde(flatten)]
-        record: NetRecord,
-        /// The names of its namespaces.
-        namespaces: Sided<PathBuf>,
-        /// The processes in them.
-        processes: Sided<Vec<u32>>,
-    },
+    Up(Box<Named>),
+}
+
+/// A pair with names.
+#[derive(Debug, Serialize)]
+pub struct Named {
+    /// How it is set.
+    #[serde(flatten)]
+    pub record: NetRecord,
+    /// The names of its namespaces.
+    pub namespaces: Sided<PathBuf>,
+    /// The processes in them.
+    pub processes: Sided<Vec<u32>>,
 }
 
 /// Looks at the pair with names.
@@ -189,14 +193,16 @@ pub fn status() -> Result<Status, NetError> {
         return Ok(Status::Down);
     }
     let ends = match Sided::try_with(open) {
-        Err(error @ NetError::NotUp(_)) => return Ok(Status::Broken { reason: error.to_string() }),
+        Err(NetError::NotUp(side)) => {
+            return Ok(Status::Broken { reason: format!("there is no namespace {}", path(side).display()) });
+        }
         ends => ends?,
     };
     let namespaces = Sided { server: path(Side::Server), client: path(Side::Client) };
     let processes = Sided::try_with(|side| ends[side].processes())
         .map_err(NetError::tried("looking for processes in the namespaces"))?;
     match Net::of(ends).record() {
-        Ok(record) => Ok(Status::Up { record, namespaces, processes }),
+        Ok(record) => Ok(Status::Up(Box::new(Named { record, namespaces, processes }))),
         Err(NetError::Refused { tried, cause }) if cause.raw_os_error() == Some(Errno::ENODEV as i32) => {
             Ok(Status::Broken { reason: format!("{tried}: {cause}") })
         }

@@ -77,8 +77,8 @@ fn set(side: Side, settings: &Settings) -> Result<(), NetError> {
     let ethtool = Ethtool::open().map_err(NetError::tried("opening ethtool's netlink family"))?;
     ethtool.set_features(name, &SEGMENTATION, on).map_err(NetError::tried(tried()))?;
     let found = ethtool.features(name, &SEGMENTATION).map_err(NetError::tried(tried()))?;
-    if let Some((feature, _)) = found.iter().find(|(_, is)| **is != on) {
-        let found = format!("{feature} is still {}", if on { "off" } else { "on" });
+    if let Some(feature) = SEGMENTATION.iter().find(|feature| found.get(**feature) != Some(&on)) {
+        let found = format!("{feature} is not");
         return Err(NetError::NoEffect { tried: tried(), found });
     }
 

@@ -2,20 +2,22 @@
 
 use std::{
     io,
-    net::{IpAddr, UdpSocket},
-    time::Duration,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    time::{Duration, Instant},
 };
 
 use super::{Namespace, NetError, Side, Sided};
 
-/// How long a datagram may take.
-const WITHIN: Duration = Duration::from_secs(1);
+/// How long the pair may take until a datagram goes through: the kernel makes an IPv6 address usable later than it
+/// says that it has added it.
+const WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait for one before another is sent.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Sends a datagram from the client's side to the server's and back, over IPv4 and, where there is `v6`, IPv6.
 pub(super) fn datagrams_go_through(ends: &Sided<Namespace>, v6: bool) -> Result<(), NetError> {
-    let families: [(bool, fn(Side) -> IpAddr); 2] =
-        [(true, |side| side.ipv4().into()), (v6, |side| side.ipv6().into())];
-    for (_, address) in families.into_iter().filter(|(there, _)| *there) {
+    for v6 in [false, true].into_iter().filter(|family| v6 || !family) {
+        let address = |side: Side| -> IpAddr { if v6 { side.ipv6().into() } else { side.ipv4().into() } };
         let sockets = Sided::try_with(|side| {
             let bind = || UdpSocket::bind((address(side), 0));
             ends[side].within(bind)?.map_err(NetError::tried(format!("listening on {}", address(side))))
@@ -32,11 +34,23 @@ pub(super) fn datagrams_go_through(ends: &Sided<Namespace>, v6: bool) -> Result<
 }
 
 fn there_and_back(sockets: &Sided<UdpSocket>) -> io::Result<()> {
+    let server = sockets.server.local_addr()?;
+    for side in Side::ALL {
+        sockets[side].set_read_timeout(Some(PATIENCE))?;
+    }
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        match one_there_and_back(sockets, server) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {}
+            result => return result,
+        }
+    }
+}
+
+fn one_there_and_back(sockets: &Sided<UdpSocket>, server: SocketAddr) -> io::Result<()> {
     let mut buffer = [0; 1];
-    sockets.client.send_to(&[1], sockets.server.local_addr()?)?;
-    sockets.server.set_read_timeout(Some(WITHIN))?;
+    sockets.client.send_to(&buffer, server)?;
     let (_, client) = sockets.server.recv_from(&mut buffer)?;
-    sockets.server.send_to(&[2], client)?;
-    sockets.client.set_read_timeout(Some(WITHIN))?;
+    sockets.server.send_to(&buffer, client)?;
     sockets.client.recv_from(&mut buffer).map(|_| ())
 }
