@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    asm, bench, check, client, completions, disasm, dump, experiment, filters, net, report, run, serve,
+    asm, bench, check, client, completions, disasm, dump, experiment, filters, neighbour, net, report, run,
+    serve,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -36,6 +37,8 @@ enum Command {
     Experiment(experiment::Args),
     Report(report::Args),
     Net(net::Args),
+    #[command(hide = true)]
+    Neighbour(neighbour::Args),
     Filters(filters::Args),
     Bench(bench::Args),
     Asm(asm::Args),
@@ -56,6 +59,7 @@ impl Cli {
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
             Command::Net(args) => net::run(args),
+            Command::Neighbour(args) => neighbour::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Asm(args) => asm::run(args),
             Command::Disasm(args) => disasm::run(args),

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod exit;
 pub mod experiment;
+pub mod neighbour;
 pub mod output;
 pub mod programs;
 pub mod progress;
