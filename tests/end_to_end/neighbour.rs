@@ -17,12 +17,12 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn neighbours() -> Neighbours {
-    let core = two_cores().map_or(0, |[first, _]| first);
+    let [core, _] = two_cores();
     Neighbours::start_by(|| weir(&[SUBCOMMAND]), &[vec![core], vec![]]).expect("they start")
 }
 
 fn neighbours_work_where_they_are_put() {
-    let core = two_cores().map_or(0, |[first, _]| first);
+    let [core, _] = two_cores();
     let running = neighbours();
     let children = neighbours_of(std::process::id());
     let confined = children.iter().filter(|pid| of_status(**pid, "Cpus_allowed_list:") == core.to_string());

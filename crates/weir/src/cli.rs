@@ -22,6 +22,7 @@ Examples:
   weir serve                             serve the bag behind valid-command, in the kernel (as root)
   weir client -b odin                    PUTs and GETs; ends the server
   weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
+  weir net up                            a veth pair, for serve --net and client --net (as root)
   weir filters                           what there is, and where it runs
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir report results/latest             the report again, from the saved samples

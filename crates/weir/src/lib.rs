@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod core_time;
 pub mod exit;
 pub mod experiment;
 pub mod neighbour;
