@@ -4,6 +4,8 @@
 //! brackets.
 
 mod bad_input;
+mod neighbour;
+mod net;
 mod running;
 mod serving;
 
@@ -32,10 +34,16 @@ pub(crate) const fn kernel(name: &'static str, run: fn()) -> Test {
 }
 
 fn main() {
+    if std::env::var_os(net::HOLD).is_some() {
+        return net::hold();
+    }
+    if std::env::var_os(neighbour::HOLD).is_some() {
+        return neighbour::hold();
+    }
     let obstacle = KernelFilter::probe().err().map(|error| error.to_string());
     // Only what the machine lacks is a reason to skip; a program that doesn't load is a failure.
     let obstacle = obstacle.filter(|reason| reason.contains("needs root") || reason.contains("no bpf(2)"));
-    let tests = serving::TESTS.iter().chain(bad_input::TESTS);
+    let tests = serving::TESTS.iter().chain(bad_input::TESTS).chain(net::TESTS).chain(neighbour::TESTS);
     let trials = tests.map(|test| trial(test, obstacle.as_deref())).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

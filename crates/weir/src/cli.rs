@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    advise, asm, bench, check, client, compare, completions, disasm, dump, experiment, filters, report, run,
-    serve,
+    advise, asm, bench, check, client, compare, completions, disasm, dump, experiment, filters, neighbour,
+    net, report, run, serve,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -22,6 +22,7 @@ Examples:
   weir serve                             serve the bag behind valid-command, in the kernel (as root)
   weir client -b odin                    PUTs and GETs; ends the server
   weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
+  weir net up                            a veth pair, for serve --net and client --net (as root)
   weir filters                           what there is, and where it runs
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir report results/latest             the report again, from the saved samples
@@ -40,6 +41,9 @@ enum Command {
     Report(report::Args),
     Compare(compare::Args),
     Advise(advise::Args),
+    Net(net::Args),
+    #[command(hide = true)]
+    Neighbour(neighbour::Args),
     Filters(filters::Args),
     Bench(bench::Args),
     Asm(asm::Args),
@@ -61,6 +65,8 @@ impl Cli {
             Command::Report(args) => report::run(args),
             Command::Compare(args) => compare::run(args),
             Command::Advise(args) => advise::run(args),
+            Command::Net(args) => net::run(args),
+            Command::Neighbour(args) => neighbour::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Asm(args) => asm::run(args),
             Command::Disasm(args) => disasm::run(args),

@@ -4,9 +4,11 @@
 pub mod cell;
 pub mod cli;
 pub mod commands;
+pub mod core_time;
 pub mod exit;
 pub mod experiment;
 pub mod ledger;
+pub mod neighbour;
 pub mod output;
 pub mod programs;
 pub mod progress;
@@ -17,3 +19,4 @@ pub mod stats;
 pub mod store;
 pub mod surroundings;
 pub mod terminal;
+pub mod topology;

@@ -1,15 +1,23 @@
 //! `weir client`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use weir_service::{
     ClientSummary, GetOutcome, Io,
     client::{self, Behaviour, ClientConfig, GetPolicy, InvalidSize, PacketsPerSecond, Percent, Workload},
 };
 
+use weir_wire::DEFAULT_PORT;
+
 use crate::{
     output::{print, write_json},
     progress::Bar,
+    topology::{Side, named},
 };
 
 /// Send a behaviour's packets to a bag server.
@@ -32,9 +40,13 @@ pub struct Args {
     #[arg(short, long)]
     verbose: bool,
 
-    /// The server's address
-    #[arg(long, default_value = "127.0.0.1:12345", value_name = "ADDR")]
-    server: SocketAddr,
+    /// The server's address; by default 127.0.0.1:12345, with --net 198.18.0.1:12345
+    #[arg(long, value_name = "ADDR")]
+    server: Option<SocketAddr>,
+
+    /// Send from the client's namespace of the veth pair that `weir net up` made
+    #[arg(long)]
+    net: bool,
 
     /// Packets per second, open loop: due by the clock whatever the server does. One packet a send
     #[arg(long, value_name = "PACKETS_PER_SECOND")]
@@ -79,6 +91,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
 
+    if args.net {
+        named::open(Side::Client)?.join()?;
+    }
     let mut bar = Bar::new();
     let summary = client::run(args.behaviour.name, &steps, &args.config(), &mut |progress| {
         bar.set(progress.sent, progress.total);
@@ -97,7 +112,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 impl Args {
     fn config(&self) -> ClientConfig {
         ClientConfig {
-            server: self.server,
+            server: self.server.unwrap_or_else(|| {
+                let address = if self.net { Side::Server.ipv4() } else { Ipv4Addr::LOCALHOST };
+                SocketAddr::from((address, DEFAULT_PORT))
+            }),
             io: self.io,
             rate: self.rate,
             get: GetPolicy {

@@ -11,6 +11,8 @@ pub mod disasm;
 pub mod dump;
 pub mod experiment;
 pub mod filters;
+pub mod neighbour;
+pub mod net;
 pub mod report;
 pub mod run;
 pub mod serve;
