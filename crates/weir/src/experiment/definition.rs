@@ -9,8 +9,9 @@ use weir_service::Io;
 
 use super::{precision::Precision, template::Template, validate};
 use crate::{
-    cell::{Background, Placement, ReceiveWork, Topology},
+    cell::{Background, Placement, ReceiveWork},
     exit::UsageError,
+    topology::Topology,
 };
 
 /// How much of an experiment is run.

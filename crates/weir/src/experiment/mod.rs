@@ -16,6 +16,7 @@ pub mod progress;
 pub mod record;
 pub mod schedule;
 pub mod server;
+pub mod site;
 pub mod template;
 pub mod udp_table;
 mod validate;
