@@ -1,8 +1,12 @@
 //! The audit of a flow: a program on the kernel's `kfree_skb` tracepoint that counts its drops by reason.
 //!
 //! A raw tracepoint is opened by name: unlike a classic one it needs no tracefs, which many machines don't mount, and
-//! unlike a BTF one no ids of types. It costs each drop on the machine a few hundred nanoseconds, so that what is
-//! timed goes without.
+//! unlike a BTF one no ids of types. It costs every drop on the machine some 0.1 to 0.2 µs, so that what is timed goes
+//! without.
+//!
+//! Counts are exact where packets are received on the CPU that sent them, over loopback and veth. Where receive packet
+//! steering moves them to another CPU, Linux 6.18 was seen not to report up to 2 % of a socket filter's drops to any
+//! program on the tracepoint, with nothing in [`Drops::missed`]: there a ledger has to take the filter's own counts.
 
 mod drops;
 mod kernel;
