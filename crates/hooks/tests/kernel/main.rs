@@ -7,7 +7,9 @@ mod attaching;
 mod equivalence;
 mod loading;
 mod maps;
+mod probes;
 mod translated;
+mod typed_maps;
 
 use weir_filters::{Combination, Filter, FilterName, Hook, Toolkit};
 use weir_hooks::KernelFilter;
@@ -36,7 +38,9 @@ pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
 }
 
 fn main() {
-    let tests = [attaching::TESTS, equivalence::TESTS, loading::TESTS, maps::TESTS].concat();
+    let tests =
+        [attaching::TESTS, equivalence::TESTS, loading::TESTS, maps::TESTS, probes::TESTS, typed_maps::TESTS]
+            .concat();
     let mut group = Group::default();
     for Test { name, run } in tests {
         match run {
