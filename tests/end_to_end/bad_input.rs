@@ -20,7 +20,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("cap_bpf_alone_loads_every_filter", cap_bpf_alone_loads_every_filter),
 ];
 
-fn check(ended: &Ended, status: i32, parts: &[&str]) {
+pub(crate) fn check(ended: &Ended, status: i32, parts: &[&str]) {
     assert_eq!(ended.status, Some(status), "{ended:?}");
     for part in parts {
         assert!(ended.stderr.contains(part), "no '{part}' in: {}", ended.stderr);
@@ -69,10 +69,10 @@ fn a_port_in_use_is_named() {
     check(&ended, 1, &[&format!("listening on {address}"), "is taken", "listen on another port"]);
 }
 
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// A copy of the binary that nobody can start: the build folder may be closed to him.
-fn copy_for_nobody() -> (tempfile::TempDir, std::path::PathBuf) {
+pub(crate) fn copy_for_nobody() -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = folder();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).expect("our folder");

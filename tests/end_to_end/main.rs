@@ -6,14 +6,15 @@
 mod bad_input;
 mod running;
 mod serving;
+mod watching;
 
 use weir_hooks::KernelFilter;
 use weir_testing::{Group, lack_of};
 
 fn main() {
     let obstacle = lack_of(KernelFilter::probe().err());
-    let in_kernel = [serving::IN_KERNEL, bad_input::IN_KERNEL].map(Group::of);
+    let in_kernel = [serving::IN_KERNEL, watching::IN_KERNEL, bad_input::IN_KERNEL].map(Group::of);
     let in_kernel = in_kernel.map(|group| group.skipped_for(obstacle.clone()));
-    let anywhere = [serving::ANYWHERE, bad_input::ANYWHERE].map(Group::of);
+    let anywhere = [serving::ANYWHERE, watching::ANYWHERE, bad_input::ANYWHERE].map(Group::of);
     weir_testing::run(anywhere.into_iter().chain(in_kernel));
 }

@@ -84,7 +84,8 @@ pub enum HookError {
     /// tracefs is mounted nowhere and can't be.
     #[error(
         "tracepoints are listed in tracefs, which is not mounted; mounting it for this process alone: {0}; needs root, \
-         or mount it where this user can read it: `mount -t tracefs -o mode=755 tracefs /sys/kernel/tracing`"
+         or have root mount it where this user's group can read it: \
+         `mount -t tracefs -o mode=750,gid=GROUP tracefs /sys/kernel/tracing`"
     )]
     Tracefs(io::Error),
     /// The trace buffer can't be read.
@@ -103,7 +104,8 @@ fn probe_remedy(reason: &str) -> &'static str {
         "; needs root, or CAP_BPF and CAP_PERFMON (`setcap cap_bpf,cap_perfmon+ep` on the binary) and a tracefs that \
          this user can read"
     } else if reason.contains("tracefs not found") {
-        "; tracefs is mounted and this user can't read it: `mount -o remount,mode=755 /sys/kernel/tracing`, or be root"
+        "; it is mounted and this user can't read it; needs root, CAP_DAC_READ_SEARCH, or a group that it lets in: \
+         `mount -o remount,mode=750,gid=GROUP /sys/kernel/tracing`"
     } else if reason.contains("os error 2)") {
         "; this kernel has no such tracepoint: it needs CONFIG_FTRACE_SYSCALLS"
     } else {
@@ -116,7 +118,7 @@ fn trace_pipe_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::ResourceBusy => {
             "; another process reads it, and it has one reader at a time: end that one"
         }
-        io::ErrorKind::PermissionDenied => "; needs root",
+        io::ErrorKind::PermissionDenied => "; needs root or CAP_DAC_READ_SEARCH",
         _ => "",
     }
 }
@@ -164,6 +166,11 @@ impl HookError {
             }
             error => Self::Other { doing, what, reason: chain(&error) },
         }
+    }
+
+    /// A tracepoint's object that can't be loaded.
+    pub(crate) fn probe_object(what: &'static str, error: EbpfError) -> Self {
+        Self::Probe { doing: "loading", what, reason: chain(&error) }
     }
 
     /// A step with a program at a tracepoint.

@@ -35,8 +35,8 @@ pub struct ReceiveCalls {
 impl ReceiveProbe {
     /// Watches this process's receive calls on that socket from now on.
     ///
-    /// Needs root; or CAP_BPF and CAP_PERFMON, and tracefs mounted where it can be read. Minimum kernel 5.7, for
-    /// `printk` 5.9, with CONFIG_FTRACE_SYSCALLS.
+    /// Needs root; or CAP_BPF and CAP_PERFMON, and tracefs mounted where it can be read (CAP_SYS_ADMIN mounts it,
+    /// CAP_DAC_READ_SEARCH reads it). Minimum kernel 5.7, for `printk` 5.9, with CONFIG_FTRACE_SYSCALLS.
     pub fn attach(probe: Probe, socket: impl AsFd) -> Result<Self, HookError> {
         let watched = watched(socket.as_fd().as_raw_fd()).map_err(HookError::PidNamespace)?;
         let mut ebpf = load(probe, watched)?;
@@ -86,7 +86,7 @@ fn load(probe: Probe, watched: Watched) -> Result<Ebpf, HookError> {
     let elf = probe::object(probe, watched).to_elf(NATIVE);
     let elf = elf.map_err(|error| HookError::Object { what: name.to_owned(), reason: error.to_string() })?;
     let loaded = loader::without_kernel_btf().load(&elf);
-    let mut ebpf = loaded.map_err(|error| HookError::object(name, error))?;
+    let mut ebpf = loaded.map_err(|error| HookError::probe_object(name, error))?;
     let loaded = program(&mut ebpf, probe)?.load();
     loaded.map_err(|error| HookError::probe("loading", name, error))?;
     Ok(ebpf)
