@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use aya::{
-    Ebpf, EbpfLoader,
+    Ebpf,
     programs::{
         CgroupSkb, FlowDissector, Program, ProgramError, ProgramInfo, SchedClassifier, SocketFilter,
         TestRun as _, TestRunOptions, TestRunResult, Xdp,
@@ -13,7 +13,7 @@ use aya::{
 use weir_asm::maps::{MapShape, MapSpec, MapType, RingBuf};
 
 use crate::{
-    HookError, Map, ProgramFacts,
+    HookError, Map, ProgramFacts, loader,
     maps::{Copies, Records},
     test_run::socket_frame,
 };
@@ -161,8 +161,8 @@ impl AnyProgram {
     /// and what the verifier refuses, with its log.
     pub fn load(object: &[u8], program: Option<&str>) -> Result<Self, HookError> {
         let what = program.unwrap_or("the program");
-        // Anyone's object may have CO-RE relocations: this loader has read the kernel's BTF.
-        let mut ebpf = EbpfLoader::new().load(object).map_err(|error| HookError::object(what, error))?;
+        let mut ebpf =
+            loader::fit_for(object).load(object).map_err(|error| HookError::object(what, error))?;
         let mut names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         let name = choose(&names, program).map_err(|reason| other(what, reason))?;
