@@ -9,11 +9,13 @@ use std::{
 
 use weir::neighbour::{Neighbours, SUBCOMMAND};
 
-use crate::{Test, net::two_cores, plain, running::weir};
+use weir_testing::Test;
+
+use crate::{net::two_cores, running::weir};
 
 pub(crate) const TESTS: &[Test] = &[
-    plain("neighbours_work_where_they_are_put_and_say_what_they_did", neighbours_work_where_they_are_put),
-    plain("neighbours_go_when_their_parent_is_killed", neighbours_go_when_their_parent_is_killed),
+    ("neighbours_work_where_they_are_put_and_say_what_they_did", neighbours_work_where_they_are_put),
+    ("neighbours_go_when_their_parent_is_killed", neighbours_go_when_their_parent_is_killed),
 ];
 
 fn neighbours() -> Neighbours {

@@ -12,6 +12,7 @@ mod elf;
 mod encode;
 pub mod helpers;
 mod insn;
+pub mod maps;
 mod names;
 mod object;
 pub mod op;

@@ -15,7 +15,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use weir_asm::{Layout, MapDef, MapKind, Object, Program, show, text};
+use weir_asm::{
+    Object, Program,
+    maps::{MapSpec, PerCpuArray},
+    show, text,
+};
 
 use crate::fun::LICENSE;
 
@@ -26,7 +30,7 @@ pub const TRACEPOINT: &str = "kfree_skb";
 pub const PROGRAM: &str = "audit_drops";
 
 /// Name of the map with the counts: a per-CPU array of one `[u64; SLOTS]`.
-pub const MAP: &str = "drops";
+pub const DROPS: MapSpec<PerCpuArray<[u64; SLOTS]>> = MapSpec::new("drops", 1);
 
 /// How many counts there are.
 pub const SLOTS: usize = 256;
@@ -147,16 +151,8 @@ pub fn object(flow: Flow, layout: &KernelLayout) -> Object {
         code: program::code(flow, layout),
         source: None,
     };
-    let counts = Layout::Array(Box::new(Layout::Unsigned(8)), SLOTS as u32);
-    let map = MapDef {
-        name: MAP.to_owned(),
-        kind: MapKind::PerCpuArray,
-        key: Layout::Unsigned(4),
-        value: counts,
-        max_entries: 1,
-        flags: 0,
-    };
-    let object = Object { license: Some(LICENSE.to_owned()), maps: vec![map], programs: vec![program] };
+    let object =
+        Object { license: Some(LICENSE.to_owned()), maps: vec![DROPS.definition()], programs: vec![program] };
     let listing = show::fun::object(&object).to_string();
     text::assemble("audit.asm", listing.as_bytes()).expect("what is shown assembles")
 }

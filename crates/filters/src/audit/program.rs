@@ -5,7 +5,7 @@ use std::ops::Range;
 use weir_asm::{AtomicOp, Bits, Code, Label, Reg, Reg::*, op::*};
 
 use super::{
-    FRAGMENTS, Flow, FlowEnd, KernelLayout, MAP, OTHER_REASON, REASONS, SkbOffsets, UNREAD, UNREADABLE, ip,
+    DROPS, FRAGMENTS, Flow, FlowEnd, KernelLayout, OTHER_REASON, REASONS, SkbOffsets, UNREAD, UNREADABLE, ip,
 };
 use crate::fun::{call_helper, here, map};
 
@@ -158,7 +158,7 @@ fn count(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
         *code += ja(add_up);
     }
     here(code, add_up);
-    map::look_up(code, MAP, parts.out);
+    map::look_up(code, DROPS.name(), parts.out);
     *code += lsh(SLOT, 3);
     *code += add(R0, SLOT);
     *code += atomic(AtomicOp::Add { fetch: false }, R0, R7);

@@ -4,7 +4,8 @@
 
 mod capture;
 mod command;
-pub(crate) mod map;
+pub mod map;
+pub mod probe;
 mod verdict;
 
 use weir_asm::{Code, Insn, Label, MapDef, Object, Program, Reg::*, helpers, op::*, show, text};
@@ -25,8 +26,13 @@ const SECTION: &str = "socket";
 /// # Panics
 /// Never: every filter's listing assembles, which a test sees to.
 pub fn object(filter: Filter) -> Object {
-    let listing = show::fun::object(&generate(filter)).to_string();
-    text::assemble(&format!("{}.asm", filter.name), listing.as_bytes()).expect("what is shown assembles")
+    with_listing(&format!("{}.asm", filter.name), &generate(filter))
+}
+
+/// The same object, with its listing for a source under that name.
+fn with_listing(file: &str, object: &Object) -> Object {
+    let listing = show::fun::object(object).to_string();
+    text::assemble(file, listing.as_bytes()).expect("what is shown assembles")
 }
 
 /// The same without a source.

@@ -21,12 +21,11 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::PerCpuArray,
     programs::{ProgramInfo, RawTracePoint},
 };
-use weir_filters::audit::{self, Flow, MAP, PROGRAM, SLOTS, TRACEPOINT};
+use weir_filters::audit::{self, DROPS, Flow, PROGRAM, SLOTS, TRACEPOINT};
 
-use crate::{HookError, ProgramFacts, loader, objects::NATIVE};
+use crate::{HookError, Map, ProgramFacts, loader, objects::NATIVE};
 use kernel::Kernel;
 
 const WHAT: &str = "the audit of drops";
@@ -79,12 +78,9 @@ impl Audit {
     /// # Errors
     /// What the kernel says to reading the map.
     pub fn read(&self) -> Result<Drops, HookError> {
-        let map = self.ebpf.map(MAP).ok_or_else(|| other("reading the map", "it is not there"))?;
-        let cpus = PerCpuArray::<_, [u64; SLOTS]>::try_from(map)
-            .and_then(|array| array.get(&0, 0))
-            .map_err(|error| HookError::map("reading the map", WHAT, error))?;
+        let cpus = Map::of(&self.ebpf, DROPS)?.get(0)?.unwrap_or_default();
         let mut counts = [0; SLOTS];
-        for cpu in cpus.iter() {
+        for cpu in &cpus {
             counts.iter_mut().zip(cpu).for_each(|(sum, count)| *sum += count);
         }
         let knows_unread = self.kernel.layout.code.closing_socket.is_some();

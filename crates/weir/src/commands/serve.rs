@@ -30,17 +30,19 @@ pub struct Args {
     #[arg(long, default_value_t = FilterName::ValidCommand)]
     filter: FilterName,
 
-    /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default aya in the kernel, rust in the
-    /// server.
+    /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default what the server is for, or aya in
+    /// the kernel, rust in the server.
     #[arg(long)]
     toolkit: Option<Toolkit>,
 
-    /// Where the filter runs: `socket` (in the kernel) or `user` (in the server's loop, no program).
-    #[arg(long, default_value_t = Hook::Socket)]
-    hook: Hook,
+    /// Where the filter runs: `socket` (in the kernel) or `user` (in the server's loop, no program); by default where
+    /// the server has it, or socket.
+    #[arg(long)]
+    hook: Option<Hook>,
 
-    /// The server: simple-server, parameterized-server, print-server, count-server or ebpf-stats-server; by default
-    /// the one that shows what the filter is for.
+    /// The server: simple-server, parameterized-server, print-server, count-server or ebpf-stats-server; of the
+    /// toolkit fun plain, socketfilter, snoop, snoop-filter or printk; by default the one that shows what the filter is
+    /// for.
     #[arg(long)]
     server: Option<ServerKind>,
 
@@ -100,6 +102,8 @@ Examples:
   weir serve --filter count-filter                  counts per CPU, shown at the end
   weir serve --filter parameterized-filter --parameter drop    then kill -USR1 to let packets through
   weir serve --server ebpf-stats-server             the program's runs and time at the end
+  weir serve --server snoop                         how many receive calls it made, shown at the end
+  weir serve --server printk                        the kernel's trace line of each receive call
   weir serve --listen '[::1]:0' --summary run.json  a free IPv6 port, counts as JSON";
 
 /// Runs `weir serve`.
@@ -140,11 +144,15 @@ impl Args {
             parameter: self.parameter.unwrap_or_default(),
             binding: self.bind.unwrap_or_default(),
         };
+        let kind = self.server.unwrap_or_else(|| ServerKind::default_for(self.filter));
+        let usual = kind.usual_placement();
+        let hook = self.hook.or(usual.map(|(_, hook)| hook)).unwrap_or(Hook::Socket);
+        let usual_toolkit = usual.filter(|(_, usual_hook)| *usual_hook == hook).map(|(toolkit, _)| toolkit);
         Ok(Plan {
-            kind: self.server.unwrap_or_else(|| ServerKind::default_for(self.filter)),
+            kind,
             filter,
-            toolkit: self.toolkit.unwrap_or_else(|| self.hook.default_toolkit()),
-            hook: self.hook,
+            toolkit: self.toolkit.or(usual_toolkit).unwrap_or_else(|| hook.default_toolkit()),
+            hook,
             listen: self.listen.unwrap_or_else(|| {
                 let address = if self.net { Side::Server.ipv4() } else { Ipv4Addr::LOCALHOST };
                 SocketAddr::from((address, DEFAULT_PORT))
