@@ -64,7 +64,7 @@ pub struct LinkCounters {
     /// Bytes that were sent.
     pub sent_bytes: u64,
     /// Packets that arrived and were dropped before a protocol saw them: for want of room in a core's backlog
-    /// (`net.core.netdev_max_backlog`) among others. On the sender's core they count as dropped when sent, too.
+    /// (`net.core.netdev_max_backlog`) among others. The end that sent them counts them as dropped, too.
     pub dropped_received: u64,
     /// Packets that were to be sent and were dropped.
     pub dropped_sent: u64,

@@ -33,12 +33,16 @@ pub fn up(settings: &Settings) -> Result<Net, NetError> {
     }
     // Names come last: until then a failure, or SIGKILL, leaves nothing by itself.
     let net = Net::up(Topology::Veth, settings)?;
-    let named = name_all(&net);
-    if named.is_err() {
-        // What is to be told is why it failed.
-        let _ = down();
+    match name_all(&net) {
+        Ok(()) => Ok(net),
+        // Somebody else's `up` took the first name meanwhile: the pair with names is theirs.
+        Err(error @ NetError::AlreadyUp(Side::Server)) => Err(error),
+        Err(error) => {
+            // What is to be told is why it failed.
+            let _ = down();
+            Err(error)
+        }
     }
-    named.map(|()| net)
 }
 
 fn name_all(net: &Net) -> Result<(), NetError> {
