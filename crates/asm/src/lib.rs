@@ -18,6 +18,7 @@ pub mod op;
 mod ops;
 mod place;
 pub mod show;
+pub mod splice;
 pub mod stack;
 pub mod text;
 

@@ -10,6 +10,7 @@ mod lower;
 mod mnemonic;
 mod object;
 mod parser;
+mod quote;
 mod scope;
 mod suggest;
 
@@ -19,6 +20,7 @@ pub use ast::{
 };
 pub use lexer::Number;
 pub use parser::Parser;
+pub use quote::{Field, Hole, Part, Quoted, quote};
 
 use crate::{Code, Diagnostic, Diagnostics, Object, Severity, Span, check};
 
