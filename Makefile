@@ -35,8 +35,11 @@ run: build-release
 client: build-release
 	$(WEIR) client $(flags)
 
+# What root measured belongs to whoever asked for it.
 experiment: build-release
-	$(ROOT) $(WEIR) experiment kernel-or-user $(flags)
+	@$(ROOT) $(WEIR) experiment kernel-or-user $(flags); status=$$?; \
+	[ ! -d results ] || $(ROOT) chown -Rh "$${SUDO_UID:-$$(id -u)}:$${SUDO_GID:-$$(id -g)}" results; \
+	exit $$status
 
 bench: build-release
 	$(ROOT) $(WEIR) bench $(flags)

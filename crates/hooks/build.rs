@@ -8,7 +8,14 @@ use aya_build::{Package, Toolchain};
 /// The name under which scripts/setup.sh links Debian's rustc, which comes with `core` for BPF.
 const LINKED_TOOLCHAIN: &str = "debian-bpf";
 
-fn main() -> anyhow::Result<()> {
+fn main() {
+    if let Err(error) = build() {
+        // A line of advice; anyhow's own way out would add a backtrace where one is asked for.
+        println!("cargo::error={error:#}");
+    }
+}
+
+fn build() -> anyhow::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=../wire/src");
     let toolchain = choose_toolchain()?;

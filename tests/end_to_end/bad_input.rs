@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     plain("numbers_out_of_range_are_refused", numbers_out_of_range_are_refused),
     plain("a_port_in_use_is_named", a_port_in_use_is_named),
     kernel("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
+    kernel("cap_bpf_alone_loads_every_filter", cap_bpf_alone_loads_every_filter),
     plain("a_client_without_a_server_fails_and_says_so", a_client_without_a_server_fails_and_says_so),
     plain("a_summary_that_cannot_be_written_is_an_error", a_summary_that_cannot_be_written_is_an_error),
 ];
@@ -29,7 +30,7 @@ fn unknown_names_list_what_there_is() {
     let filters = ["unknown filter 'nope'", "valid-command", "count-filter"];
     check(&run(&["serve", "--filter", "nope"]), 2, &filters);
     check(&run(&["serve", "--server", "nope"]), 2, &["unknown server 'nope'", "ebpf-stats-server"]);
-    check(&run(&["serve", "--toolkit", "nope"]), 2, &["unknown toolkit 'nope'", "rust", "aya"]);
+    check(&run(&["serve", "--toolkit", "nope"]), 2, &["unknown toolkit 'nope'", "rust", "aya", "fun"]);
     check(&run(&["serve", "--hook", "nope"]), 2, &["unknown hook 'nope'", "user", "socket"]);
     check(&run(&["serve", "--io", "nope"]), 2, &["nope", "batch", "simple"]);
     check(&run(&["serve", "--allow-stop", "nope"]), 2, &["nope", "loopback", "any", "never"]);
@@ -45,6 +46,7 @@ fn parts_that_do_not_fit_are_refused() {
         &["print-server needs print-filter", "valid-command"],
     );
     check(&run(&["serve", "--hook", "user", "--toolkit", "aya"]), 2, &["an Aya program runs in the kernel"]);
+    check(&run(&["serve", "--hook", "user", "--toolkit", "fun"]), 2, &["a fun program runs in the kernel"]);
     check(&run(&["serve", "--hook", "user", "--filter", "print-filter"]), 2, &["print-filter", "hook user"]);
     check(&run(&["serve", "--hook", "user", "--server", "ebpf-stats-server"]), 2, &["a kernel program"]);
     check(&run(&["serve", "--parameter", "drop"]), 2, &["valid-command has no parameter"]);
@@ -65,16 +67,41 @@ fn a_port_in_use_is_named() {
     check(&ended, 1, &[&format!("listening on {address}"), "is taken", "listen on another port"]);
 }
 
-/// As root, the binary is run as nobody; anybody else has no privilege anyway.
-fn without_privilege_the_remedy_is_said() {
-    const NOBODY: u32 = 65534;
-    // The build folder may be closed to nobody; a copy elsewhere isn't.
+const NOBODY: u32 = 65534;
+
+/// A copy of the binary that nobody can start: the build folder may be closed to him.
+fn copy_for_nobody() -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::Builder::new().prefix("weir").tempdir().expect("a temporary folder");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).expect("our folder");
     let copy = folder.path().join("weir");
     std::fs::copy(env!("CARGO_BIN_EXE_weir"), &copy).expect("a copy");
+    (folder, copy)
+}
 
+/// Least privilege: no filter may need more than CAP_BPF. setpriv(1) is in util-linux, which Debian always has.
+fn cap_bpf_alone_loads_every_filter() {
+    let (_folder, copy) = copy_for_nobody();
+    let id = NOBODY.to_string();
+    let only_bpf = ["--inh-caps=-all,+bpf", "--ambient-caps=-all,+bpf", "--bounding-set=-all,+bpf"];
+    let with_only_bpf = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).args(only_bpf);
+        command.arg(&copy).args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        command
+    };
+    for filter in weir_filters::FilterName::ALL {
+        let server = crate::running::Server::of(with_only_bpf(&["--filter", filter.as_str()]));
+        server.signal(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(server.ended().status, Some(0), "{filter}");
+    }
+    let statistics = with_only_bpf(&["--server", "ebpf-stats-server"]).output().expect("setpriv starts");
+    check(&Ended::from(statistics), 1, &["switching BPF statistics on", "CAP_SYS_ADMIN"]);
+}
+
+/// As root, the binary is run as nobody; anybody else has no privilege anyway.
+fn without_privilege_the_remedy_is_said() {
+    let (_folder, copy) = copy_for_nobody();
     let mut command = std::process::Command::new(copy);
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     if nix::unistd::geteuid().is_root() {

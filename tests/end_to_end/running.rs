@@ -59,11 +59,13 @@ impl Server {
     }
 
     pub(crate) fn start_on(listen: &str, arguments: &[&str]) -> Self {
-        let mut child = weir(&[&["serve", "--listen", listen], arguments].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        Self::of(weir(&[&["serve", "--listen", listen], arguments].concat()))
+    }
+
+    /// Starts a command that serves, and waits until it says that it is ready.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut said = String::new();
         while !said.contains("weir: ready") {

@@ -15,6 +15,11 @@ pub(crate) const TESTS: &[Test] = &[
     plain("a_client_and_a_server_without_a_program", || odin(&["--hook", "user"])),
     plain("the_simple_server_answers_one_by_one", || odin(&["--hook", "user", "--io", "simple"])),
     kernel("a_client_and_a_server_behind_each_filter_that_lets_requests_through", each_filter),
+    kernel("a_client_and_a_server_behind_each_generated_filter", each_generated_filter),
+    kernel(
+        "a_generated_filter_is_as_good_as_a_compiled_one",
+        a_generated_filter_is_as_good_as_a_compiled_one,
+    ),
     kernel("a_server_listens_on_ipv6", a_server_listens_on_ipv6),
     kernel(
         "the_kernel_filter_keeps_invalid_packets_from_the_server",
@@ -46,13 +51,21 @@ fn odin(arguments: &[&str]) {
 }
 
 fn each_filter() {
+    behind_each_filter("aya");
+}
+
+fn each_generated_filter() {
+    behind_each_filter("fun");
+}
+
+fn behind_each_filter(toolkit: &str) {
     for filter in ["simple-socket-filter", "valid-command", "robust-valid-command", "parameterized-filter"] {
-        odin(&["--filter", filter]);
+        odin(&["--toolkit", toolkit, "--filter", filter]);
     }
     for filter in ["print-filter", "count-filter"] {
-        odin(&["--filter", filter, "--io", "simple"]);
+        odin(&["--toolkit", toolkit, "--filter", filter, "--io", "simple"]);
     }
-    odin(&["--filter", "parameterized-filter", "--bind", "constant"]);
+    odin(&["--toolkit", toolkit, "--filter", "parameterized-filter", "--bind", "constant"]);
 }
 
 fn a_server_listens_on_ipv6() {
@@ -92,6 +105,19 @@ fn the_kernel_filter_keeps_invalid_packets() {
     assert_eq!(summary["requests"]["invalid"], 30);
     assert_eq!(summary["verdicts"], Value::Null);
     assert_eq!(summary["runs"]["count"], 41);
+}
+
+fn a_generated_filter_is_as_good_as_a_compiled_one() {
+    let summary = summary_of(&["--filter", "valid-command", "--toolkit", "fun"]);
+    assert_eq!(summary["toolkit"], "fun");
+    assert_eq!(summary["requests"]["put"], 10);
+    assert_eq!(summary["requests"]["invalid"], 0);
+    assert_eq!(summary["verdicts"]["dropped"], 30);
+
+    let shown = stopped(&["--filter", "print-filter", "--toolkit", "fun"], b"hello");
+    assert!(shown.contains("53 54 4f 50") && shown.contains("STOP"), "{shown}");
+    let shown = stopped(&["--filter", "count-filter", "--toolkit", "fun"], b"hello");
+    assert!(shown.ends_with("total: 2 packets\n"), "{shown}");
 }
 
 fn the_receive_buffer_is_as_large_as_asked_for() {
@@ -209,12 +235,18 @@ fn readiness_is_said_through_sd_notify() {
 }
 
 fn a_killed_server_leaves_no_program() {
+    check_nothing_is_left("aya", b"robust_command");
+    // The kernel keeps the first 15 bytes of a name.
+    check_nothing_is_left("fun", b"robust_valid_co");
+}
+
+fn check_nothing_is_left(toolkit: &str, name: &[u8]) {
     let ours = || -> Vec<u32> {
         let programs = aya::programs::loaded_programs().filter_map(Result::ok);
-        programs.filter(|program| program.name() == b"robust_command").map(|program| program.id()).collect()
+        programs.filter(|program| program.name() == name).map(|program| program.id()).collect()
     };
     let before = ours();
-    let server = Server::start(&["--filter", "robust-valid-command"]);
+    let server = Server::start(&["--toolkit", toolkit, "--filter", "robust-valid-command"]);
     let with_server = ours();
     assert_eq!(with_server.len(), before.len() + 1, "{before:?} {with_server:?}");
     server.signal(Signal::SIGKILL);

@@ -7,6 +7,7 @@
 mod catalogue;
 pub mod corpus;
 mod filter;
+pub mod fun;
 mod matrix;
 mod packet;
 mod reference;

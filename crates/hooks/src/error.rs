@@ -31,7 +31,7 @@ pub enum HookError {
         reason: String,
     },
     /// The kernel refused the program.
-    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", remedy(&.io_error.to_string()), log_of(.verifier_log))]
+    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", refusal(.io_error, .verifier_log), log_of(.verifier_log))]
     Load {
         /// The filter.
         what: String,
@@ -66,12 +66,12 @@ pub enum HookError {
     #[error(
         "switching BPF statistics on: BPF_ENABLE_STATS: {0}; needs Linux 5.8 or newer and CAP_SYS_ADMIN (or root)"
     )]
-    Statistics(#[source] io::Error),
+    Statistics(io::Error),
 }
 
 fn remedy(reason: &str) -> &'static str {
     if reason.contains("os error 1)") || reason.contains("os error 13)") {
-        "; needs root, or CAP_BPF and CAP_NET_ADMIN (`setcap cap_bpf,cap_net_admin,cap_perfmon+ep` on the binary)"
+        "; needs root, or CAP_BPF (`setcap cap_bpf+ep` on the binary)"
     } else if reason.contains("os error 38)") {
         "; this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"
     } else if reason.contains("os error 12)") {
@@ -79,6 +79,11 @@ fn remedy(reason: &str) -> &'static str {
     } else {
         ""
     }
+}
+
+/// The verifier says EACCES too: with a log, privilege is not what lacks.
+fn refusal(io_error: &io::Error, verifier_log: &str) -> &'static str {
+    if verifier_log.trim().is_empty() { remedy(&io_error.to_string()) } else { "; the verifier refuses it" }
 }
 
 fn log_of(verifier_log: &str) -> String {

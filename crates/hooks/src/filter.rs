@@ -6,16 +6,19 @@ use aya::{
     Ebpf,
     programs::{ProgramInfo, SocketFilter},
 };
-use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Toolkit};
+use weir_filters::{Filter, FilterName, Hook, Toolkit};
 use weir_wire::maps;
 
-use crate::{Attached, HookError, ParameterMap, loader, objects};
+use crate::{
+    Attached, HookError, ParameterMap, loader,
+    objects::{self, Loadable},
+};
 
 /// A filter loaded into the kernel; unloaded when dropped, unless it is attached still.
 pub struct KernelFilter {
     pub(crate) filter: Filter,
     pub(crate) ebpf: Ebpf,
-    program: &'static str,
+    program: String,
 }
 
 /// What the kernel says of a loaded program (`bpf_prog_info`, include/uapi/linux/bpf.h).
@@ -31,33 +34,43 @@ pub struct ProgramFacts {
     pub verified_instructions: Option<u32>,
 }
 
-impl KernelFilter {
-    /// Loads the filter's Aya program as a socket filter: verified, not yet attached.
-    ///
-    /// Needs root, or CAP_BPF and CAP_NET_ADMIN. Minimum kernel 5.8 for CAP_BPF; socket filters are from 3.19, map
-    /// definitions in BTF from 4.18.
-    pub fn load(filter: Filter) -> Result<Self, HookError> {
-        let name = filter.name;
-        let combination = Combination { filter: name, toolkit: Toolkit::Aya, hook: Hook::Socket };
-        combination.available().map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
+impl From<&ProgramInfo> for ProgramFacts {
+    fn from(info: &ProgramInfo) -> Self {
+        Self {
+            id: info.id(),
+            translated_bytes: info.size_translated(),
+            jited_bytes: info.size_jitted(),
+            verified_instructions: info.verified_instruction_count(),
+        }
+    }
+}
 
-        let (object, program) = objects::aya(filter);
-        Self::load_from(filter, object, program)
+impl KernelFilter {
+    /// Loads the filter's program, written with `toolkit`, as a socket filter: verified, not yet attached.
+    ///
+    /// Needs root, or CAP_BPF alone. Minimum kernel 5.8 for CAP_BPF; socket filters are from 3.19, map
+    /// definitions in BTF from 4.18.
+    pub fn load(filter: Filter, toolkit: Toolkit) -> Result<Self, HookError> {
+        Self::load_object(filter, objects::of(filter, toolkit)?)
     }
 
-    /// Loads the filter from an ELF object that somebody else compiled: `program` must be a socket filter, and its
-    /// maps must have the names and layouts of [`weir_wire::maps`]. `object` is aligned to 4 bytes.
-    pub fn load_from(filter: Filter, object: &[u8], program: &'static str) -> Result<Self, HookError> {
-        let name = filter.name;
-        let parameter = filter.parameter.value();
+    /// Loads the filter from an ELF object that somebody else made: `program` must be a socket filter, and its maps
+    /// must have the names and layouts of [`weir_wire::maps`]. `object` is aligned to 4 bytes.
+    pub fn load_from(filter: Filter, object: &[u8], program: &str) -> Result<Self, HookError> {
+        let constant = objects::constant(filter);
+        Self::load_object(filter, Loadable { elf: object.into(), program: program.into(), constant })
+    }
+
+    fn load_object(filter: Filter, object: Loadable<'_>) -> Result<Self, HookError> {
+        let Loadable { elf, program, constant } = object;
         let mut loader = loader::without_kernel_btf();
-        if name == FilterName::Parameterized {
-            loader.override_global(maps::PARAMETER_CONSTANT, &parameter, true);
+        if let Some((name, value)) = &constant {
+            loader.override_global(name, value, true);
         }
-        let ebpf = loader.load(object).map_err(|error| HookError::object(name.as_str(), error))?;
-        let mut loaded = Self { filter, ebpf, program };
+        let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
+        let mut loaded = Self { filter, ebpf, program: program.into_owned() };
         loaded.socket_filter_mut()?.load().map_err(|error| loaded.program_error("loading", error))?;
-        if name == FilterName::Parameterized && filter.binding == Binding::Map {
+        if filter.has_changeable_parameter() {
             loaded.parameter_map()?.set(filter.parameter)?;
         }
         Ok(loaded)
@@ -65,7 +78,7 @@ impl KernelFilter {
 
     /// Whether this process can load socket filters here: what comes back says what it lacks.
     pub fn probe() -> Result<(), HookError> {
-        Self::load(Filter::from(FilterName::Simple)).map(drop)
+        Self::load(Filter::from(FilterName::Simple), Hook::Socket.default_toolkit()).map(drop)
     }
 
     /// The filter that this is.
@@ -84,13 +97,7 @@ impl KernelFilter {
 
     /// What the kernel says of the program.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
-        let info = self.info()?;
-        Ok(ProgramFacts {
-            id: info.id(),
-            translated_bytes: info.size_translated(),
-            jited_bytes: info.size_jitted(),
-            verified_instructions: info.verified_instruction_count(),
-        })
+        Ok(ProgramFacts::from(&self.info()?))
     }
 
     /// A handle on the map that holds the parameter, to change it while the program runs. The handle lives on its
@@ -112,14 +119,14 @@ impl KernelFilter {
     }
 
     pub(crate) fn socket_filter(&self) -> Result<&SocketFilter, HookError> {
-        let program = self.ebpf.program(self.program).ok_or_else(|| self.no_program())?;
+        let program = self.ebpf.program(&self.program).ok_or_else(|| self.no_program())?;
         program.try_into().map_err(|error| self.program_error("opening", error))
     }
 
     fn socket_filter_mut(&mut self) -> Result<&mut SocketFilter, HookError> {
         let missing = self.no_program();
         let what = self.filter.name.as_str();
-        let program = self.ebpf.program_mut(self.program).ok_or(missing)?;
+        let program = self.ebpf.program_mut(&self.program).ok_or(missing)?;
         program.try_into().map_err(|error| HookError::program("opening", what, error))
     }
 

@@ -3,16 +3,17 @@
 //! ```no_run
 //! use std::net::UdpSocket;
 //!
-//! use weir_filters::{Filter, FilterName};
+//! use weir_filters::{Filter, FilterName, Toolkit};
 //! use weir_hooks::KernelFilter;
 //!
 //! let socket = UdpSocket::bind("127.0.0.1:0")?;
-//! let filter = KernelFilter::load(Filter::from(FilterName::ValidCommand))?;
+//! let filter = KernelFilter::load(Filter::from(FilterName::ValidCommand), Toolkit::Aya)?;
 //! let attached = filter.attach(&socket)?; // detaches when dropped
 //! # drop(attached);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod any;
 mod attached;
 mod counters;
 mod error;
@@ -22,6 +23,7 @@ mod objects;
 mod stats;
 mod test_run;
 
+pub use any::{AnyProgram, ProgramType, TestRun};
 pub use attached::Attached;
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
 pub use error::HookError;

@@ -1,16 +1,49 @@
-//! The compiled BPF objects, inside this library, and the programs in them.
+//! The BPF objects that filters are loaded from: compiled ahead of time and inside this library, or generated.
+
+use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
-use weir_filters::{Binding, Filter, FilterName};
+use weir_asm::Endian;
+use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Toolkit, fun};
+use weir_wire::maps;
 
-/// The ELF object that holds the filter's program, and the program's name in it.
-pub(crate) fn aya(filter: Filter) -> (&'static [u8], &'static str) {
+use crate::HookError;
+
+/// An ELF object, and what of it is loaded.
+pub(crate) struct Loadable<'a> {
+    /// The object, aligned to 4 bytes.
+    pub(crate) elf: Cow<'a, [u8]>,
+    /// The program's name in it.
+    pub(crate) program: Cow<'a, str>,
+    /// A constant that the loader sets in it, by name.
+    pub(crate) constant: Option<(&'static str, u32)>,
+}
+
+/// The object with the filter's program, written with that toolkit.
+pub(crate) fn of(filter: Filter, toolkit: Toolkit) -> Result<Loadable<'static>, HookError> {
+    let name = filter.name;
+    let combination = Combination { filter: name, toolkit, hook: Hook::Socket };
+    combination.available().map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
+    match toolkit {
+        Toolkit::Aya => Ok(aya(filter)),
+        Toolkit::Fun => generated(filter),
+        Toolkit::Rust => unreachable!("the matrix has no plain Rust in the kernel"),
+    }
+}
+
+/// The constant that an object compiled ahead of time has for the filter's parameter.
+pub(crate) fn constant(filter: Filter) -> Option<(&'static str, u32)> {
+    let is_bound = filter.name == FilterName::Parameterized && filter.binding == Binding::Constant;
+    is_bound.then_some((maps::PARAMETER_CONSTANT, filter.parameter.value()))
+}
+
+fn aya(filter: Filter) -> Loadable<'static> {
     macro_rules! object {
         ($name:literal) => {
             include_bytes_aligned!(concat!(env!("OUT_DIR"), "/", $name))
         };
     }
-    match filter.name {
+    let (elf, program): (&[u8], _) = match filter.name {
         FilterName::Simple => (object!("simple-socket-filter"), "simple"),
         FilterName::Reject => (object!("reject-filter"), "reject"),
         FilterName::ValidCommand => (object!("valid-command"), "valid_command"),
@@ -24,5 +57,19 @@ pub(crate) fn aya(filter: Filter) -> (&'static [u8], &'static str) {
         ),
         FilterName::Print => (object!("print-filter"), "print"),
         FilterName::Count => (object!("count-filter"), "count_packets"),
-    }
+    };
+    Loadable { elf: elf.into(), program: program.into(), constant: constant(filter) }
+}
+
+/// The byte order of this machine, in which alone programs load.
+const NATIVE: Endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
+
+/// What is constant is in the code already.
+fn generated(filter: Filter) -> Result<Loadable<'static>, HookError> {
+    let what = filter.name.to_string();
+    let mut object = fun::object(filter);
+    let elf = object.to_elf(NATIVE);
+    let elf = elf.map_err(|error| HookError::Object { what, reason: error.to_string() })?;
+    let program = object.programs.swap_remove(0).name;
+    Ok(Loadable { elf: elf.into(), program: program.into(), constant: None })
 }

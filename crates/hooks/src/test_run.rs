@@ -12,6 +12,11 @@ use crate::{HookError, KernelFilter};
 /// header (net/bpf/test_run.c, bpf_prog_test_run_skb).
 const FRAME_HEADER: [u8; 14] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x88, 0xb5];
 
+/// The frame of which a socket filter sees `packet`.
+pub(crate) fn socket_frame(packet: &[u8]) -> Vec<u8> {
+    [&FRAME_HEADER[..], packet].concat()
+}
+
 impl KernelFilter {
     /// Decides one packet in the kernel. `packet` begins with the UDP header, has at least one byte and at most
     /// about 3.7 kB.
@@ -27,7 +32,7 @@ impl KernelFilter {
     }
 
     fn test_run(&self, packet: &[u8], repeat: u32) -> Result<(u32, Duration), HookError> {
-        let frame = [&FRAME_HEADER[..], packet].concat();
+        let frame = socket_frame(packet);
         let options = TestRunOptions { data_in: Some(&frame), repeat, ..TestRunOptions::default() };
         let result = self
             .socket_filter()?

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bench, client, completions, experiment, filters, report, serve};
+use crate::commands::{
+    asm, bench, check, client, completions, disasm, dump, experiment, filters, report, run, serve,
+};
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
 #[derive(Debug, Parser)]
@@ -23,6 +25,7 @@ Examples:
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir report results/latest             the report again, from the saved samples
   weir bench                             the figures that weir promises, measured here (as root)
+  weir asm filter.s -o filter.o          assemble a program; disasm, check, dump and run take it too
 
 Exit status: 0 done, 1 it failed, 2 it was asked for something that makes no sense.";
 
@@ -34,6 +37,11 @@ enum Command {
     Report(report::Args),
     Filters(filters::Args),
     Bench(bench::Args),
+    Asm(asm::Args),
+    Disasm(disasm::Args),
+    Check(check::Args),
+    Dump(dump::Args),
+    Run(run::Args),
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
 }
@@ -47,6 +55,11 @@ impl Cli {
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
             Command::Bench(args) => bench::run(args),
+            Command::Asm(args) => asm::run(args),
+            Command::Disasm(args) => disasm::run(args),
+            Command::Check(args) => check::run(args),
+            Command::Dump(args) => dump::run(args),
+            Command::Run(args) => run::run(args),
             Command::Filters(args) => filters::run(args),
             Command::Completions(args) => completions::completions(args),
             Command::Man(args) => completions::man(args),

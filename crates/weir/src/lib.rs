@@ -6,6 +6,7 @@ pub mod commands;
 pub mod exit;
 pub mod experiment;
 pub mod output;
+pub mod programs;
 pub mod progress;
 pub mod promises;
 pub mod report;

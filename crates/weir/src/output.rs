@@ -1,6 +1,7 @@
-//! Files that are whole or not there.
+//! What commands give out: text on stdout, and files that are whole or not there.
 
 use std::{
+    fmt::Display,
     fs::{self, OpenOptions, Permissions},
     io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
@@ -9,6 +10,18 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
+
+/// Prints `text` to stdout. A reader that closed the pipe has read enough, which is no error.
+///
+/// # Errors
+/// Stdout takes no more, such as a full disk.
+pub fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("writing to stdout"),
+    }
+}
 
 /// Writes `record` as JSON, for people and machines, as [`write_whole`] does.
 pub fn write_json(path: &Path, record: &impl Serialize) -> anyhow::Result<()> {

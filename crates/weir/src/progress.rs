@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// What is over sooner needs no bar.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
@@ -14,26 +14,31 @@ const SHOW_AFTER: Duration = Duration::from_secs(1);
 pub struct Bar {
     started: Instant,
     wanted: bool,
-    shown: Option<ProgressBar>,
+    bar: Option<ProgressBar>,
 }
 
 impl Bar {
     /// A bar that isn't shown yet.
     pub fn new() -> Self {
-        Self { started: Instant::now(), wanted: stderr().is_terminal(), shown: None }
+        Self { started: Instant::now(), wanted: stderr().is_terminal(), bar: None }
     }
 
     /// Moves the bar to `done` of `total`, and shows it when it is time to.
     pub fn set(&mut self, done: u64, total: u64) {
-        if !self.wanted || (self.shown.is_none() && self.started.elapsed() < SHOW_AFTER) {
+        if !self.wanted {
             return;
         }
-        self.shown.get_or_insert_with(|| bar(total)).set_position(done.min(total));
+        // Hidden at first, so that it knows the rate by the time it is shown.
+        let bar = self.bar.get_or_insert_with(|| hidden_bar(total));
+        bar.set_position(done.min(total));
+        if bar.is_hidden() && self.started.elapsed() >= SHOW_AFTER {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
     }
 
     /// Takes the bar off the terminal.
     pub fn clear(self) {
-        if let Some(bar) = self.shown {
+        if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
     }
@@ -45,9 +50,9 @@ impl Default for Bar {
     }
 }
 
-fn bar(total: u64) -> ProgressBar {
+fn hidden_bar(total: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} packets, {per_sec}, {eta} left")
             .expect("the template is constant and valid");
-    ProgressBar::new(total).with_style(style)
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()).with_style(style)
 }

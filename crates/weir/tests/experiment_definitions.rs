@@ -55,7 +55,7 @@ fn parse(text: &str) -> Result<Definition, String> {
 #[test]
 fn every_built_in_definition_is_sound_and_has_quick_and_standard_profiles() {
     let names: Vec<_> = catalogue::built_in().unwrap().iter().map(|row| row.name.clone()).collect();
-    assert_eq!(names, ["kernel-or-user", "paper-throughput", "paper-loss"]);
+    assert_eq!(names, ["kernel-or-user", "toolkits", "paper-throughput", "paper-loss"]);
     for definition in catalogue::built_in().unwrap() {
         for profile in [Profile::Quick, Profile::Standard] {
             definition.resolve(Some(profile), None).unwrap();
@@ -75,6 +75,7 @@ fn check_size(name: &str, profile: Profile, runs: usize, cells: usize) {
 fn the_profiles_have_the_grids_that_they_promise() {
     check_size("kernel-or-user", Profile::Quick, 6 * 3 * 2, 3 * 2);
     check_size("kernel-or-user", Profile::Standard, 10 * 6 * 3, 6 * 3);
+    check_size("toolkits", Profile::Quick, 6 * 3 * 3, 3 * 3);
     check_size("paper-throughput", Profile::Paper, 6 * 5 * 6 * 3, 5 * 6 * 3);
     check_size("paper-loss", Profile::Paper, 10 * 5 * 6 * 2, 5 * 6 * 2);
 }
@@ -181,7 +182,7 @@ fn check_not_found(name: &str, expected: &str) {
 
 #[test]
 fn an_unknown_experiment_is_refused_with_those_there_are() {
-    check_not_found("kernel", "there are: kernel-or-user, paper-throughput, paper-loss");
+    check_not_found("kernel", "there are: kernel-or-user, toolkits, paper-throughput, paper-loss");
     check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
     check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
 }

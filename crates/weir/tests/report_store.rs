@@ -68,7 +68,7 @@ fn a_last_line_cut_off_anywhere_is_left_out_with_a_warning_and_repaired() {
         assert_eq!(saved.samples, samples[..samples.len() - 1], "cut at {end}");
         assert_eq!(saved.warnings.len(), 1);
         assert_eq!(fs::read(&file).unwrap().len(), end, "reading changes nothing");
-        assert!(report::write_all(dir.path()).unwrap().remarks().join("").contains("cut off"));
+        assert!(report::Report::read(dir.path()).unwrap().remarks().join("").contains("cut off"));
 
         Samples::open(dir.path()).unwrap().append(samples.last().unwrap()).unwrap();
         assert_eq!(fs::read(&file).unwrap(), whole, "cut at {end}");

@@ -1,5 +1,7 @@
 //! Source lines for `.BTF.ext`.
 
+use std::sync::Arc;
+
 use super::pieces::Piece;
 use crate::{
     Line, Program, Source,
@@ -48,7 +50,7 @@ impl<'a> LineTable<'a> {
     }
 
     fn text(&mut self, source: &'a Source, line: Line) -> &'a str {
-        if self.last.as_ref().is_none_or(|(last, _)| *last != source) {
+        if self.last.as_ref().is_none_or(|(last, _)| !Arc::ptr_eq(&last.text, &source.text)) {
             self.last = Some((source, source.text.lines().collect()));
         }
         let lines = self.last.as_ref().map(|(_, lines)| lines.as_slice()).unwrap_or_default();

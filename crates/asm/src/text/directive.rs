@@ -3,7 +3,8 @@
 use super::{
     Instruction, Map, Name, Operand, Slot, SlotSize, StatementKind, Type,
     lexer::Kind,
-    parser::{Parsed, Parser, register},
+    operand::register,
+    parser::{Parsed, Parser},
     suggest::nearest,
 };
 use crate::{Diagnostic, names};

@@ -53,13 +53,18 @@ const OTHERS: [(&str, Form); 16] = [
     ("exit", Form::Exit),
 ];
 
+static FORMS: LazyLock<HashMap<Box<str>, Form>> = LazyLock::new(|| all().collect());
+
 pub(crate) fn form(mnemonic: &str) -> Option<Form> {
-    static FORMS: LazyLock<HashMap<Box<str>, Form>> = LazyLock::new(|| all().collect());
     FORMS.get(mnemonic).copied()
 }
 
-/// Every mnemonic with its form.
-pub(crate) fn all() -> impl Iterator<Item = (Box<str>, Form)> {
+/// Every mnemonic.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    FORMS.keys().map(|name| &**name)
+}
+
+fn all() -> impl Iterator<Item = (Box<str>, Form)> {
     let alu = AluOp::ALL.into_iter().flat_map(|op| {
         WIDTHS.map(|(suffix, width)| (format!("{}{suffix}", names::alu(op)), Form::Alu(width, op)))
     });

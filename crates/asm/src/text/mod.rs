@@ -9,6 +9,7 @@ mod lexer;
 mod lower;
 mod mnemonic;
 mod object;
+mod operand;
 mod parser;
 mod quote;
 mod scope;
@@ -24,7 +25,7 @@ pub use quote::{Field, Hole, Part, Quoted, quote};
 
 use crate::{Code, Diagnostic, Diagnostics, Object, Severity, Span, check};
 
-/// Reads a file of programs, and checks them ([`check`]): what it gives is meant to be loaded.
+/// Reads a file of programs, and checks them ([`check()`]): what it gives is meant to be loaded.
 ///
 /// `name` is the file's, for the verifier's log to quote.
 ///
@@ -66,7 +67,7 @@ pub fn assemble_code(text: &[u8]) -> Result<Code, Diagnostics> {
     Ok(file.into_code())
 }
 
-/// What [`check`] finds in the programs of an object that was assembled from `text`, placed in it; warnings too.
+/// What [`check()`] finds in the programs of an object that was assembled from `text`, placed in it; warnings too.
 pub fn diagnose(object: &Object, text: &[u8]) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let lines = Lines::of(text);

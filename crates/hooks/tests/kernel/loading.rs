@@ -2,16 +2,19 @@
 
 use aya::programs::loaded_programs;
 use object::{Object as _, ObjectSection as _};
-use weir_filters::{Filter, FilterName};
+use weir_asm::Endian;
+use weir_filters::{Filter, FilterName, Toolkit, fun};
 use weir_hooks::{HookError, KernelFilter};
 
-use crate::{Test, load};
+use crate::{Test, each, load, once};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a_refused_program_comes_with_the_verifiers_log", a_refused_program_comes_with_the_verifiers_log),
-    ("a_broken_object_is_refused", a_broken_object_is_refused),
-    ("a_dropped_filter_is_unloaded", a_dropped_filter_is_unloaded),
-    ("facts_are_the_kernels", facts_are_the_kernels),
+    once("a_refused_program_comes_with_the_verifiers_log", a_refused_program_comes_with_the_verifiers_log),
+    once("a_refused_generated_program_is_quoted", a_refused_generated_program_is_quoted),
+    once("a_broken_object_is_refused", a_broken_object_is_refused),
+    once("plain_rust_is_refused", plain_rust_is_refused),
+    each("a_dropped_filter_is_unloaded", a_dropped_filter_is_unloaded),
+    each("facts_are_the_kernels", facts_are_the_kernels),
 ];
 
 /// `r0 = *(u64 *)(r9 + 0)`: r9 holds nothing yet.
@@ -31,6 +34,26 @@ fn a_refused_program_comes_with_the_verifiers_log() {
     );
 }
 
+/// The same instruction, before the others of a generated program.
+fn a_refused_generated_program_is_quoted() {
+    let filter = Filter::from(FilterName::ValidCommand);
+    let listing = weir_asm::show::fun::object(&fun::object(filter)).to_string();
+    let entry = ".program valid_command \"socket\"\n";
+    let broken = listing.replace(entry, &format!("{entry}    ldxdw r0, [r9]\n"));
+    let object = weir_asm::text::assemble("broken.asm", broken.as_bytes()).expect("it is well-formed");
+    let elf = object.to_elf(Endian::Little).expect("it is written");
+    let error = KernelFilter::load_from(filter, &elf, "valid_command").err();
+    let shown = error.map(|error| error.to_string()).unwrap_or_default();
+    for part in ["loading valid-command: BPF_PROG_LOAD", "; ldxdw r0, [r9] @ broken.asm:", "R9 !read_ok"] {
+        assert!(shown.contains(part), "no '{part}' in: {shown}");
+    }
+}
+
+fn plain_rust_is_refused() {
+    let error = KernelFilter::load(Filter::from(FilterName::Simple), Toolkit::Rust).err();
+    assert!(matches!(error, Some(HookError::Unavailable { .. })), "{error:?}");
+}
+
 fn a_broken_object_is_refused() {
     let object = accept_all_object();
     for cut in [0, 4, 64, object.len() / 2] {
@@ -41,8 +64,8 @@ fn a_broken_object_is_refused() {
     assert!(error.is_some_and(|error| error.to_string().contains("no program 'nobody'")));
 }
 
-fn a_dropped_filter_is_unloaded() {
-    let filter = load(FilterName::Count);
+fn a_dropped_filter_is_unloaded(toolkit: Toolkit) {
+    let filter = load(FilterName::Count, toolkit);
     let id = filter.facts().expect("facts").id;
     let is_loaded = || loaded_programs().filter_map(Result::ok).any(|program| program.id() == id);
     assert!(is_loaded());
@@ -51,9 +74,9 @@ fn a_dropped_filter_is_unloaded() {
     assert!(!is_loaded());
 }
 
-fn facts_are_the_kernels() {
-    let accept_all = load(FilterName::Simple).facts().expect("facts");
-    let deciding = load(FilterName::RobustValidCommand).facts().expect("facts");
+fn facts_are_the_kernels(toolkit: Toolkit) {
+    let accept_all = load(FilterName::Simple, toolkit).facts().expect("facts");
+    let deciding = load(FilterName::RobustValidCommand, toolkit).facts().expect("facts");
     assert!(deciding.jited_bytes >= accept_all.jited_bytes);
     assert!(deciding.verified_instructions > accept_all.verified_instructions);
 }

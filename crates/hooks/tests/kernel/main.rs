@@ -9,20 +9,58 @@ mod loading;
 mod maps;
 mod translated;
 
+use std::panic::UnwindSafe;
+
 use libtest_mimic::{Arguments, Failed, Trial};
-use weir_filters::Filter;
+use weir_filters::{Combination, Filter, FilterName, Hook, Toolkit};
 use weir_hooks::KernelFilter;
 
-type Test = (&'static str, fn());
+/// A test by name.
+#[derive(Clone, Copy)]
+pub(crate) struct Test {
+    name: &'static str,
+    run: Run,
+}
+
+#[derive(Clone, Copy)]
+enum Run {
+    Once(fn()),
+    /// With each toolkit that the kernel's programs can be written with.
+    Each(fn(Toolkit)),
+}
+
+pub(crate) const fn once(name: &'static str, run: fn()) -> Test {
+    Test { name, run: Run::Once(run) }
+}
+
+pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
+    Test { name, run: Run::Each(run) }
+}
 
 fn main() {
     let obstacle = obstacle();
     let tests = [attaching::TESTS, equivalence::TESTS, loading::TESTS, maps::TESTS].concat();
-    let trials = tests.into_iter().map(|(name, test)| trial(name, test, obstacle.as_deref())).collect();
+    let trials = tests.into_iter().flat_map(|test| trials(test, obstacle.as_deref())).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn trial(name: &str, test: fn(), obstacle: Option<&str>) -> Trial {
+fn trials(test: Test, obstacle: Option<&str>) -> Vec<Trial> {
+    let Test { name, run } = test;
+    match run {
+        Run::Once(run) => vec![trial(name.to_owned(), run, obstacle)],
+        Run::Each(run) => kernel_toolkits()
+            .map(|toolkit| trial(format!("{toolkit}::{name}"), move || run(toolkit), obstacle))
+            .collect(),
+    }
+}
+
+fn kernel_toolkits() -> impl Iterator<Item = Toolkit> {
+    let filter = FilterName::Simple;
+    let in_kernel = move |toolkit| Combination { filter, toolkit, hook: Hook::Socket }.available().is_ok();
+    Toolkit::ALL.into_iter().filter(move |&toolkit| in_kernel(toolkit))
+}
+
+fn trial(name: String, test: impl FnOnce() + Send + UnwindSafe + 'static, obstacle: Option<&str>) -> Trial {
     let run =
         move || std::panic::catch_unwind(test).map_err(|panic| Failed::from(message_of(panic.as_ref())));
     let trial = Trial::test(name, run);
@@ -52,7 +90,7 @@ fn obstacle() -> Option<String> {
 }
 
 /// A loaded filter, or a failed test.
-fn load(filter: impl Into<Filter>) -> KernelFilter {
+fn load(filter: impl Into<Filter>, toolkit: Toolkit) -> KernelFilter {
     let filter = filter.into();
-    KernelFilter::load(filter).unwrap_or_else(|error| panic!("{filter:?}: {error}"))
+    KernelFilter::load(filter, toolkit).unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"))
 }

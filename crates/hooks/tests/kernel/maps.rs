@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use weir_filters::{Binding, Filter, FilterName, Parameter, Verdict, corpus};
+use weir_filters::{Binding, Filter, FilterName, Parameter, Toolkit, Verdict, corpus};
 use weir_hooks::Statistics;
 
-use crate::{Test, load, translated};
+use crate::{Test, each, load, translated};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("the_parameter_changes_while_the_program_runs", the_parameter_changes_while_the_program_runs),
-    ("a_constant_parameter_leaves_no_branch", a_constant_parameter_leaves_no_branch),
-    ("the_capture_is_the_packet_cut_at_500_bytes", the_capture_is_the_packet_cut_at_500_bytes),
-    ("the_counter_counts_per_cpu", the_counter_counts_per_cpu),
-    ("statistics_count_runs_while_they_are_on", statistics_count_runs_while_they_are_on),
+    each("the_parameter_changes_while_the_program_runs", the_parameter_changes_while_the_program_runs),
+    each("a_constant_parameter_leaves_no_branch", a_constant_parameter_leaves_no_branch),
+    each("the_capture_is_the_packet_cut_at_500_bytes", the_capture_is_the_packet_cut_at_500_bytes),
+    each("the_counter_counts_per_cpu", the_counter_counts_per_cpu),
+    each("statistics_count_runs_while_they_are_on", statistics_count_runs_while_they_are_on),
 ];
 
 fn parameterized(parameter: Parameter, binding: Binding) -> Filter {
     Filter { name: FilterName::Parameterized, parameter, binding }
 }
 
-fn the_parameter_changes_while_the_program_runs() {
-    let mut filter = load(parameterized(Parameter::Drop, Binding::Map));
+fn the_parameter_changes_while_the_program_runs(toolkit: Toolkit) {
+    let mut filter = load(parameterized(Parameter::Drop, Binding::Map), toolkit);
     let mut map = filter.take_parameter_map().expect("the map is there");
     let packet = corpus::packet(8, b"");
     for parameter in [Parameter::Drop, Parameter::Accept, Parameter::Drop] {
@@ -33,9 +33,9 @@ fn the_parameter_changes_while_the_program_runs() {
 
 /// `reject-filter` counts a verdict that it knows; with a constant parameter the other program is left with as many
 /// conditional jumps, by map it has more.
-fn a_constant_parameter_leaves_no_branch() {
+fn a_constant_parameter_leaves_no_branch(toolkit: Toolkit) {
     let jumps = |filter: Filter| {
-        let loaded = load(filter);
+        let loaded = load(filter, toolkit);
         translated::conditional_jumps(loaded.facts().expect("facts").id)
     };
     let known = jumps(FilterName::Reject.into());
@@ -45,9 +45,9 @@ fn a_constant_parameter_leaves_no_branch() {
     }
 }
 
-fn the_capture_is_the_packet_cut_at_500_bytes() {
+fn the_capture_is_the_packet_cut_at_500_bytes(toolkit: Toolkit) {
     for len in [1, 8, 499, 500, 501, 1400] {
-        let filter = load(FilterName::Print);
+        let filter = load(FilterName::Print, toolkit);
         assert!(filter.captured().expect("read").is_empty(), "nothing was seen yet");
         let packet: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
         filter.decide(&packet).expect("a test run");
@@ -58,8 +58,8 @@ fn the_capture_is_the_packet_cut_at_500_bytes() {
     }
 }
 
-fn the_counter_counts_per_cpu() {
-    let filter = load(FilterName::Count);
+fn the_counter_counts_per_cpu(toolkit: Toolkit) {
+    let filter = load(FilterName::Count, toolkit);
     for packet in corpus::packets(9).take(500) {
         filter.decide(&packet).expect("a test run");
     }
@@ -74,8 +74,8 @@ fn possible_cpus() -> usize {
     last.parse::<usize>().expect("a number") + 1
 }
 
-fn statistics_count_runs_while_they_are_on() {
-    let filter = load(FilterName::Simple);
+fn statistics_count_runs_while_they_are_on(toolkit: Toolkit) {
+    let filter = load(FilterName::Simple, toolkit);
     let packet = corpus::packet(8, b"");
     let on = Statistics::enable().expect("statistics");
     filter.time(&packet, 1000).expect("a test run");

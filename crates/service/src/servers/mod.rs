@@ -60,7 +60,7 @@ pub enum ServeError {
     Server(#[from] ServerError),
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
-    Signals(#[source] std::io::Error),
+    Signals(std::io::Error),
 }
 
 impl ServeError {
@@ -136,7 +136,7 @@ impl Plan {
     fn load(&self) -> Result<Option<KernelFilter>, HookError> {
         match self.hook {
             Hook::User => Ok(None),
-            Hook::Socket => KernelFilter::load(self.filter).map(Some),
+            Hook::Socket => KernelFilter::load(self.filter, self.toolkit).map(Some),
         }
     }
 

@@ -6,6 +6,7 @@ use comfy_table::Table;
 
 use crate::{
     experiment::interrupt::Interrupt,
+    output::print,
     promises::{Bar, Figure, measure},
     report::number,
     terminal,
@@ -31,9 +32,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let figures = measure(args.runs, &interrupt, &mut |doing| eprintln!("weir: {doing}"))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
+        print(serde_json::to_string_pretty(&figures)? + "\n")?;
     } else {
-        println!("{}", table(&figures));
+        print(format!("{}\n", table(&figures)))?;
     }
     Ok(if figures.iter().all(Figure::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -63,6 +64,7 @@ fn bar_text(figure: &Figure) -> String {
     match figure.bar {
         Bar::AtLeast(bar) => format!("≥ {bar}{unit}"),
         Bar::AtMost(bar) => format!("≤ {bar}{unit}"),
+        Bar::IntervalAtMost(bar) => format!("interval ≤ {bar}{unit}"),
         Bar::AtMostAndBelowOne(bar) => format!("≤ {bar}{unit}, interval below 1"),
         Bar::Always(bar) => format!("{bar}{unit} in every run"),
         Bar::Nothing => String::new(),

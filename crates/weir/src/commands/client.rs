@@ -1,14 +1,16 @@
 //! `weir client`.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Context;
 use weir_service::{
     ClientSummary, GetOutcome, Io,
     client::{self, Behaviour, ClientConfig, GetPolicy, InvalidSize, PacketsPerSecond, Percent, Workload},
 };
 
-use crate::{output::write_json, progress::Bar};
+use crate::{
+    output::{print, write_json},
+    progress::Bar,
+};
 
 /// Send a behaviour's packets to a bag server.
 #[derive(Debug, clap::Args)]
@@ -73,7 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let steps = args.behaviour.steps(&workload);
     if args.verbose {
         for step in &steps {
-            let _ = writeln!(std::io::stderr(), "{step:?}");
+            eprintln!("{step:?}");
         }
     }
 
@@ -84,7 +86,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     bar.clear();
     let summary = summary?;
 
-    print(&summary, args.verbose).context("writing to stdout")?;
+    print(describe(&summary, args.verbose))?;
     if let Some(path) = &args.summary {
         write_json(path, &summary)?;
     }
@@ -115,12 +117,9 @@ fn after_help() -> String {
     format!("Behaviours:\n{}", rows.join("\n"))
 }
 
-fn print(summary: &ClientSummary, verbose: bool) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for get in &summary.gets {
-        writeln!(out, "{}", describe_get(get, verbose))?;
-    }
-    writeln!(out, "{}", describe_sent(summary))
+fn describe(summary: &ClientSummary, verbose: bool) -> String {
+    let gets = summary.gets.iter().map(|get| describe_get(get, verbose));
+    gets.chain([describe_sent(summary)]).map(|line| line + "\n").collect()
 }
 
 fn describe_get(get: &GetOutcome, verbose: bool) -> String {

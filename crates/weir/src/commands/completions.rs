@@ -1,12 +1,12 @@
 //! `weir completions` and `weir man`: what packagers install beside the binary.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::{cli::Cli, output::print};
 
 /// Print the completion script of a shell, such as `weir completions bash >/etc/bash_completion.d/weir`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,9 @@ pub struct ManArgs {
 
 /// Runs `weir completions`.
 pub fn completions(args: CompletionsArgs) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut script);
+    print(String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }
 

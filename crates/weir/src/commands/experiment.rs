@@ -1,6 +1,6 @@
 //! `weir experiment`.
 
-use std::{io::Write as _, num::NonZeroU32, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, num::NonZeroU32, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 
@@ -15,6 +15,7 @@ use crate::{
         manifest::{Manifest, Wish},
         schedule,
     },
+    output::print,
 };
 
 /// Run an experiment and report on it.
@@ -114,15 +115,16 @@ fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
 }
 
 fn list() -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for definition in catalogue::built_in()? {
-        writeln!(out, "{}: {}", definition.name, definition.question)?;
+        writeln!(text, "{}: {}", definition.name, definition.question)?;
         for profile in definition.profiles.keys() {
             let resolved = definition.resolve(Some(*profile), None)?.definition;
             let runs = schedule::of(&resolved, 0);
             let packets: u64 = runs.iter().map(|run| run.cell.packets).sum();
-            writeln!(out, "  {profile:<9} {:>5} runs, {packets} packets", runs.len())?;
+            writeln!(text, "  {profile:<9} {:>5} runs, {packets} packets", runs.len())?;
         }
     }
+    print(text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `weir filters`: the matrix of filter, toolkit and hook.
 
 use std::{
+    fmt::Write as _,
     io::{self, IsTerminal as _},
     process::ExitCode,
 };
@@ -8,7 +9,7 @@ use std::{
 use serde::Serialize;
 use weir_filters::{Combination, FilterName, Hook, MapUse, Toolkit};
 
-use crate::terminal;
+use crate::{output::print, terminal};
 
 /// List the filters: what each decides, its maps and parameters, and where it can run.
 #[derive(Debug, clap::Args)]
@@ -22,9 +23,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let rows: Vec<Row> = FilterName::ALL.into_iter().map(Row::new).collect();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print(serde_json::to_string_pretty(&rows)? + "\n")?;
     } else {
-        print_tables(&rows);
+        print(tables(&rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,7 +78,7 @@ impl Cell {
     }
 }
 
-fn print_tables(rows: &[Row]) {
+fn tables(rows: &[Row]) -> String {
     let mut decisions = table(["filter", "decides", "maps of its kernel program", "parameters"]);
     for row in rows {
         let maps = row.maps.iter().map(|map| format!("{} ({}): {}", map.name, map.kind, map.holds));
@@ -88,7 +89,7 @@ fn print_tables(rows: &[Row]) {
             row.parameters.join("\n"),
         ]);
     }
-    println!("{decisions}\n");
+    let mut text = format!("{decisions}\n\n");
 
     let places = rows.iter().take(1).flat_map(|row| row.combinations.iter().map(Cell::place));
     let mut matrix = table(std::iter::once("filter".to_owned()).chain(places));
@@ -103,10 +104,11 @@ fn print_tables(rows: &[Row]) {
         }
         matrix.add_row(cells);
     }
-    println!("{matrix}");
+    let _ = writeln!(text, "{matrix}");
     for (number, (place, reason)) in reasons.iter().enumerate() {
-        println!("[{}] {place}: {reason}", number + 1);
+        let _ = writeln!(text, "[{}] {place}: {reason}", number + 1);
     }
+    text
 }
 
 /// The footnote number of a reason, which many cells may share.

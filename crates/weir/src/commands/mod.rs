@@ -1,9 +1,14 @@
 //! The subcommands: each module has its arguments and the function that runs it.
 
+pub mod asm;
 pub mod bench;
+pub mod check;
 pub mod client;
 pub mod completions;
+pub mod disasm;
+pub mod dump;
 pub mod experiment;
 pub mod filters;
 pub mod report;
+pub mod run;
 pub mod serve;

@@ -1,12 +1,12 @@
 //! `weir report`.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::PathBuf,
     process::ExitCode,
 };
 
-use crate::report;
+use crate::{output::print, report};
 
 /// Make a report from saved samples.
 ///
@@ -23,11 +23,7 @@ pub struct Args {
 /// Runs `weir report`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let report = report::write_all(&args.dir)?;
-    let mut out = io::stdout().lock();
-    let text = report.to_terminal(!out.is_terminal());
-    match writeln!(out, "{text}\nReport: {}", args.dir.join("report.html").display()) {
-        // Whoever reads the pipe has read enough: the report itself is written.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS).map_err(Into::into),
-    }
+    let text = report.to_terminal(!io::stdout().is_terminal());
+    print(format!("{text}\nReport: {}\n", args.dir.join("report.html").display()))?;
+    Ok(ExitCode::SUCCESS)
 }

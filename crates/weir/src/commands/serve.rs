@@ -13,11 +13,14 @@ use weir_service::{
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
-use crate::{exit::UsageError, output::write_json};
+use crate::{
+    exit::UsageError,
+    output::{print, write_json},
+};
 
 /// Serve the bag behind a filter, until a STOP request, SIGINT or SIGTERM.
 ///
-/// Ready is said on stderr and through sd_notify(3). Loading a program needs root, or CAP_BPF and CAP_NET_ADMIN;
+/// Ready is said on stderr and through sd_notify(3). Loading a program needs root, or CAP_BPF;
 /// `--hook user` needs nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -26,7 +29,8 @@ pub struct Args {
     #[arg(long, default_value_t = FilterName::ValidCommand)]
     filter: FilterName,
 
-    /// How the filter is written; by default what the hook runs: aya in the kernel, rust in the server.
+    /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default aya in the kernel, rust in the
+    /// server.
     #[arg(long)]
     toolkit: Option<Toolkit>,
 
@@ -84,6 +88,7 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   weir serve                                        valid-command in the kernel, on 127.0.0.1:12345
+  weir serve --toolkit fun                          the same decision, its program generated at start
   weir serve --hook user                            the same decision in the server's own loop
   weir serve --filter count-filter                  counts per CPU, shown at the end
   weir serve --filter parameterized-filter --parameter drop    then kill -USR1 to let packets through
@@ -96,7 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let served = serve(plan, |listen| say_ready(&plan, listen)).map_err(|error| {
         if error.is_usage() { UsageError(error.to_string()).into() } else { anyhow::Error::from(error) }
     })?;
-    print!("{}", served.shown);
+    print(&served.shown)?;
     if let Some(path) = &args.summary {
         write_json(path, &served.summary)?;
     }

@@ -6,8 +6,9 @@ use super::definition::Definition;
 use crate::exit::UsageError;
 
 /// The text of each built-in definition, beside the path that it has in the repository.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("experiments/kernel-or-user.toml", include_str!("../../../../experiments/kernel-or-user.toml")),
+    ("experiments/toolkits.toml", include_str!("../../../../experiments/toolkits.toml")),
     ("experiments/paper-throughput.toml", include_str!("../../../../experiments/paper-throughput.toml")),
     ("experiments/paper-loss.toml", include_str!("../../../../experiments/paper-loss.toml")),
 ];

@@ -21,7 +21,7 @@ mod validate;
 use std::{
     collections::HashSet,
     fs,
-    io::{self, IsTerminal, Write as _, stdout},
+    io::{IsTerminal, stdout},
     os::unix::process::CommandExt,
     path::Path,
     process::{Command, ExitCode},
@@ -31,6 +31,7 @@ use anyhow::Context;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    output::print,
     report,
     sample::{Cell, Flaw, Sample},
 };
@@ -168,13 +169,8 @@ fn saved_now(folder: &Folder) -> anyhow::Result<Vec<Sample>> {
 fn show_report(dir: &Path) -> anyhow::Result<()> {
     let again = || format!("the samples are kept; make the report with: weir report {}", dir.display());
     let report = report::write_all(dir).with_context(again)?;
-    let mut out = stdout().lock();
-    let text = report.to_terminal(!out.is_terminal());
-    match writeln!(out, "{text}\nReport: {}", dir.join("report.html").display()) {
-        // Whoever reads the pipe has read enough: the report itself is written.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("writing to stdout"),
-    }
+    let text = report.to_terminal(!stdout().is_terminal());
+    print(format!("{text}\nReport: {}\n", dir.join("report.html").display()))
 }
 
 /// A command of this very weir, even where its file was replaced since it started.

@@ -1,6 +1,7 @@
-//! What a filter's own work costs: its run less an accept-all program's, in the kernel's test run.
+//! What a filter's own work costs in the kernel's test run, less an accept-all program's, and what its toolkit adds to
+//! that.
 
-use weir_filters::{Filter, FilterName, corpus};
+use weir_filters::{FilterName, Toolkit, corpus};
 use weir_hooks::KernelFilter;
 use weir_wire::{Request, udp};
 
@@ -19,19 +20,22 @@ const BAD_LEN: usize = 259;
 pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
     let bad = [&b"BAD"[..], &[b'B'; BAD_LEN - 3]].concat();
+    let (put, bad) = (over_accept_all(&packet(&put))?, over_accept_all(&packet(&bad))?);
     Ok(vec![
         Figure::new(
             "valid-command on a PUT, test run less an accept-all program's",
             "ns",
-            over_accept_all(&packet(&put))?,
+            put.aya.clone(),
             Bar::AtMost(40.0),
         ),
+        Figure::new("valid-command on an invalid packet, the same", "ns", bad.aya.clone(), Bar::AtMost(40.0)),
         Figure::new(
-            "valid-command on an invalid packet, the same",
-            "ns",
-            over_accept_all(&packet(&bad))?,
-            Bar::AtMost(40.0),
+            "valid-command on a PUT, ns over an accept-all program, fun ÷ aya",
+            "",
+            put.fun_to_aya(),
+            Bar::IntervalAtMost(1.1),
         ),
+        Figure::new("  the same on an invalid packet", "", bad.fun_to_aya(), Bar::IntervalAtMost(1.1)),
     ])
 }
 
@@ -39,11 +43,45 @@ fn packet(payload: &[u8]) -> Vec<u8> {
     corpus::packet(udp::length_field(payload.len()), payload)
 }
 
-/// Differences of mean times of neighbouring batches, ns. The kernel reports whole nanoseconds.
-fn over_accept_all(packet: &[u8]) -> anyhow::Result<Vec<f64>> {
-    let accept_all = KernelFilter::load(Filter::from(FilterName::Simple))?;
-    let filter = KernelFilter::load(Filter::from(FilterName::ValidCommand))?;
-    let nanoseconds =
-        |program: &KernelFilter| -> anyhow::Result<f64> { Ok(program.time(packet, RUNS)?.as_nanos() as f64) };
-    (0..BATCHES).map(|_| Ok(nanoseconds(&filter)? - nanoseconds(&accept_all)?)).collect()
+/// What `valid-command` takes longer than its toolkit's accept-all program, batch by batch, ns.
+struct Cost {
+    aya: Vec<f64>,
+    fun: Vec<f64>,
+}
+
+impl Cost {
+    fn fun_to_aya(&self) -> Vec<f64> {
+        self.fun.iter().zip(&self.aya).map(|(fun, aya)| fun / aya).collect()
+    }
+}
+
+/// Differences of mean times of neighbouring batches, the toolkits in turn.
+fn over_accept_all(packet: &[u8]) -> anyhow::Result<Cost> {
+    let (aya, fun) = (Pair::load(Toolkit::Aya)?, Pair::load(Toolkit::Fun)?);
+    let mut cost = Cost { aya: Vec::new(), fun: Vec::new() };
+    for _ in 0..BATCHES {
+        cost.aya.push(aya.difference(packet)?);
+        cost.fun.push(fun.difference(packet)?);
+    }
+    Ok(cost)
+}
+
+struct Pair {
+    accept_all: KernelFilter,
+    filter: KernelFilter,
+}
+
+impl Pair {
+    fn load(toolkit: Toolkit) -> anyhow::Result<Self> {
+        let load = |name: FilterName| KernelFilter::load(name.into(), toolkit);
+        Ok(Self { accept_all: load(FilterName::Simple)?, filter: load(FilterName::ValidCommand)? })
+    }
+
+    /// The kernel reports whole nanoseconds.
+    fn difference(&self, packet: &[u8]) -> anyhow::Result<f64> {
+        let time = |program: &KernelFilter| -> anyhow::Result<f64> {
+            Ok(program.time(packet, RUNS)?.as_nanos() as f64)
+        };
+        Ok(time(&self.filter)? - time(&self.accept_all)?)
+    }
 }

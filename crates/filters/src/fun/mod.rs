@@ -1,0 +1,96 @@
+//! The toolkit `fun`: every filter as an eBPF program that is generated from its specification when it is asked for.
+//!
+//! A function of the specification alone: the same filter gives the same object, to the byte.
+
+mod capture;
+mod command;
+mod map;
+mod verdict;
+
+use weir_asm::{Code, Insn, Label, MapDef, Object, Program, Reg::*, helpers, op::*, show, text};
+use weir_wire::maps;
+
+use crate::{Binding, Filter, FilterName, Parameter, Verdict};
+
+/// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
+const LICENSE: &str = "Dual MIT/GPL";
+
+/// Loaders know by the section's name that the program is a socket filter.
+const SECTION: &str = "socket";
+
+/// The filter's program, alone in its object, with the maps that it uses.
+///
+/// The program's source is its own listing, so that the verifier's log quotes the instruction that it refuses.
+///
+/// # Panics
+/// Never: every filter's listing assembles, which a test sees to.
+pub fn object(filter: Filter) -> Object {
+    let listing = show::fun::object(&generate(filter)).to_string();
+    text::assemble(&format!("{}.asm", filter.name), listing.as_bytes()).expect("what is shown assembles")
+}
+
+/// The same without a source.
+fn generate(filter: Filter) -> Object {
+    let code = code(filter);
+    let name = filter.name.as_str().replace('-', "_");
+    let maps = map::ALL.iter().map(|map| map()).filter(|map| uses(&code, map)).collect();
+    let program = Program { name, section: SECTION.to_owned(), code, source: None };
+    Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] }
+}
+
+fn uses(code: &Code, map: &MapDef) -> bool {
+    code.maps().any(|(_, name)| name == map.name)
+}
+
+fn code(filter: Filter) -> Code {
+    let mut code = Code::new();
+    match filter.name {
+        FilterName::Simple => verdict::give(&mut code, Verdict::Accept),
+        FilterName::Reject => verdict::count_and_give(&mut code, Verdict::Drop),
+        FilterName::ValidCommand => command::valid(&mut code),
+        FilterName::RobustValidCommand => command::robust(&mut code),
+        FilterName::Parameterized => match filter.binding {
+            Binding::Map => parameterized_by_map(&mut code),
+            Binding::Constant => verdict::count_and_give(&mut code, verdict_of(filter.parameter)),
+        },
+        FilterName::Print => {
+            capture::keep(&mut code);
+            verdict::count_and_give(&mut code, Verdict::Accept);
+        }
+        FilterName::Count => {
+            map::count(&mut code, maps::COUNTER, 0);
+            verdict::count_and_give(&mut code, Verdict::Accept);
+        }
+    }
+    code
+}
+
+const fn verdict_of(parameter: Parameter) -> Verdict {
+    match parameter {
+        Parameter::Accept => Verdict::Accept,
+        Parameter::Drop => Verdict::Drop,
+    }
+}
+
+/// An array's only element always exists; an absent one reads as 0, which accepts.
+fn parameterized_by_map(code: &mut Code) {
+    let (accept, drop) = (code.label("accept"), code.label("drop"));
+    map::look_up(code, maps::PARAMETER, accept);
+    *code += ldxw(R1, R0 + 0);
+    *code += jne(R1, Parameter::Accept.value() as i32, drop);
+    verdict::place(code, accept, Verdict::Accept);
+    verdict::place(code, drop, Verdict::Drop);
+}
+
+/// Calls a helper by the name that the kernel has for it.
+fn call_helper(name: &str) -> Insn {
+    call(helpers::number(name).expect("the assembler knows the helper"))
+}
+
+/// Places a label, which has no place yet.
+fn here(code: &mut Code, label: Label) {
+    code.place(label).expect("each label is placed once");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What the generated programs are made of; what they decide is the kernel tests' matter.
+
+use weir_asm::{Endian, check};
+use weir_wire::maps::Capture;
+
+use super::*;
+
+fn every_filter() -> Vec<Filter> {
+    let mut filters: Vec<_> = FilterName::ALL.map(Filter::from).to_vec();
+    for parameter in [Parameter::Accept, Parameter::Drop] {
+        for binding in [Binding::Map, Binding::Constant] {
+            filters.push(Filter { name: FilterName::Parameterized, parameter, binding });
+        }
+    }
+    filters
+}
+
+#[test]
+fn the_same_filter_gives_the_same_bytes() {
+    for filter in every_filter() {
+        let bytes = || object(filter).to_elf(Endian::Little).expect("it is written");
+        assert_eq!(bytes(), bytes(), "{filter:?}");
+    }
+}
+
+#[test]
+fn nothing_is_wrong_with_any_program() {
+    for filter in every_filter() {
+        for program in object(filter).programs {
+            assert_eq!(check(&program.code), [], "{filter:?}");
+        }
+    }
+}
+
+#[test]
+fn the_listing_is_the_program_and_every_instruction_has_its_line() {
+    for filter in every_filter() {
+        let (built, traced) = (generate(filter), object(filter));
+        assert_eq!(built.maps, traced.maps, "{filter:?}");
+        let (built, traced) = (&built.programs[0], &traced.programs[0]);
+        assert_eq!(built.code.encode(Endian::Little), traced.code.encode(Endian::Little), "{filter:?}");
+        let source = traced.source.as_ref().expect("it was assembled");
+        for index in 0..traced.code.len() {
+            let line = traced.code.line(index).expect("each has one").0 as usize;
+            let text = source.text.lines().nth(line - 1).expect("inside the text");
+            assert_eq!(text.trim(), show::fun::insn(&traced.code, index), "{filter:?}");
+        }
+    }
+}
+
+#[test]
+fn programs_have_the_maps_of_the_catalogue() {
+    for name in FilterName::ALL {
+        let names: Vec<_> = object(name.into()).maps.into_iter().map(|map| map.name).collect();
+        let expected: Vec<_> = name.entry().maps.iter().map(|map| map.name).collect();
+        assert_eq!(names, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_capture_is_laid_out_as_user_space_reads_it() {
+    let object = object(FilterName::Print.into());
+    let capture = object.maps.iter().find(|map| map.name == maps::CAPTURE).expect("it has one");
+    assert_eq!(capture.value.size(), size_of::<Capture>());
+}
+
+#[test]
+fn a_constant_parameter_leaves_one_verdict_and_no_parameter_map() {
+    for parameter in [Parameter::Accept, Parameter::Drop] {
+        let filter = Filter { name: FilterName::Parameterized, parameter, binding: Binding::Constant };
+        let object = object(filter);
+        assert_eq!(object.maps.len(), 1, "{filter:?}");
+        assert_eq!(object.maps[0].name, maps::VERDICTS, "{filter:?}");
+        let insns = object.programs[0].code.insns();
+        let exits = insns.iter().filter(|insn| matches!(insn, Insn::Exit)).count();
+        assert_eq!(exits, 1, "{filter:?}");
+    }
+}

@@ -1,0 +1,91 @@
+//! `weir asm`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use weir_asm::Object;
+
+use crate::{
+    exit::UsageError,
+    programs::{ByteOrder, Findings, Reading, is_elf, write_binary},
+};
+
+/// Assemble a text into an ELF object that aya, libbpf and bpftool load, or into raw instructions.
+///
+/// A bare list of instructions is a program `main` for a socket (section `socket`); `.program NAME SECTION` says
+/// otherwise. What the kernel would refuse whatever the program is for is refused here, in its line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    reading: Reading,
+
+    /// Where the result goes, whole or not at all; `-`, and nothing said, is standard output.
+    #[arg(short, long, value_name = "OUT")]
+    out: Option<PathBuf>,
+
+    /// Write the instructions of one program alone, 8 bytes a slot.
+    #[arg(long, conflicts_with = "elf")]
+    raw: bool,
+
+    /// Write an ELF object with maps, BTF and source lines; so it is where nothing is said.
+    #[arg(long)]
+    elf: bool,
+
+    /// The byte order; by default this machine's.
+    #[arg(long, value_name = "ORDER", default_value_t, value_enum)]
+    endian: ByteOrder,
+
+    /// The program whose instructions `--raw` writes, where there are several.
+    #[arg(long, value_name = "NAME", requires = "raw")]
+    program: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir asm filter.s -o filter.o                an object: bpftool prog load filter.o /sys/fs/bpf/filter
+  echo 'mov r0, 0  exit' | weir asm - --raw | xxd
+  weir asm filter.s --endian big -o filter.o   for s390x
+  weir asm filter.s --json -o filter.o         errors as JSON, one object a line
+
+Exit status: 0 done, 1 the text is wrong or can't be read, 2 the arguments are.";
+
+/// Runs `weir asm`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    Findings::end(assemble(&args), &args.reading.name(), args.reading.json)
+}
+
+fn assemble(args: &Args) -> anyhow::Result<ExitCode> {
+    let file = args.reading.name();
+    let bytes = args.reading.bytes()?;
+    if is_elf(&bytes) {
+        anyhow::bail!("{file} is an ELF object already; `weir disasm --text {file}` makes text of it");
+    }
+    let object = args.reading.assemble(&bytes)?;
+    let result = if args.raw {
+        let program = chosen(&object, args.program.as_deref())?;
+        program.code.encode(args.endian.into()).with_context(|| {
+            format!("encoding {} of {file} as raw instructions, which know no maps by name", program.name)
+        })?
+    } else {
+        object.to_elf(args.endian.into()).with_context(|| format!("making an object of {file}"))?
+    };
+    write_binary(args.out.as_deref(), &result)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn chosen<'a>(object: &'a Object, name: Option<&str>) -> anyhow::Result<&'a weir_asm::Program> {
+    let names: Vec<_> = object.programs.iter().map(|program| program.name.as_str()).collect();
+    let found = match (name, &object.programs[..]) {
+        (None, [only]) => Some(only),
+        (Some(name), programs) => programs.iter().find(|program| program.name == name),
+        (None, _) => None,
+    };
+    found.ok_or_else(|| {
+        let text = format!(
+            "raw instructions are one program's: name it with --program, one of {}",
+            names.join(", ")
+        );
+        UsageError(text).into()
+    })
+}

@@ -1,0 +1,74 @@
+//! `weir check`.
+
+use std::process::ExitCode;
+
+use weir_asm::{Object, check, text::diagnose};
+
+use crate::programs::{Findings, Form, Input, Reading, is_elf, write_text};
+
+/// Look for what the kernel would refuse, without asking it: errors and warnings, in their lines.
+///
+/// Finding nothing promises nothing: the verifier also follows values. `weir run` asks it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    reading: Reading,
+
+    #[command(flatten)]
+    form: Form,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir check filter.s           text, with what is wrong shown in its line
+  weir check filter.o           an object, whoever compiled it
+  weir check filter.s --json    one JSON object a line: kind, message, file, line, column, help
+
+Exit status: 0 nothing stands in the way (warnings may be said), 1 something does, 2 the arguments are wrong.";
+
+/// Runs `weir check`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    Findings::end(look(&args), &args.reading.name(), args.reading.json)
+}
+
+fn look(args: &Args) -> anyhow::Result<ExitCode> {
+    let file = args.reading.name();
+    let bytes = args.reading.bytes()?;
+    let (object, findings) = if args.form.raw || is_elf(&bytes) {
+        let object = Input::read(&args.reading, &args.form, bytes)?.object()?;
+        let findings = of_object(&file, &object);
+        (object, findings)
+    } else {
+        let object = args.reading.assemble(&bytes)?;
+        let findings = Findings::in_text(&file, &bytes, &diagnose(&object, &bytes));
+        (object, findings)
+    };
+    findings.say(args.reading.json);
+    if findings.has_errors() {
+        return Ok(ExitCode::FAILURE);
+    }
+    if !args.reading.json {
+        write_text(&passed(&object))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn of_object(file: &str, object: &Object) -> Findings {
+    let mut findings = Findings::default();
+    for program in &object.programs {
+        findings.extend(Findings::in_program(file, program, &check(&program.code)));
+    }
+    findings
+}
+
+fn passed(object: &Object) -> String {
+    let line = |program: &weir_asm::Program| {
+        let (insns, slots) = (program.code.len(), program.code.slots());
+        format!(
+            "{} ({}): {insns} instructions in {slots} slots, no error found\n",
+            program.name, program.section
+        )
+    };
+    object.programs.iter().map(line).collect()
+}

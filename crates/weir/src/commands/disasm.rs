@@ -1,0 +1,198 @@
+//! `weir disasm`.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::Serialize;
+use weir_asm::{
+    Call, CodeSection, ElfFile, Endian, Insn, Object, Program, helpers, read_elf,
+    show::{fun, llvm::Llvm},
+};
+
+use crate::{
+    exit::UsageError,
+    programs::{Findings, Form, Input, Reading, write_text},
+};
+
+/// Show instructions as text, a line each: `index: text`, where the index counts 8-byte slots.
+///
+/// An object is shown as it stands, by sections; `--text` shows it as `weir asm` takes it back, with labels and the
+/// names of maps.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    reading: Reading,
+
+    #[command(flatten)]
+    form: Form,
+
+    /// How instructions are written: `fun` is what `weir asm` reads, `llvm` what llvm-objdump and the kernel print.
+    #[arg(long, default_value_t, value_enum)]
+    syntax: Syntax,
+
+    /// Show this section alone.
+    #[arg(long, value_name = "NAME")]
+    section: Option<String>,
+
+    /// Say behind instructions what relocations put into them, and the names of helpers.
+    #[arg(long)]
+    notes: bool,
+
+    /// Show a whole file for `weir asm` instead: licence, maps, programs, labels.
+    #[arg(long, conflicts_with_all = ["section", "notes", "json", "syntax"])]
+    text: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Syntax {
+    #[default]
+    Fun,
+    Llvm,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir disasm filter.o                            every section of an object
+  weir disasm filter.o --syntax llvm --notes      as llvm-objdump prints it, with helpers and maps
+  weir disasm filter.o --section socket
+  weir disasm filter.o --text > filter.s          text that weir asm takes back
+  bpftool prog dump xlated id 7 file /dev/stdout | weir disasm - --raw
+
+Exit status: 0 done, 1 there is no program in it or it can't be read, 2 the arguments are wrong.";
+
+/// Runs `weir disasm`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    Findings::end(disassemble(&args), &args.reading.name(), args.reading.json)
+}
+
+fn disassemble(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.form.raw && args.section.is_some() {
+        return Err(UsageError("raw instructions have no sections: leave --section away".to_owned()).into());
+    }
+    let input = args.reading.input(&args.form)?;
+    if args.text {
+        write_text(&whole_text(input.object()?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let raw = matches!(input, Input::Raw(_));
+    let sections = sections(input, &args.reading.name(), args.section.as_deref())?;
+    let mut shown = String::new();
+    for section in &sections {
+        let lines = lines(section, args.syntax, args.notes);
+        match (args.reading.json, raw) {
+            (true, _) => json(&mut shown, &lines)?,
+            (false, true) => lines.iter().try_for_each(|line| writeln!(shown, "{line}"))?,
+            (false, false) => listing(&mut shown, section, &lines)?,
+        }
+    }
+    write_text(&shown)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A file that assembles to the same, with labels where jumps go.
+fn whole_text(mut object: Object) -> String {
+    let programs = std::mem::take(&mut object.programs);
+    let head = fun::object(&object).to_string();
+    let program = |program: &Program| {
+        format!(".program {} \"{}\"\n{}", program.name, program.section, fun::code_with_labels(&program.code))
+    };
+    head + &programs.iter().map(program).collect::<String>()
+}
+
+/// The sections to show; text is shown as the object that it becomes.
+fn sections(input: Input, file: &str, wanted: Option<&str>) -> anyhow::Result<Vec<CodeSection>> {
+    let ElfFile { mut sections, .. } = match input {
+        Input::Raw(code) => return Ok(vec![CodeSection { code, ..CodeSection::default() }]),
+        Input::Elf(_, elf) => elf,
+        Input::Text(object) => {
+            let bytes =
+                object.to_elf(Endian::Little).with_context(|| format!("making an object of {file}"))?;
+            read_elf(&bytes).with_context(|| format!("reading the object of {file}"))?
+        }
+    };
+    let names: Vec<_> = sections.iter().map(|section| section.name.clone()).collect();
+    anyhow::ensure!(!names.is_empty(), "{file} has no section with instructions");
+    if let Some(wanted) = wanted {
+        sections.retain(|section| section.name == wanted);
+        anyhow::ensure!(
+            !sections.is_empty(),
+            "{file} has no section {wanted:?} with instructions; it has {}",
+            names.join(", ")
+        );
+    }
+    Ok(sections)
+}
+
+/// An instruction in its line.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    section: &'a str,
+    index: usize,
+    text: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+impl std::fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.index, self.text)?;
+        self.notes.iter().try_for_each(|note| write!(f, "  # {note}"))
+    }
+}
+
+fn lines(section: &CodeSection, syntax: Syntax, notes: bool) -> Vec<Line<'_>> {
+    let symbols = section.symbols.iter().map(|symbol| (symbol.slot, &*symbol.name));
+    let llvm = Llvm::new(&section.code).symbols(symbols);
+    let texts = fun::code(&section.code).to_string();
+    let fun_texts: Vec<_> = match syntax {
+        Syntax::Fun => texts.lines().map(str::trim).collect(),
+        Syntax::Llvm => Vec::new(),
+    };
+    let line = |index: usize| {
+        let slot = llvm.slot(index);
+        let text = match syntax {
+            Syntax::Fun => fun_texts[index].to_owned(),
+            Syntax::Llvm => llvm.insn(index).to_string(),
+        };
+        let notes = if notes { notes_of(section, index, slot, syntax) } else { Vec::new() };
+        Line { section: &section.name, index: slot, text, notes }
+    };
+    (0..section.code.len()).map(line).collect()
+}
+
+/// What isn't in the instruction's text: what its relocation refers to, and a helper's name where the syntax has a
+/// number.
+fn notes_of(section: &CodeSection, index: usize, slot: usize, syntax: Syntax) -> Vec<String> {
+    let helper = match section.code.insns()[index] {
+        Insn::Call(Call::Helper(number)) if syntax == Syntax::Llvm => helpers::name(number),
+        _ => None,
+    };
+    let first = section.relocations.partition_point(|relocation| relocation.slot < slot);
+    let relocations = section.relocations[first..].iter().take_while(|relocation| relocation.slot == slot);
+    let relocations =
+        relocations.map(|relocation| format!("{} {}", relocation.kind.name(), relocation.symbol));
+    helper.map(str::to_owned).into_iter().chain(relocations).collect()
+}
+
+/// A section under the headings of llvm-objdump.
+fn listing(shown: &mut String, section: &CodeSection, lines: &[Line<'_>]) -> std::fmt::Result {
+    write!(shown, "\nDisassembly of section {}:\n", section.name)?;
+    let mut symbols = section.symbols.iter().peekable();
+    for line in lines {
+        while let Some(symbol) = symbols.next_if(|symbol| symbol.slot <= line.index) {
+            write!(shown, "\n{:016x} <{}>:\n", 8 * symbol.slot, symbol.name)?;
+        }
+        writeln!(shown, "{line}")?;
+    }
+    Ok(())
+}
+
+fn json(shown: &mut String, lines: &[Line<'_>]) -> anyhow::Result<()> {
+    for line in lines {
+        writeln!(shown, "{}", serde_json::to_string(line)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! `weir dump`.
+
+use std::process::ExitCode;
+
+use crate::programs::{Findings, Form, Reading, Tree, write_text};
+
+/// Print the tree of a program: every instruction by its parts, with labels, maps and licence.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    reading: Reading,
+
+    #[command(flatten)]
+    form: Form,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir dump filter.s
+  weir dump filter.o --json | jq '.programs[].instructions[] | select(.kind == \"call\")'
+
+Exit status: 0 done, 1 the program is wrong or can't be read, 2 the arguments are wrong.";
+
+/// Runs `weir dump`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    Findings::end(dump(&args), &args.reading.name(), args.reading.json)
+}
+
+fn dump(args: &Args) -> anyhow::Result<ExitCode> {
+    let object = args.reading.input(&args.form)?.object()?;
+    let tree = Tree::from(&object);
+    let text =
+        if args.reading.json { format!("{}\n", serde_json::to_string(&tree)?) } else { tree.to_string() };
+    write_text(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

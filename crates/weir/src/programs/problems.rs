@@ -1,0 +1,289 @@
+//! What is wrong with a program: shown in its source with a caret, or one JSON object a line.
+
+use std::{
+    fmt::{self, Write as _},
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
+use weir_asm::{Diagnostic, Diagnostics, Problem, Program, Severity, Span};
+
+use crate::exit::code_of;
+
+/// A program that can't be used, and why: the error that [`Findings::end`] shows.
+#[derive(Debug)]
+pub struct Report(pub Findings);
+
+impl std::error::Error for Report {}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.human(false).trim_end())
+    }
+}
+
+/// Everything found in a file.
+#[derive(Debug, Default)]
+pub struct Findings {
+    list: Vec<Finding>,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// "error" or "warning".
+    kind: &'static str,
+    /// What is wrong.
+    message: String,
+    /// Where.
+    file: String,
+    /// From 1; none where it is no line's fault.
+    line: Option<usize>,
+    /// From 1, in characters.
+    column: Option<usize>,
+    /// What to do about it.
+    help: Option<String>,
+    /// The program, where lines don't tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<String>,
+    /// The excerpts to show: the place itself, and one that has to do with it.
+    #[serde(skip)]
+    excerpts: Vec<Excerpt>,
+}
+
+/// A line, or the part of a long one that matters.
+#[derive(Debug)]
+struct Excerpt {
+    line: usize,
+    column: usize,
+    text: String,
+    marked: std::ops::Range<usize>,
+    label: Option<String>,
+    /// Whether the line begins before the text.
+    cut: bool,
+}
+
+impl Findings {
+    /// What the assembler says about a text.
+    pub fn in_text(file: &str, text: &[u8], diagnostics: &Diagnostics) -> Self {
+        let lines = Lines::of(text);
+        let mut list: Vec<_> =
+            diagnostics.iter().map(|found| Finding::in_text(file, &lines, found)).collect();
+        if diagnostics.has_more() {
+            let message = format!("there may be more; these are the first {}", Diagnostics::LIMIT);
+            list.push(Finding::of_file("warning", file, message));
+        }
+        Self { list }
+    }
+
+    /// What [`weir_asm::check`] says about a program that came without its text; the lines that its object keeps
+    /// are shown.
+    pub fn in_program(file: &str, program: &Program, problems: &[Problem]) -> Self {
+        let source = program.source.as_ref();
+        let lines = source.map(|source| Lines::of(source.text.as_bytes()));
+        let finding = |problem: &Problem| {
+            let span = problem.line.zip(lines.as_ref()).map(|(line, lines)| lines.span(line.0 as usize));
+            let message = format!("instruction {} ({}): {}", problem.index, problem.text, problem.kind);
+            let mut finding = match (span, &lines, source) {
+                (Some(span), Some(lines), Some(source)) => {
+                    Finding::in_text(&source.file, lines, &Diagnostic::error(span, message))
+                }
+                _ => Finding::of_file("error", file, message),
+            };
+            finding.kind = kind(problem.severity());
+            finding.help = problem.kind.help();
+            finding.program = Some(program.name.clone());
+            finding
+        };
+        Self { list: problems.iter().map(finding).collect() }
+    }
+
+    /// Adds those of another.
+    pub fn extend(&mut self, other: Self) {
+        self.list.extend(other.list);
+    }
+
+    /// Whether any stands in the way.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|finding| finding.kind == "error")
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Says what to do about the last one.
+    pub fn help(&mut self, help: &str) {
+        if let Some(last) = self.list.last_mut() {
+            last.help = Some(help.to_owned());
+        }
+    }
+
+    /// Says them on stderr.
+    pub fn say(&self, json: bool) {
+        let text = if json { self.json() } else { self.human(colours()) };
+        // Who closed stderr doesn't want to know.
+        let _ = io::Write::write_all(&mut io::stderr().lock(), text.as_bytes());
+    }
+
+    /// Ends a command on `file`: what is wrong with a program is said in its source, and every error as JSON where
+    /// that was asked for.
+    ///
+    /// # Errors
+    /// Any other error, for `main` to say.
+    pub fn end(done: anyhow::Result<ExitCode>, file: &str, json: bool) -> anyhow::Result<ExitCode> {
+        let error = match done {
+            Ok(code) => return Ok(code),
+            Err(error) => error,
+        };
+        match error.downcast_ref::<Report>() {
+            Some(Report(findings)) => findings.say(json),
+            None if json => {
+                Self { list: vec![Finding::of_file("error", file, format!("{error:#}"))] }.say(true)
+            }
+            None => return Err(error),
+        }
+        Ok(code_of(&error))
+    }
+
+    fn json(&self) -> String {
+        let mut text = String::new();
+        for finding in &self.list {
+            let line = serde_json::to_string(finding).expect("strings and numbers are JSON");
+            writeln!(text, "{line}").expect("a string takes it");
+        }
+        text
+    }
+
+    fn human(&self, colours: bool) -> String {
+        let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
+        self.list.iter().map(|finding| format!("{}\n\n", renderer.render(&finding.groups()))).collect()
+    }
+}
+
+impl Finding {
+    fn of_file(kind: &'static str, file: &str, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            file: file.to_owned(),
+            line: None,
+            column: None,
+            help: None,
+            program: None,
+            excerpts: Vec::new(),
+        }
+    }
+
+    fn in_text(file: &str, lines: &Lines<'_>, found: &Diagnostic) -> Self {
+        let place = lines.excerpt(found.span, None);
+        let related = found.related.as_ref().map(|(span, label)| lines.excerpt(*span, Some(label)));
+        Self {
+            kind: kind(found.severity),
+            message: found.message.clone(),
+            file: file.to_owned(),
+            line: Some(place.line),
+            column: Some(place.column),
+            help: found.help.clone(),
+            program: None,
+            excerpts: std::iter::once(place).chain(related).collect(),
+        }
+    }
+
+    fn groups(&self) -> Vec<Group<'_>> {
+        let level = if self.kind == "error" { Level::ERROR } else { Level::WARNING };
+        let title = level.primary_title(self.message.as_str());
+        let mut group = match self.excerpts.first() {
+            Some(_) => Group::with_title(title),
+            None => title.element(Origin::path(self.file.as_str())),
+        };
+        for (number, excerpt) in self.excerpts.iter().enumerate() {
+            let kind = if number == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let annotation = kind.span(excerpt.marked.clone()).label(excerpt.label.as_deref());
+            let snippet =
+                Snippet::source(excerpt.text.as_str()).line_start(excerpt.line).annotation(annotation);
+            group = if excerpt.cut {
+                let origin = Origin::path(self.file.as_str()).line(excerpt.line).char_column(excerpt.column);
+                group.element(origin).element(snippet)
+            } else {
+                group.element(snippet.path(self.file.as_str()))
+            };
+        }
+        if let Some(program) = &self.program {
+            group = group.element(Level::NOTE.message(format!("in the program {program}")));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        vec![group]
+    }
+}
+
+/// A text by lines.
+struct Lines<'a> {
+    text: &'a [u8],
+    starts: Vec<usize>,
+}
+
+/// Characters shown on each side of a place in a long line.
+const AROUND: usize = 100;
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// A line, from 1, without the blanks around it.
+    fn span(&self, line: usize) -> Span {
+        let start =
+            line.checked_sub(1).and_then(|at| self.starts.get(at)).copied().unwrap_or(self.text.len());
+        let inside = self.text[start..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let start = start + inside.len() - inside.trim_ascii_start().len();
+        Span { start: start as u32, end: (start + inside.trim_ascii().len()) as u32 }
+    }
+
+    fn excerpt(&self, span: Span, label: Option<&str>) -> Excerpt {
+        let at = (span.start as usize).min(self.text.len());
+        let number = self.starts.partition_point(|start| *start <= at);
+        let start = self.starts[number - 1];
+        let line = self.text[start..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let from = (at - start).min(line.len());
+        let to = (span.end as usize).saturating_sub(start).clamp(from, line.len());
+        let to = to.min(from + AROUND);
+        let before = String::from_utf8_lossy(&line[..from]);
+        let cut = before.char_indices().rev().nth(AROUND).map_or(0, |(at, _)| at);
+        let marked = String::from_utf8_lossy(&line[from..to]);
+        let after: String = String::from_utf8_lossy(&line[to..(to + AROUND).min(line.len())]).into_owned();
+        let shown = &before[cut..];
+        Excerpt {
+            line: number,
+            column: before.chars().count() + 1,
+            marked: shown.len()..shown.len() + marked.len(),
+            text: format!("{shown}{marked}{after}"),
+            label: label.map(str::to_owned),
+            cut: cut > 0,
+        }
+    }
+}
+
+fn kind(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+/// Whether stderr is a terminal whose user didn't ask for none (no-color.org).
+fn colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,273 @@
+//! The tree of a program as plain data: what `weir dump` prints, for people and as JSON.
+
+use std::fmt::{self, Debug, Display};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use weir_asm::{
+    Atomic, Call, Code, Imm64, Insn, Label, Layout, MapDef, MapKind, Mem, Object, Program, Src, Target, Width,
+};
+
+/// An object's tree.
+#[derive(Debug, Serialize)]
+pub struct Tree {
+    license: Option<String>,
+    maps: Vec<MapNode>,
+    programs: Vec<ProgramNode>,
+}
+
+#[derive(Debug, Serialize)]
+struct MapNode {
+    name: String,
+    kind: &'static str,
+    key: Value,
+    value: Value,
+    max_entries: u32,
+    flags: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgramNode {
+    name: String,
+    section: String,
+    instructions: Vec<Node>,
+    /// Labels behind the last instruction.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels_at_end: Vec<String>,
+}
+
+/// An instruction; a jump goes to a label, or so many slots from the next instruction.
+#[derive(Debug, Serialize)]
+struct Node {
+    /// Its first 8-byte slot, from 0.
+    index: usize,
+    /// Its source line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
+    kind: &'static str,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl From<&Object> for Tree {
+    fn from(object: &Object) -> Self {
+        Self {
+            license: object.license.clone(),
+            maps: object.maps.iter().map(MapNode::from).collect(),
+            programs: object.programs.iter().map(ProgramNode::from).collect(),
+        }
+    }
+}
+
+impl From<&MapDef> for MapNode {
+    fn from(map: &MapDef) -> Self {
+        Self {
+            name: map.name.clone(),
+            kind: map_kind(map.kind),
+            key: layout(&map.key),
+            value: layout(&map.value),
+            max_entries: map.max_entries,
+            flags: map.flags,
+        }
+    }
+}
+
+/// As the text syntax names it.
+fn map_kind(kind: MapKind) -> &'static str {
+    match kind {
+        MapKind::Hash => "hash",
+        MapKind::Array => "array",
+        MapKind::ProgArray => "prog_array",
+        MapKind::PerfEventArray => "perf_event_array",
+        MapKind::PerCpuHash => "percpu_hash",
+        MapKind::PerCpuArray => "percpu_array",
+        MapKind::LruHash => "lru_hash",
+        MapKind::LruPerCpuHash => "lru_percpu_hash",
+        MapKind::LpmTrie => "lpm_trie",
+        MapKind::RingBuf => "ringbuf",
+    }
+}
+
+fn layout(of: &Layout) -> Value {
+    match of {
+        Layout::None => Value::Null,
+        Layout::Unsigned(bytes) => json!(format!("u{}", 8 * u32::from(*bytes))),
+        Layout::Signed(bytes) => json!(format!("i{}", 8 * u32::from(*bytes))),
+        Layout::Array(element, count) => json!({"array": layout(element), "count": count}),
+        Layout::Struct(name, fields) => {
+            let fields: Vec<_> =
+                fields.iter().map(|(name, field)| json!({"name": name, "type": layout(field)})).collect();
+            json!({"struct": name, "fields": fields})
+        }
+    }
+}
+
+impl From<&Program> for ProgramNode {
+    fn from(program: &Program) -> Self {
+        let code = &program.code;
+        let mut labels = vec![Vec::new(); code.len() + 1];
+        for (label, place) in code.labels() {
+            if let Some(place) = place {
+                labels[place].push(label_name(code, label));
+            }
+        }
+        let mut index = 0;
+        let mut instructions = Vec::with_capacity(code.len());
+        for (number, insn) in code.insns().iter().enumerate() {
+            let (kind, fields) = parts(code, insn);
+            let Value::Object(fields) = fields else { unreachable!("parts are fields") };
+            let line = code.line(number).map(|line| line.0);
+            instructions.push(Node {
+                index,
+                line,
+                labels: std::mem::take(&mut labels[number]),
+                kind,
+                fields,
+            });
+            index += insn.slots();
+        }
+        let labels_at_end = labels.pop().unwrap_or_default();
+        Self { name: program.name.clone(), section: program.section.clone(), instructions, labels_at_end }
+    }
+}
+
+fn parts(code: &Code, insn: &Insn) -> (&'static str, Value) {
+    match *insn {
+        Insn::Alu { width, op, dst, src } => {
+            ("alu", json!({"width": bits(width), "op": low(op), "dst": low(dst), "src": operand(src)}))
+        }
+        Insn::MovSx { width, from, dst, src } => {
+            ("movsx", json!({"width": bits(width), "from": from as u8, "dst": low(dst), "src": low(src)}))
+        }
+        Insn::Neg { width, dst } => ("neg", json!({"width": bits(width), "dst": low(dst)})),
+        Insn::End { op, bits, dst } => ("end", json!({"op": low(op), "bits": bits as u8, "dst": low(dst)})),
+        Insn::LoadImm { dst, imm } => ("load_imm", json!({"dst": low(dst), "imm": wide(code, imm)})),
+        Insn::Load { size, dst, mem } => {
+            ("load", json!({"size": size.bytes(), "dst": low(dst), "mem": memory(mem)}))
+        }
+        Insn::LoadSx { size, dst, mem } => {
+            ("load_sx", json!({"size": size.size().bytes(), "dst": low(dst), "mem": memory(mem)}))
+        }
+        Insn::Store { size, mem, src } => {
+            ("store", json!({"size": size.bytes(), "mem": memory(mem), "src": operand(src)}))
+        }
+        Insn::LoadAbs { size, off } => ("load_abs", json!({"size": size.bytes(), "off": off})),
+        Insn::LoadInd { size, src, off } => {
+            ("load_ind", json!({"size": size.bytes(), "src": low(src), "off": off}))
+        }
+        Insn::Atomic(Atomic { width, op, mem, src }) => {
+            let name = low(op);
+            let name = name.split_whitespace().next().unwrap_or_default();
+            let fields = json!({"width": bits(width), "op": name, "returns_old": op.returns_old(), "mem": memory(mem), "src": low(src)});
+            ("atomic", fields)
+        }
+        Insn::Ja(to) => ("ja", json!({"target": target(code, to)})),
+        Insn::Jal(to) => ("jal", json!({"target": target(code, to)})),
+        Insn::Jump { width, cond, dst, src, target: to } => {
+            let fields = json!({"width": bits(width), "cond": low(cond), "dst": low(dst), "src": operand(src), "target": target(code, to)});
+            ("jump", fields)
+        }
+        Insn::Call(Call::Helper(number)) => {
+            ("call", json!({"helper": number, "name": weir_asm::helpers::name(number)}))
+        }
+        Insn::Call(Call::Local(to)) => ("call", json!({"local": target(code, to)})),
+        Insn::Call(Call::Kfunc(id)) => ("call", json!({"kfunc": id})),
+        Insn::Call(Call::Reg(reg)) => ("call", json!({"register": low(reg)})),
+        Insn::Exit => ("exit", json!({})),
+        Insn::Raw(slot) => ("raw", json!({"slot": format!("{slot:#018x}")})),
+    }
+}
+
+fn wide(code: &Code, imm: Imm64) -> Value {
+    match imm {
+        Imm64::Value(value) => json!({"value": value}),
+        Imm64::MapFd(fd) => json!({"map_fd": fd}),
+        Imm64::MapFdValue { fd, off } => json!({"map_fd_value": fd, "off": off}),
+        Imm64::Var(id) => json!({"variable": id}),
+        Imm64::Func(to) => json!({"function": target(code, to)}),
+        Imm64::MapIndex(index) => json!({"map_index": index}),
+        Imm64::MapIndexValue { index, off } => json!({"map_index_value": index, "off": off}),
+        Imm64::Map(map) => json!({"map": code.map_name(map)}),
+        Imm64::MapValue { map, off } => json!({"map_value": code.map_name(map), "off": off}),
+    }
+}
+
+/// A register by its name, a number as it is.
+fn operand(src: Src) -> Value {
+    match src {
+        Src::Reg(reg) => json!(low(reg)),
+        Src::Imm(imm) => json!(imm),
+    }
+}
+
+fn memory(mem: Mem) -> Value {
+    json!({"base": low(mem.base), "off": mem.off})
+}
+
+fn target(code: &Code, target: Target) -> Value {
+    match target {
+        Target::Off(off) => json!(off),
+        Target::Label(label) => json!(label_name(code, label)),
+    }
+}
+
+fn label_name(code: &Code, label: Label) -> String {
+    let number = || code.labels().position(|(other, _)| other == label).unwrap_or_default();
+    code.name_of(label).map_or_else(|| format!("L{}", number()), str::to_owned)
+}
+
+fn bits(width: Width) -> u8 {
+    match width {
+        Width::W32 => 32,
+        Width::W64 => 64,
+    }
+}
+
+/// The name of a variant in lower case.
+fn low(variant: impl Debug) -> String {
+    format!("{variant:?}").to_lowercase()
+}
+
+impl Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(license) = &self.license {
+            writeln!(f, "license {license:?}")?;
+        }
+        for MapNode { name, kind, key, value, max_entries, flags } in &self.maps {
+            writeln!(
+                f,
+                "map {name} kind={kind} key={key} value={value} max_entries={max_entries} flags={flags}"
+            )?;
+        }
+        for program in &self.programs {
+            writeln!(f, "program {} section={:?}", program.name, program.section)?;
+            for node in &program.instructions {
+                node.labels.iter().try_for_each(|label| writeln!(f, "  {label}:"))?;
+                writeln!(f, "    {}: {}{}", node.index, node.kind, Fields(&node.fields))?;
+            }
+            program.labels_at_end.iter().try_for_each(|label| writeln!(f, "  {label}:"))?;
+        }
+        Ok(())
+    }
+}
+
+struct Fields<'a>(&'a Map<String, Value>);
+
+impl Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.0 {
+            write!(f, " {name}=")?;
+            match value {
+                Value::String(text) => f.write_str(text)?,
+                Value::Object(fields) => {
+                    let inner = Fields(fields).to_string();
+                    write!(f, "({})", inner.trim_start())?;
+                }
+                value => write!(f, "{value}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+mov r0, 4294967295      ; error: this number does not fit 32 bits

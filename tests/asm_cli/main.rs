@@ -1,0 +1,70 @@
+//! The commands on eBPF programs, through the binary: round trips, wrong input, runs in the kernel.
+//!
+//! Where the kernel or the privilege is missing, the runs count as ignored, with the reason in brackets.
+
+mod bad_input;
+mod round_trip;
+mod running;
+
+use libtest_mimic::{Arguments, Trial};
+use weir_hooks::KernelFilter;
+
+/// A test by name.
+pub(crate) type Test = (&'static str, fn());
+
+const KERNEL: &[Test] = &[
+    ("a_run_says_verdict_and_r0", a_run_says_verdict_and_r0),
+    ("what_the_verifier_refuses_is_said_with_its_source_line", what_the_verifier_refuses_is_said),
+    ("a_type_that_does_not_fit_is_refused", a_type_that_does_not_fit_is_refused),
+];
+
+fn main() {
+    let obstacle = KernelFilter::probe().err().map(|error| error.to_string());
+    let obstacle = obstacle.filter(|reason| reason.contains("needs root") || reason.contains("no bpf(2)"));
+    let plain = bad_input::TESTS.iter().chain(round_trip::TESTS).map(|test| trial(test, None));
+    let kernel = KERNEL.iter().map(|test| trial(test, obstacle.as_deref()));
+    libtest_mimic::run(&Arguments::from_args(), plain.chain(kernel).collect()).exit();
+}
+
+fn trial((name, run): &Test, obstacle: Option<&str>) -> Trial {
+    let run = *run;
+    let trial = Trial::test(*name, move || {
+        run();
+        Ok(())
+    });
+    match obstacle {
+        Some(reason) => trial.with_kind(format!("skipped: {reason}")).with_ignored_flag(true),
+        None => trial,
+    }
+}
+
+fn a_run_says_verdict_and_r0() {
+    let check = |program_type: &str, value: &str, verdict: &str| {
+        let text = format!("mov r0, {value}\nexit\n");
+        let ended =
+            running::weir(&["run", "-", "--json", "--type", program_type, "--repeat", "10"], text.as_bytes());
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let said: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("it is JSON");
+        assert_eq!(said["verdict"], verdict, "{said}");
+        assert_eq!(said["r0"], value.parse::<i32>().expect("a number") as u32, "{said}");
+        assert_eq!(said["type"], program_type);
+    };
+    check("socket", "0", "drop");
+    check("socket", "-1", "accept");
+    check("xdp", "2", "pass");
+    check("tc", "2", "shot");
+    check("cgroup-skb", "1", "accept");
+    check("flow-dissector", "2", "drop");
+}
+
+fn what_the_verifier_refuses_is_said() {
+    let ended = running::weir(&["run", "-"], b"; nothing is in r3\nmov r0, r3\nexit\n");
+    ended.check(1, &["the verifier refuses it", "mov r0, r3 @ <stdin>:2", "R3 !read_ok"]);
+}
+
+fn a_type_that_does_not_fit_is_refused() {
+    let text = b".program t \"tracepoint/syscalls/sys_enter_openat\"\nmov r0, 0\nexit\n";
+    running::weir(&["run", "-"], text).check(1, &["BPF_PROG_TEST_RUN", "socket, xdp"]);
+    let object = running::weir(&["asm", "-"], b"mov r0, 0\nexit\n").stdout;
+    running::weir(&["run", "-", "--type", "xdp"], &object).check(2, &["is of type socket"]);
+}
