@@ -1,7 +1,7 @@
 //! From instructions with holes to the Rust that builds them.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use weir_asm::{
     Atomic, AtomicOp, Call, Code, Imm64, Insn, Label, Mem, Reg, Src, Target,
     text::{Field, Hole, Part, Quoted},
@@ -47,7 +47,7 @@ impl<'a> Emit<'a> {
             Part::Insn { insn, holes, span } => {
                 let line = self.source.line_of(span.start);
                 let insn = Filled { emit: self, holes }.insn(insn);
-                quote! {
+                quote_spanned! {Span::mixed_site()=>
                     #[allow(unused_braces)]
                     let insn = ::weir_asm::Insn::#insn;
                     #code.push_at(insn, ::weir_asm::Line(#line));
@@ -59,7 +59,7 @@ impl<'a> Emit<'a> {
             }
             Part::LabelSplice(splice) => {
                 let splice = self.splice(*splice);
-                quote! {
+                quote_spanned! {Span::mixed_site()=>
                     #[allow(unused_braces)]
                     let label = ::weir_asm::splice::LabelSplice::<::weir_asm::splice::#of>::label(#splice, #code);
                     ::weir_asm::splice::place(#code, label);

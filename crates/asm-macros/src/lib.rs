@@ -99,7 +99,7 @@ mod source;
 
 use emit::Emit;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use source::{Source, is};
 
 /// Instructions as a `weir_asm::Code`, or, with `in &mut code;` before them, added to one; see the crate.
@@ -132,7 +132,8 @@ fn expand(tokens: TokenStream) -> TokenStream {
             let #code: &mut ::weir_asm::Code = #given;
             #statements
         }),
-        None => quote!({
+        // Its variables are none of the splices'.
+        None => quote_spanned!(Span::mixed_site()=> {
             let mut fresh = ::weir_asm::Code::new();
             let #code = &mut fresh;
             #statements
@@ -149,7 +150,7 @@ fn given(tokens: &mut Vec<TokenTree>) -> Result<Option<TokenStream>, TokenStream
     }
     let span = word.span();
     let Some(end) = tokens.iter().position(|token| is(token, ';')) else {
-        return Err(quote::quote_spanned!(span=>
+        return Err(quote_spanned!(span=>
             ::core::compile_error!("`in` takes a `&mut Code`, and `;` behind it")
         ));
     };
