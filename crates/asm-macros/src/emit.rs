@@ -243,7 +243,8 @@ impl Filled<'_> {
 
     /// A register or a number; which one, the splice's type tells.
     fn either(&self, src: Src) -> TokenStream {
-        self.hole(Field::Src).map_or_else(|| known_src(src), |splice| quote!(::weir_asm::Src::from(#splice)))
+        self.hole(Field::Src)
+            .map_or_else(|| known_src(src), |splice| quote!(::weir_asm::splice::src(#splice)))
     }
 
     /// A register or a number; which one, the mnemonic tells.
@@ -257,7 +258,7 @@ impl Filled<'_> {
 
     fn mem(&self, Mem { base, off }: Mem) -> TokenStream {
         if let Some(splice) = self.hole(Field::Mem) {
-            return quote!(::weir_asm::Mem::from(#splice));
+            return quote!(::weir_asm::splice::mem(#splice));
         }
         let (base, off) = (self.reg(Field::Base, base), self.or(Field::Off, quote!(#off)));
         quote!(::weir_asm::Mem { base: #base, off: #off })

@@ -149,7 +149,7 @@ fn given(tokens: &mut Vec<TokenTree>) -> Result<Option<TokenStream>, TokenStream
         return Ok(None);
     }
     let span = word.span();
-    let Some(end) = tokens.iter().position(|token| is(token, ';')) else {
+    let Some(end) = tokens.iter().position(|token| is(token, ';')).filter(|&end| end > 1) else {
         return Err(quote_spanned!(span=>
             ::core::compile_error!("`in` takes a `&mut Code`, and `;` behind it")
         ));

@@ -146,27 +146,35 @@ impl Source {
     }
 
     fn error(&mut self, span: Span, message: &str) {
-        self.errors.extend(quote_spanned!(span=> ::core::compile_error!(#message);));
+        self.error_at(span, span, message);
+    }
+
+    /// The compiler underlines from the first token of what is wrong to its last.
+    fn error_at(&mut self, start: Span, end: Span, message: &str) {
+        let inside = quote_spanned!(end=> { #message });
+        self.errors.extend(quote_spanned!(start=> ::core::compile_error! #inside));
     }
 
     /// Reports what the assembler found at the token where it found it.
     pub(crate) fn report(&mut self, diagnostic: &Diagnostic) {
-        let Some(Written { span, first, .. }) = self.written(diagnostic.span.start) else {
+        let place = diagnostic.span;
+        let Some(&Written { span: start, first, .. }) = self.written(place.start) else {
             return self.error(Span::call_site(), &diagnostic.message);
         };
-        let (span, first) = (*span, *first);
+        let end =
+            self.written(place.end.saturating_sub(1).max(place.start)).map_or(start, |token| token.span);
         let mut message = diagnostic.message.clone();
-        if let Some((place, what)) = &diagnostic.related {
-            message += &format!("; {what} is on line {}", self.line_of(place.start));
+        if let Some((before, what)) = &diagnostic.related {
+            message += &format!("; {what} is on line {}", self.line_of(before.start));
         }
         if let Some(help) = &diagnostic.help {
             message += &format!("\nhelp: {help}");
         }
-        let begins = self.text[..diagnostic.span.start as usize].rsplit('\n').next();
+        let begins = self.text[..place.start as usize].rsplit('\n').next();
         if self.semicolons && first && begins.is_some_and(|begins| !begins.trim().is_empty()) {
             message += "\nhelp: where one `;` ends a statement, all need theirs";
         }
-        self.error(span, &message);
+        self.error_at(start, end, &message);
     }
 
     /// The line in Rust, from 1, of the token at this byte of the text.

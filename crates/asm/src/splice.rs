@@ -1,6 +1,6 @@
-//! What may stand in the splices of `ebpf!` (weir-asm-macros): labels, maps and whole programs, each by its type.
+//! What may stand in the splices of `ebpf!` (weir-asm-macros), by its type, where a place takes more than one type.
 
-use crate::{Code, Insn, Label, MapDef, MapName, Target};
+use crate::{Code, Insn, Label, MapDef, MapName, Mem, Reg, Src, Target};
 
 /// The macro makes the code: no label and no map name of it can be known outside.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +9,36 @@ pub enum Fresh {}
 /// The macro adds to code that it is given, whose labels and map names may be known already.
 #[derive(Clone, Copy, Debug)]
 pub enum Given {}
+
+/// The second operand of arithmetic and of a jump: a register or a number.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a register nor a number here",
+    label = "expected a `Reg` or an `i32`"
+)]
+pub trait SrcSplice: Into<Src> {}
+
+impl SrcSplice for Reg {}
+impl SrcSplice for i32 {}
+
+/// The operand.
+pub fn src(splice: impl SrcSplice) -> Src {
+    splice.into()
+}
+
+/// What may stand alone in brackets: a register, or one with its offset.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no memory operand",
+    label = "expected a `Mem` such as `R10 - 8`, or a `Reg`"
+)]
+pub trait MemSplice: Into<Mem> {}
+
+impl MemSplice for Reg {}
+impl MemSplice for Mem {}
+
+/// The operand.
+pub fn mem(splice: impl MemSplice) -> Mem {
+    splice.into()
+}
 
 /// Where a jump or a call may go to: a distance in slots, a label's name, or a label of the code that is added to.
 #[diagnostic::on_unimplemented(
