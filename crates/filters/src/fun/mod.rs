@@ -7,7 +7,8 @@ mod command;
 mod map;
 mod verdict;
 
-use weir_asm::{Code, Insn, Label, MapDef, Object, Program, Reg::*, helpers, op::*, show, text};
+use weir_asm::{Code, MapDef, Object, Program, show, text};
+use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
 use crate::{Binding, Filter, FilterName, Parameter, Verdict};
@@ -76,20 +77,12 @@ const fn verdict_of(parameter: Parameter) -> Verdict {
 fn parameterized_by_map(code: &mut Code) {
     let (accept, drop) = (code.label("accept"), code.label("drop"));
     map::look_up(code, maps::PARAMETER, accept);
-    *code += ldxw(R1, R0 + 0);
-    *code += jne(R1, Parameter::Accept.value() as i32, drop);
+    ebpf! { in code;
+        ldxw r1, [r0]
+        jne r1, {Parameter::Accept.value() as i32}, $drop
+    }
     verdict::place(code, accept, Verdict::Accept);
     verdict::place(code, drop, Verdict::Drop);
-}
-
-/// Calls a helper by the name that the kernel has for it.
-fn call_helper(name: &str) -> Insn {
-    call(helpers::number(name).expect("the assembler knows the helper"))
-}
-
-/// Places a label, which has no place yet.
-fn here(code: &mut Code, label: Label) {
-    code.place(label).expect("each label is placed once");
 }
 
 #[cfg(test)]
