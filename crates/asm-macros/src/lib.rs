@@ -40,7 +40,7 @@
 //! | a register or a number | `Reg` or `i32` |
 //! | `[$mem]` | `Mem` or `Reg` |
 //! | `[r1 + $off]` | `i16` |
-//! | a number, a helper's or a kernel function's id, a file descriptor | `i32` |
+//! | a number, a helper's or a kernel function's id, a file descriptor | `i32`; a register that is called: `callx $reg` |
 //! | `lddw r1, $value`, `.raw $word` | `u64` |
 //! | `var_addr($id)`, `map_by_idx($index)`, `map_val(…) + $off` | `u32` |
 //! | a map, `lmap r1, $map` | `&MapDef`, or its name as `&str` |
@@ -90,8 +90,11 @@
 //! Errors in the text are errors of the compiler at the token, as are splices of a wrong type. What depends on splices,
 //! such as a spliced distance, is found by `weir_asm::check` when the program runs.
 //!
-//! The crate stands beside `weir_asm` and is not part of it, because it uses that to read: a crate that writes `ebpf!`
-//! depends on both.
+//! # Two crates
+//! A crate that writes `ebpf!` depends on this one and on `weir_asm`, which the expansion names. `weir_asm` can't
+//! re-export the macro: the macro reads its input with `weir_asm`'s own parser, and dependencies that go round in a
+//! circle don't build. The other way out, instructions and parser in a third crate that both use, would take the one
+//! crate that is to be read as a whole apart for the sake of one line in a `Cargo.toml`.
 #![forbid(unsafe_code)]
 
 mod emit;
