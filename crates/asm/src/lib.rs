@@ -20,6 +20,8 @@ mod ops;
 mod place;
 mod problem;
 pub mod show;
+mod slot;
+pub mod splice;
 pub mod stack;
 pub mod text;
 

@@ -2,14 +2,11 @@
 
 use weir_asm::{
     Code, Label, Layout, MapDef,
-    Reg::*,
     maps::{Array, MapSpec, MapType, PerCpuArray},
-    op::*,
 };
+use weir_asm_macros::ebpf;
 use weir_wire::maps::{self, Capture};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
-
-use super::{call_helper, here};
 
 /// Packets accepted, packets dropped.
 pub const VERDICTS: MapSpec<PerCpuArray<[u64; 2]>> = MapSpec::new(maps::VERDICTS, 1);
@@ -49,13 +46,14 @@ const KEY: i16 = -16;
 /// r0 = the only value of an array, or on at `absent`, where the verifier wants to be led although it always exists.
 /// r1 to r5 are lost.
 pub(crate) fn look_up(code: &mut Code, map: &str, absent: Label) {
-    let map = code.map(map);
-    *code += stw(R10 + KEY, 0);
-    *code += mov(R2, R10);
-    *code += add(R2, i32::from(KEY));
-    *code += lmap(R1, map);
-    *code += call_helper("map_lookup_elem");
-    *code += jeq(R0, 0, absent);
+    ebpf! { in code;
+        stw [r10 + $KEY], 0
+        mov r2, r10
+        add r2, {i32::from(KEY)}
+        lmap r1, $map
+        call map_lookup_elem
+        jeq r0, 0, $absent
+    }
 }
 
 /// Adds 1 to the `u64` that stands `off` bytes behind the start of a per-CPU array's only value. A plain add is
@@ -63,8 +61,10 @@ pub(crate) fn look_up(code: &mut Code, map: &str, absent: Label) {
 pub(super) fn count(code: &mut Code, map: &str, off: i16) {
     let counted = code.fresh_label();
     look_up(code, map, counted);
-    *code += ldxdw(R1, R0 + off);
-    *code += add(R1, 1);
-    *code += stxdw(R0 + off, R1);
-    here(code, counted);
+    ebpf! { in code;
+        ldxdw r1, [r0 + $off]
+        add r1, 1
+        stxdw [r0 + $off], r1
+    $counted:
+    }
 }

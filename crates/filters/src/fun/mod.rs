@@ -8,7 +8,8 @@ pub mod map;
 pub mod probe;
 mod verdict;
 
-use weir_asm::{Code, Insn, Label, MapDef, Object, Program, Reg::*, helpers, op::*, show, text};
+use weir_asm::{Code, Insn, Label, MapDef, Object, Program, helpers, op::call, show, text};
+use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
 use crate::{Binding, Filter, FilterName, Parameter, Verdict};
@@ -82,8 +83,10 @@ const fn verdict_of(parameter: Parameter) -> Verdict {
 fn parameterized_by_map(code: &mut Code) {
     let (accept, drop) = (code.label("accept"), code.label("drop"));
     map::look_up(code, maps::PARAMETER, accept);
-    *code += ldxw(R1, R0 + 0);
-    *code += jne(R1, Parameter::Accept.value() as i32, drop);
+    ebpf! { in code;
+        ldxw r1, [r0]
+        jne r1, {Parameter::Accept.value() as i32}, $drop
+    }
     verdict::place(code, accept, Verdict::Accept);
     verdict::place(code, drop, Verdict::Drop);
 }
