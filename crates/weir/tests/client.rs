@@ -85,7 +85,7 @@ fn usage_errors_end_with_2_and_say_what_there_is() {
     check_failure(
         &["-b", "freya"],
         2,
-        "there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, stop, getstop",
+        "there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, load, stop, getstop",
     );
     check_failure(&["-p", "101"], 2, "whole number from 0 to 100");
     check_failure(&["--rate", "0"], 2, "packets per second");

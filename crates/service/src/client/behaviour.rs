@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
+    mix::Mix,
     step::{Payload, Step},
     workload::Workload,
 };
@@ -23,6 +24,8 @@ pub struct Behaviour {
 #[derive(Debug)]
 enum Part {
     Burst(Payload, Count),
+    /// The workload, evenly interleaved, with these invalid packets.
+    Load(Payload),
     Get(u32, Expect),
     /// The pieces, that many times, each burst's count spread over the rounds.
     Rounds(u64, &'static [Part]),
@@ -43,8 +46,8 @@ enum Count {
 enum Expect {
     Reply,
     Silence,
-    /// A reply if the workload has a valid packet that makes the key present.
-    ReplyIfValid,
+    /// A reply if the workload has a PUT, which makes the key present.
+    ReplyIfPut,
 }
 
 const fn put(key: u32, value: i64) -> Part {
@@ -57,10 +60,11 @@ const fn delete(key: u32, count: u64) -> Part {
 
 const PUT4: Part = Part::Rounds(1, &[put(10, 2), put(10, 4), put(10, 6), put(10, -5)]);
 const GET_10: Part = Part::Get(10, Expect::Reply);
-const VALID: Part = Part::Burst(Payload::Put { key: 10, value: 1 }, Count::Valid);
-const INVALID: Part = Part::Burst(Payload::bad(256), Count::Invalid);
+const VALID: Part = Part::Burst(Mix::VALID, Count::Valid);
+const BAD_256: Payload = Payload::bad(256);
+const INVALID: Part = Part::Burst(BAD_256, Count::Invalid);
 
-static TABLE: [Behaviour; 10] = [
+static TABLE: [Behaviour; 11] = [
     Behaviour {
         name: "thor",
         aliases: &[],
@@ -141,13 +145,19 @@ static TABLE: [Behaviour; 10] = [
         name: "frey",
         aliases: &["frey2"],
         sends: "-n packets, the valid PUTs first, then the invalid ones; GET; STOP",
-        parts: &[VALID, INVALID, Part::Get(10, Expect::ReplyIfValid), Part::Stop],
+        parts: &[VALID, INVALID, Part::Get(10, Expect::ReplyIfPut), Part::Stop],
     },
     Behaviour {
         name: "frigg",
         aliases: &[],
         sends: "-n packets in 100 rounds, each its PUTs first, then its invalid ones; GET",
-        parts: &[Part::Rounds(100, &[VALID, INVALID]), Part::Get(10, Expect::ReplyIfValid)],
+        parts: &[Part::Rounds(100, &[VALID, INVALID]), Part::Get(10, Expect::ReplyIfPut)],
+    },
+    Behaviour {
+        name: "load",
+        aliases: &[],
+        sends: "-n packets, or for --duration: valid and invalid ones evenly interleaved, --gets of the valid; GET",
+        parts: &[Part::Load(BAD_256), Part::Get(10, Expect::ReplyIfPut)],
     },
     Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Part::Stop] },
     Behaviour { name: "getstop", aliases: &[], sends: "GET of key 10; STOP", parts: &[GET_10, Part::Stop] },
@@ -157,6 +167,11 @@ impl Behaviour {
     /// Every behaviour, in the table's order.
     pub fn all() -> &'static [Self] {
         &TABLE
+    }
+
+    /// Whether it can end by the clock, ask within its load, and send from several sockets and threads.
+    pub fn is_load(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Load(_)))
     }
 
     /// The steps of this behaviour for a workload. Bursts of nothing are left out.
@@ -194,12 +209,17 @@ fn expand(parts: &[Part], workload: &Workload, round: Round, steps: &mut Vec<Ste
                     steps.push(Step::Burst { payload: workload.sized(payload), count });
                 }
             }
+            Part::Load(invalid) => {
+                if workload.packets > 0 {
+                    steps.push(Step::Load(Mix::of(workload, invalid)));
+                }
+            }
             Part::Get(key, expect) => steps.push(Step::Get {
                 key,
                 reply_expected: match expect {
                     Expect::Reply => true,
                     Expect::Silence => false,
-                    Expect::ReplyIfValid => workload.valid() > 0,
+                    Expect::ReplyIfPut => workload.puts() > 0,
                 },
             }),
             Part::Rounds(rounds, parts) => {
@@ -237,7 +257,7 @@ mod tests {
     use crate::client::{InvalidSize, Percent};
 
     fn workload(packets: u64, percent: u8) -> Workload {
-        Workload { packets, invalid_share: Percent::new(percent).unwrap(), invalid_size: None }
+        Workload { packets, invalid_share: Percent::new(percent).unwrap(), ..Workload::default() }
     }
 
     fn steps(name: &str, workload: &Workload) -> Vec<Step> {
@@ -303,6 +323,21 @@ mod tests {
     }
 
     #[test]
+    fn load_interleaves_and_asks_at_the_end() {
+        let mix = Mix {
+            packets: 100,
+            duration: None,
+            invalid_share: Percent::new(30).unwrap(),
+            invalid: Payload::bad(256),
+            get_share: Percent::default(),
+        };
+        assert_eq!(steps("load", &workload(100, 30)), [Step::Load(mix), get(10, true)]);
+        let only_gets = Workload { get_share: Percent::new(100).unwrap(), ..workload(100, 30) };
+        assert_eq!(steps("load", &only_gets)[1], get(10, false));
+        assert_eq!(steps("load", &workload(0, 0)), [get(10, false)]);
+    }
+
+    #[test]
     fn an_invalid_size_changes_bad_packets_and_no_others() {
         let sized = Workload { invalid_size: InvalidSize::new(15), ..workload(10, 50) };
         let bad_15 = Step::Burst { payload: Payload::Bad { len: 15 }, count: 5 };
@@ -326,7 +361,7 @@ mod tests {
         let error = "freya".parse::<&'static Behaviour>().unwrap_err();
         assert_eq!(
             error,
-            "unknown behaviour 'freya'; there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, stop, getstop"
+            "unknown behaviour 'freya'; there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, load, stop, getstop"
         );
     }
 

@@ -4,6 +4,7 @@ pub mod asm;
 pub mod bench;
 pub mod check;
 pub mod client;
+mod client_report;
 pub mod completions;
 pub mod disasm;
 pub mod dump;
