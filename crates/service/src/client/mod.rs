@@ -2,6 +2,7 @@
 
 mod ask;
 mod behaviour;
+mod ceiling;
 mod engine;
 mod error;
 mod fan;
@@ -22,6 +23,7 @@ mod workload;
 
 pub use ask::GetPolicy;
 pub use behaviour::Behaviour;
+pub use ceiling::{Sink, ceiling};
 pub use engine::run;
 pub use error::ClientError;
 pub use fan::Fan;

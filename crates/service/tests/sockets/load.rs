@@ -321,6 +321,19 @@ fn a_closed_port_refuses_packets_that_are_counted() {
 }
 
 #[test]
+fn the_ceiling_is_what_was_sent_in_the_time() {
+    for like in ["127.0.0.1:1", "[::1]:1"] {
+        let sink = Sink::open(like.parse().unwrap()).unwrap();
+        let time = Duration::from_millis(50);
+        let summary = client::ceiling(&mix(1, 50, 0), &ClientConfig::new(sink.addr()), time).unwrap();
+        assert!(summary.is_accounted_for(), "{summary:?}");
+        assert_eq!((summary.intended, summary.gso), (500_000, false));
+        let rate = summary.achieved_rate.unwrap();
+        assert!(rate > 0.0 && rate * time.as_secs_f64() <= 500_000.0, "{rate}");
+    }
+}
+
+#[test]
 fn a_cpu_that_there_is_not_is_named() {
     let (_socket, addr) = sink();
     let config = ClientConfig { pin: vec![0, 1023], ..ClientConfig::new(addr) };

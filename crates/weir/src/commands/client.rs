@@ -5,8 +5,8 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, process::ExitCode, ti
 use weir_service::{
     ClientSummary, Io,
     client::{
-        self, Arrivals, Behaviour, ClientConfig, Fan, GetPolicy, InvalidSize, Pacing, PacketsPerSecond,
-        Percent, Workload,
+        self, Arrivals, Behaviour, ClientConfig, Fan, GetPolicy, InvalidSize, Mix, Pacing, PacketsPerSecond,
+        Percent, Sink, Step, Workload,
     },
 };
 
@@ -69,6 +69,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN)]
     threads: NonZeroU32,
 
+    /// Measure instead how fast this machine can send such packets (load): to a socket that nobody reads, and to the server
+    #[arg(long, conflicts_with_all = ["rate", "summary"])]
+    ceiling: bool,
+
     /// CPUs to confine the sending threads to, in turn, such as 2,3 (load)
     #[arg(long, value_name = "CPUS", value_delimiter = ',')]
     pin: Vec<usize>,
@@ -102,6 +106,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let steps = args.behaviour.steps(&args.workload()?);
     let config = args.config()?;
+    if args.ceiling {
+        return print_ceilings(&steps, &config, args.duration.unwrap_or(CEILING_TIME));
+    }
     if args.verbose {
         for step in &steps {
             eprintln!("{step:?}");
@@ -131,6 +138,7 @@ impl Args {
             ("--sockets", self.sockets.is_some()),
             ("--threads", self.threads.get() > 1),
             ("--pin", !self.pin.is_empty()),
+            ("--ceiling", self.ceiling),
         ];
         if let Some((flag, _)) = of_a_load.iter().find(|(_, given)| *given && !self.behaviour.is_load()) {
             return Err(UsageError(format!(
@@ -182,11 +190,42 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("'{text}' is no time; it takes one such as 5s or 500ms"))
 }
 
+const ABOUT_RATES: &str = "\
+At a rate, the schedule is fixed before the run. A packet that is late goes out at once and moves no later one; the lag of
+every packet, how many were more than 100 µs late, and the achieved rate are told and recorded. A packet that the kernel
+refuses is counted by its error and not sent again. More than 200 µs ahead of its next packet the sender sleeps, nearer it
+spins and yields, so that from some 5000 packets a second on it uses a CPU whole.
+
+The GETs of a load ask for keys of their own, whose counts tell the replies apart; they are put before the load begins and
+stay in the server's bag. Replies are read between two sends, at the latest after 16 that are behind schedule.";
+
 fn after_help() -> String {
     let width = Behaviour::all().iter().map(|row| row.name.len()).max().unwrap_or(0);
     let rows: Vec<_> =
         Behaviour::all().iter().map(|row| format!("  {:width$}  {}", row.name, row.sends)).collect();
-    format!("Behaviours:\n{}", rows.join("\n"))
+    format!("Behaviours:\n{}\n\n{ABOUT_RATES}", rows.join("\n"))
+}
+
+/// How long each ceiling is measured where no time is given.
+const CEILING_TIME: Duration = Duration::from_millis(500);
+
+fn print_ceilings(steps: &[Step], config: &ClientConfig, time: Duration) -> anyhow::Result<ExitCode> {
+    let Some(Step::Load(mix)) = steps.first() else {
+        return Err(UsageError("--ceiling sends a load; ask for 1 packet or more (-n)".into()).into());
+    };
+    let sink = Sink::open(config.server)?;
+    let no_gets = Mix { get_share: Percent::default(), ..*mix };
+    let unread = client::ceiling(&no_gets, &ClientConfig { server: sink.addr(), ..config.clone() }, time)?;
+    print(describe_ceiling("a socket that nobody reads", &unread))?;
+    let served = client::ceiling(mix, config, time)?;
+    judge(&served)?;
+    print(describe_ceiling(&config.server.to_string(), &served))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe_ceiling(to: &str, summary: &ClientSummary) -> String {
+    let rate = summary.achieved_rate.map_or("too slow to tell".into(), |rate| format!("{rate:.0} packets/s"));
+    format!("ceiling to {to}: {rate}\n")
 }
 
 fn judge(summary: &ClientSummary) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use weir_service::{ClientSummary, GetOutcome, client::ReplyLedger};
 
 /// The record in lines: each GET, what was sent, and how a load went.
-pub fn describe(summary: &ClientSummary, verbose: bool) -> String {
+pub(super) fn describe(summary: &ClientSummary, verbose: bool) -> String {
     let gets = summary.gets.iter().map(|get| describe_get(get, verbose));
     let load = describe_pace(summary).into_iter().chain(summary.replies.as_ref().map(describe_replies));
     gets.chain([describe_sent(summary)]).chain(load).map(|line| line + "\n").collect()
