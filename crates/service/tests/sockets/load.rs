@@ -12,7 +12,7 @@ use weir_service::{
     ClientSummary, Io, SentCounts,
     client::{
         self, Arrivals, ClientConfig, ClientError, Fan, GetPolicy, Mix, Pacing, PacketsPerSecond, Payload,
-        Percent, ReplyLedger, Step,
+        Percent, ReplyLedger, Sink, Step,
     },
 };
 use weir_wire::Request;
