@@ -5,6 +5,7 @@ pub mod asm;
 pub mod bench;
 pub mod check;
 pub mod client;
+mod client_report;
 pub mod compare;
 pub mod completions;
 pub mod disasm;
