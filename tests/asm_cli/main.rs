@@ -3,6 +3,7 @@
 //! Where the kernel or the privilege is missing, the runs count as ignored, with the reason in brackets.
 
 mod bad_input;
+mod live;
 mod round_trip;
 mod running;
 
@@ -22,6 +23,8 @@ fn main() {
     let obstacle = KernelFilter::probe().err().map(|error| error.to_string());
     let obstacle = obstacle.filter(|reason| reason.contains("needs root") || reason.contains("no bpf(2)"));
     let plain = bad_input::TESTS.iter().chain(round_trip::TESTS).map(|test| trial(test, None));
+    let live = live::tests().map(|(test, obstacle)| trial(test, obstacle.as_deref()));
+    let plain = plain.chain(live);
     let kernel = KERNEL.iter().map(|test| trial(test, obstacle.as_deref()));
     libtest_mimic::run(&Arguments::from_args(), plain.chain(kernel).collect()).exit();
 }

@@ -4,8 +4,10 @@
 //! brackets.
 
 mod bad_input;
+mod objects;
 mod running;
 mod serving;
+mod toolkits;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use weir_hooks::KernelFilter;
@@ -35,7 +37,7 @@ fn main() {
     let obstacle = KernelFilter::probe().err().map(|error| error.to_string());
     // Only what the machine lacks is a reason to skip; a program that doesn't load is a failure.
     let obstacle = obstacle.filter(|reason| reason.contains("needs root") || reason.contains("no bpf(2)"));
-    let tests = serving::TESTS.iter().chain(bad_input::TESTS);
+    let tests = serving::TESTS.iter().chain(bad_input::TESTS).chain(objects::TESTS).chain(toolkits::TESTS);
     let trials = tests.map(|test| trial(test, obstacle.as_deref())).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

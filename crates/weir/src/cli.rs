@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    asm, bench, check, client, completions, disasm, dump, experiment, filters, report, run, serve,
+    asm, bench, check, client, completions, disasm, dump, experiment, filters, report, run, serve, toolkits,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -22,6 +22,7 @@ Examples:
   weir client -b odin                    PUTs and GETs; ends the server
   weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
   weir filters                           what there is, and where it runs
+  weir toolkits                          what each filter costs by each toolkit (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir report results/latest             the report again, from the saved samples
   weir bench                             the figures that weir promises, measured here (as root)
@@ -36,6 +37,7 @@ enum Command {
     Experiment(experiment::Args),
     Report(report::Args),
     Filters(filters::Args),
+    Toolkits(toolkits::Args),
     Bench(bench::Args),
     Asm(asm::Args),
     Disasm(disasm::Args),
@@ -54,6 +56,7 @@ impl Cli {
             Command::Client(args) => client::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
+            Command::Toolkits(args) => toolkits::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Asm(args) => asm::run(args),
             Command::Disasm(args) => disasm::run(args),

@@ -14,3 +14,4 @@ pub mod sample;
 pub mod stats;
 pub mod store;
 pub mod terminal;
+pub mod toolkits;

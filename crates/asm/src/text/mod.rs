@@ -20,6 +20,7 @@ pub use ast::{
 };
 pub use lexer::Number;
 pub use parser::Parser;
+pub use suggest::nearest;
 
 use crate::{Code, Diagnostic, Diagnostics, Object, Severity, Span, check};
 

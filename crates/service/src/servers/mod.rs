@@ -2,15 +2,17 @@
 
 mod after;
 mod kind;
+mod object;
 mod signals;
 
 use std::net::SocketAddr;
 
 use thiserror::Error;
 use weir_filters::{Combination, Filter, Gap, Hook, Toolkit};
-use weir_hooks::{HookError, KernelFilter, Statistics};
+use weir_hooks::{HookError, KernelFilter, ParameterMap, Statistics};
 
 pub use kind::{Misfit, ServerKind};
+pub use object::{ObjectProgram, serve_object};
 use signals::Signals;
 
 use crate::{Server, ServerConfig, ServerError, ServerSummary};
@@ -84,9 +86,29 @@ pub struct Served {
 pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
     plan.check()?;
     let mut program = plan.load()?;
+    let parameter = plan.changeable_parameter(program.as_mut())?;
+    let names = Names { filter: plan.filter.name.to_string(), toolkit: plan.toolkit.to_string() };
+    serve_behind(plan, Behind { program, parameter, names }, on_ready)
+}
+
+/// What stands between the socket and the server.
+struct Behind {
+    program: Option<KernelFilter>,
+    /// What SIGUSR1 flips.
+    parameter: Option<ParameterMap>,
+    names: Names,
+}
+
+/// What the record calls it.
+struct Names {
+    filter: String,
+    toolkit: String,
+}
+
+fn serve_behind(plan: Plan, behind: Behind, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
+    let Behind { program, parameter, names } = behind;
     let mut server = Server::open(plan.listen, plan.config())?;
-    let signals = Signals::catch(server.stop_handle(), plan.changeable_parameter(program.as_mut())?)
-        .map_err(ServeError::Signals)?;
+    let signals = Signals::catch(server.stop_handle(), parameter).map_err(ServeError::Signals)?;
     let attached = program.as_ref().map(|program| program.attach(server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
@@ -104,8 +126,8 @@ pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, Se
     let summary = ServerSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         server: plan.kind.to_string(),
-        filter: plan.filter.name.to_string(),
-        toolkit: plan.toolkit.to_string(),
+        filter: names.filter,
+        toolkit: names.toolkit,
         hook: plan.hook.to_string(),
         verdicts,
         runs,
@@ -147,7 +169,7 @@ impl Plan {
     fn changeable_parameter(
         &self,
         program: Option<&mut KernelFilter>,
-    ) -> Result<Option<weir_hooks::ParameterMap>, HookError> {
+    ) -> Result<Option<ParameterMap>, HookError> {
         match program {
             Some(program) if self.filter.has_changeable_parameter() => program.take_parameter_map().map(Some),
             _ => Ok(None),

@@ -12,3 +12,4 @@ pub mod filters;
 pub mod report;
 pub mod run;
 pub mod serve;
+pub mod toolkits;

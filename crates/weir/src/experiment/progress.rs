@@ -82,8 +82,8 @@ pub fn name_of(cell: &Cell) -> String {
     let server = cell.external_server.as_ref().map_or_else(String::new, |name| format!(", server {name}"));
     let client = cell.external_client.as_ref().map_or_else(String::new, |name| format!(", client {name}"));
     format!(
-        "{placement} {}, {} packets, {} % invalid{size}{server}{client}",
-        cell.filter, cell.packets, cell.invalid_percent
+        "{placement} {} by {}, {} packets, {} % invalid{size}{server}{client}",
+        cell.filter, cell.toolkit, cell.packets, cell.invalid_percent
     )
 }
 
