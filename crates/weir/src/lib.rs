@@ -1,10 +1,12 @@
 //! What the `weir` command is made of: commands, experiments, statistics and reports.
 #![forbid(unsafe_code)]
 
+pub mod cell;
 pub mod cli;
 pub mod commands;
 pub mod exit;
 pub mod experiment;
+pub mod ledger;
 pub mod output;
 pub mod programs;
 pub mod progress;
@@ -13,5 +15,6 @@ pub mod report;
 pub mod sample;
 pub mod stats;
 pub mod store;
+pub mod surroundings;
 pub mod terminal;
 pub mod toolkits;

@@ -1,78 +1,18 @@
 //! The sample: the raw record of one run, saved before anything is computed from it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
-use weir_filters::{FilterName, Hook, Toolkit};
-use weir_service::{ClientSummary, Cost, Io, Monotonic, ServerSummary};
+use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary};
+
+use crate::{
+    cell::Cell,
+    ledger::{Audit, Ledger, ReplyLedger},
+    surroundings::Surroundings,
+};
 
 /// Version of the sample format; a results folder of another version is refused.
 pub const SCHEMA: u32 = 1;
-
-/// Where the decision is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Placement {
-    /// No program: the server decides.
-    Plain,
-    /// The accept-all program is attached and the server decides, as in the report.
-    User,
-    /// The program decides.
-    Kernel,
-}
-
-/// Everything that makes one cell of an experiment's grid.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Cell {
-    /// Where the decision is made.
-    pub placement: Placement,
-    /// The filter that the server was started with.
-    pub filter: FilterName,
-    /// Its toolkit.
-    pub toolkit: Toolkit,
-    /// Its hook.
-    pub hook: Hook,
-    /// How the server reads and writes.
-    pub io: Io,
-    /// Share of invalid packets, percent.
-    pub invalid_percent: u8,
-    /// Packets asked for: valid and invalid PUT-or-BAD packets of all clients together; GET and STOP come on top.
-    pub packets: u64,
-    /// Payload of an invalid packet, bytes; the behaviour's own where nothing is said.
-    pub invalid_size: Option<u32>,
-    /// Client behaviour, such as `frigg`.
-    pub behaviour: String,
-    /// Clients that send at the same time; each sends its share of `packets`.
-    pub clients: u32,
-    /// Name of an external server, or nothing for weir's own.
-    pub external_server: Option<String>,
-    /// Name of an external client, or nothing for weir's own.
-    pub external_client: Option<String>,
-}
-
-/// Where every packet of a run went. Each term has its own source; none is what is left over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
-    /// Datagrams that the clients' kernel took: the clients' counts, and the harness's own GET and STOP.
-    pub sent: u64,
-    /// Dropped by the program: its own counters.
-    pub dropped_by_filter: u64,
-    /// Dropped for a full receive buffer: the socket's drop count less the filter's.
-    pub dropped_for_buffer: u64,
-    /// Read by the server: its counts.
-    pub read: u64,
-    /// Drained unread when the server ended: its count.
-    pub unread: u64,
-}
-
-impl Ledger {
-    /// Sent less everything accounted for; zero when the ledger balances.
-    pub fn difference(&self) -> i128 {
-        i128::from(self.sent)
-            - i128::from(self.dropped_by_filter)
-            - i128::from(self.dropped_for_buffer)
-            - i128::from(self.read)
-            - i128::from(self.unread)
-    }
-}
 
 /// Why a sample is left out of estimates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +23,16 @@ pub enum Flaw {
         /// Sent less everything accounted for.
         difference: i64,
     },
+    /// The replies don't add up.
+    RepliesUnbalanced {
+        /// Replies that the server sent less those that the clients got.
+        difference: i64,
+    },
+    /// The audit counted other drops than the ledger.
+    AuditDisagrees {
+        /// What was counted twice, and both counts.
+        what: String,
+    },
     /// The final GET was never answered although valid packets had been sent.
     NoReply,
     /// The server or a client failed.
@@ -90,6 +40,22 @@ pub enum Flaw {
         /// What it said.
         message: String,
     },
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unbalanced { difference } => {
+                write!(f, "the counts don't add up: {difference} packets sent are not accounted for")
+            }
+            Self::RepliesUnbalanced { difference } => {
+                write!(f, "the replies don't add up: {difference} of those sent are not accounted for")
+            }
+            Self::AuditDisagrees { what } => write!(f, "the audit disagrees with the ledger: {what}"),
+            Self::NoReply => f.write_str("the final GET was never answered"),
+            Self::Failed { message } => write!(f, "failed: {message}"),
+        }
+    }
 }
 
 /// The raw record of one run.
@@ -124,6 +90,12 @@ pub struct Sample {
     pub socket_drops: Option<u64>,
     /// Where every packet went; nothing where an external server keeps no counts.
     pub ledger: Option<Ledger>,
+    /// The kernel's drops by reason, in a run made to account for packets: it times nothing, since tracing costs time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+    /// Where the replies went; nothing where the server or a client isn't weir's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replies: Option<ReplyLedger>,
     /// Our server's own record.
     pub server: Option<ServerSummary>,
     /// Our clients' own records.
@@ -136,6 +108,9 @@ pub struct Sample {
     pub first_sent_at: Option<Monotonic>,
     /// CPU time that the hypervisor took from this machine during the run, seconds (`steal` of /proc/stat).
     pub steal_s: f64,
+    /// What else of the machine changed during the run.
+    #[serde(default)]
+    pub surroundings: Surroundings,
     /// Why it is left out of estimates; empty for a sound sample.
     pub flaws: Vec<Flaw>,
 }
@@ -144,6 +119,19 @@ impl Sample {
     /// Whether estimates may use it.
     pub fn is_sound(&self) -> bool {
         self.flaws.is_empty()
+    }
+
+    /// Whether it counts for times and costs: sound, and not slowed by tracing.
+    pub fn is_timed(&self) -> bool {
+        self.is_sound() && self.audit.is_none()
+    }
+
+    /// What failed, if the run came to no good end.
+    pub fn failure(&self) -> Option<&str> {
+        self.flaws.iter().find_map(|flaw| match flaw {
+            Flaw::Failed { message } => Some(message.as_str()),
+            _ => None,
+        })
     }
 
     /// Share of valid requests that were lost, percent; nothing where none was sent or none was answered.

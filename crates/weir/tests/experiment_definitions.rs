@@ -1,12 +1,12 @@
 //! Definitions: those that are built in, what may stand in one, and what a profile makes of it.
 
 use weir::{
+    cell::Placement,
     experiment::{
         catalogue,
         definition::{Definition, Profile},
         schedule,
     },
-    sample::Placement,
 };
 
 /// A definition that is right; tests change a line of it.
@@ -155,11 +155,17 @@ fn a_grid_that_makes_no_sense_is_refused() {
     check_refused("[0, 99]", "[0, 101]", "101 is more than 100 percent");
     check_refused("[0, 99]", "[]", "grid.invalid_percent is empty");
     check_refused("[0, 99]", "[5, 5]", "5 stands there twice");
-    check_refused("[10, 1000]", "[0]", "a cell without packets measures nothing");
+    check_refused("[10, 1000]", "[0]", "grid.packets: 0 measures nothing");
     check_refused("[10, 1000]", "[10]\ninvalid_sizes = [3]", "unknown field `invalid_sizes`");
     check_refused("packets = [5]", "packets = []", "profiles.standard.packets is empty");
     check_refused("runs = 7", "runs = 0", "profiles.standard.runs = 0");
     check_refused("profiles.standard", "profiles.huge", "huge");
+    check_refused("[10, 1000]", "[10]\nrate = [0]", "grid.rate: 0 measures nothing");
+    check_refused("[10, 1000]", "[10]\nreceive_work = [\"server\"]", "loopback receives can't be steered");
+    check_refused("[10, 1000]", "[10]\ntopology = [\"ring\"]", "unknown variant `ring`");
+    check_refused("runs = 3", "runs = 3\nduration_s = 2", "it goes with grid.rate");
+    check_refused("runs = 3", "runs = 3\naudit_every = 0", "leave it out for no audit");
+    check_refused("runs = 3", "runs = 3\ngets_percent = 101", "more than 100 percent");
 }
 
 #[test]

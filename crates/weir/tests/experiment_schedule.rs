@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use proptest::{collection::hash_set, prelude::*};
 use weir::{
+    cell::Cell,
     experiment::{
         definition::Definition,
         schedule::{self, Scheduled},
     },
-    sample::Cell,
 };
 
 prop_compose! {

@@ -9,8 +9,9 @@ use serde_json::Value;
 use synthetic::{Experiment, cell};
 use tempfile::TempDir;
 use weir::{
+    cell::Placement,
     report,
-    sample::{Flaw, Placement, Sample},
+    sample::{Flaw, Sample},
 };
 
 fn folder_of(samples: &[Sample]) -> TempDir {

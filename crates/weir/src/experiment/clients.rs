@@ -18,7 +18,7 @@ use super::{
     schedule::{Scheduled, Share, shares},
     template::Placeholder,
 };
-use crate::sample::Cell;
+use crate::cell::Cell;
 
 /// The clients of a run, running or ended.
 #[derive(Debug)]

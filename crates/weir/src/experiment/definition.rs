@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::Io;
 
-use super::{template::Template, validate};
-use crate::{exit::UsageError, sample::Placement};
+use super::{precision::Precision, template::Template, validate};
+use crate::{
+    cell::{Background, Placement, ReceiveWork, Topology},
+    exit::UsageError,
+};
 
 /// How much of an experiment is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
@@ -50,6 +53,9 @@ pub struct Definition {
     pub clients: u32,
     /// Runs of each cell.
     pub runs: u32,
+    /// Runs are added until intervals are this narrow; nothing for [`Self::runs`] of each cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// How weir's own clients send.
     #[serde(default)]
     pub client_io: Io,
@@ -71,6 +77,15 @@ pub struct Definition {
     /// Time that the clients of one run may take, seconds; nothing for a minute and 100 µs a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients_within_s: Option<u64>,
+    /// How long the clients send at each of the grid's rates, seconds: it gives the packets of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u64>,
+    /// Share of the valid requests that are GETs, percent, whose latency is measured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gets_percent: u8,
+    /// Audit one repetition in so many: an additional run of each cell in which the kernel's drops are traced by reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_every: Option<u32>,
     /// What is varied.
     pub grid: Grid,
     /// What is placed in each cell of the grid.
@@ -92,11 +107,30 @@ pub struct Definition {
 pub struct Grid {
     /// Shares of invalid packets, percent.
     pub invalid_percent: Vec<u8>,
-    /// Packets of all clients together.
+    /// Packets of all clients together; empty where rates and [`Definition::duration_s`] give them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packets: Vec<u64>,
     /// Payloads of invalid packets, bytes; empty for the behaviour's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalid_size: Vec<u32>,
+    /// Packets per second that all clients together offer; empty for as fast as they can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate: Vec<u64>,
+    /// Receive buffers of the server, bytes as asked for; empty for the kernel's default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receive_buffer: Vec<u32>,
+    /// What lies between client and server; empty for loopback.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topology: Vec<Topology>,
+    /// On whose core the kernel does the work of receiving; empty for the sender's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receive_work: Vec<ReceiveWork>,
+    /// Who else keeps the cores busy; empty for nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub background: Vec<Background>,
+    /// Whether server and clients are confined to their cores; empty for what the whole experiment does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<bool>,
 }
 
 /// A server, the filter it is started with, and who sends to it.
@@ -128,11 +162,7 @@ pub struct PlacementRow {
 impl PlacementRow {
     /// The name by which profiles choose it.
     pub fn id(&self) -> &str {
-        self.id.as_deref().unwrap_or(match self.placement {
-            Placement::Plain => "plain",
-            Placement::User => "user",
-            Placement::Kernel => "kernel",
-        })
+        self.id.as_deref().unwrap_or(self.placement.name())
     }
 }
 
@@ -167,6 +197,12 @@ pub struct Overrides {
     pub packets: Option<Vec<u64>>,
     /// Payloads of invalid packets, bytes.
     pub invalid_size: Option<Vec<u32>>,
+    /// Packets per second offered.
+    pub rate: Option<Vec<u64>>,
+    /// Receive buffers, bytes.
+    pub receive_buffer: Option<Vec<u32>>,
+    /// How long the clients send at each rate, seconds.
+    pub duration_s: Option<u64>,
     /// Ids of the placements used.
     pub placements: Option<Vec<String>>,
 }
@@ -190,6 +226,10 @@ fn default_behaviour() -> String {
 
 fn default_server() -> String {
     "simple-server".into()
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 const fn default_clients() -> u32 {
@@ -236,6 +276,9 @@ impl Definition {
         grid.invalid_percent = overrides.invalid_percent.unwrap_or(self.grid.invalid_percent.clone());
         grid.packets = overrides.packets.unwrap_or(self.grid.packets.clone());
         grid.invalid_size = overrides.invalid_size.unwrap_or(self.grid.invalid_size.clone());
+        grid.rate = overrides.rate.unwrap_or(self.grid.rate.clone());
+        grid.receive_buffer = overrides.receive_buffer.unwrap_or(self.grid.receive_buffer.clone());
+        definition.duration_s = overrides.duration_s.or(self.duration_s);
         if let Some(ids) = overrides.placements {
             definition.placements.retain(|row| ids.iter().any(|id| id == row.id()));
         }
@@ -247,6 +290,11 @@ impl Definition {
             names if names.is_empty() => "none; leave --profile out".into(),
             names => names.join(", "),
         }
+    }
+
+    /// Most runs that a cell can have.
+    pub fn most_runs(&self) -> u32 {
+        self.precision.map_or(self.runs, |precision| precision.max_runs.max(self.runs))
     }
 
     /// The row of [`BEHAVIOURS`] that the clients follow.

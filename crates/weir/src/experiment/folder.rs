@@ -16,7 +16,7 @@ use super::{
 use crate::{
     exit::UsageError,
     output::write_whole,
-    sample::{Flaw, SCHEMA, Sample},
+    sample::{SCHEMA, Sample},
     store::{self, DEFINITION, MANIFEST, SAMPLES, Samples},
 };
 
@@ -203,8 +203,8 @@ fn set_failed_aside(dir: &Path) -> anyhow::Result<()> {
     }
     // Opened, so that no other weir appends while the file is replaced.
     let samples = Samples::open(dir)?;
-    let failed = |sample: &&Sample| sample.flaws.iter().any(|flaw| matches!(flaw, Flaw::Failed { .. }));
-    let (aside, kept): (Vec<_>, Vec<_>) = samples.saved().samples.iter().partition(failed);
+    let (aside, kept): (Vec<_>, Vec<_>) =
+        samples.saved().samples.iter().partition(|sample| sample.failure().is_some());
     if aside.is_empty() {
         return Ok(());
     }

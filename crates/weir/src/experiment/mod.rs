@@ -8,7 +8,9 @@ pub mod folder;
 pub mod interrupt;
 pub mod machine;
 pub mod manifest;
+pub mod measure;
 pub mod one_run;
+pub mod precision;
 pub mod process;
 pub mod progress;
 pub mod record;
@@ -19,7 +21,6 @@ pub mod udp_table;
 mod validate;
 
 use std::{
-    collections::HashSet,
     fs,
     io::{IsTerminal, stdout},
     os::unix::process::CommandExt,
@@ -30,16 +31,12 @@ use std::{
 use anyhow::Context;
 use serde::de::DeserializeOwned;
 
-use crate::{
-    output::print,
-    report,
-    sample::{Cell, Flaw, Sample},
-};
+use crate::{output::print, report, sample::Sample};
 use folder::Folder;
 use interrupt::{Interrupt, Interrupted};
 use one_run::{Bench, Observed, RunError};
+use precision::{Precision, SoFar};
 use progress::{Progress, name_of};
-use record::Circumstances;
 use schedule::Scheduled;
 
 /// Most packets of the run that warms the machine up.
@@ -92,16 +89,42 @@ fn make_runs(folder: &mut Folder, missing: &[Scheduled], interrupt: &Interrupt) 
     let Some(first) = missing.first() else { return Ok(()) };
     let (definition, pinning) = (folder.definition.clone(), folder.manifest.pinning.clone());
     let bench = Bench { definition: &definition, pinning: &pinning, interrupt };
-    let total = folder.manifest.planned_samples;
-    let mut progress = Progress::new(total - missing.len() as u64, total);
-    let mut known: HashSet<Cell> = folder.saved().samples.iter().map(|sample| sample.cell.clone()).collect();
+    let mut so_far = SoFar::of(&folder.saved().samples);
+    let is_due = |run: &Scheduled, so_far: &SoFar| {
+        run.repetition < definition.runs
+            || definition
+                .precision
+                .is_some_and(|precision| so_far.needs(&precision::point_of(run, missing), precision.within))
+    };
+    let due = missing.iter().filter(|run| run.repetition < definition.runs).count() as u64;
+    let mut progress = Progress::new(folder.saved().samples.len() as u64, due);
     let result = warm_up(&bench, first).and_then(|()| {
-        missing
-            .iter()
-            .try_for_each(|scheduled| make_run(folder, &bench, scheduled, &mut known, &mut progress))
+        missing.iter().try_for_each(|run| {
+            if is_due(run, &so_far) {
+                make_run(folder, &bench, run, &mut so_far, &mut progress)
+            } else {
+                Ok(())
+            }
+        })
     });
+    if let (Some(precision), Ok(())) = (definition.precision, &result) {
+        say_wider(&so_far, precision, &progress);
+    }
     progress.clear();
     result
+}
+
+fn say_wider(so_far: &SoFar, precision: Precision, progress: &Progress) {
+    for (cell, reached) in so_far.wider(precision.within) {
+        let reached =
+            reached.map_or("has no interval".into(), |share| format!("is at {:.1} %", share * 100.0));
+        progress.say(&format!(
+            "weir: {} after {} runs of '{}', the interval {reached}",
+            precision.within,
+            precision.max_runs,
+            name_of(cell)
+        ));
+    }
 }
 
 /// One run whose sample nobody keeps: the first run of all would otherwise pay for cold caches. If it fails, so will
@@ -119,26 +142,16 @@ fn make_run(
     folder: &mut Folder,
     bench: &Bench<'_>,
     scheduled: &Scheduled,
-    known: &mut HashSet<Cell>,
+    so_far: &mut SoFar,
     progress: &mut Progress,
 ) -> Result<(), Ended> {
     bench.interrupt.check()?;
-    let started_at = jiff::Timestamp::now().to_string();
-    let stolen_before = machine::stolen_s();
-    let mut observed = Observed::default();
-    let failure = match one_run::run(bench, scheduled, &mut observed) {
-        Ok(()) => None,
-        Err(RunError::Interrupted(interrupted)) => return Err(interrupted.into()),
-        Err(RunError::Failed(message)) => Some(message),
-    };
-    let steal_s = machine::stolen_s() - stolen_before;
-    let circumstances =
-        Circumstances { experiment: &bench.definition.name, started_at, steal_s, failure: failure.clone() };
-    let sample = record::sample(scheduled, observed, circumstances);
+    let sample = measure::measure(bench, scheduled)?;
     folder.append(&sample).map_err(Ended::Because)?;
     progress.ran(&sample);
-    let first_of_its_cell = known.insert(scheduled.cell.clone());
-    match failure {
+    let first_of_its_cell = !so_far.knows(&scheduled.cell);
+    so_far.add(&sample);
+    match sample.failure() {
         Some(message) if first_of_its_cell => Err(Ended::Because(anyhow::anyhow!(
             "the first run of '{}' failed: {message}; when that is mended, {}",
             name_of(&scheduled.cell),
@@ -157,8 +170,7 @@ fn folder_is_empty(folder: &Folder) -> anyhow::Result<bool> {
 }
 
 fn count_failed(folder: &Folder) -> anyhow::Result<usize> {
-    let failed = |sample: &&Sample| sample.flaws.iter().any(|flaw| matches!(flaw, Flaw::Failed { .. }));
-    Ok(saved_now(folder)?.iter().filter(failed).count())
+    Ok(saved_now(folder)?.iter().filter(|sample| sample.failure().is_some()).count())
 }
 
 fn saved_now(folder: &Folder) -> anyhow::Result<Vec<Sample>> {

@@ -21,6 +21,7 @@ use super::{
     server::Server,
     udp_table,
 };
+use crate::ledger::Audit;
 
 /// Time that a server has to end after STOP, and again after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -62,6 +63,8 @@ pub struct Observed {
     pub replied_at: Option<Monotonic>,
     /// GETs and STOPs that the harness sent.
     pub harness_sent: u64,
+    /// The kernel's drops by reason, where the run was audited.
+    pub audit: Option<Audit>,
     /// The socket's drop count, for a server that doesn't tell it.
     pub external_drops: Option<u64>,
     /// The record of weir's own server.

@@ -7,7 +7,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::sample::{Cell, Flaw, Placement, Sample};
+use crate::{
+    cell::{Cell, Dimension},
+    sample::Sample,
+};
 
 /// With up to this many runs each has a line; with more, each tenth of them.
 const LINES: u64 = 40;
@@ -20,8 +23,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `done` runs of `total` are there already.
-    pub fn new(done: u64, total: u64) -> Self {
+    /// `done` runs are there already, and `due` more are to be made; later it may turn out that more are needed.
+    pub fn new(done: u64, due: u64) -> Self {
+        let total = done + due;
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left\n{wide_msg}")
             .expect("the template is constant and valid");
         let bar = stderr().is_terminal().then(|| {
@@ -36,6 +40,10 @@ impl Progress {
     /// Another run is done.
     pub fn ran(&mut self, sample: &Sample) {
         self.done += 1;
+        if self.done > self.total {
+            self.total = self.done;
+            self.bar.iter().for_each(|bar| bar.set_length(self.total));
+        }
         let line = describe(sample);
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
@@ -73,18 +81,18 @@ fn digits(number: u64) -> usize {
 
 /// A cell in a few words.
 pub fn name_of(cell: &Cell) -> String {
-    let placement = match cell.placement {
-        Placement::Plain => "plain",
-        Placement::User => "user",
-        Placement::Kernel => "kernel",
-    };
-    let size = cell.invalid_size.map_or_else(String::new, |size| format!(" of {size} bytes"));
+    let mut name = format!("{} {} ({})", cell.placement.name(), cell.filter, cell.toolkit);
+    for dimension in Dimension::ALL {
+        let value = dimension.of(cell);
+        let mut usual = cell.clone();
+        dimension.forget(&mut usual);
+        if dimension.of(&usual) != value || dimension == Dimension::InvalidPercent {
+            name += &format!(", {} {}", dimension.title(), dimension.text(value));
+        }
+    }
     let server = cell.external_server.as_ref().map_or_else(String::new, |name| format!(", server {name}"));
     let client = cell.external_client.as_ref().map_or_else(String::new, |name| format!(", client {name}"));
-    format!(
-        "{placement} {} by {}, {} packets, {} % invalid{size}{server}{client}",
-        cell.filter, cell.toolkit, cell.packets, cell.invalid_percent
-    )
+    name + &server + &client
 }
 
 fn describe(sample: &Sample) -> String {
@@ -97,13 +105,7 @@ fn describe(sample: &Sample) -> String {
         line += &format!(", loss {loss:.2} %");
     }
     for flaw in &sample.flaws {
-        line += &match flaw {
-            Flaw::Unbalanced { difference } => {
-                format!(", INVALID: {difference} packets are not accounted for")
-            }
-            Flaw::NoReply => ", INVALID: the final GET was not answered".to_owned(),
-            Flaw::Failed { message } => format!(", INVALID: {message}"),
-        };
+        line += &format!(", INVALID: {flaw}");
     }
     line
 }

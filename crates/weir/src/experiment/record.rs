@@ -7,7 +7,12 @@ use super::{
     one_run::Observed,
     schedule::{Scheduled, shares},
 };
-use crate::sample::{Cell, Flaw, Ledger, SCHEMA, Sample};
+use crate::{
+    cell::Cell,
+    ledger::{Audit, Ledger},
+    sample::{Flaw, SCHEMA, Sample},
+    surroundings::Surroundings,
+};
 
 /// What is known of a run besides what it showed.
 #[derive(Clone, Debug)]
@@ -18,19 +23,24 @@ pub struct Circumstances<'a> {
     pub started_at: String,
     /// CPU time that the hypervisor took during the run, seconds.
     pub steal_s: f64,
+    /// What else changed of the machine during the run.
+    pub surroundings: Surroundings,
     /// What went wrong.
     pub failure: Option<String>,
 }
 
 /// The sample of the run `scheduled`.
 pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumstances<'_>) -> Sample {
-    let Circumstances { experiment, started_at, steal_s, failure } = circumstances;
+    let Circumstances { experiment, started_at, steal_s, surroundings, failure } = circumstances;
     let cell = &scheduled.cell;
     let valid_sent = valid_sent(cell, &observed.clients);
-    let ledger = ledger(cell, &observed);
+    let ledger = ledger(cell, &observed, &surroundings);
     let mut flaws: Vec<_> = failure.into_iter().map(|message| Flaw::Failed { message }).collect();
     if flaws.is_empty() {
         flaws.extend(ledger.as_ref().and_then(|ledger| unbalanced(ledger, observed.server.as_ref())));
+        flaws.extend(
+            ledger.as_ref().zip(observed.audit.as_ref()).and_then(|(l, audit)| disagreement(l, audit)),
+        );
         if valid_sent > 0 && observed.get_value.is_none() {
             flaws.push(Flaw::NoReply);
         }
@@ -52,6 +62,8 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         expected_value: i64::try_from(valid_sent).unwrap_or(i64::MAX),
         wall_s: first_sent_at.zip(handled_at).map(|(first, last)| last.since(first).as_secs_f64()),
         ledger,
+        audit: observed.audit,
+        replies: None,
         socket_drops: observed.server.as_ref().map(|s| s.served.socket_drops).or(observed.external_drops),
         server: observed.server,
         clients: observed.clients,
@@ -59,6 +71,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         client_cost: observed.client_cost,
         first_sent_at,
         steal_s,
+        surroundings,
         flaws,
     }
 }
@@ -90,22 +103,45 @@ fn invalid_sent(cell: &Cell, clients: &[ClientSummary]) -> u64 {
 }
 
 /// Where every packet went; nothing where the server or a client keeps no counts.
-fn ledger(cell: &Cell, observed: &Observed) -> Option<Ledger> {
+fn ledger(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> Option<Ledger> {
     let server = observed.server.as_ref()?;
     if cell.external_client.is_some() {
         return None;
     }
-    let dropped_by_filter = match server.verdicts {
-        Some(verdicts) => verdicts.dropped,
-        None if cell.hook == Hook::User || cell.filter == FilterName::Simple => 0,
-        None => return None,
+    let dropped_by_filter = match (server.verdicts, &observed.audit) {
+        (Some(verdicts), _) => verdicts.dropped,
+        (None, _) if cell.hook == Hook::User || cell.filter == FilterName::Simple => 0,
+        (None, Some(audit)) => audit.of(Audit::FILTER),
+        (None, None) => return None,
     };
+    let refused = observed.clients.iter().map(|client| client.refused).sum::<u64>();
+    let taken = observed.clients.iter().map(|client| client.sent.total()).sum::<u64>();
+    let backlog =
+        || (surroundings.backlog_drops > 0).then(|| ("CPU_BACKLOG".into(), surroundings.backlog_drops));
     Some(Ledger {
-        sent: observed.clients.iter().map(|client| client.sent.total()).sum::<u64>() + observed.harness_sent,
+        sent: taken + refused + observed.harness_sent,
+        refused,
         dropped_by_filter,
         dropped_for_buffer: server.served.socket_drops.saturating_sub(dropped_by_filter),
+        dropped_elsewhere: match &observed.audit {
+            Some(audit) => audit.elsewhere(),
+            None => backlog().into_iter().collect(),
+        },
         read: server.served.requests.total(),
         unread: server.served.unread,
+    })
+}
+
+/// What the audit counted otherwise than the filter and the socket.
+fn disagreement(ledger: &Ledger, audit: &Audit) -> Option<Flaw> {
+    [
+        (Audit::FILTER, "the filter's drops", ledger.dropped_by_filter),
+        (Audit::BUFFER, "drops for a full buffer", ledger.dropped_for_buffer),
+    ]
+    .into_iter()
+    .find(|(reason, _, count)| audit.of(reason) != *count)
+    .map(|(reason, what, count)| Flaw::AuditDisagrees {
+        what: format!("{what}: {count}, and {} traced as {reason}", audit.of(reason)),
     })
 }
 
@@ -188,8 +224,13 @@ mod tests {
 
     fn sample_of(observed: Observed, failure: Option<&str>) -> Sample {
         let failure = failure.map(Into::into);
-        let circumstances =
-            Circumstances { experiment: "x", started_at: String::new(), steal_s: 0.0, failure };
+        let circumstances = Circumstances {
+            experiment: "x",
+            started_at: String::new(),
+            steal_s: 0.0,
+            surroundings: Surroundings::default(),
+            failure,
+        };
         sample(&scheduled(None), observed, circumstances)
     }
 
@@ -220,7 +261,8 @@ mod tests {
     #[test]
     fn the_drops_of_filter_and_buffer_are_told_apart() {
         let ledger = sample_of(observed(&Counts { socket_drops: 7, put: 3, ..SOUND }), None).ledger.unwrap();
-        let expected = Ledger { sent: 12, dropped_by_filter: 5, dropped_for_buffer: 2, read: 5, unread: 0 };
+        let expected =
+            Ledger { sent: 12, dropped_by_filter: 5, dropped_for_buffer: 2, read: 5, ..Ledger::default() };
         assert_eq!(ledger, expected);
     }
 
@@ -257,8 +299,13 @@ mod tests {
     #[test]
     fn of_an_external_client_what_it_was_told_to_send_counts_and_there_is_no_ledger() {
         let observed = Observed { clients: vec![], ..observed(&SOUND) };
-        let circumstances =
-            Circumstances { experiment: "x", started_at: String::new(), steal_s: 0.0, failure: None };
+        let circumstances = Circumstances {
+            experiment: "x",
+            started_at: String::new(),
+            steal_s: 0.0,
+            surroundings: Surroundings::default(),
+            failure: None,
+        };
         let sample = sample(&scheduled(Some("loud")), observed, circumstances);
         assert_eq!((sample.valid_sent, sample.invalid_sent, sample.ledger), (5, 5, None));
     }

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::definition::{Definition, PlacementRow};
-use crate::sample::Cell;
+use crate::cell::{Cell, Conditions};
 
 /// One run that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +16,12 @@ pub struct Scheduled {
     pub cell: Cell,
     /// Seed of its clients; the same for all placements of a point of the grid in one repetition.
     pub seed: u64,
+    /// Whether the kernel's drops are traced by reason: such a run accounts for packets, and times nothing.
+    pub audited: bool,
 }
 
-/// The whole schedule of `definition`.
+/// The whole schedule of `definition`: [`Definition::runs`] of each cell, and after them, where a precision is asked for,
+/// those that are made where it isn't reached yet.
 ///
 /// Repetition by repetition, the points of the grid come in random order, and at each point all placements run one
 /// after another, in random order too: what drifts over minutes (heat, a neighbour's load) then meets all
@@ -28,7 +31,7 @@ pub struct Scheduled {
 pub fn of(definition: &Definition, seed: u64) -> Vec<Scheduled> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut runs = Vec::new();
-    for repetition in 0..definition.runs {
+    for repetition in 0..definition.most_runs() {
         let mut points = points(definition);
         points.shuffle(&mut random);
         for point in points {
@@ -37,11 +40,22 @@ pub fn of(definition: &Definition, seed: u64) -> Vec<Scheduled> {
             rows.shuffle(&mut random);
             for row in rows {
                 let cell = cell(definition, row, point);
-                runs.push(Scheduled { index: runs.len() as u64, repetition, cell, seed });
+                let audited_too = audits(definition, row, repetition);
+                for audited in [false, true].into_iter().take(1 + usize::from(audited_too)) {
+                    let index = runs.len() as u64;
+                    runs.push(Scheduled { index, repetition, cell: cell.clone(), seed, audited });
+                }
             }
         }
     }
     runs
+}
+
+/// Whether an audited run follows: one repetition in [`Definition::audit_every`], and every one where nobody but the
+/// audit counts.
+fn audits(definition: &Definition, row: &PlacementRow, repetition: u32) -> bool {
+    let uncounted = row.external_server.is_some();
+    definition.audit_every.is_some_and(|every| uncounted || repetition.is_multiple_of(every))
 }
 
 /// A point of the grid.
@@ -50,21 +64,45 @@ struct Point {
     invalid_percent: u8,
     packets: u64,
     invalid_size: Option<u32>,
+    conditions: Conditions,
 }
 
 fn points(definition: &Definition) -> Vec<Point> {
     let grid = &definition.grid;
-    let sizes = match grid.invalid_size.as_slice() {
-        [] => vec![None],
-        sizes => sizes.iter().copied().map(Some).collect(),
-    };
-    let mut points = Vec::new();
-    for &invalid_percent in &grid.invalid_percent {
-        for &packets in &grid.packets {
-            points.extend(sizes.iter().map(|&invalid_size| Point { invalid_percent, packets, invalid_size }));
+    let usual =
+        Point { invalid_percent: 0, packets: 0, invalid_size: None, conditions: Conditions::default() };
+    let points = vec![usual];
+    let points = along(points, &grid.invalid_percent, |point, percent| point.invalid_percent = percent);
+    let points = along(points, &grid.packets, |point, packets| point.packets = packets);
+    let points = along(points, &grid.invalid_size, |point, size| point.invalid_size = Some(size));
+    let points = along(points, &grid.rate, |point, rate| {
+        point.conditions.rate = Some(rate);
+        if let Some(seconds) = definition.duration_s {
+            point.packets = rate.saturating_mul(seconds);
         }
+    });
+    let points = along(points, &grid.receive_buffer, |point, bytes| {
+        point.conditions.receive_buffer = Some(bytes);
+    });
+    let points = along(points, &grid.topology, |point, topology| point.conditions.topology = topology);
+    let points = along(points, &grid.receive_work, |point, whose| point.conditions.receive_work = whose);
+    let points = along(points, &grid.background, |point, who| point.conditions.background = who);
+    along(points, &grid.pinned, |point, pinned| point.conditions.pinned = Some(pinned))
+}
+
+/// Each of `points` once for every one of `values`; as it is where there is none.
+fn along<T: Copy>(points: Vec<Point>, values: &[T], set: impl Fn(&mut Point, T)) -> Vec<Point> {
+    if values.is_empty() {
+        return points;
     }
+    let at = |mut point: Point, value| {
+        set(&mut point, value);
+        point
+    };
     points
+        .into_iter()
+        .flat_map(|point| values.iter().map(|&value| at(point, value)).collect::<Vec<_>>())
+        .collect()
 }
 
 fn cell(definition: &Definition, row: &PlacementRow, point: Point) -> Cell {
@@ -81,6 +119,7 @@ fn cell(definition: &Definition, row: &PlacementRow, point: Point) -> Cell {
         clients: definition.clients,
         external_server: row.external_server.clone(),
         external_client: row.external_client.clone(),
+        conditions: point.conditions,
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     template::Placeholder,
     udp_table,
 };
-use crate::sample::Cell;
+use crate::cell::Cell;
 
 /// How often the table of sockets is looked at while an external server starts.
 const LOOK_EVERY: Duration = Duration::from_millis(2);

@@ -6,6 +6,7 @@ use weir_filters::Combination;
 use weir_service::servers::ServerKind;
 
 use super::definition::{BEHAVIOURS, Definition, Overrides, PlacementRow};
+use crate::cell::{Background, ReceiveWork, Topology};
 
 /// Checks `definition`, profiles included.
 pub(super) fn check(definition: &Definition) -> Result<(), String> {
@@ -20,8 +21,9 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     }
     check_runs("runs", definition.runs)?;
     check_percents("grid.invalid_percent", &grid.invalid_percent)?;
-    check_packets("grid.packets", &grid.packets)?;
+    check_load(definition)?;
     check_distinct("grid.invalid_size", &grid.invalid_size)?;
+    check_conditions(definition)?;
     check_placements(definition, server)?;
     for (name, server) in &definition.external_server {
         check_command(&format!("external_server.{name}"), server.command.len())?;
@@ -49,6 +51,53 @@ fn check_behaviour(definition: &Definition) -> Result<(), String> {
         )),
         _ => Ok(()),
     }
+}
+
+fn check_load(definition: &Definition) -> Result<(), String> {
+    let grid = &definition.grid;
+    check_positive("grid.rate", &grid.rate)?;
+    match (grid.rate.is_empty(), definition.duration_s) {
+        (true, Some(_)) => Err("duration_s: it goes with grid.rate".into()),
+        (false, Some(0)) => Err("duration_s = 0: nothing is sent within no time".into()),
+        (false, Some(_)) if !grid.packets.is_empty() => {
+            Err("grid.packets: duration_s and grid.rate give the packets already".into())
+        }
+        (false, Some(_)) => Ok(()),
+        (_, None) => {
+            check_not_empty("grid.packets", &grid.packets)?;
+            check_positive("grid.packets", &grid.packets)
+        }
+    }
+}
+
+fn check_conditions(definition: &Definition) -> Result<(), String> {
+    let grid = &definition.grid;
+    check_positive(
+        "grid.receive_buffer",
+        &grid.receive_buffer.iter().map(|&b| b.into()).collect::<Vec<_>>(),
+    )?;
+    check_names("grid.topology", &grid.topology, Topology::name)?;
+    check_names("grid.receive_work", &grid.receive_work, ReceiveWork::name)?;
+    check_names("grid.background", &grid.background, Background::name)?;
+    check_distinct("grid.pinned", &grid.pinned)?;
+    if definition.gets_percent > 100 {
+        return Err(format!("gets_percent = {}: it is more than 100 percent", definition.gets_percent));
+    }
+    if definition.audit_every == Some(0) {
+        return Err("audit_every = 0: leave it out for no audit".into());
+    }
+    let loopback = |topology: &Topology| *topology == Topology::Loopback;
+    let steers = grid.receive_work.contains(&ReceiveWork::Server);
+    if steers && (grid.topology.is_empty() || grid.topology.iter().any(loopback)) {
+        return Err(
+            "grid.receive_work: what loopback receives can't be steered; use topology = [\"veth\"]".into()
+        );
+    }
+    Ok(())
+}
+
+fn check_names<T: Copy>(what: &str, list: &[T], name: impl Fn(T) -> &'static str) -> Result<(), String> {
+    check_distinct(what, &list.iter().map(|&item| name(item)).collect::<Vec<_>>())
 }
 
 fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), String> {
@@ -98,7 +147,11 @@ fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), S
 fn check_overrides(definition: &Definition, overrides: &Overrides) -> Result<(), String> {
     overrides.runs.map_or(Ok(()), |runs| check_runs("runs", runs))?;
     overrides.invalid_percent.as_ref().map_or(Ok(()), |list| check_percents("invalid_percent", list))?;
-    overrides.packets.as_ref().map_or(Ok(()), |list| check_packets("packets", list))?;
+    if let Some(list) = &overrides.packets {
+        check_not_empty("packets", list)?;
+        check_positive("packets", list)?;
+    }
+    overrides.rate.as_ref().map_or(Ok(()), |list| check_positive("rate", list))?;
     overrides.invalid_size.as_ref().map_or(Ok(()), |list| check_distinct("invalid_size", list))?;
     let Some(ids) = &overrides.placements else { return Ok(()) };
     check_not_empty("placements", ids)?;
@@ -122,10 +175,9 @@ fn check_percents(what: &str, list: &[u8]) -> Result<(), String> {
     }
 }
 
-fn check_packets(what: &str, list: &[u64]) -> Result<(), String> {
-    check_not_empty(what, list)?;
+fn check_positive(what: &str, list: &[u64]) -> Result<(), String> {
     check_distinct(what, list)?;
-    if list.contains(&0) { Err(format!("{what}: a cell without packets measures nothing")) } else { Ok(()) }
+    if list.contains(&0) { Err(format!("{what}: 0 measures nothing")) } else { Ok(()) }
 }
 
 fn check_not_empty<T>(what: &str, list: &[T]) -> Result<(), String> {

@@ -8,15 +8,16 @@ use weir_service::Io;
 
 use super::{Bar, Figure};
 use crate::{
+    cell::Placement,
     experiment::{
         definition::Definition,
         interrupt::Interrupt,
-        machine::{Pinning, stolen_s},
-        one_run::{self, Bench, Observed, RunError},
-        record::{self, Circumstances},
+        machine::Pinning,
+        measure,
+        one_run::Bench,
         schedule::{self, Scheduled},
     },
-    sample::{Placement, Sample},
+    sample::Sample,
     stats::paired_ratios,
 };
 
@@ -174,20 +175,10 @@ impl Runner<'_> {
         let Some(scheduled) = scheduled.map(|run| Scheduled { repetition, ..run }) else {
             bail!("the definition has no cell");
         };
-        let mut observed = Observed::default();
-        let stolen_before = stolen_s();
-        match one_run::run(&bench, &scheduled, &mut observed) {
-            Ok(()) => {}
-            Err(RunError::Interrupted(interrupted)) => return Err(interrupted.into()),
-            Err(RunError::Failed(message)) => bail!(message),
+        let sample = measure::measure(&bench, &scheduled)?;
+        if let Some(message) = sample.failure() {
+            bail!("{message}");
         }
-        let circumstances = Circumstances {
-            experiment: &definition.name,
-            started_at: jiff::Timestamp::now().to_string(),
-            steal_s: stolen_s() - stolen_before,
-            failure: None,
-        };
-        let sample = record::sample(&scheduled, observed, circumstances);
         if !sample.is_sound() {
             bail!(
                 "a run is invalid: {:?}; end what else uses this machine's loopback and try again",

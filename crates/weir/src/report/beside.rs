@@ -2,13 +2,13 @@
 
 use super::{
     figure::Figure,
-    grid::{Grid, placement_name},
+    grid::Grid,
     number::{count, number},
     reported::Reported,
     table::Table,
     tables::{estimate_text, kernel_labels, percent_text, places},
 };
-use crate::{sample::Placement, stats::aggregate_difference_percent};
+use crate::{cell::Placement, stats::aggregate_difference_percent};
 
 const PLACEMENTS: [Placement; 2] = [Placement::User, Placement::Kernel];
 
@@ -28,7 +28,7 @@ pub(super) fn tables(grid: &Grid) -> Vec<Table> {
 
 fn beside(grid: &Grid, figure: Figure, theirs: impl Fn(Placement, u8, u64) -> Option<f64>) -> Table {
     let mut columns = vec!["invalid %".to_owned(), "packets".to_owned()];
-    columns.extend(PLACEMENTS.map(|placement| format!("report, {}", placement_name(placement))));
+    columns.extend(PLACEMENTS.map(|placement| format!("report, {}", placement.name())));
     columns.extend(grid.series.iter().map(|series| format!("ours, {}", grid.label(series))));
     let row = |(percent, packets): (u8, u64)| {
         let mut row = vec![percent_text(percent), count(packets)];

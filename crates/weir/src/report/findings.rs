@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{
     figure::Figure,
-    grid::{CellRuns, Comparison, Contrast, Grid, placement_name},
+    grid::{CellRuns, Comparison, Contrast, Grid},
     number::{count, number, ratio},
     tables::kernel_labels,
 };
 use crate::{
-    sample::Placement,
+    cell::Placement,
     stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
 };
 
@@ -167,7 +167,7 @@ fn tally(comparisons: &[&Comparison<'_>], quotient: &str, figure: Figure) -> Str
 
 fn place(grid: &Grid, kernel: &CellRuns) -> String {
     let label = grid.label_of(&kernel.cell);
-    let telling = label != placement_name(Placement::Kernel);
+    let telling = label != Placement::Kernel.name();
     let series = if telling { format!(" ({label})") } else { String::new() };
     format!("{}{series}", place_of(grid, kernel.cell.invalid_percent, kernel.cell.packets))
 }

@@ -6,7 +6,8 @@ use weir_filters::Toolkit;
 
 use super::figure::Figure;
 use crate::{
-    sample::{Cell, Placement, Sample},
+    cell::{Cell, Dimension, Placement},
+    sample::Sample,
     stats::{Estimate, Repetition, paired_ratios},
 };
 
@@ -17,6 +18,8 @@ pub(super) struct CellRuns {
     pub(super) cell: Cell,
     /// The runs that estimates use, in schedule order.
     pub(super) sound: Vec<Sample>,
+    /// The sound runs made to account for packets; they time nothing.
+    pub(super) audited: Vec<Sample>,
     /// How many runs are left out.
     pub(super) invalid: usize,
 }
@@ -72,7 +75,7 @@ impl Comparison<'_> {
     /// A side's name in a quotient.
     pub(super) fn side(&self, runs: &CellRuns) -> &'static str {
         match self.contrast {
-            Contrast::Placement => placement_name(runs.cell.placement),
+            Contrast::Placement => runs.cell.placement.name(),
             Contrast::Toolkit => runs.cell.toolkit.as_str(),
         }
     }
@@ -97,22 +100,26 @@ impl Series {
     }
 
     /// What tells this series from others, beside the placement, in the order in which a label names it.
-    fn traits(&self) -> [String; 8] {
+    fn traits(&self) -> Vec<String> {
         let cell = &self.0;
         let external = |kind: &str, name: &Option<String>| match name {
             Some(name) => format!("{kind} {name}"),
             None => format!("weir's {kind}"),
         };
-        [
+        let mut traits = vec![
             cell.filter.to_string(),
             cell.toolkit.to_string(),
             format!("at {}", cell.hook),
             format!("{} I/O", cell.io),
-            cell.invalid_size.map_or("usual invalid size".to_owned(), |size| format!("invalid {size} B")),
             format!("{}, clients: {}", cell.behaviour, cell.clients),
             external("server", &cell.external_server),
             external("client", &cell.external_client),
-        ]
+        ];
+        traits.extend(
+            Dimension::ALL
+                .map(|dimension| format!("{} {}", dimension.title(), dimension.text(dimension.of(cell)))),
+        );
+        traits
     }
 }
 
@@ -138,12 +145,13 @@ impl Grid {
         let mut cells = BTreeMap::new();
         for sample in &samples {
             let cell = sample.cell.clone();
-            let empty = || CellRuns { cell: sample.cell.clone(), sound: Vec::new(), invalid: 0 };
+            let empty =
+                || CellRuns { cell: sample.cell.clone(), sound: Vec::new(), audited: Vec::new(), invalid: 0 };
             let runs: &mut CellRuns = cells.entry(cell).or_insert_with(empty);
-            if sample.is_sound() {
-                runs.sound.push((*sample).clone());
-            } else {
-                runs.invalid += 1;
+            match (sample.is_timed(), sample.is_sound()) {
+                (true, _) => runs.sound.push((*sample).clone()),
+                (false, true) => runs.audited.push((*sample).clone()),
+                (false, false) => runs.invalid += 1,
             }
         }
         let distinct =
@@ -182,7 +190,7 @@ impl Grid {
         let mine = series.traits();
         let peers = || self.series.iter().filter(|peer| peer.placement() == series.placement());
         let telling = (0..mine.len()).filter(|&i| peers().any(|peer| peer.traits()[i] != mine[i]));
-        let parts = std::iter::once(placement_name(series.placement()).to_owned());
+        let parts = std::iter::once(series.placement().name().to_owned());
         parts.chain(telling.map(|i| mine[i].clone())).collect::<Vec<_>>().join(", ")
     }
 
@@ -233,14 +241,5 @@ impl Grid {
         let of = |toolkit| self.cells.get(&Cell { toolkit, ..kernel.cell.clone() });
         let first = Toolkit::ALL.into_iter().find_map(of)?;
         (first.cell.toolkit != kernel.cell.toolkit).then_some(first)
-    }
-}
-
-/// The name of a placement in text and in JSON.
-pub(super) const fn placement_name(placement: Placement) -> &'static str {
-    match placement {
-        Placement::Plain => "plain",
-        Placement::User => "user",
-        Placement::Kernel => "kernel",
     }
 }

@@ -7,7 +7,7 @@ use super::{
     plot::{Line, PALETTE, Plot, Point},
 };
 use crate::{
-    sample::Placement,
+    cell::Placement,
     stats::{Estimate, Kind},
 };
 

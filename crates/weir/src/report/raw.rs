@@ -1,7 +1,7 @@
 //! Tables for programs and for doubt: every cell and every run with plain numbers, and the runs left out.
 
 use super::{
-    grid::{Grid, placement_name},
+    grid::Grid,
     number::count,
     summary::{CellSummary, Median, Summary},
     table::Table,
@@ -39,7 +39,7 @@ pub(super) fn cells(summary: &Summary) -> Table {
     }
     let row = |cell: &CellSummary| {
         let mut row = vec![
-            placement_name(cell.placement).to_owned(),
+            cell.placement.name().to_owned(),
             cell.filter.to_string(),
             cell.toolkit.to_string(),
             cell.hook.to_string(),
@@ -131,12 +131,12 @@ pub(super) fn runs(samples: &[Sample]) -> Table {
 }
 
 fn run(sample: &Sample) -> Vec<String> {
-    let (cell, ledger) = (&sample.cell, sample.ledger);
+    let (cell, ledger) = (&sample.cell, sample.ledger.as_ref());
     let program = sample.server.as_ref().and_then(|server| server.runs);
     vec![
         sample.index.to_string(),
         sample.repetition.to_string(),
-        placement_name(cell.placement).to_owned(),
+        cell.placement.name().to_owned(),
         cell.filter.to_string(),
         cell.toolkit.to_string(),
         cell.hook.to_string(),
@@ -201,15 +201,5 @@ pub(super) fn invalid(grid: &Grid) -> Table {
 }
 
 fn flaws(sample: &Sample) -> String {
-    sample.flaws.iter().map(flaw).collect::<Vec<_>>().join("; ")
-}
-
-fn flaw(flaw: &Flaw) -> String {
-    match flaw {
-        Flaw::Unbalanced { difference } => {
-            format!("the counts don't add up: {difference} packets sent are not accounted for")
-        }
-        Flaw::NoReply => "the final GET was never answered".to_owned(),
-        Flaw::Failed { message } => format!("failed: {message}"),
-    }
+    sample.flaws.iter().map(Flaw::to_string).collect::<Vec<_>>().join("; ")
 }

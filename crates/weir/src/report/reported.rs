@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{sample::Placement, stats::aggregate_difference_percent};
+use crate::{cell::Placement, stats::aggregate_difference_percent};
 
 /// The report's tables.
 #[derive(Debug, Deserialize)]

@@ -9,7 +9,8 @@ use super::{
     grid::{CellRuns, Comparison, Grid},
 };
 use crate::{
-    sample::{Ledger, Placement},
+    cell::Placement,
+    ledger::Ledger,
     stats::{Estimate, Kind},
 };
 
@@ -194,13 +195,7 @@ fn cell_summary(runs: &CellRuns) -> CellSummary {
 
 /// The ledgers of the sound runs added up; nothing where none has one.
 pub(super) fn total_ledger(runs: &CellRuns) -> Option<Ledger> {
-    runs.sound.iter().filter_map(|sample| sample.ledger).reduce(|a, b| Ledger {
-        sent: a.sent.saturating_add(b.sent),
-        dropped_by_filter: a.dropped_by_filter.saturating_add(b.dropped_by_filter),
-        dropped_for_buffer: a.dropped_for_buffer.saturating_add(b.dropped_for_buffer),
-        read: a.read.saturating_add(b.read),
-        unread: a.unread.saturating_add(b.unread),
-    })
+    runs.sound.iter().filter_map(|sample| sample.ledger.clone()).reduce(|all, ledger| all.plus(&ledger))
 }
 
 fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {

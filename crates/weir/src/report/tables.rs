@@ -67,7 +67,7 @@ fn shaped_table(grid: &Grid, figure: Figure, series: &Series, number: usize) -> 
         std::iter::once(percent_text(percent)).chain(cells).collect()
     };
     Table {
-        slug: format!("{}-{number}-{}", figure.slug(), super::grid::placement_name(series.placement())),
+        slug: format!("{}-{number}-{}", figure.slug(), series.placement().name()),
         title: format!("{}, {}: {}", figure.title(), figure.unit(), grid.label(series)),
         columns: std::iter::once("invalid %".to_owned()).chain(head).collect(),
         rows: grid.percents.iter().map(row).collect(),

@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("ten_clients_send_exactly_the_packets_of_the_cell", ten_clients),
     ("a_behaviour_that_stops_the_server_needs_no_stop_of_the_harness", frey),
     ("without_valid_packets_silence_is_expected", nothing_valid),
+    ("runs_are_added_until_intervals_are_narrow_or_the_most_are_made", precision),
     ("external_server_and_client_take_their_place_in_a_cell", external),
     ("an_own_client_can_send_to_an_external_server", external_server_only),
     ("an_own_server_can_serve_an_external_client", external_client_only),
@@ -45,11 +46,22 @@ fn own() {
             values(std::slice::from_ref(&sample)),
             [(20 - invalid, invalid, Some(20 - invalid as i64))]
         );
-        let ledger = sample.ledger.unwrap();
+        let ledger = sample.ledger.clone().unwrap();
         assert_eq!((ledger.sent, ledger.read, ledger.difference()), (22, 22, 0));
         assert!(sample.wall_s.unwrap() > 0.0);
         assert!(sample.server_cost.peak_rss_kib > 0 && sample.client_cost.peak_rss_kib > 0);
     }
+}
+
+fn precision() {
+    let head = |within: &str| format!("runs = 6\nprecision = {{ within = '{within}', max_runs = 8 }}");
+    let narrow = Bench::new(&head("0.01%"), "invalid_percent = [0]\npackets = [20]", OWN);
+    let ended = narrow.begin();
+    assert_eq!((ended.status, narrow.samples().len()), (Some(0), 8), "{}", ended.stderr);
+    assert!(ended.stderr.contains("0.01% after 8 runs of 'plain"), "{}", ended.stderr);
+
+    let resumed = narrow.resume();
+    assert_eq!((resumed.status, narrow.samples().len()), (Some(0), 8), "{}", resumed.stderr);
 }
 
 fn ten_clients() {
@@ -59,7 +71,10 @@ fn ten_clients() {
         assert_eq!(sample.valid_sent + sample.invalid_sent, sample.cell.packets);
         assert_eq!(sample.get_value, Some(sample.expected_value));
         // Each client's GET, and the harness's GET and STOP.
-        assert_eq!(sample.ledger.unwrap().sent, sample.cell.packets + sample.clients.len() as u64 + 2);
+        assert_eq!(
+            sample.ledger.clone().unwrap().sent,
+            sample.cell.packets + sample.clients.len() as u64 + 2
+        );
     }
 }
 
@@ -67,7 +82,7 @@ fn frey() {
     let bench = Bench::new("runs = 1\nbehaviour = 'frey'", "invalid_percent = [50]\npackets = [20]", OWN);
     let samples = begin_well(&bench);
     assert_eq!(values(&samples), [(10, 10, Some(10))]);
-    assert_eq!(samples[0].ledger.unwrap().sent, 22);
+    assert_eq!(samples[0].ledger.clone().unwrap().sent, 22);
 }
 
 fn nothing_valid() {
@@ -81,7 +96,7 @@ fn external() {
     let samples = begin_well(&bench);
     assert_eq!(values(&samples), [(10, 10, Some(10)); 3]);
     for sample in samples {
-        assert_eq!((sample.ledger, sample.socket_drops), (None, Some(0)));
+        assert_eq!((sample.ledger.clone(), sample.socket_drops), (None, Some(0)));
         assert!(sample.wall_s.unwrap() > 0.0);
         assert!(sample.server_cost.peak_rss_kib > 0 && sample.client_cost.peak_rss_kib > 0);
     }
@@ -101,7 +116,7 @@ fn external_server_only() {
     without(&bench, "external_client = 'theirs'");
     let samples = begin_well(&bench);
     assert_eq!(values(&samples), [(10, 10, Some(10))]);
-    assert_eq!((samples[0].clients.len(), samples[0].ledger), (1, None));
+    assert_eq!((samples[0].clients.len(), samples[0].ledger.clone()), (1, None));
 }
 
 fn external_client_only() {
@@ -109,7 +124,7 @@ fn external_client_only() {
     without(&bench, "external_server = 'theirs'");
     let samples = begin_well(&bench);
     assert_eq!(values(&samples), [(10, 10, Some(10))]);
-    assert_eq!((samples[0].server.is_some(), samples[0].ledger), (true, None));
+    assert_eq!((samples[0].server.is_some(), samples[0].ledger.clone()), (true, None));
 }
 
 fn mute() {
@@ -118,7 +133,7 @@ fn mute() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let samples = bench.samples();
     assert_eq!(samples[0].flaws, [Flaw::NoReply]);
-    assert!(ended.stderr.contains("the final GET was not answered"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the final GET was never answered"), "{}", ended.stderr);
 }
 
 /// The third start is the second run, after the warm-up and the first.

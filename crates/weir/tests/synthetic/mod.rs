@@ -4,8 +4,11 @@ use std::{fs, path::Path};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use weir::{
-    sample::{Cell, Ledger, Placement, SCHEMA, Sample},
+    cell::{Cell, Conditions, Placement},
+    ledger::Ledger,
+    sample::{SCHEMA, Sample},
     store,
+    surroundings::Surroundings,
 };
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::{Cost, Io};
@@ -86,6 +89,7 @@ pub(crate) fn cell(placement: Placement, invalid_percent: u8, packets: u64) -> C
         clients: 1,
         external_server: None,
         external_client: None,
+        conditions: Conditions::default(),
     }
 }
 
@@ -135,14 +139,17 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
             dropped_by_filter,
             dropped_for_buffer: lost,
             read,
-            unread: 0,
+            ..Ledger::default()
         }),
+        audit: None,
+        replies: None,
         server: None,
         clients: Vec::new(),
         server_cost: cost(server_us),
         client_cost: cost(us(1.0, cell.packets, noise(0.08))),
         first_sent_at: None,
         steal_s: 0.0,
+        surroundings: Surroundings::default(),
         flaws: Vec::new(),
         cell,
     }

@@ -1,0 +1,133 @@
+//! The dimensions of the grid: what can be varied, and how it is called and written.
+
+use super::{Background, Cell, ReceiveWork, Topology};
+
+/// Something that an experiment can vary, beside who filters where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dimension {
+    /// Share of invalid packets.
+    InvalidPercent,
+    /// Packets of a run.
+    Packets,
+    /// Payload of an invalid packet.
+    InvalidSize,
+    /// Offered rate.
+    Rate,
+    /// The server's receive buffer.
+    ReceiveBuffer,
+    /// What lies between client and server.
+    Topology,
+    /// On whose core the receiving is done.
+    ReceiveWork,
+    /// Who else keeps the cores busy.
+    Background,
+    /// Whether the processes are confined to their cores.
+    Pinned,
+}
+
+/// Where a cell lies along a dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Value {
+    /// Where the definition says nothing.
+    Usual,
+    /// A number in the dimension's unit.
+    Number(u64),
+    /// One of several names.
+    Name(&'static str),
+}
+
+impl Dimension {
+    /// All of them, in the order in which a report shows them.
+    pub const ALL: [Self; 9] = [
+        Self::Topology,
+        Self::ReceiveWork,
+        Self::Background,
+        Self::Pinned,
+        Self::ReceiveBuffer,
+        Self::InvalidSize,
+        Self::InvalidPercent,
+        Self::Rate,
+        Self::Packets,
+    ];
+
+    /// Its name, as the head of a column or the title of an axis.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::InvalidPercent => "invalid",
+            Self::Packets => "packets",
+            Self::InvalidSize => "invalid payload",
+            Self::Rate => "offered rate",
+            Self::ReceiveBuffer => "receive buffer",
+            Self::Topology => "topology",
+            Self::ReceiveWork => "receive work on",
+            Self::Background => "background load",
+            Self::Pinned => "pinned",
+        }
+    }
+
+    /// The unit of its numbers; empty for a bare count and for names.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::InvalidPercent => "%",
+            Self::InvalidSize | Self::ReceiveBuffer => "bytes",
+            Self::Rate => "packets/s",
+            Self::Packets | Self::Topology | Self::ReceiveWork | Self::Background | Self::Pinned => "",
+        }
+    }
+
+    /// What [`Value::Usual`] means here.
+    pub const fn usual(self) -> &'static str {
+        match self {
+            Self::Rate => "as fast as can be",
+            Self::ReceiveBuffer => "default",
+            Self::InvalidSize => "the behaviour's",
+            Self::Pinned => "as the experiment",
+            _ => "usual",
+        }
+    }
+
+    /// Where `cell` lies along it.
+    pub fn of(self, cell: &Cell) -> Value {
+        let number = |number: Option<u64>| number.map_or(Value::Usual, Value::Number);
+        let conditions = &cell.conditions;
+        match self {
+            Self::InvalidPercent => Value::Number(cell.invalid_percent.into()),
+            Self::Packets => Value::Number(cell.packets),
+            Self::InvalidSize => number(cell.invalid_size.map(u64::from)),
+            Self::Rate => number(conditions.rate),
+            Self::ReceiveBuffer => number(conditions.receive_buffer.map(u64::from)),
+            Self::Topology => Value::Name(conditions.topology.name()),
+            Self::ReceiveWork => Value::Name(conditions.receive_work.name()),
+            Self::Background => Value::Name(conditions.background.name()),
+            Self::Pinned => conditions
+                .pinned
+                .map_or(Value::Usual, |pinned| Value::Name(if pinned { "pinned" } else { "not pinned" })),
+        }
+    }
+
+    /// `cell` without its place along this dimension: cells that differ in nothing else become equal.
+    pub fn forget(self, cell: &mut Cell) {
+        let conditions = &mut cell.conditions;
+        match self {
+            Self::InvalidPercent => cell.invalid_percent = 0,
+            Self::Packets => cell.packets = 0,
+            Self::InvalidSize => cell.invalid_size = None,
+            Self::Rate => conditions.rate = None,
+            Self::ReceiveBuffer => conditions.receive_buffer = None,
+            Self::Topology => conditions.topology = Topology::default(),
+            Self::ReceiveWork => conditions.receive_work = ReceiveWork::default(),
+            Self::Background => conditions.background = Background::default(),
+            Self::Pinned => conditions.pinned = None,
+        }
+    }
+
+    /// `value` as text, with its unit.
+    pub fn text(self, value: Value) -> String {
+        match value {
+            Value::Usual => self.usual().to_owned(),
+            Value::Name(name) => name.to_owned(),
+            Value::Number(number) if self.unit().is_empty() => number.to_string(),
+            Value::Number(number) => format!("{number} {}", self.unit()),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What of the machine changes during a run and is nobody's doing: clock, heat, energy, and the cores' backlogs.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+/// What changed from a run's beginning to its end; nothing where this machine doesn't tell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Surroundings {
+    /// Mean clock of the cores before and after, MHz (`scaling_cur_freq`, else /proc/cpuinfo).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_mhz: Option<(f64, f64)>,
+    /// How often a core was slowed down for its heat (`thermal_throttle/core_throttle_count`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<u64>,
+    /// Energy of the processor packages, joules (RAPL, `intel-rapl:*/energy_uj`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_j: Option<f64>,
+    /// Packets of the whole machine that a core's backlog was too full for (/proc/net/softnet_stat, second column).
+    pub backlog_drops: u64,
+}
+
+impl Surroundings {
+    /// The share by which the clock moved; nothing where it isn't known.
+    pub fn clock_shift(&self) -> Option<f64> {
+        self.clock_mhz.map(|(before, after)| (after - before) / before)
+    }
+}
+
+/// A reading of what [`Surroundings`] compares.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    clock_mhz: Option<f64>,
+    throttled: Option<u64>,
+    energy: BTreeMap<String, Counter>,
+    backlog_drops: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Counter {
+    now: u64,
+    wraps_at: u64,
+}
+
+impl Reading {
+    /// The machine now.
+    pub fn now() -> Self {
+        Self {
+            clock_mhz: clock_mhz(),
+            throttled: throttled(),
+            energy: energy_counters(Path::new("/sys/class/powercap")),
+            backlog_drops: backlog_drops(&fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default()),
+        }
+    }
+
+    /// What changed since `before`.
+    pub fn since(&self, before: &Self) -> Surroundings {
+        Surroundings {
+            clock_mhz: before.clock_mhz.zip(self.clock_mhz),
+            throttled: before.throttled.zip(self.throttled).map(|(before, now)| now.saturating_sub(before)),
+            energy_j: self.energy_since(before),
+            backlog_drops: self.backlog_drops.saturating_sub(before.backlog_drops),
+        }
+    }
+
+    fn energy_since(&self, before: &Self) -> Option<f64> {
+        let spent = self.energy.iter().filter_map(|(package, counter)| {
+            let before = before.energy.get(package)?.now;
+            let wrapped = if counter.now < before { counter.wraps_at } else { 0 };
+            Some((counter.now + wrapped).saturating_sub(before))
+        });
+        (!self.energy.is_empty()).then(|| spent.sum::<u64>() as f64 / 1e6)
+    }
+}
+
+fn clock_mhz() -> Option<f64> {
+    let khz = cores().filter_map(|core| number(&core.join("cpufreq/scaling_cur_freq")));
+    let governed = mean(khz.map(|khz| khz as f64 / 1e3));
+    governed.or_else(|| {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let clocks = cpuinfo.lines().filter_map(|line| line.strip_prefix("cpu MHz")?.split(':').nth(1));
+        mean(clocks.filter_map(|mhz| mhz.trim().parse::<f64>().ok()))
+    })
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+fn throttled() -> Option<u64> {
+    let counts: Vec<_> =
+        cores().filter_map(|core| number(&core.join("thermal_throttle/core_throttle_count"))).collect();
+    (!counts.is_empty()).then(|| counts.iter().sum())
+}
+
+fn cores() -> impl Iterator<Item = std::path::PathBuf> {
+    (0..)
+        .map(|core| Path::new("/sys/devices/system/cpu").join(format!("cpu{core}")))
+        .take_while(|path| path.exists())
+}
+
+/// The packages' counters; their parts (`intel-rapl:0:1`) are in them already.
+fn energy_counters(powercap: &Path) -> BTreeMap<String, Counter> {
+    let Ok(entries) = fs::read_dir(powercap) else { return BTreeMap::new() };
+    let counter = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let package = name.strip_prefix("intel-rapl:").is_some_and(|rest| !rest.contains(':'));
+        let now = number(&entry.path().join("energy_uj")).filter(|_| package)?;
+        let wraps_at = number(&entry.path().join("max_energy_range_uj"))?;
+        Some((name, Counter { now, wraps_at }))
+    };
+    entries.flatten().filter_map(counter).collect()
+}
+
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn backlog_drops(softnet_stat: &str) -> u64 {
+    let dropped = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    softnet_stat.lines().filter_map(dropped).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backlogs_drops_are_the_second_column_in_hex() {
+        assert_eq!(backlog_drops("0000fe10 0000000a 0000000d\n00000001 00000010 00000000\n"), 26);
+        assert_eq!(backlog_drops(""), 0);
+    }
+
+    #[test]
+    fn energy_is_that_of_the_packages_and_survives_a_counter_that_wraps() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |zone: &str, uj: u64| {
+            let zone = dir.path().join(zone);
+            fs::create_dir_all(&zone).unwrap();
+            fs::write(zone.join("energy_uj"), format!("{uj}\n")).unwrap();
+            fs::write(zone.join("max_energy_range_uj"), "10000000\n").unwrap();
+        };
+        let read = || Reading { energy: energy_counters(dir.path()), ..Reading::now() };
+        write("intel-rapl:0", 9_000_000);
+        write("intel-rapl:0:0", 1);
+        let before = read();
+        write("intel-rapl:0", 1_500_000);
+        write("intel-rapl:0:0", 9_000_001);
+        assert_eq!(read().since(&before).energy_j, Some(2.5));
+    }
+
+    #[test]
+    fn a_machine_without_meters_says_nothing_rather_than_zero() {
+        let dir = tempfile::tempdir().unwrap();
+        let reading = Reading { energy: energy_counters(dir.path()), throttled: None, ..Reading::now() };
+        let changed = reading.since(&reading);
+        assert_eq!((changed.energy_j, changed.throttled), (None, None));
+    }
+}
