@@ -1,8 +1,10 @@
 //! An object file that anyone made, looked into before the kernel hears of it: its programs, and whether its maps fit.
 
 use std::{
+    cell::Cell,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+    sync::Once,
 };
 
 use aya::{Ebpf, EbpfLoader};
@@ -184,6 +186,11 @@ impl ObjectFile {
     }
 }
 
+thread_local! {
+    /// Whether this thread's panics are caught, and not to be printed.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
 fn remedy(fitting: &[&ObjectProgram]) -> String {
     match fitting {
         [] => "write it as a socket filter, in a section \"socket\"".to_owned(),
@@ -191,9 +198,22 @@ fn remedy(fitting: &[&ObjectProgram]) -> String {
     }
 }
 
-/// aya's reader takes headers for what they say; what contradicts itself may end in a panic of it.
+/// aya's reader takes headers for what they say; what contradicts itself may end in a panic of it, which is reported as
+/// the error that it is.
 fn guarded<T>(name: &str, read: impl FnOnce() -> T) -> Result<T, HookError> {
-    catch_unwind(AssertUnwindSafe(read)).map_err(|_| HookError::Unfit {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                usual(panic)
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let done = catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(false);
+    done.map_err(|_| HookError::Unfit {
         what: name.to_owned(),
         reason: "its headers contradict each other; build it again".to_owned(),
     })
