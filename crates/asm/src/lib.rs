@@ -22,7 +22,7 @@ pub mod show;
 pub mod stack;
 pub mod text;
 
-pub use btf::LayoutError;
+pub use btf::{BtfFile, Field, LayoutError};
 pub use check::check;
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};

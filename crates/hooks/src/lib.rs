@@ -15,6 +15,7 @@
 
 mod any;
 mod attached;
+mod audit;
 mod counters;
 mod error;
 mod filter;
@@ -26,6 +27,7 @@ mod test_run;
 
 pub use any::{AnyProgram, ProgramType, TestRun};
 pub use attached::Attached;
+pub use audit::{Audit, Drops};
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
 pub use error::HookError;
 pub use filter::{KernelFilter, ProgramFacts};

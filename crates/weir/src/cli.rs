@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    asm, bench, check, client, completions, disasm, dump, experiment, filters, report, run, serve, toolkits,
+    advise, asm, bench, check, client, compare, completions, disasm, dump, experiment, filters, report, run,
+    serve, toolkits,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -25,6 +26,8 @@ Examples:
   weir toolkits                          what each filter costs by each toolkit (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir report results/latest             the report again, from the saved samples
+  weir compare results/a results/b       two results side by side: did my change help?
+  weir advise --invalid 30 --rate 100000 where to filter, from what was measured here
   weir bench                             the figures that weir promises, measured here (as root)
   weir asm filter.s -o filter.o          assemble a program; disasm, check, dump and run take it too
 
@@ -36,6 +39,8 @@ enum Command {
     Client(client::Args),
     Experiment(experiment::Args),
     Report(report::Args),
+    Compare(compare::Args),
+    Advise(advise::Args),
     Filters(filters::Args),
     Toolkits(toolkits::Args),
     Bench(bench::Args),
@@ -57,6 +62,8 @@ impl Cli {
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
             Command::Toolkits(args) => toolkits::run(args),
+            Command::Compare(args) => compare::run(args),
+            Command::Advise(args) => advise::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Asm(args) => asm::run(args),
             Command::Disasm(args) => disasm::run(args),

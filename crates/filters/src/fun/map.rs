@@ -40,7 +40,7 @@ const KEY: i16 = -16;
 
 /// r0 = the only value of an array, or on at `absent`, where the verifier wants to be led although it always exists.
 /// r1 to r5 are lost.
-pub(super) fn look_up(code: &mut Code, map: &str, absent: Label) {
+pub(crate) fn look_up(code: &mut Code, map: &str, absent: Label) {
     let map = code.map(map);
     *code += stw(R10 + KEY, 0);
     *code += mov(R2, R10);

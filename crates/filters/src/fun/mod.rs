@@ -4,7 +4,7 @@
 
 mod capture;
 mod command;
-mod map;
+pub(crate) mod map;
 mod verdict;
 
 use weir_asm::{Code, Insn, Label, MapDef, Object, Program, Reg::*, helpers, op::*, show, text};
@@ -13,7 +13,7 @@ use weir_wire::maps;
 use crate::{Binding, Filter, FilterName, Parameter, Verdict};
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
-const LICENSE: &str = "Dual MIT/GPL";
+pub(crate) const LICENSE: &str = "Dual MIT/GPL";
 
 /// Loaders know by the section's name that the program is a socket filter.
 const SECTION: &str = "socket";
@@ -83,12 +83,12 @@ fn parameterized_by_map(code: &mut Code) {
 }
 
 /// Calls a helper by the name that the kernel has for it.
-fn call_helper(name: &str) -> Insn {
+pub(crate) fn call_helper(name: &str) -> Insn {
     call(helpers::number(name).expect("the assembler knows the helper"))
 }
 
 /// Places a label, which has no place yet.
-fn here(code: &mut Code, label: Label) {
+pub(crate) fn here(code: &mut Code, label: Label) {
     code.place(label).expect("each label is placed once");
 }
 

@@ -4,6 +4,7 @@
 //! `WEIR_REQUIRE_KERNEL=1` in the environment they fail instead.
 
 mod attaching;
+mod audit;
 mod equivalence;
 mod loading;
 mod maps;
@@ -39,7 +40,15 @@ pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
 
 fn main() {
     let obstacle = obstacle();
-    let tests = [attaching::TESTS, equivalence::TESTS, loading::TESTS, maps::TESTS].concat();
+    let tests = [
+        attaching::TESTS,
+        audit::TESTS,
+        audit::headers::TESTS,
+        equivalence::TESTS,
+        loading::TESTS,
+        maps::TESTS,
+    ]
+    .concat();
     let trials = tests.into_iter().flat_map(|test| trials(test, obstacle.as_deref())).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

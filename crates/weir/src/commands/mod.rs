@@ -1,9 +1,11 @@
 //! The subcommands: each module has its arguments and the function that runs it.
 
+pub mod advise;
 pub mod asm;
 pub mod bench;
 pub mod check;
 pub mod client;
+pub mod compare;
 pub mod completions;
 pub mod disasm;
 pub mod dump;
