@@ -4,6 +4,7 @@
 
 mod aya;
 mod fun;
+#[expect(dead_code, reason = "the shape of the report's grid is for other tests")]
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
 
