@@ -73,11 +73,14 @@ fn check_size(name: &str, profile: Profile, runs: usize, cells: usize) {
 
 #[test]
 fn the_profiles_have_the_grids_that_they_promise() {
-    check_size("kernel-or-user", Profile::Quick, 6 * 3 * 2, 3 * 2);
-    check_size("kernel-or-user", Profile::Standard, 10 * 6 * 3, 6 * 3);
-    check_size("toolkits", Profile::Quick, 6 * 3 * 3, 3 * 3);
-    check_size("paper-throughput", Profile::Paper, 6 * 5 * 6 * 3, 5 * 6 * 3);
-    check_size("paper-loss", Profile::Paper, 10 * 5 * 6 * 2, 5 * 6 * 2);
+    check_size("kernel-or-user", Profile::Quick, (6 + 1) * 3 * 2, 3 * 2);
+    check_size("kernel-or-user", Profile::Standard, (10 + 2) * 6 * 3, 6 * 3);
+    check_size("toolkits", Profile::Quick, (6 + 1) * 3 * 3, 3 * 3);
+    check_size("paper-throughput", Profile::Paper, (6 + 1) * 5 * 6 * 3, 5 * 6 * 3);
+    check_size("rate", Profile::Standard, (6 + 1) * 5 * 3 * 2, 5 * 3 * 2);
+    check_size("who-pays", Profile::Standard, (6 + 1) * 3 * 3 * 2, 3 * 3 * 2);
+    check_size("runs", Profile::Standard, (50 + 9) * 2, 2);
+    check_size("paper-loss", Profile::Paper, (10 + 2) * 5 * 6 * 2, 5 * 6 * 2);
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn check_not_found(name: &str, expected: &str) {
 
 #[test]
 fn an_unknown_experiment_is_refused_with_those_there_are() {
-    check_not_found("kernel", "there are: kernel-or-user, toolkits, paper-throughput, paper-loss");
+    check_not_found("kernel", "there are: kernel-or-user, toolkits, rate, size");
     check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
     check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
 }

@@ -173,6 +173,16 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
         .args(["--seed", &order.seed.to_string()])
         .arg("--summary")
         .arg(summary);
+    if let Some(rate) = cell.conditions.rate {
+        let share = rate as f64 * order.share.packets as f64 / cell.packets as f64;
+        command.args(["--rate", &share.to_string()]);
+    }
+    if let Some(seconds) = definition.duration_s {
+        command.args(["--duration", &format!("{seconds}s")]);
+    }
+    if definition.gets_percent > 0 {
+        command.args(["--gets", &definition.gets_percent.to_string()]);
+    }
     if let Some(size) = cell.invalid_size {
         command.args(["--invalid-size", &size.to_string()]);
     }
