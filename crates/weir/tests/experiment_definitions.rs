@@ -55,7 +55,22 @@ fn parse(text: &str) -> Result<Definition, String> {
 #[test]
 fn every_built_in_definition_is_sound_and_has_quick_and_standard_profiles() {
     let names: Vec<_> = catalogue::built_in().unwrap().iter().map(|row| row.name.clone()).collect();
-    assert_eq!(names, ["kernel-or-user", "toolkits", "paper-throughput", "paper-loss"]);
+    assert_eq!(
+        names,
+        [
+            "kernel-or-user",
+            "toolkits",
+            "rate",
+            "size",
+            "filter-cost",
+            "background",
+            "who-pays",
+            "runs",
+            "buffers",
+            "paper-throughput",
+            "paper-loss",
+        ]
+    );
     for definition in catalogue::built_in().unwrap() {
         for profile in [Profile::Quick, Profile::Standard] {
             definition.resolve(Some(profile), None).unwrap();
@@ -168,7 +183,9 @@ fn a_grid_that_makes_no_sense_is_refused() {
     check_refused("[10, 1000]", "[10]\ntopology = [\"ring\"]", "unknown variant `ring`");
     check_refused("runs = 3", "runs = 3\nduration_s = 2", "it goes with grid.rate");
     check_refused("runs = 3", "runs = 3\naudit_every = 0", "leave it out for no audit");
-    check_refused("runs = 3", "runs = 3\ngets_percent = 101", "more than 100 percent");
+    check_refused("runs = 3", "runs = 3\ngets_percent = 5", "they are for behaviour = \"load\"");
+    let load = "runs = 3\nbehaviour = \"load\"\ngets_percent = 101";
+    check_refused("runs = 3", load, "more than 100 percent");
 }
 
 #[test]
