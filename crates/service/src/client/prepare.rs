@@ -81,7 +81,10 @@ impl Preparation<'_> {
             let answer = ask::await_count(self.sender.socket(), left)
                 .map_err(|cause| ClientError::Receive { server, cause })?;
             match answer {
-                Answer::Count(count) => missing.retain(|&key| i64::from(key) != count),
+                Answer::Count(count) => {
+                    self.record.prepared_replies += 1;
+                    missing.retain(|&key| i64::from(key) != count);
+                }
                 Answer::Silence | Answer::PortClosed => return Ok(()),
             }
         }

@@ -29,6 +29,8 @@ pub(super) struct Record {
     /// By errno(3).
     pub(super) refused_by: BTreeMap<i32, u64>,
     pub(super) refused_in_gso: u64,
+    /// Replies to what made keys ready.
+    pub(super) prepared_replies: u64,
     /// Of the sent, those that are load.
     pub(super) load_sent: u64,
     pub(super) first_sent_at: Option<Monotonic>,
@@ -90,6 +92,7 @@ impl AddAssign for Record {
             *self.refused_by.entry(errno).or_default() += packets;
         }
         self.refused_in_gso += other.refused_in_gso;
+        self.prepared_replies += other.prepared_replies;
         self.load_sent += other.load_sent;
         let first = |a: Option<Monotonic>, b: Option<Monotonic>| a.into_iter().chain(b).min();
         self.first_sent_at = first(self.first_sent_at, other.first_sent_at);

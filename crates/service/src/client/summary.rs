@@ -108,6 +108,9 @@ pub struct ClientSummary {
     /// Of those, the ones that made keys ready for the GETs to come.
     #[serde(default)]
     pub prepared: SentCounts,
+    /// Replies that confirmed such keys.
+    #[serde(default)]
+    pub prepared_replies: u64,
     /// Payload bytes sent.
     pub bytes: u64,
     /// Datagrams that the sender's own kernel refused.

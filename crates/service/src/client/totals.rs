@@ -73,6 +73,7 @@ impl Totals {
             intended: self.intended,
             sent: record.sent,
             prepared: self.prepared,
+            prepared_replies: record.prepared_replies,
             bytes: record.bytes,
             refused: record.refused.total(),
             refused_kinds: record.refused,

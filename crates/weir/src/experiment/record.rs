@@ -138,7 +138,8 @@ fn replies(cell: &Cell, observed: &Observed) -> Option<ReplyLedger> {
     let to_steps =
         |client: &ClientSummary| client.gets.iter().filter(|get| get.reply.is_some()).count() as u64;
     let to_load = |client: &ClientSummary| {
-        client.replies.as_ref().map_or(0, |got| got.answered + got.duplicates + got.unexpected)
+        let answers = client.replies.as_ref().map_or(0, |got| got.answered + got.duplicates + got.unexpected);
+        answers + client.prepared_replies
     };
     Some(ReplyLedger {
         sent: server.served.replies.sent,
