@@ -11,6 +11,7 @@ use super::{precision::Precision, template::Template, validate};
 use crate::{
     cell::{Background, Placement, ReceiveWork},
     exit::UsageError,
+    report::Rule,
     topology::Topology,
 };
 
@@ -37,7 +38,7 @@ impl fmt::Display for Profile {
 }
 
 /// An experiment, as in `experiments/*.toml`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// Its name on the command line and in samples.
@@ -97,6 +98,9 @@ pub struct Definition {
     /// Clients that are not weir's own, by the name that placements use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub external_client: BTreeMap<String, ExternalClient>,
+    /// The rules by which its report judges claims, written down before any run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Rule>,
     /// What is different in a smaller or larger edition of the experiment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub profiles: BTreeMap<Profile, Overrides>,
@@ -317,7 +321,7 @@ impl Definition {
 }
 
 /// A definition with a profile applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
     /// What is run; it has no profiles.
     pub definition: Definition,

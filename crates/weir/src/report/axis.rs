@@ -1,36 +1,61 @@
-//! A plot's axis with its own ticks, linear or logarithmic.
-
-use std::ops::Range;
-
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+//! A plot's axis with its own ticks: linear, logarithmic, or names side by side.
 
 use super::number::{count, number};
 
 /// From where to where an axis goes, how, and where its ticks are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Axis {
     low: f64,
     high: f64,
     logarithmic: bool,
     ticks: Vec<f64>,
+    /// Names of the places 0, 1, 2 …; empty for numbers.
+    names: Vec<String>,
 }
 
 /// How much larger the largest value must be than the smallest for a logarithmic axis to show more than a linear one.
 const LOGARITHMIC_FROM: f64 = 30.0;
+
+/// How much larger the largest of several given values must be for ratios to tell more than differences.
+const SPREAD_FROM: f64 = 8.0;
 
 impl Axis {
     /// A linear axis whose ticks are `values` (ascending), with room at both ends.
     pub(super) fn at(values: &[f64]) -> Self {
         let (low, high) = ends(values);
         let room = if high > low { (high - low) * 0.06 } else { 1.0 };
-        Self { low: low - room, high: high + room, logarithmic: false, ticks: values.to_vec() }
+        Self {
+            low: low - room,
+            high: high + room,
+            logarithmic: false,
+            ticks: values.to_vec(),
+            names: Vec::new(),
+        }
+    }
+
+    /// An axis whose ticks are `values` (ascending): logarithmic where ratios tell more than differences do.
+    pub(super) fn spread(values: &[f64]) -> Self {
+        let (low, high) = ends(values);
+        if low > 0.0 && high / low >= SPREAD_FROM { Self::logarithmic_at(values) } else { Self::at(values) }
+    }
+
+    /// An axis of names side by side, at 0, 1, 2 and so on.
+    pub(super) fn of_names(names: Vec<String>) -> Self {
+        let ticks: Vec<f64> = (0..names.len()).map(|i| i as f64).collect();
+        Self { low: -0.5, high: names.len() as f64 - 0.5, logarithmic: false, ticks, names }
     }
 
     /// A logarithmic axis whose ticks are `values` (ascending, above zero), with room at both ends.
     pub(super) fn logarithmic_at(values: &[f64]) -> Self {
         let (low, high) = ends(values);
         let room = (high / low).powf(0.06).max(1.2);
-        Self { low: low / room, high: high * room, logarithmic: true, ticks: values.to_vec() }
+        Self {
+            low: low / room,
+            high: high * room,
+            logarithmic: true,
+            ticks: values.to_vec(),
+            names: Vec::new(),
+        }
     }
 
     /// An axis that holds `values`: logarithmic where they are above zero and of different sizes, else from zero.
@@ -42,6 +67,7 @@ impl Axis {
                 high: high * 1.3,
                 logarithmic: true,
                 ticks: logarithmic_ticks(low / 1.3, high * 1.3),
+                names: Vec::new(),
             };
         }
         Self::from_zero(values)
@@ -57,19 +83,36 @@ impl Axis {
         let step = round_step((high - low) / 5.5);
         let ticks =
             ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
-        Self { low, high, logarithmic: false, ticks }
+        Self { low, high, logarithmic: false, ticks, names: Vec::new() }
     }
 
-    /// `value` moved by `share` of the axis, so that lines with the same values don't hide each other.
-    pub(super) fn shifted(&self, value: f64, share: f64) -> f64 {
-        if self.logarithmic {
-            value * (self.high / self.low).powf(share)
-        } else {
-            value + (self.high - self.low) * share
+    /// Where its ticks are.
+    pub(super) fn ticks(&self) -> &[f64] {
+        &self.ticks
+    }
+
+    /// The share of the axis between two neighbours of its names.
+    pub(super) fn share_of_a_step(&self) -> f64 {
+        1.0 / (self.high - self.low)
+    }
+
+    /// What stands at `value`: its name, or the number.
+    pub(super) fn name(&self, value: f64) -> String {
+        self.names.get(value as usize).cloned().unwrap_or_else(|| Self::label(value))
+    }
+
+    /// A number with no more digits than it is worth.
+    pub(super) fn label(value: f64) -> String {
+        if (value == value.round() || value.abs() >= 1e4) && value.abs() < 1e15 {
+            let sign = if value < 0.0 { "−" } else { "" };
+            return format!("{sign}{}", count(value.abs().round() as u64));
         }
+        let text = number(value, 3);
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     }
 
-    fn share(&self, value: f64) -> f64 {
+    /// Where `value` lies, 0 at the low end and 1 at the high one.
+    pub(super) fn share(&self, value: f64) -> f64 {
         if self.logarithmic {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
         } else {
@@ -104,34 +147,6 @@ fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
     ticks.filter(|tick| (low..=high).contains(tick)).collect()
 }
 
-impl Ranged for Axis {
-    type FormatOption = NoDefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        limit.0 + (self.share(*value) * f64::from(limit.1 - limit.0)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
-        self.ticks.clone()
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.low..self.high
-    }
-}
-
-impl ValueFormatter<f64> for Axis {
-    fn format(value: &f64) -> String {
-        if *value == value.round() && value.abs() < 1e15 {
-            let sign = if *value < 0.0 { "−" } else { "" };
-            return format!("{sign}{}", count(value.abs() as u64));
-        }
-        let text = number(*value, 6);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +169,7 @@ mod tests {
     fn values_fall_between_the_ends() {
         for axis in [Axis::at(&[0.0, 50.0, 99.0]), Axis::logarithmic_at(&[100.0, 1e7]), Axis::at(&[5.0])] {
             for tick in &axis.ticks {
-                assert!((1..1000).contains(&axis.map(tick, (0, 1000))), "{axis:?} {tick}");
+                assert!((0.001..1.0).contains(&axis.share(*tick)), "{axis:?} {tick}");
             }
         }
     }
@@ -164,7 +179,7 @@ mod tests {
         for (value, expected) in
             [(0.0, "0"), (0.5, "0.5"), (99.0, "99"), (-2.0, "−2"), (0.30000000000000004, "0.3")]
         {
-            assert_eq!(<Axis as ValueFormatter<f64>>::format(&value), expected);
+            assert_eq!(Axis::label(value), expected);
         }
     }
 }

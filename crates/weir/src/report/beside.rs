@@ -1,19 +1,28 @@
 //! The original report's figures beside ours.
 
+use std::collections::BTreeSet;
+
 use super::{
     figure::Figure,
     grid::Grid,
     number::{count, number},
+    place::Place,
     reported::Reported,
     table::Table,
-    tables::{estimate_text, kernel_labels, percent_text, places},
+    tables::{estimate_text, kernel_labels},
 };
-use crate::{cell::Placement, stats::aggregate_difference_percent};
+use crate::{
+    cell::{Dimension, Placement, Value},
+    stats::aggregate_difference_percent,
+};
 
 const PLACEMENTS: [Placement; 2] = [Placement::User, Placement::Kernel];
 
-/// Wall time, loss and aggregate difference beside the report's.
+/// Wall time, loss and aggregate difference beside the report's; none for a grid of another shape.
 pub(super) fn tables(grid: &Grid) -> Vec<Table> {
+    if !grid.is_of_the_reports_shape() {
+        return Vec::new();
+    }
     let reported = Reported::load();
     vec![
         beside(grid, Figure::Wall, |placement, percent, packets| {
@@ -30,15 +39,16 @@ fn beside(grid: &Grid, figure: Figure, theirs: impl Fn(Placement, u8, u64) -> Op
     let mut columns = vec!["invalid %".to_owned(), "packets".to_owned()];
     columns.extend(PLACEMENTS.map(|placement| format!("report, {}", placement.name())));
     columns.extend(grid.series.iter().map(|series| format!("ours, {}", grid.label(series))));
-    let row = |(percent, packets): (u8, u64)| {
-        let mut row = vec![percent_text(percent), count(packets)];
+    let row = |place: &Place| {
+        let (percent, packets) = percent_and_packets(place)?;
+        let mut row = vec![percent.to_string(), count(packets)];
         for placement in PLACEMENTS {
             row.push(number(theirs(placement, percent, packets)?, figure.digits()));
         }
-        row.extend(grid.series.iter().map(|series| estimate_text(grid, series, percent, packets, figure)));
+        row.extend(grid.series.iter().map(|series| estimate_text(grid, series, place, figure)));
         Some(row)
     };
-    let rows: Vec<_> = places(grid).filter_map(row).collect();
+    let rows: Vec<_> = grid.places.iter().filter_map(row).collect();
     let note = match figure {
         Figure::Wall => {
             "The report's times are those of the whole server process, mean of 2 runs on another machine, and include \
@@ -65,15 +75,25 @@ struct Line {
     theirs: Vec<(u8, u64)>,
 }
 
+/// Where the report's tables have a place of a grid of their shape.
+fn percent_and_packets(place: &Place) -> Option<(u8, u64)> {
+    match (place.along(Dimension::InvalidPercent), place.along(Dimension::Packets)) {
+        (Value::Number(percent), Value::Number(packets)) => Some((u8::try_from(percent).ok()?, packets)),
+        _ => None,
+    }
+}
+
 fn aggregate(grid: &Grid, reported: &Reported) -> Table {
-    let at_percent = grid.percents.iter().map(|&percent| Line {
+    let places: BTreeSet<_> = grid.places.iter().filter_map(percent_and_packets).collect();
+    let (percents, packets): (BTreeSet<_>, BTreeSet<_>) = places.into_iter().unzip();
+    let at_percent = percents.iter().map(|&percent| Line {
         name: format!("over packets, at {percent} % invalid"),
-        ours: grid.packets.iter().map(|&packets| (percent, packets)).collect(),
+        ours: packets.iter().map(|&packets| (percent, packets)).collect(),
         theirs: reported.packets.iter().map(|&packets| (percent, packets)).collect(),
     });
-    let at_packets = grid.packets.iter().map(|&packets| Line {
+    let at_packets = packets.iter().map(|&packets| Line {
         name: format!("over percents, at {} packets", count(packets)),
-        ours: grid.percents.iter().map(|&percent| (percent, packets)).collect(),
+        ours: percents.iter().map(|&percent| (percent, packets)).collect(),
         theirs: reported.percents().map(|percent| (percent, packets)).collect(),
     });
     let lines: Vec<Line> = at_percent.chain(at_packets).collect();

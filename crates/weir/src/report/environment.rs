@@ -2,16 +2,12 @@
 
 use std::{fs, path::Path};
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    grid::Grid,
-    number::{count, number},
-    summary::total_ledger,
-    table::Table,
-    tables::places,
-};
+use super::{grid::Grid, number::number, place::Place, summary::total_ledger, table::Table, unusual};
 use crate::{
+    report::Rule,
     sample::Sample,
     store::{DEFINITION, MANIFEST},
 };
@@ -23,10 +19,33 @@ pub(super) struct Environment {
     pub(super) manifest: Vec<(String, String)>,
     /// The definition's text.
     pub(super) definition: Option<String>,
+    /// The definition's title and question.
+    pub(super) asked: Asked,
+    /// The definition's rules for verdicts.
+    pub(super) rules: Vec<Rule>,
     /// How many samples the schedule has, where the manifest says so (`planned_samples`).
     pub(super) planned: Option<u64>,
     /// What could not be read.
     pub(super) warnings: Vec<String>,
+}
+
+/// What an experiment is to answer.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    /// Its title.
+    pub(super) title: Option<String>,
+    /// Its question.
+    pub(super) question: Option<String>,
+}
+
+/// The part of a definition that a report works with: the rest, which other versions may know more of, is only shown.
+#[derive(Deserialize)]
+struct Judged {
+    #[serde(flatten)]
+    asked: Asked,
+    #[serde(default)]
+    verdicts: Vec<Rule>,
 }
 
 impl Environment {
@@ -42,6 +61,15 @@ impl Environment {
         };
         let (manifest, definition) = (read(MANIFEST), read(DEFINITION));
         environment.definition = definition.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        match environment.definition.as_deref().map(toml::from_str::<Judged>) {
+            Some(Ok(Judged { asked, verdicts })) => {
+                (environment.asked, environment.rules) = (asked, verdicts)
+            }
+            Some(Err(error)) => {
+                environment.warnings.push(format!("{DEFINITION} gives no verdict: {error}"));
+            }
+            None => {}
+        }
         match manifest.map(|bytes| serde_json::from_slice::<Value>(&bytes)) {
             Some(Ok(value)) => {
                 environment.planned = value.get("planned_samples").and_then(Value::as_u64);
@@ -99,7 +127,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// What a reader must know of the samples before trusting the figures: missing runs, runs left out, stolen CPU time.
+/// What a reader must know of the samples before trusting the figures: missing runs, runs left out, unusual runs.
 pub(super) fn remarks(grid: &Grid, samples: &[Sample], environment: &Environment) -> Vec<String> {
     let mut remarks = Vec::new();
     if samples.is_empty() {
@@ -114,11 +142,9 @@ pub(super) fn remarks(grid: &Grid, samples: &[Sample], environment: &Environment
     let missing: Vec<String> = grid
         .series
         .iter()
-        .flat_map(|series| places(grid).map(move |place| (series, place)))
-        .filter(|(series, (percent, packets))| grid.cell(series, *percent, *packets).is_none())
-        .map(|(series, (percent, packets))| {
-            format!("{} at {percent} %, {packets} packets", grid.label(series))
-        })
+        .flat_map(|series| grid.places.iter().map(move |place| (series, place)))
+        .filter(|(series, place)| grid.cell(series, place).is_none())
+        .map(|(series, place)| format!("{}, {}", grid.label(series), place.phrase(&grid.dimensions)))
         .collect();
     if !missing.is_empty() {
         remarks.push(format!("Cells without a run: {}.", missing.join("; ")));
@@ -139,13 +165,7 @@ pub(super) fn remarks(grid: &Grid, samples: &[Sample], environment: &Environment
     if environment.get("build.optimised") == Some("false") {
         remarks.push("The samples were made by a build without optimisation, which is slower.".to_owned());
     }
-    let stolen: f64 = samples.iter().map(|sample| sample.steal_s).sum();
-    if stolen > 0.0 {
-        remarks.push(format!(
-            "A hypervisor took {} s of CPU time from this machine during the runs.",
-            number(stolen, 3)
-        ));
-    }
+    remarks.extend(unusual::remarks(grid));
     remarks
 }
 
@@ -161,13 +181,11 @@ fn unserved(grid: &Grid) -> Option<String> {
     let (worst, runs) = lost.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (worst >= UNSERVED_FROM).then(|| {
         format!(
-            "Packets were dropped for a full receive buffer, most of them ({} % of those sent) in the cell {} at {} % \
-             invalid, {} packets. A server spends nothing on what it never read: where it lost packets, its CPU time \
+            "Packets were dropped for a full receive buffer, most of them ({} % of those sent) in the cell {}, {}. A server spends nothing on what it never read: where it lost packets, its CPU time \
              per packet sent would be higher without the loss.",
             number(worst * 100.0, 3),
             grid.label_of(&runs.cell),
-            runs.cell.invalid_percent,
-            count(runs.cell.packets)
+            Place::of(&runs.cell).phrase(&grid.dimensions)
         )
     })
 }

@@ -1,10 +1,13 @@
 //! The figures that a report shows: one row each, with its name, its unit and where a sample has it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::sample::Sample;
 
 /// What is measured of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Figure {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Figure {
     /// CPU time of the server per packet sent.
     ServerCpu,
     /// CPU time of the clients per packet sent.
@@ -13,62 +16,137 @@ pub(super) enum Figure {
     Wall,
     /// Share of valid requests that were lost.
     Loss,
+    /// CPU time of the server per valid request served.
+    ServerCpuPerValid,
+    /// CPU time of the clients per valid request served.
+    ClientCpuPerValid,
+    /// CPU time of both per valid request served.
+    TotalCpuPerValid,
+    /// Valid requests served per second.
+    Goodput,
+    /// Packets per second asked for.
+    OfferedRate,
+    /// Packets per second reached.
+    AchievedRate,
+    /// Median latency of a GET, from the moment that it was due.
+    LatencyP50,
+    /// 90th percentile of it.
+    LatencyP90,
+    /// 99th percentile of it.
+    LatencyP99,
+    /// 99.9th percentile of it.
+    LatencyP999,
+    /// The longest.
+    LatencyMax,
+    /// Energy of the processor packages per million packets sent.
+    Energy,
 }
+
+/// What a figure is called: title, noun inside a sentence, unit, what an axis adds to the unit, name in files.
+struct Names(&'static str, &'static str, &'static str, &'static str, &'static str);
 
 impl Figure {
     /// Every figure, in the order in which a report shows them.
-    pub(super) const ALL: [Self; 4] = [Self::ServerCpu, Self::ClientCpu, Self::Wall, Self::Loss];
+    pub(super) const ALL: [Self; 16] = [
+        Self::ServerCpu,
+        Self::ClientCpu,
+        Self::Wall,
+        Self::Loss,
+        Self::ServerCpuPerValid,
+        Self::ClientCpuPerValid,
+        Self::TotalCpuPerValid,
+        Self::Goodput,
+        Self::OfferedRate,
+        Self::AchievedRate,
+        Self::LatencyP50,
+        Self::LatencyP90,
+        Self::LatencyP99,
+        Self::LatencyP999,
+        Self::LatencyMax,
+        Self::Energy,
+    ];
+
+    /// Figures that have tables of the report's shape.
+    pub(super) const SHAPED: [Self; 4] = [Self::ServerCpu, Self::ClientCpu, Self::Wall, Self::Loss];
 
     /// Figures of which kernel ÷ user says something: those that are never zero.
     pub(super) const WITH_RATIO: [Self; 3] = [Self::ServerCpu, Self::ClientCpu, Self::Wall];
 
+    /// What a run cost and carried.
+    pub(super) const CARRIED: [Self; 7] = [
+        Self::OfferedRate,
+        Self::AchievedRate,
+        Self::Goodput,
+        Self::ServerCpuPerValid,
+        Self::ClientCpuPerValid,
+        Self::TotalCpuPerValid,
+        Self::Energy,
+    ];
+
+    /// Latencies of GETs.
+    pub(super) const LATENCIES: [Self; 5] =
+        [Self::LatencyP50, Self::LatencyP90, Self::LatencyP99, Self::LatencyP999, Self::LatencyMax];
+
+    #[rustfmt::skip]
+    const fn names(self) -> Names {
+        match self {
+            Self::ServerCpu => Names("Server CPU time per packet sent", "server CPU time", "µs", " per packet sent", "server-cpu"),
+            Self::ClientCpu => Names("Client CPU time per packet sent", "client CPU time", "µs", " per packet sent", "client-cpu"),
+            Self::Wall => Names("Wall time", "wall time", "s", "", "wall"),
+            Self::Loss => Names("Loss of valid requests", "loss of valid requests", "%", "", "loss"),
+            Self::ServerCpuPerValid => Names("Server CPU time per valid request", "server CPU time", "µs", " per valid request served", "server-cpu-per-valid"),
+            Self::ClientCpuPerValid => Names("Client CPU time per valid request", "client CPU time", "µs", " per valid request served", "client-cpu-per-valid"),
+            Self::TotalCpuPerValid => Names("CPU time of server and client per valid request", "CPU time of both", "µs", " per valid request served", "total-cpu-per-valid"),
+            Self::Goodput => Names("Goodput", "valid requests served", "1/s", "", "goodput"),
+            Self::OfferedRate => Names("Offered rate", "offered rate", "packets/s", "", "offered-rate"),
+            Self::AchievedRate => Names("Achieved rate", "achieved rate", "packets/s", "", "achieved-rate"),
+            Self::LatencyP50 => Names("GET latency, p50", "median GET latency", "µs", "", "latency-p50"),
+            Self::LatencyP90 => Names("GET latency, p90", "90th percentile of GET latency", "µs", "", "latency-p90"),
+            Self::LatencyP99 => Names("GET latency, p99", "99th percentile of GET latency", "µs", "", "latency-p99"),
+            Self::LatencyP999 => Names("GET latency, p99.9", "99.9th percentile of GET latency", "µs", "", "latency-p999"),
+            Self::LatencyMax => Names("GET latency, longest", "longest GET latency", "µs", "", "latency-max"),
+            Self::Energy => Names("Energy per million packets", "energy", "J", " per million packets", "energy"),
+        }
+    }
+
     /// The name as a title has it.
     pub(super) const fn title(self) -> &'static str {
-        match self {
-            Self::ServerCpu => "Server CPU time per packet sent",
-            Self::ClientCpu => "Client CPU time per packet sent",
-            Self::Wall => "Wall time",
-            Self::Loss => "Loss of valid requests",
-        }
+        self.names().0
     }
 
     /// The name inside a sentence.
     pub(super) const fn noun(self) -> &'static str {
-        match self {
-            Self::ServerCpu => "server CPU time",
-            Self::ClientCpu => "client CPU time",
-            Self::Wall => "wall time",
-            Self::Loss => "loss of valid requests",
-        }
+        self.names().1
     }
 
     /// The unit.
     pub(super) const fn unit(self) -> &'static str {
-        match self {
-            Self::ServerCpu | Self::ClientCpu => "µs",
-            Self::Wall => "s",
-            Self::Loss => "%",
-        }
+        self.names().2
     }
 
     /// What an axis says: the name and the unit.
-    pub(super) const fn axis_label(self) -> &'static str {
-        match self {
-            Self::ServerCpu => "server CPU time, µs per packet sent",
-            Self::ClientCpu => "client CPU time, µs per packet sent",
-            Self::Wall => "wall time, s",
-            Self::Loss => "loss of valid requests, %",
-        }
+    pub(super) fn axis_label(self) -> String {
+        let Names(_, noun, unit, per, _) = self.names();
+        format!("{noun}, {unit}{per}")
     }
 
-    /// The name in file names.
+    /// The name in file names, definitions and `summary.json`.
     pub(super) const fn slug(self) -> &'static str {
-        match self {
-            Self::ServerCpu => "server-cpu",
-            Self::ClientCpu => "client-cpu",
-            Self::Wall => "wall",
-            Self::Loss => "loss",
-        }
+        self.names().4
+    }
+
+    /// The name of a column of plain numbers, with the unit.
+    pub(super) fn column(self) -> String {
+        let Names(_, _, unit, per, slug) = self.names();
+        let unit = match unit {
+            "%" => "percent",
+            "µs" => "us",
+            "1/s" | "packets/s" => "per_s",
+            "J" => "j",
+            unit => unit,
+        };
+        let per = if per == " per packet sent" { "_per_packet" } else { "" };
+        format!("{}_{unit}{per}", slug.replace('-', "_"))
     }
 
     /// Significant digits that are worth showing.
@@ -81,14 +159,55 @@ impl Figure {
 
     /// The figure of one sample, in its unit; nothing where the sample doesn't have it.
     pub(super) fn of(self, sample: &Sample) -> Option<f64> {
+        let packets = (sample.valid_sent + sample.invalid_sent).max(1) as f64;
+        let server_us = sample.server_cpu_us_per_packet() * packets;
+        let client_us = sample.client_cost.cpu().as_secs_f64() * 1e6;
+        let per_valid =
+            |us: f64| valid_served(sample).filter(|&served| served > 0.0).map(|served| us / served);
         match self {
-            Self::ServerCpu => Some(sample.server_cpu_us_per_packet()),
-            Self::ClientCpu => {
-                let packets = (sample.valid_sent + sample.invalid_sent).max(1);
-                Some(sample.client_cost.cpu().as_secs_f64() * 1e6 / packets as f64)
-            }
+            Self::ServerCpu => Some(server_us / packets),
+            Self::ClientCpu => Some(client_us / packets),
             Self::Wall => sample.wall_s,
             Self::Loss => sample.loss_percent(),
+            Self::ServerCpuPerValid => per_valid(server_us),
+            Self::ClientCpuPerValid => per_valid(client_us),
+            Self::TotalCpuPerValid => per_valid(server_us + client_us),
+            Self::Goodput => Some(valid_served(sample)? / sample.wall_s.filter(|&wall| wall > 0.0)?),
+            Self::OfferedRate => sample.cell.conditions.rate.map(|rate| rate as f64),
+            Self::AchievedRate => sum(sample.clients.iter().map(|client| client.achieved_rate)),
+            Self::LatencyP50 => latency_us(sample, 0.5),
+            Self::LatencyP90 => latency_us(sample, 0.9),
+            Self::LatencyP99 => latency_us(sample, 0.99),
+            Self::LatencyP999 => latency_us(sample, 0.999),
+            Self::LatencyMax => latency_us(sample, 1.0),
+            Self::Energy => sample.surroundings.energy_j.map(|joules| joules / packets * 1e6),
         }
     }
+}
+
+/// The sum, where there is something to add and all of it is known.
+fn sum(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values = values.collect::<Option<Vec<_>>>()?;
+    (!values.is_empty()).then(|| values.iter().sum())
+}
+
+/// Valid requests that the server served: its own count, else the PUTs that its final value shows.
+fn valid_served(sample: &Sample) -> Option<f64> {
+    match &sample.server {
+        Some(server) => {
+            let requests = &server.served.requests;
+            Some((requests.put + requests.get + requests.delete) as f64)
+        }
+        None => Some(sample.valid_sent as f64 * (1.0 - sample.loss_percent()? / 100.0)),
+    }
+}
+
+/// The latency that `quantile` of the load's GETs did not exceed, over all clients, microseconds.
+fn latency_us(sample: &Sample, quantile: f64) -> Option<f64> {
+    let mut latencies = sample.clients.iter().filter_map(|client| client.replies.as_ref()?.latency.as_ref());
+    let mut all = latencies.next()?.histogram().ok()?;
+    for one in latencies {
+        all.add(one.histogram().ok()?).ok()?;
+    }
+    Some(all.value_at_quantile(quantile) as f64 / 1e3)
 }

@@ -1,15 +1,15 @@
 //! What the numbers say, in sentences that claim no more than the intervals show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     figure::Figure,
     grid::{CellRuns, Comparison, Contrast, Grid},
-    number::{count, number, ratio},
-    tables::kernel_labels,
+    number::{number, ratio},
+    place::Place,
 };
 use crate::{
-    cell::Placement,
+    cell::{Dimension, Placement},
     stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
 };
 
@@ -26,13 +26,13 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for &percent in grid.percents.iter().rev() {
-        for comparison in contrasts.iter().flat_map(|found| at_most_packets(grid, found, percent)) {
+    for place in most_loaded(grid).iter().rev() {
+        for comparison in contrasts.iter().flatten().filter(|comparison| comparison.place() == *place) {
             found.extend(Figure::WITH_RATIO.map(|figure| ratio_finding(grid, comparison, figure)));
         }
-        found.extend(loss_finding(grid, percent));
+        found.extend(loss_finding(grid, place));
     }
-    if grid.packets.len() > 1 {
+    if grid.dimensions.len() > 1 {
         let all: Vec<_> = contrasts.iter().flatten().collect();
         for quotient in all.iter().map(|comparison| comparison.quotient()).collect::<BTreeSet<_>>() {
             found.extend(Figure::WITH_RATIO.map(|figure| tally(&all, &quotient, figure)));
@@ -41,20 +41,12 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
     found
 }
 
-/// Of each kernel series, the comparison with the most packets at `percent`.
-fn at_most_packets<'a>(
-    grid: &Grid,
-    comparisons: &'a [Comparison<'a>],
-    percent: u8,
-) -> Vec<&'a Comparison<'a>> {
-    let of_series = |label: &String| {
-        let mine = comparisons.iter().filter(|comparison| {
-            let cell = &comparison.cell.cell;
-            cell.invalid_percent == percent && grid.label_of(cell) == *label
-        });
-        mine.max_by_key(|comparison| comparison.cell.cell.packets)
-    };
-    kernel_labels(grid, comparisons).iter().filter_map(of_series).collect()
+/// Of the places that differ in packets and rate alone, the one with the most of both.
+fn most_loaded(grid: &Grid) -> Vec<Place> {
+    let load = [Dimension::Rate, Dimension::Packets];
+    let rest: Vec<_> = Dimension::ALL.into_iter().filter(|dimension| !load.contains(dimension)).collect();
+    let most: BTreeMap<_, _> = grid.places.iter().map(|place| (place.only(&rest), place.clone())).collect();
+    most.into_values().collect()
 }
 
 fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> String {
@@ -118,16 +110,16 @@ fn evidence(median: &Estimate) -> String {
     }
 }
 
-fn loss_finding(grid: &Grid, percent: u8) -> Option<String> {
-    let here = |runs: &&CellRuns| runs.cell.invalid_percent == percent && !runs.sound.is_empty();
-    let most = grid.cells().filter(here).map(|runs| runs.cell.packets).max()?;
-    let cells: Vec<_> = grid.cells().filter(here).filter(|runs| runs.cell.packets == most).collect();
-    let losses: Vec<_> = cells.iter().filter_map(|runs| loss_in(grid, runs)).collect();
-    let place = place_of(grid, percent, most);
-    Some(if losses.is_empty() {
-        format!("{place}, no valid request was sent, so none could be lost.")
-    } else {
-        format!("{place}, the median loss of valid requests is {}.", losses.join("; "))
+fn loss_finding(grid: &Grid, place: &Place) -> Option<String> {
+    let cells: Vec<_> = grid.series.iter().filter_map(|series| grid.cell(series, place)).collect();
+    cells.iter().any(|runs| !runs.sound.is_empty()).then(|| {
+        let losses: Vec<_> = cells.iter().filter_map(|runs| loss_in(grid, runs)).collect();
+        let place = place_of(grid, place);
+        if losses.is_empty() {
+            format!("{place}, no valid request was sent, so none could be lost.")
+        } else {
+            format!("{place}, the median loss of valid requests is {}.", losses.join("; "))
+        }
     })
 }
 
@@ -169,12 +161,16 @@ fn place(grid: &Grid, kernel: &CellRuns) -> String {
     let label = grid.label_of(&kernel.cell);
     let telling = label != Placement::Kernel.name();
     let series = if telling { format!(" ({label})") } else { String::new() };
-    format!("{}{series}", place_of(grid, kernel.cell.invalid_percent, kernel.cell.packets))
+    format!("{}{series}", place_of(grid, &Place::of(&kernel.cell)))
 }
 
-fn place_of(grid: &Grid, percent: u8, packets: u64) -> String {
-    match grid.packets.len() {
-        1 => format!("At {percent} % invalid"),
-        _ => format!("At {percent} % invalid and {} packets", count(packets)),
+fn place_of(grid: &Grid, place: &Place) -> String {
+    // The share of invalid packets, which is in every report, stands first.
+    let (share, rest): (Vec<_>, Vec<_>) =
+        grid.dimensions.iter().partition(|&&dimension| dimension == Dimension::InvalidPercent);
+    let phrases: Vec<_> = share.into_iter().chain(rest).map(|&one| place.phrase(&[one])).collect();
+    match phrases.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("At {} and {last}", before.join(", ")),
+        _ => format!("At {}", phrases.concat()),
     }
 }

@@ -1,12 +1,12 @@
-//! The samples of a results folder as a grid: series (such as placements) by invalid share and packets.
+//! The samples of a results folder as a grid: series (such as placements) by the dimensions that vary.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_filters::Toolkit;
 
-use super::figure::Figure;
+use super::{figure::Figure, place::Place};
 use crate::{
-    cell::{Cell, Dimension, Placement},
+    cell::{Cell, Dimension, Placement, Value},
     sample::Sample,
     stats::{Estimate, Repetition, paired_ratios},
 };
@@ -35,7 +35,8 @@ impl CellRuns {
         Estimate::of(&self.values(figure))
     }
 
-    fn by_repetition(&self, figure: Figure) -> BTreeMap<Repetition, f64> {
+    /// The figure of every sound run that has it, by repetition.
+    pub(super) fn by_repetition(&self, figure: Figure) -> BTreeMap<Repetition, f64> {
         let values = self.sound.iter().map(|sample| (sample.repetition, figure.of(sample)));
         values.filter_map(|(repetition, value)| Some((repetition, value?))).collect()
     }
@@ -67,6 +68,11 @@ impl Comparison<'_> {
         Estimate::of(&paired_ratios(&self.cell.by_repetition(figure), &self.base.by_repetition(figure)))
     }
 
+    /// Where the two lie.
+    pub(super) fn place(&self) -> Place {
+        Place::of(&self.cell.cell)
+    }
+
     /// What is divided by what: "kernel ÷ user", "fun ÷ aya".
     pub(super) fn quotient(&self) -> String {
         format!("{} ÷ {}", self.side(self.cell), self.side(self.base))
@@ -87,16 +93,14 @@ pub(super) struct Series(Cell);
 
 impl Series {
     fn of(cell: &Cell) -> Self {
-        Self(Cell { invalid_percent: 0, packets: 0, ..cell.clone() })
+        let mut cell = cell.clone();
+        Dimension::ALL.into_iter().for_each(|dimension| dimension.forget(&mut cell));
+        Self(cell)
     }
 
     /// Where the decision is made.
     pub(super) fn placement(&self) -> Placement {
         self.0.placement
-    }
-
-    fn at(&self, invalid_percent: u8, packets: u64) -> Cell {
-        Cell { invalid_percent, packets, ..self.0.clone() }
     }
 
     /// What tells this series from others, beside the placement, in the order in which a label names it.
@@ -106,7 +110,7 @@ impl Series {
             Some(name) => format!("{kind} {name}"),
             None => format!("weir's {kind}"),
         };
-        let mut traits = vec![
+        vec![
             cell.filter.to_string(),
             cell.toolkit.to_string(),
             format!("at {}", cell.hook),
@@ -114,25 +118,20 @@ impl Series {
             format!("{}, clients: {}", cell.behaviour, cell.clients),
             external("server", &cell.external_server),
             external("client", &cell.external_client),
-        ];
-        traits.extend(
-            Dimension::ALL
-                .map(|dimension| format!("{} {}", dimension.title(), dimension.text(dimension.of(cell)))),
-        );
-        traits
+        ]
     }
 }
 
 /// All samples of a results folder, grouped.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
-    cells: BTreeMap<Cell, CellRuns>,
+    cells: BTreeMap<(Series, Place), CellRuns>,
     /// The series, by placement.
     pub(super) series: Vec<Series>,
-    /// The shares of invalid packets, ascending.
-    pub(super) percents: Vec<u8>,
-    /// The packet counts, ascending.
-    pub(super) packets: Vec<u64>,
+    /// The share of invalid packets, and what else varies.
+    pub(super) dimensions: Vec<Dimension>,
+    /// The places at which there is a run, ascending.
+    pub(super) places: Vec<Place>,
     /// The samples left out of estimates, in schedule order.
     pub(super) invalid: Vec<Sample>,
 }
@@ -144,33 +143,55 @@ impl Grid {
         samples.sort_by_key(|sample| sample.index);
         let mut cells = BTreeMap::new();
         for sample in &samples {
-            let cell = sample.cell.clone();
             let empty =
                 || CellRuns { cell: sample.cell.clone(), sound: Vec::new(), audited: Vec::new(), invalid: 0 };
-            let runs: &mut CellRuns = cells.entry(cell).or_insert_with(empty);
+            let at = (Series::of(&sample.cell), Place::of(&sample.cell));
+            let runs: &mut CellRuns = cells.entry(at).or_insert_with(empty);
             match (sample.is_timed(), sample.is_sound()) {
                 (true, _) => runs.sound.push((*sample).clone()),
                 (false, true) => runs.audited.push((*sample).clone()),
                 (false, false) => runs.invalid += 1,
             }
         }
-        let distinct =
-            |cells: &BTreeMap<Cell, CellRuns>| cells.keys().map(Series::of).collect::<BTreeSet<_>>();
+        let (series, places): (BTreeSet<_>, BTreeSet<_>) = cells.keys().cloned().unzip();
+        let places: Vec<_> = places.into_iter().collect();
         Self {
-            series: distinct(&cells).into_iter().collect(),
-            percents: cells
-                .keys()
-                .map(|cell| cell.invalid_percent)
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect(),
-            packets: cells.keys().map(|cell| cell.packets).collect::<BTreeSet<_>>().into_iter().collect(),
+            series: series.into_iter().collect(),
+            dimensions: varying(&places),
+            places,
             invalid: samples.into_iter().filter(|sample| !sample.is_sound()).cloned().collect(),
             cells,
         }
     }
 
-    /// Every cell that has a run, sound or not: by placement and the rest of the series, then percent, then packets.
+    /// The values along `dimension`, ascending.
+    pub(super) fn values(&self, dimension: Dimension) -> Vec<Value> {
+        values(&self.places, dimension)
+    }
+
+    /// The places as `dimensions` alone tell them apart, ascending.
+    pub(super) fn lines(&self, dimensions: &[Dimension]) -> Vec<Place> {
+        let lines: BTreeSet<_> = self.places.iter().map(|place| place.only(dimensions)).collect();
+        lines.into_iter().collect()
+    }
+
+    /// Whether it has the shape of the original report: nothing but the invalid share and the packets varies.
+    pub(super) fn is_of_the_reports_shape(&self) -> bool {
+        let theirs = [Dimension::InvalidPercent, Dimension::Packets];
+        self.dimensions.iter().all(|dimension| theirs.contains(dimension))
+    }
+
+    /// What is the same in all places and worth saying: "200 000 packets".
+    pub(super) fn constants(&self) -> String {
+        let constant = |dimension: &Dimension| {
+            let values = self.values(*dimension);
+            !self.dimensions.contains(dimension) && matches!(values[..], [Value::Number(_)])
+        };
+        let constants: Vec<_> = Dimension::ALL.into_iter().filter(constant).collect();
+        self.places.first().map_or_else(String::new, |place| place.phrase(&constants))
+    }
+
+    /// Every cell that has a run, sound or not: by placement and the rest of the series, then place.
     pub(super) fn cells(&self) -> impl Iterator<Item = &CellRuns> {
         self.cells.values()
     }
@@ -180,9 +201,9 @@ impl Grid {
         self.cells().flat_map(|runs| &runs.sound)
     }
 
-    /// The cell of `series` at that place of the grid, if it has a run.
-    pub(super) fn cell(&self, series: &Series, invalid_percent: u8, packets: u64) -> Option<&CellRuns> {
-        self.cells.get(&series.at(invalid_percent, packets))
+    /// The cell of `series` at `place`, if it has a run.
+    pub(super) fn cell(&self, series: &Series, place: &Place) -> Option<&CellRuns> {
+        self.cells.get(&(series.clone(), place.clone()))
     }
 
     /// A short name of `series`: its placement, and what tells it from the others of this grid.
@@ -199,13 +220,13 @@ impl Grid {
         self.label(&Series::of(cell))
     }
 
-    /// Each kernel cell with its user cell, by percent and packets: the two agree in everything but the filter, the
+    /// Each kernel cell with its user cell, by place: the two agree in everything but the filter, the
     /// toolkit and the hook; where several user cells do, the one with the same toolkit is taken.
     pub(super) fn comparisons(&self) -> Vec<Comparison<'_>> {
         self.compared(|kernel| self.user_of(kernel), Contrast::Placement)
     }
 
-    /// Each kernel cell with the one that agrees in everything but the toolkit, by percent and packets; the base is that
+    /// Each kernel cell with the one that agrees in everything but the toolkit, by place; the base is that
     /// of the first toolkit, in the order of [`weir_filters::Toolkit::ALL`].
     pub(super) fn toolkit_comparisons(&self) -> Vec<Comparison<'_>> {
         self.compared(|kernel| self.first_toolkit_of(kernel), Contrast::Toolkit)
@@ -219,7 +240,7 @@ impl Grid {
         let kernels = self.cells().filter(|runs| runs.cell.placement == Placement::Kernel);
         let pairs = kernels.filter_map(|cell| Some(Comparison { contrast, cell, base: base_of(cell)? }));
         let mut found: Vec<_> = pairs.collect();
-        found.sort_by_key(|comparison| (comparison.cell.cell.invalid_percent, comparison.cell.cell.packets));
+        found.sort_by_key(|comparison| comparison.place());
         found
     }
 
@@ -238,8 +259,34 @@ impl Grid {
     }
 
     fn first_toolkit_of(&self, kernel: &CellRuns) -> Option<&CellRuns> {
-        let of = |toolkit| self.cells.get(&Cell { toolkit, ..kernel.cell.clone() });
+        let of = |toolkit| {
+            let cell = Cell { toolkit, ..kernel.cell.clone() };
+            self.cell(&Series::of(&cell), &Place::of(&cell))
+        };
         let first = Toolkit::ALL.into_iter().find_map(of)?;
         (first.cell.toolkit != kernel.cell.toolkit).then_some(first)
     }
+}
+
+/// The invalid share, and the dimensions along which there are several values. One that another gives, as a rate and a
+/// duration give the packets, is left out.
+fn varying(places: &[Place]) -> Vec<Dimension> {
+    let several = |dimension: &Dimension| values(places, *dimension).len() > 1;
+    let varying: Vec<_> = Dimension::ALL.into_iter().filter(several).collect();
+    let given = |dimension: Dimension| {
+        varying.iter().take_while(|&&other| other != dimension).any(|&other| {
+            let pairs: BTreeSet<_> =
+                places.iter().map(|place| (place.along(other), place.along(dimension))).collect();
+            let counts = [pairs.len(), values(places, other).len(), values(places, dimension).len()];
+            counts[0] == counts[1] && counts[1] == counts[2]
+        })
+    };
+    let shown = |&dimension: &Dimension| {
+        dimension == Dimension::InvalidPercent || (varying.contains(&dimension) && !given(dimension))
+    };
+    Dimension::ALL.into_iter().filter(shown).collect()
+}
+
+fn values(places: &[Place], dimension: Dimension) -> Vec<Value> {
+    places.iter().map(|place| place.along(dimension)).collect::<BTreeSet<_>>().into_iter().collect()
 }

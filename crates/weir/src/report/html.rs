@@ -1,10 +1,12 @@
-//! `report.html`: the report as one file that needs nothing else.
+//! `report.html`: the report as one file that needs nothing else and asks nobody for anything.
 
 use anyhow::Context;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{AutoEscape, Environment, value::Serde};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
-use super::{Report, table::Table};
+use super::{Report, draw::Picture, plot::Plot, table::Table, verdict::Verdict};
 
 /// The commands that make the experiment and its report again.
 #[derive(Clone, Debug)]
@@ -19,61 +21,129 @@ pub(super) struct Remake {
 #[derive(Serialize)]
 struct Page<'a> {
     title: String,
+    question: Option<&'a str>,
     answer: &'a str,
     findings: &'a [String],
     remarks: &'a [String],
-    overview: &'a Table,
-    plots: Vec<Picture<'a>>,
-    tables: &'a [Table],
-    invalid: &'a Table,
-    manifest: &'a Table,
+    verdicts: Vec<Card<'a>>,
+    overview: Shown<'a>,
+    charts: Vec<Chart<'a>>,
+    tables: Vec<Shown<'a>>,
+    invalid: Shown<'a>,
+    manifest: Shown<'a>,
     definition: Option<&'a str>,
     again: &'a str,
     remake: &'a str,
     version: &'static str,
+    style: &'static str,
+    script: &'static str,
+    script_hash: String,
+}
+
+/// A verdict as a reader meets it.
+#[derive(Serialize)]
+struct Card<'a> {
+    hypothesis: &'a str,
+    claim: &'a str,
+    outcome: &'static str,
+    figure: &'static str,
+    number: String,
+    visible: String,
+    rule: String,
+}
+
+impl<'a> Card<'a> {
+    fn of(verdict: &'a Verdict) -> Self {
+        Self {
+            hypothesis: &verdict.rule.hypothesis,
+            claim: &verdict.rule.claim,
+            outcome: verdict.outcome.name(),
+            figure: verdict.rule.figure.title(),
+            number: verdict.number_text(),
+            visible: verdict.visible_text(),
+            rule: verdict.rule.text(),
+        }
+    }
+}
+
+/// A table and its CSV.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    table: &'a Table,
+    csv: String,
+}
+
+impl<'a> Shown<'a> {
+    fn of(table: &'a Table) -> Self {
+        Self { table, csv: data_uri("text/csv;charset=utf-8", &table.to_csv()) }
+    }
 }
 
 #[derive(Serialize)]
-struct Picture<'a> {
-    title: &'a str,
-    svg: String,
+struct Chart<'a> {
+    slug: &'a str,
+    reading: &'a str,
+    svg: &'a str,
+    data: Table,
+    csv: String,
+    svg_uri: String,
+    png_uri: String,
 }
 
+impl<'a> Chart<'a> {
+    fn of((plot, picture): (&'a Plot, &'a Picture)) -> Self {
+        let data = plot.data();
+        Self {
+            slug: &plot.slug,
+            reading: &plot.reading,
+            svg: &picture.svg,
+            csv: data_uri("text/csv;charset=utf-8", &data.to_csv()),
+            svg_uri: data_uri("image/svg+xml", picture.svg.as_bytes()),
+            png_uri: data_uri("image/png", &picture.png),
+            data,
+        }
+    }
+}
+
+fn data_uri(media_type: &str, bytes: &[u8]) -> String {
+    format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
+}
+
+const SCRIPT: &str = include_str!("report.js");
+
 /// The whole file. Everything that comes from samples or the manifest is escaped; only the plots, which weir drew,
-/// stand as they are.
-pub(super) fn render(report: &Report, svgs: &[String]) -> anyhow::Result<String> {
+/// its style and its script stand as they are, and no other script is let run.
+pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report", include_str!("report.html")).context("reading the HTML template")?;
     let template = environment.get_template("report").context("finding the HTML template")?;
     let (answer, findings) = report.findings.split_first().context("a report has a finding")?;
-    let (overview, tables) = report.tables.split_first().context("a report has an overview")?;
-    let plots = report.plots.iter().zip(svgs);
+    let overview = report.tables.get(report.overview).context("a report has an overview")?;
+    let others = report.tables.iter().enumerate().filter(|(i, _)| *i != report.overview);
+    // The cards say what the table of verdicts does.
+    let others = others.filter(|(_, table)| table.slug != "verdicts").map(|(_, table)| table);
     let page = Page {
         title: report.title(),
+        question: report.environment.asked.question.as_deref(),
         answer,
         findings,
         remarks: &report.remarks,
-        overview,
-        plots: plots.map(|(plot, svg)| Picture { title: &plot.title, svg: inline(svg) }).collect(),
-        tables,
-        invalid: &report.invalid,
-        manifest: &report.manifest,
+        verdicts: report.summary.verdicts.iter().map(Card::of).collect(),
+        overview: Shown::of(overview),
+        charts: report.plots.iter().zip(pictures).map(Chart::of).collect(),
+        tables: others.map(Shown::of).collect(),
+        invalid: Shown::of(&report.invalid),
+        manifest: Shown::of(&report.manifest),
         definition: report.environment.definition.as_deref(),
         again: &report.remake.again,
         remake: &report.remake.report,
         version: env!("CARGO_PKG_VERSION"),
+        style: include_str!("report.css"),
+        script: SCRIPT,
+        script_hash: STANDARD.encode(Sha256::digest(SCRIPT)),
     };
     let page = template.render(Serde(&page));
     page.context("filling the HTML template")
-}
-
-/// An SVG that scales with the page: a view box instead of a size.
-fn inline(svg: &str) -> String {
-    let start = svg.find("<svg").unwrap_or(0);
-    let svg = &svg[start..];
-    match (svg.find("viewBox"), svg.find('>')) {
-        (Some(view_box), Some(_)) => format!("<svg role=\"img\" {}", &svg[view_box..]),
-        _ => svg.to_owned(),
-    }
 }

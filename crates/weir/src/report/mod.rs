@@ -6,37 +6,49 @@ mod advice;
 mod axis;
 mod beside;
 mod compare;
+mod draw;
 mod environment;
 mod figure;
 mod findings;
 mod grid;
 mod html;
+mod ledgers;
 mod markdown;
 pub(crate) mod number;
+mod overviews;
+mod place;
 mod plot;
 mod plots;
 mod raw;
 mod reported;
+mod searches;
 mod summary;
 mod table;
 mod tables;
+mod unusual;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 
 pub use advice::{Advice, Wish};
 pub use compare::Comparison;
+pub use figure::Figure;
 pub use summary::{CellSummary, Median, Ratio, RatioSummary, Summary};
 use table::Table;
+pub use verdict::{At, Compare, Direction, Outcome, Rule, Verdict};
 
 use crate::{
+    cell::Dimension,
     output,
     sample::Sample,
     store::{self, Saved},
 };
+use draw::Picture;
 use environment::Environment;
 use grid::Grid;
 use html::Remake;
 use plot::Plot;
+use searches::Search;
 
 /// A report before it is written.
 #[derive(Clone, Debug)]
@@ -44,10 +56,13 @@ pub struct Report {
     experiment: Option<String>,
     samples: Vec<Sample>,
     summary: Summary,
+    cells: Table,
     findings: Vec<String>,
     remarks: Vec<String>,
-    /// The overview first.
+    /// Verdicts and capacities first, where there are any, and then the overview.
     tables: Vec<Table>,
+    /// Which of the tables is the overview.
+    overview: usize,
     /// How many tables, from the first, a terminal shows.
     tables_on_terminal: usize,
     invalid: Table,
@@ -70,33 +85,43 @@ pub fn write_all(dir: &Path) -> anyhow::Result<Report> {
 impl Report {
     /// Makes the report of the results folder `dir` without writing anything.
     pub fn read(dir: &Path) -> anyhow::Result<Self> {
-        Ok(Self::of(store::read(dir)?, Environment::read(dir)))
+        Ok(Self::of(store::read(dir)?, Environment::read(dir), searches::read(dir)))
     }
 
-    fn of(saved: Saved, environment: Environment) -> Self {
+    fn of(saved: Saved, environment: Environment, (searches, unread): (Vec<Search>, Vec<String>)) -> Self {
         let Saved { samples, mut warnings } = saved;
         let grid = Grid::of(&samples);
         warnings.extend(environment.warnings.iter().cloned());
         warnings.extend(environment::remarks(&grid, &samples, &environment));
-        let mut tables = vec![tables::overview(&grid)];
+        warnings.extend(unread);
+        let verdicts: Vec<_> = environment.rules.iter().map(|rule| rule.apply(&grid)).collect();
+        let mut tables: Vec<_> = verdict::table(&verdicts).into_iter().collect();
+        tables.extend(searches::table(&searches));
+        let before = tables.len();
+        tables.push(tables::overview(&grid));
         let shaped = tables::shaped(&grid);
         // With a single packet count, the overview holds what these do.
-        let tables_on_terminal = if grid.packets.len() > 1 { 1 + shaped.len() } else { 1 };
+        let tables_on_terminal = if grid.values(Dimension::Packets).len() > 1 { 1 + shaped.len() } else { 1 };
         tables.extend(shaped);
         tables.push(tables::ratios(&grid));
         tables.extend(tables::toolkit_ratios(&grid));
         tables.extend(beside::tables(&grid));
-        tables.push(tables::ledger(&grid));
+        tables.extend(tables::carried(&grid));
+        tables.extend(tables::latencies(&grid));
+        tables.push(ledgers::ledger(&grid));
+        tables.extend(ledgers::audit(&grid));
         Self {
             experiment: samples.first().map(|sample| sample.experiment.clone()),
-            summary: Summary::of(&grid),
+            summary: Summary::of(&grid, verdicts),
+            cells: raw::cells(&grid),
             findings: findings::findings(&grid),
             remarks: warnings,
             tables,
-            tables_on_terminal,
+            tables_on_terminal: before + tables_on_terminal,
+            overview: before,
             invalid: raw::invalid(&grid),
             manifest: environment.table(),
-            plots: plots::plots(&grid),
+            plots: plots_of(&grid, &searches),
             remake: remake(samples.first(), &environment),
             environment,
             samples,
@@ -158,23 +183,31 @@ impl Report {
 
     /// Every file of the report: its path below the results folder, and its content.
     pub fn files(&self) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
-        let svgs = self.plots.iter().map(Plot::to_svg).collect::<anyhow::Result<Vec<_>>>()?;
+        let pictures = self.plots.iter().map(Picture::of).collect::<anyhow::Result<Vec<_>>>()?;
         let mut files: Vec<(PathBuf, Vec<u8>)> = vec![
             ("summary.json".into(), self.summary.to_json().into_bytes()),
             ("report.md".into(), markdown::render(self).into_bytes()),
-            ("report.html".into(), html::render(self, &svgs)?.into_bytes()),
-            ("tables/cells.csv".into(), raw::cells(&self.summary).to_csv()),
+            ("report.html".into(), html::render(self, &pictures)?.into_bytes()),
+            ("tables/cells.csv".into(), self.cells.to_csv()),
             ("tables/runs.csv".into(), raw::runs(&self.samples).to_csv()),
         ];
         for table in self.tables.iter().chain([&self.invalid]) {
             files.push((format!("tables/{}.csv", table.slug).into(), table.to_csv()));
         }
-        for (plot, svg) in self.plots.iter().zip(svgs) {
-            files.push((format!("plots/{}.png", plot.slug).into(), plot::png_of(&svg)?));
+        for (plot, Picture { svg, png }) in self.plots.iter().zip(pictures) {
+            files.push((format!("plots/{}.png", plot.slug).into(), png));
             files.push((format!("plots/{}.svg", plot.slug).into(), svg.into_bytes()));
         }
         Ok(files)
     }
+}
+
+fn plots_of(grid: &Grid, searches: &[Search]) -> Vec<Plot> {
+    let mut plots = searches::plots(searches);
+    plots.extend(plots::plots(grid));
+    plots.extend(overviews::maps(grid));
+    plots.extend(overviews::strips(grid));
+    plots
 }
 
 fn remake(first: Option<&Sample>, environment: &Environment) -> Remake {

@@ -1,200 +1,169 @@
 //! Tables for programs and for doubt: every cell and every run with plain numbers, and the runs left out.
 
 use super::{
-    grid::Grid,
-    number::count,
-    summary::{CellSummary, Median, Summary},
+    figure::Figure,
+    grid::{CellRuns, Grid},
+    place::{Place, key},
     table::Table,
+    tables,
 };
-use crate::sample::{Flaw, Sample};
+use crate::{
+    cell::{Cell, Dimension, Value},
+    ledger::Ledger,
+    sample::{Flaw, Sample},
+    stats::{Estimate, Kind},
+};
 
-fn heads(names: &[&str]) -> Vec<String> {
-    names.iter().map(|&name| name.to_owned()).collect()
-}
+/// A column's head, and what stands in it.
+type Column<T> = (&'static str, fn(&T) -> String);
 
 fn optional<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// The cells of the summary, one a row.
-pub(super) fn cells(summary: &Summary) -> Table {
-    let mut columns = heads(&[
-        "placement",
-        "filter",
-        "toolkit",
-        "hook",
-        "io",
-        "invalid_percent",
-        "packets",
-        "invalid_size",
-        "behaviour",
-        "clients",
-        "external_server",
-        "external_client",
-        "runs",
-        "invalid_runs",
-    ]);
-    for figure in ["server_cpu_us_per_packet", "client_cpu_us_per_packet", "loss_percent", "wall_s"] {
-        columns.extend(["median", "low", "high", "kind"].map(|part| format!("{figure}_{part}")));
-    }
-    let row = |cell: &CellSummary| {
-        let mut row = vec![
-            cell.placement.name().to_owned(),
-            cell.filter.to_string(),
-            cell.toolkit.to_string(),
-            cell.hook.to_string(),
-            cell.io.to_string(),
-            cell.invalid_percent.to_string(),
-            cell.packets.to_string(),
-            optional(cell.invalid_size),
-            cell.behaviour.clone(),
-            cell.clients.to_string(),
-            optional(cell.external_server.as_ref()),
-            optional(cell.external_client.as_ref()),
-            cell.runs.to_string(),
-            cell.invalid_runs.to_string(),
-        ];
-        let medians =
-            [cell.server_cpu_us_per_packet, cell.client_cpu_us_per_packet, cell.loss_percent, cell.wall_s];
-        row.extend(medians.into_iter().flat_map(median));
+const SERIES: [Column<Cell>; 9] = [
+    ("placement", |cell| cell.placement.name().to_owned()),
+    ("filter", |cell| cell.filter.to_string()),
+    ("toolkit", |cell| cell.toolkit.to_string()),
+    ("hook", |cell| cell.hook.to_string()),
+    ("io", |cell| cell.io.to_string()),
+    ("behaviour", |cell| cell.behaviour.clone()),
+    ("clients", |cell| cell.clients.to_string()),
+    ("external_server", |cell| optional(cell.external_server.as_ref())),
+    ("external_client", |cell| optional(cell.external_client.as_ref())),
+];
+
+fn cell_heads() -> impl Iterator<Item = String> {
+    let dimensions = Dimension::ALL.map(key);
+    SERIES.map(|(head, _)| head).into_iter().chain(dimensions).map(str::to_owned)
+}
+
+fn cell_row(cell: &Cell) -> Vec<String> {
+    let place = Place::of(cell);
+    let plain = |dimension| match place.along(dimension) {
+        Value::Usual => String::new(),
+        Value::Number(number) => number.to_string(),
+        Value::Name(name) => name.to_owned(),
+    };
+    SERIES.iter().map(|(_, text)| text(cell)).chain(Dimension::ALL.map(plain)).collect()
+}
+
+/// The figures of every cell, one cell a row.
+pub(super) fn cells(grid: &Grid) -> Table {
+    let parts = ["median", "low", "high", "kind"];
+    let figures = Figure::ALL.into_iter();
+    let figure_heads = figures.flat_map(|figure| parts.map(|part| format!("{}_{part}", figure.column())));
+    let runs = ["runs", "audited_runs", "invalid_runs"].map(str::to_owned);
+    let row = |cell: &CellRuns| {
+        let mut row = cell_row(&cell.cell);
+        row.extend([cell.sound.len(), cell.audited.len(), cell.invalid].map(|runs| runs.to_string()));
+        row.extend(Figure::ALL.into_iter().flat_map(|figure| ends(cell.estimate(figure))));
         row
     };
     Table {
         slug: "cells".to_owned(),
         title: "Cells".to_owned(),
-        columns,
-        rows: summary.cells.iter().map(row).collect(),
+        columns: cell_heads().chain(runs).chain(figure_heads).collect(),
+        rows: grid.cells().map(row).collect(),
         note: String::new(),
     }
 }
 
-fn median(median: Option<Median>) -> [String; 4] {
-    let Some(median) = median else { return Default::default() };
-    let kind = match median.kind {
-        crate::stats::Kind::Interval => "interval",
-        crate::stats::Kind::Range => "range",
+fn ends(estimate: Option<Estimate>) -> [String; 4] {
+    let Some(Estimate { median, low, high, kind, .. }) = estimate else { return Default::default() };
+    let kind = match kind {
+        Kind::Interval => "interval",
+        Kind::Range => "range",
     };
-    [median.median.to_string(), median.low.to_string(), median.high.to_string(), kind.to_owned()]
+    [median.to_string(), low.to_string(), high.to_string(), kind.to_owned()]
+}
+
+fn of_ledger<T: ToString>(sample: &Sample, term: impl Fn(&Ledger) -> T) -> String {
+    optional(sample.ledger.as_ref().map(term))
+}
+
+const RUN: [Column<Sample>; 35] = [
+    ("started_at", |run| run.started_at.clone()),
+    ("audited", |run| run.audit.is_some().to_string()),
+    ("valid_sent", |run| run.valid_sent.to_string()),
+    ("invalid_sent", |run| run.invalid_sent.to_string()),
+    ("expected_value", |run| run.expected_value.to_string()),
+    ("get_value", |run| optional(run.get_value)),
+    ("sent", |run| of_ledger(run, |ledger| ledger.sent)),
+    ("refused", |run| of_ledger(run, |ledger| ledger.refused)),
+    ("dropped_by_filter", |run| of_ledger(run, |ledger| ledger.dropped_by_filter)),
+    ("dropped_for_buffer", |run| of_ledger(run, |ledger| ledger.dropped_for_buffer)),
+    ("dropped_elsewhere", |run| of_ledger(run, Ledger::elsewhere)),
+    ("read", |run| of_ledger(run, |ledger| ledger.read)),
+    ("unread", |run| of_ledger(run, |ledger| ledger.unread)),
+    ("replies_sent", |run| optional(run.replies.map(|replies| replies.sent))),
+    ("replies_received", |run| optional(run.replies.map(|replies| replies.received))),
+    ("replies_unread", |run| optional(run.replies.map(|replies| replies.unread))),
+    ("server_user_us", |run| run.server_cost.user_us.to_string()),
+    ("server_system_us", |run| run.server_cost.system_us.to_string()),
+    ("server_voluntary_switches", |run| run.server_cost.voluntary_switches.to_string()),
+    ("server_involuntary_switches", |run| run.server_cost.involuntary_switches.to_string()),
+    ("server_minor_faults", |run| run.server_cost.minor_faults.to_string()),
+    ("server_major_faults", |run| run.server_cost.major_faults.to_string()),
+    ("server_peak_rss_kib", |run| run.server_cost.peak_rss_kib.to_string()),
+    ("client_user_us", |run| run.client_cost.user_us.to_string()),
+    ("client_system_us", |run| run.client_cost.system_us.to_string()),
+    ("program_runs", |run| optional(program(run).map(|program| program.count))),
+    ("program_time_ns", |run| optional(program(run).map(|program| program.time_ns))),
+    ("clock_before_mhz", |run| optional(run.surroundings.clock_mhz.map(|(before, _)| before))),
+    ("clock_after_mhz", |run| optional(run.surroundings.clock_mhz.map(|(_, after)| after))),
+    ("throttled", |run| optional(run.surroundings.throttled)),
+    ("energy_j", |run| optional(run.surroundings.energy_j)),
+    ("backlog_drops", |run| run.surroundings.backlog_drops.to_string()),
+    ("steal_s", |run| run.steal_s.to_string()),
+    ("seed", |run| run.seed.to_string()),
+    ("flaws", flaws),
+];
+
+fn program(sample: &Sample) -> Option<weir_hooks::ProgramRuns> {
+    sample.server.as_ref()?.runs
 }
 
 /// Every sample, one a row, the invalid ones too.
 pub(super) fn runs(samples: &[Sample]) -> Table {
-    let columns = heads(&[
-        "index",
-        "repetition",
-        "placement",
-        "filter",
-        "toolkit",
-        "hook",
-        "io",
-        "invalid_percent",
-        "packets",
-        "invalid_size",
-        "behaviour",
-        "clients",
-        "external_server",
-        "external_client",
-        "started_at",
-        "valid_sent",
-        "invalid_sent",
-        "expected_value",
-        "get_value",
-        "loss_percent",
-        "wall_s",
-        "sent",
-        "dropped_by_filter",
-        "dropped_for_buffer",
-        "read",
-        "unread",
-        "server_cpu_us_per_packet",
-        "server_user_us",
-        "server_system_us",
-        "server_voluntary_switches",
-        "server_involuntary_switches",
-        "server_minor_faults",
-        "server_major_faults",
-        "server_peak_rss_kib",
-        "client_user_us",
-        "client_system_us",
-        "program_runs",
-        "program_time_ns",
-        "steal_s",
-        "flaws",
-    ]);
+    let columns = ["index", "repetition"].into_iter().map(str::to_owned).chain(cell_heads());
+    let rest = RUN.iter().map(|(head, _)| (*head).to_owned());
+    let row = |sample: &Sample| {
+        let mut row = vec![sample.index.to_string(), sample.repetition.to_string()];
+        row.extend(cell_row(&sample.cell));
+        row.extend(Figure::ALL.map(|figure| optional(figure.of(sample))));
+        row.extend(RUN.iter().map(|(_, text)| text(sample)));
+        row
+    };
     Table {
         slug: "runs".to_owned(),
         title: "Runs".to_owned(),
-        columns,
-        rows: samples.iter().map(run).collect(),
+        columns: columns.chain(Figure::ALL.map(Figure::column)).chain(rest).collect(),
+        rows: samples.iter().map(row).collect(),
         note: String::new(),
     }
-}
-
-fn run(sample: &Sample) -> Vec<String> {
-    let (cell, ledger) = (&sample.cell, sample.ledger.as_ref());
-    let program = sample.server.as_ref().and_then(|server| server.runs);
-    vec![
-        sample.index.to_string(),
-        sample.repetition.to_string(),
-        cell.placement.name().to_owned(),
-        cell.filter.to_string(),
-        cell.toolkit.to_string(),
-        cell.hook.to_string(),
-        cell.io.to_string(),
-        cell.invalid_percent.to_string(),
-        cell.packets.to_string(),
-        optional(cell.invalid_size),
-        cell.behaviour.clone(),
-        cell.clients.to_string(),
-        optional(cell.external_server.as_ref()),
-        optional(cell.external_client.as_ref()),
-        sample.started_at.clone(),
-        sample.valid_sent.to_string(),
-        sample.invalid_sent.to_string(),
-        sample.expected_value.to_string(),
-        optional(sample.get_value),
-        optional(sample.loss_percent()),
-        optional(sample.wall_s),
-        optional(ledger.map(|ledger| ledger.sent)),
-        optional(ledger.map(|ledger| ledger.dropped_by_filter)),
-        optional(ledger.map(|ledger| ledger.dropped_for_buffer)),
-        optional(ledger.map(|ledger| ledger.read)),
-        optional(ledger.map(|ledger| ledger.unread)),
-        sample.server_cpu_us_per_packet().to_string(),
-        sample.server_cost.user_us.to_string(),
-        sample.server_cost.system_us.to_string(),
-        sample.server_cost.voluntary_switches.to_string(),
-        sample.server_cost.involuntary_switches.to_string(),
-        sample.server_cost.minor_faults.to_string(),
-        sample.server_cost.major_faults.to_string(),
-        sample.server_cost.peak_rss_kib.to_string(),
-        sample.client_cost.user_us.to_string(),
-        sample.client_cost.system_us.to_string(),
-        optional(program.map(|program| program.count)),
-        optional(program.map(|program| program.time_ns)),
-        sample.steal_s.to_string(),
-        flaws(sample),
-    ]
 }
 
 /// The samples left out of estimates, with the reason.
 pub(super) fn invalid(grid: &Grid) -> Table {
     let row = |sample: &Sample| {
-        vec![
-            sample.index.to_string(),
-            grid.label_of(&sample.cell),
-            sample.cell.invalid_percent.to_string(),
-            count(sample.cell.packets),
-            sample.repetition.to_string(),
-            flaws(sample),
-        ]
+        let mut row = vec![sample.index.to_string(), grid.label_of(&sample.cell)];
+        row.extend(Place::of(&sample.cell).row(&grid.dimensions));
+        row.extend([sample.repetition.to_string(), flaws(sample)]);
+        row
     };
     let rows: Vec<_> = grid.invalid.iter().map(row).collect();
     let none = if rows.is_empty() { "None: every sample is sound." } else { "" };
+    let (before, after) = (["sample", "series"], ["repetition", "reason"]);
     Table {
         slug: "invalid".to_owned(),
         title: "Samples left out of every estimate".to_owned(),
-        columns: heads(&["sample", "series", "invalid %", "packets", "repetition", "reason"]),
+        columns: before
+            .map(str::to_owned)
+            .into_iter()
+            .chain(tables::heads(&grid.dimensions))
+            .chain(after.map(str::to_owned))
+            .collect(),
         rows,
         note: none.to_owned(),
     }

@@ -1,5 +1,7 @@
 //! `summary.json`: every estimate of the report, for programs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::Io;
@@ -7,9 +9,10 @@ use weir_service::Io;
 use super::{
     figure::Figure,
     grid::{CellRuns, Comparison, Grid},
+    verdict::Verdict,
 };
 use crate::{
-    cell::Placement,
+    cell::{Conditions, Placement},
     ledger::Ledger,
     stats::{Estimate, Kind},
 };
@@ -23,6 +26,9 @@ pub struct Summary {
     pub ratios: Vec<RatioSummary>,
     /// One toolkit ÷ another, where both were run in the kernel.
     pub toolkit_ratios: Vec<RatioSummary>,
+    /// What the definition's rules come to.
+    #[serde(default)]
+    pub verdicts: Vec<Verdict>,
     /// Samples left out of every estimate.
     pub invalid_samples: usize,
 }
@@ -46,6 +52,9 @@ pub struct CellSummary {
     pub packets: u64,
     /// Payload of an invalid packet, bytes; null where it is the behaviour's own.
     pub invalid_size: Option<u32>,
+    /// What else the run was made under.
+    #[serde(flatten)]
+    pub conditions: Conditions,
     /// Client behaviour.
     pub behaviour: String,
     /// Clients at the same time.
@@ -66,6 +75,8 @@ pub struct CellSummary {
     pub loss_percent: Option<Median>,
     /// From the first packet sent to the last handled, s.
     pub wall_s: Option<Median>,
+    /// Every figure that a run has, by its name, in its unit.
+    pub figures: BTreeMap<String, Median>,
     /// Where the packets of all sound runs went, added up; null where none keeps counts.
     pub ledger: Option<Ledger>,
 }
@@ -101,6 +112,9 @@ pub struct RatioSummary {
     pub invalid_percent: u8,
     /// Packets asked for.
     pub packets: u64,
+    /// What else the runs were made under.
+    #[serde(flatten)]
+    pub conditions: Conditions,
     /// What is divided by what: "kernel ÷ user", "fun ÷ aya".
     pub quotient: String,
     /// The filter of the cell whose figure is divided.
@@ -119,6 +133,8 @@ pub struct RatioSummary {
     pub client_cpu: Option<Ratio>,
     /// Of wall time.
     pub wall: Option<Ratio>,
+    /// Of every figure that has one, by its name.
+    pub figures: BTreeMap<String, Ratio>,
 }
 
 /// A median of paired ratios with its ends.
@@ -147,7 +163,7 @@ impl From<Estimate> for Ratio {
 
 impl Summary {
     /// The summary of `grid`.
-    pub(super) fn of(grid: &Grid) -> Self {
+    pub(super) fn of(grid: &Grid, verdicts: Vec<Verdict>) -> Self {
         let ratios = |comparisons: Vec<Comparison<'_>>| {
             comparisons.iter().map(|comparison| ratio_summary(grid, comparison)).collect()
         };
@@ -155,6 +171,7 @@ impl Summary {
             cells: grid.cells().map(cell_summary).collect(),
             ratios: ratios(grid.comparisons()),
             toolkit_ratios: ratios(grid.toolkit_comparisons()),
+            verdicts,
             invalid_samples: grid.invalid.len(),
         }
     }
@@ -179,6 +196,7 @@ fn cell_summary(runs: &CellRuns) -> CellSummary {
         invalid_percent: cell.invalid_percent,
         packets: cell.packets,
         invalid_size: cell.invalid_size,
+        conditions: cell.conditions,
         behaviour: cell.behaviour.clone(),
         clients: cell.clients,
         external_server: cell.external_server.clone(),
@@ -189,8 +207,14 @@ fn cell_summary(runs: &CellRuns) -> CellSummary {
         client_cpu_us_per_packet: median(Figure::ClientCpu),
         loss_percent: median(Figure::Loss),
         wall_s: median(Figure::Wall),
+        figures: by_name(|figure| runs.estimate(figure)),
         ledger: total_ledger(runs),
     }
+}
+
+fn by_name<T: From<Estimate>>(of: impl Fn(Figure) -> Option<Estimate>) -> BTreeMap<String, T> {
+    let named = |figure: Figure| Some((figure.slug().to_owned(), of(figure)?.into()));
+    Figure::ALL.into_iter().filter_map(named).collect()
 }
 
 /// The ledgers of the sound runs added up; nothing where none has one.
@@ -204,6 +228,7 @@ fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {
     RatioSummary {
         invalid_percent: cell.invalid_percent,
         packets: cell.packets,
+        conditions: cell.conditions,
         quotient: comparison.quotient(),
         filter: cell.filter,
         toolkit: cell.toolkit,
@@ -213,5 +238,6 @@ fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {
         server_cpu: ratio(Figure::ServerCpu),
         client_cpu: ratio(Figure::ClientCpu),
         wall: ratio(Figure::Wall),
+        figures: by_name(|figure| comparison.ratio(figure)),
     }
 }

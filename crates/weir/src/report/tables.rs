@@ -4,17 +4,17 @@ use super::{
     figure::Figure,
     grid::{CellRuns, Comparison, Grid, Series},
     number::{count, estimate, number, ratio},
-    summary::total_ledger,
+    place::{Place, head, value_text},
     table::Table,
 };
-use crate::stats::Estimate;
+use crate::{cell::Dimension, stats::Estimate};
 
 const INTERVALS: &str = "Median [ends of an interval that covers the true median with 95 % or more]; with fewer than 6 \
     runs there is no such interval, and the smallest and largest value are given, called a range.";
 
 /// Costs, loss and ratio of every place of the grid in one table.
 pub(super) fn overview(grid: &Grid) -> Table {
-    let mut columns = vec!["invalid %".to_owned(), "packets".to_owned()];
+    let mut columns: Vec<_> = heads(&grid.dimensions).collect();
     let by_series =
         |what: &str| grid.series.iter().map(|s| format!("{what}, {}", grid.label(s))).collect::<Vec<_>>();
     columns.extend(by_series("server CPU µs/packet"));
@@ -22,57 +22,123 @@ pub(super) fn overview(grid: &Grid) -> Table {
     let quotients = quotients(grid, &comparisons);
     columns.extend(quotients.iter().map(|quotient| format!("server CPU, {quotient}")));
     columns.extend(by_series("loss %"));
-    let row = |percent, packets| {
-        let mut row = vec![percent_text(percent), count(packets)];
-        let cells =
-            |figure| grid.series.iter().map(move |s| estimate_text(grid, s, percent, packets, figure));
+    let row = |place: &Place| {
+        let mut row = place.row(&grid.dimensions);
+        let cells = |figure| grid.series.iter().map(move |s| estimate_text(grid, s, place, figure));
         row.extend(cells(Figure::ServerCpu));
         row.extend(quotients.iter().map(|quotient| {
             let here = comparisons.iter().find(|comparison| {
-                let cell = &comparison.cell.cell;
-                (cell.invalid_percent, cell.packets) == (percent, packets)
-                    && quotient_of(grid, comparison) == *quotient
+                comparison.place() == *place && quotient_of(grid, comparison) == *quotient
             });
             ratio_text(here.and_then(|comparison| comparison.ratio(Figure::ServerCpu)))
         }));
         row.extend(cells(Figure::Loss));
         row
     };
+    let constants = grid.constants();
+    let everywhere = if constants.is_empty() { String::new() } else { format!(" Everywhere: {constants}.") };
     Table {
         slug: "overview".to_owned(),
         title: "At a glance".to_owned(),
         columns,
-        rows: places(grid).map(|(percent, packets)| row(percent, packets)).collect(),
-        note: INTERVALS.to_owned(),
+        rows: grid.places.iter().map(row).collect(),
+        note: format!("{INTERVALS}{everywhere}"),
     }
 }
 
-/// The tables of the report's shape: one for each figure and series, invalid share down, packets across.
+/// The tables of the report's shape: one for each figure and series, one dimension across and the others down.
 pub(super) fn shaped(grid: &Grid) -> Vec<Table> {
-    let figures = Figure::ALL.into_iter();
+    let across = if grid.is_of_the_reports_shape() {
+        Dimension::Packets
+    } else {
+        *grid.dimensions.last().expect("the invalid share is shown in every grid")
+    };
+    let figures = Figure::SHAPED.into_iter();
     figures
         .flat_map(|figure| {
-            grid.series.iter().enumerate().map(move |(i, series)| shaped_table(grid, figure, series, i + 1))
+            let series = grid.series.iter().enumerate();
+            series.map(move |(i, series)| shaped_table(grid, figure, series, i + 1, across))
         })
         .collect()
 }
 
-fn shaped_table(grid: &Grid, figure: Figure, series: &Series, number: usize) -> Table {
-    let head = grid.packets.iter().map(|&packets| format!("{} packets", count(packets)));
-    let row = |&percent: &u8| {
-        let cells = grid.packets.iter().map(|&packets| match figure {
-            Figure::Loss => loss_text(grid, series, percent, packets),
-            _ => estimate_text(grid, series, percent, packets, figure),
-        });
-        std::iter::once(percent_text(percent)).chain(cells).collect()
+fn shaped_table(grid: &Grid, figure: Figure, series: &Series, number: usize, across: Dimension) -> Table {
+    let down: Vec<_> = grid.dimensions.iter().copied().filter(|&dimension| dimension != across).collect();
+    let (lines, values) = (grid.lines(&down), grid.values(across));
+    let row = |line: &Place| {
+        let mut row = line.row(&down);
+        row.extend(values.iter().map(|&value| {
+            let here = |place: &&Place| place.only(&down) == *line && place.along(across) == value;
+            match (grid.places.iter().find(here), figure) {
+                (Some(place), Figure::Loss) => loss_text(grid, series, place),
+                (Some(place), _) => estimate_text(grid, series, place, figure),
+                (None, _) => "not run".to_owned(),
+            }
+        }));
+        row
     };
+    let unit = if across.unit().is_empty() { across.title() } else { across.unit() };
+    let across_heads = values.iter().map(|&value| format!("{} {unit}", value_text(across, value)));
     Table {
         slug: format!("{}-{number}-{}", figure.slug(), series.placement().name()),
         title: format!("{}, {}: {}", figure.title(), figure.unit(), grid.label(series)),
-        columns: std::iter::once("invalid %".to_owned()).chain(head).collect(),
-        rows: grid.percents.iter().map(row).collect(),
+        columns: heads(&down).chain(across_heads).collect(),
+        rows: lines.iter().map(row).collect(),
         note: String::new(),
     }
+}
+
+/// What each cell carried and what it cost; nothing where no cell has any of it.
+pub(super) fn carried(grid: &Grid) -> Option<Table> {
+    let note = "A valid request is served when the server handled it. CPU time is that of whole processes; over \
+                loopback the clients' holds the kernel's receiving and filtering. Energy needs RAPL.";
+    by_cell(grid, "carried", "What was carried, and what it cost", &Figure::CARRIED, note)
+}
+
+/// Latency of GETs in each cell; nothing where none was measured.
+pub(super) fn latencies(grid: &Grid) -> Option<Table> {
+    let measured = |figure: &Figure| grid.sound().any(|sample| figure.of(sample).is_some());
+    let note = "From the moment that a GET was due, whether it left in time or not, to its reply: an open loop hides no \
+                waiting. Of each run the percentile is taken; shown is the median over runs.";
+    let table = by_cell(grid, "latency", "Latency of GETs", &Figure::LATENCIES, note);
+    table.filter(|_| Figure::LATENCIES.iter().any(measured))
+}
+
+/// A row for each cell, a column for each figure.
+fn by_cell(grid: &Grid, slug: &str, title: &str, figures: &[Figure], note: &str) -> Option<Table> {
+    let measured = |figure: &Figure| grid.sound().any(|sample| figure.of(sample).is_some());
+    // Nobody asks for a rate where none was offered; energy is asked for on every machine.
+    let shown: Vec<_> =
+        figures.iter().copied().filter(|figure| *figure == Figure::Energy || measured(figure)).collect();
+    let row = |runs: &CellRuns| {
+        let mut row = vec![grid.label_of(&runs.cell)];
+        row.extend(Place::of(&runs.cell).row(&grid.dimensions));
+        row.extend(shown.iter().map(|&figure| match runs.estimate(figure) {
+            Some(median) => estimate(&median, |value| figure_text(figure, value)),
+            None if runs.sound.is_empty() => "no sound run".to_owned(),
+            None => "not available here".to_owned(),
+        }));
+        row
+    };
+    let figure_heads = shown.iter().map(|figure| format!("{}, {}", figure.title(), figure.unit()));
+    let columns = std::iter::once("series".to_owned()).chain(heads(&grid.dimensions)).chain(figure_heads);
+    (grid.cells().next().is_some()).then(|| Table {
+        slug: slug.to_owned(),
+        title: title.to_owned(),
+        columns: columns.collect(),
+        rows: grid.cells().map(row).collect(),
+        note: note.to_owned(),
+    })
+}
+
+/// A value of `figure`, large ones in groups of three.
+pub(super) fn figure_text(figure: Figure, value: f64) -> String {
+    if value.abs() >= 1000.0 { count(value.abs().round() as u64) } else { number(value, figure.digits()) }
+}
+
+/// The heads of the columns of `dimensions`.
+pub(super) fn heads(dimensions: &[Dimension]) -> impl Iterator<Item = String> {
+    dimensions.iter().map(|&dimension| head(dimension))
 }
 
 /// Kernel ÷ user of each place of the grid.
@@ -106,7 +172,8 @@ pub(super) fn toolkit_ratios(grid: &Grid) -> Option<Table> {
 fn ratio_table(grid: &Grid, comparisons: &[Comparison<'_>]) -> Table {
     let row = |comparison: &Comparison<'_>| {
         let cell = &comparison.cell.cell;
-        let mut row = vec![percent_text(cell.invalid_percent), count(cell.packets), grid.label_of(cell)];
+        let mut row = comparison.place().row(&grid.dimensions);
+        row.push(grid.label_of(cell));
         row.extend(Figure::WITH_RATIO.map(|figure| ratio_text(comparison.ratio(figure))));
         row.push(comparison.ratio(Figure::ServerCpu).map_or(0, |ratio| ratio.runs).to_string());
         row
@@ -114,58 +181,12 @@ fn ratio_table(grid: &Grid, comparisons: &[Comparison<'_>]) -> Table {
     Table {
         slug: String::new(),
         title: String::new(),
-        columns: ["invalid %", "packets", "series", "server CPU", "client CPU", "wall time", "pairs"]
-            .map(str::to_owned)
-            .to_vec(),
+        columns: heads(&grid.dimensions)
+            .chain(["series", "server CPU", "client CPU", "wall time", "pairs"].map(str::to_owned))
+            .collect(),
         rows: comparisons.iter().map(row).collect(),
         note: String::new(),
     }
-}
-
-/// Where the packets of each cell went.
-pub(super) fn ledger(grid: &Grid) -> Table {
-    let row = |runs: &CellRuns| {
-        let mut row = vec![
-            grid.label_of(&runs.cell),
-            percent_text(runs.cell.invalid_percent),
-            count(runs.cell.packets),
-            runs.sound.len().to_string(),
-        ];
-        match total_ledger(runs) {
-            Some(total) => row.extend(
-                [total.sent, total.dropped_by_filter, total.dropped_for_buffer, total.read, total.unread]
-                    .map(count),
-            ),
-            None => row.extend(std::iter::repeat_n("not counted".to_owned(), 5)),
-        }
-        row
-    };
-    Table {
-        slug: "ledger".to_owned(),
-        title: "Where every packet went".to_owned(),
-        columns: [
-            "series",
-            "invalid %",
-            "packets",
-            "runs",
-            "sent",
-            "dropped by the filter",
-            "dropped for a full buffer",
-            "read",
-            "left unread",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        rows: grid.cells().map(row).collect(),
-        note: "Totals over the sound runs of each cell, the final GET and STOP included. A run whose counts don't add \
-               up is not sound and not in here."
-            .to_owned(),
-    }
-}
-
-/// The places of the grid: percent first, then packets.
-pub(super) fn places(grid: &Grid) -> impl Iterator<Item = (u8, u64)> {
-    grid.percents.iter().flat_map(|&percent| grid.packets.iter().map(move |&packets| (percent, packets)))
 }
 
 /// The labels of the series that are compared with user space, without repeats.
@@ -190,20 +211,9 @@ fn quotient_of(grid: &Grid, comparison: &Comparison<'_>) -> String {
     format!("{} ÷ {}", grid.label_of(&comparison.cell.cell), comparison.side(comparison.base))
 }
 
-/// A share of invalid packets.
-pub(super) fn percent_text(percent: u8) -> String {
-    percent.to_string()
-}
-
 /// An estimate as a table shows it, or why there is none.
-pub(super) fn estimate_text(
-    grid: &Grid,
-    series: &Series,
-    percent: u8,
-    packets: u64,
-    figure: Figure,
-) -> String {
-    let Some(runs) = grid.cell(series, percent, packets) else { return "not run".to_owned() };
+pub(super) fn estimate_text(grid: &Grid, series: &Series, place: &Place, figure: Figure) -> String {
+    let Some(runs) = grid.cell(series, place) else { return "not run".to_owned() };
     match runs.estimate(figure) {
         Some(median) => estimate(&median, |value| number(value, figure.digits())),
         None if runs.sound.is_empty() => "no sound run".to_owned(),
@@ -216,9 +226,9 @@ pub(super) fn ratio_text(median: Option<Estimate>) -> String {
     median.map_or("no pair".to_owned(), |median| estimate(&median, ratio))
 }
 
-fn loss_text(grid: &Grid, series: &Series, percent: u8, packets: u64) -> String {
-    let text = estimate_text(grid, series, percent, packets, Figure::Loss);
-    match grid.cell(series, percent, packets) {
+fn loss_text(grid: &Grid, series: &Series, place: &Place) -> String {
+    let text = estimate_text(grid, series, place, Figure::Loss);
+    match grid.cell(series, place) {
         Some(runs) => {
             let responding = runs.sound.iter().filter(|sample| sample.get_value.is_some()).count();
             format!("{text}; {responding} of {} runs answered", runs.sound.len() + runs.invalid)
