@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use weir_asm::{
     Diagnostics, Endian, show,
-    text::{Parser, assemble, assemble_code},
+    text::{assemble, assemble_code, quote},
 };
 
 fuzz_target!(|text: &[u8]| {
@@ -27,7 +27,9 @@ fuzz_target!(|text: &[u8]| {
         }
     }
     if let Ok(text) = std::str::from_utf8(text) {
-        assert!(Parser::with_splices(text, true).count() <= text.len() + 1);
+        if let Err(errors) = quote(text) {
+            errors_point_into(text.as_bytes(), &errors);
+        }
     }
 });
 

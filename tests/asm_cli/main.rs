@@ -6,11 +6,8 @@ mod bad_input;
 mod round_trip;
 mod running;
 
-use libtest_mimic::{Arguments, Trial};
 use weir_hooks::KernelFilter;
-
-/// A test by name.
-pub(crate) type Test = (&'static str, fn());
+use weir_testing::{Group, Test, lack_of};
 
 const KERNEL: &[Test] = &[
     ("a_run_says_verdict_and_r0", a_run_says_verdict_and_r0),
@@ -19,23 +16,8 @@ const KERNEL: &[Test] = &[
 ];
 
 fn main() {
-    let obstacle = KernelFilter::probe().err().map(|error| error.to_string());
-    let obstacle = obstacle.filter(|reason| reason.contains("needs root") || reason.contains("no bpf(2)"));
-    let plain = bad_input::TESTS.iter().chain(round_trip::TESTS).map(|test| trial(test, None));
-    let kernel = KERNEL.iter().map(|test| trial(test, obstacle.as_deref()));
-    libtest_mimic::run(&Arguments::from_args(), plain.chain(kernel).collect()).exit();
-}
-
-fn trial((name, run): &Test, obstacle: Option<&str>) -> Trial {
-    let run = *run;
-    let trial = Trial::test(*name, move || {
-        run();
-        Ok(())
-    });
-    match obstacle {
-        Some(reason) => trial.with_kind(format!("skipped: {reason}")).with_ignored_flag(true),
-        None => trial,
-    }
+    let kernel = Group::of(KERNEL).skipped_for(lack_of(KernelFilter::probe().err()));
+    weir_testing::run([Group::of(bad_input::TESTS), Group::of(round_trip::TESTS), kernel]);
 }
 
 fn a_run_says_verdict_and_r0() {

@@ -2,23 +2,25 @@
 
 use std::{net::UdpSocket, os::unix::process::CommandExt as _};
 
-use crate::{
-    Test, kernel, plain,
-    running::{Ended, run, weir},
-};
+use weir_testing::{Test, folder};
 
-pub(crate) const TESTS: &[Test] = &[
-    plain("unknown_names_list_what_there_is", unknown_names_list_what_there_is),
-    plain("parts_that_do_not_fit_are_refused", parts_that_do_not_fit_are_refused),
-    plain("numbers_out_of_range_are_refused", numbers_out_of_range_are_refused),
-    plain("a_port_in_use_is_named", a_port_in_use_is_named),
-    kernel("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
-    kernel("cap_bpf_alone_loads_every_filter", cap_bpf_alone_loads_every_filter),
-    plain("a_client_without_a_server_fails_and_says_so", a_client_without_a_server_fails_and_says_so),
-    plain("a_summary_that_cannot_be_written_is_an_error", a_summary_that_cannot_be_written_is_an_error),
+use crate::running::{Ended, run, weir};
+
+pub(crate) const ANYWHERE: &[Test] = &[
+    ("unknown_names_list_what_there_is", unknown_names_list_what_there_is),
+    ("parts_that_do_not_fit_are_refused", parts_that_do_not_fit_are_refused),
+    ("numbers_out_of_range_are_refused", numbers_out_of_range_are_refused),
+    ("a_port_in_use_is_named", a_port_in_use_is_named),
+    ("a_client_without_a_server_fails_and_says_so", a_client_without_a_server_fails_and_says_so),
+    ("a_summary_that_cannot_be_written_is_an_error", a_summary_that_cannot_be_written_is_an_error),
 ];
 
-fn check(ended: &Ended, status: i32, parts: &[&str]) {
+pub(crate) const IN_KERNEL: &[Test] = &[
+    ("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
+    ("cap_bpf_alone_loads_every_filter", cap_bpf_alone_loads_every_filter),
+];
+
+pub(crate) fn check(ended: &Ended, status: i32, parts: &[&str]) {
     assert_eq!(ended.status, Some(status), "{ended:?}");
     for part in parts {
         assert!(ended.stderr.contains(part), "no '{part}' in: {}", ended.stderr);
@@ -67,11 +69,11 @@ fn a_port_in_use_is_named() {
     check(&ended, 1, &[&format!("listening on {address}"), "is taken", "listen on another port"]);
 }
 
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// A copy of the binary that nobody can start: the build folder may be closed to him.
-fn copy_for_nobody() -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = tempfile::Builder::new().prefix("weir").tempdir().expect("a temporary folder");
+pub(crate) fn copy_for_nobody() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = folder();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).expect("our folder");
     let copy = folder.path().join("weir");

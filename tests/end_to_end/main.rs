@@ -4,59 +4,27 @@
 //! brackets.
 
 mod bad_input;
+mod neighbour;
+mod net;
 mod running;
 mod serving;
+mod watching;
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use weir_hooks::KernelFilter;
-
-/// A test by name; `Needs` says what it can't do without.
-pub(crate) struct Test {
-    name: &'static str,
-    needs: Needs,
-    run: fn(),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Needs {
-    Nothing,
-    Kernel,
-}
-
-pub(crate) const fn plain(name: &'static str, run: fn()) -> Test {
-    Test { name, needs: Needs::Nothing, run }
-}
-
-pub(crate) const fn kernel(name: &'static str, run: fn()) -> Test {
-    Test { name, needs: Needs::Kernel, run }
-}
+use weir_testing::{Group, lack_of};
 
 fn main() {
-    let obstacle = KernelFilter::probe().err().map(|error| error.to_string());
-    // Only what the machine lacks is a reason to skip; a program that doesn't load is a failure.
-    let obstacle = obstacle.filter(|reason| reason.contains("needs root") || reason.contains("no bpf(2)"));
-    let tests = serving::TESTS.iter().chain(bad_input::TESTS);
-    let trials = tests.map(|test| trial(test, obstacle.as_deref())).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn trial(test: &Test, obstacle: Option<&str>) -> Trial {
-    let run = test.run;
-    let trial = Trial::test(test.name, move || {
-        std::panic::catch_unwind(run).map_err(|panic| Failed::from(message_of(panic.as_ref())))
-    });
-    match obstacle {
-        Some(reason) if test.needs == Needs::Kernel => {
-            trial.with_kind(format!("skipped: {reason}")).with_ignored_flag(true)
-        }
-        _ => trial,
+    if std::env::var_os(net::HOLD).is_some() {
+        return net::hold();
     }
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "panicked".to_owned())
+    if std::env::var_os(neighbour::HOLD).is_some() {
+        return neighbour::hold();
+    }
+    let obstacle = lack_of(KernelFilter::probe().err());
+    let in_kernel =
+        [serving::IN_KERNEL, watching::IN_KERNEL, bad_input::IN_KERNEL, net::TESTS].map(Group::of);
+    let in_kernel = in_kernel.map(|group| group.skipped_for(obstacle.clone()));
+    let anywhere =
+        [serving::ANYWHERE, watching::ANYWHERE, bad_input::ANYWHERE, neighbour::TESTS].map(Group::of);
+    weir_testing::run(anywhere.into_iter().chain(in_kernel));
 }

@@ -85,6 +85,11 @@ impl Server {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("it runs");
     }
 
+    /// Its process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A connected socket with a reply timeout.
     pub(crate) fn socket(&self) -> UdpSocket {
         let local = if self.address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };

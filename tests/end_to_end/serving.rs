@@ -4,40 +4,35 @@ use std::{os::unix::net::UnixDatagram, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use weir_testing::{Test, folder};
 use weir_wire::Request;
 
-use crate::{
-    Test, kernel, plain,
-    running::{Server, ask, run, weir},
-};
+use crate::running::{Server, ask, run, weir};
 
-pub(crate) const TESTS: &[Test] = &[
-    plain("a_client_and_a_server_without_a_program", || odin(&["--hook", "user"])),
-    plain("the_simple_server_answers_one_by_one", || odin(&["--hook", "user", "--io", "simple"])),
-    kernel("a_client_and_a_server_behind_each_filter_that_lets_requests_through", each_filter),
-    kernel("a_client_and_a_server_behind_each_generated_filter", each_generated_filter),
-    kernel(
-        "a_generated_filter_is_as_good_as_a_compiled_one",
-        a_generated_filter_is_as_good_as_a_compiled_one,
-    ),
-    kernel("a_server_listens_on_ipv6", a_server_listens_on_ipv6),
-    kernel(
-        "the_kernel_filter_keeps_invalid_packets_from_the_server",
-        the_kernel_filter_keeps_invalid_packets,
-    ),
-    plain("the_user_filter_is_counted_apart", the_user_filter_is_counted_apart),
-    plain("the_receive_buffer_is_as_large_as_asked_for", the_receive_buffer_is_as_large_as_asked_for),
-    kernel("sigusr1_flips_the_parameter", sigusr1_flips_the_parameter),
-    kernel("sigusr1_does_nothing_to_a_constant", sigusr1_does_nothing_to_a_constant),
-    kernel("the_print_server_shows_the_last_packet", the_print_server_shows_the_last_packet),
-    kernel("the_count_server_shows_the_total", the_count_server_shows_the_total),
-    kernel("the_ebpf_stats_server_shows_runs", the_ebpf_stats_server_shows_runs),
-    plain("signals_end_a_server_as_stop_does", signals_end_a_server_as_stop_does),
-    plain("stop_is_refused_where_it_is_not_allowed", stop_is_refused_where_it_is_not_allowed),
-    plain("readiness_is_said_through_sd_notify", readiness_is_said_through_sd_notify),
-    kernel("a_killed_server_leaves_no_program", a_killed_server_leaves_no_program),
-    plain("the_filters_are_listed_as_json", the_filters_are_listed_as_json),
-    plain("completions_and_man_pages_are_written", completions_and_man_pages_are_written),
+pub(crate) const ANYWHERE: &[Test] = &[
+    ("a_client_and_a_server_without_a_program", || odin(&["--hook", "user"])),
+    ("the_simple_server_answers_one_by_one", || odin(&["--hook", "user", "--io", "simple"])),
+    ("the_user_filter_is_counted_apart", the_user_filter_is_counted_apart),
+    ("the_receive_buffer_is_as_large_as_asked_for", the_receive_buffer_is_as_large_as_asked_for),
+    ("signals_end_a_server_as_stop_does", signals_end_a_server_as_stop_does),
+    ("stop_is_refused_where_it_is_not_allowed", stop_is_refused_where_it_is_not_allowed),
+    ("readiness_is_said_through_sd_notify", readiness_is_said_through_sd_notify),
+    ("the_filters_are_listed_as_json", the_filters_are_listed_as_json),
+    ("completions_and_man_pages_are_written", completions_and_man_pages_are_written),
+];
+
+pub(crate) const IN_KERNEL: &[Test] = &[
+    ("a_client_and_a_server_behind_each_filter_that_lets_requests_through", each_filter),
+    ("a_client_and_a_server_behind_each_generated_filter", each_generated_filter),
+    ("a_generated_filter_is_as_good_as_a_compiled_one", a_generated_filter_is_as_good_as_a_compiled_one),
+    ("a_server_listens_on_ipv6", a_server_listens_on_ipv6),
+    ("the_kernel_filter_keeps_invalid_packets_from_the_server", the_kernel_filter_keeps_invalid_packets),
+    ("sigusr1_flips_the_parameter", sigusr1_flips_the_parameter),
+    ("sigusr1_does_nothing_to_a_constant", sigusr1_does_nothing_to_a_constant),
+    ("the_print_server_shows_the_last_packet", the_print_server_shows_the_last_packet),
+    ("the_count_server_shows_the_total", the_count_server_shows_the_total),
+    ("the_ebpf_stats_server_shows_runs", the_ebpf_stats_server_shows_runs),
+    ("a_killed_server_leaves_no_program", a_killed_server_leaves_no_program),
 ];
 
 fn odin(arguments: &[&str]) {
@@ -84,7 +79,7 @@ fn frigg(server: &Server) {
 }
 
 fn summary_of(arguments: &[&str]) -> Value {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder();
     let path = folder.path().join("summary.json");
     let path_text = path.to_str().expect("UTF-8");
     let server = Server::start(&[arguments, &["--summary", path_text]].concat());
@@ -217,7 +212,7 @@ fn stop_is_refused_where_it_is_not_allowed() {
 }
 
 fn readiness_is_said_through_sd_notify() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder();
     let path = folder.path().join("notify");
     let notify = UnixDatagram::bind(&path).expect("a unix socket");
     notify.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
@@ -280,7 +275,7 @@ fn completions_and_man_pages_are_written() {
         assert_eq!(ended.status, Some(0));
         assert!(ended.stdout.contains("allow-stop"), "{shell}");
     }
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder();
     let ended = run(&["man", folder.path().to_str().expect("UTF-8")]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let page = std::fs::read_to_string(folder.path().join("weir-serve.1")).expect("a page");

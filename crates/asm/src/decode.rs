@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::{
     AluOp, Atomic, AtomicOp, Bits, Call, Code, Cond, EndOp, Endian, Imm64, Insn, Mem, Reg, Size, Src, SxFrom,
     SxSize, Target, Width,
-    encode::{
+    slot::{
         CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, Slot, X, alu_code, atomic_code,
         class, cond_code, imm64, mode,
     },

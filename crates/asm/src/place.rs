@@ -56,3 +56,34 @@ pub(crate) fn target_slot(code: &Code, places: &Places, index: usize) -> Option<
         Target::Off(off) => Some(places.slot(index + 1) + i64::from(off)),
     }
 }
+
+/// The slot at which each instruction begins; nothing where every instruction is one slot.
+pub(crate) struct SlotPlaces(Option<Vec<u32>>);
+
+impl SlotPlaces {
+    pub(crate) fn of(code: &Code) -> Self {
+        let wide = code.insns().iter().any(|insn| insn.slots() > 1);
+        Self(wide.then(|| {
+            let mut slot = 0;
+            let mut places = Vec::with_capacity(code.len() + 1);
+            for insn in code.insns() {
+                places.push(slot);
+                slot += insn.slots() as u32;
+            }
+            places.push(slot);
+            places
+        }))
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> i64 {
+        self.0.as_ref().map_or(index as i64, |places| i64::from(places[index]))
+    }
+
+    /// The first of `len` instructions that begins at this slot or behind it; `len` where none does.
+    pub(crate) fn first_from(&self, slot: i64, len: usize) -> usize {
+        let from_start = usize::try_from(slot).unwrap_or_default();
+        self.0.as_ref().map_or(from_start.min(len), |places| {
+            places[..len].partition_point(|&place| i64::from(place) < slot)
+        })
+    }
+}

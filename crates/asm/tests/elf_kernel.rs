@@ -4,7 +4,6 @@
 //! `WEIR_REQUIRE_KERNEL=1` in the environment they fail instead.
 
 mod samples;
-mod skipping;
 
 use std::{
     collections::HashSet,
@@ -21,8 +20,8 @@ use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
 };
-use skipping::Test;
 use weir_asm::{Code, Endian, Line, Object, Reg::*, Source, op::*};
+use weir_testing::{Group, Test};
 
 const IN_KERNEL: &[Test] = &[
     ("every_sample_loads_through_aya", every_sample_loads_through_aya),
@@ -55,7 +54,7 @@ fn main() {
     let no_bpftool = no_kernel.clone().or_else(|| absent(bpftool(), "bpftool"));
     let no_readelf = absent(readelf(), "llvm-readelf");
     let groups = [(IN_KERNEL, no_kernel), (WITH_BPFTOOL, no_bpftool), (WITH_READELF, no_readelf)];
-    skipping::run(&groups);
+    weir_testing::run(groups.map(|(tests, obstacle)| Group::of(tests).skipped_for(obstacle)));
 }
 
 /// Why nothing can be loaded here; nothing where it can. Whether what we write loads is for the tests to say: this

@@ -3,7 +3,6 @@
 mod disassembled;
 mod forms;
 mod samples;
-mod skipping;
 
 use std::{
     path::{Path, PathBuf},
@@ -12,8 +11,8 @@ use std::{
 
 use disassembled::{FIXTURES, assert_same, disassembled};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
-use skipping::Test;
 use weir_asm::{Call, Code, Endian, Imm64, Insn, Size, op::*};
+use weir_testing::{Group, Test};
 
 const TESTS: &[Test] = &[
     ("objects_read_as_llvm_objdump_prints_them", objects_read_as_llvm_objdump_prints_them),
@@ -25,7 +24,7 @@ const TESTS: &[Test] = &[
 
 fn main() {
     let obstacle = objdump().is_none().then(|| "no llvm-objdump of LLVM 22 here".to_owned());
-    skipping::run(&[(TESTS, obstacle)]);
+    weir_testing::run([Group::of(TESTS).skipped_for(obstacle)]);
 }
 
 /// llvm-objdump of LLVM 22, where this machine has one.

@@ -4,6 +4,7 @@
 //! Pure: nothing here touches the kernel, a clock or a file.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod catalogue;
 pub mod corpus;
 mod filter;

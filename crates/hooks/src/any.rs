@@ -3,14 +3,20 @@
 use std::{fmt, time::Duration};
 
 use aya::{
-    Ebpf, EbpfLoader,
+    Ebpf,
     programs::{
         CgroupSkb, FlowDissector, Program, ProgramError, ProgramInfo, SchedClassifier, SocketFilter,
         TestRun as _, TestRunOptions, TestRunResult, Xdp,
     },
 };
 
-use crate::{HookError, ProgramFacts, test_run::socket_frame};
+use weir_asm::maps::{MapShape, MapSpec, MapType, RingBuf};
+
+use crate::{
+    HookError, Map, ProgramFacts, loader,
+    maps::{Copies, Records},
+    test_run::socket_frame,
+};
 
 /// The types of programs that the kernel runs on bytes of ours (`BPF_PROG_TEST_RUN` in net/core/filter.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -155,8 +161,8 @@ impl AnyProgram {
     /// and what the verifier refuses, with its log.
     pub fn load(object: &[u8], program: Option<&str>) -> Result<Self, HookError> {
         let what = program.unwrap_or("the program");
-        // Anyone's object may have CO-RE relocations: this loader has read the kernel's BTF.
-        let mut ebpf = EbpfLoader::new().load(object).map_err(|error| HookError::object(what, error))?;
+        let mut ebpf =
+            loader::fit_for(object).load(object).map_err(|error| HookError::object(what, error))?;
         let mut names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         let name = choose(&names, program).map_err(|reason| other(what, reason))?;
@@ -203,6 +209,25 @@ impl AnyProgram {
             .info()
             .map_err(|error| HookError::program("asking the kernel", &self.name, error))?;
         Ok(ProgramFacts::from(&info))
+    }
+
+    /// A handle on the map of that declaration. It lives on its own.
+    ///
+    /// # Errors
+    /// The object has no such map, or one of another kind or of other sizes.
+    pub fn map<S: MapShape>(&self, spec: MapSpec<S>) -> Result<Map<S>, HookError>
+    where
+        S::Copies: Copies<S::Key, S::Value>,
+    {
+        Ok(Map::of(&self.ebpf, spec)?)
+    }
+
+    /// The reading end of that ring buffer; there is one.
+    ///
+    /// # Errors
+    /// The object has no such ring buffer, or its reading end was taken.
+    pub fn take_records<V: MapType>(&mut self, spec: MapSpec<RingBuf<V>>) -> Result<Records<V>, HookError> {
+        Ok(Records::of(&mut self.ebpf, spec)?)
     }
 
     fn program(&self) -> Result<&Program, HookError> {

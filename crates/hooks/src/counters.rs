@@ -1,13 +1,14 @@
 //! What a loaded filter's maps hold, read and set from user space.
 
-use std::borrow::{Borrow, BorrowMut};
-
-use aya::maps::{Array, MapData, MapError, PerCpuArray};
 use serde::{Deserialize, Serialize};
-use weir_filters::Parameter;
-use weir_wire::maps::{self, CAPTURE_LEN, Capture};
+use weir_asm::maps::{Array, MapSpec, MapType, PerCpuArray};
+use weir_filters::{
+    Parameter,
+    fun::map::{CAPTURE, COUNTER, CaptureSlot, PARAMETER, VERDICTS},
+};
+use weir_wire::maps::{CAPTURE_LEN, Capture};
 
-use crate::{HookError, KernelFilter};
+use crate::{HookError, KernelFilter, Map, maps::Update};
 
 /// Packets that a filter accepted and dropped, over all CPUs, since it was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +35,11 @@ pub struct CapturedPacket {
 impl KernelFilter {
     /// The filter's own verdict counts, or nothing where it keeps none because it accepts everything.
     pub fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
-        if self.ebpf.map(maps::VERDICTS).is_none() {
+        if self.ebpf.map(VERDICTS.name()).is_none() {
             return Ok(None);
         }
         let mut counts = VerdictCounts::default();
-        for [accepted, dropped] in self.per_cpu::<[u64; 2]>(maps::VERDICTS)? {
+        for [accepted, dropped] in self.per_cpu(VERDICTS)? {
             counts.accepted += accepted;
             counts.dropped += dropped;
         }
@@ -47,22 +48,19 @@ impl KernelFilter {
 
     /// `count-filter`: packets seen, CPU by CPU.
     pub fn counter(&self) -> Result<Vec<u64>, HookError> {
-        self.per_cpu(maps::COUNTER)
+        self.per_cpu(COUNTER)
     }
 
     /// `print-filter`: the last packet of each CPU that saw one.
     pub fn captured(&self) -> Result<Vec<CapturedPacket>, HookError> {
-        let slots = self.per_cpu::<[u8; size_of::<Capture>()]>(maps::CAPTURE)?;
-        let packets = slots.iter().enumerate().map(|(cpu, slot)| parse_capture(cpu, slot));
+        let slots = self.per_cpu(CAPTURE)?;
+        let packets = slots.iter().enumerate().map(|(cpu, CaptureSlot(slot))| parse_capture(cpu, slot));
         Ok(packets.filter(|packet| packet.seen > 0).collect())
     }
 
-    fn per_cpu<T: aya::Pod>(&self, name: &str) -> Result<Vec<T>, HookError> {
-        let map = self.ebpf.map(name).ok_or_else(|| self.no_map(name))?;
-        PerCpuArray::<_, T>::try_from(map)
-            .and_then(|array| array.get(&0, 0))
-            .map(|values| values.iter().copied().collect())
-            .map_err(|error| self.map_error("reading a map", error))
+    /// The only value of an array, CPU by CPU.
+    fn per_cpu<V: MapType>(&self, spec: MapSpec<PerCpuArray<V>>) -> Result<Vec<V>, HookError> {
+        Ok(self.map(spec)?.get(0)?.unwrap_or_default())
     }
 }
 
@@ -83,31 +81,23 @@ fn parse_capture(cpu: usize, slot: &[u8; size_of::<Capture>()]) -> CapturedPacke
 }
 
 /// The map that holds the parameter of `parameterized-filter`.
-pub struct ParameterMap<M = MapData> {
-    array: Array<M, u32>,
+pub struct ParameterMap {
+    map: Map<Array<u32>>,
 }
 
-impl<M: Borrow<MapData> + BorrowMut<MapData>> ParameterMap<M> {
-    pub(crate) fn new<A>(map: A) -> Result<Self, MapError>
-    where
-        Array<M, u32>: TryFrom<A, Error = MapError>,
-    {
-        Ok(Self { array: map.try_into()? })
+impl ParameterMap {
+    pub(crate) fn of(filter: &KernelFilter) -> Result<Self, HookError> {
+        Ok(Self { map: filter.map(PARAMETER)? })
     }
 
     /// What the program does from the next packet on.
     pub fn set(&mut self, parameter: Parameter) -> Result<(), HookError> {
-        self.array
-            .set(0, parameter.value(), 0)
-            .map_err(|error| HookError::map("setting the parameter", maps::PARAMETER, error))
+        Ok(self.map.update(0, parameter.value(), Update::Any)?)
     }
 
     /// What the program does now.
     pub fn get(&self) -> Result<Parameter, HookError> {
-        let value = self
-            .array
-            .get(&0, 0)
-            .map_err(|error| HookError::map("reading the parameter", maps::PARAMETER, error))?;
-        Ok(if value == Parameter::Accept.value() { Parameter::Accept } else { Parameter::Drop })
+        let is_accept = self.map.get(0)? == Some(Parameter::Accept.value());
+        Ok(if is_accept { Parameter::Accept } else { Parameter::Drop })
     }
 }

@@ -4,12 +4,13 @@ use std::io;
 
 use aya::{
     EbpfError,
-    maps::MapError,
     programs::{ProgramError, SocketFilterError},
     sys::SyscallError,
 };
 use thiserror::Error;
 use weir_filters::Gap;
+
+use crate::maps::MapFailure;
 
 /// A step that failed: what was tried, what came back, and the remedy where there is one.
 #[derive(Debug, Error)]
@@ -67,6 +68,59 @@ pub enum HookError {
         "switching BPF statistics on: BPF_ENABLE_STATS: {0}; needs Linux 5.8 or newer and CAP_SYS_ADMIN (or root)"
     )]
     Statistics(io::Error),
+    /// A map couldn't be opened, read or changed.
+    #[error(transparent)]
+    Map(#[from] MapFailure),
+    /// A program at a tracepoint can't be loaded, attached or asked.
+    #[error("{doing} {what}: {reason}{}", probe_remedy(.reason))]
+    Probe {
+        /// The step.
+        doing: &'static str,
+        /// The probe.
+        what: &'static str,
+        /// What came back.
+        reason: String,
+    },
+    /// tracefs is mounted nowhere and can't be.
+    #[error(
+        "tracepoints are listed in tracefs, which is not mounted; mounting it for this process alone: {0}; needs root, \
+         or have root mount it where this user's group can read it: \
+         `mount -t tracefs -o mode=750,gid=GROUP tracefs /sys/kernel/tracing`"
+    )]
+    Tracefs(io::Error),
+    /// The trace buffer can't be read.
+    #[error("reading the kernel's trace buffer (trace_pipe): {io_error}{}", trace_pipe_remedy(.io_error))]
+    TracePipe {
+        /// What the system call returned.
+        io_error: io::Error,
+    },
+    /// The process can't tell its pid namespace.
+    #[error("looking at /proc/self/ns/pid: {0}; is /proc mounted?")]
+    PidNamespace(io::Error),
+}
+
+fn probe_remedy(reason: &str) -> &'static str {
+    if reason.contains("os error 1)") || reason.contains("os error 13)") {
+        "; needs root, or CAP_BPF and CAP_PERFMON (`setcap cap_bpf,cap_perfmon+ep` on the binary) and a tracefs that \
+         this user can read"
+    } else if reason.contains("tracefs not found") {
+        "; it is mounted and this user can't read it; needs root, CAP_DAC_READ_SEARCH, or a group that it lets in: \
+         `mount -o remount,mode=750,gid=GROUP /sys/kernel/tracing`"
+    } else if reason.contains("os error 2)") {
+        "; this kernel has no such tracepoint: it needs CONFIG_FTRACE_SYSCALLS"
+    } else {
+        ""
+    }
+}
+
+fn trace_pipe_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ResourceBusy => {
+            "; another process reads it, and it has one reader at a time: end that one"
+        }
+        io::ErrorKind::PermissionDenied => "; needs root or CAP_DAC_READ_SEARCH",
+        _ => "",
+    }
 }
 
 fn remedy(reason: &str) -> &'static str {
@@ -114,13 +168,20 @@ impl HookError {
         }
     }
 
-    pub(crate) fn map(doing: &'static str, what: &str, error: MapError) -> Self {
-        let what = what.to_owned();
+    /// A tracepoint's object that can't be loaded.
+    pub(crate) fn probe_object(what: &'static str, error: EbpfError) -> Self {
+        Self::Probe { doing: "loading", what, reason: chain(&error) }
+    }
+
+    /// A step with a program at a tracepoint.
+    pub(crate) fn probe(doing: &'static str, what: &'static str, error: ProgramError) -> Self {
         match error {
-            MapError::SyscallError(SyscallError { call, io_error }) => {
-                Self::Call { doing, what, call: call.to_owned(), io_error }
+            ProgramError::LoadError { verifier_log, io_error }
+                if !verifier_log.to_string().trim().is_empty() =>
+            {
+                Self::Load { what: what.to_owned(), io_error, verifier_log: verifier_log.to_string() }
             }
-            error => Self::Other { doing, what, reason: chain(&error) },
+            error => Self::Probe { doing, what, reason: chain(&error) },
         }
     }
 }

@@ -6,11 +6,12 @@ use aya::{
     Ebpf,
     programs::{ProgramInfo, SocketFilter},
 };
+use weir_asm::maps::{MapShape, MapSpec};
 use weir_filters::{Filter, FilterName, Hook, Toolkit};
-use weir_wire::maps;
 
 use crate::{
-    Attached, HookError, ParameterMap, loader,
+    Attached, HookError, Map, ParameterMap, loader,
+    maps::Copies,
     objects::{self, Loadable},
 };
 
@@ -100,18 +101,20 @@ impl KernelFilter {
         Ok(ProgramFacts::from(&self.info()?))
     }
 
-    /// A handle on the map that holds the parameter, to change it while the program runs. The handle lives on its
-    /// own; there is one.
-    pub fn take_parameter_map(&mut self) -> Result<ParameterMap, HookError> {
-        let map = self.ebpf.take_map(maps::PARAMETER).ok_or_else(|| self.no_map(maps::PARAMETER))?;
-        ParameterMap::new(map).map_err(|error| self.map_error("opening the parameter", error))
+    /// A handle on the map that holds the parameter, to change it while the program runs. It lives on its own.
+    pub fn parameter_map(&self) -> Result<ParameterMap, HookError> {
+        ParameterMap::of(self)
     }
 
-    fn parameter_map(&mut self) -> Result<ParameterMap<&mut aya::maps::MapData>, HookError> {
-        let missing = self.no_map(maps::PARAMETER);
-        let map = self.ebpf.map_mut(maps::PARAMETER).ok_or(missing)?;
-        ParameterMap::new(map)
-            .map_err(|error| HookError::map("opening the parameter", maps::PARAMETER, error))
+    /// A handle on the map of that declaration. It lives on its own.
+    ///
+    /// # Errors
+    /// The filter has no such map, or one of another kind or of other sizes.
+    pub fn map<S: MapShape>(&self, spec: MapSpec<S>) -> Result<Map<S>, HookError>
+    where
+        S::Copies: Copies<S::Key, S::Value>,
+    {
+        Ok(Map::of(&self.ebpf, spec)?)
     }
 
     pub(crate) fn info(&self) -> Result<ProgramInfo, HookError> {
@@ -134,16 +137,8 @@ impl KernelFilter {
         self.other("opening", format!("its object has no program '{}'", self.program))
     }
 
-    pub(crate) fn no_map(&self, map: &str) -> HookError {
-        self.other("opening", format!("its object has no map '{map}', or the map was taken"))
-    }
-
     pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {
         HookError::program(doing, self.filter.name.as_str(), error)
-    }
-
-    pub(crate) fn map_error(&self, doing: &'static str, error: aya::maps::MapError) -> HookError {
-        HookError::map(doing, self.filter.name.as_str(), error)
     }
 
     fn other(&self, doing: &'static str, reason: String) -> HookError {

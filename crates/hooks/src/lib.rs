@@ -15,17 +15,26 @@
 
 mod any;
 mod attached;
+mod audit;
 mod counters;
 mod error;
 mod filter;
 mod loader;
+pub mod maps;
 mod objects;
+mod receive_probe;
 mod stats;
 mod test_run;
+mod trace_lines;
+mod tracefs;
 
 pub use any::{AnyProgram, ProgramType, TestRun};
 pub use attached::Attached;
+pub use audit::{Audit, Drops};
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
 pub use error::HookError;
 pub use filter::{KernelFilter, ProgramFacts};
+pub use maps::Map;
+pub use receive_probe::{ReceiveCalls, ReceiveProbe};
 pub use stats::{ProgramRuns, Statistics};
+pub use trace_lines::TraceLines;

@@ -62,7 +62,7 @@ fn aya(filter: Filter) -> Loadable<'static> {
 }
 
 /// The byte order of this machine, in which alone programs load.
-const NATIVE: Endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
+pub(crate) const NATIVE: Endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
 
 /// What is constant is in the code already.
 fn generated(filter: Filter) -> Result<Loadable<'static>, HookError> {

@@ -1,6 +1,10 @@
 //! What a process spent between two moments.
 
-use std::{fs, io, ops::Sub, time::Duration};
+use std::{
+    fs, io,
+    ops::{Add, Sub},
+    time::Duration,
+};
 
 use nix::{
     sys::{
@@ -34,7 +38,15 @@ impl Monotonic {
     }
 }
 
-/// Resource use of one process, as getrusage(2) counts it. `a - b` is what was spent from `b` to `a`, except that
+impl Add<Duration> for Monotonic {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self { ns: self.ns.saturating_add(u64::try_from(later.as_nanos()).unwrap_or(u64::MAX)) }
+    }
+}
+
+/// Resource use of one process or thread, as getrusage(2) counts it. `a - b` is what was spent from `b` to `a`, except that
 /// `peak_rss_kib` stays the later one's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
@@ -58,6 +70,11 @@ impl Cost {
     /// What this process has spent so far.
     pub fn of_this_process() -> Self {
         Self::from(getrusage(UsageWho::RUSAGE_SELF).expect("RUSAGE_SELF is always valid"))
+    }
+
+    /// What the calling thread has spent so far (`RUSAGE_THREAD`); the peak is the whole process's.
+    pub fn of_this_thread() -> Self {
+        Self::from(getrusage(UsageWho::RUSAGE_THREAD).expect("RUSAGE_THREAD is valid since Linux 2.6.26"))
     }
 
     /// User and system CPU time together.

@@ -3,6 +3,7 @@
 mod bag;
 pub mod client;
 mod cost;
+mod latencies;
 pub mod process;
 pub mod server;
 pub mod servers;
@@ -10,10 +11,9 @@ mod summary;
 mod sys;
 
 pub use bag::{Bag, PutError};
+pub use client::{ClientSummary, GetOutcome, SentCounts};
 pub use cost::{Cost, Monotonic};
+pub use latencies::{Latencies, LatenciesError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
-pub use summary::{
-    ClientSummary, EndedBy, GetOutcome, Io, LoopRecord, Refused, ReplyCounts, RequestCounts, SentCounts,
-    ServerSummary,
-};
+pub use summary::{EndedBy, Io, LoopRecord, Refused, ReplyCounts, RequestCounts, ServerSummary};
 pub use weir_hooks::{ProgramRuns, VerdictCounts};

@@ -1,4 +1,4 @@
-//! The records that a server and a client leave of a run: what `--summary FILE` writes, as JSON.
+//! The record that a server leaves of a run: what `--summary FILE` writes, as JSON.
 
 use std::{fmt, net::SocketAddr, ops::AddAssign, str::FromStr};
 
@@ -178,92 +178,4 @@ pub struct ServerSummary {
     /// The loop.
     #[serde(flatten)]
     pub served: LoopRecord,
-}
-
-/// Datagrams that a client sent, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SentCounts {
-    /// PUTs.
-    pub put: u64,
-    /// GETs, retries included.
-    pub get: u64,
-    /// DELETEs.
-    pub delete: u64,
-    /// STOPs.
-    pub stop: u64,
-    /// Invalid datagrams.
-    pub invalid: u64,
-}
-
-impl SentCounts {
-    /// All datagrams sent.
-    pub const fn total(&self) -> u64 {
-        self.put + self.get + self.delete + self.stop + self.invalid
-    }
-}
-
-/// How one GET went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GetOutcome {
-    /// The key asked for.
-    pub key: u32,
-    /// Whether the behaviour needs a reply; where it doesn't, silence is what it expects.
-    pub reply_expected: bool,
-    /// The count replied, or nothing.
-    pub reply: Option<i64>,
-    /// How often it was sent.
-    pub attempts: u32,
-    /// From the first attempt to the reply, ns.
-    pub latency_ns: Option<u64>,
-}
-
-/// A client's record of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClientSummary {
-    /// The weir version that wrote this.
-    pub version: String,
-    /// Behaviour, such as `frigg`.
-    pub behaviour: String,
-    /// The server's address.
-    pub server: SocketAddr,
-    /// How it sent: what was asked for.
-    pub io: Io,
-    /// Whether runs of equal packets went out by UDP GSO.
-    pub gso: bool,
-    /// Datagrams that the kernel took, by kind.
-    pub sent: SentCounts,
-    /// Payload bytes sent.
-    pub bytes: u64,
-    /// Datagrams that the sender's own kernel refused.
-    pub refused: u64,
-    /// ICMP errors that came back because the server's port is closed; of several, the kernel may report one.
-    #[serde(default)]
-    pub unreachable: u64,
-    /// Rate asked for, packets/s; nothing when it sent as fast as it could.
-    pub offered_rate: Option<f64>,
-    /// Rate reached, packets/s, from the first to the last datagram sent.
-    pub achieved_rate: Option<f64>,
-    /// When the first datagram was sent.
-    pub first_sent_at: Option<Monotonic>,
-    /// When the last datagram other than a GET or STOP was sent.
-    pub last_sent_at: Option<Monotonic>,
-    /// The GETs, in order.
-    pub gets: Vec<GetOutcome>,
-    /// The seed that it was given.
-    #[serde(default)]
-    pub seed: Option<u64>,
-    /// What the process spent.
-    pub cost: Cost,
-}
-
-impl ClientSummary {
-    /// GETs without the reply that the behaviour needs.
-    pub fn missing_replies(&self) -> usize {
-        self.gets.iter().filter(|get| get.reply_expected && get.reply.is_none()).count()
-    }
-
-    /// Whether nothing listens at the server's address: ICMP says that its port is closed, and no reply came.
-    pub fn nobody_listens(&self) -> bool {
-        self.unreachable > 0 && self.gets.iter().all(|get| get.reply.is_none())
-    }
 }

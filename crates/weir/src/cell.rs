@@ -3,7 +3,7 @@
 mod conditions;
 mod dimension;
 
-pub use conditions::{Background, Conditions, ReceiveWork, Topology};
+pub use conditions::{Background, Conditions, ReceiveWork};
 pub use dimension::{Dimension, Value};
 
 use serde::{Deserialize, Serialize};

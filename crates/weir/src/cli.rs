@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    asm, bench, check, client, completions, disasm, dump, experiment, filters, report, run, serve,
+    advise, asm, bench, check, client, compare, completions, disasm, dump, experiment, filters, neighbour,
+    net, report, run, serve,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -21,9 +22,12 @@ Examples:
   weir serve                             serve the bag behind valid-command, in the kernel (as root)
   weir client -b odin                    PUTs and GETs; ends the server
   weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
+  weir net up                            a veth pair, for serve --net and client --net (as root)
   weir filters                           what there is, and where it runs
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir report results/latest             the report again, from the saved samples
+  weir compare results/a results/b       two results side by side: did my change help?
+  weir advise --invalid 30 --rate 100000 where to filter, from what was measured here
   weir bench                             the figures that weir promises, measured here (as root)
   weir asm filter.s -o filter.o          assemble a program; disasm, check, dump and run take it too
 
@@ -35,6 +39,11 @@ enum Command {
     Client(client::Args),
     Experiment(experiment::Args),
     Report(report::Args),
+    Compare(compare::Args),
+    Advise(advise::Args),
+    Net(net::Args),
+    #[command(hide = true)]
+    Neighbour(neighbour::Args),
     Filters(filters::Args),
     Bench(bench::Args),
     Asm(asm::Args),
@@ -54,6 +63,10 @@ impl Cli {
             Command::Client(args) => client::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
+            Command::Compare(args) => compare::run(args),
+            Command::Advise(args) => advise::run(args),
+            Command::Net(args) => net::run(args),
+            Command::Neighbour(args) => neighbour::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Asm(args) => asm::run(args),
             Command::Disasm(args) => disasm::run(args),

@@ -60,35 +60,6 @@ impl Ledger {
     }
 }
 
-/// The kernel's drops of a run's requests by reason, traced at `skb:kfree_skb`, GSO packets counted by their segments.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Audit {
-    /// Datagrams dropped, by the kernel's name of the reason (`enum skb_drop_reason`).
-    pub dropped: BTreeMap<String, u64>,
-}
-
-impl Audit {
-    /// The reason of a drop by a socket's filter.
-    pub const FILTER: &str = "SOCKET_FILTER";
-    /// The reason of a drop for a full receive buffer.
-    pub const BUFFER: &str = "SOCKET_RCVBUFF";
-
-    /// Datagrams dropped for `reason`.
-    pub fn of(&self, reason: &str) -> u64 {
-        self.dropped.get(reason).copied().unwrap_or(0)
-    }
-
-    /// Datagrams dropped for other reasons than the socket's, by reason.
-    pub fn elsewhere(&self) -> BTreeMap<String, u64> {
-        let at_the_socket = |reason: &str| [Self::FILTER, Self::BUFFER].contains(&reason);
-        self.dropped
-            .iter()
-            .filter(|(reason, _)| !at_the_socket(reason))
-            .map(|(r, &n)| (r.clone(), n))
-            .collect()
-    }
-}
-
 /// Where the replies of a run went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyLedger {

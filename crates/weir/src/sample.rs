@@ -3,12 +3,15 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use weir_hooks::Drops;
 use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary};
 
 use crate::{
     cell::Cell,
-    ledger::{Audit, Ledger, ReplyLedger},
+    ledger::{Ledger, ReplyLedger},
+    neighbour::NeighbourRecord,
     surroundings::Surroundings,
+    topology::NetRecord,
 };
 
 /// Version of the sample format; a results folder of another version is refused.
@@ -92,7 +95,7 @@ pub struct Sample {
     pub ledger: Option<Ledger>,
     /// The kernel's drops by reason, in a run made to account for packets: it times nothing, since tracing costs time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audit: Option<Audit>,
+    pub audit: Option<Drops>,
     /// Where the replies went; nothing where the server or a client isn't weir's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<ReplyLedger>,
@@ -108,6 +111,12 @@ pub struct Sample {
     pub first_sent_at: Option<Monotonic>,
     /// CPU time that the hypervisor took from this machine during the run, seconds (`steal` of /proc/stat).
     pub steal_s: f64,
+    /// How client and server were joined, where that was not the loopback device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<NetRecord>,
+    /// What the busy neighbours of the run did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub neighbours: Vec<NeighbourRecord>,
     /// What else of the machine changed during the run.
     #[serde(default)]
     pub surroundings: Surroundings,

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use crate::core_time::{self, CoreTime};
+
 /// What changed from a run's beginning to its end; nothing where this machine doesn't tell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -17,6 +19,9 @@ pub struct Surroundings {
     /// Energy of the processor packages, joules (RAPL, `intel-rapl:*/energy_uj`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_j: Option<f64>,
+    /// What every core spent its time on: all processes' time, and the receiving that no process is charged for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub core_time: BTreeMap<usize, CoreTime>,
     /// Packets of the whole machine that a core's backlog was too full for (/proc/net/softnet_stat, second column).
     pub backlog_drops: u64,
 }
@@ -34,6 +39,7 @@ pub struct Reading {
     clock_mhz: Option<f64>,
     throttled: Option<u64>,
     energy: BTreeMap<String, Counter>,
+    core_time: BTreeMap<usize, CoreTime>,
     backlog_drops: u64,
 }
 
@@ -50,6 +56,7 @@ impl Reading {
             clock_mhz: clock_mhz(),
             throttled: throttled(),
             energy: energy_counters(Path::new("/sys/class/powercap")),
+            core_time: core_time::now().unwrap_or_default(),
             backlog_drops: backlog_drops(&fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default()),
         }
     }
@@ -60,8 +67,14 @@ impl Reading {
             clock_mhz: before.clock_mhz.zip(self.clock_mhz),
             throttled: before.throttled.zip(self.throttled).map(|(before, now)| now.saturating_sub(before)),
             energy_j: self.energy_since(before),
+            core_time: self.core_time_since(before),
             backlog_drops: self.backlog_drops.saturating_sub(before.backlog_drops),
         }
+    }
+
+    fn core_time_since(&self, before: &Self) -> BTreeMap<usize, CoreTime> {
+        let spent = |(core, now): (&usize, &CoreTime)| Some((*core, now.since(*before.core_time.get(core)?)));
+        self.core_time.iter().filter_map(spent).collect()
     }
 
     fn energy_since(&self, before: &Self) -> Option<f64> {

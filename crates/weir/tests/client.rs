@@ -81,16 +81,51 @@ fn the_summary_holds_what_the_client_did() {
 }
 
 #[test]
+fn a_load_tells_how_its_schedule_and_its_gets_went() {
+    let (output, record) = serve(|addr| {
+        let args =
+            ["-b", "load", "--duration", "100ms", "--rate", "1000", "--arrivals", "poisson", "--seed", "3"];
+        let more = ["-p", "50", "--gets", "50", "--threads", "2", "--server", addr];
+        args.into_iter().chain(more).map(str::to_owned).collect()
+    });
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let stdout = text(&output.stdout);
+    for part in
+        ["GET 10 -> ", "packets/s of 1000 offered", "behind schedule: ", " GETs answered, 50 % within "]
+    {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    assert!(record.requests.invalid > 0);
+}
+
+#[test]
+fn ceilings_are_printed_for_a_sink_and_for_the_server() {
+    let (output, record) = serve(|addr| {
+        ["-b", "load", "--ceiling", "--duration", "20ms", "--server", addr].map(str::to_owned).to_vec()
+    });
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines: Vec<_> = text(&output.stdout).lines().collect();
+    assert!(lines[0].starts_with("ceiling to a socket that nobody reads: "), "{lines:?}");
+    assert!(lines[1].starts_with(&format!("ceiling to {}: ", record.listen)), "{lines:?}");
+    assert!(record.requests.put > 0);
+}
+
+#[test]
 fn usage_errors_end_with_2_and_say_what_there_is() {
     check_failure(
         &["-b", "freya"],
         2,
-        "there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, stop, getstop",
+        "there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, load, stop, getstop",
     );
     check_failure(&["-p", "101"], 2, "whole number from 0 to 100");
     check_failure(&["--rate", "0"], 2, "packets per second");
     check_failure(&["--invalid-size", "0"], 2, "from 1 to 65507");
     check_failure(&["--get-attempts", "0"], 2, "--get-attempts");
+    check_failure(&["--duration", "5s"], 2, "--duration is for the behaviour load, not for thor");
+    check_failure(&["-b", "load", "--duration", "soon"], 2, "such as 5s");
+    check_failure(&["-b", "load", "--sockets", "3", "--threads", "2"], 2, "a multiple of that");
+    check_failure(&["-b", "load", "--arrivals", "poisson"], 2, "--rate");
+    check_failure(&["-b", "load", "--rate", "1", "--arrivals", "late"], 2, "there are: constant, poisson");
     check_failure(&["--io", "both"], 2, "there are: batch, simple");
 }
 

@@ -5,6 +5,7 @@
 mod ext;
 mod function;
 mod map;
+mod query;
 mod read;
 mod types;
 
@@ -12,7 +13,9 @@ pub(crate) use ext::{BtfExt, LineInfo};
 pub(crate) use function::{c_name, function, program};
 pub use map::LayoutError;
 pub(crate) use map::{map_fields, variable};
-pub(crate) use read::{BtfFile, map_kind, word};
+pub use query::Field;
+pub use read::BtfFile;
+pub(crate) use read::{map_kind, word};
 pub(crate) use types::{Btf, Linkage, TypeId};
 
 /// First two bytes of `.BTF` and `.BTF.ext`.

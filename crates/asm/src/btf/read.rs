@@ -5,21 +5,23 @@ use std::cell::Cell;
 use super::{MAGIC, kind};
 use crate::{Endian, Layout, MapKind};
 
-/// Types and strings of a `.BTF` section.
-pub(crate) struct BtfFile<'a> {
-    types: Vec<Type<'a>>,
-    strings: &'a [u8],
-    endian: Endian,
+/// Types and strings of a `.BTF` section, or of the kernel's own types (/sys/kernel/btf/vmlinux).
+pub struct BtfFile<'a> {
+    pub(super) types: Vec<Type<'a>>,
+    pub(super) strings: &'a [u8],
+    pub(super) endian: Endian,
     /// How many more fields and elements of keys and values are described; what goes past it is an array of bytes.
     parts: Cell<usize>,
 }
 
 #[derive(Clone, Copy)]
-struct Type<'a> {
-    name: u32,
-    kind: u32,
-    size_or_type: u32,
-    rest: &'a [u8],
+pub(super) struct Type<'a> {
+    pub(super) name: u32,
+    pub(super) kind: u32,
+    /// Of a struct or union with bit fields: a member's offset has its width in bits in the upper 8 bits.
+    pub(super) has_bit_fields: bool,
+    pub(super) size_or_type: u32,
+    pub(super) rest: &'a [u8],
 }
 
 /// A map's definition, as its variable's type says.
@@ -43,14 +45,14 @@ pub(crate) struct LineRecord<'a> {
 }
 
 /// Types in types, as deep as the kernel resolves them (MAX_RESOLVE_DEPTH).
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 const MAX_PARTS: usize = 1 << 16;
 /// More than any map's definition has.
 const MAX_MEMBERS: usize = 64;
 
 impl<'a> BtfFile<'a> {
-    /// Nothing where the section is no BTF.
-    pub(crate) fn parse(bytes: &'a [u8], endian: Endian) -> Option<Self> {
+    /// Nothing where the bytes are no BTF in that byte order.
+    pub fn parse(bytes: &'a [u8], endian: Endian) -> Option<Self> {
         let word = |at| word(bytes, at, endian);
         if !has_magic(bytes, endian) {
             return None;
@@ -161,7 +163,7 @@ impl<'a> BtfFile<'a> {
     }
 
     /// A type's size in bytes, where it has one below 4 GiB.
-    fn size(&self, id: u32, depth: usize) -> Option<u32> {
+    pub(super) fn size(&self, id: u32, depth: usize) -> Option<u32> {
         let id = self.resolve(id)?;
         let record = self.get(id)?;
         match record.kind {
@@ -178,7 +180,7 @@ impl<'a> BtfFile<'a> {
     }
 
     /// The type behind names and qualifiers.
-    fn resolve(&self, mut id: u32) -> Option<u32> {
+    pub(super) fn resolve(&self, mut id: u32) -> Option<u32> {
         for _ in 0..MAX_DEPTH {
             let record = self.get(id)?;
             match record.kind {
@@ -198,12 +200,12 @@ impl<'a> BtfFile<'a> {
         Some((word(rest, 0, self.endian)?, word(rest, 8, self.endian)?))
     }
 
-    fn get(&self, id: u32) -> Option<Type<'a>> {
+    pub(super) fn get(&self, id: u32) -> Option<Type<'a>> {
         self.types.get((id as usize).checked_sub(1)?).copied()
     }
 
     /// A string; longer ones than anybody writes count as none, so that hostile tables cost no more than their size.
-    fn string(&self, offset: u32) -> Option<&'a str> {
+    pub(super) fn string(&self, offset: u32) -> Option<&'a str> {
         const LONGEST: usize = 1024;
         let from = self.strings.get(offset as usize..)?;
         let len = from.iter().take(LONGEST).position(|&byte| byte == 0)?;
@@ -224,6 +226,7 @@ impl<'a> BtfFile<'a> {
         Some(Type {
             name: word(bytes, 0, self.endian)?,
             kind,
+            has_bit_fields: info >> 31 == 1,
             size_or_type: word(bytes, 8, self.endian)?,
             rest: bytes.get(12..12 + len)?,
         })

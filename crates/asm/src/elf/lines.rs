@@ -6,7 +6,7 @@ use super::pieces::Piece;
 use crate::{
     Line, Program, Source,
     btf::{Btf, LineInfo},
-    encode::SlotPlaces,
+    place::SlotPlaces,
 };
 
 /// The lines of the source that was last asked for: programs of one file follow each other.

@@ -7,7 +7,7 @@ use super::{
     read::{CodeSection, ElfFile, ElfRelocation, FunctionSymbol, RelocationKind, unreadable},
     read_maps::is_variables,
 };
-use crate::{Call, Code, Imm64, Insn, Label, Line, Object, Program, Source, Target, encode::SlotPlaces};
+use crate::{Call, Code, Imm64, Insn, Label, Line, Object, Program, Source, Target, place::SlotPlaces};
 
 /// Slots of all programs together, functions counted for each program that calls them. The kernel takes a million for
 /// one program.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ElfError;
-use crate::{Call, Code, EncodeError, Imm64, Insn, Program, Target, encode::SlotPlaces};
+use crate::{Call, Code, EncodeError, Imm64, Insn, Program, Target, place::SlotPlaces};
 
 /// A program's parts and how they refer to each other.
 pub(super) struct Pieces {

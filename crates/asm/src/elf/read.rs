@@ -15,7 +15,8 @@ use crate::{
     Code, Endian, Insn, Line, MapDef,
     btf::BtfFile,
     decode,
-    encode::{LDDW, Slot, SlotPlaces},
+    place::SlotPlaces,
+    slot::{LDDW, Slot},
 };
 
 /// An ELF file of BPF programs, as it stands: relocations are beside the instructions, not in them.

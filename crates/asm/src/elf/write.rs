@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Endian, Imm64, Insn, Layout, MapDef, MapKind, Object, Program,
     btf::{Btf, BtfExt, Linkage, TypeId, function, map_fields, program, variable},
-    encode::SlotPlaces,
+    place::SlotPlaces,
 };
 
 impl Object {

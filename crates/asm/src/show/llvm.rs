@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter};
 use super::llvm_parts::{Address, Hex, Offset, Register, alu, condition, unsigned, width};
 use crate::{
     Atomic, AtomicOp, Call, Code, EndOp, Imm64, Insn, Label, Reg, Source, Src, SxFrom, SxSize, Target, Width,
-    encode::{SlotPlaces, imm64},
+    place::SlotPlaces, slot::imm64,
 };
 
 /// Code to be shown, a line each instruction: the index in 8-byte slots, and the instruction.

@@ -33,6 +33,10 @@ pub enum StatementKind<'a> {
     Program(Name<'a>, Option<Name<'a>>),
     /// `.slot name type`
     Slot(Slot<'a>),
+    /// `$name:`, inside of Rust only
+    LabelSplice(u32),
+    /// `$name`, a whole program, inside of Rust only
+    CodeSplice(u32),
 }
 
 /// A word, or the inside of a quoted text.

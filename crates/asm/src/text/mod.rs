@@ -11,6 +11,7 @@ mod mnemonic;
 mod object;
 mod operand;
 mod parser;
+mod quote;
 mod scope;
 mod suggest;
 
@@ -20,6 +21,7 @@ pub use ast::{
 };
 pub use lexer::Number;
 pub use parser::Parser;
+pub use quote::{Field, Hole, Part, Quoted, quote};
 
 use crate::{Code, Diagnostic, Diagnostics, Object, Severity, Span, check};
 

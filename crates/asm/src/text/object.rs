@@ -71,6 +71,9 @@ impl<'a> File<'a> {
             StatementKind::Slot(slot) => self.scope.add_slot(slot),
             StatementKind::Map(map) => self.map(map),
             StatementKind::Program(name, section) => self.program(*name, *section),
+            StatementKind::LabelSplice(_) | StatementKind::CodeSplice(_) => {
+                unreachable!("files are read without splices")
+            }
         }
     }
 

@@ -59,6 +59,9 @@ impl<'a> Parser<'a> {
     }
 
     fn statement(&mut self) -> Parsed<StatementKind<'a>> {
+        if let Kind::Splice(splice) = self.token.kind {
+            return self.spliced_statement(splice);
+        }
         let name = self.name("a label, an instruction or a directive")?;
         if self.eat(b':') {
             return if register(name.text).is_some() {
@@ -85,6 +88,18 @@ impl<'a> Parser<'a> {
             }
             _ => Diagnostic::error(self.token.span, "the line should end here"),
         }))
+    }
+
+    fn spliced_statement(&mut self, splice: u32) -> Parsed<StatementKind<'a>> {
+        self.bump();
+        if self.eat(b':') {
+            return Ok(StatementKind::LabelSplice(splice));
+        }
+        if self.at_end_of_line() {
+            return Ok(StatementKind::CodeSplice(splice));
+        }
+        let help = "a splice that stands first is a label, with `:`, or a whole program";
+        Err(Box::new(Diagnostic::error(self.token.span, "the line should end here").help(help.to_owned())))
     }
 
     fn instruction(&mut self, mnemonic: Name<'a>) -> Parsed<Instruction<'a>> {

@@ -2,34 +2,40 @@
 
 use std::mem::offset_of;
 
-use weir_asm::{Code, Reg::*, op::*};
+use weir_asm::Code;
+use weir_asm_macros::ebpf;
 use weir_wire::maps::{self, CAPTURE_LEN, Capture};
 
-use super::{call_helper, command::SKB_LEN, here, map};
+use super::{command::SKB_LEN, map};
+
+const SEEN: i16 = offset_of!(Capture, seen) as i16;
 
 /// Keeps the packet's first bytes, how many they are, the packet's length, and how many packets came by.
 pub(super) fn keep(code: &mut Code) {
-    let (kept, whole) = (code.label("kept"), code.label("whole"));
-    *code += mov(R6, R1);
+    let kept = code.label("kept");
+    ebpf! { in code; mov r6, r1 }
     map::look_up(code, maps::CAPTURE, kept);
-    *code += mov(R7, R0);
-    *code += ldxw(R8, R6 + SKB_LEN);
-    *code += mov(R9, R8);
-    *code += jle(R9, CAPTURE_LEN as i32, whole);
-    *code += mov(R9, CAPTURE_LEN as i32);
-    here(code, whole);
-    *code += jeq(R9, 0, kept);
-    *code += mov(R1, R6);
-    *code += mov(R2, 0);
-    *code += mov(R3, R7);
-    *code += add(R3, offset_of!(Capture, bytes) as i32);
-    *code += mov(R4, R9);
-    *code += call_helper("skb_load_bytes");
-    *code += jne(R0, 0, kept);
-    *code += stxw(R7 + offset_of!(Capture, len) as i16, R8);
-    *code += stxw(R7 + offset_of!(Capture, captured) as i16, R9);
-    *code += ldxdw(R1, R7 + offset_of!(Capture, seen) as i16);
-    *code += add(R1, 1);
-    *code += stxdw(R7 + offset_of!(Capture, seen) as i16, R1);
-    here(code, kept);
+    let most = CAPTURE_LEN as i32;
+    ebpf! { in code;
+        mov r7, r0
+        ldxw r8, [r6 + $SKB_LEN]
+        mov r9, r8
+        jle r9, $most, whole
+        mov r9, $most
+    whole:
+        jeq r9, 0, $kept
+        mov r1, r6
+        mov r2, 0
+        mov r3, r7
+        add r3, {offset_of!(Capture, bytes) as i32}
+        mov r4, r9
+        call skb_load_bytes
+        jne r0, 0, $kept
+        stxw [r7 + {offset_of!(Capture, len) as i16}], r8
+        stxw [r7 + {offset_of!(Capture, captured) as i16}], r9
+        ldxdw r1, [r7 + $SEEN]
+        add r1, 1
+        stxdw [r7 + $SEEN], r1
+    $kept:
+    }
 }

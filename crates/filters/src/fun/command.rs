@@ -1,20 +1,21 @@
 //! The deciding filters: the few bytes of a packet that decide are loaded in one call, and compared as integers.
 
-use weir_asm::{Bits, Code, Label, Reg, Reg::*, op::*, stack::zero_on_stack};
+use weir_asm::{Code, Label, Reg, stack::zero_on_stack};
+use weir_asm_macros::ebpf;
 use weir_wire::{Command, udp};
 
-use super::{call_helper, here, verdict};
+use super::verdict;
 use crate::Verdict;
 
 /// Offset of `len` in `struct __sk_buff` (include/uapi/linux/bpf.h): the packet's length from the UDP header on.
 pub(super) const SKB_LEN: i16 = 0;
 
 /// The first bytes of the payload, once loaded: a little-endian integer.
-const FIRST: Reg = R1;
+const FIRST: Reg = Reg::R1;
 /// How many they are: no command's word is longer.
 const FIRST_LEN: usize = size_of::<u64>();
 /// The UDP length field, once loaded.
-const LENGTH: Reg = R2;
+const LENGTH: Reg = Reg::R2;
 /// From the length field to the payload, bytes.
 const LENGTH_TO_PAYLOAD: usize = udp::PAYLOAD_OFFSET - udp::LENGTH_OFFSET;
 
@@ -37,13 +38,15 @@ pub(super) fn robust(code: &mut Code) {
     let loaded = LENGTH_TO_PAYLOAD + FIRST_LEN;
     load(code, udp::LENGTH_OFFSET, loaded, drop);
     load_first(code);
-    *code += ldxh(LENGTH, R10 - loaded as i16);
-    *code += be(Bits::B16, LENGTH);
+    ebpf! { in code;
+        ldxh $LENGTH, [r10 + {-(loaded as i16)}]
+        be16 $LENGTH
+    }
     for command in Command::ALL {
         let next = code.fresh_label();
-        *code += jne(LENGTH, i32::from(udp::length_field(command.request_len())), next);
+        ebpf! { in code; jne $LENGTH, {i32::from(udp::length_field(command.request_len()))}, $next }
         compare(code, command, &mut None, accept);
-        here(code, next);
+        ebpf! { in code; $next: }
     }
     verdict::place(code, drop, Verdict::Drop);
     verdict::place(code, accept, Verdict::Accept);
@@ -52,24 +55,28 @@ pub(super) fn robust(code: &mut Code) {
 /// Loads what the packet has from `offset` on to the top `len` bytes of the stack, with zeros behind it; on at
 /// `absent` where the packet has nothing there. One call, whose length is bounded by the packet's.
 fn load(code: &mut Code, offset: usize, len: usize, absent: Label) {
-    let whole = code.label("whole");
-    *code += ldxw(R4, R1 + SKB_LEN);
-    *code += jle(R4, offset as i32, absent);
-    *code += sub(R4, offset as i32);
-    *code += jle(R4, len as i32, whole);
-    *code += mov(R4, len as i32);
-    here(code, whole);
-    code.extend(zero_on_stack(len, -(len as i16)));
-    *code += mov(R2, offset as i32);
-    *code += mov(R3, R10);
-    *code += add(R3, -(len as i32));
-    *code += call_helper("skb_load_bytes");
-    *code += jne(R0, 0, absent);
+    let (from, most) = (offset as i32, len as i32);
+    ebpf! { in code;
+        ldxw r4, [r1 + $SKB_LEN]
+        jle r4, $from, $absent
+        sub r4, $from
+        jle r4, $most, whole
+        mov r4, $most
+    whole:
+        {zero_on_stack(len, -(len as i16))}
+        mov r2, $from
+        mov r3, r10
+        add r3, {-most}
+        call skb_load_bytes
+        jne r0, 0, $absent
+    }
 }
 
 fn load_first(code: &mut Code) {
-    *code += ldxdw(FIRST, R10 - FIRST_LEN as i16);
-    *code += le(Bits::B64, FIRST);
+    ebpf! { in code;
+        ldxdw $FIRST, [r10 + {-(FIRST_LEN as i16)}]
+        le64 $FIRST
+    }
 }
 
 /// On at `target` where the payload begins with the command's word. No command has a zero in its word, so that the
@@ -78,21 +85,22 @@ fn load_first(code: &mut Code) {
 fn compare(code: &mut Code, command: Command, masked: &mut Option<u64>, target: Label) {
     let (magic, mask) = (command.magic(), command.mask());
     if mask == u64::from(u32::MAX) {
-        *code += jeq32(FIRST, magic as i32, target);
-        return;
+        return ebpf! { in code; jeq32 $FIRST, {magic as i32}, $target };
     }
     let small = i32::try_from(mask).ok();
     if masked.replace(mask) != Some(mask) {
-        *code += mov(R3, FIRST);
-        *code += match small {
-            Some(mask) => and(R3, mask),
-            None => lsh(R3, mask.leading_zeros() as i32),
-        };
+        ebpf! { in code; mov r3, $FIRST }
+        match small {
+            Some(mask) => ebpf! { in code; and r3, $mask },
+            None => ebpf! { in code; lsh r3, {mask.leading_zeros() as i32} },
+        }
     }
     if small.is_some() {
-        *code += jeq(R3, magic as i32, target);
+        ebpf! { in code; jeq r3, {magic as i32}, $target }
     } else {
-        *code += lddw(R4, magic << mask.leading_zeros());
-        *code += jeq(R3, R4, target);
+        ebpf! { in code;
+            lddw r4, {magic << mask.leading_zeros()}
+            jeq r3, r4, $target
+        }
     }
 }

@@ -4,16 +4,18 @@
 
 mod capture;
 mod command;
-mod map;
+pub mod map;
+pub mod probe;
 mod verdict;
 
-use weir_asm::{Code, Insn, Label, MapDef, Object, Program, Reg::*, helpers, op::*, show, text};
+use weir_asm::{Code, Insn, Label, MapDef, Object, Program, helpers, op::call, show, text};
+use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
 use crate::{Binding, Filter, FilterName, Parameter, Verdict};
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
-const LICENSE: &str = "Dual MIT/GPL";
+pub(crate) const LICENSE: &str = "Dual MIT/GPL";
 
 /// Loaders know by the section's name that the program is a socket filter.
 const SECTION: &str = "socket";
@@ -25,8 +27,13 @@ const SECTION: &str = "socket";
 /// # Panics
 /// Never: every filter's listing assembles, which a test sees to.
 pub fn object(filter: Filter) -> Object {
-    let listing = show::fun::object(&generate(filter)).to_string();
-    text::assemble(&format!("{}.asm", filter.name), listing.as_bytes()).expect("what is shown assembles")
+    with_listing(&format!("{}.asm", filter.name), &generate(filter))
+}
+
+/// The same object, with its listing for a source under that name.
+fn with_listing(file: &str, object: &Object) -> Object {
+    let listing = show::fun::object(object).to_string();
+    text::assemble(file, listing.as_bytes()).expect("what is shown assembles")
 }
 
 /// The same without a source.
@@ -76,19 +83,21 @@ const fn verdict_of(parameter: Parameter) -> Verdict {
 fn parameterized_by_map(code: &mut Code) {
     let (accept, drop) = (code.label("accept"), code.label("drop"));
     map::look_up(code, maps::PARAMETER, accept);
-    *code += ldxw(R1, R0 + 0);
-    *code += jne(R1, Parameter::Accept.value() as i32, drop);
+    ebpf! { in code;
+        ldxw r1, [r0]
+        jne r1, {Parameter::Accept.value() as i32}, $drop
+    }
     verdict::place(code, accept, Verdict::Accept);
     verdict::place(code, drop, Verdict::Drop);
 }
 
 /// Calls a helper by the name that the kernel has for it.
-fn call_helper(name: &str) -> Insn {
+pub(crate) fn call_helper(name: &str) -> Insn {
     call(helpers::number(name).expect("the assembler knows the helper"))
 }
 
 /// Places a label, which has no place yet.
-fn here(code: &mut Code, label: Label) {
+pub(crate) fn here(code: &mut Code, label: Label) {
     code.place(label).expect("each label is placed once");
 }
 

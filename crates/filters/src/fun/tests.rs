@@ -1,6 +1,6 @@
 //! What the generated programs are made of; what they decide is the kernel tests' matter.
 
-use weir_asm::{Endian, check};
+use weir_asm::{Endian, Insn, check};
 use weir_wire::maps::Capture;
 
 use super::*;

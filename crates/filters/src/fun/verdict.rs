@@ -1,9 +1,10 @@
 //! The end of a program: the verdict is counted and given.
 
-use weir_asm::{Code, Label, Reg::*, op::*};
+use weir_asm::{Code, Label};
+use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
-use super::{here, map};
+use super::map;
 use crate::Verdict;
 
 /// What a socket filter returns, bytes of the packet to keep: -1 is more than any has (net/core/filter.c,
@@ -26,8 +27,10 @@ const fn slot(verdict: Verdict) -> i16 {
 
 /// Ends the program.
 pub(super) fn give(code: &mut Code, verdict: Verdict) {
-    *code += mov(R0, bytes_to_keep(verdict));
-    *code += exit();
+    ebpf! { in code;
+        mov r0, {bytes_to_keep(verdict)}
+        exit
+    }
 }
 
 /// Counts the verdict and ends the program.
@@ -38,6 +41,6 @@ pub(super) fn count_and_give(code: &mut Code, verdict: Verdict) {
 
 /// The same at a label. Each verdict has code of its own: where it is counted is known when the program is made.
 pub(super) fn place(code: &mut Code, label: Label, verdict: Verdict) {
-    here(code, label);
+    ebpf! { in code; $label: }
     count_and_give(code, verdict);
 }

@@ -20,8 +20,8 @@ fn parameterized(parameter: Parameter, binding: Binding) -> Filter {
 }
 
 fn the_parameter_changes_while_the_program_runs(toolkit: Toolkit) {
-    let mut filter = load(parameterized(Parameter::Drop, Binding::Map), toolkit);
-    let mut map = filter.take_parameter_map().expect("the map is there");
+    let filter = load(parameterized(Parameter::Drop, Binding::Map), toolkit);
+    let mut map = filter.parameter_map().expect("the map is there");
     let packet = corpus::packet(8, b"");
     for parameter in [Parameter::Drop, Parameter::Accept, Parameter::Drop] {
         map.set(parameter).expect("set");
@@ -68,7 +68,7 @@ fn the_counter_counts_per_cpu(toolkit: Toolkit) {
     assert_eq!(counts.len(), possible_cpus());
 }
 
-fn possible_cpus() -> usize {
+pub(crate) fn possible_cpus() -> usize {
     let list = std::fs::read_to_string("/sys/devices/system/cpu/possible").expect("Linux has it");
     let last = list.trim().rsplit(['-', ',']).next().expect("a list has a last entry");
     last.parse::<usize>().expect("a number") + 1

@@ -58,7 +58,7 @@ pub(super) fn await_count(socket: &UdpSocket, timeout: Duration) -> io::Result<A
 }
 
 /// An `i64` in ASCII decimal as the server writes it: no plus, no leading zero, no minus zero, nothing around it.
-fn parse_count(reply: &[u8]) -> Option<i64> {
+pub(super) fn parse_count(reply: &[u8]) -> Option<i64> {
     let count: i64 = std::str::from_utf8(reply).ok()?.parse().ok()?;
     (count.to_string().as_bytes() == reply).then_some(count)
 }

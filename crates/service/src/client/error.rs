@@ -27,6 +27,31 @@ pub enum ClientError {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// Keys for the GETs of a load could not be made ready.
+    #[error(
+        "preparing {keys} keys for GETs on {server}: {missing} keys were not confirmed after {attempts} attempts; check that a bag server serves there, with that many keys free (--capacity), or ask for no GETs"
+    )]
+    Unprepared {
+        /// The server's address.
+        server: SocketAddr,
+        /// Keys that were not confirmed.
+        missing: usize,
+        /// Keys wanted.
+        keys: usize,
+        /// How often each was tried.
+        attempts: u32,
+    },
+    /// A thread can't run where it is to run.
+    #[error(
+        "confining a sending thread to {}: {cause}; name CPUs that this process may use (taskset -p shows them)",
+        cpu.map_or("a CPU".to_owned(), |cpu| format!("CPU {cpu}"))
+    )]
+    Pin {
+        /// The CPU; nothing where the kernel doesn't say which there are.
+        cpu: Option<usize>,
+        /// What the kernel said.
+        cause: nix::errno::Errno,
+    },
     /// Waiting for a reply failed.
     #[error("waiting for a reply from {server}: {cause}")]
     Receive {

@@ -10,7 +10,10 @@ use std::{
 
 use nix::{
     errno::Errno,
-    sys::socket::{ControlMessage, MsgFlags, sendmsg},
+    sys::socket::{
+        ControlMessage, MsgFlags, send, sendmsg, setsockopt,
+        sockopt::{Ipv4RecvErr, Ipv6RecvErr},
+    },
 };
 
 use super::{ClientError, workload::MAX_PAYLOAD_LEN};
@@ -25,10 +28,17 @@ pub(super) struct Sender {
     pub(super) segmented: bool,
     /// Whether GSO was refused, so that the rest went by `sendmmsg`.
     pub(super) fell_back: bool,
-    /// Packets that the kernel refused, the last retry included.
-    pub(super) refused: u64,
     /// ICMP errors that say that the port is closed.
     pub(super) unreachable: u64,
+}
+
+/// What a sender does when the kernel refuses a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zeal {
+    /// Waits and tries again where that may help, and gives up the run where nothing will.
+    Insist,
+    /// Counts it and goes on: an open loop waits for nobody, a full send buffer included (`MSG_DONTWAIT`).
+    Once,
 }
 
 /// How runs of equal packets leave.
@@ -43,7 +53,7 @@ enum Way {
 }
 
 /// Segments of one GSO send that every kernel with `UDP_SEGMENT` takes (include/linux/udp.h, UDP_MAX_SEGMENTS).
-const MAX_SEGMENTS: usize = 64;
+pub(super) const MAX_SEGMENTS: usize = 64;
 
 /// How often a send is tried again when the kernel is short of memory or a buffer is full.
 const RETRIES: u32 = 20;
@@ -81,15 +91,14 @@ impl Run {
 }
 
 impl Sender {
-    /// A sender to `server`; `paced` sends leave one by one.
-    pub(super) fn new(server: SocketAddr, io: Io, paced: bool) -> Result<Self, ClientError> {
+    /// A sender to `server`, one packet a send or as many as a send takes.
+    pub(super) fn new(server: SocketAddr, io: Io) -> Result<Self, ClientError> {
         Ok(Self {
             socket: connect(server)?,
             server,
-            way: if io == Io::Batch && !paced { Way::Gso } else { Way::Single },
+            way: if io == Io::Batch { Way::Gso } else { Way::Single },
             segmented: false,
             fell_back: false,
-            refused: 0,
             unreachable: 0,
         })
     }
@@ -104,49 +113,61 @@ impl Sender {
         &self.socket
     }
 
-    /// Sends some of the `left` packets of a run: as many as one system call takes.
-    pub(super) fn send(&mut self, run: &Run, left: u64) -> Result<Sent, ClientError> {
+    /// Sends some of the `left` packets of a run: as many as one system call takes. Fails only when it insists.
+    pub(super) fn send(&mut self, run: &Run, left: u64, zeal: Zeal) -> Result<Sent, ClientError> {
+        let insist = zeal == Zeal::Insist;
         let mut retries = 0;
         loop {
-            let error = match self.try_send(run, left) {
-                Ok(packets) => return Ok(Sent { taken: packets as u64, refused: 0 }),
+            let error = match self.try_send(run, left, zeal) {
+                Ok(packets) => return Ok(Sent::Taken(packets as u64)),
                 Err(error) => error,
             };
-            match Trouble::of(&error) {
+            let trouble = Trouble::of(&error);
+            // The error belongs to an earlier packet: this one has not been tried yet (udp(7)).
+            self.unreachable += u64::from(matches!(trouble, Trouble::PortClosed));
+            match trouble {
                 Trouble::Interrupted => {}
-                // The error belongs to an earlier packet: this one has not been tried yet (udp(7)).
-                Trouble::PortClosed if retries < RETRIES => {
-                    retries += 1;
-                    self.unreachable += 1;
-                }
-                Trouble::Busy if retries < RETRIES => {
+                Trouble::PortClosed if insist && retries < RETRIES => retries += 1,
+                Trouble::Busy if insist && retries < RETRIES => {
                     retries += 1;
                     thread::sleep(RETRY_AFTER);
-                }
-                Trouble::PortClosed | Trouble::Busy | Trouble::Forbidden => {
-                    let refused = self.packets_a_send(run, left) as u64;
-                    self.refused += refused;
-                    return Ok(Sent { taken: 0, refused });
                 }
                 Trouble::Lasting if self.way == Way::Gso && self.packets_a_send(run, left) > 1 => {
                     self.way = Way::Copies;
                     self.fell_back = true;
                 }
-                Trouble::Lasting => return Err(ClientError::send(run.len, self.server, error)),
+                Trouble::Lasting if insist => return Err(ClientError::send(run.len, self.server, error)),
+                _ => return Ok(self.refused(run, left, &error)),
             }
         }
     }
 
-    fn try_send(&mut self, run: &Run, left: u64) -> io::Result<usize> {
+    fn refused(&self, run: &Run, left: u64, error: &io::Error) -> Sent {
+        Sent::Refused {
+            packets: self.packets_a_send(run, left) as u64,
+            errno: error.raw_os_error().unwrap_or(0),
+        }
+    }
+
+    fn try_send(&mut self, run: &Run, left: u64, zeal: Zeal) -> io::Result<usize> {
+        let flags = match zeal {
+            Zeal::Insist => MsgFlags::empty(),
+            Zeal::Once => MsgFlags::MSG_DONTWAIT,
+        };
         match self.way {
             Way::Gso if run.segments(left) > 1 => {
                 let segments = run.segments(left);
-                send_segmented(&self.socket, &run.copies[..segments * run.len], run.len)?;
+                send_segmented(&self.socket, &run.copies[..segments * run.len], run.len, flags)?;
                 self.segmented = true;
                 Ok(segments)
             }
-            Way::Gso | Way::Copies if left > 1 => sys::send_copies(&self.socket, run.payload(), left),
-            _ => self.socket.send(run.payload()).map(|_| 1),
+            Way::Gso | Way::Copies if left > 1 => {
+                sys::send_copies(&self.socket, run.payload(), left, flags.bits())
+            }
+            _ => {
+                send(self.socket.as_raw_fd(), run.payload(), flags)?;
+                Ok(1)
+            }
         }
     }
 
@@ -158,11 +179,25 @@ impl Sender {
 
 /// What became of the packets of one send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sent {
-    /// Packets that the kernel took.
-    pub(super) taken: u64,
-    /// Packets that it refused for good.
-    pub(super) refused: u64,
+pub(super) enum Sent {
+    /// The kernel took so many packets.
+    Taken(u64),
+    /// It refused so many for good, for the same reason.
+    Refused {
+        /// More than one where they were segments of a GSO send.
+        packets: u64,
+        /// The reason (errno(3)).
+        errno: i32,
+    },
+}
+
+impl Sent {
+    /// Packets that are dealt with.
+    pub(super) const fn packets(self) -> u64 {
+        match self {
+            Self::Taken(packets) | Self::Refused { packets, .. } => packets,
+        }
+    }
 }
 
 /// What a send's error means for the packets to come.
@@ -187,10 +222,10 @@ impl Trouble {
     }
 }
 
-fn send_segmented(socket: &UdpSocket, bytes: &[u8], segment: usize) -> io::Result<()> {
+fn send_segmented(socket: &UdpSocket, bytes: &[u8], segment: usize, flags: MsgFlags) -> io::Result<()> {
     let segment = u16::try_from(segment).expect("several segments fit one datagram's length");
     let control = [ControlMessage::UdpGsoSegments(&segment)];
-    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, MsgFlags::empty(), None)?;
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, flags, None)?;
     Ok(())
 }
 
@@ -199,9 +234,23 @@ fn connect(server: SocketAddr) -> Result<UdpSocket, ClientError> {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    UdpSocket::bind(any)
-        .and_then(|socket| socket.connect(server).map(|()| socket))
-        .map_err(|cause| ClientError::Socket { server, cause })
+    let open = || {
+        let socket = UdpSocket::bind(any)?;
+        report_every_refusal(&socket, server)?;
+        socket.connect(server)?;
+        Ok(socket)
+    };
+    open().map_err(|cause| ClientError::Socket { server, cause })
+}
+
+/// Without this option the kernel says that it sent what its own queue had no room for (net/ipv4/udp.c, `udp_send_skb`:
+/// ENOBUFS is kept back).
+fn report_every_refusal(socket: &UdpSocket, server: SocketAddr) -> io::Result<()> {
+    match server {
+        SocketAddr::V4(_) => setsockopt(socket, Ipv4RecvErr, &true)?,
+        SocketAddr::V6(_) => setsockopt(socket, Ipv6RecvErr, &true)?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -228,15 +277,16 @@ mod tests {
     fn where_gso_is_refused_every_packet_goes_by_sendmmsg() {
         let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
         listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut sender = Sender::new(listener.local_addr().unwrap(), Io::Batch, false).unwrap();
+        let mut sender = Sender::new(listener.local_addr().unwrap(), Io::Batch).unwrap();
         refuse_gso(&sender.socket);
 
         let run = Run::new(b"BAD", 150);
         let mut left = 150;
         while left > 0 {
-            let sent = sender.send(&run, left).unwrap();
-            assert_eq!(sent.refused, 0);
-            left -= sent.taken;
+            let Sent::Taken(packets) = sender.send(&run, left, Zeal::Insist).unwrap() else {
+                panic!("refused at {left}")
+            };
+            left -= packets;
         }
 
         let mut buffer = [0; 64];

@@ -2,6 +2,8 @@
 
 use weir_wire::Request;
 
+use super::Mix;
+
 /// One step of a behaviour. A burst is a count, not a list, so a step is small whatever it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -12,6 +14,8 @@ pub enum Step {
         /// How often.
         count: u64,
     },
+    /// Send a load, from as many sockets and threads as the client has.
+    Load(Mix),
     /// Ask for a key's count, and wait for the reply.
     Get {
         /// The key.
@@ -24,10 +28,11 @@ pub enum Step {
 }
 
 impl Step {
-    /// Datagrams that the step sends, a GET's retries not counted.
+    /// Datagrams that the step sends at most, a GET's retries not counted.
     pub const fn packets(&self) -> u64 {
         match self {
             Self::Burst { count, .. } => *count,
+            Self::Load(mix) => mix.packets,
             Self::Get { .. } | Self::Stop => 1,
         }
     }

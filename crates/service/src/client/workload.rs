@@ -1,6 +1,6 @@
-//! How many packets a behaviour sends, and what share of them is invalid.
+//! How many packets a behaviour sends, and what shares of them are what.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use super::step::Payload;
 
@@ -24,7 +24,14 @@ impl Percent {
 
     /// That share of `total`, rounded down.
     pub const fn of(self, total: u64) -> u64 {
-        (total as u128 * self.0 as u128 / 100) as u64
+        let share = self.0 as u64;
+        total / 100 * share + total % 100 * share / 100
+    }
+
+    /// Whether thing `index` of a sequence, counted from 0, belongs to the share when the share is spread as evenly as
+    /// it goes: of the first n things exactly [`Self::of`] n do, and of any n in a row one more or less at most.
+    pub const fn falls_on(self, index: u64) -> bool {
+        self.of(index + 1) > self.of(index)
     }
 }
 
@@ -66,15 +73,19 @@ impl FromStr for InvalidSize {
     }
 }
 
-/// How many packets, how many of them invalid, and how large those are. Read by the behaviours that take numbers.
+/// How much a behaviour sends, and of what. Read by the behaviours that take numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// Valid and invalid packets together.
+    /// Valid and invalid packets together, at most.
     pub packets: u64,
+    /// How long they are sent at most; no behaviour but `load` ends by the clock.
+    pub duration: Option<Duration>,
     /// Share of invalid ones.
     pub invalid_share: Percent,
     /// Payload length of invalid packets; the behaviour's own where nothing is said.
     pub invalid_size: Option<InvalidSize>,
+    /// Share of GETs among the valid ones of `load`.
+    pub get_share: Percent,
 }
 
 impl Workload {
@@ -88,11 +99,37 @@ impl Workload {
         self.packets - self.invalid()
     }
 
+    /// Valid packets that are no GETs.
+    pub const fn puts(&self) -> u64 {
+        self.valid() - self.get_share.of(self.valid())
+    }
+
     /// `payload`, with the size asked for where it is a BAD.
     pub(super) const fn sized(&self, payload: Payload) -> Payload {
         match (payload, self.invalid_size) {
             (Payload::Bad { .. }, Some(InvalidSize(len))) => Payload::Bad { len },
             _ => payload,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_share_is_the_whole_part_of_the_product(share in 0..=100_u8, total: u64) {
+            let expected = u128::from(total) * u128::from(share) / 100;
+            prop_assert_eq!(u128::from(Percent(share).of(total)), expected);
+        }
+
+        #[test]
+        fn a_share_falls_evenly(share in 0..=100_u8, start in 0..u64::MAX / 2, len in 0..1000_u64) {
+            let in_window = (start..start + len).filter(|&index| Percent(share).falls_on(index)).count() as u64;
+            prop_assert!(in_window.abs_diff(Percent(share).of(len)) <= 1, "{in_window}");
         }
     }
 }

@@ -14,10 +14,10 @@ pub(super) fn show(
     runs: Option<ProgramRuns>,
 ) -> Result<String, HookError> {
     Ok(match kind {
-        ServerKind::Simple | ServerKind::Parameterized => String::new(),
         ServerKind::Print => packets(&program.captured()?),
         ServerKind::Count => counts(&program.counter()?),
         ServerKind::EbpfStats => runs.map(run_times).unwrap_or_default(),
+        _ => String::new(),
     })
 }
 

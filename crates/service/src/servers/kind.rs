@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use thiserror::Error;
-use weir_filters::{FilterName, Hook, UnknownName};
+use weir_filters::{FilterName, Hook, Toolkit, UnknownName, fun::probe::Probe};
 
 /// A server of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +18,82 @@ pub enum ServerKind {
     Count,
     /// Shows at the end how often the program ran and for how long.
     EbpfStats,
+    /// No program: the server filters in user space.
+    Plain,
+    /// Filters with the generated program.
+    SocketFilter,
+    /// Filters in user space, and shows at the end how many receive calls it made.
+    Snoop,
+    /// Both.
+    SnoopFilter,
+    /// Filters in user space, and shows the kernel's trace line of each receive call.
+    Printk,
 }
+
+/// A server's name, what it does without being told, and what it needs.
+struct Row {
+    kind: ServerKind,
+    name: &'static str,
+    /// Toolkit and hook, unless others are asked for.
+    usual: Option<(Toolkit, Hook)>,
+    probe: Option<Probe>,
+    fits: fn(FilterName, Hook) -> bool,
+    needs: &'static str,
+}
+
+const ANY: Row =
+    Row { kind: ServerKind::Simple, name: "", usual: None, probe: None, fits: |_, _| true, needs: "" };
+const IN_USER_SPACE: Option<(Toolkit, Hook)> = Some((Toolkit::Rust, Hook::User));
+const GENERATED: Row = Row {
+    usual: Some((Toolkit::Fun, Hook::Socket)),
+    fits: |filter, hook| filter == FilterName::ValidCommand && hook == Hook::Socket,
+    needs: "valid-command at hook socket",
+    ..ANY
+};
+
+const SERVERS: [Row; 10] = [
+    Row { kind: ServerKind::Simple, name: "simple-server", ..ANY },
+    Row {
+        kind: ServerKind::Parameterized,
+        name: "parameterized-server",
+        fits: |filter, _| filter == FilterName::Parameterized,
+        needs: "parameterized-filter",
+        ..ANY
+    },
+    Row {
+        kind: ServerKind::Print,
+        name: "print-server",
+        fits: |filter, _| filter == FilterName::Print,
+        needs: "print-filter",
+        ..ANY
+    },
+    Row {
+        kind: ServerKind::Count,
+        name: "count-server",
+        fits: |filter, _| filter == FilterName::Count,
+        needs: "count-filter",
+        ..ANY
+    },
+    Row {
+        kind: ServerKind::EbpfStats,
+        name: "ebpf-stats-server",
+        fits: |_, hook| hook != Hook::User,
+        needs: "a kernel program, so a hook other than user",
+        ..ANY
+    },
+    Row {
+        kind: ServerKind::Plain,
+        name: "plain",
+        usual: IN_USER_SPACE,
+        fits: |_, hook| hook == Hook::User,
+        needs: "no program, so hook user",
+        ..ANY
+    },
+    Row { kind: ServerKind::SocketFilter, name: "socketfilter", ..GENERATED },
+    Row { kind: ServerKind::Snoop, name: "snoop", usual: IN_USER_SPACE, probe: Some(Probe::Snoop), ..ANY },
+    Row { kind: ServerKind::SnoopFilter, name: "snoop-filter", probe: Some(Probe::Snoop), ..GENERATED },
+    Row { kind: ServerKind::Printk, name: "printk", usual: IN_USER_SPACE, probe: Some(Probe::Printk), ..ANY },
+];
 
 /// A server that can't do its work behind that filter.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -32,17 +107,22 @@ pub struct Misfit {
 
 impl ServerKind {
     /// Every server.
-    pub const ALL: [Self; 5] = [Self::Simple, Self::Parameterized, Self::Print, Self::Count, Self::EbpfStats];
+    pub const ALL: [Self; 10] = [
+        Self::Simple,
+        Self::Parameterized,
+        Self::Print,
+        Self::Count,
+        Self::EbpfStats,
+        Self::Plain,
+        Self::SocketFilter,
+        Self::Snoop,
+        Self::SnoopFilter,
+        Self::Printk,
+    ];
 
     /// The name on the command line and in samples.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Simple => "simple-server",
-            Self::Parameterized => "parameterized-server",
-            Self::Print => "print-server",
-            Self::Count => "count-server",
-            Self::EbpfStats => "ebpf-stats-server",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.row().name
     }
 
     /// The server that shows what this filter is for.
@@ -55,16 +135,24 @@ impl ServerKind {
         }
     }
 
+    /// The toolkit and the hook of this server's filter, unless others are asked for; most have none of their own.
+    pub fn usual_placement(self) -> Option<(Toolkit, Hook)> {
+        self.row().usual
+    }
+
+    /// What watches this server's receive calls.
+    pub fn probe(self) -> Option<Probe> {
+        self.row().probe
+    }
+
     /// Whether it can serve behind that filter at that hook.
     pub fn check(self, filter: FilterName, hook: Hook) -> Result<(), Misfit> {
-        let (fits, needs) = match self {
-            Self::Simple => (true, ""),
-            Self::Parameterized => (filter == FilterName::Parameterized, "parameterized-filter"),
-            Self::Print => (filter == FilterName::Print, "print-filter"),
-            Self::Count => (filter == FilterName::Count, "count-filter"),
-            Self::EbpfStats => (hook != Hook::User, "a kernel program, so a hook other than user"),
-        };
-        if fits { Ok(()) } else { Err(Misfit { server: self, needs, filter, hook }) }
+        let Row { fits, needs, .. } = self.row();
+        if fits(filter, hook) { Ok(()) } else { Err(Misfit { server: self, needs, filter, hook }) }
+    }
+
+    fn row(self) -> &'static Row {
+        const { &SERVERS }.iter().find(|row| row.kind == self).expect("every server has its row")
     }
 }
 
@@ -79,5 +167,26 @@ impl FromStr for ServerKind {
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         UnknownName::find("server", name, &Self::ALL, Self::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_server_has_a_row_and_is_found_by_its_name() {
+        for kind in ServerKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+    }
+
+    #[test]
+    fn every_server_fits_where_it_usually_stands() {
+        for kind in ServerKind::ALL {
+            if let Some((_, hook)) = kind.usual_placement() {
+                assert_eq!(kind.check(FilterName::ValidCommand, hook), Ok(()));
+            }
+        }
     }
 }

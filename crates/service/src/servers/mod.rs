@@ -3,6 +3,7 @@
 mod after;
 mod kind;
 mod signals;
+mod watch;
 
 use std::net::SocketAddr;
 
@@ -12,6 +13,7 @@ use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
 use signals::Signals;
+use watch::Watch;
 
 use crate::{Server, ServerConfig, ServerError, ServerSummary};
 
@@ -83,11 +85,12 @@ pub struct Served {
 /// requests are served, with the address.
 pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
     plan.check()?;
-    let mut program = plan.load()?;
+    let program = plan.load()?;
     let mut server = Server::open(plan.listen, plan.config())?;
-    let signals = Signals::catch(server.stop_handle(), plan.changeable_parameter(program.as_mut())?)
+    let signals = Signals::catch(server.stop_handle(), plan.changeable_parameter(program.as_ref())?)
         .map_err(ServeError::Signals)?;
     let attached = program.as_ref().map(|program| program.attach(server.socket())).transpose()?;
+    let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
     on_ready(server.listen()?);
@@ -98,7 +101,8 @@ pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, Se
         _ => None,
     };
     let verdicts = program.as_ref().map(KernelFilter::verdicts).transpose()?.flatten();
-    let shown = program.as_ref().map(|program| after::show(plan.kind, program, runs)).transpose()?;
+    let after = program.as_ref().map(|program| after::show(plan.kind, program, runs)).transpose()?;
+    let seen = watch.map(Watch::end).transpose()?;
     drop((signals, attached, statistics));
 
     let summary = ServerSummary {
@@ -111,7 +115,7 @@ pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, Se
         runs,
         served,
     };
-    Ok(Served { summary, shown: shown.unwrap_or_default() })
+    Ok(Served { summary, shown: [after, seen].into_iter().flatten().collect() })
 }
 
 impl Plan {
@@ -146,10 +150,10 @@ impl Plan {
 
     fn changeable_parameter(
         &self,
-        program: Option<&mut KernelFilter>,
+        program: Option<&KernelFilter>,
     ) -> Result<Option<weir_hooks::ParameterMap>, HookError> {
         match program {
-            Some(program) if self.filter.has_changeable_parameter() => program.take_parameter_map().map(Some),
+            Some(program) if self.filter.has_changeable_parameter() => program.parameter_map().map(Some),
             _ => Ok(None),
         }
     }

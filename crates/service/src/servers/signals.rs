@@ -2,6 +2,7 @@
 
 use std::{io, thread::JoinHandle};
 
+use nix::sys::signal::SigSet;
 use signal_hook::{
     consts::{SIGINT, SIGTERM, SIGUSR1},
     iterator::{Handle, Signals as Pending},
@@ -10,16 +11,20 @@ use weir_hooks::{HookError, ParameterMap};
 
 use crate::StopHandle;
 
-/// Catches signals for as long as it lives.
+/// Catches signals for as long as it lives, on a thread of its own: the one that serves blocks them, so that no
+/// signal interrupts a receive call, which the kernel would begin again and a probe count twice.
 pub(super) struct Signals {
     handle: Handle,
+    unblocked: SigSet,
     thread: Option<JoinHandle<()>>,
 }
+
+const CAUGHT: [i32; 3] = [SIGINT, SIGTERM, SIGUSR1];
 
 impl Signals {
     /// From now on; without a parameter that can change, SIGUSR1 says so and does nothing.
     pub(super) fn catch(stop: StopHandle, mut parameter: Option<ParameterMap>) -> io::Result<Self> {
-        let mut pending = Pending::new([SIGINT, SIGTERM, SIGUSR1])?;
+        let mut pending = Pending::new(CAUGHT)?;
         let handle = pending.handle();
         let thread = std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in pending.forever() {
@@ -29,12 +34,16 @@ impl Signals {
                 }
             }
         })?;
-        Ok(Self { handle, thread: Some(thread) })
+        let unblocked = SigSet::thread_get_mask()?;
+        CAUGHT.into_iter().filter_map(|signal| signal.try_into().ok()).collect::<SigSet>().thread_block()?;
+        Ok(Self { handle, unblocked, thread: Some(thread) })
     }
 }
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        // It fails for nothing that the mask of a thread could be.
+        let _ = self.unblocked.thread_set_mask();
         self.handle.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

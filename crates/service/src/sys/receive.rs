@@ -122,6 +122,9 @@ impl ReceiveBatch {
     }
 }
 
+// SAFETY: the slots belong to this value alone, as those of a Box would, and are plain data.
+unsafe impl Send for ReceiveBatch {}
+
 impl Drop for ReceiveBatch {
     fn drop(&mut self) {
         // SAFETY: the pointer came from Box::leak in `new` and is given back once.

@@ -105,8 +105,14 @@ impl ReplyBatch {
 /// Most copies that one [`send_copies`] sends.
 const COPIES: usize = 64;
 
-/// Sends up to `count` copies of `payload` on a connected socket, and says how many went out: at least one.
-pub(crate) fn send_copies(socket: &impl AsRawFd, payload: &[u8], count: u64) -> io::Result<usize> {
+/// Sends up to `count` copies of `payload` on a connected socket, and says how many went out: at least one. `flags` are
+/// those of send(2).
+pub(crate) fn send_copies(
+    socket: &impl AsRawFd,
+    payload: &[u8],
+    count: u64,
+    flags: libc::c_int,
+) -> io::Result<usize> {
     // sendmsg only reads what its iovec points at (sendmsg(2)); the type is shared with recvmsg, which writes.
     let mut iovec = libc::iovec { iov_base: payload.as_ptr().cast_mut().cast(), iov_len: payload.len() };
     let mut header = empty_header();
@@ -115,7 +121,7 @@ pub(crate) fn send_copies(socket: &impl AsRawFd, payload: &[u8], count: u64) -> 
     let mut headers = [header; COPIES];
     let count = count.min(COPIES as u64) as libc::c_uint;
     // SAFETY: `count` headers are there, and all point at the one iovec and payload, which outlive the call.
-    count_or_errno(unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) })
+    count_or_errno(unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, flags as _) })
 }
 
 fn empty_header() -> libc::mmsghdr {

@@ -52,7 +52,7 @@ fn check(name: &str, workload: &Workload, expected: RequestCounts, replies: &[Op
 }
 
 fn workload(packets: u64, percent: u8) -> Workload {
-    Workload { packets, invalid_share: Percent::new(percent).unwrap(), invalid_size: None }
+    Workload { packets, invalid_share: Percent::new(percent).unwrap(), ..Workload::default() }
 }
 
 fn counts(put: u64, get: u64, delete: u64, invalid: u64) -> RequestCounts {

@@ -8,7 +8,7 @@ use std::{
 
 use weir_service::{
     ClientSummary, Io,
-    client::{self, ClientConfig, GetPolicy, PacketsPerSecond, Payload, Progress, Step},
+    client::{self, ClientConfig, GetPolicy, Pacing, PacketsPerSecond, Payload, Progress, Step},
 };
 use weir_wire::Request;
 
@@ -102,15 +102,17 @@ fn a_run_over_ipv6_arrives() {
 #[test]
 fn a_paced_client_takes_its_time_and_reports_both_rates() {
     let server = Running::start(config(Io::Batch));
-    let rate = PacketsPerSecond::new(1000.0);
+    let pacing = PacketsPerSecond::new(1000.0).map(Pacing::new);
     let steps = [burst(Payload::Put { key: 10, value: 1 }, 101), GET_10, Step::Stop];
-    let summary = send(&steps, &ClientConfig { rate, ..ClientConfig::new(server.addr) });
+    let summary = send(&steps, &ClientConfig { pacing, ..ClientConfig::new(server.addr) });
     assert_eq!(server.join().requests.put, 101);
     assert_eq!(summary.offered_rate, Some(1000.0));
     let elapsed = summary.last_sent_at.unwrap().since(summary.first_sent_at.unwrap());
     assert!(elapsed >= Duration::from_millis(99), "101 packets at 1000/s left within {elapsed:?}");
     assert!(summary.achieved_rate.unwrap() <= 1010.0, "{summary:?}");
     assert!(!summary.gso);
+    assert!(summary.is_accounted_for(), "{summary:?}");
+    assert_eq!(summary.pace.unwrap().lag.unwrap().count, 101);
 }
 
 #[test]

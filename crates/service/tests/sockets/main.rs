@@ -3,5 +3,6 @@
 mod behaviours;
 mod client;
 mod harness;
+mod load;
 mod server;
 mod stop_handle;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::topology::Topology;
+
 /// The conditions of a run; the default is what a run is made under where a definition says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
@@ -28,17 +30,6 @@ pub struct Conditions {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// What lies between client and server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Topology {
-    /// The loopback device.
-    #[default]
-    Loopback,
-    /// A pair of virtual Ethernet devices, the client in a network namespace of its own.
-    Veth,
 }
 
 /// On whose core the kernel does the work of receiving: IP, UDP, a filter at the socket, and queueing.
@@ -79,7 +70,6 @@ macro_rules! names {
 }
 
 names! {
-    Topology { Loopback = "loopback", Veth = "veth" }
     ReceiveWork { Sender = "sender", Server = "server" }
     Background { Idle = "idle", Server = "server", Client = "client", Both = "both" }
 }

@@ -1,6 +1,7 @@
 //! The dimensions of the grid: what can be varied, and how it is called and written.
 
-use super::{Background, Cell, ReceiveWork, Topology};
+use super::{Background, Cell, ReceiveWork};
+use crate::topology::Topology;
 
 /// Something that an experiment can vary, beside who filters where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ impl Dimension {
             Self::InvalidSize => number(cell.invalid_size.map(u64::from)),
             Self::Rate => number(conditions.rate),
             Self::ReceiveBuffer => number(conditions.receive_buffer.map(u64::from)),
-            Self::Topology => Value::Name(conditions.topology.name()),
+            Self::Topology => Value::Name(conditions.topology.as_str()),
             Self::ReceiveWork => Value::Name(conditions.receive_work.name()),
             Self::Background => Value::Name(conditions.background.name()),
             Self::Pinned => conditions

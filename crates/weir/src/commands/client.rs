@@ -1,15 +1,29 @@
 //! `weir client`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
-
-use weir_service::{
-    ClientSummary, GetOutcome, Io,
-    client::{self, Behaviour, ClientConfig, GetPolicy, InvalidSize, PacketsPerSecond, Percent, Workload},
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
 };
 
+use weir_service::{
+    ClientSummary, Io,
+    client::{
+        self, Arrivals, Behaviour, ClientConfig, Fan, GetPolicy, InvalidSize, Mix, Pacing, PacketsPerSecond,
+        Percent, Sink, Step, Workload,
+    },
+};
+
+use weir_wire::DEFAULT_PORT;
+
+use super::client_report::describe;
 use crate::{
+    exit::UsageError,
     output::{print, write_json},
     progress::Bar,
+    topology::{Side, named},
 };
 
 /// Send a behaviour's packets to a bag server.
@@ -20,35 +34,71 @@ pub struct Args {
     #[arg(short, long, default_value = "thor", value_name = "NAME")]
     behaviour: &'static Behaviour,
 
-    /// Share of invalid packets, 0 to 100 (frey, frigg)
+    /// Share of invalid packets, 0 to 100 (frey, frigg, load)
     #[arg(short, long, default_value = "0")]
     percent: Percent,
 
-    /// Valid and invalid packets together (frey, frigg)
-    #[arg(short, long, alias = "number_of_packets", default_value_t = 100_000, value_name = "N")]
-    number_of_packets: u64,
+    /// Valid and invalid packets together, at most (frey, frigg, load) [default: 100000, or no bound with --duration]
+    #[arg(short, long, alias = "number_of_packets", value_name = "N")]
+    number_of_packets: Option<u64>,
+
+    /// How long to send at most, such as 5s or 1m 30s (load). What is due by then still leaves within 10 ms
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    duration: Option<Duration>,
+
+    /// Share of GETs among the valid packets, 0 to 100 (load); each is timed from the moment that it was due
+    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    gets: Percent,
 
     /// Say on stderr what is sent and how each GET went
     #[arg(short, long)]
     verbose: bool,
 
-    /// The server's address
-    #[arg(long, default_value = "127.0.0.1:12345", value_name = "ADDR")]
-    server: SocketAddr,
+    /// The server's address; by default 127.0.0.1:12345, with --net 198.18.0.1:12345
+    #[arg(long, value_name = "ADDR")]
+    server: Option<SocketAddr>,
 
-    /// Packets per second, open loop: due by the clock whatever the server does. One packet a send
+    /// Send from the client's namespace of the veth pair that `weir net up` made
+    #[arg(long)]
+    net: bool,
+
+    /// Packets per second, open loop: due by the clock, whatever the server and earlier packets do
     #[arg(long, value_name = "PACKETS_PER_SECOND")]
     rate: Option<PacketsPerSecond>,
+
+    /// How packets at a rate follow each other: constant or poisson
+    #[arg(long, default_value_t, requires = "rate")]
+    arrivals: Arrivals,
+
+    /// Packets that are due at the same moment; the rate stays. With --io batch equal ones leave by one UDP GSO send
+    #[arg(long, default_value_t = NonZeroU32::MIN, value_name = "N", requires = "rate")]
+    burst: NonZeroU32,
+
+    /// Sending sockets, a multiple of the threads (load) [default: one a thread]
+    #[arg(long, value_name = "N")]
+    sockets: Option<NonZeroU32>,
+
+    /// Sending threads (load)
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::MIN)]
+    threads: NonZeroU32,
+
+    /// Measure instead how fast this machine can send such packets (load): to a socket that nobody reads, and to the server
+    #[arg(long, conflicts_with_all = ["rate", "summary"])]
+    ceiling: bool,
+
+    /// CPUs to confine the sending threads to, in turn, such as 2,3 (load)
+    #[arg(long, value_name = "CPUS", value_delimiter = ',')]
+    pin: Vec<usize>,
 
     /// Payload bytes of each BAD packet, 1 to 65507; the behaviour's own where not given
     #[arg(long, value_name = "BYTES")]
     invalid_size: Option<InvalidSize>,
 
-    /// Recorded in the summary; no behaviour draws random numbers
+    /// Decides Poisson arrivals, and is recorded [default: 0]
     #[arg(long)]
     seed: Option<u64>,
 
-    /// How long to wait for the reply to one attempt of a GET, milliseconds
+    /// How long to wait for the reply to one attempt of a GET, milliseconds; of a load's GETs, the drain time
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..), value_name = "MS")]
     get_timeout: u32,
 
@@ -67,12 +117,14 @@ pub struct Args {
 
 /// Runs `weir client`. The status is a failure when a reply that the behaviour needs never came.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let workload = Workload {
-        packets: args.number_of_packets,
-        invalid_share: args.percent,
-        invalid_size: args.invalid_size,
-    };
-    let steps = args.behaviour.steps(&workload);
+    let steps = args.behaviour.steps(&args.workload()?);
+    let config = args.config()?;
+    if args.net {
+        named::open(Side::Client)?.join()?;
+    }
+    if args.ceiling {
+        return print_ceilings(&steps, &config, args.duration.unwrap_or(CEILING_TIME));
+    }
     if args.verbose {
         for step in &steps {
             eprintln!("{step:?}");
@@ -80,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 
     let mut bar = Bar::new();
-    let summary = client::run(args.behaviour.name, &steps, &args.config(), &mut |progress| {
+    let summary = client::run(args.behaviour.name, &steps, &config, &mut |progress| {
         bar.set(progress.sent, progress.total);
     });
     bar.clear();
@@ -95,76 +147,108 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    fn config(&self) -> ClientConfig {
-        ClientConfig {
-            server: self.server,
+    fn server(&self) -> SocketAddr {
+        self.server.unwrap_or_else(|| {
+            let address = if self.net { Side::Server.ipv4() } else { Ipv4Addr::LOCALHOST };
+            SocketAddr::from((address, DEFAULT_PORT))
+        })
+    }
+
+    fn workload(&self) -> Result<Workload, UsageError> {
+        let of_a_load = [
+            ("--duration", self.duration.is_some()),
+            ("--gets", self.gets != Percent::default()),
+            ("--sockets", self.sockets.is_some()),
+            ("--threads", self.threads.get() > 1),
+            ("--pin", !self.pin.is_empty()),
+            ("--ceiling", self.ceiling),
+        ];
+        if let Some((flag, _)) = of_a_load.iter().find(|(_, given)| *given && !self.behaviour.is_load()) {
+            return Err(UsageError(format!(
+                "{flag} is for the behaviour load, not for {}, whose packets have an order and an end; try -b load",
+                self.behaviour
+            )));
+        }
+        let bound = if self.duration.is_some() { u64::MAX } else { PACKETS };
+        Ok(Workload {
+            packets: self.number_of_packets.unwrap_or(bound),
+            duration: self.duration,
+            invalid_share: self.percent,
+            invalid_size: self.invalid_size,
+            get_share: self.gets,
+        })
+    }
+
+    fn config(&self) -> Result<ClientConfig, UsageError> {
+        let sockets = self.sockets.unwrap_or(self.threads);
+        let fan = Fan::new(sockets, self.threads).ok_or_else(|| {
+            UsageError(format!(
+                "--sockets {sockets} can't be shared evenly by --threads {}; it takes a multiple of that",
+                self.threads
+            ))
+        })?;
+        Ok(ClientConfig {
             io: self.io,
-            rate: self.rate,
+            pacing: self.rate.map(|rate| Pacing { rate, arrivals: self.arrivals, burst: self.burst }),
             get: GetPolicy {
                 timeout: Duration::from_millis(self.get_timeout.into()),
                 attempts: self.get_attempts,
                 ..GetPolicy::default()
             },
             seed: self.seed,
-        }
+            fan,
+            pin: self.pin.clone(),
+            ..ClientConfig::new(self.server())
+        })
     }
 }
+
+/// Packets where neither a number nor a time bounds them.
+const PACKETS: u64 = 100_000;
+
+/// A time as people write it; see jiff's friendly format.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("'{text}' is no time; it takes one such as 5s or 500ms"))
+}
+
+const ABOUT_RATES: &str = "\
+At a rate, the schedule is fixed before the run. A packet that is late goes out at once and moves no later one; the lag of
+every packet, how many were more than 100 µs late, and the achieved rate are told and recorded. A packet that the kernel
+refuses is counted by its error and not sent again. More than 200 µs ahead of its next packet the sender sleeps, nearer it
+spins and yields, so that from some 5000 packets a second on it uses a CPU whole.
+
+The GETs of a load ask for keys of their own, whose counts tell the replies apart; they are put before the load begins and
+stay in the server's bag. Replies are read between two sends, at the latest after 16 that are behind schedule.";
 
 fn after_help() -> String {
     let width = Behaviour::all().iter().map(|row| row.name.len()).max().unwrap_or(0);
     let rows: Vec<_> =
         Behaviour::all().iter().map(|row| format!("  {:width$}  {}", row.name, row.sends)).collect();
-    format!("Behaviours:\n{}", rows.join("\n"))
+    format!("Behaviours:\n{}\n\n{ABOUT_RATES}", rows.join("\n"))
 }
 
-fn describe(summary: &ClientSummary, verbose: bool) -> String {
-    let gets = summary.gets.iter().map(|get| describe_get(get, verbose));
-    gets.chain([describe_sent(summary)]).map(|line| line + "\n").collect()
-}
+/// How long each ceiling is measured where no time is given.
+const CEILING_TIME: Duration = Duration::from_millis(500);
 
-fn describe_get(get: &GetOutcome, verbose: bool) -> String {
-    let answer = match (get.reply, get.reply_expected) {
-        (Some(count), true) => count.to_string(),
-        (Some(count), false) => format!("{count} (no reply was expected)"),
-        (None, true) => format!("no reply after {} attempts", get.attempts),
-        (None, false) => "no reply (expected)".to_owned(),
+fn print_ceilings(steps: &[Step], config: &ClientConfig, time: Duration) -> anyhow::Result<ExitCode> {
+    let Some(Step::Load(mix)) = steps.first() else {
+        return Err(UsageError("--ceiling sends a load; ask for 1 packet or more (-n)".into()).into());
     };
-    let took = match get.latency_ns {
-        Some(ns) if verbose => format!(", {} attempts, {:?}", get.attempts, Duration::from_nanos(ns)),
-        _ => String::new(),
-    };
-    format!("GET {} -> {answer}{took}", get.key)
+    let sink = Sink::open(config.server)?;
+    let no_gets = Mix { get_share: Percent::default(), ..*mix };
+    let unread = client::ceiling(&no_gets, &ClientConfig { server: sink.addr(), ..config.clone() }, time)?;
+    print(describe_ceiling("a socket that nobody reads", &unread))?;
+    let served = client::ceiling(mix, config, time)?;
+    judge(&served)?;
+    print(describe_ceiling(&config.server.to_string(), &served))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn describe_sent(summary: &ClientSummary) -> String {
-    let sent = &summary.sent;
-    let kinds = [
-        (sent.put, "PUT"),
-        (sent.get, "GET"),
-        (sent.delete, "DELETE"),
-        (sent.stop, "STOP"),
-        (sent.invalid, "invalid"),
-    ];
-    let kinds: Vec<_> =
-        kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
-    let mut line = format!("sent {} packets", sent.total());
-    if !kinds.is_empty() {
-        line += &format!(" ({})", kinds.join(", "));
-    }
-    line += &format!(", {} bytes", summary.bytes);
-    if let Some(rate) = summary.achieved_rate {
-        line += &format!(", {rate:.0} packets/s");
-    }
-    if let Some(rate) = summary.offered_rate {
-        line += &format!(" of {rate:.0} offered");
-    }
-    if summary.gso {
-        line += ", by UDP GSO";
-    }
-    if summary.refused > 0 {
-        line += &format!("; the kernel refused {} more", summary.refused);
-    }
-    line
+fn describe_ceiling(to: &str, summary: &ClientSummary) -> String {
+    let rate = summary.achieved_rate.map_or("too slow to tell".into(), |rate| format!("{rate:.0} packets/s"));
+    format!("ceiling to {to}: {rate}\n")
 }
 
 fn judge(summary: &ClientSummary) -> anyhow::Result<()> {
@@ -174,29 +258,19 @@ fn judge(summary: &ClientSummary) -> anyhow::Result<()> {
             "nothing listens on {server}: it answers that the port is closed; start a server there (`weir serve --listen {server}`)"
         );
     }
+    if summary.sent.total() == 0 && summary.refused > 0 {
+        let reasons: Vec<_> = summary.refused_by.keys().map(String::as_str).collect();
+        anyhow::bail!(
+            "the kernel refused all {} packets to {server}: {}; check the route to that address, its firewall, and the packets' size",
+            summary.refused,
+            reasons.join(", ")
+        );
+    }
     match summary.missing_replies() {
         0 => Ok(()),
         missing => anyhow::bail!(
             "{missing} of {} GETs had no reply from {server} although the behaviour needs one: the request or every PUT before it was dropped, or the server is too slow; try --get-timeout or --get-attempts",
             summary.gets.len()
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(reply: Option<i64>, reply_expected: bool, expected: &str) {
-        let get = GetOutcome { key: 10, reply_expected, reply, attempts: 5, latency_ns: None };
-        assert_eq!(describe_get(&get, false), expected);
-    }
-
-    #[test]
-    fn a_get_is_told_in_a_line() {
-        check(Some(14), true, "GET 10 -> 14");
-        check(None, false, "GET 10 -> no reply (expected)");
-        check(None, true, "GET 10 -> no reply after 5 attempts");
-        check(Some(3), false, "GET 10 -> 3 (no reply was expected)");
     }
 }

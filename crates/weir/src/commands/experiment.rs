@@ -13,7 +13,8 @@ use crate::{
         interrupt::Interrupt,
         machine::Pinning,
         manifest::{Manifest, Wish},
-        schedule,
+        precision::{Percent, Precision},
+        schedule::{self, Scheduled},
     },
     output::print,
 };
@@ -37,6 +38,14 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     runs: Option<NonZeroU32>,
 
+    /// Add runs to a cell until the interval of the server's CPU time lies this close to its median, such as 2%
+    #[arg(long, value_name = "PERCENT")]
+    precision: Option<Percent>,
+
+    /// Most runs of a cell that --precision may make
+    #[arg(long, value_name = "N", default_value = "50", requires = "precision")]
+    max_runs: NonZeroU32,
+
     /// Seed of the order of the runs; by default another one each time, kept in the manifest
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
@@ -46,7 +55,7 @@ pub struct Args {
     out: Option<PathBuf>,
 
     /// Make the runs that a results folder misses, with its definition and seed
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "profile", "runs", "seed", "no_pin", "list"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "profile", "runs", "precision", "seed", "no_pin", "list"])]
     resume: Option<PathBuf>,
 
     /// Let server and clients run on any core
@@ -80,7 +89,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn create(args: &Args) -> anyhow::Result<Folder> {
     let name = args.name.as_deref().ok_or_else(|| UsageError("name an experiment, or --list them".into()))?;
-    let resolved = catalogue::find(name)?.resolve(args.profile, args.runs.map(NonZeroU32::get))?;
+    let mut resolved = catalogue::find(name)?.resolve(args.profile, args.runs.map(NonZeroU32::get))?;
+    if let Some(within) = args.precision {
+        resolved.definition.precision = Some(Precision { within, max_runs: args.max_runs.get() });
+    }
     let pinning = if args.no_pin { Pinning::none("--no-pin was given") } else { Pinning::of_this_machine() };
     if let Some(note) = &pinning.note {
         eprintln!("weir: pinning: {note}");
@@ -89,7 +101,8 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
     let seed = args.seed.unwrap_or_else(|| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let definition = &resolved.definition;
     let seed = u64::from(seed);
-    let planned_samples = schedule::of(definition, seed).len() as u64;
+    let is_planned = |run: &&Scheduled| run.repetition < definition.runs;
+    let planned_samples = schedule::of(definition, seed).iter().filter(is_planned).count() as u64;
     let wish = Wish { profile: resolved.profile, seed, planned_samples };
     let folder =
         Folder::create(args.out.clone(), &resolved, |text| Manifest::new(definition, text, wish, pinning))?;
@@ -105,7 +118,7 @@ fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
     let same_as = |manifest: &Manifest| -> anyhow::Result<Option<Definition>> {
         let Some(name) = name else { return Ok(None) };
         let resolved = catalogue::find(name)?.resolve(manifest.profile, Some(manifest.runs))?;
-        Ok(Some(resolved.definition))
+        Ok(Some(Definition { precision: manifest.precision, ..resolved.definition }))
     };
     let folder = Folder::resume(dir, same_as)?;
     for difference in folder.manifest.differences() {

@@ -1,14 +1,19 @@
 //! The subcommands: each module has its arguments and the function that runs it.
 
+pub mod advise;
 pub mod asm;
 pub mod bench;
 pub mod check;
 pub mod client;
+mod client_report;
+pub mod compare;
 pub mod completions;
 pub mod disasm;
 pub mod dump;
 pub mod experiment;
 pub mod filters;
+pub mod neighbour;
+pub mod net;
 pub mod report;
 pub mod run;
 pub mod serve;

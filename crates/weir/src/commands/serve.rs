@@ -1,7 +1,7 @@
 //! `weir serve`.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
 };
@@ -16,6 +16,7 @@ use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 use crate::{
     exit::UsageError,
     output::{print, write_json},
+    topology::{Side, named},
 };
 
 /// Serve the bag behind a filter, until a STOP request, SIGINT or SIGTERM.
@@ -29,23 +30,30 @@ pub struct Args {
     #[arg(long, default_value_t = FilterName::ValidCommand)]
     filter: FilterName,
 
-    /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default aya in the kernel, rust in the
-    /// server.
+    /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default what the server is for, or aya in
+    /// the kernel, rust in the server.
     #[arg(long)]
     toolkit: Option<Toolkit>,
 
-    /// Where the filter runs: `socket` (in the kernel) or `user` (in the server's loop, no program).
-    #[arg(long, default_value_t = Hook::Socket)]
-    hook: Hook,
+    /// Where the filter runs: `socket` (in the kernel) or `user` (in the server's loop, no program); by default where
+    /// the server has it, or socket.
+    #[arg(long)]
+    hook: Option<Hook>,
 
-    /// The server: simple-server, parameterized-server, print-server, count-server or ebpf-stats-server; by default
-    /// the one that shows what the filter is for.
+    /// The server: simple-server, parameterized-server, print-server, count-server or ebpf-stats-server; of the
+    /// toolkit fun plain, socketfilter, snoop, snoop-filter or printk; by default the one that shows what the filter is
+    /// for.
     #[arg(long)]
     server: Option<ServerKind>,
 
-    /// Address to listen on, IPv4 or IPv6; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT))]
-    listen: SocketAddr,
+    /// Address to listen on, IPv4 or IPv6; port 0 takes a free one. By default 127.0.0.1:12345, with --net
+    /// 198.18.0.1:12345.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+
+    /// Serve in the server's namespace of the veth pair that `weir net up` made.
+    #[arg(long)]
+    net: bool,
 
     /// Most keys that the bag holds.
     #[arg(short, long, value_name = "KEYS", default_value_t = DEFAULT_CAPACITY)]
@@ -55,9 +63,10 @@ pub struct Args {
     #[arg(long, default_value_t = Io::Batch)]
     io: Io,
 
-    /// Whose STOP ends the server: `loopback`, `any` or `never`.
-    #[arg(long, value_name = "WHO", default_value_t = AllowStop::Loopback)]
-    allow_stop: AllowStop,
+    /// Whose STOP ends the server: `loopback`, `any` or `never`; by default loopback's, with --net any's: only the
+    /// pair's other end can send there.
+    #[arg(long, value_name = "WHO")]
+    allow_stop: Option<AllowStop>,
 
     /// Size of the receive buffer; the kernel's default (net.core.rmem_default), about 166 small datagrams, where
     /// nothing is said. A burst longer than the buffer is lost.
@@ -93,11 +102,16 @@ Examples:
   weir serve --filter count-filter                  counts per CPU, shown at the end
   weir serve --filter parameterized-filter --parameter drop    then kill -USR1 to let packets through
   weir serve --server ebpf-stats-server             the program's runs and time at the end
+  weir serve --server snoop                         how many receive calls it made, shown at the end
+  weir serve --server printk                        the kernel's trace line of each receive call
   weir serve --listen '[::1]:0' --summary run.json  a free IPv6 port, counts as JSON";
 
 /// Runs `weir serve`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
+    if args.net {
+        named::open(Side::Server)?.join()?;
+    }
     let served = serve(plan, |listen| say_ready(&plan, listen)).map_err(|error| {
         if error.is_usage() { UsageError(error.to_string()).into() } else { anyhow::Error::from(error) }
     })?;
@@ -130,16 +144,26 @@ impl Args {
             parameter: self.parameter.unwrap_or_default(),
             binding: self.bind.unwrap_or_default(),
         };
+        let kind = self.server.unwrap_or_else(|| ServerKind::default_for(self.filter));
+        let usual = kind.usual_placement();
+        let hook = self.hook.or(usual.map(|(_, hook)| hook)).unwrap_or(Hook::Socket);
+        let usual_toolkit = usual.filter(|(_, usual_hook)| *usual_hook == hook).map(|(toolkit, _)| toolkit);
         Ok(Plan {
-            kind: self.server.unwrap_or_else(|| ServerKind::default_for(self.filter)),
+            kind,
             filter,
-            toolkit: self.toolkit.unwrap_or_else(|| self.hook.default_toolkit()),
-            hook: self.hook,
-            listen: self.listen,
+            toolkit: self.toolkit.or(usual_toolkit).unwrap_or_else(|| hook.default_toolkit()),
+            hook,
+            listen: self.listen.unwrap_or_else(|| {
+                let address = if self.net { Side::Server.ipv4() } else { Ipv4Addr::LOCALHOST };
+                SocketAddr::from((address, DEFAULT_PORT))
+            }),
             config: ServerConfig {
                 capacity: self.capacity,
                 io: self.io,
-                allow_stop: self.allow_stop,
+                allow_stop: self.allow_stop.unwrap_or(match self.net {
+                    true => AllowStop::Any,
+                    false => AllowStop::Loopback,
+                }),
                 filter: None,
                 receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
                 verbose: self.verbose,

@@ -76,8 +76,8 @@ pub fn stop(address: SocketAddr) -> io::Result<()> {
 
 fn send(address: SocketAddr, request: Request) -> io::Result<UdpSocket> {
     let local = match address {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     let socket = UdpSocket::bind(local)?;
     socket.connect(address)?;

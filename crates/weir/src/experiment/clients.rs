@@ -16,6 +16,7 @@ use super::{
     process::Process,
     read_summary,
     schedule::{Scheduled, Share, shares},
+    site::Site,
     template::Placeholder,
 };
 use crate::cell::Cell;
@@ -49,6 +50,7 @@ impl Clients {
     /// One could not be started.
     pub fn start(
         bench: &Bench<'_>,
+        site: &Site,
         scheduled: &Scheduled,
         server: SocketAddr,
         dir: &Path,
@@ -56,7 +58,8 @@ impl Clients {
         let mut clients = Vec::new();
         for (number, share) in shares(&scheduled.cell).into_iter().enumerate() {
             let order = Order { number, share, server, seed: scheduled.seed.wrapping_add(number as u64) };
-            let client = Client::start(bench, &scheduled.cell, &order, dir).map_err(RunError::Failed)?;
+            let client =
+                Client::start(bench, site, &scheduled.cell, &order, dir).map_err(RunError::Failed)?;
             clients.push(client);
         }
         Ok(Self(clients))
@@ -140,7 +143,7 @@ struct Order {
 }
 
 impl Client {
-    fn start(bench: &Bench<'_>, cell: &Cell, order: &Order, dir: &Path) -> Result<Self, String> {
+    fn start(bench: &Bench<'_>, site: &Site, cell: &Cell, order: &Order, dir: &Path) -> Result<Self, String> {
         let number = order.number;
         let (name, command, summary) = match &cell.external_client {
             None => {
@@ -153,7 +156,7 @@ impl Client {
                 None,
             ),
         };
-        let cores: Vec<_> = bench.pinning.client(number).into_iter().collect();
+        let cores: Vec<_> = site.pinning.client(number).into_iter().collect();
         let process = Process::start(&name, command, &cores, dir.join(format!("client-{number}.stderr")))?;
         Ok(Self { process, summary })
     }

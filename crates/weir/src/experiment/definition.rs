@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::Io;
 
-use super::{template::Template, validate};
+use super::{precision::Precision, template::Template, validate};
 use crate::{
-    cell::{Background, Placement, ReceiveWork, Topology},
+    cell::{Background, Placement, ReceiveWork},
     exit::UsageError,
+    topology::Topology,
 };
 
 /// How much of an experiment is run.
@@ -53,6 +54,9 @@ pub struct Definition {
     pub clients: u32,
     /// Runs of each cell.
     pub runs: u32,
+    /// Runs are added until intervals are this narrow; nothing for [`Self::runs`] of each cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// How weir's own clients send.
     #[serde(default)]
     pub client_io: Io,
@@ -287,6 +291,11 @@ impl Definition {
             names if names.is_empty() => "none; leave --profile out".into(),
             names => names.join(", "),
         }
+    }
+
+    /// Most runs that a cell can have.
+    pub fn most_runs(&self) -> u32 {
+        self.precision.map_or(self.runs, |precision| precision.max_runs.max(self.runs))
     }
 
     /// The row of [`BEHAVIOURS`] that the clients follow.

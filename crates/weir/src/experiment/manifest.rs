@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{
     definition::{Definition, Profile},
     machine::{Machine, Pinning},
+    precision::Precision,
 };
 use crate::sample::SCHEMA;
 
@@ -20,6 +21,9 @@ pub struct Manifest {
     pub profile: Option<Profile>,
     /// Runs of each cell.
     pub runs: u32,
+    /// The precision asked for, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// Seed of the order and of the clients.
     pub seed: u64,
     /// Runs of the whole schedule.
@@ -82,6 +86,7 @@ impl Manifest {
             experiment: definition.name.clone(),
             profile: wish.profile,
             runs: definition.runs,
+            precision: definition.precision,
             seed: wish.seed,
             planned_samples: wish.planned_samples,
             definition_sha256: digest(text),

@@ -10,17 +10,18 @@ pub mod machine;
 pub mod manifest;
 pub mod measure;
 pub mod one_run;
+pub mod precision;
 pub mod process;
 pub mod progress;
 pub mod record;
 pub mod schedule;
 pub mod server;
+pub mod site;
 pub mod template;
 pub mod udp_table;
 mod validate;
 
 use std::{
-    collections::HashSet,
     fs,
     io::{IsTerminal, stdout},
     os::unix::process::CommandExt,
@@ -31,10 +32,11 @@ use std::{
 use anyhow::Context;
 use serde::de::DeserializeOwned;
 
-use crate::{cell::Cell, output::print, report, sample::Sample};
+use crate::{output::print, report, sample::Sample};
 use folder::Folder;
 use interrupt::{Interrupt, Interrupted};
 use one_run::{Bench, Observed, RunError};
+use precision::{Precision, SoFar};
 use progress::{Progress, name_of};
 use schedule::Scheduled;
 
@@ -88,16 +90,42 @@ fn make_runs(folder: &mut Folder, missing: &[Scheduled], interrupt: &Interrupt) 
     let Some(first) = missing.first() else { return Ok(()) };
     let (definition, pinning) = (folder.definition.clone(), folder.manifest.pinning.clone());
     let bench = Bench { definition: &definition, pinning: &pinning, interrupt };
-    let total = folder.manifest.planned_samples;
-    let mut progress = Progress::new(total - missing.len() as u64, total);
-    let mut known: HashSet<Cell> = folder.saved().samples.iter().map(|sample| sample.cell.clone()).collect();
+    let mut so_far = SoFar::of(&folder.saved().samples);
+    let is_due = |run: &Scheduled, so_far: &SoFar| {
+        run.repetition < definition.runs
+            || definition
+                .precision
+                .is_some_and(|precision| so_far.needs(&precision::point_of(run, missing), precision.within))
+    };
+    let due = missing.iter().filter(|run| run.repetition < definition.runs).count() as u64;
+    let mut progress = Progress::new(folder.saved().samples.len() as u64, due);
     let result = warm_up(&bench, first).and_then(|()| {
-        missing
-            .iter()
-            .try_for_each(|scheduled| make_run(folder, &bench, scheduled, &mut known, &mut progress))
+        missing.iter().try_for_each(|run| {
+            if is_due(run, &so_far) {
+                make_run(folder, &bench, run, &mut so_far, &mut progress)
+            } else {
+                Ok(())
+            }
+        })
     });
+    if let (Some(precision), Ok(())) = (definition.precision, &result) {
+        say_wider(&so_far, precision, &progress);
+    }
     progress.clear();
     result
+}
+
+fn say_wider(so_far: &SoFar, precision: Precision, progress: &Progress) {
+    for (cell, reached) in so_far.wider(precision.within) {
+        let reached =
+            reached.map_or("has no interval".into(), |share| format!("is at {:.1} %", share * 100.0));
+        progress.say(&format!(
+            "weir: {} after {} runs of '{}', the interval {reached}",
+            precision.within,
+            precision.max_runs,
+            name_of(cell)
+        ));
+    }
 }
 
 /// One run whose sample nobody keeps: the first run of all would otherwise pay for cold caches. If it fails, so will
@@ -115,14 +143,15 @@ fn make_run(
     folder: &mut Folder,
     bench: &Bench<'_>,
     scheduled: &Scheduled,
-    known: &mut HashSet<Cell>,
+    so_far: &mut SoFar,
     progress: &mut Progress,
 ) -> Result<(), Ended> {
     bench.interrupt.check()?;
     let sample = measure::measure(bench, scheduled)?;
     folder.append(&sample).map_err(Ended::Because)?;
     progress.ran(&sample);
-    let first_of_its_cell = known.insert(scheduled.cell.clone());
+    let first_of_its_cell = !so_far.knows(&scheduled.cell);
+    so_far.add(&sample);
     match sample.failure() {
         Some(message) if first_of_its_cell => Err(Ended::Because(anyhow::anyhow!(
             "the first run of '{}' failed: {message}; when that is mended, {}",

@@ -9,6 +9,8 @@ use std::{
 };
 
 use thiserror::Error;
+use weir_filters::audit::Flow;
+use weir_hooks::{Audit, Drops};
 use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary, process::Ended};
 
 use super::{
@@ -19,9 +21,10 @@ use super::{
     machine::Pinning,
     schedule::Scheduled,
     server::Server,
+    site::{Site, SiteRecord},
     udp_table,
 };
-use crate::ledger::Audit;
+use crate::topology::Side;
 
 /// Time that a server has to end after STOP, and again after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -63,8 +66,10 @@ pub struct Observed {
     pub replied_at: Option<Monotonic>,
     /// GETs and STOPs that the harness sent.
     pub harness_sent: u64,
+    /// Where it took place.
+    pub site: SiteRecord,
     /// The kernel's drops by reason, where the run was audited.
-    pub audit: Option<Audit>,
+    pub audit: Option<Drops>,
     /// The socket's drop count, for a server that doesn't tell it.
     pub external_drops: Option<u64>,
     /// The record of weir's own server.
@@ -80,20 +85,29 @@ pub struct Observed {
 pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) -> Result<(), RunError> {
     let dir = private_folder()
         .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
-    let server = Server::start(bench, &scheduled.cell, dir.path())?;
-    send(bench, scheduled, &server, dir.path(), observed)?;
+    let site = Site::open(bench, &scheduled.cell)?;
+    let server = Server::start(bench, &site, &scheduled.cell, dir.path())?;
+    let audit = scheduled.audited.then(|| Audit::start(Flow::to(server.address))).transpose();
+    let audit = audit.map_err(|error| RunError::Failed(error.to_string()))?;
+    send(bench, &site, scheduled, &server, dir.path(), observed)?;
     if bench.definition.behaviour_row().stops {
         // Nobody is left to ask, and the definition allows one client only, which asked before it stopped the server.
         observed.get_value = own_value(&observed.clients);
     } else {
-        ask(bench, scheduled, &server, observed)?;
-        note_drops(&server, observed)?;
-        asking::stop(server.address).map_err(|error| {
-            RunError::Failed(format!("sending STOP to {}: {error}", server.process.name()))
+        site.within(Side::Client, || ask(bench, scheduled, &server, observed))?;
+        site.within(Side::Server, || note_drops(&server, observed))?;
+        site.within(Side::Client, || {
+            asking::stop(server.address).map_err(|error| {
+                RunError::Failed(format!("sending STOP to {}: {error}", server.process.name()))
+            })
         })?;
         observed.harness_sent += 1;
     }
-    finish(bench, server, observed)
+    finish(bench, server, observed)?;
+    let drops = audit.map(|audit| audit.read()).transpose();
+    observed.audit = drops.map_err(|error| RunError::Failed(error.to_string()))?;
+    observed.site = site.close()?;
+    Ok(())
 }
 
 /// A folder that only this user can look into: the readiness socket in it takes word from anyone who can.
@@ -104,13 +118,15 @@ fn private_folder() -> io::Result<tempfile::TempDir> {
 
 fn send(
     bench: &Bench<'_>,
+    site: &Site,
     scheduled: &Scheduled,
     server: &Server,
     dir: &Path,
     observed: &mut Observed,
 ) -> Result<(), RunError> {
     observed.clients_started_at = Some(Monotonic::now());
-    let clients = Clients::start(bench, scheduled, server.address, dir)?;
+    let clients =
+        site.within(Side::Client, || Clients::start(bench, site, scheduled, server.address, dir))?;
     let stops = bench.definition.behaviour_row().stops;
     clients.wait(bench, &scheduled.cell, (!stops).then_some(&server.process))?;
     let ended = clients.finish()?;

@@ -23,8 +23,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `done` runs of `total` are there already.
-    pub fn new(done: u64, total: u64) -> Self {
+    /// `done` runs are there already, and `due` more are to be made; later it may turn out that more are needed.
+    pub fn new(done: u64, due: u64) -> Self {
+        let total = done + due;
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left\n{wide_msg}")
             .expect("the template is constant and valid");
         let bar = stderr().is_terminal().then(|| {
@@ -39,6 +40,10 @@ impl Progress {
     /// Another run is done.
     pub fn ran(&mut self, sample: &Sample) {
         self.done += 1;
+        if self.done > self.total {
+            self.total = self.done;
+            self.bar.iter().for_each(|bar| bar.set_length(self.total));
+        }
         let line = describe(sample);
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);

@@ -20,7 +20,8 @@ pub struct Scheduled {
     pub audited: bool,
 }
 
-/// The whole schedule of `definition`.
+/// The whole schedule of `definition`: [`Definition::runs`] of each cell, and after them, where a precision is asked for,
+/// those that are made where it isn't reached yet.
 ///
 /// Repetition by repetition, the points of the grid come in random order, and at each point all placements run one
 /// after another, in random order too: what drifts over minutes (heat, a neighbour's load) then meets all
@@ -30,7 +31,7 @@ pub struct Scheduled {
 pub fn of(definition: &Definition, seed: u64) -> Vec<Scheduled> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut runs = Vec::new();
-    for repetition in 0..definition.runs {
+    for repetition in 0..definition.most_runs() {
         let mut points = points(definition);
         points.shuffle(&mut random);
         for point in points {

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     os::{fd::AsFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     process::Command,
@@ -16,10 +16,11 @@ use super::{
     one_run::{Bench, RunError, table_failed},
     own_command,
     process::Process,
+    site::Site,
     template::Placeholder,
     udp_table,
 };
-use crate::cell::Cell;
+use crate::{cell::Cell, topology::Side};
 
 /// How often the table of sockets is looked at while an external server starts.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -40,18 +41,25 @@ impl Server {
     ///
     /// # Errors
     /// It could not be started, ended, or was not ready in time; or a signal came.
-    pub fn start(bench: &Bench<'_>, cell: &Cell, dir: &Path) -> Result<Self, RunError> {
+    pub fn start(bench: &Bench<'_>, site: &Site, cell: &Cell, dir: &Path) -> Result<Self, RunError> {
         let within = Duration::from_secs(bench.definition.ready_within_s);
         match &cell.external_server {
-            None => start_own(bench, cell, dir, within),
+            None => start_own(bench, site, cell, dir, within),
             Some(name) => {
-                start_external(bench, name, &bench.definition.external_server[name], cell, dir, within)
+                let definition = &bench.definition.external_server[name];
+                site.within(Side::Server, || start_external(bench, site, name, definition, cell, dir, within))
             }
         }
     }
 }
 
-fn start_own(bench: &Bench<'_>, cell: &Cell, dir: &Path, within: Duration) -> Result<Server, RunError> {
+fn start_own(
+    bench: &Bench<'_>,
+    site: &Site,
+    cell: &Cell,
+    dir: &Path,
+    within: Duration,
+) -> Result<Server, RunError> {
     let failed = |error: io::Error| RunError::Failed(format!("opening the readiness socket: {error}"));
     let notify = dir.join("notify");
     let socket = UnixDatagram::bind(&notify).map_err(failed)?;
@@ -59,15 +67,19 @@ fn start_own(bench: &Bench<'_>, cell: &Cell, dir: &Path, within: Duration) -> Re
 
     let summary = dir.join("server.json");
     let mut command = own_command("serve");
-    command.env("NOTIFY_SOCKET", &notify).args(own_arguments(bench, cell)).arg("--summary").arg(&summary);
-    let process = start(bench, "weir serve", command, dir)?;
+    command
+        .env("NOTIFY_SOCKET", &notify)
+        .args(own_arguments(bench, site, cell))
+        .arg("--summary")
+        .arg(&summary);
+    let process = site.within(Side::Server, || start(site, "weir serve", command, dir))?;
     let address = ready_address(bench.interrupt, &socket, &process, within)?;
     Ok(Server { process, address, summary: Some(summary) })
 }
 
-fn own_arguments(bench: &Bench<'_>, cell: &Cell) -> Vec<OsString> {
+fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = [
-        ("--listen", "127.0.0.1:0"),
+        ("--listen", &*SocketAddr::from((site.server_address(), 0)).to_string()),
         ("--filter", cell.filter.as_str()),
         ("--toolkit", cell.toolkit.as_str()),
         ("--hook", cell.hook.as_str()),
@@ -77,6 +89,12 @@ fn own_arguments(bench: &Bench<'_>, cell: &Cell) -> Vec<OsString> {
     .iter()
     .flat_map(|(flag, value)| [(*flag).into(), (*value).into()])
     .collect();
+    if site.is_private() {
+        arguments.extend(["--allow-stop", "any"].map(OsString::from));
+    }
+    if let Some(bytes) = cell.conditions.receive_buffer {
+        arguments.extend([OsString::from("--receive-buffer"), bytes.to_string().into()]);
+    }
     if bench.definition.program_stats {
         arguments.push("--stats".into());
     }
@@ -117,13 +135,14 @@ fn ready_address(
 
 fn start_external(
     bench: &Bench<'_>,
+    site: &Site,
     name: &str,
     definition: &ExternalServer,
     cell: &Cell,
     dir: &Path,
     within: Duration,
 ) -> Result<Server, RunError> {
-    let address = external_address(name, definition)?;
+    let address = external_address(site, name, definition)?;
     let in_table =
         || udp_table::drops(address.port()).map_err(|error| RunError::Failed(table_failed(error, address)));
     if in_table()?.is_some() {
@@ -145,7 +164,7 @@ fn start_external(
     });
     let mut command = Command::new(words.next().expect("checked when parsed"));
     command.args(words);
-    let process = start(bench, &format!("external server '{name}'"), command, dir)?;
+    let process = start(site, &format!("external server '{name}'"), command, dir)?;
 
     let deadline = Instant::now() + within;
     while in_table()?.is_none() {
@@ -159,17 +178,17 @@ fn start_external(
     Ok(Server { process, address, summary: None })
 }
 
-fn external_address(name: &str, definition: &ExternalServer) -> Result<SocketAddr, RunError> {
+fn external_address(site: &Site, name: &str, definition: &ExternalServer) -> Result<SocketAddr, RunError> {
     if let Some(port) = definition.port {
-        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        return Ok(SocketAddr::from((site.server_address(), port)));
     }
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).map_err(|error| {
+    UdpSocket::bind((site.server_address(), 0)).and_then(|socket| socket.local_addr()).map_err(|error| {
         RunError::Failed(format!("looking for a free port for external server '{name}': {error}"))
     })
 }
 
-fn start(bench: &Bench<'_>, name: &str, command: Command, dir: &Path) -> Result<Process, RunError> {
-    Process::start(name, command, &bench.pinning.server, dir.join("server.stderr")).map_err(RunError::Failed)
+fn start(site: &Site, name: &str, command: Command, dir: &Path) -> Result<Process, RunError> {
+    Process::start(name, command, &site.pinning.server, dir.join("server.stderr")).map_err(RunError::Failed)
 }
 
 fn ended_early(process: &Process) -> RunError {

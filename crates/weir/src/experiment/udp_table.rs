@@ -1,4 +1,5 @@
-//! The kernel's table of UDP sockets, `/proc/net/udp` and `/proc/net/udp6` (proc_net(5)).
+//! The kernel's table of UDP sockets, `/proc/net/udp` and `/proc/net/udp6` (proc_net(5)), of the network namespace that
+//! the calling thread is in.
 
 use std::{fs, io};
 
@@ -7,9 +8,9 @@ use std::{fs, io};
 /// # Errors
 /// The tables can't be read.
 pub fn drops(port: u16) -> io::Result<Option<u64>> {
-    let v4 = fs::read_to_string("/proc/net/udp")?;
+    let v4 = fs::read_to_string("/proc/thread-self/net/udp")?;
     // A kernel without IPv6 has no second table.
-    let v6 = fs::read_to_string("/proc/net/udp6").unwrap_or_default();
+    let v6 = fs::read_to_string("/proc/thread-self/net/udp6").unwrap_or_default();
     let counts: Vec<_> = [v4, v6].iter().flat_map(|table| drops_in(table, port)).collect();
     Ok((!counts.is_empty()).then(|| counts.iter().sum()))
 }

@@ -6,7 +6,10 @@ use weir_filters::Combination;
 use weir_service::servers::ServerKind;
 
 use super::definition::{BEHAVIOURS, Definition, Overrides, PlacementRow};
-use crate::cell::{Background, ReceiveWork, Topology};
+use crate::{
+    cell::{Background, ReceiveWork},
+    topology::Topology,
+};
 
 /// Checks `definition`, profiles included.
 pub(super) fn check(definition: &Definition) -> Result<(), String> {
@@ -76,7 +79,7 @@ fn check_conditions(definition: &Definition) -> Result<(), String> {
         "grid.receive_buffer",
         &grid.receive_buffer.iter().map(|&b| b.into()).collect::<Vec<_>>(),
     )?;
-    check_names("grid.topology", &grid.topology, Topology::name)?;
+    check_names("grid.topology", &grid.topology, Topology::as_str)?;
     check_names("grid.receive_work", &grid.receive_work, ReceiveWork::name)?;
     check_names("grid.background", &grid.background, Background::name)?;
     check_distinct("grid.pinned", &grid.pinned)?;

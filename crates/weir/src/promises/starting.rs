@@ -11,6 +11,7 @@ use crate::experiment::{
     one_run::{Bench, RunError},
     schedule,
     server::Server,
+    site::Site,
 };
 
 const STARTS: usize = 20;
@@ -31,11 +32,13 @@ fn start(bench: &Bench<'_>) -> anyhow::Result<f64> {
         bail!("the definition has no cell");
     };
     let folder = tempfile::tempdir()?;
-    let started = Instant::now();
-    let server = Server::start(bench, &scheduled.cell, folder.path()).map_err(|error| match error {
+    let failed = |error| match error {
         RunError::Interrupted(interrupted) => anyhow::Error::from(interrupted),
         RunError::Failed(message) => anyhow::Error::msg(message),
-    })?;
+    };
+    let site = Site::open(bench, &scheduled.cell).map_err(failed)?;
+    let started = Instant::now();
+    let server = Server::start(bench, &site, &scheduled.cell, folder.path()).map_err(failed)?;
     let taken = started.elapsed();
     server.process.terminate();
     server.process.ends_by(Instant::now() + END_WITHIN);

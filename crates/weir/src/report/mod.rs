@@ -2,8 +2,10 @@
 //!
 //! The same samples give the same files, to the byte: no clock, no random number, no path goes into a report.
 
+mod advice;
 mod axis;
 mod beside;
+mod compare;
 mod environment;
 mod figure;
 mod findings;
@@ -21,6 +23,8 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 
+pub use advice::{Advice, Wish};
+pub use compare::Comparison;
 pub use summary::{CellSummary, Median, Ratio, RatioSummary, Summary};
 use table::Table;
 

@@ -6,7 +6,9 @@
 mod aggregate;
 mod estimate;
 mod paired;
+mod shift;
 
 pub use aggregate::aggregate_difference_percent;
 pub use estimate::{CONFIDENCE, Estimate, Kind, RUNS_FOR_INTERVAL};
 pub use paired::{Repetition, paired_ratios};
+pub use shift::Shift;

@@ -7,12 +7,7 @@ mod ending;
 mod running;
 mod stand_in;
 
-use std::panic::catch_unwind;
-
-use libtest_mimic::{Arguments, Failed, Trial};
-
-/// A test and its name.
-type Test = (&'static str, fn());
+use weir_testing::{Group, Test};
 
 fn main() {
     let arguments: Vec<_> = std::env::args().collect();
@@ -22,15 +17,5 @@ fn main() {
         stand_in::run(rest);
         return;
     }
-    let tests = [running::TESTS, ending::TESTS, bad_input::TESTS].concat();
-    let trials = tests.into_iter().map(|(name, run)| Trial::test(name, move || judged(run))).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn judged(run: fn()) -> Result<(), Failed> {
-    catch_unwind(run).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Failed::from(text.unwrap_or_else(|| "panicked".to_owned()))
-    })
+    weir_testing::run([running::TESTS, ending::TESTS, bad_input::TESTS].map(Group::of));
 }

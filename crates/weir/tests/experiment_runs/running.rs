@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("ten_clients_send_exactly_the_packets_of_the_cell", ten_clients),
     ("a_behaviour_that_stops_the_server_needs_no_stop_of_the_harness", frey),
     ("without_valid_packets_silence_is_expected", nothing_valid),
+    ("runs_are_added_until_intervals_are_narrow_or_the_most_are_made", precision),
     ("external_server_and_client_take_their_place_in_a_cell", external),
     ("an_own_client_can_send_to_an_external_server", external_server_only),
     ("an_own_server_can_serve_an_external_client", external_client_only),
@@ -50,6 +51,17 @@ fn own() {
         assert!(sample.wall_s.unwrap() > 0.0);
         assert!(sample.server_cost.peak_rss_kib > 0 && sample.client_cost.peak_rss_kib > 0);
     }
+}
+
+fn precision() {
+    let head = |within: &str| format!("runs = 6\nprecision = {{ within = '{within}', max_runs = 8 }}");
+    let narrow = Bench::new(&head("0.01%"), "invalid_percent = [0]\npackets = [20]", OWN);
+    let ended = narrow.begin();
+    assert_eq!((ended.status, narrow.samples().len()), (Some(0), 8), "{}", ended.stderr);
+    assert!(ended.stderr.contains("0.01% after 8 runs of 'plain"), "{}", ended.stderr);
+
+    let resumed = narrow.resume();
+    assert_eq!((resumed.status, narrow.samples().len()), (Some(0), 8), "{}", resumed.stderr);
 }
 
 fn ten_clients() {

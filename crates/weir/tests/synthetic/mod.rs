@@ -149,6 +149,8 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
         client_cost: cost(us(1.0, cell.packets, noise(0.08))),
         first_sent_at: None,
         steal_s: 0.0,
+        net: None,
+        neighbours: Vec::new(),
         surroundings: Surroundings::default(),
         flaws: Vec::new(),
         cell,

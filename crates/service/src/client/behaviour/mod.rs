@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
+    mix::Mix,
     step::{Payload, Step},
     workload::Workload,
 };
@@ -23,6 +24,8 @@ pub struct Behaviour {
 #[derive(Debug)]
 enum Part {
     Burst(Payload, Count),
+    /// The workload, evenly interleaved, with these invalid packets.
+    Load(Payload),
     Get(u32, Expect),
     /// The pieces, that many times, each burst's count spread over the rounds.
     Rounds(u64, &'static [Part]),
@@ -43,8 +46,8 @@ enum Count {
 enum Expect {
     Reply,
     Silence,
-    /// A reply if the workload has a valid packet that makes the key present.
-    ReplyIfValid,
+    /// A reply if the workload has a PUT, which makes the key present.
+    ReplyIfPut,
 }
 
 const fn put(key: u32, value: i64) -> Part {
@@ -57,10 +60,11 @@ const fn delete(key: u32, count: u64) -> Part {
 
 const PUT4: Part = Part::Rounds(1, &[put(10, 2), put(10, 4), put(10, 6), put(10, -5)]);
 const GET_10: Part = Part::Get(10, Expect::Reply);
-const VALID: Part = Part::Burst(Payload::Put { key: 10, value: 1 }, Count::Valid);
-const INVALID: Part = Part::Burst(Payload::bad(256), Count::Invalid);
+const VALID: Part = Part::Burst(Mix::VALID, Count::Valid);
+const BAD_256: Payload = Payload::bad(256);
+const INVALID: Part = Part::Burst(BAD_256, Count::Invalid);
 
-static TABLE: [Behaviour; 10] = [
+static TABLE: [Behaviour; 11] = [
     Behaviour {
         name: "thor",
         aliases: &[],
@@ -141,13 +145,19 @@ static TABLE: [Behaviour; 10] = [
         name: "frey",
         aliases: &["frey2"],
         sends: "-n packets, the valid PUTs first, then the invalid ones; GET; STOP",
-        parts: &[VALID, INVALID, Part::Get(10, Expect::ReplyIfValid), Part::Stop],
+        parts: &[VALID, INVALID, Part::Get(10, Expect::ReplyIfPut), Part::Stop],
     },
     Behaviour {
         name: "frigg",
         aliases: &[],
         sends: "-n packets in 100 rounds, each its PUTs first, then its invalid ones; GET",
-        parts: &[Part::Rounds(100, &[VALID, INVALID]), Part::Get(10, Expect::ReplyIfValid)],
+        parts: &[Part::Rounds(100, &[VALID, INVALID]), Part::Get(10, Expect::ReplyIfPut)],
+    },
+    Behaviour {
+        name: "load",
+        aliases: &[],
+        sends: "-n packets, or for --duration: valid and invalid ones evenly interleaved, --gets of the valid; GET",
+        parts: &[Part::Load(BAD_256), Part::Get(10, Expect::ReplyIfPut)],
     },
     Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Part::Stop] },
     Behaviour { name: "getstop", aliases: &[], sends: "GET of key 10; STOP", parts: &[GET_10, Part::Stop] },
@@ -157,6 +167,11 @@ impl Behaviour {
     /// Every behaviour, in the table's order.
     pub fn all() -> &'static [Self] {
         &TABLE
+    }
+
+    /// Whether it can end by the clock, ask within its load, and send from several sockets and threads.
+    pub fn is_load(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Load(_)))
     }
 
     /// The steps of this behaviour for a workload. Bursts of nothing are left out.
@@ -194,12 +209,17 @@ fn expand(parts: &[Part], workload: &Workload, round: Round, steps: &mut Vec<Ste
                     steps.push(Step::Burst { payload: workload.sized(payload), count });
                 }
             }
+            Part::Load(invalid) => {
+                if workload.packets > 0 {
+                    steps.push(Step::Load(Mix::of(workload, invalid)));
+                }
+            }
             Part::Get(key, expect) => steps.push(Step::Get {
                 key,
                 reply_expected: match expect {
                     Expect::Reply => true,
                     Expect::Silence => false,
-                    Expect::ReplyIfValid => workload.valid() > 0,
+                    Expect::ReplyIfPut => workload.puts() > 0,
                 },
             }),
             Part::Rounds(rounds, parts) => {
@@ -230,145 +250,4 @@ impl FromStr for &'static Behaviour {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::client::{InvalidSize, Percent};
-
-    fn workload(packets: u64, percent: u8) -> Workload {
-        Workload { packets, invalid_share: Percent::new(percent).unwrap(), invalid_size: None }
-    }
-
-    fn steps(name: &str, workload: &Workload) -> Vec<Step> {
-        name.parse::<&Behaviour>().unwrap().steps(workload)
-    }
-
-    fn put(key: u32, value: i64, count: u64) -> Step {
-        Step::Burst { payload: Payload::Put { key, value }, count }
-    }
-
-    fn bad(n: usize, count: u64) -> Step {
-        Step::Burst { payload: Payload::bad(n), count }
-    }
-
-    fn delete_10(count: u64) -> Step {
-        Step::Burst { payload: Payload::Delete { key: 10 }, count }
-    }
-
-    fn get(key: u32, reply_expected: bool) -> Step {
-        Step::Get { key, reply_expected }
-    }
-
-    fn put4() -> Vec<Step> {
-        [2, 4, 6, -5].map(|value| put(10, value, 1)).to_vec()
-    }
-
-    /// Compares the steps of a behaviour that takes no numbers.
-    fn check(name: &str, expected: &[&[Step]]) {
-        assert_eq!(steps(name, &workload(100_000, 50)), expected.concat(), "{name}");
-    }
-
-    #[test]
-    fn behaviours_without_numbers_send_what_the_table_of_the_report_says() {
-        let get_10 = &[get(10, true)][..];
-        let stop = &[Step::Stop][..];
-        let put4 = &put4()[..];
-        let lulu = Step::Burst { payload: Payload::Delelulu { key: 10 }, count: 1 };
-        check("thor", &[put4, put4, stop]);
-        check("odin", &[put4, get_10, put4, get_10, stop]);
-        check("loki", &[put4, get_10, &[bad(1024, 1_000_000)], put4, get_10, stop]);
-        check("njord", &[put4, get_10, &[delete_10(5)], put4, get_10, &[delete_10(1), lulu], stop]);
-        check("sylvie", &[&[put(10, 1, 10_000_000)], stop]);
-        check("stop", &[stop]);
-        check("getstop", &[get_10, stop]);
-        let keys = [4660, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20].map(|key| put(key, 10, 1));
-        let present = [get(10, true), get(18, true), get(20, true)];
-        check("sif", &[&[get(10, false)], &keys, &present, &[delete_10(1), get(10, false)], stop]);
-    }
-
-    #[test]
-    fn frey_sends_the_valid_packets_first() {
-        let expected = [put(10, 1, 70), bad(256, 30), get(10, true), Step::Stop];
-        assert_eq!(steps("frey", &workload(100, 30)), expected);
-        assert_eq!(steps("frey2", &workload(100, 30)), expected);
-    }
-
-    #[test]
-    fn frigg_alternates_and_does_not_stop() {
-        let steps = steps("frigg", &workload(1000, 20));
-        let (last, rounds) = steps.split_last().unwrap();
-        assert_eq!(rounds, [put(10, 1, 8), bad(256, 2)].repeat(100));
-        assert_eq!(*last, get(10, true));
-    }
-
-    #[test]
-    fn an_invalid_size_changes_bad_packets_and_no_others() {
-        let sized = Workload { invalid_size: InvalidSize::new(15), ..workload(10, 50) };
-        let bad_15 = Step::Burst { payload: Payload::Bad { len: 15 }, count: 5 };
-        assert_eq!(steps("frey", &sized), [put(10, 1, 5), bad_15, get(10, true), Step::Stop]);
-        assert_eq!(steps("njord", &sized), steps("njord", &workload(0, 0)));
-    }
-
-    #[test]
-    fn names_and_aliases_find_their_row_and_are_unique() {
-        let names: Vec<_> =
-            Behaviour::all().iter().flat_map(|row| row.aliases.iter().copied().chain([row.name])).collect();
-        for (i, name) in names.iter().enumerate() {
-            assert!(!names[..i].contains(name), "{name}");
-            let row: &Behaviour = name.parse().unwrap();
-            assert!(row.name == *name || row.aliases.contains(name));
-        }
-    }
-
-    #[test]
-    fn an_unknown_behaviour_lists_those_there_are() {
-        let error = "freya".parse::<&'static Behaviour>().unwrap_err();
-        assert_eq!(
-            error,
-            "unknown behaviour 'freya'; there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, stop, getstop"
-        );
-    }
-
-    /// Packets of the steps: valid, invalid.
-    fn totals(steps: &[Step]) -> (u128, u128) {
-        steps.iter().fold((0, 0), |(valid, invalid), step| match *step {
-            Step::Burst { payload: Payload::Put { .. }, count } => (valid + u128::from(count), invalid),
-            Step::Burst { count, .. } => (valid, invalid + u128::from(count)),
-            _ => (valid, invalid),
-        })
-    }
-
-    /// Small numbers, where rounds are uneven, and the largest there are.
-    fn packets() -> impl Strategy<Value = u64> {
-        prop_oneof![0..1000_u64, any::<u64>(), u64::MAX - 1000..=u64::MAX]
-    }
-
-    proptest! {
-        #[test]
-        fn frey_and_frigg_send_exactly_what_is_asked_for(n in packets(), p in 0..=100_u8) {
-            let invalid = u128::from(n) * u128::from(p) / 100;
-            let valid = u128::from(n) - invalid;
-            for name in ["frey", "frigg"] {
-                let steps = steps(name, &workload(n, p));
-                prop_assert_eq!(totals(&steps), (valid, invalid), "{}", name);
-                prop_assert!(steps.len() <= 201);
-                prop_assert!(steps.iter().all(|step| step.packets() > 0));
-                prop_assert!(steps.contains(&get(10, valid > 0)));
-            }
-        }
-
-        #[test]
-        fn rounds_of_frigg_differ_by_at_most_one_packet_of_a_kind(n in 10_000..1_000_000_u64, p in 1..=99_u8) {
-            let steps = steps("frigg", &workload(n, p));
-            prop_assert_eq!(steps.len(), 201);
-            for (first, kind) in [Payload::Put { key: 10, value: 1 }, Payload::bad(256)].into_iter().enumerate() {
-                let counts: Vec<_> = steps[..200].iter().skip(first).step_by(2).map(|step| match *step {
-                    Step::Burst { payload, count } if payload == kind => count,
-                    _ => panic!("{step:?} where {kind:?} is due"),
-                }).collect();
-                prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,146 @@
+//! The audit of a flow: a program on the kernel's `kfree_skb` tracepoint that counts its drops by reason.
+//!
+//! A raw tracepoint is opened by name: unlike a classic one it needs no tracefs, which many machines don't mount, and
+//! unlike a BTF one no ids of types. It costs every drop on the machine some 0.1 to 0.2 µs, so that what is timed goes
+//! without.
+//!
+//! Counts are exact where packets are received on the CPU that sent them, over loopback and veth. Where receive packet
+//! steering moves them to another CPU, Linux 6.18 was seen not to report up to 2 % of a socket filter's drops to any
+//! program on the tracepoint, with nothing in [`Drops::missed`]: there a ledger has to take the filter's own counts.
+
+mod drops;
+mod kernel;
+
+pub use drops::Drops;
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use aya::{
+    Ebpf,
+    programs::{ProgramInfo, RawTracePoint},
+};
+use weir_filters::audit::{self, DROPS, Flow, PROGRAM, SLOTS, TRACEPOINT};
+
+use crate::{HookError, Map, ProgramFacts, loader, objects::NATIVE};
+use kernel::Kernel;
+
+const WHAT: &str = "the audit of drops";
+
+/// Counts the drops of a flow, in every network namespace, until it is dropped. Nothing is pinned: what a killed
+/// process attached goes with it.
+pub struct Audit {
+    flow: Flow,
+    kernel: Kernel,
+    ebpf: Ebpf,
+}
+
+impl Audit {
+    /// Whether drops can be audited here: what comes back says what is lacking.
+    ///
+    /// # Errors
+    /// As [`Audit::start`].
+    pub fn probe() -> Result<(), HookError> {
+        Self::start(Flow::to(SocketAddr::from(([127, 0, 0, 1], 0)))).map(drop)
+    }
+
+    /// Counts from now on. Needs root, or CAP_BPF and CAP_PERFMON; besides these CAP_SYSLOG, to tell unread packets
+    /// ([`Drops::unread`]) and the parts of fragmented ones. Minimum kernel 5.17, on 64 bits, with its types in /sys/kernel/btf.
+    ///
+    /// # Errors
+    /// Types that can't be read or lack what the program needs, and what the kernel says to loading and attaching it.
+    pub fn start(flow: Flow) -> Result<Self, HookError> {
+        let kernel = Kernel::running()?;
+        let elf = audit::object(flow, &kernel.layout)
+            .to_elf(NATIVE)
+            .map_err(|error| HookError::Object { what: WHAT.to_owned(), reason: error.to_string() })?;
+        let ebpf = loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(WHAT, error))?;
+        let mut audit = Self { flow, kernel, ebpf };
+        let program = audit.program_mut()?;
+        program.load().map_err(|error| unprivileged(HookError::program("loading", WHAT, error)))?;
+        program
+            .attach(TRACEPOINT)
+            .map_err(|error| unprivileged(HookError::program("attaching", WHAT, error)))?;
+        Ok(audit)
+    }
+
+    /// The flow.
+    pub fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// What was dropped until now. Over loopback and veth a drop is counted before the packet's `send` returns, unless
+    /// receive work is steered to another CPU.
+    ///
+    /// # Errors
+    /// What the kernel says to reading the map.
+    pub fn read(&self) -> Result<Drops, HookError> {
+        let cpus = Map::of(&self.ebpf, DROPS)?.get(0)?.unwrap_or_default();
+        let mut counts = [0; SLOTS];
+        for cpu in &cpus {
+            counts.iter_mut().zip(cpu).for_each(|(sum, count)| *sum += count);
+        }
+        let knows_unread = self.kernel.layout.code.closing_socket.is_some();
+        Ok(Drops::new(&counts, &self.kernel.reasons, knows_unread, self.missed()?))
+    }
+
+    /// What the kernel says of the program.
+    ///
+    /// # Errors
+    /// What the kernel says instead.
+    pub fn facts(&self) -> Result<ProgramFacts, HookError> {
+        let info: ProgramInfo =
+            self.program()?.info().map_err(|error| HookError::program("asking the kernel", WHAT, error))?;
+        Ok(ProgramFacts::from(&info))
+    }
+
+    /// Times that the program did not run because it was running (`bpf_prog_show_fdinfo`, kernel/bpf/syscall.c; aya
+    /// doesn't hand the field of `bpf_prog_info` out). 0 before Linux 5.12, which does not count them.
+    fn missed(&self) -> Result<u64, HookError> {
+        let program = self.program()?;
+        let fd = program.fd().map_err(|error| HookError::program("asking the kernel", WHAT, error))?;
+        let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+        let text = fs::read_to_string(&path)
+            .map_err(|error| other("reading the misses", format!("{path}: {error}")))?;
+        let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+        count.map_or(Ok(0), |count| {
+            count.trim().parse().map_err(|error| other("reading the misses", format!("{path}: {error}")))
+        })
+    }
+
+    fn program(&self) -> Result<&RawTracePoint, HookError> {
+        let program = self.ebpf.program(PROGRAM).ok_or_else(|| other("opening", "it is not there"))?;
+        program.try_into().map_err(|error| HookError::program("opening", WHAT, error))
+    }
+
+    fn program_mut(&mut self) -> Result<&mut RawTracePoint, HookError> {
+        let program = self.ebpf.program_mut(PROGRAM).ok_or_else(|| other("opening", "it is not there"))?;
+        program.try_into().map_err(|error| HookError::program("opening", WHAT, error))
+    }
+}
+
+fn other(doing: &'static str, reason: impl Into<String>) -> HookError {
+    HookError::Other { doing, what: WHAT.to_owned(), reason: reason.into() }
+}
+
+/// Socket filters do with CAP_BPF; tracing wants CAP_PERFMON too, and the remedy has to say so.
+fn unprivileged(error: HookError) -> HookError {
+    let io_error = match &error {
+        HookError::Load { io_error, verifier_log, .. } if verifier_log.trim().is_empty() => io_error,
+        HookError::Call { io_error, .. } => io_error,
+        _ => return error,
+    };
+    if io_error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    other(
+        "starting",
+        format!(
+            "{io_error}; needs root, or CAP_BPF and CAP_PERFMON (`setcap cap_bpf,cap_perfmon+ep` on the binary), \
+             and a kernel that is not locked down to confidentiality (kernel_lockdown(7))"
+        ),
+    )
+}

@@ -1,0 +1,76 @@
+//! What can go wrong with a map: which one, at which key, in which call, and what to do.
+
+use aya::{maps::MapError, sys::SyscallError};
+use thiserror::Error;
+
+use super::raw::errno;
+
+/// A command on a map that failed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{doing} map '{map}'{}: {reason}{}", at(.key), remedy(.doing, *.errno))]
+pub struct MapFailure {
+    doing: &'static str,
+    map: String,
+    key: Option<String>,
+    reason: String,
+    errno: Option<i32>,
+}
+
+impl MapFailure {
+    pub(super) fn of(map: &str, doing: &'static str, key: Option<String>, error: MapError) -> Self {
+        let errno = errno(&error);
+        let reason = match error {
+            MapError::SyscallError(SyscallError { call, io_error }) => format!("{call}: {io_error}"),
+            error => error.to_string(),
+        };
+        Self { doing, map: map.to_owned(), key, reason, errno }
+    }
+
+    pub(super) fn open(map: &str, reason: String) -> Self {
+        Self { doing: "opening", map: map.to_owned(), key: None, reason, errno: None }
+    }
+
+    pub(super) fn entry(map: &str, doing: &'static str, reason: String) -> Self {
+        Self { doing, map: map.to_owned(), key: None, reason, errno: None }
+    }
+
+    /// The key is there, and should be new.
+    pub fn is_present(&self) -> bool {
+        self.errno == Some(libc::EEXIST)
+    }
+
+    /// The key should be there, and isn't.
+    pub fn is_absent(&self) -> bool {
+        self.errno == Some(libc::ENOENT)
+    }
+
+    /// There is no room for another key; of an array, the index is behind its end.
+    pub fn is_full(&self) -> bool {
+        matches!(self.errno, Some(libc::E2BIG | libc::ENOSPC))
+    }
+}
+
+/// The kernel says ENOENT, which aya calls by another name after a lookup.
+pub(super) fn is_absent(error: &MapError) -> bool {
+    matches!(error, MapError::KeyNotFound | MapError::ElementNotFound) || errno(error) == Some(libc::ENOENT)
+}
+
+fn at(key: &Option<String>) -> String {
+    key.as_ref().map_or_else(String::new, |key| format!(" at key {key}"))
+}
+
+fn remedy(doing: &str, errno: Option<i32>) -> &'static str {
+    match (doing, errno) {
+        (_, Some(libc::EPERM | libc::EACCES)) => "; needs root, or CAP_BPF",
+        (_, Some(libc::ENOMEM)) => "; no memory for another entry",
+        ("updating", Some(libc::EEXIST)) => {
+            "; the key is there already: an update of any or of existing keys replaces it"
+        }
+        ("updating", Some(libc::ENOENT)) => "; the key isn't there: an update of any or of new keys adds it",
+        ("updating", Some(libc::E2BIG | libc::ENOSPC)) => {
+            "; it holds as many entries as it was declared for: delete some, or declare more"
+        }
+        ("deleting", Some(libc::EINVAL)) => "; an array's entries stay: set it to zero",
+        _ => "",
+    }
+}

@@ -1,0 +1,215 @@
+//! The engine: takes a behaviour's steps one after the other, and sums up what came of them.
+
+use std::{thread, time::Duration};
+
+use weir_wire::Request;
+
+use super::{
+    ClientConfig, ClientError, ClientSummary, GetOutcome, GetPolicy, Progress, Step,
+    ask::{self, Answer},
+    load,
+    pace::Schedule,
+    record::{Lag, Purpose, Reporter},
+    sender::{Run, Sender, Zeal},
+    step::Kind,
+    totals::Totals,
+    wait::{self, PunctualSleep},
+};
+use crate::{Cost, Monotonic};
+
+/// Takes the steps one after the other, and says what was sent and answered.
+///
+/// `behaviour` is the name that goes into the record. `progress` is called some times a second while packets
+/// leave. A reply that never came is no error here: [`ClientSummary::missing_replies`] counts those. Neither is a packet
+/// of an open loop that the kernel refuses: [`ClientSummary::refused_by`] counts those.
+///
+/// # Errors
+/// The socket can't be opened or read, a load's keys can't be made ready, or the kernel refuses a packet that is no part
+/// of an open loop in a way that it will refuse the next.
+pub fn run(
+    behaviour: &str,
+    steps: &[Step],
+    config: &ClientConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ClientSummary, ClientError> {
+    let cost = Cost::of_this_process();
+    let _punctual = config.pacing.map(|_| PunctualSleep::new());
+    let mut engine = Engine {
+        config,
+        sender: Sender::new(config.server, config.io)?,
+        pace: config.pacing.map(|pacing| Pace {
+            start: None,
+            schedule: Schedule::new(pacing, config.seed.unwrap_or_default()),
+            base: Duration::ZERO,
+            burst: pacing.burst.get().into(),
+        }),
+        reporter: Reporter::new(
+            steps.iter().fold(0_u64, |sum, step| sum.saturating_add(step.packets())),
+            progress,
+        ),
+        all: Totals { lag: config.pacing.map(|_| Lag::new()), ..Totals::default() },
+        gets: Vec::new(),
+    };
+    for step in steps {
+        engine.take(step)?;
+    }
+    engine.look_for_late_error();
+    Ok(engine.summary(behaviour, Cost::of_this_process() - cost))
+}
+
+struct Engine<'a> {
+    config: &'a ClientConfig,
+    sender: Sender,
+    pace: Option<Pace>,
+    reporter: Reporter<'a>,
+    all: Totals,
+    gets: Vec<GetOutcome>,
+}
+
+/// The schedule of bursts. It begins anew after a question, whose answer takes a time that is not the schedule's.
+struct Pace {
+    /// When the bursts since the last question began; nothing before the first.
+    start: Option<Monotonic>,
+    schedule: Schedule,
+    /// The schedule's moment that `start` stands for.
+    base: Duration,
+    burst: u64,
+}
+
+impl Pace {
+    /// When the next moment is due.
+    fn next(&mut self) -> Monotonic {
+        let offset = self.schedule.next().expect("a schedule has no end");
+        if self.start.is_none() {
+            self.base = offset;
+        }
+        let start = *self.start.get_or_insert_with(Monotonic::now);
+        start + (offset - self.base)
+    }
+}
+
+impl Engine<'_> {
+    fn take(&mut self, step: &Step) -> Result<(), ClientError> {
+        match *step {
+            Step::Burst { payload, count } => self.send(payload.kind(), &payload.bytes(), count),
+            Step::Load(mix) => {
+                self.all += load::run(&mix, self.config, &mut self.reporter)?;
+                Ok(())
+            }
+            Step::Stop => self.send_other(Kind::Stop, &Request::Stop.to_bytes()),
+            Step::Get { key, reply_expected } => {
+                let outcome = self.ask(key, reply_expected)?;
+                self.gets.push(outcome);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends `count` packets, on schedule where there is one.
+    fn send(&mut self, kind: Kind, payload: &[u8], count: u64) -> Result<(), ClientError> {
+        let run = Run::new(payload, count);
+        let mut left = count;
+        while left > 0 {
+            let (now, packets, zeal) = self.wait_for_turn(left);
+            self.all.record.begin(Purpose::Load, now);
+            self.send_run((kind, Purpose::Load), &run, packets, zeal)?;
+            left -= packets;
+        }
+        self.all.intended += count;
+        self.all.record.end(Monotonic::now());
+        Ok(())
+    }
+
+    /// When packets leave, how many of `left`, and with what zeal.
+    fn wait_for_turn(&mut self, left: u64) -> (Monotonic, u64, Zeal) {
+        let Some(pace) = &mut self.pace else { return (Monotonic::now(), left, Zeal::Insist) };
+        let due = pace.next();
+        let packets = left.min(pace.burst);
+        let now = wait::until(due, thread::sleep);
+        if let Some(lag) = &mut self.all.lag {
+            lag.add(due, now, packets);
+        }
+        (now, packets, Zeal::Once)
+    }
+
+    fn send_run(
+        &mut self,
+        (kind, purpose): (Kind, Purpose),
+        run: &Run,
+        packets: u64,
+        zeal: Zeal,
+    ) -> Result<(), ClientError> {
+        let mut left = packets;
+        while left > 0 {
+            let sent = self.sender.send(run, left, zeal)?;
+            left -= sent.packets();
+            self.all.record.add(kind, purpose, sent, run.payload_len());
+            self.reporter.add(sent.packets());
+        }
+        Ok(())
+    }
+
+    /// Sends what is no load: at once, and again if need be.
+    fn send_other(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
+        if let Some(pace) = &mut self.pace {
+            pace.start = None;
+        }
+        self.all.intended += 1;
+        self.resend_other(kind, payload)
+    }
+
+    fn resend_other(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
+        self.all.record.begin(Purpose::Other, Monotonic::now());
+        self.send_run((kind, Purpose::Other), &Run::new(payload, 1), 1, Zeal::Insist)
+    }
+
+    fn ask(&mut self, key: u32, reply_expected: bool) -> Result<GetOutcome, ClientError> {
+        let GetPolicy { timeout, attempts, silence } = self.config.get;
+        let (timeout, attempts) = if reply_expected { (timeout, attempts) } else { (silence, 1) };
+        let payload = Request::Get { key }.to_bytes();
+        let mut outcome = GetOutcome { key, reply_expected, reply: None, attempts: 0, latency_ns: None };
+        let asked_at = Monotonic::now();
+        while outcome.attempts < attempts && outcome.reply.is_none() {
+            match outcome.attempts {
+                0 => self.send_other(Kind::Get, &payload)?,
+                _ => self.resend_other(Kind::Get, &payload)?,
+            }
+            outcome.attempts += 1;
+            outcome.reply = self.await_count(timeout)?;
+        }
+        outcome.latency_ns = outcome.reply.map(|_| Monotonic::now().since(asked_at).as_nanos() as u64);
+        Ok(outcome)
+    }
+
+    fn await_count(&mut self, timeout: Duration) -> Result<Option<i64>, ClientError> {
+        let server = self.config.server;
+        let answer = ask::await_count(self.sender.socket(), timeout)
+            .map_err(|cause| ClientError::Receive { server, cause })?;
+        match answer {
+            Answer::Count(count) => return Ok(Some(count)),
+            Answer::Silence => {}
+            Answer::PortClosed => self.sender.unreachable += 1,
+        }
+        // The reply may still come; at a fresh socket it can't be taken for the answer to a later question. The
+        // first attempt keeps the socket of the packets before it, so that the network keeps their order.
+        self.sender.reconnect()?;
+        Ok(None)
+    }
+
+    /// The error that the last packet caused has no later send to come back with.
+    fn look_for_late_error(&mut self) {
+        if let Ok(Some(error)) = self.sender.socket().take_error()
+            && error.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            self.sender.unreachable += 1;
+        }
+    }
+
+    fn summary(mut self, behaviour: &str, cost: Cost) -> ClientSummary {
+        self.reporter.tell();
+        self.all.unreachable += self.sender.unreachable;
+        self.all.segmented |= self.sender.segmented;
+        self.all.fell_back |= self.sender.fell_back;
+        self.all.summary(behaviour, self.config, self.gets, cost)
+    }
+}

@@ -1,0 +1,170 @@
+//! A sending socket of a load: its stretch of the mix, and its questions.
+
+use std::{num::NonZeroU32, os::fd::AsFd, time::Duration};
+
+use nix::{
+    poll::{PollFd, PollFlags, ppoll},
+    sys::time::TimeSpec,
+};
+use weir_wire::Request;
+
+use super::{
+    ClientError,
+    load::Plan,
+    mix::Mix,
+    record::{Purpose, Record},
+    replies::{Keys, MAX_SLOTS, Questions},
+    sender::{Run, Sender, Sent, Zeal},
+    step::Kind,
+};
+use crate::{
+    Io, Monotonic,
+    sys::{ReceiveBatch, Wait},
+};
+
+/// One socket and what belongs to it.
+pub(super) struct Lane {
+    pub(super) sender: Sender,
+    pub(super) record: Record,
+    /// Nothing where the mix has no GETs.
+    pub(super) questions: Option<Questions>,
+    io: Io,
+    /// The next packet of its stretch of the mix.
+    next: u64,
+    received: ReceiveBatch,
+}
+
+/// The equal packets of a mix, laid out once.
+pub(super) struct Runs {
+    put: Run,
+    invalid: Run,
+}
+
+impl Runs {
+    /// Long enough for `burst` packets of a kind.
+    pub(super) fn new(mix: &Mix, burst: NonZeroU32) -> Self {
+        let run = |payload: &[u8]| Run::new(payload, burst.get().into());
+        Self { put: run(&Mix::VALID.bytes()), invalid: run(&mix.invalid.bytes()) }
+    }
+}
+
+impl Lane {
+    pub(super) fn open(plan: &Plan<'_>, socket: u32) -> Result<Self, ClientError> {
+        let server = plan.config.server;
+        let sender = Sender::new(server, plan.config.io)?;
+        let port =
+            sender.socket().local_addr().map_err(|cause| ClientError::Socket { server, cause })?.port();
+        let questions =
+            slots(plan).map(|slots| Questions::new(Keys { port, slots }, plan.config.get.timeout));
+        Ok(Self {
+            sender,
+            record: Record::default(),
+            questions,
+            io: plan.config.io,
+            next: plan.deal.start_of_socket(socket),
+            received: ReceiveBatch::new(),
+        })
+    }
+
+    /// Sends the next `packets` packets of the mix, which were due at `due`: one by one in their order, or in batch by
+    /// kind, equal ones together.
+    pub(super) fn send(&mut self, mix: &Mix, runs: &Runs, packets: u64, due: Monotonic, now: Monotonic) {
+        self.record.begin(Purpose::Load, now);
+        let indices = self.next..self.next + packets;
+        self.next = indices.end;
+        if self.io == Io::Simple || packets == 1 {
+            for index in indices {
+                self.send_kind(mix.kind(index), 1, runs, due, now);
+            }
+            return;
+        }
+        let count = |kind| indices.clone().filter(|&index| mix.kind(index) == kind).count() as u64;
+        for kind in [Kind::Put, Kind::Invalid, Kind::Get] {
+            self.send_kind(kind, count(kind), runs, due, now);
+        }
+    }
+
+    fn send_kind(&mut self, kind: Kind, packets: u64, runs: &Runs, due: Monotonic, now: Monotonic) {
+        match kind {
+            Kind::Get => (0..packets).for_each(|_| self.ask(due, now)),
+            Kind::Invalid => self.send_run(kind, &runs.invalid, packets),
+            _ => self.send_run(kind, &runs.put, packets),
+        }
+    }
+
+    fn send_run(&mut self, kind: Kind, run: &Run, packets: u64) {
+        let mut left = packets;
+        while left > 0 {
+            let sent = self.sender.send(run, left, Zeal::Once).expect("only a sender that insists fails");
+            left -= sent.packets();
+            self.record.add(kind, Purpose::Load, sent, run.payload_len());
+        }
+    }
+
+    fn ask(&mut self, due: Monotonic, now: Monotonic) {
+        let questions = self.questions.as_mut().expect("a mix with GETs has questions");
+        let key = questions.ask(due, now);
+        let get = Run::new(&Request::Get { key }.to_bytes(), 1);
+        let sent = self.sender.send(&get, 1, Zeal::Once).expect("only a sender that insists fails");
+        if matches!(sent, Sent::Refused { .. }) {
+            questions.take_back(key);
+        }
+        self.record.add(Kind::Get, Purpose::Load, sent, get.payload_len());
+    }
+
+    /// Whether a reply may still come.
+    pub(super) fn is_open(&self) -> bool {
+        self.questions.as_ref().is_some_and(Questions::is_open)
+    }
+
+    /// Takes the replies that have come, a batch at most, so that the next moment isn't missed over them.
+    pub(super) fn hear(&mut self) {
+        let Some(questions) = self.questions.as_mut().filter(|questions| questions.is_open()) else { return };
+        match self.received.receive(self.sender.socket(), Wait::Never) {
+            Ok(datagrams) => {
+                let now = Monotonic::now();
+                for i in 0..datagrams {
+                    let (bytes, len) = self.received.datagram(i);
+                    // What was cut off is longer than any count of these keys.
+                    questions.hear(if bytes.len() == len { bytes } else { &[] }, now);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                self.sender.unreachable += 1
+            }
+            // Nothing is there, or an ICMP error took its place: the next send meets it again if it lasts.
+            Err(_) => {}
+        }
+    }
+}
+
+/// The longest sleep in one piece: the kernel lets poll(2) end a thousandth of its timeout late (fs/select.c,
+/// `select_estimate_accuracy`).
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// Sleeps for `time` or less, and hears replies that come meanwhile.
+pub(super) fn listen(lanes: &mut [Lane], time: Duration) {
+    if !time.is_zero() {
+        let open = lanes.iter().filter(|lane| lane.is_open());
+        let mut sockets: Vec<_> =
+            open.map(|lane| PollFd::new(lane.sender.socket().as_fd(), PollFlags::POLLIN)).collect();
+        // A sleep that fails is a short one: whoever sleeps looks at the clock.
+        let _ = ppoll(&mut sockets, Some(TimeSpec::from_duration(time.min(LONGEST_SLEEP))), None);
+    }
+    lanes.iter_mut().for_each(Lane::hear);
+}
+
+/// How many timed questions a socket can have open: twice as many as are asked while one may stay open, or nothing
+/// where the mix has no GETs.
+fn slots(plan: &Plan<'_>) -> Option<u16> {
+    let Plan { mix, config, deal, .. } = plan;
+    let gets = |packets: f64| {
+        packets * f64::from(100 - mix.invalid_share.get()) / 100.0 * f64::from(mix.get_share.get()) / 100.0
+    };
+    let most = f64::from(MAX_SLOTS).min(gets(mix.packets as f64).ceil());
+    let wanted = config.pacing.map_or(f64::from(MAX_SLOTS) / 4.0, |pacing| {
+        let a_second = gets(pacing.rate.get()) / f64::from(deal.sockets.get());
+        (2.0 * a_second * config.get.timeout.as_secs_f64()).clamp(64.0, f64::from(MAX_SLOTS))
+    });
+    (most > 0.0).then(|| wanted.min(most).ceil() as u16)
+}

@@ -1,0 +1,263 @@
+//! The load engine: threads that send a mix on schedule and hear the replies between two sends.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Barrier, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use super::{
+    ClientConfig, ClientError,
+    lane::{self, Lane, Runs},
+    mix::{Deal, Mix},
+    pace::{Pacing, Schedule},
+    pin,
+    record::{Lag, REPORT_EVERY, Reporter},
+    replies::Questions,
+    sender::MAX_SEGMENTS,
+    totals::{Totals, join},
+    wait::{self, PunctualSleep},
+};
+use crate::{Cost, Io, Monotonic, client::ThreadRecord};
+
+/// How long after its time a load may still send what was due in time: the last packets are no less wanted than those
+/// before, and a wake-up that comes late must not cost them.
+const GRACE: Duration = Duration::from_millis(10);
+
+/// Moments between two looks for replies while the sender is behind its schedule.
+const MOMENTS_A_LOOK: u32 = 16;
+
+/// Sends `mix` from all sockets and threads that `config` names.
+pub(super) fn run(
+    mix: &Mix,
+    config: &ClientConfig,
+    reporter: &mut Reporter<'_>,
+) -> Result<Totals, ClientError> {
+    let plan = Plan::new(mix, config);
+    pin::check(&config.pin)?;
+    let mut totals = Totals::default();
+    let workers = plan.workers(&mut totals)?;
+    let (gate, done) = (Gate::new(workers.len()), AtomicU64::new(0));
+    let before = reporter.done.sent;
+    let outcomes: Vec<Totals> = thread::scope(|scope| {
+        let main = thread::current();
+        let threads: Vec<_> = workers
+            .into_iter()
+            .map(|worker| {
+                let signal = Done { packets: &done, main: main.clone() };
+                scope.spawn(|| worker.run(&gate, signal))
+            })
+            .collect();
+        while !threads.iter().all(thread::ScopedJoinHandle::is_finished) {
+            thread::park_timeout(REPORT_EVERY);
+            reporter.done.sent = before + done.load(Ordering::Relaxed);
+            reporter.tell();
+        }
+        threads.into_iter().map(|thread| thread.join().expect("a worker does not panic")).collect()
+    });
+    outcomes.into_iter().for_each(|outcome| totals += outcome);
+    Ok(totals)
+}
+
+/// What all threads know.
+pub(super) struct Plan<'a> {
+    pub(super) mix: &'a Mix,
+    pub(super) config: &'a ClientConfig,
+    pub(super) deal: Deal,
+    runs: Runs,
+}
+
+impl<'a> Plan<'a> {
+    fn new(mix: &'a Mix, config: &'a ClientConfig) -> Self {
+        let as_many_as_a_send_takes = NonZeroU32::new(MAX_SEGMENTS as u32).expect("it is more than 0");
+        let burst = match (config.pacing, config.io) {
+            (Some(pacing), _) => pacing.burst,
+            (None, Io::Batch) => as_many_as_a_send_takes,
+            (None, Io::Simple) => NonZeroU32::MIN,
+        };
+        let deal = Deal { packets: mix.packets, burst, sockets: config.fan.sockets() };
+        Self { mix, config, deal, runs: Runs::new(mix, burst) }
+    }
+
+    /// The threads' halves of the work, sockets open and keys prepared.
+    fn workers(&self, totals: &mut Totals) -> Result<Vec<Worker<'_>>, ClientError> {
+        let mut workers = Vec::new();
+        for number in 0..self.config.fan.threads().get() {
+            let mut lanes = Vec::new();
+            for socket in self.sockets_of(number) {
+                let lane = Lane::open(self, socket)?;
+                if let Some(questions) = &lane.questions {
+                    let prepared = super::prepare::keys(questions.keys(), self.config)?;
+                    totals.prepared += prepared.sent;
+                    totals.record += prepared;
+                }
+                lanes.push(lane);
+            }
+            workers.push(Worker::new(self, number, lanes));
+        }
+        Ok(workers)
+    }
+
+    /// The sockets of thread `number`, in the order in which it uses them.
+    fn sockets_of(&self, number: u32) -> impl Iterator<Item = u32> + use<> {
+        let (sockets, threads) = (self.config.fan.sockets().get(), self.config.fan.threads().get());
+        (number..sockets).step_by(threads as usize)
+    }
+}
+
+/// Where threads wait for each other, so that they agree on when the run begins.
+struct Gate {
+    barrier: Barrier,
+    start: OnceLock<Monotonic>,
+}
+
+impl Gate {
+    fn new(threads: usize) -> Self {
+        Self { barrier: Barrier::new(threads), start: OnceLock::new() }
+    }
+
+    /// The start of the run: late enough for every thread to be back from waiting.
+    fn pass(&self) -> Monotonic {
+        self.barrier.wait();
+        *self.start.get_or_init(|| Monotonic::now() + Duration::from_micros(500))
+    }
+}
+
+/// Where a worker tells how far it has come, and that it is done.
+struct Done<'a> {
+    packets: &'a AtomicU64,
+    main: Thread,
+}
+
+/// A sending thread.
+struct Worker<'a> {
+    plan: &'a Plan<'a>,
+    number: u32,
+    lanes: Vec<Lane>,
+    lag: Option<Lag>,
+    attempted: u64,
+    unsent: u64,
+    until_look: u32,
+}
+
+impl<'a> Worker<'a> {
+    fn new(plan: &'a Plan<'a>, number: u32, lanes: Vec<Lane>) -> Self {
+        let lag = plan.config.pacing.map(|_| Lag::new());
+        Self { plan, number, lanes, lag, attempted: 0, unsent: 0, until_look: MOMENTS_A_LOOK }
+    }
+
+    fn run(mut self, gate: &Gate, done: Done<'_>) -> Totals {
+        let cpu = pin::this_thread(&self.plan.config.pin, self.number);
+        let _punctual = PunctualSleep::new();
+        let cost = Cost::of_this_thread();
+        let start = gate.pass();
+        self.send_all(start, &done);
+        self.listen_on();
+        let cost = Cost::of_this_thread() - cost;
+        done.main.unpark();
+        self.totals(cpu, cost)
+    }
+
+    fn send_all(&mut self, start: Monotonic, done: &Done<'_>) {
+        let Plan { mix, config, deal, .. } = self.plan;
+        let threads = u64::from(config.fan.threads().get());
+        let mut due = config.pacing.map(|pacing| own_moments(pacing, config, self.number, mix.duration));
+        let closes =
+            mix.duration.map(|duration| start + duration + config.pacing.map_or(Duration::ZERO, |_| GRACE));
+        let mut closed = false;
+        for moment in (u64::from(self.number)..deal.moments()).step_by(threads as usize) {
+            let due = match &mut due {
+                Some(due) => match due.next() {
+                    Some(due) => Some(start + due),
+                    None => break,
+                },
+                None => None,
+            };
+            if !closed {
+                let now = self.wait_until(due.unwrap_or(start));
+                closed = closes.is_some_and(|closes| now >= closes);
+                if !closed {
+                    self.send_moment(moment, due, now);
+                    done.packets.fetch_add(deal.packets_of(moment), Ordering::Relaxed);
+                    continue;
+                }
+            }
+            if due.is_none() {
+                break;
+            }
+            self.unsent += deal.packets_of(moment);
+        }
+        let now = Monotonic::now();
+        for lane in &mut self.lanes {
+            lane.record.end(now);
+        }
+    }
+
+    fn wait_until(&mut self, due: Monotonic) -> Monotonic {
+        let now = wait::until(due, |time| lane::listen(&mut self.lanes, time));
+        // Behind schedule there is no wait to hear replies in.
+        self.until_look -= 1;
+        if self.until_look == 0 {
+            self.until_look = MOMENTS_A_LOOK;
+            self.lanes.iter_mut().for_each(Lane::hear);
+        }
+        now
+    }
+
+    fn send_moment(&mut self, moment: u64, due: Option<Monotonic>, now: Monotonic) {
+        let Plan { mix, config, deal, runs } = self.plan;
+        let packets = deal.packets_of(moment);
+        if let (Some(lag), Some(due)) = (&mut self.lag, due) {
+            lag.add(due, now, packets);
+        }
+        let threads = u64::from(config.fan.threads().get());
+        let own = (moment % u64::from(deal.sockets.get()) / threads) as usize;
+        self.lanes[own].send(mix, runs, packets, due.unwrap_or(now), now);
+        self.attempted += packets;
+    }
+
+    /// Hears replies until none is open or the last question has waited as long as the first ones could.
+    fn listen_on(&mut self) {
+        let deadline = Monotonic::now() + self.plan.config.get.timeout;
+        while self.lanes.iter().any(Lane::is_open) && Monotonic::now() < deadline {
+            lane::listen(&mut self.lanes, deadline.since(Monotonic::now()));
+        }
+    }
+
+    fn totals(self, cpu: Option<usize>, cost: Cost) -> Totals {
+        let mut totals = Totals {
+            intended: self.attempted + self.unsent,
+            unsent: self.unsent,
+            lag: self.lag,
+            ..Totals::default()
+        };
+        let sockets = self.lanes.len() as u32;
+        for Lane { sender, record, questions, .. } in self.lanes {
+            totals.unreachable += sender.unreachable;
+            totals.segmented |= sender.segmented;
+            totals.fell_back |= sender.fell_back;
+            totals.record += record;
+            join(&mut totals.replies, questions.map(Questions::finish));
+        }
+        let sent = totals.record.sent.total();
+        totals.threads.push(ThreadRecord { cpu, sockets, sent, cost });
+        totals
+    }
+}
+
+/// The moments of thread `number` that lie within `duration`, as time from the start.
+fn own_moments(
+    pacing: Pacing,
+    config: &ClientConfig,
+    number: u32,
+    duration: Option<Duration>,
+) -> impl Iterator<Item = Duration> + use<> {
+    Schedule::new(pacing, config.seed.unwrap_or_default())
+        .skip(number as usize)
+        .step_by(config.fan.threads().get() as usize)
+        .take_while(move |&due| duration.is_none_or(|duration| due < duration))
+}

@@ -1,0 +1,84 @@
+//! Waiting for a moment: asleep while it is far, awake when it is near.
+
+use std::{thread, time::Duration};
+
+use nix::sys::prctl;
+
+use crate::Monotonic;
+
+/// A sleep ends late by the time of a wake-up, some tens of microseconds and more in a virtual machine. The last
+/// stretch before a moment is therefore spent awake: below some 5000 moments a second a sender sleeps between them and
+/// costs next to nothing, above it uses its CPU whole.
+const AWAKE: Duration = Duration::from_micros(200);
+
+/// Returns the first time read that is not before `due`.
+///
+/// `pass` is what to do between two looks at the clock: it sleeps for the time that it is given or less, not at all for
+/// zero. Awake, the thread offers its CPU to others (sched_yield(2)): a server that shares it must not wait for a sender
+/// that spins.
+pub(super) fn until(due: Monotonic, mut pass: impl FnMut(Duration)) -> Monotonic {
+    loop {
+        let now = Monotonic::now();
+        if now >= due {
+            return now;
+        }
+        let ahead = due.since(now);
+        if ahead > AWAKE {
+            pass(ahead - AWAKE);
+        } else {
+            pass(Duration::ZERO);
+            thread::yield_now();
+        }
+    }
+}
+
+/// The calling thread's sleeps end as punctually as the kernel's timers allow, until this is dropped
+/// (PR_SET_TIMERSLACK(2const): 50 µs of slack unless set otherwise).
+pub(super) struct PunctualSleep {
+    slack_before: Option<u64>,
+}
+
+impl PunctualSleep {
+    /// Where the kernel doesn't let it, sleeps stay as they are and [`AWAKE`] makes up for it.
+    pub(super) fn new() -> Self {
+        let before = prctl::get_timerslack().ok().and_then(|ns| u64::try_from(ns).ok());
+        Self { slack_before: before.filter(|_| prctl::set_timerslack(1).is_ok()) }
+    }
+}
+
+impl Drop for PunctualSleep {
+    fn drop(&mut self) {
+        if let Some(ns) = self.slack_before {
+            // Nothing depends on it any more; the thread's next sleeps are only more punctual than they need be.
+            let _ = prctl::set_timerslack(ns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wait_ends_before_its_moment() {
+        for ahead in [0, 50, 500, 2000].map(Duration::from_micros) {
+            let due = Monotonic::now() + ahead;
+            assert!(until(due, thread::sleep) >= due, "{ahead:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_that_has_passed_is_not_waited_for() {
+        let now = Monotonic::now();
+        assert!(until(now, |time| panic!("passed {time:?}")) >= now);
+    }
+
+    #[test]
+    fn the_slack_of_sleeps_is_put_back() {
+        let before = prctl::get_timerslack().unwrap();
+        let punctual = PunctualSleep::new();
+        assert_eq!(prctl::get_timerslack(), Ok(1));
+        drop(punctual);
+        assert_eq!(prctl::get_timerslack(), Ok(before));
+    }
+}

@@ -1,0 +1,51 @@
+//! `weir advise`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use crate::{
+    exit::UsageError,
+    output::print,
+    report::{Advice, Wish},
+};
+
+/// Say where to filter, from results measured on this machine.
+///
+/// Reads the samples of an experiment that ran with the filter in the kernel and in the server, such as
+/// kernel-or-user, and says for your share of invalid requests and your rate: which placement, what it saves, how sure
+/// that is, and from which share of invalid requests on the kernel pays.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  weir advise --invalid 30 --rate 100000")]
+pub struct Args {
+    /// Share of invalid requests, percent
+    #[arg(long, value_name = "PERCENT")]
+    invalid: f64,
+
+    /// Requests per second, valid and invalid together
+    #[arg(long, value_name = "N")]
+    rate: f64,
+
+    /// The results folder to answer from
+    #[arg(long, value_name = "DIR", default_value = "results/latest")]
+    from: PathBuf,
+
+    /// Print one JSON document instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `weir advise`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !(0.0..=100.0).contains(&args.invalid) {
+        return Err(UsageError(format!(
+            "--invalid {}: a share lies between 0 and 100 percent",
+            args.invalid
+        ))
+        .into());
+    }
+    if !(args.rate > 0.0 && args.rate.is_finite()) {
+        return Err(UsageError(format!("--rate {}: a rate is a number above 0", args.rate)).into());
+    }
+    let advice = Advice::read(&args.from, Wish { invalid_percent: args.invalid, rate: args.rate })?;
+    print(if args.json { advice.to_json()? } else { advice.to_text() })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,37 @@
+//! `weir compare`.
+
+use std::{
+    io::{IsTerminal as _, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use crate::{output::print, report::Comparison};
+
+/// Compare two results: did my change help?
+///
+/// The cells that both folders have, side by side: each figure's median with its interval, and the ratio B ÷ A with
+/// that of independent samples. For a difference that drifts of the machine can't make, run both in one experiment
+/// instead, where they lie side by side in time.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  weir compare results/before results/after")]
+pub struct Args {
+    /// The results folder to compare with
+    #[arg(value_name = "DIR_A")]
+    before: PathBuf,
+
+    /// The results folder that is compared
+    #[arg(value_name = "DIR_B")]
+    after: PathBuf,
+
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `weir compare`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let comparison = Comparison::read(&args.before, &args.after)?;
+    print(if args.json { comparison.to_json()? } else { comparison.to_terminal(!stdout().is_terminal()) })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,18 @@
+//! `weir neighbour`: a busy neighbour of an experiment; not for use by hand.
+
+use std::{io, process::ExitCode};
+
+use anyhow::Context as _;
+
+use crate::neighbour;
+
+/// Keep a core busy until stdin ends, then say how many passes of work were done.
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub struct Args {}
+
+/// Runs `weir neighbour`.
+pub fn run(Args {}: Args) -> anyhow::Result<ExitCode> {
+    neighbour::work(io::stdin(), io::stdout()).context("saying what was done")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,140 @@
+//! `weir net`: a veth pair for use by hand.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::{
+    output::print,
+    topology::{
+        Interface, Segmentation, Settings, Side,
+        named::{self, Status},
+    },
+};
+
+/// Make, show and take down a veth pair between two network namespaces, for `weir serve --net` and
+/// `weir client --net` (as root).
+///
+/// Both ends are in namespaces of their own, weir-server and weir-client; the host's network is left alone.
+/// `ip netns exec weir-server COMMAND` runs anything else there. It stays until it is taken down.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    command: NetCommand,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir net up --receive-on 0          what arrives at the server's end is received on core 0
+  weir serve --net &                  on 198.18.0.1:12345, in weir-server
+  weir client --net -b odin           from 198.18.0.2, in weir-client
+  ip netns exec weir-server bash      anything else, in the server's namespace
+  weir net down";
+
+#[derive(Debug, Subcommand)]
+enum NetCommand {
+    /// Make the pair; refused where there is one.
+    Up(UpArgs),
+    /// Take it down, and whatever is left of one. Nothing to take down is no error.
+    Down,
+    /// Show whether there is one, how it is set, and which processes are in it.
+    Status {
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct UpArgs {
+    /// `on`: a UDP GSO send crosses as one super-packet. `off`: every datagram is a packet of its own.
+    #[arg(long, default_value_t)]
+    segmentation: Segmentation,
+
+    /// Bytes of the largest packet.
+    #[arg(long, default_value_t = Settings::default().mtu, value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1280..=65535))]
+    mtu: u32,
+
+    /// Cores that the server's end receives on (RPS), such as 0 or 0,2; without, the core that sent.
+    #[arg(long, value_delimiter = ',', value_name = "CORES")]
+    receive_on: Vec<usize>,
+
+    /// The same for the client's end: replies.
+    #[arg(long, value_delimiter = ',', value_name = "CORES")]
+    replies_on: Vec<usize>,
+}
+
+/// Runs `weir net`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        NetCommand::Up(args) => {
+            named::up(&args.settings())?;
+            print(describe(&named::status()?))?;
+        }
+        NetCommand::Down => down()?,
+        NetCommand::Status { json } => {
+            let status = named::status()?;
+            print(if json { serde_json::to_string_pretty(&status)? + "\n" } else { describe(&status) })?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl UpArgs {
+    fn settings(self) -> Settings {
+        Settings {
+            segmentation: self.segmentation,
+            mtu: self.mtu,
+            receive_on: self.receive_on,
+            replies_on: self.replies_on,
+        }
+    }
+}
+
+fn down() -> anyhow::Result<()> {
+    let down = named::down()?;
+    if down.names.is_empty() {
+        return print("nothing to take down\n");
+    }
+    if !down.processes.is_empty() {
+        eprintln!(
+            "weir: processes {:?} are still in the namespaces, which go when they end; their interfaces are gone",
+            down.processes
+        );
+    }
+    print("down\n")
+}
+
+fn describe(status: &Status) -> String {
+    match status {
+        Status::Down => "down\n".to_owned(),
+        Status::Broken { reason } => format!("broken: {reason}; `weir net down` clears it away\n"),
+        Status::Up(named) => {
+            let sides = Side::ALL.map(|side| {
+                let interface = &named.record.interfaces[side];
+                let place = format!("{} in {}", interface.name, named.namespaces[side].display());
+                describe_interface(&place, interface, &named.processes[side])
+            });
+            format!("up\n{}", sides.concat())
+        }
+    }
+}
+
+fn describe_interface(place: &str, interface: &Interface, processes: &[u32]) -> String {
+    let addresses: Vec<_> = interface.addresses.iter().map(ToString::to_string).collect();
+    let receives = match interface.receive_on.as_deref() {
+        None | Some([]) => "the core that sent".to_owned(),
+        Some(cores) => format!("cores {cores:?}"),
+    };
+    let on: Vec<_> =
+        interface.features.iter().filter(|(_, on)| **on).map(|(name, _)| name.as_str()).collect();
+    format!(
+        "{place}\n  addresses    {}\n  mtu          {}\n  receives on  {receives}\n  on           {}\n  processes    {}\n",
+        addresses.join(", "),
+        interface.mtu,
+        on.join(", "),
+        if processes.is_empty() { "none".to_owned() } else { format!("{processes:?}") },
+    )
+}

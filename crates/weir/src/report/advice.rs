@@ -1,0 +1,307 @@
+//! Advice from measured results: where to filter, at this share of invalid requests and this rate.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Serialize;
+
+use super::{
+    figure::Figure,
+    grid::{CellRuns, Grid},
+    number::{estimate, number},
+};
+use crate::{
+    cell::{Cell, Placement},
+    sample::Sample,
+    stats::{Estimate, Kind, Repetition},
+    store,
+};
+
+/// Loss of valid requests, percent, from which the CPU time of a server that decides is told too low to keep quiet.
+const TELLING_LOSS: f64 = 1.0;
+
+/// What somebody wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Wish {
+    /// Share of invalid requests, percent.
+    pub invalid_percent: f64,
+    /// Requests per second, valid and invalid.
+    pub rate: f64,
+}
+
+/// What the results say to a [`Wish`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Advice {
+    wish: Wish,
+    /// Where the server decides: behind no program, or behind the accept-all one.
+    against: &'static str,
+    /// The measured shares of invalid requests, percent, that the answer lies between.
+    between: (u8, u8),
+    /// Cores that the server's process is busy with when it decides, and when the kernel does.
+    server_cores: (Ends, Ends),
+    /// Cores saved by filtering in the kernel, the receiving of server and filter included.
+    saved_cores: Ends,
+    /// Share of invalid requests, percent, from which the kernel saves; nothing where it does at every share measured,
+    /// or at none.
+    pays_from_percent: Option<Ends>,
+    /// Whether the kernel saves at the lowest share measured.
+    pays_at_lowest: bool,
+    /// Largest median loss of valid requests among the runs used, percent: what a server never read cost it nothing.
+    lost_percent: f64,
+    /// Loss of valid requests nearest above that rate, by placement, percent; empty where no rate was measured.
+    loss: Vec<Loss>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Loss {
+    placement: &'static str,
+    rate: u64,
+    invalid_percent: u8,
+    percent: Ends,
+}
+
+/// A median with its ends.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Ends {
+    median: f64,
+    low: f64,
+    high: f64,
+    runs: usize,
+    interval: bool,
+}
+
+impl From<Estimate> for Ends {
+    fn from(e: Estimate) -> Self {
+        Self { median: e.median, low: e.low, high: e.high, runs: e.runs, interval: e.kind == Kind::Interval }
+    }
+}
+
+/// CPU time of a run in µs per packet: the server's process alone, and with it all that sent and received.
+#[derive(Clone, Copy)]
+struct Spent {
+    server: f64,
+    total: f64,
+}
+
+/// By share of invalid requests, each repetition's cost on both sides: the server decides, the kernel decides.
+type Pairs = BTreeMap<u8, BTreeMap<Repetition, (Spent, Spent)>>;
+
+impl Advice {
+    /// Answers `wish` from the results folder `dir`.
+    ///
+    /// # Errors
+    /// The folder can't be read, has no pair of placements, or measured no share around the one asked for.
+    pub fn read(dir: &Path, wish: Wish) -> anyhow::Result<Self> {
+        let grid = Grid::of(&store::read(dir)?.samples);
+        let (against, pairs) = pairs(&grid).ok_or_else(|| {
+            anyhow::anyhow!(
+                "{} has no runs of the server deciding and of the kernel deciding under the same conditions, as fast as \
+                 can be; `weir experiment kernel-or-user` makes them",
+                dir.display()
+            )
+        })?;
+        let between = around(&pairs, wish.invalid_percent).ok_or_else(|| {
+            let shares: Vec<_> = pairs.keys().map(u8::to_string).collect();
+            anyhow::anyhow!(
+                "{} measured {} % invalid, and {} % lies outside: nothing is extrapolated; run \
+                 `weir experiment kernel-or-user --profile standard`, which goes from 0 to 99 %",
+                dir.display(),
+                shares.join(", "),
+                wish.invalid_percent
+            )
+        })?;
+        let at = at(&pairs, between, wish.invalid_percent);
+        let cores = |of: &dyn Fn(&(Spent, Spent)) -> f64| {
+            let values: Vec<_> = at.iter().map(|pair| of(pair) * wish.rate / 1e6).collect();
+            Estimate::of(&values)
+                .map(Ends::from)
+                .ok_or_else(|| anyhow::anyhow!("no pair of runs has both shares"))
+        };
+        let (pays_from_percent, pays_at_lowest) = crossover(&pairs);
+        Ok(Self {
+            wish,
+            against: against.name(),
+            between,
+            server_cores: (cores(&|(user, _)| user.server)?, cores(&|(_, kernel)| kernel.server)?),
+            saved_cores: cores(&|(user, kernel)| user.total - kernel.total)?,
+            pays_from_percent,
+            pays_at_lowest,
+            lost_percent: lost(&grid, against, between),
+            loss: losses(&grid, wish),
+        })
+    }
+
+    /// For people: the answer first.
+    pub fn to_text(&self) -> String {
+        let Wish { invalid_percent, rate } = self.wish;
+        let saved = &self.saved_cores;
+        let answer = match (saved.interval, saved.low > 0.0, saved.high < 0.0) {
+            (true, true, _) => "Filter in the kernel: it saves".to_owned(),
+            (true, _, true) => "Filter in the server: the kernel would cost more, and save".to_owned(),
+            (true, ..) => "Either will do: no difference was shown. The kernel saves".to_owned(),
+            (false, ..) => "Too few runs to be sure. The kernel saves".to_owned(),
+        };
+        let mut text = format!(
+            "{answer} {} of a core at {invalid_percent} % invalid and {rate} requests/s ({} pairs of runs).\n",
+            saved.text(3),
+            saved.runs
+        );
+        let (user, kernel) = &self.server_cores;
+        text += &format!(
+            "The server's process is busy with {} of a core when it decides ({}), and with {} when the kernel does.\n",
+            user.text(3),
+            self.against,
+            kernel.text(3)
+        );
+        text += &match (&self.pays_from_percent, self.pays_at_lowest) {
+            (Some(share), _) => format!("The kernel saves from {} % invalid on.\n", share.text(2)),
+            (None, true) => {
+                "The kernel saves at every share of invalid requests that was measured.\n".to_owned()
+            }
+            (None, false) => {
+                "The kernel saves at no share of invalid requests that was measured.\n".to_owned()
+            }
+        };
+        for Loss { placement, rate, invalid_percent, percent } in &self.loss {
+            text += &format!(
+                "Loss of valid requests at {rate} packets/s, {invalid_percent} % invalid, {placement}: {} %.\n",
+                percent.text(3)
+            );
+        }
+        if self.lost_percent >= TELLING_LOSS {
+            text += &format!(
+                "Trust this less: servers in these runs lost up to {} % of the valid requests, and what they never read \
+                 cost them nothing. Measure on a quieter machine, or at a rate that they can serve.\n",
+                number(self.lost_percent, 3)
+            );
+        }
+        let (low, high) = self.between;
+        if low != high {
+            text +=
+                &format!("Between the measured {low} % and {high} % invalid, a straight line is assumed.\n");
+        }
+        text + "Savings count the CPU time of both ends: over loopback the filter runs on the sender's, on a real network on \
+                the receiver's.\n"
+    }
+
+    /// For programs.
+    ///
+    /// # Errors
+    /// Never in practice: every number is finite.
+    pub fn to_json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+impl Ends {
+    fn text(&self, digits: usize) -> String {
+        let Self { median, low, high, runs, interval } = *self;
+        let kind = if interval { Kind::Interval } else { Kind::Range };
+        estimate(&Estimate { median, low, high, runs, kind, coverage: 0.0 }, |value| number(value, digits))
+    }
+}
+
+/// The kernel's cells that nothing slowed down, each with the cell of the server that decides: without a program where
+/// that was measured, else behind the accept-all one.
+fn pairs(grid: &Grid) -> Option<(Placement, Pairs)> {
+    [Placement::Plain, Placement::User].into_iter().find_map(|against| {
+        let mut pairs = Pairs::new();
+        for kernel in grid.cells().filter(|runs| runs.cell.placement == Placement::Kernel) {
+            let counterpart =
+                |runs: &&CellRuns| runs.cell.placement == against && like(&runs.cell, &kernel.cell);
+            let Some(server) = grid.cells().find(counterpart) else { continue };
+            if kernel.cell.conditions.rate.is_some() {
+                continue;
+            }
+            let (server, kernel_runs) = (spent(server), spent(kernel));
+            let both =
+                kernel_runs.into_iter().filter_map(|(r, kernel)| Some((r, (*server.get(&r)?, kernel))));
+            let both: BTreeMap<_, _> = both.collect();
+            if !both.is_empty() {
+                pairs.entry(kernel.cell.invalid_percent).or_insert(both);
+            }
+        }
+        (!pairs.is_empty()).then_some((against, pairs))
+    })
+}
+
+fn like(a: &Cell, b: &Cell) -> bool {
+    let same_decision = |cell: &Cell| Cell {
+        placement: a.placement,
+        filter: a.filter,
+        toolkit: a.toolkit,
+        hook: a.hook,
+        ..cell.clone()
+    };
+    same_decision(b) == *a
+}
+
+fn spent(runs: &CellRuns) -> BTreeMap<Repetition, Spent> {
+    let of = |sample: &Sample| {
+        let server = Figure::ServerCpu.of(sample)?;
+        Some((sample.repetition, Spent { server, total: server + Figure::ClientCpu.of(sample)? }))
+    };
+    runs.sound.iter().filter_map(of).collect()
+}
+
+/// The nearest measured shares on both sides of `percent`.
+fn around(pairs: &Pairs, percent: f64) -> Option<(u8, u8)> {
+    let below = pairs.keys().rev().find(|&&share| f64::from(share) <= percent)?;
+    let above = pairs.keys().find(|&&share| f64::from(share) >= percent)?;
+    Some((*below, *above))
+}
+
+/// What each repetition that has both shares would have cost at `percent`.
+fn at(pairs: &Pairs, (below, above): (u8, u8), percent: f64) -> Vec<(Spent, Spent)> {
+    let weight = if below == above { 0.0 } else { (percent - f64::from(below)) / f64::from(above - below) };
+    let mix = |a: f64, b: f64| a + (b - a) * weight;
+    let spent = |a: Spent, b: Spent| Spent { server: mix(a.server, b.server), total: mix(a.total, b.total) };
+    let both = pairs[&below].iter().filter_map(|(r, low)| Some((low, pairs[&above].get(r)?)));
+    both.map(|(low, high)| (spent(low.0, high.0), spent(low.1, high.1))).collect()
+}
+
+/// Where each repetition's saving first becomes one, as an estimate; and whether the lowest share's already is.
+fn crossover(pairs: &Pairs) -> (Option<Ends>, bool) {
+    let saved =
+        |share: u8, r: &Repetition| pairs[&share].get(r).map(|(user, kernel)| user.total - kernel.total);
+    let shares: Vec<u8> = pairs.keys().copied().collect();
+    let Some((lowest, repetitions)) = pairs.first_key_value() else { return (None, false) };
+    let at_lowest: Vec<_> = repetitions.keys().filter_map(|r| saved(*lowest, r)).collect();
+    let pays_at_lowest = Estimate::of(&at_lowest).is_some_and(|estimate| estimate.low > 0.0);
+    let crossing = |r: &Repetition| {
+        shares.windows(2).find_map(|pair| {
+            let (low, high) = (saved(pair[0], r)?, saved(pair[1], r)?);
+            let (from, to) = (f64::from(pair[0]), f64::from(pair[1]));
+            (low <= 0.0 && high > 0.0).then(|| from + (to - from) * -low / (high - low))
+        })
+    };
+    let crossings: Vec<_> = repetitions.keys().filter_map(crossing).collect();
+    // Where fewer than half of the repetitions cross, there is no typical crossing.
+    let typical = crossings.len() * 2 > repetitions.len() && !pays_at_lowest;
+    (Estimate::of(&crossings).filter(|_| typical).map(Ends::from), pays_at_lowest)
+}
+
+fn lost(grid: &Grid, against: Placement, (below, above): (u8, u8)) -> f64 {
+    let used = grid.cells().filter(|runs| {
+        let Cell { placement, invalid_percent, conditions, .. } = &runs.cell;
+        [against, Placement::Kernel].contains(placement)
+            && [below, above].contains(invalid_percent)
+            && conditions.rate.is_none()
+    });
+    used.filter_map(|runs| Some(runs.estimate(Figure::Loss)?.median)).fold(0.0, f64::max)
+}
+
+fn losses(grid: &Grid, wish: Wish) -> Vec<Loss> {
+    let rates = grid.cells().filter_map(|runs| runs.cell.conditions.rate);
+    let Some(rate) = rates.filter(|&rate| rate as f64 >= wish.rate).min() else { return Vec::new() };
+    let here: Vec<_> = grid.cells().filter(|runs| runs.cell.conditions.rate == Some(rate)).collect();
+    let distance = |percent: u8| (f64::from(percent) - wish.invalid_percent).abs();
+    let shares = here.iter().map(|runs| runs.cell.invalid_percent);
+    let Some(nearest) = shares.min_by(|&a, &b| distance(a).total_cmp(&distance(b))) else {
+        return Vec::new();
+    };
+    let of = |runs: &&CellRuns| {
+        let percent = runs.estimate(Figure::Loss)?.into();
+        Some(Loss { placement: runs.cell.placement.name(), rate, invalid_percent: nearest, percent })
+    };
+    here.iter().filter(|runs| runs.cell.invalid_percent == nearest).filter_map(of).collect()
+}
