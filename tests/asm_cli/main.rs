@@ -3,6 +3,7 @@
 //! Where the kernel or the privilege is missing, the runs count as ignored, with the reason in brackets.
 
 mod bad_input;
+mod live;
 mod round_trip;
 mod running;
 
@@ -17,7 +18,10 @@ const KERNEL: &[Test] = &[
 
 fn main() {
     let kernel = Group::of(KERNEL).skipped_for(lack_of(KernelFilter::probe().err()));
-    weir_testing::run([Group::of(bad_input::TESTS), Group::of(round_trip::TESTS), kernel]);
+    let live = live::tests().map(|(test, obstacle)| Group::of(&[*test]).skipped_for(obstacle));
+    weir_testing::run(
+        [Group::of(bad_input::TESTS), Group::of(round_trip::TESTS), kernel].into_iter().chain(live),
+    );
 }
 
 fn a_run_says_verdict_and_r0() {

@@ -66,7 +66,7 @@ fn objects_read_as_llvm_objdump_printed_them() {
 }
 
 /// The lines without the blanks between an index and its text.
-fn instructions(listing: &[u8]) -> Vec<String> {
+pub(crate) fn instructions(listing: &[u8]) -> Vec<String> {
     let listing = String::from_utf8_lossy(listing).replace(":\t", ": ");
     let lines = listing.lines().skip_while(|line| !line.starts_with("Disassembly"));
     lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()

@@ -6,8 +6,10 @@
 mod bad_input;
 mod neighbour;
 mod net;
+mod objects;
 mod running;
 mod serving;
+mod toolkits;
 mod watching;
 
 use weir_hooks::KernelFilter;
@@ -21,10 +23,24 @@ fn main() {
         return neighbour::hold();
     }
     let obstacle = lack_of(KernelFilter::probe().err());
-    let in_kernel =
-        [serving::IN_KERNEL, watching::IN_KERNEL, bad_input::IN_KERNEL, net::TESTS].map(Group::of);
+    let in_kernel = [
+        serving::IN_KERNEL,
+        watching::IN_KERNEL,
+        bad_input::IN_KERNEL,
+        net::TESTS,
+        objects::IN_KERNEL,
+        toolkits::IN_KERNEL,
+    ]
+    .map(Group::of);
     let in_kernel = in_kernel.map(|group| group.skipped_for(obstacle.clone()));
-    let anywhere =
-        [serving::ANYWHERE, watching::ANYWHERE, bad_input::ANYWHERE, neighbour::TESTS].map(Group::of);
+    let anywhere = [
+        serving::ANYWHERE,
+        watching::ANYWHERE,
+        bad_input::ANYWHERE,
+        neighbour::TESTS,
+        objects::ANYWHERE,
+        toolkits::ANYWHERE,
+    ]
+    .map(Group::of);
     weir_testing::run(anywhere.into_iter().chain(in_kernel));
 }

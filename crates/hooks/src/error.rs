@@ -23,6 +23,14 @@ pub enum HookError {
         /// The reason.
         gap: Gap,
     },
+    /// Somebody's object that can't be used for what was asked.
+    #[error("{what} can't be attached to the server's socket: {reason}")]
+    Unfit {
+        /// The object.
+        what: String,
+        /// The reason, and what to do.
+        reason: String,
+    },
     /// The object can't be read, or its maps can't be made.
     #[error("loading {what}: {reason}{}", remedy(.reason))]
     Object {
@@ -143,9 +151,17 @@ fn refusal(io_error: &io::Error, verifier_log: &str) -> &'static str {
 fn log_of(verifier_log: &str) -> String {
     match verifier_log.trim_end() {
         "" => String::new(),
-        log => format!("\nthe verifier's log:\n{log}"),
+        log => {
+            // What was refused stands at the end; before it the verifier may have walked through a million states.
+            let before = log.lines().count().saturating_sub(LOG_LINES);
+            let cut = if before > 0 { format!(" (its last {LOG_LINES} lines)") } else { String::new() };
+            format!("\nthe verifier's log{cut}:\n{}", log.lines().skip(before).collect::<Vec<_>>().join("\n"))
+        }
     }
 }
+
+/// Lines of a verifier's log that an error shows.
+const LOG_LINES: usize = 60;
 
 impl HookError {
     pub(crate) fn object(what: &str, error: EbpfError) -> Self {

@@ -6,18 +6,22 @@ use aya::{
     Ebpf,
     programs::{ProgramInfo, SocketFilter},
 };
-use weir_asm::maps::{MapShape, MapSpec};
-use weir_filters::{Filter, FilterName, Hook, Toolkit};
+use weir_asm::{
+    Code,
+    maps::{MapShape, MapSpec},
+};
+use weir_filters::{Filter, FilterName, Hook, Parameter, Toolkit};
 
 use crate::{
-    Attached, HookError, Map, ParameterMap, loader,
+    Attached, HookError, Map, ObjectFile, ParameterMap, loader,
     maps::Copies,
     objects::{self, Loadable},
 };
 
 /// A filter loaded into the kernel; unloaded when dropped, unless it is attached still.
 pub struct KernelFilter {
-    pub(crate) filter: Filter,
+    /// How it is called in messages: the filter's name, or the object's.
+    what: String,
     pub(crate) ebpf: Ebpf,
     program: String,
 }
@@ -69,22 +73,44 @@ impl KernelFilter {
             loader.override_global(name, value, true);
         }
         let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
-        let mut loaded = Self { filter, ebpf, program: program.into_owned() };
-        loaded.socket_filter_mut()?.load().map_err(|error| loaded.program_error("loading", error))?;
+        let mut loaded = Self { what: filter.name.to_string(), ebpf, program: program.into_owned() };
+        loaded.load_program()?;
         if filter.has_changeable_parameter() {
             loaded.parameter_map()?.set(filter.parameter)?;
         }
         Ok(loaded)
     }
 
+    /// Loads a program of somebody's object; [`ObjectFile::socket_filter`] says whether it fits. Its maps keep what the
+    /// object says, but for the parameter where one is given.
+    ///
+    /// Needs root, or what the program's helpers need; CAP_BPF at least.
+    pub fn load_file(
+        object: &ObjectFile,
+        program: &str,
+        parameter: Option<Parameter>,
+    ) -> Result<Self, HookError> {
+        let what = format!("{program} of {}", object.name());
+        let mut loaded = Self { what, ebpf: object.open()?, program: program.to_owned() };
+        loaded.load_program()?;
+        if let Some(parameter) = parameter {
+            loaded.parameter_map()?.set(parameter)?;
+        }
+        Ok(loaded)
+    }
+
+    fn load_program(&mut self) -> Result<(), HookError> {
+        self.socket_filter_mut()?.load().map_err(|error| self.program_error("loading", error))
+    }
+
+    /// The filter's program as `toolkit` writes it, before the kernel rewrites it; the kernel isn't asked.
+    pub fn written(filter: Filter, toolkit: Toolkit) -> Result<Code, HookError> {
+        objects::written(filter, toolkit)
+    }
+
     /// Whether this process can load socket filters here: what comes back says what it lacks.
     pub fn probe() -> Result<(), HookError> {
         Self::load(Filter::from(FilterName::Simple), Hook::Socket.default_toolkit()).map(drop)
-    }
-
-    /// The filter that this is.
-    pub fn filter(&self) -> Filter {
-        self.filter
     }
 
     /// Attaches the program to a socket, where it decides from the next packet on. A socket has one slot: what was
@@ -128,9 +154,8 @@ impl KernelFilter {
 
     fn socket_filter_mut(&mut self) -> Result<&mut SocketFilter, HookError> {
         let missing = self.no_program();
-        let what = self.filter.name.as_str();
         let program = self.ebpf.program_mut(&self.program).ok_or(missing)?;
-        program.try_into().map_err(|error| HookError::program("opening", what, error))
+        program.try_into().map_err(|error| HookError::program("opening", &self.what, error))
     }
 
     fn no_program(&self) -> HookError {
@@ -138,10 +163,10 @@ impl KernelFilter {
     }
 
     pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {
-        HookError::program(doing, self.filter.name.as_str(), error)
+        HookError::program(doing, &self.what, error)
     }
 
     fn other(&self, doing: &'static str, reason: String) -> HookError {
-        HookError::Other { doing, what: self.filter.name.to_string(), reason }
+        HookError::Other { doing, what: self.what.clone(), reason }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
-use weir_asm::Endian;
+use weir_asm::{Code, Endian, read_elf};
 use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Toolkit, fun};
 use weir_wire::maps;
 
@@ -29,6 +29,16 @@ pub(crate) fn of(filter: Filter, toolkit: Toolkit) -> Result<Loadable<'static>, 
         Toolkit::Fun => generated(filter),
         Toolkit::Rust => unreachable!("the matrix has no plain Rust in the kernel"),
     }
+}
+
+/// The filter's program as its toolkit wrote it, with the functions that it calls behind it.
+pub(crate) fn written(filter: Filter, toolkit: Toolkit) -> Result<Code, HookError> {
+    let loadable = of(filter, toolkit)?;
+    let what = filter.name.to_string();
+    let object = read_elf(&loadable.elf).and_then(|file| file.object());
+    let object = object.map_err(|error| HookError::Object { what, reason: error.to_string() })?;
+    let program = object.programs.into_iter().find(|program| program.name == loadable.program);
+    Ok(program.expect("the table names a program of the object").code)
 }
 
 /// The constant that an object compiled ahead of time has for the filter's parameter.

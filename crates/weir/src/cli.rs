@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     advise, asm, bench, check, client, compare, completions, disasm, dump, experiment, filters, neighbour,
-    net, report, run, serve,
+    net, report, run, serve, toolkits,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -24,6 +24,7 @@ Examples:
   weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
   weir net up                            a veth pair, for serve --net and client --net (as root)
   weir filters                           what there is, and where it runs
+  weir toolkits                          what each filter costs by each toolkit (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir report results/latest             the report again, from the saved samples
   weir compare results/a results/b       two results side by side: did my change help?
@@ -45,6 +46,7 @@ enum Command {
     #[command(hide = true)]
     Neighbour(neighbour::Args),
     Filters(filters::Args),
+    Toolkits(toolkits::Args),
     Bench(bench::Args),
     Asm(asm::Args),
     Disasm(disasm::Args),
@@ -63,6 +65,7 @@ impl Cli {
             Command::Client(args) => client::run(args),
             Command::Experiment(args) => experiment::run(args),
             Command::Report(args) => report::run(args),
+            Command::Toolkits(args) => toolkits::run(args),
             Command::Compare(args) => compare::run(args),
             Command::Advise(args) => advise::run(args),
             Command::Net(args) => net::run(args),

@@ -20,4 +20,5 @@ pub mod stats;
 pub mod store;
 pub mod surroundings;
 pub mod terminal;
+pub mod toolkits;
 pub mod topology;

@@ -22,6 +22,7 @@ pub use ast::{
 pub use lexer::Number;
 pub use parser::Parser;
 pub use quote::{Field, Hole, Part, Quoted, quote};
+pub use suggest::nearest;
 
 use crate::{Code, Diagnostic, Diagnostics, Object, Severity, Span, check};
 

@@ -1,7 +1,7 @@
 //! The known name that somebody may have meant.
 
 /// The nearest of `known` by edits, unless it takes about as many as there are letters.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Lengths alone rule out most, and a hostile name of a megabyte.
     let close = known.into_iter().filter(|known| known.len().abs_diff(name.len()) <= 2);
     // Of two as near, the one of the same letters: they were only swapped.

@@ -2,6 +2,7 @@
 
 mod after;
 mod kind;
+mod object;
 mod signals;
 mod watch;
 
@@ -9,9 +10,10 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 use weir_filters::{Combination, Filter, Gap, Hook, Toolkit};
-use weir_hooks::{HookError, KernelFilter, Statistics};
+use weir_hooks::{HookError, KernelFilter, ParameterMap, Statistics};
 
 pub use kind::{Misfit, ServerKind};
+pub use object::{ObjectProgram, serve_object};
 use signals::Signals;
 use watch::Watch;
 
@@ -86,9 +88,29 @@ pub struct Served {
 pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
     plan.check()?;
     let program = plan.load()?;
+    let parameter = plan.changeable_parameter(program.as_ref())?;
+    let names = Names { filter: plan.filter.name.to_string(), toolkit: plan.toolkit.to_string() };
+    serve_behind(plan, Behind { program, parameter, names }, on_ready)
+}
+
+/// What stands between the socket and the server.
+struct Behind {
+    program: Option<KernelFilter>,
+    /// What SIGUSR1 flips.
+    parameter: Option<ParameterMap>,
+    names: Names,
+}
+
+/// What the record calls it.
+struct Names {
+    filter: String,
+    toolkit: String,
+}
+
+fn serve_behind(plan: Plan, behind: Behind, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
+    let Behind { program, parameter, names } = behind;
     let mut server = Server::open(plan.listen, plan.config())?;
-    let signals = Signals::catch(server.stop_handle(), plan.changeable_parameter(program.as_ref())?)
-        .map_err(ServeError::Signals)?;
+    let signals = Signals::catch(server.stop_handle(), parameter).map_err(ServeError::Signals)?;
     let attached = program.as_ref().map(|program| program.attach(server.socket())).transpose()?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
@@ -108,8 +130,8 @@ pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, Se
     let summary = ServerSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         server: plan.kind.to_string(),
-        filter: plan.filter.name.to_string(),
-        toolkit: plan.toolkit.to_string(),
+        filter: names.filter,
+        toolkit: names.toolkit,
         hook: plan.hook.to_string(),
         verdicts,
         runs,
@@ -151,7 +173,7 @@ impl Plan {
     fn changeable_parameter(
         &self,
         program: Option<&KernelFilter>,
-    ) -> Result<Option<weir_hooks::ParameterMap>, HookError> {
+    ) -> Result<Option<ParameterMap>, HookError> {
         match program {
             Some(program) if self.filter.has_changeable_parameter() => program.parameter_map().map(Some),
             _ => Ok(None),

@@ -17,3 +17,4 @@ pub mod net;
 pub mod report;
 pub mod run;
 pub mod serve;
+pub mod toolkits;

@@ -7,15 +7,17 @@ use std::{
 };
 
 use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Toolkit};
+use weir_hooks::ObjectFile;
 use weir_service::{
     AllowStop, Io, ServerConfig,
-    servers::{Plan, ServerKind, serve},
+    servers::{ObjectProgram, Plan, ServeError, Served, ServerKind, serve, serve_object},
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
 use crate::{
     exit::UsageError,
     output::{print, write_json},
+    programs::Reading,
     topology::{Side, named},
 };
 
@@ -29,6 +31,15 @@ pub struct Args {
     /// The filter; `weir filters` lists them.
     #[arg(long, default_value_t = FilterName::ValidCommand)]
     filter: FilterName,
+
+    /// Serve behind a program of this ELF object in place of a filter of the catalogue: ours or anyone's, as long as it
+    /// is a socket filter. `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["filter", "toolkit", "hook", "bind"])]
+    object: Option<PathBuf>,
+
+    /// The object's program; may be left out where one alone is a socket filter.
+    #[arg(long, value_name = "NAME", requires = "object")]
+    program: Option<String>,
 
     /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default what the server is for, or aya in
     /// the kernel, rust in the server.
@@ -73,7 +84,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(2048..=1 << 30))]
     receive_buffer: Option<u32>,
 
-    /// What parameterized-filter does: `accept` or `drop`.
+    /// What parameterized-filter does, or an object with its map `parameter`: `accept` or `drop`.
     #[arg(long, value_name = "VERDICT")]
     parameter: Option<Parameter>,
 
@@ -104,6 +115,7 @@ Examples:
   weir serve --server ebpf-stats-server             the program's runs and time at the end
   weir serve --server snoop                         how many receive calls it made, shown at the end
   weir serve --server printk                        the kernel's trace line of each receive call
+  weir serve --object mine.o --program keep         a program that you compiled or assembled
   weir serve --listen '[::1]:0' --summary run.json  a free IPv6 port, counts as JSON";
 
 /// Runs `weir serve`.
@@ -112,8 +124,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.net {
         named::open(Side::Server)?.join()?;
     }
-    let served = serve(plan, |listen| say_ready(&plan, listen)).map_err(|error| {
-        if error.is_usage() { UsageError(error.to_string()).into() } else { anyhow::Error::from(error) }
+    let served = args.serve(plan).map_err(|error| match error.downcast_ref::<ServeError>() {
+        Some(found) if found.is_usage() => UsageError(found.to_string()).into(),
+        _ => error,
     })?;
     print(&served.shown)?;
     if let Some(path) = &args.summary {
@@ -131,8 +144,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    fn serve(&self, plan: Plan) -> anyhow::Result<Served> {
+        let Some(path) = &self.object else {
+            let behind = format!("{} ({} at {})", plan.filter.name, plan.toolkit, plan.hook);
+            return Ok(serve(plan, |listen| say_ready(&plan, &behind, listen))?);
+        };
+        let reading = Reading { file: path.clone(), json: false };
+        let file = ObjectFile::read(&reading.name(), reading.bytes()?)?;
+        let object =
+            ObjectProgram { file: &file, program: self.program.as_deref(), parameter: self.parameter };
+        Ok(serve_object(plan, object, |program, listen| {
+            say_ready(&plan, &format!("{program} (of {} at {})", file.name(), Hook::Socket), listen);
+        })?)
+    }
+
     fn plan(&self) -> anyhow::Result<Plan> {
-        if self.filter != FilterName::Parameterized && (self.parameter.is_some() || self.bind.is_some()) {
+        let has_parameter = self.filter == FilterName::Parameterized || self.object.is_some();
+        if !has_parameter && (self.parameter.is_some() || self.bind.is_some()) {
             let text = format!(
                 "--parameter and --bind are for parameterized-filter; {} has no parameter",
                 self.filter
@@ -144,7 +172,10 @@ impl Args {
             parameter: self.parameter.unwrap_or_default(),
             binding: self.bind.unwrap_or_default(),
         };
-        let kind = self.server.unwrap_or_else(|| ServerKind::default_for(self.filter));
+        let kind = self.server.unwrap_or_else(|| match self.object {
+            Some(_) => ServerKind::Simple,
+            None => ServerKind::default_for(self.filter),
+        });
         let usual = kind.usual_placement();
         let hook = self.hook.or(usual.map(|(_, hook)| hook)).unwrap_or(Hook::Socket);
         let usual_toolkit = usual.filter(|(_, usual_hook)| *usual_hook == hook).map(|(toolkit, _)| toolkit);
@@ -173,11 +204,8 @@ impl Args {
     }
 }
 
-fn say_ready(plan: &Plan, listen: SocketAddr) {
-    eprintln!(
-        "weir: ready: {} behind {} ({} at {}) on {listen}",
-        plan.kind, plan.filter.name, plan.toolkit, plan.hook
-    );
+fn say_ready(plan: &Plan, behind: &str, listen: SocketAddr) {
+    eprintln!("weir: ready: {} behind {behind} on {listen}", plan.kind);
     let status = format!("listening on {listen}");
     let address = format!("X_WEIR_LISTEN={listen}");
     let states = [

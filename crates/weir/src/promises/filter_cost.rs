@@ -8,10 +8,10 @@ use weir_wire::{Request, udp};
 use super::{Bar, Figure};
 
 /// Batches of each program, in turn.
-const BATCHES: usize = 25;
+pub(crate) const BATCHES: usize = 25;
 
 /// Runs in a batch.
-const RUNS: u32 = 200_000;
+pub(crate) const RUNS: u32 = 200_000;
 
 /// Payload of the packet that the client's behaviours call BAD 256.
 const BAD_LEN: usize = 259;
@@ -39,7 +39,8 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-fn packet(payload: &[u8]) -> Vec<u8> {
+/// The packet with that payload, from its UDP header on.
+pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
     corpus::packet(udp::length_field(payload.len()), payload)
 }
 
@@ -57,7 +58,8 @@ impl Cost {
 
 /// Differences of mean times of neighbouring batches, the toolkits in turn.
 fn over_accept_all(packet: &[u8]) -> anyhow::Result<Cost> {
-    let (aya, fun) = (Pair::load(Toolkit::Aya)?, Pair::load(Toolkit::Fun)?);
+    let load = |toolkit| Pair::load(FilterName::ValidCommand, toolkit);
+    let (aya, fun) = (load(Toolkit::Aya)?, load(Toolkit::Fun)?);
     let mut cost = Cost { aya: Vec::new(), fun: Vec::new() };
     for _ in 0..BATCHES {
         cost.aya.push(aya.difference(packet)?);
@@ -66,19 +68,22 @@ fn over_accept_all(packet: &[u8]) -> anyhow::Result<Cost> {
     Ok(cost)
 }
 
-struct Pair {
+/// A filter, and the accept-all program of the same toolkit.
+pub(crate) struct Pair {
     accept_all: KernelFilter,
     filter: KernelFilter,
 }
 
 impl Pair {
-    fn load(toolkit: Toolkit) -> anyhow::Result<Self> {
+    /// Loads both.
+    pub(crate) fn load(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<Self> {
         let load = |name: FilterName| KernelFilter::load(name.into(), toolkit);
-        Ok(Self { accept_all: load(FilterName::Simple)?, filter: load(FilterName::ValidCommand)? })
+        Ok(Self { accept_all: load(FilterName::Simple)?, filter: load(filter)? })
     }
 
-    /// The kernel reports whole nanoseconds.
-    fn difference(&self, packet: &[u8]) -> anyhow::Result<f64> {
+    /// What a run of the filter takes longer, ns: the difference of the means of two batches, of which the kernel
+    /// reports whole nanoseconds.
+    pub(crate) fn difference(&self, packet: &[u8]) -> anyhow::Result<f64> {
         let time = |program: &KernelFilter| -> anyhow::Result<f64> {
             Ok(program.time(packet, RUNS)?.as_nanos() as f64)
         };

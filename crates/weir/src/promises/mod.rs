@@ -1,7 +1,7 @@
 //! The figures that weir promises, measured on this machine: what `weir bench` prints.
 
 mod attaching;
-mod filter_cost;
+pub(crate) mod filter_cost;
 mod loads;
 mod starting;
 

@@ -104,9 +104,9 @@ fn aggregate(grid: &Grid, reported: &Reported) -> Table {
 fn wall_pairs(grid: &Grid, label: &str, cells: &[(u8, u64)]) -> Vec<(f64, f64)> {
     let comparisons = grid.comparisons();
     let here = comparisons.iter().filter(|comparison| {
-        let cell = &comparison.kernel.cell;
+        let cell = &comparison.cell.cell;
         cells.contains(&(cell.invalid_percent, cell.packets)) && grid.label_of(cell) == label
     });
     let median = |runs: &super::grid::CellRuns| runs.estimate(Figure::Wall).map(|estimate| estimate.median);
-    here.filter_map(|comparison| Some((median(comparison.user)?, median(comparison.kernel)?))).collect()
+    here.filter_map(|comparison| Some((median(comparison.base)?, median(comparison.cell)?))).collect()
 }

@@ -1,8 +1,10 @@
 //! What the numbers say, in sentences that claim no more than the intervals show.
 
+use std::collections::BTreeSet;
+
 use super::{
     figure::Figure,
-    grid::{CellRuns, Comparison, Grid},
+    grid::{CellRuns, Comparison, Contrast, Grid},
     number::{count, number, ratio},
     tables::kernel_labels,
 };
@@ -16,24 +18,25 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
     if grid.sound().next().is_none() {
         return vec!["No sound run: nothing can be said of this experiment.".to_owned()];
     }
-    let comparisons = grid.comparisons();
-    if comparisons.is_empty() {
-        let mut found = vec![
+    let contrasts = [grid.toolkit_comparisons(), grid.comparisons()];
+    let mut found = Vec::new();
+    if contrasts.iter().all(Vec::is_empty) {
+        found.push(
             "No comparison of kernel and user space: no cell was run in both placements under equal conditions."
                 .to_owned(),
-        ];
-        found.extend(grid.percents.iter().rev().filter_map(|&percent| loss_finding(grid, percent)));
-        return found;
+        );
     }
-    let mut found = Vec::new();
     for &percent in grid.percents.iter().rev() {
-        for comparison in at_most_packets(grid, &comparisons, percent) {
+        for comparison in contrasts.iter().flat_map(|found| at_most_packets(grid, found, percent)) {
             found.extend(Figure::WITH_RATIO.map(|figure| ratio_finding(grid, comparison, figure)));
         }
         found.extend(loss_finding(grid, percent));
     }
     if grid.packets.len() > 1 {
-        found.extend(Figure::WITH_RATIO.map(|figure| tally(&comparisons, figure)));
+        let all: Vec<_> = contrasts.iter().flatten().collect();
+        for quotient in all.iter().map(|comparison| comparison.quotient()).collect::<BTreeSet<_>>() {
+            found.extend(Figure::WITH_RATIO.map(|figure| tally(&all, &quotient, figure)));
+        }
     }
     found
 }
@@ -46,36 +49,43 @@ fn at_most_packets<'a>(
 ) -> Vec<&'a Comparison<'a>> {
     let of_series = |label: &String| {
         let mine = comparisons.iter().filter(|comparison| {
-            let cell = &comparison.kernel.cell;
+            let cell = &comparison.cell.cell;
             cell.invalid_percent == percent && grid.label_of(cell) == *label
         });
-        mine.max_by_key(|comparison| comparison.kernel.cell.packets)
+        mine.max_by_key(|comparison| comparison.cell.cell.packets)
     };
     kernel_labels(grid, comparisons).iter().filter_map(of_series).collect()
 }
 
 fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> String {
-    let place = place(grid, comparison.kernel);
+    let place = place(grid, comparison.cell);
     let noun = figure.noun();
     let Some(median) = comparison.ratio(figure) else {
         return format!("{place}, no pair of runs allows to compare the {noun}.");
     };
     let value = ratio(median.median);
     let evidence = evidence(&median);
+    let quotient = comparison.quotient();
+    let (this, that) = (doing(comparison, comparison.cell), doing(comparison, comparison.base));
     match Verdict::of(&median) {
-        Verdict::Below => format!(
-            "{place}, filtering in the kernel takes {value} of the {noun} of filtering in user space ({evidence})."
-        ),
-        Verdict::Above => format!(
-            "{place}, filtering in the kernel takes {value} times the {noun} of filtering in user space ({evidence})."
-        ),
+        Verdict::Below => format!("{place}, {this} takes {value} of the {noun} of {that} ({evidence})."),
+        Verdict::Above => format!("{place}, {this} takes {value} times the {noun} of {that} ({evidence})."),
         Verdict::NotShown => {
-            format!("{place}, no difference in {noun} was shown: kernel ÷ user is {value} ({evidence}).")
+            format!("{place}, no difference in {noun} was shown: {quotient} is {value} ({evidence}).")
         }
         Verdict::TooFew => format!(
-            "{place}, kernel ÷ user of the {noun} is {value} ({evidence}); that is too few for an interval, which \
+            "{place}, {quotient} of the {noun} is {value} ({evidence}); that is too few for an interval, which \
              needs {RUNS_FOR_INTERVAL}."
         ),
+    }
+}
+
+/// What is done in a cell, inside a sentence.
+fn doing(comparison: &Comparison<'_>, runs: &CellRuns) -> String {
+    match (comparison.contrast, runs.cell.placement) {
+        (Contrast::Placement, Placement::Kernel) => "filtering in the kernel".to_owned(),
+        (Contrast::Placement, _) => "filtering in user space".to_owned(),
+        (Contrast::Toolkit, _) => format!("filtering with the program by {}", runs.cell.toolkit),
     }
 }
 
@@ -135,16 +145,17 @@ fn loss_in(grid: &Grid, runs: &CellRuns) -> Option<String> {
     Some(format!("{} % ({spread}) for {}", text(median), grid.label_of(&runs.cell)))
 }
 
-fn tally(comparisons: &[Comparison<'_>], figure: Figure) -> String {
+fn tally(comparisons: &[&Comparison<'_>], quotient: &str, figure: Figure) -> String {
     let verdicts: Vec<_> = comparisons
         .iter()
+        .filter(|comparison| comparison.quotient() == quotient)
         .filter_map(|comparison| comparison.ratio(figure))
         .map(|r| Verdict::of(&r))
         .collect();
     let of = |verdict| verdicts.iter().filter(|&&found| found == verdict).count();
     format!(
-        "Over the whole grid, {} comparisons of {}: {} show the kernel below user space, {} above, {} no difference, \
-         {} have too few pairs. Each interval misses the truth about one time in twenty.",
+        "Over the whole grid, {} comparisons of {}: {} show {quotient} below 1, {} above, {} no difference, {} have too \
+         few pairs. Each interval misses the truth about one time in twenty.",
         verdicts.len(),
         figure.noun(),
         of(Verdict::Below),

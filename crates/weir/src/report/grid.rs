@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use weir_filters::Toolkit;
+
 use super::figure::Figure;
 use crate::{
     cell::{Cell, Dimension, Placement},
@@ -39,19 +41,43 @@ impl CellRuns {
     }
 }
 
-/// Kernel against user space under otherwise equal conditions.
+/// Two cells under otherwise equal conditions.
 #[derive(Clone, Debug)]
 pub(super) struct Comparison<'a> {
-    /// The cell where the program decides.
-    pub(super) kernel: &'a CellRuns,
-    /// The cell where the server decides behind the accept-all program.
-    pub(super) user: &'a CellRuns,
+    /// What they differ in.
+    pub(super) contrast: Contrast,
+    /// The cell whose figure is divided.
+    pub(super) cell: &'a CellRuns,
+    /// The cell that it is divided by.
+    pub(super) base: &'a CellRuns,
+}
+
+/// What two cells are compared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Contrast {
+    /// The program decides, against the server behind the accept-all program.
+    Placement,
+    /// The same filter by two toolkits, both in the kernel.
+    Toolkit,
 }
 
 impl Comparison<'_> {
-    /// Median of kernel ÷ user over the pairs of runs; nothing where there is no pair.
+    /// Median of the cell ÷ the base over the pairs of runs; nothing where there is no pair.
     pub(super) fn ratio(&self, figure: Figure) -> Option<Estimate> {
-        Estimate::of(&paired_ratios(&self.kernel.by_repetition(figure), &self.user.by_repetition(figure)))
+        Estimate::of(&paired_ratios(&self.cell.by_repetition(figure), &self.base.by_repetition(figure)))
+    }
+
+    /// What is divided by what: "kernel ÷ user", "fun ÷ aya".
+    pub(super) fn quotient(&self) -> String {
+        format!("{} ÷ {}", self.side(self.cell), self.side(self.base))
+    }
+
+    /// A side's name in a quotient.
+    pub(super) fn side(&self, runs: &CellRuns) -> &'static str {
+        match self.contrast {
+            Contrast::Placement => runs.cell.placement.name(),
+            Contrast::Toolkit => runs.cell.toolkit.as_str(),
+        }
     }
 }
 
@@ -176,15 +202,28 @@ impl Grid {
     /// Each kernel cell with its user cell, by percent and packets: the two agree in everything but the filter, the
     /// toolkit and the hook; where several user cells do, the one with the same toolkit is taken.
     pub(super) fn comparisons(&self) -> Vec<Comparison<'_>> {
+        self.compared(|kernel| self.user_of(kernel), Contrast::Placement)
+    }
+
+    /// Each kernel cell with the one that agrees in everything but the toolkit, by percent and packets; the base is that
+    /// of the first toolkit, in the order of [`weir_filters::Toolkit::ALL`].
+    pub(super) fn toolkit_comparisons(&self) -> Vec<Comparison<'_>> {
+        self.compared(|kernel| self.first_toolkit_of(kernel), Contrast::Toolkit)
+    }
+
+    fn compared<'a>(
+        &'a self,
+        base_of: impl Fn(&'a CellRuns) -> Option<&'a CellRuns>,
+        contrast: Contrast,
+    ) -> Vec<Comparison<'a>> {
         let kernels = self.cells().filter(|runs| runs.cell.placement == Placement::Kernel);
-        let mut found: Vec<_> = kernels.filter_map(|kernel| self.comparison(kernel)).collect();
-        found.sort_by_key(|comparison| {
-            (comparison.kernel.cell.invalid_percent, comparison.kernel.cell.packets)
-        });
+        let pairs = kernels.filter_map(|cell| Some(Comparison { contrast, cell, base: base_of(cell)? }));
+        let mut found: Vec<_> = pairs.collect();
+        found.sort_by_key(|comparison| (comparison.cell.cell.invalid_percent, comparison.cell.cell.packets));
         found
     }
 
-    fn comparison<'a>(&'a self, kernel: &'a CellRuns) -> Option<Comparison<'a>> {
+    fn user_of(&self, kernel: &CellRuns) -> Option<&CellRuns> {
         let candidates = self.cells().filter(|user| {
             let cell = Cell {
                 placement: Placement::User,
@@ -195,7 +234,12 @@ impl Grid {
             };
             user.cell == cell
         });
-        let other_toolkit = |user: &&CellRuns| user.cell.toolkit != kernel.cell.toolkit;
-        candidates.min_by_key(other_toolkit).map(|user| Comparison { kernel, user })
+        candidates.min_by_key(|user| user.cell.toolkit != kernel.cell.toolkit)
+    }
+
+    fn first_toolkit_of(&self, kernel: &CellRuns) -> Option<&CellRuns> {
+        let of = |toolkit| self.cells.get(&Cell { toolkit, ..kernel.cell.clone() });
+        let first = Toolkit::ALL.into_iter().find_map(of)?;
+        (first.cell.toolkit != kernel.cell.toolkit).then_some(first)
     }
 }

@@ -84,6 +84,7 @@ impl Report {
         let tables_on_terminal = if grid.packets.len() > 1 { 1 + shaped.len() } else { 1 };
         tables.extend(shaped);
         tables.push(tables::ratios(&grid));
+        tables.extend(tables::toolkit_ratios(&grid));
         tables.extend(beside::tables(&grid));
         tables.push(tables::ledger(&grid));
         Self {
@@ -105,6 +106,9 @@ impl Report {
     /// What the report is about.
     pub fn title(&self) -> String {
         match &self.experiment {
+            Some(name) if !self.summary.toolkit_ratios.is_empty() => {
+                format!("{name}: the same filter by different toolkits")
+            }
             Some(name) => format!("{name}: filtering in the kernel or in user space"),
             None => "An experiment without samples".to_owned(),
         }

@@ -21,6 +21,8 @@ pub struct Summary {
     pub cells: Vec<CellSummary>,
     /// Kernel ÷ user, where both were run.
     pub ratios: Vec<RatioSummary>,
+    /// One toolkit ÷ another, where both were run in the kernel.
+    pub toolkit_ratios: Vec<RatioSummary>,
     /// Samples left out of every estimate.
     pub invalid_samples: usize,
 }
@@ -92,14 +94,16 @@ impl From<Estimate> for Median {
     }
 }
 
-/// Kernel ÷ user under otherwise equal conditions.
+/// One cell ÷ another under otherwise equal conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RatioSummary {
     /// Share of invalid packets, percent.
     pub invalid_percent: u8,
     /// Packets asked for.
     pub packets: u64,
-    /// The filter of the kernel cell.
+    /// What is divided by what: "kernel ÷ user", "fun ÷ aya".
+    pub quotient: String,
+    /// The filter of the cell whose figure is divided.
     pub filter: FilterName,
     /// Its toolkit.
     pub toolkit: Toolkit,
@@ -107,7 +111,7 @@ pub struct RatioSummary {
     pub hook: Hook,
     /// How the server reads and writes.
     pub io: Io,
-    /// The series that the kernel cell belongs to, as the report calls it.
+    /// The series that this cell belongs to, as the report calls it.
     pub series: String,
     /// Of server CPU time.
     pub server_cpu: Option<Ratio>,
@@ -144,9 +148,13 @@ impl From<Estimate> for Ratio {
 impl Summary {
     /// The summary of `grid`.
     pub(super) fn of(grid: &Grid) -> Self {
+        let ratios = |comparisons: Vec<Comparison<'_>>| {
+            comparisons.iter().map(|comparison| ratio_summary(grid, comparison)).collect()
+        };
         Self {
             cells: grid.cells().map(cell_summary).collect(),
-            ratios: grid.comparisons().iter().map(|comparison| ratio_summary(grid, comparison)).collect(),
+            ratios: ratios(grid.comparisons()),
+            toolkit_ratios: ratios(grid.toolkit_comparisons()),
             invalid_samples: grid.invalid.len(),
         }
     }
@@ -191,11 +199,12 @@ pub(super) fn total_ledger(runs: &CellRuns) -> Option<Ledger> {
 }
 
 fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {
-    let cell = &comparison.kernel.cell;
+    let cell = &comparison.cell.cell;
     let ratio = |figure| comparison.ratio(figure).map(Ratio::from);
     RatioSummary {
         invalid_percent: cell.invalid_percent,
         packets: cell.packets,
+        quotient: comparison.quotient(),
         filter: cell.filter,
         toolkit: cell.toolkit,
         hook: cell.hook,

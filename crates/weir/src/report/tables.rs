@@ -18,19 +18,20 @@ pub(super) fn overview(grid: &Grid) -> Table {
     let by_series =
         |what: &str| grid.series.iter().map(|s| format!("{what}, {}", grid.label(s))).collect::<Vec<_>>();
     columns.extend(by_series("server CPU µs/packet"));
-    let comparisons = grid.comparisons();
-    let kernels = kernel_labels(grid, &comparisons);
-    columns.extend(kernels.iter().map(|label| format!("server CPU, {label} ÷ user")));
+    let comparisons: Vec<_> = grid.comparisons().into_iter().chain(grid.toolkit_comparisons()).collect();
+    let quotients = quotients(grid, &comparisons);
+    columns.extend(quotients.iter().map(|quotient| format!("server CPU, {quotient}")));
     columns.extend(by_series("loss %"));
     let row = |percent, packets| {
         let mut row = vec![percent_text(percent), count(packets)];
         let cells =
             |figure| grid.series.iter().map(move |s| estimate_text(grid, s, percent, packets, figure));
         row.extend(cells(Figure::ServerCpu));
-        row.extend(kernels.iter().map(|label| {
-            let here = comparisons.iter().find(|c| {
-                let cell = &c.kernel.cell;
-                (cell.invalid_percent, cell.packets) == (percent, packets) && grid.label_of(cell) == *label
+        row.extend(quotients.iter().map(|quotient| {
+            let here = comparisons.iter().find(|comparison| {
+                let cell = &comparison.cell.cell;
+                (cell.invalid_percent, cell.packets) == (percent, packets)
+                    && quotient_of(grid, comparison) == *quotient
             });
             ratio_text(here.and_then(|comparison| comparison.ratio(Figure::ServerCpu)))
         }));
@@ -76,23 +77,48 @@ fn shaped_table(grid: &Grid, figure: Figure, series: &Series, number: usize) -> 
 
 /// Kernel ÷ user of each place of the grid.
 pub(super) fn ratios(grid: &Grid) -> Table {
+    Table {
+        slug: "ratios".to_owned(),
+        title: "Kernel ÷ user, paired by repetition".to_owned(),
+        note: "Below 1 the kernel's side is the smaller. Over loopback a socket filter runs on the sender's CPU time, \
+               so what it saves the server is to be read beside what it costs the client."
+            .to_owned(),
+        ..ratio_table(grid, &grid.comparisons())
+    }
+}
+
+/// One toolkit ÷ another of each place of the grid; nothing where there is but one.
+pub(super) fn toolkit_ratios(grid: &Grid) -> Option<Table> {
+    let comparisons = grid.toolkit_comparisons();
+    let first = comparisons.first()?;
+    let base = first.side(first.base);
+    Some(Table {
+        slug: "toolkit-ratios".to_owned(),
+        title: format!("Toolkit ÷ {base}, paired by repetition"),
+        note: format!(
+            "Below 1 the series' side is the smaller: the same filter in the kernel, by its toolkit and by {base}. Over \
+             loopback the program runs on the client's CPU time."
+        ),
+        ..ratio_table(grid, &comparisons)
+    })
+}
+
+fn ratio_table(grid: &Grid, comparisons: &[Comparison<'_>]) -> Table {
     let row = |comparison: &Comparison<'_>| {
-        let cell = &comparison.kernel.cell;
+        let cell = &comparison.cell.cell;
         let mut row = vec![percent_text(cell.invalid_percent), count(cell.packets), grid.label_of(cell)];
         row.extend(Figure::WITH_RATIO.map(|figure| ratio_text(comparison.ratio(figure))));
         row.push(comparison.ratio(Figure::ServerCpu).map_or(0, |ratio| ratio.runs).to_string());
         row
     };
     Table {
-        slug: "ratios".to_owned(),
-        title: "Kernel ÷ user, paired by repetition".to_owned(),
+        slug: String::new(),
+        title: String::new(),
         columns: ["invalid %", "packets", "series", "server CPU", "client CPU", "wall time", "pairs"]
             .map(str::to_owned)
             .to_vec(),
-        rows: grid.comparisons().iter().map(row).collect(),
-        note: "Below 1 the kernel's side is the smaller. Over loopback a socket filter runs on the sender's CPU time, \
-               so what it saves the server is to be read beside what it costs the client."
-            .to_owned(),
+        rows: comparisons.iter().map(row).collect(),
+        note: String::new(),
     }
 }
 
@@ -145,10 +171,23 @@ pub(super) fn places(grid: &Grid) -> impl Iterator<Item = (u8, u64)> {
 /// The labels of the series that are compared with user space, without repeats.
 pub(super) fn kernel_labels(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<String> {
     let mut labels: Vec<_> =
-        comparisons.iter().map(|comparison| grid.label_of(&comparison.kernel.cell)).collect();
+        comparisons.iter().map(|comparison| grid.label_of(&comparison.cell.cell)).collect();
     labels.sort();
     labels.dedup();
     labels
+}
+
+/// What is compared, without repeats: "kernel, valid-command ÷ user".
+fn quotients(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<String> {
+    let mut quotients: Vec<_> =
+        comparisons.iter().map(|comparison| (comparison.contrast, quotient_of(grid, comparison))).collect();
+    quotients.sort();
+    quotients.dedup();
+    quotients.into_iter().map(|(_, quotient)| quotient).collect()
+}
+
+fn quotient_of(grid: &Grid, comparison: &Comparison<'_>) -> String {
+    format!("{} ÷ {}", grid.label_of(&comparison.cell.cell), comparison.side(comparison.base))
 }
 
 /// A share of invalid packets.

@@ -1,0 +1,64 @@
+//! Serving behind a program of somebody's object, in place of a filter of the catalogue.
+
+use std::net::SocketAddr;
+
+use weir_filters::{Hook, Parameter};
+use weir_hooks::{KernelFilter, ObjectFile};
+use weir_wire::maps;
+
+use super::{Behind, Names, Plan, ServeError, Served, ServerKind, serve_behind};
+
+/// What the record calls the toolkit of a program that came as a file.
+const TOOLKIT: &str = "object";
+
+/// A program to serve behind.
+#[derive(Clone, Copy)]
+pub struct ObjectProgram<'a> {
+    /// The file that holds it.
+    pub file: &'a ObjectFile,
+    /// Its name; may be left out where the file has one socket filter alone.
+    pub program: Option<&'a str>,
+    /// What its map `parameter` is set to; what the object says where nothing is given.
+    pub parameter: Option<Parameter>,
+}
+
+/// Serves as [`super::serve`] does, behind `object`'s program at the socket: `plan`'s filter, toolkit and hook are
+/// not looked at. `on_ready` hears the program's name and the address.
+///
+/// A map `parameter` is flipped by SIGUSR1, and verdicts are read from a map `verdicts`, where the object has them.
+///
+/// # Errors
+/// The program or its maps don't fit the socket or the server, before the kernel is asked; or what [`super::serve`]
+/// says.
+pub fn serve_object(
+    plan: Plan,
+    object: ObjectProgram<'_>,
+    on_ready: impl FnOnce(&str, SocketAddr),
+) -> Result<Served, ServeError> {
+    let ObjectProgram { file, program, parameter } = object;
+    let program = file.socket_filter(program)?;
+    // Whatever the server, it reads this one where it is there.
+    file.has_map(maps::VERDICTS)?;
+    let needed = map_of(plan.kind).or(parameter.map(|_| maps::PARAMETER));
+    if let Some(map) = needed
+        && !file.has_map(map)?
+    {
+        let who = if map_of(plan.kind).is_some() { plan.kind.as_str() } else { "--parameter" };
+        return Err(file.lacks_map(who, map).into());
+    }
+    let loaded = KernelFilter::load_file(file, program, parameter)?;
+    let changeable = if file.has_map(maps::PARAMETER)? { Some(loaded.parameter_map()?) } else { None };
+    let names = Names { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
+    let behind = Behind { program: Some(loaded), parameter: changeable, names };
+    serve_behind(Plan { hook: Hook::Socket, ..plan }, behind, |listen| on_ready(program, listen))
+}
+
+/// The map that a server needs its program to have.
+const fn map_of(server: ServerKind) -> Option<&'static str> {
+    match server {
+        ServerKind::Parameterized => Some(maps::PARAMETER),
+        ServerKind::Print => Some(maps::CAPTURE),
+        ServerKind::Count => Some(maps::COUNTER),
+        _ => None,
+    }
+}

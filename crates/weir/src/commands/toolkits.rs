@@ -1,0 +1,129 @@
+//! `weir toolkits`: what each filter is and costs, by each toolkit.
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+use weir_filters::{FilterName, Toolkit};
+
+use crate::{
+    output::print,
+    promises::filter_cost,
+    report::{Median, number},
+    stats::Estimate,
+    terminal,
+    toolkits::{self, LOADS, Needs, Row},
+};
+
+/// Compare the toolkits: for each filter its source, its program, what loading and running it takes.
+///
+/// Everything is counted and measured now, in a few seconds; needs root, or CAP_BPF and CAP_NET_ADMIN.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+
+    /// This filter alone; `weir filters` lists them.
+    #[arg(long, value_name = "NAME")]
+    filter: Option<FilterName>,
+}
+
+/// Runs `weir toolkits`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let filters = args.filter.map_or_else(|| FilterName::ALL.to_vec(), |filter| vec![filter]);
+    let rows = toolkits::measure(&filters, &mut |filter| eprintln!("weir: measuring {filter}"))?;
+    let toolkits: Vec<_> = Toolkit::ALL
+        .into_iter()
+        .filter(|toolkit| rows.iter().any(|row| row.toolkit == *toolkit))
+        .map(toolkits::needs)
+        .collect();
+    if args.json {
+        let document = Document {
+            toolkits: &toolkits,
+            rows: &rows,
+            loads: LOADS,
+            batches: filter_cost::BATCHES,
+            runs_per_batch: filter_cost::RUNS,
+        };
+        print(serde_json::to_string_pretty(&document)? + "\n")?;
+    } else {
+        print(text(&rows, &toolkits))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    toolkits: &'a [Needs],
+    rows: &'a [Row],
+    /// Loads of which `load_ms` is the median.
+    loads: usize,
+    /// Batches of which `ns_over_accept_all` is the median.
+    batches: usize,
+    runs_per_batch: u32,
+}
+
+const COLUMNS: [&str; 10] = [
+    "filter",
+    "toolkit",
+    "lines, own + shared",
+    "instructions",
+    "translated",
+    "verified",
+    "JIT bytes",
+    "stack bytes",
+    "load, ms",
+    "ns over accept-all",
+];
+
+fn text(rows: &[Row], toolkits: &[Needs]) -> String {
+    let mut table = terminal::table(!io::stdout().is_terminal());
+    table.set_header(COLUMNS);
+    for row in rows {
+        table.add_row(cells(row));
+    }
+    let mut text = format!("{table}\n\n");
+    for Needs { toolkit, to_build, to_load } in toolkits {
+        let _ = writeln!(text, "{toolkit}: to build, {to_build}; to load, {to_load}.");
+    }
+    text + &notes()
+}
+
+fn cells(row: &Row) -> [String; 10] {
+    let known = |value: Option<u32>| value.map_or_else(|| "hidden".to_owned(), |value| value.to_string());
+    [
+        row.filter.to_string(),
+        row.toolkit.to_string(),
+        format!("{} + {}", row.lines.own, row.lines.shared),
+        row.instructions_written.to_string(),
+        known(row.instructions_translated),
+        known(row.verified_instructions),
+        row.jited_bytes.to_string(),
+        row.stack_bytes.to_string(),
+        estimate(row.load_ms),
+        estimate(row.ns_over_accept_all),
+    ]
+}
+
+fn estimate(median: Median) -> String {
+    let Median { median, low, high, kind, runs, coverage } = median;
+    number::estimate(&Estimate { median, low, high, runs, kind, coverage }, |value| number::number(value, 3))
+}
+
+fn notes() -> String {
+    format!(
+        "\nlines: without blank ones and comments, of the files that this weir was built from; own is what is there for \
+         the filter alone, shared what other filters of the toolkit have too.\ninstructions: as the toolkit writes them, \
+         8 bytes each; translated: as the kernel keeps them; verified: those that the verifier walked through.\nstack: \
+         the deepest byte that an instruction or an argument names.\nload: from the specification to a verified \
+         program, median [95 % interval] of {LOADS}, the toolkits in turn.\nns over accept-all: a test run on a PUT less \
+         that of the toolkit's accept-all program, median [95 % interval] of {} batches in turn, each the mean of {} \
+         runs.\n",
+        filter_cost::BATCHES,
+        filter_cost::RUNS,
+    )
+}

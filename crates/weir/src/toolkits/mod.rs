@@ -1,0 +1,196 @@
+//! The toolkits beside each other: what every filter is by each of them, read from its source and from the kernel, and
+//! measured.
+
+mod sources;
+mod stack;
+
+use std::time::Instant;
+
+use serde::Serialize;
+use weir_asm::Code;
+use weir_filters::{Combination, Filter, FilterName, Hook, Toolkit};
+use weir_hooks::KernelFilter;
+use weir_wire::Request;
+
+use crate::{
+    promises::filter_cost::{self, Pair},
+    report::Median,
+    stats::Estimate,
+};
+
+/// Loads of each program that are timed, the toolkits in turn.
+pub const LOADS: usize = 20;
+
+/// A filter by a toolkit.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The filter.
+    pub filter: FilterName,
+    /// How it is written.
+    pub toolkit: Toolkit,
+    /// Lines of source, without blank ones and comments.
+    pub lines: Lines,
+    /// Instructions of the program as its toolkit wrote it, 8 bytes each.
+    pub instructions_written: usize,
+    /// The same as the kernel keeps it, after the verifier's rewriting; null where the kernel hides it.
+    pub instructions_translated: Option<u32>,
+    /// Instructions that the verifier walked through; null before Linux 5.16.
+    pub verified_instructions: Option<u32>,
+    /// Machine code, bytes; 0 where the JIT is off.
+    pub jited_bytes: u32,
+    /// The deepest byte of the stack that the written program names.
+    pub stack_bytes: usize,
+    /// From the specification to a verified program in the kernel, ms.
+    pub load_ms: Median,
+    /// Mean of a run on a PUT less the same toolkit's accept-all program, ns.
+    pub ns_over_accept_all: Median,
+}
+
+/// Lines of source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lines {
+    /// Of what is there for this filter alone.
+    pub own: usize,
+    /// Of what it shares with other filters of its toolkit.
+    pub shared: usize,
+}
+
+/// What a toolkit asks for.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Needs {
+    /// The toolkit.
+    pub toolkit: Toolkit,
+    /// What must be installed to build its programs.
+    pub to_build: &'static str,
+    /// What must be there to load them.
+    pub to_load: &'static str,
+}
+
+/// The toolkits with which a filter can be written for the socket.
+pub fn of(filter: FilterName) -> impl Iterator<Item = Toolkit> {
+    let at_socket = move |toolkit: &Toolkit| {
+        Combination { filter, toolkit: *toolkit, hook: Hook::Socket }.available().is_ok()
+    };
+    Toolkit::ALL.into_iter().filter(at_socket)
+}
+
+/// What `toolkit` asks for.
+pub const fn needs(toolkit: Toolkit) -> Needs {
+    let (to_build, to_load) = match toolkit {
+        Toolkit::Rust => ("stable Rust", "nothing: no program is loaded"),
+        Toolkit::Aya => (
+            "stable Rust, and beside it a Rust compiler with `core` for BPF (a nightly with rust-src, or Debian's \
+             rustc-web with libstd-rust-web-dev-bpf) and bpf-linker with its LLVM",
+            "the objects, which lie in weir's binary",
+        ),
+        Toolkit::Fun => {
+            ("stable Rust", "weir-asm, which is in weir's binary and writes the program when it is loaded")
+        }
+    };
+    Needs { toolkit, to_build, to_load }
+}
+
+/// Measures every filter of `filters` with every toolkit that has it; `say` hears what is being done.
+///
+/// # Errors
+/// A program can't be loaded or run: the privilege is missing, or the kernel refuses it.
+pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+    KernelFilter::probe()?;
+    let mut rows = Vec::new();
+    for &filter in filters {
+        say(filter.as_str());
+        let toolkits: Vec<_> = of(filter).collect();
+        let loads = in_turn(&toolkits, LOADS, |toolkit| load_ms(filter, *toolkit))?;
+        let pairs = toolkits
+            .iter()
+            .map(|&toolkit| Pair::load(filter, toolkit))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let packet = filter_cost::packet(&Request::Put { key: 10, value: 1 }.to_bytes());
+        let costs = in_turn(&pairs, filter_cost::BATCHES, |pair| pair.difference(&packet))?;
+        for (toolkit, (load, cost)) in toolkits.into_iter().zip(loads.iter().zip(&costs)) {
+            rows.push(row(filter, toolkit, median(load), median(cost))?);
+        }
+    }
+    Ok(rows)
+}
+
+/// `times` values of each of `subjects`, one of each a round, and each round begun by another.
+fn in_turn<T>(
+    subjects: &[T],
+    times: usize,
+    measure: impl Fn(&T) -> anyhow::Result<f64>,
+) -> anyhow::Result<Vec<Vec<f64>>> {
+    let mut values = vec![Vec::with_capacity(times); subjects.len()];
+    for round in 0..times {
+        for turn in 0..subjects.len() {
+            let at = (round + turn) % subjects.len();
+            values[at].push(measure(&subjects[at])?);
+        }
+    }
+    Ok(values)
+}
+
+fn median(values: &[f64]) -> Median {
+    Estimate::of(values).expect("there is a round").into()
+}
+
+fn load_ms(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    let loaded = KernelFilter::load(Filter::from(filter), toolkit)?;
+    let taken = started.elapsed();
+    drop(loaded);
+    Ok(taken.as_secs_f64() * 1e3)
+}
+
+fn row(
+    filter: FilterName,
+    toolkit: Toolkit,
+    load_ms: Median,
+    ns_over_accept_all: Median,
+) -> anyhow::Result<Row> {
+    let facts = KernelFilter::load(Filter::from(filter), toolkit)?.facts()?;
+    let written = KernelFilter::written(Filter::from(filter), toolkit)?;
+    Ok(Row {
+        filter,
+        toolkit,
+        lines: sources::lines(filter, toolkit),
+        instructions_written: slots(&written),
+        instructions_translated: facts.translated_bytes.map(|bytes| bytes / 8),
+        verified_instructions: facts.verified_instructions,
+        jited_bytes: facts.jited_bytes,
+        stack_bytes: stack::bytes(&written),
+        load_ms,
+        ns_over_accept_all,
+    })
+}
+
+/// As llvm-objdump and the kernel count them: a 64-bit immediate takes two.
+fn slots(code: &Code) -> usize {
+    code.insns().iter().map(weir_asm::Insn::slots).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_taken_in_turn_and_each_begins_a_round() {
+        let order = std::cell::RefCell::new(String::new());
+        let values = in_turn(&["a", "b"], 4, |subject| {
+            order.borrow_mut().push_str(subject);
+            Ok(order.borrow().len() as f64)
+        })
+        .expect("nothing fails");
+        assert_eq!(order.into_inner(), "abbaabba");
+        assert_eq!(values, [[1.0, 4.0, 5.0, 8.0], [2.0, 3.0, 6.0, 7.0]]);
+    }
+
+    #[test]
+    fn every_filter_has_lines_of_its_own_in_each_toolkit() {
+        for filter in FilterName::ALL {
+            for toolkit in of(filter) {
+                assert!(sources::lines(filter, toolkit).own > 0, "{filter} by {toolkit}");
+            }
+        }
+    }
+}

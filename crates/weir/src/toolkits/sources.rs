@@ -1,0 +1,160 @@
+//! Lines of source of each filter, counted in the files from which this weir was built.
+
+use weir_filters::{FilterName, Toolkit};
+
+use super::Lines;
+
+/// A file, or some items of it.
+#[derive(Clone, Copy)]
+struct Part {
+    text: &'static str,
+    /// How each item's first line goes on behind its visibility; nothing for the whole file.
+    items: &'static [&'static str],
+}
+
+macro_rules! part {
+    ($file:literal) => {
+        part!($file, [])
+    };
+    ($file:literal, [$($item:literal),*]) => {
+        Part { text: include_str!(concat!("../../../../", $file)), items: &[$($item),*] }
+    };
+}
+
+/// Lines of `filter` by `toolkit` without blank ones and comments; imports, declarations of maps and attributes count.
+///
+/// With `aya`, a filter's own are those of its file in `bpf/src/bin`; with `fun`, its arm of the table of filters and the
+/// functions that it alone uses. Shared is what both kinds of programs have beside that: reading the packet, counting
+/// the verdict. Constants that user space has too (`weir-wire`) count for neither.
+pub(super) fn lines(filter: FilterName, toolkit: Toolkit) -> Lines {
+    let [own, shared] = match toolkit {
+        Toolkit::Rust => [vec![], vec![]],
+        Toolkit::Aya => aya(filter),
+        Toolkit::Fun => fun(filter),
+    };
+    let count = |parts: Vec<Part>| parts.iter().map(Part::lines).sum();
+    Lines { own: count(own), shared: count(shared) }
+}
+
+fn aya(filter: FilterName) -> [Vec<Part>; 2] {
+    let own = match filter {
+        FilterName::Simple => part!("bpf/src/bin/simple-socket-filter.rs"),
+        FilterName::Reject => part!("bpf/src/bin/reject-filter.rs"),
+        FilterName::ValidCommand => part!("bpf/src/bin/valid-command.rs"),
+        FilterName::RobustValidCommand => part!("bpf/src/bin/robust-valid-command.rs"),
+        FilterName::Parameterized => part!("bpf/src/bin/parameterized-filter.rs"),
+        FilterName::Print => part!("bpf/src/bin/print-filter.rs"),
+        FilterName::Count => part!("bpf/src/bin/count-filter.rs"),
+    };
+    let mut shared = vec![part!("bpf/src/lib.rs"), part!("bpf/src/verdict.rs")];
+    match filter {
+        FilterName::ValidCommand => {
+            shared.push(part!("bpf/src/command.rs", ["struct FirstBytes", "impl FirstBytes", "fn load_at"]));
+        }
+        FilterName::RobustValidCommand => shared.push(part!("bpf/src/command.rs")),
+        _ => {}
+    }
+    [vec![own], shared]
+}
+
+fn fun(filter: FilterName) -> [Vec<Part>; 2] {
+    let own = match filter {
+        FilterName::Simple => vec![part!("crates/filters/src/fun/mod.rs", ["FilterName::Simple =>"])],
+        FilterName::Reject => vec![part!("crates/filters/src/fun/mod.rs", ["FilterName::Reject =>"])],
+        FilterName::ValidCommand => vec![
+            part!("crates/filters/src/fun/mod.rs", ["FilterName::ValidCommand =>"]),
+            part!("crates/filters/src/fun/command.rs", ["fn valid("]),
+        ],
+        FilterName::RobustValidCommand => vec![
+            part!("crates/filters/src/fun/mod.rs", ["FilterName::RobustValidCommand =>"]),
+            part!("crates/filters/src/fun/command.rs", ["fn robust("]),
+        ],
+        FilterName::Parameterized => vec![
+            part!(
+                "crates/filters/src/fun/mod.rs",
+                ["FilterName::Parameterized =>", "fn parameterized_by_map(", "fn verdict_of("]
+            ),
+            part!("crates/filters/src/fun/map.rs", ["fn parameter("]),
+        ],
+        FilterName::Print => vec![
+            part!("crates/filters/src/fun/mod.rs", ["FilterName::Print =>"]),
+            part!("crates/filters/src/fun/map.rs", ["fn capture("]),
+            part!("crates/filters/src/fun/capture.rs"),
+        ],
+        FilterName::Count => vec![
+            part!("crates/filters/src/fun/mod.rs", ["FilterName::Count =>"]),
+            part!("crates/filters/src/fun/map.rs", ["fn counter("]),
+        ],
+    };
+    let mut shared = vec![
+        part!(
+            "crates/filters/src/fun/mod.rs",
+            ["fn object(", "fn generate(", "fn uses(", "fn call_helper(", "fn here("]
+        ),
+        part!("crates/filters/src/fun/verdict.rs"),
+        part!("crates/filters/src/fun/map.rs", ["fn verdicts(", "fn one(", "fn look_up(", "fn count("]),
+    ];
+    if matches!(filter, FilterName::ValidCommand | FilterName::RobustValidCommand) {
+        shared
+            .push(part!("crates/filters/src/fun/command.rs", ["fn load(", "fn load_first(", "fn compare("]));
+    }
+    [own, shared]
+}
+
+impl Part {
+    fn lines(&self) -> usize {
+        if self.items.is_empty() {
+            return count(self.text.lines());
+        }
+        self.items.iter().map(|head| count(item(self.text, head))).sum()
+    }
+}
+
+fn count<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
+    lines.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+/// The lines of an item, or of an arm of a match, from its head to where its last bracket closes; its attributes too.
+///
+/// # Panics
+/// Where the text has no such item: the table above is wrong, which a test sees.
+fn item<'a>(text: &'a str, head: &str) -> impl Iterator<Item = &'a str> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut start = lines.iter().position(|line| line.contains(head)).unwrap_or_else(|| panic!("no {head}"));
+    let mut open = 0_i64;
+    let closes = |line: &&str| {
+        open +=
+            line.chars().map(|c| i64::from("([{".contains(c)) - i64::from(")]}".contains(c))).sum::<i64>();
+        open == 0 && line.ends_with(['}', ';', ','])
+    };
+    let end = start + lines[start..].iter().position(closes).unwrap_or_else(|| panic!("no end of {head}"));
+    while start > 0 && lines[start - 1].trim_start().starts_with("#[") {
+        start -= 1;
+    }
+    lines.into_iter().skip(start).take(end + 1 - start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "//! A file.\n\nuse a::{\n    B,\n};\n\n/// What it does.\n#[inline]\npub fn first(a: u8) -> u8 {\n    // Why.\n    \
+                        a[0]\n}\nmatch x {\n    X::One => one(),\n    X::Two => {\n        two();\n    }\n}\nstruct Unit(u8);\n";
+
+    fn check(items: &'static [&'static str], expected: usize) {
+        assert_eq!(Part { text: TEXT, items }.lines(), expected, "{items:?}");
+    }
+
+    #[test]
+    fn lines_are_counted_without_blanks_and_comments() {
+        check(&[], 14);
+    }
+
+    #[test]
+    fn items_and_arms_end_where_their_brackets_close() {
+        check(&["fn first("], 4);
+        check(&["X::One =>"], 1);
+        check(&["X::Two =>"], 3);
+        check(&["struct Unit", "X::One =>"], 2);
+    }
+}

@@ -1,0 +1,14 @@
+//! The snippets of docs/toolkits.md by Aya that run in user space; the program is bpf/src/bin/count-filter.rs.
+
+use std::{net::UdpSocket, os::fd::AsFd as _};
+
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned, programs::SocketFilter};
+
+pub(crate) fn attach(socket: &UdpSocket) -> anyhow::Result<Ebpf> {
+    let object = include_bytes_aligned!("../../../asm/tests/objects/count-filter.o"); // compiled before
+    let mut ebpf = EbpfLoader::new().load(object)?;
+    let program: &mut SocketFilter = ebpf.program_mut("count_packets").expect("it has one").try_into()?;
+    program.load()?;
+    program.attach(socket.as_fd())?;
+    Ok(ebpf)
+}

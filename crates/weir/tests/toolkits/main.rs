@@ -1,0 +1,112 @@
+//! What docs/toolkits.md shows is what is compiled and run here, and reports pair the toolkits.
+//!
+//! Where the kernel or the privilege is missing, the snippets count as ignored, with the reason in brackets.
+
+mod aya;
+mod fun;
+#[expect(dead_code, reason = "the shape of the report's grid is for other tests")]
+#[path = "../synthetic/mod.rs"]
+mod synthetic;
+
+use std::{fs, net::UdpSocket, path::Path};
+
+use weir::{cell::Placement, report};
+use weir_filters::Toolkit;
+use weir_hooks::KernelFilter;
+use weir_testing::{Group, Test, lack_of};
+
+const ANYWHERE: &[Test] = &[
+    ("every_snippet_of_the_page_stands_in_the_file_that_it_names", every_snippet_stands_in_its_file),
+    ("the_pages_texts_assemble", the_pages_texts_assemble),
+    ("two_toolkits_in_the_kernel_are_divided_by_each_other", two_toolkits_are_divided_by_each_other),
+];
+
+const IN_KERNEL: &[Test] = &[("the_pages_snippets_count_packets_in_the_kernel", snippets_count_packets)];
+
+fn main() {
+    let kernel = Group::of(IN_KERNEL).skipped_for(lack_of(KernelFilter::probe().err()));
+    weir_testing::run([Group::of(ANYWHERE), kernel]);
+}
+
+fn snippets_count_packets() {
+    for attach in [fun::attach, aya::attach] {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let ebpf = attach(&socket).expect("it loads and attaches");
+        let address = socket.local_addr().expect("it is bound");
+        for _ in 0..7 {
+            socket.send_to(b"hello", address).expect("send");
+        }
+        assert_eq!(fun::packets(&ebpf).expect("the map is there"), 7);
+    }
+}
+
+const PAGE: &str = include_str!("../../../../docs/toolkits.md");
+
+/// A block of Rust follows a comment that names its file, and stands in that file, whatever its indentation.
+fn every_snippet_stands_in_its_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = Vec::new();
+    for (before, rest) in PAGE.match_indices("```rust\n").map(|(at, fence)| PAGE.split_at(at + fence.len())) {
+        let snippet = rest.split("```").next().expect("a block ends");
+        let comment = before.lines().rev().nth(1).expect("something stands above");
+        let file = comment.strip_prefix("<!-- ").and_then(|comment| comment.strip_suffix(" -->"));
+        let file = file.unwrap_or_else(|| panic!("no file is named above:\n{snippet}"));
+        let text = fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let stands = (0..=16).step_by(4).any(|by| text.contains(&indented(snippet, by)));
+        assert!(stands, "not in {file}:\n{snippet}");
+        files.push(file);
+    }
+    let from = |part: &str| files.iter().filter(|file| file.contains(part)).count();
+    assert!(from("fun.rs") >= 4 && from("bpf/src") >= 3, "{files:?}");
+}
+
+fn the_pages_texts_assemble() {
+    let texts: Vec<_> = PAGE.split("```asm\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!texts.is_empty());
+    for text in texts {
+        if let Err(errors) = weir_asm::text::assemble("page", text.as_bytes()) {
+            panic!("{}\n{text}", errors.display("page", text.as_bytes()));
+        }
+    }
+}
+
+fn indented(snippet: &str, by: usize) -> String {
+    let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{:by$}{line}\n", "") };
+    snippet.lines().map(line).collect()
+}
+
+fn two_toolkits_are_divided_by_each_other() {
+    let mut samples = synthetic::Experiment::quick().samples();
+    let kernel: Vec<_> =
+        samples.iter().filter(|sample| sample.cell.placement == Placement::Kernel).cloned().collect();
+    for mut sample in kernel {
+        sample.index += 1000;
+        sample.cell.toolkit = Toolkit::Fun;
+        for us in [&mut sample.server_cost.user_us, &mut sample.server_cost.system_us] {
+            *us *= 2;
+        }
+        samples.push(sample);
+    }
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    synthetic::write(dir.path(), &samples);
+    let report = report::write_all(dir.path()).expect("it can be written");
+    let ratios = &report.summary().toolkit_ratios;
+    assert_eq!(ratios.len(), 3);
+    for ratio in ratios {
+        assert_eq!((ratio.quotient.as_str(), ratio.toolkit), ("fun ÷ aya", Toolkit::Fun));
+        let server = ratio.server_cpu.expect("there are pairs");
+        assert_eq!((server.estimate, server.low, server.high, server.pairs), (2.0, 2.0, 2.0, 6));
+        assert_eq!(ratio.wall.expect("there are pairs").estimate, 1.0);
+    }
+    assert_eq!(report.summary().ratios.len(), 6, "both are compared with user space too");
+    let first = &report.findings()[0];
+    let expected = "filtering with the program by fun takes 2.00 times the server CPU time of filtering with the program by aya";
+    assert!(first.contains("At 99 % invalid (kernel, fun), ") && first.contains(expected), "{first}");
+    assert_eq!(report.title(), "made-up: the same filter by different toolkits");
+    let table = |name: &str| fs::read_to_string(dir.path().join("tables").join(name)).expect("a table");
+    assert_eq!(table("toolkit-ratios.csv").matches("2.00 [2.00, 2.00]").count(), 3);
+    let overview = table("overview.csv");
+    for column in ["kernel, aya ÷ user", "kernel, fun ÷ user", "kernel, fun ÷ aya"] {
+        assert!(overview.contains(&format!("server CPU, {column}")), "no {column} in {overview}");
+    }
+}

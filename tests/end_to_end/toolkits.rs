@@ -1,0 +1,60 @@
+//! The toolkits beside each other, as `weir toolkits` measures them.
+
+use serde_json::Value;
+
+use weir_testing::Test;
+
+use crate::running::run;
+
+pub(crate) const ANYWHERE: &[Test] =
+    &[("a_filter_that_is_not_there_is_a_usage_error", a_filter_that_is_not_there_is_a_usage_error)];
+
+pub(crate) const IN_KERNEL: &[Test] = &[
+    ("every_filter_is_measured_with_every_toolkit", every_filter_is_measured_with_every_toolkit),
+    ("one_filter_can_be_measured_alone_as_a_table", one_filter_can_be_measured_alone_as_a_table),
+];
+
+fn measured(arguments: &[&str]) -> String {
+    let ended = run(&[&["toolkits"], arguments].concat());
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    ended.stdout
+}
+
+fn every_filter_is_measured_with_every_toolkit() {
+    let said: Value = serde_json::from_str(&measured(&["--json"])).expect("JSON");
+    assert!(said["batches"].as_u64() >= Some(20), "{said}");
+    let rows = said["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2 * weir_filters::FilterName::ALL.len());
+    for row in rows {
+        let at_least = |key: &str, least: u64| assert!(row[key].as_u64() >= Some(least), "{key}: {row}");
+        // Not even the accept-all program is shorter than `r0 = -1; exit`.
+        at_least("instructions_written", 2);
+        at_least("verified_instructions", 2);
+        assert!(row["lines"]["own"].as_u64() >= Some(1), "{row}");
+        let load = &row["load_ms"];
+        assert!(load["low"].as_f64() > Some(0.0) && load["kind"] == "interval", "{row}");
+        assert!(load["low"].as_f64() <= load["median"].as_f64(), "{row}");
+        assert_eq!(row["ns_over_accept_all"]["runs"], said["batches"]);
+        let is_empty = row["filter"] == "simple-socket-filter";
+        // Everything else looks up a map, whose key is on the stack.
+        assert_eq!(row["stack_bytes"].as_u64() == Some(0), is_empty, "{row}");
+    }
+    let needs = said["toolkits"].as_array().expect("toolkits");
+    let names: Vec<_> = needs.iter().map(|needs| needs["toolkit"].as_str()).collect();
+    assert_eq!(names, [Some("aya"), Some("fun")]);
+    assert!(needs[0]["to_build"].as_str().is_some_and(|text| text.contains("bpf-linker")), "{said}");
+}
+
+fn one_filter_can_be_measured_alone_as_a_table() {
+    let text = measured(&["--filter", "valid-command"]);
+    let rows: Vec<_> = text.lines().filter(|line| line.contains("valid-command")).collect();
+    let has = |toolkit: &str| rows.iter().any(|row| row.contains(&format!(" {toolkit} ")));
+    assert!(rows.len() == 2 && has("aya") && has("fun"), "{text}");
+    assert!(text.contains("without blank ones and comments"), "{text}");
+}
+
+fn a_filter_that_is_not_there_is_a_usage_error() {
+    let ended = run(&["toolkits", "--filter", "nope"]);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("unknown filter 'nope'"), "{ended:?}");
+}
