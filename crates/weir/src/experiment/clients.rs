@@ -173,6 +173,9 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
         .args(["--seed", &order.seed.to_string()])
         .arg("--summary")
         .arg(summary);
+    if let Some(rate) = cell.conditions.rate {
+        command.args(["--rate", &share_of_rate(rate, order.share, cell).to_string()]);
+    }
     if let Some(size) = cell.invalid_size {
         command.args(["--invalid-size", &size.to_string()]);
     }
@@ -180,6 +183,11 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
         command.args(["--get-timeout", &ms.to_string()]);
     }
     command
+}
+
+/// A client offers as much of the rate as it sends of the packets, so that all of them end together.
+fn share_of_rate(rate: u64, share: Share, cell: &Cell) -> f64 {
+    rate as f64 * share.packets as f64 / cell.packets.max(1) as f64
 }
 
 fn external_client(definition: &Definition, name: &str, cell: &Cell, order: &Order) -> Command {

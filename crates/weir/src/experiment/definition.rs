@@ -218,8 +218,11 @@ pub struct BehaviourRow {
 }
 
 /// The behaviours that an experiment can use.
-pub const BEHAVIOURS: [BehaviourRow; 2] =
-    [BehaviourRow { name: "frigg", stops: false }, BehaviourRow { name: "frey", stops: true }];
+pub const BEHAVIOURS: [BehaviourRow; 3] = [
+    BehaviourRow { name: "frigg", stops: false },
+    BehaviourRow { name: "frey", stops: true },
+    BehaviourRow { name: "load", stops: false },
+];
 
 fn default_behaviour() -> String {
     "frigg".into()

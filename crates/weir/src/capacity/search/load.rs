@@ -89,6 +89,14 @@ impl Load {
         1.0
     }
 
+    /// Full-length trials, and those of them that exceeded the loss ratio.
+    pub(super) fn counts(&self, target: &Target) -> (u32, u32) {
+        let full = self.0.iter().filter(|(duration, _)| *duration >= target.trial);
+        full.fold((0, 0), |(all, high), (_, result)| {
+            (all + 1, high + u32::from(result.exceeds(target.loss_ratio)))
+        })
+    }
+
     /// Share of all requests of all trials that was lost.
     pub(super) fn mean_loss_ratio(&self) -> f64 {
         let (sent, lost) =

@@ -207,6 +207,8 @@ impl Search {
             _ => End::Found,
         };
         let limited = bounds.upper.is_some_and(|upper| self.loads[&upper].is_limited(&target));
+        let counts = bounds.lower.map(|step| self.loads[&step].counts(&target));
+        let (lower_trials, lower_exceeding) = counts.unwrap_or_default();
         GoalResult {
             goal: *goal,
             lower: bounds.lower.map(|step| self.grid.rate(step)),
@@ -215,6 +217,8 @@ impl Search {
                 self.grid.rate(step) as f64 * (1.0 - self.loads[&step].quantile_loss_ratio(&target))
             }),
             limited: limited || end == End::Highest,
+            lower_trials,
+            lower_exceeding,
             end,
         }
     }

@@ -19,6 +19,10 @@ pub struct GoalResult {
     pub conditional_throughput: Option<f64>,
     /// Whether it is the generator that keeps the lower bound from being higher.
     pub limited: bool,
+    /// Full-length trials at the lower bound.
+    pub lower_trials: u32,
+    /// Those of them that exceeded the loss ratio all the same: how noisy single trials are.
+    pub lower_exceeding: u32,
     /// Why the search ended.
     pub end: End,
 }
