@@ -83,6 +83,7 @@ fn disturbed(system: impl Fn(&Trial) -> TrialResult, seed: u64) -> impl FnMut(&T
 fn assert_found(result: &GoalResult, system: impl Fn(&Trial) -> TrialResult, trials: &[Trial]) {
     assert_eq!((result.end, result.limited), (End::Found, false), "{result:?}");
     let (lower, upper) = (result.lower.unwrap(), result.upper.unwrap());
+    assert_eq!(result.upper_by_loss, Some(upper), "only loss speaks against it");
     assert!((upper - lower) as f64 <= upper as f64 * WIDTH + 1.0, "{lower} to {upper}");
     let finals = trials.iter().filter(|trial| trial.duration == result.goal.final_trial);
     for trial in finals {
@@ -163,6 +164,7 @@ proptest! {
         });
         for result in [ndr, pdr] {
             prop_assert!(result.limited && result.end == End::Found);
+            prop_assert_eq!(result.upper_by_loss, None);
             prop_assert!(result.lower.unwrap() <= reach && reach < result.upper.unwrap());
         }
     }

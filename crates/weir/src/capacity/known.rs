@@ -1,8 +1,54 @@
 //! What a figure is worth where the generator cut off a side of it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::stats::{Estimate, Kind};
+use crate::stats::{Estimate, Kind, Repetition, paired_ratios};
+
+/// Between what a figure lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Range {
+    pub(super) low: f64,
+    /// May be infinite.
+    pub(super) high: f64,
+}
+
+impl Range {
+    pub(super) const fn exactly(value: f64) -> Self {
+        Self { low: value, high: value }
+    }
+
+    fn is_exact(&self) -> bool {
+        self.low == self.high
+    }
+}
+
+/// A figure of each repetition.
+pub(super) type Figures = BTreeMap<Repetition, Range>;
+
+/// The paired ratios of two figures, and which side of the true ones is known. Where it is one side only, they are the
+/// ratios of the ends that bound it there.
+pub(super) fn ratios(numerator: &Figures, denominator: &Figures) -> (Known, Vec<f64>) {
+    let low = |figures: &Figures| figures.iter().map(|(&key, range)| (key, range.low)).collect();
+    let high = |figures: &Figures| figures.iter().map(|(&key, range)| (key, range.high)).collect();
+    let pairs: Vec<_> =
+        numerator.iter().filter_map(|(key, above)| Some((above, denominator.get(key)?))).collect();
+    let says_something = |ratios: &[f64]| {
+        ratios.len() == pairs.len() && ratios.iter().all(|ratio| ratio.is_finite() && *ratio > 0.0)
+    };
+    let at_least = paired_ratios(&low(numerator), &high(denominator));
+    let at_most = paired_ratios(&high(numerator), &low(denominator));
+    if pairs.iter().all(|(above, below)| above.is_exact() && below.is_exact()) {
+        (Known::Exactly, at_least)
+    } else if says_something(&at_least) {
+        (Known::AtLeast, at_least)
+    } else if says_something(&at_most) {
+        (Known::AtMost, at_most)
+    } else {
+        (Known::NotAtAll, paired_ratios(&low(numerator), &low(denominator)))
+    }
+}
 
 /// How a figure stands to the true one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -14,24 +60,14 @@ pub enum Known {
     AtLeast,
     /// The true one is at most as high.
     AtMost,
-    /// Both sides were cut off, so it says nothing.
+    /// It says nothing: both sides were cut off.
     NotAtAll,
 }
 
 impl Known {
-    /// Of a rate that the generator may have limited.
-    pub(super) const fn rate(limited: bool) -> Self {
-        if limited { Self::AtLeast } else { Self::Exactly }
-    }
-
-    /// Of a ratio of two such rates.
-    pub(super) const fn ratio(numerator: Self, denominator: Self) -> Self {
-        match (numerator, denominator) {
-            (Self::Exactly, Self::Exactly) => Self::Exactly,
-            (Self::AtLeast, Self::Exactly) => Self::AtLeast,
-            (Self::Exactly, Self::AtLeast) => Self::AtMost,
-            _ => Self::NotAtAll,
-        }
+    /// Of rates that were found.
+    pub(super) const fn rate(is_exact: bool) -> Self {
+        if is_exact { Self::Exactly } else { Self::AtLeast }
     }
 
     /// What is put before a number.
@@ -61,13 +97,27 @@ impl Known {
 mod tests {
     use super::*;
 
+    const CUT_OFF: Range = Range { low: 200.0, high: f64::INFINITY };
+    const BETWEEN: Range = Range { low: 40.0, high: 80.0 };
+
+    fn check(numerator: [Range; 2], denominator: [Range; 2], expected: (Known, [f64; 2])) {
+        let figures = |ranges: [Range; 2]| (0..).zip(ranges).collect::<Figures>();
+        let (known, pairs) = ratios(&figures(numerator), &figures(denominator));
+        assert_eq!((known, pairs.as_slice()), (expected.0, expected.1.as_slice()));
+    }
+
     #[test]
     fn a_ratio_is_bounded_by_the_side_that_was_cut_off() {
-        let (exact, cut) = (Known::rate(false), Known::rate(true));
-        assert_eq!(Known::ratio(exact, exact), Known::Exactly);
-        assert_eq!(Known::ratio(cut, exact), Known::AtLeast);
-        assert_eq!(Known::ratio(exact, cut), Known::AtMost);
-        assert_eq!(Known::ratio(cut, cut), Known::NotAtAll);
+        let [exact, other] = [Range::exactly(100.0), Range::exactly(50.0)];
+        check([exact, exact], [other, exact], (Known::Exactly, [2.0, 1.0]));
+        check([CUT_OFF, exact], [other, other], (Known::AtLeast, [4.0, 2.0]));
+        check([other, exact], [CUT_OFF, other], (Known::AtMost, [0.25, 2.0]));
+        check([CUT_OFF, CUT_OFF], [CUT_OFF, other], (Known::NotAtAll, [1.0, 4.0]));
+    }
+
+    #[test]
+    fn a_denominator_that_is_known_to_lie_below_something_bounds_a_ratio() {
+        check([CUT_OFF, CUT_OFF], [BETWEEN, Range::exactly(50.0)], (Known::AtLeast, [2.5, 4.0]));
     }
 
     #[test]

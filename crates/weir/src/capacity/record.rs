@@ -9,7 +9,10 @@ use std::{
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::search::GoalResult;
+use super::{
+    known::Range,
+    search::{End, GoalResult},
+};
 use crate::cell::Cell;
 
 /// The finished searches of a results folder, one JSON object a line.
@@ -59,6 +62,22 @@ impl SearchRecord {
     /// The highest rate known to be carried, packets/s; 0 where not even the lowest was.
     pub fn rate(&self) -> f64 {
         self.result.lower.unwrap_or(0) as f64
+    }
+
+    /// Whether the search found its bounds, and by the server's loss rather than by the generator's limits.
+    pub fn is_exact(&self) -> bool {
+        self.result.end == End::Found && !self.result.limited
+    }
+
+    /// Between what the highest rate that is carried lies. The rate found stands for it where the search is exact.
+    pub(super) fn range(&self) -> Range {
+        if self.is_exact() {
+            return Range::exactly(self.rate());
+        }
+        Range {
+            low: self.rate(),
+            high: self.result.upper_by_loss.map_or(f64::INFINITY, |upper| upper as f64),
+        }
     }
 }
 

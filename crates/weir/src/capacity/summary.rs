@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{cost::CostRun, known::Known, plan::Plan, record::SearchRecord, spread::Spread, trial::Ceiling};
-use crate::{
-    cell::Placement,
-    stats::{Estimate, paired_ratios},
+use super::{
+    cost::CostRun,
+    known::{self, Figures, Known, Range},
+    plan::Plan,
+    record::SearchRecord,
+    search::End,
+    spread::Spread,
+    trial::Ceiling,
 };
+use crate::{cell::Placement, stats::Estimate};
 
 /// The file of a results folder that holds its summary.
 pub const FILE: &str = "capacity.json";
@@ -41,7 +46,7 @@ pub struct Capacity {
     pub placement: Placement,
     /// Highest rate carried, packets/s offered, valid and invalid.
     pub rate: Estimate,
-    /// Whether the generator could have sent more.
+    /// Whether the true one may be higher: the generator could not send more, or a search found no end.
     pub known: Known,
     /// Valid requests/s that come through at that rate.
     pub valid_goodput: Option<Estimate>,
@@ -52,6 +57,8 @@ pub struct Capacity {
     pub searches: Vec<f64>,
     /// How many of them the generator limited.
     pub limited: usize,
+    /// How many of them ended without an answer, because they took too many trials.
+    pub out_of_trials: usize,
     /// How far they lie apart, and why.
     pub spread: Spread,
     /// Trials of all of them, for all goals.
@@ -101,7 +108,7 @@ pub struct Cost {
 }
 
 /// A figure of each placement, by repetition.
-type ByPlacement = BTreeMap<Placement, (Known, BTreeMap<u32, f64>)>;
+type ByPlacement = BTreeMap<Placement, Figures>;
 
 impl Summary {
     pub(super) fn new(
@@ -137,8 +144,7 @@ impl Summary {
             let mut records: Vec<_> = searches.iter().filter(here).collect();
             records.sort_by_key(|record| record.search);
             let Some(capacity) = capacity(&records) else { continue };
-            let rates = records.iter().map(|record| (record.search, record.rate())).collect();
-            figures.insert(placement, (capacity.known, rates));
+            figures.insert(placement, records.iter().map(|record| (record.search, record.range())).collect());
             self.capacities.push(capacity);
         }
         self.ratios.extend(ratios(goal, percent, &figures));
@@ -154,8 +160,8 @@ impl Summary {
             let values = each(|run| run.us_per_packet);
             let estimates = (Estimate::of(&values), Estimate::of(&each(|run| run.core_percent)));
             let (Some(us_per_packet), Some(core_percent)) = estimates else { continue };
-            let by_repetition = runs.iter().map(|run| (run.repetition, run.us_per_packet)).collect();
-            figures.insert(placement, (Known::Exactly, by_repetition));
+            let figure = |run: &&CostRun| (run.repetition, Range::exactly(run.us_per_packet));
+            figures.insert(placement, runs.iter().map(figure).collect());
             let (rate, invalid_percent, runs) = (runs[0].rate, percent, values);
             self.costs.push(Cost { invalid_percent, placement, rate, us_per_packet, core_percent, runs });
         }
@@ -177,11 +183,12 @@ fn capacity(records: &[&SearchRecord]) -> Option<Capacity> {
         placement: first.cell.placement,
         rate,
         valid_a_trial: rate.median * valid_share * first.result.goal.final_trial.as_secs_f64(),
-        known: Known::rate(limited > 0),
+        known: Known::rate(records.iter().all(|record| record.is_exact())),
         valid_goodput: Estimate::of(&goodputs),
         spread: Spread::of(records),
         searches,
         limited,
+        out_of_trials: records.iter().filter(|record| record.result.end == End::OutOfTrials).count(),
         trials: records.iter().map(|record| record.rest.samples.len()).sum(),
         unused: records.iter().map(|record| record.rest.unused.len()).sum(),
         under_load_s: records.iter().map(|record| record.rest.under_load_s).sum(),
@@ -195,9 +202,8 @@ fn ratios(of: &str, invalid_percent: u8, figures: &ByPlacement) -> Vec<Ratio> {
         all.iter().enumerate().flat_map(|(i, below)| all[i + 1..].iter().map(move |above| (above, below)));
     pairs
         .filter_map(|((numerator, above), (denominator, below))| {
-            let pairs = paired_ratios(&above.1, &below.1);
+            let (known, pairs) = known::ratios(above, below);
             let ratio = Estimate::of(&pairs)?;
-            let known = Known::ratio(above.0, below.0);
             Some(Ratio {
                 of: of.to_owned(),
                 invalid_percent,
@@ -210,4 +216,84 @@ fn ratios(of: &str, invalid_percent: u8, figures: &ByPlacement) -> Vec<Ratio> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+    use crate::experiment::{definition::Profile, schedule};
+
+    /// What a search found: `None` for an upper bound that the generator kept from being found.
+    fn record(
+        plan: &Plan,
+        placement: Placement,
+        search: u32,
+        lower: u64,
+        upper: Option<u64>,
+    ) -> SearchRecord {
+        let cells = schedule::of(&plan.definition().unwrap(), 0);
+        let run = cells.into_iter().find(|run| run.cell.placement == placement).unwrap();
+        from_value(json!({
+            "goal_name": "NDR", "search": search, "cell": run.cell, "goal": plan.goals[0].goal,
+            "lower": lower, "upper": upper, "upper_by_loss": upper, "conditional_throughput": lower,
+            "limited": upper.is_none(), "lower_trials": 3, "lower_exceeding": 1,
+            "end": if upper.is_some() { "found" } else { "highest" }, "valid_goodput": lower / 100,
+            "ceiling": 300_000.0, "highest": 270_000, "samples": [1, 2], "unused": [], "behind": [],
+            "under_load_s": 1.0, "stolen_s": 0.0, "seed": 0,
+        }))
+        .unwrap()
+    }
+
+    fn summary(user: [u64; 6], kernel: Option<[u64; 6]>) -> Summary {
+        let plan = Plan::of(Profile::Quick);
+        let mut records = Vec::new();
+        for search in 0..6 {
+            let user = user[search as usize];
+            records.push(record(&plan, Placement::User, search, user, Some(user * 11 / 10)));
+            let found = kernel.map(|rates| rates[search as usize]);
+            let (lower, upper) = found.map_or((270_000, None), |rate| (rate, Some(rate * 11 / 10)));
+            records.push(record(&plan, Placement::Kernel, search, lower, upper));
+        }
+        Summary::new(&plan, Vec::new(), &records, &[])
+    }
+
+    #[test]
+    fn a_side_at_the_generators_ceiling_leaves_a_ratio_that_is_known_from_below() {
+        let summary = summary([27_000, 30_000, 27_000, 30_000, 27_000, 30_000], None);
+        let [ratio] = summary.ratios.as_slice() else { panic!("{:?}", summary.ratios) };
+        assert_eq!((ratio.numerator, ratio.denominator), (Placement::Kernel, Placement::User));
+        assert_eq!((ratio.known, ratio.excludes_one), (Known::AtLeast, true));
+        assert_eq!((ratio.ratio.low, ratio.ratio.high), (9.0, 10.0));
+        let limited: Vec<_> =
+            summary.capacities.iter().map(|capacity| (capacity.limited, capacity.known)).collect();
+        assert_eq!(limited, [(0, Known::Exactly), (6, Known::AtLeast)]);
+        let user = &summary.capacities[0];
+        assert_eq!((user.rate.median, user.valid_goodput.unwrap().median), (28_500.0, 285.0));
+    }
+
+    #[test]
+    fn equal_capacities_are_not_told_apart() {
+        let rates = [50_000, 60_000, 50_000, 60_000, 50_000, 60_000];
+        let mut others = rates;
+        others.reverse();
+        let ratio = &summary(rates, Some(others)).ratios[0];
+        assert_eq!((ratio.known, ratio.excludes_one), (Known::Exactly, false));
+    }
+
+    #[test]
+    fn searches_that_differ_say_what_was_seen() {
+        let summary = summary([20_000, 30_000, 20_000, 30_000, 20_000, 30_000], None);
+        let spread = &summary.capacities[0].spread;
+        assert_eq!(spread.highest_to_lowest, Some(1.5));
+        assert!((spread.in_a_row.unwrap() - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(spread.why.len(), 1);
+        assert!(
+            spread.why[0].starts_with("of 18 full-length trials at the rates found, 6 lost more"),
+            "{:?}",
+            spread.why
+        );
+        assert!(summary.capacities[1].spread.why.is_empty(), "those of the kernel agree");
+    }
 }

@@ -83,10 +83,13 @@ fn rates(known: Known, rate: &Estimate) -> String {
 }
 
 fn limited(capacity: &Capacity) -> String {
-    match capacity.limited {
-        0 => "no".into(),
-        limited => format!("by the generator, {limited} of {} searches", capacity.searches.len()),
-    }
+    let reasons = [(capacity.limited, "by the generator"), (capacity.out_of_trials, "by too many trials")];
+    let named: Vec<_> = reasons
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, by)| format!("{by}, {count} of {} searches", capacity.searches.len()))
+        .collect();
+    if named.is_empty() { "no".into() } else { named.join("; ") }
 }
 
 fn spreads(capacities: &[&Capacity]) -> String {

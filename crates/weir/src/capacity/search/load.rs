@@ -36,10 +36,9 @@ impl Load {
         self.class_by(target, |result| result.exceeds(target.loss_ratio))
     }
 
-    /// Whether it is an upper bound only because the generator fell short.
-    pub(super) fn is_limited(&self, target: &Target) -> bool {
-        let by_loss = |result: &TrialResult| result.loss_ratio() > target.loss_ratio;
-        self.class(target) == Class::Upper && self.class_by(target, by_loss) != Class::Upper
+    /// The same where only loss speaks against it, and not that the generator fell short.
+    pub(super) fn class_by_loss(&self, target: &Target) -> Class {
+        self.class_by(target, |result| result.loss_ratio() > target.loss_ratio)
     }
 
     fn class_by(&self, target: &Target, is_high: impl Fn(&TrialResult) -> bool) -> Class {
@@ -181,10 +180,10 @@ mod tests {
             for (lost, limited) in trials {
                 load.add(Duration::from_secs(1), TrialResult { sent: 10, lost, limited });
             }
-            (load.class(&goal), load.is_limited(&goal))
+            (load.class(&goal), load.class_by_loss(&goal))
         };
-        assert_eq!(with([(0, true), (0, true), (0, false)]), (Class::Upper, true));
-        assert_eq!(with([(1, true), (1, true), (0, false)]), (Class::Upper, false));
-        assert_eq!(with([(0, true), (0, false), (0, false)]), (Class::Lower, false));
+        assert_eq!(with([(0, true), (0, true), (0, false)]), (Class::Upper, Class::Lower));
+        assert_eq!(with([(1, true), (1, true), (0, false)]), (Class::Upper, Class::Upper));
+        assert_eq!(with([(0, true), (0, false), (0, false)]), (Class::Lower, Class::Lower));
     }
 }

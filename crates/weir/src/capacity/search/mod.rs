@@ -206,13 +206,16 @@ impl Search {
             Bounds { upper: None, .. } => End::Highest,
             _ => End::Found,
         };
-        let limited = bounds.upper.is_some_and(|upper| self.loads[&upper].is_limited(&target));
+        let limited =
+            bounds.upper.is_some_and(|upper| self.loads[&upper].class_by_loss(&target) != Class::Upper);
+        let by_loss = self.loads.iter().find(|(_, load)| load.class_by_loss(&target) == Class::Upper);
         let counts = bounds.lower.map(|step| self.loads[&step].counts(&target));
         let (lower_trials, lower_exceeding) = counts.unwrap_or_default();
         GoalResult {
             goal: *goal,
             lower: bounds.lower.map(|step| self.grid.rate(step)),
             upper: bounds.upper.map(|step| self.grid.rate(step)),
+            upper_by_loss: by_loss.map(|(&step, _)| self.grid.rate(step)),
             conditional_throughput: bounds.lower.map(|step| {
                 self.grid.rate(step) as f64 * (1.0 - self.loads[&step].quantile_loss_ratio(&target))
             }),

@@ -14,6 +14,9 @@ pub struct GoalResult {
     pub lower: Option<u64>,
     /// Relevant upper bound, packets/s: the lowest load known not to be carried.
     pub upper: Option<u64>,
+    /// The lowest load known not to be carried for its loss alone, packets/s: the capacity is below it, whatever the
+    /// generator did.
+    pub upper_by_loss: Option<u64>,
     /// Conditional throughput, packets/s: what comes through at the lower bound, at least half of the time where the
     /// exceed ratio is 0.5.
     pub conditional_throughput: Option<f64>,
