@@ -54,6 +54,10 @@ pub struct Rest {
     pub under_load_s: f64,
     /// CPU time that the hypervisor took from the machine meanwhile, seconds.
     pub stolen_s: f64,
+    /// Time of all cores meanwhile, from the servers' starts to their ends, seconds; 0 where the machine doesn't tell.
+    pub cores_s: f64,
+    /// What of it others used than the servers and clients of the trials, seconds.
+    pub others_s: f64,
     /// Seed of the order of trials and of the clients.
     pub seed: u64,
 }

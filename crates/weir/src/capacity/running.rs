@@ -1,5 +1,7 @@
 //! A search that is being made.
 
+use std::time::Duration;
+
 use super::{
     Ended,
     lab::{Lab, Order, Purpose},
@@ -8,6 +10,7 @@ use super::{
     search::{Next, Search, Trial, TrialResult},
     trial::{self, Ceiling},
 };
+use crate::sample::Sample;
 
 /// How often a trial is made again in which the generator fell behind below its ceiling.
 const AGAIN: u32 = 2;
@@ -22,6 +25,8 @@ pub(super) struct Running {
     behind: Vec<u64>,
     under_load_s: f64,
     stolen_s: f64,
+    cores_s: f64,
+    others_s: f64,
 }
 
 impl Running {
@@ -35,6 +40,8 @@ impl Running {
             behind: Vec::new(),
             under_load_s: 0.0,
             stolen_s: 0.0,
+            cores_s: 0.0,
+            others_s: 0.0,
         }
     }
 
@@ -71,6 +78,9 @@ impl Running {
         trial::usable(lab, order, trial::result, &mut |sample, used| {
             self.under_load_s += sample.wall_s.unwrap_or(0.0);
             self.stolen_s += sample.steal_s;
+            let (cores, others) = of_the_cores(sample);
+            self.cores_s += cores.as_secs_f64();
+            self.others_s += others.as_secs_f64();
             (if used { &mut self.samples } else { &mut self.unused }).push(sample.index);
             if used && trial::is_behind(sample) {
                 self.behind.push(sample.index);
@@ -96,9 +106,23 @@ impl Running {
                 behind: self.behind.clone(),
                 under_load_s: self.under_load_s,
                 stolen_s: self.stolen_s,
+                cores_s: self.cores_s,
+                others_s: self.others_s,
                 seed,
             },
         };
         plan.goals.iter().zip(results).map(record).collect()
     }
+}
+
+/// The time of all cores during a run, and what of it neither its server nor its clients used.
+fn of_the_cores(sample: &Sample) -> (Duration, Duration) {
+    let (mut all, mut busy) = (0, 0);
+    for core in sample.surroundings.core_time.values() {
+        let used = core.user_us + core.system_us + core.softirq_us;
+        busy += used;
+        all += used + core.idle_us + core.steal_us;
+    }
+    let own = sample.server_cost.cpu() + sample.client_cost.cpu();
+    (Duration::from_micros(all), Duration::from_micros(busy).saturating_sub(own))
 }

@@ -8,6 +8,8 @@ use super::record::SearchRecord;
 const AGREE_WITHIN: f64 = 0.1;
 /// From this share of the time or of the trials on, a disturbance is named.
 const WORTH_NAMING: f64 = 0.01;
+/// The harness itself is among the others.
+const OTHERS_WORTH_NAMING: f64 = 0.05;
 
 /// How well searches of the same capacity agree.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,6 +52,10 @@ fn seen(records: &[&SearchRecord]) -> Vec<String> {
         why.push(format!(
             "of {at_lower} full-length trials at the rates found, {exceeding} lost more than allowed: single trials are noisy here"
         ));
+    }
+    let others = sum(&|record| record.rest.others_s) / sum(&|record| record.rest.cores_s).max(1e-9);
+    if others > OTHERS_WORTH_NAMING {
+        why.push(format!("other processes used {:.0} % of the machine's cores meanwhile", others * 100.0));
     }
     if stolen > WORTH_NAMING {
         why.push(format!("the hypervisor took {:.0} % of a core's time meanwhile", stolen * 100.0));

@@ -241,7 +241,7 @@ mod tests {
             "limited": upper.is_none(), "lower_trials": 3, "lower_exceeding": 1,
             "end": if upper.is_some() { "found" } else { "highest" }, "valid_goodput": lower / 100,
             "ceiling": 300_000.0, "highest": 270_000, "samples": [1, 2], "unused": [], "behind": [],
-            "under_load_s": 1.0, "stolen_s": 0.0, "seed": 0,
+            "under_load_s": 1.0, "stolen_s": 0.0, "cores_s": 2.0, "others_s": 0.5, "seed": 0,
         }))
         .unwrap()
     }
@@ -288,7 +288,8 @@ mod tests {
         let spread = &summary.capacities[0].spread;
         assert_eq!(spread.highest_to_lowest, Some(1.5));
         assert!((spread.in_a_row.unwrap() - 1.0 / 3.0).abs() < 1e-12);
-        assert_eq!(spread.why.len(), 1);
+        assert_eq!(spread.why.len(), 2);
+        assert_eq!(spread.why[1], "other processes used 25 % of the machine's cores meanwhile");
         assert!(
             spread.why[0].starts_with("of 18 full-length trials at the rates found, 6 lost more"),
             "{:?}",
