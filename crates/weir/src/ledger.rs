@@ -69,16 +69,16 @@ pub struct ReplyLedger {
     pub refused: u64,
     /// Replies that the clients and the harness read: their counts.
     pub received: u64,
-    /// Replies that the clients' sockets dropped for a full buffer: those sockets' counts.
-    pub dropped_for_buffer: u64,
-    /// Replies that came after their client had stopped reading: what it drained before it closed.
-    pub unread: u64,
+    /// Replies that the kernel dropped, or that nobody had read when their socket closed: traced, in an audited run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<u64>,
 }
 
 impl ReplyLedger {
-    /// Replies sent less everything accounted for; zero when it balances.
-    pub fn difference(&self) -> i128 {
-        let accounted = [self.received, self.dropped_for_buffer, self.unread];
-        i128::from(self.sent) - accounted.into_iter().map(i128::from).sum::<i128>()
+    /// Replies sent less everything accounted for; zero when it balances. Nothing without an audit, which alone sees
+    /// what became of a reply that no client waited for any more.
+    pub fn difference(&self) -> Option<i128> {
+        let undelivered = self.undelivered?;
+        Some(i128::from(self.sent) - i128::from(self.received) - i128::from(undelivered))
     }
 }

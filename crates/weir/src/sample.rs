@@ -120,6 +120,10 @@ pub struct Sample {
     /// What else of the machine changed during the run.
     #[serde(default)]
     pub surroundings: Surroundings,
+    /// Whether the clients could hardly send what was asked of them, or fell behind: what is lost then may be their
+    /// doing.
+    #[serde(default)]
+    pub limited_by_generator: bool,
     /// Why it is left out of estimates; empty for a sound sample.
     pub flaws: Vec<Flaw>,
 }

@@ -55,7 +55,22 @@ fn parse(text: &str) -> Result<Definition, String> {
 #[test]
 fn every_built_in_definition_is_sound_and_has_quick_and_standard_profiles() {
     let names: Vec<_> = catalogue::built_in().unwrap().iter().map(|row| row.name.clone()).collect();
-    assert_eq!(names, ["kernel-or-user", "toolkits", "paper-throughput", "paper-loss"]);
+    assert_eq!(
+        names,
+        [
+            "kernel-or-user",
+            "toolkits",
+            "rate",
+            "size",
+            "filter-cost",
+            "background",
+            "who-pays",
+            "runs",
+            "buffers",
+            "paper-throughput",
+            "paper-loss",
+        ]
+    );
     for definition in catalogue::built_in().unwrap() {
         for profile in [Profile::Quick, Profile::Standard] {
             definition.resolve(Some(profile), None).unwrap();
@@ -73,11 +88,14 @@ fn check_size(name: &str, profile: Profile, runs: usize, cells: usize) {
 
 #[test]
 fn the_profiles_have_the_grids_that_they_promise() {
-    check_size("kernel-or-user", Profile::Quick, 6 * 3 * 2, 3 * 2);
-    check_size("kernel-or-user", Profile::Standard, 10 * 6 * 3, 6 * 3);
-    check_size("toolkits", Profile::Quick, 6 * 3 * 3, 3 * 3);
-    check_size("paper-throughput", Profile::Paper, 6 * 5 * 6 * 3, 5 * 6 * 3);
-    check_size("paper-loss", Profile::Paper, 10 * 5 * 6 * 2, 5 * 6 * 2);
+    check_size("kernel-or-user", Profile::Quick, (6 + 1) * 3 * 2, 3 * 2);
+    check_size("kernel-or-user", Profile::Standard, (10 + 2) * 6 * 3, 6 * 3);
+    check_size("toolkits", Profile::Quick, (6 + 1) * 3 * 3, 3 * 3);
+    check_size("paper-throughput", Profile::Paper, (6 + 1) * 5 * 6 * 3, 5 * 6 * 3);
+    check_size("rate", Profile::Standard, (6 + 1) * 5 * 3 * 2, 5 * 3 * 2);
+    check_size("who-pays", Profile::Standard, (6 + 1) * 3 * 3 * 2, 3 * 3 * 2);
+    check_size("runs", Profile::Standard, (50 + 9) * 2, 2);
+    check_size("paper-loss", Profile::Paper, (10 + 2) * 5 * 6 * 2, 5 * 6 * 2);
 }
 
 #[test]
@@ -165,7 +183,9 @@ fn a_grid_that_makes_no_sense_is_refused() {
     check_refused("[10, 1000]", "[10]\ntopology = [\"ring\"]", "unknown variant `ring`");
     check_refused("runs = 3", "runs = 3\nduration_s = 2", "it goes with grid.rate");
     check_refused("runs = 3", "runs = 3\naudit_every = 0", "leave it out for no audit");
-    check_refused("runs = 3", "runs = 3\ngets_percent = 101", "more than 100 percent");
+    check_refused("runs = 3", "runs = 3\ngets_percent = 5", "they are for behaviour = \"load\"");
+    let load = "runs = 3\nbehaviour = \"load\"\ngets_percent = 101";
+    check_refused("runs = 3", load, "more than 100 percent");
 }
 
 #[test]
@@ -188,7 +208,7 @@ fn check_not_found(name: &str, expected: &str) {
 
 #[test]
 fn an_unknown_experiment_is_refused_with_those_there_are() {
-    check_not_found("kernel", "there are: kernel-or-user, toolkits, paper-throughput, paper-loss");
+    check_not_found("kernel", "there are: kernel-or-user, toolkits, rate, size");
     check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
     check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
 }

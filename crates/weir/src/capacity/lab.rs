@@ -100,7 +100,7 @@ impl<'a> Lab<'a> {
             folder,
             interrupt,
             recorded,
-            progress: Some(Progress::new(done, due)),
+            progress: Some(Progress::new(done, due, false)),
         }
     }
 
@@ -128,7 +128,12 @@ impl<'a> Lab<'a> {
         }
         self.interrupt.check()?;
         let definition = Definition { name: order.purpose.name().into(), ..self.definition.clone() };
-        let bench = Bench { definition: &definition, pinning: &self.pinning, interrupt: self.interrupt };
+        let bench = Bench {
+            definition: &definition,
+            pinning: &self.pinning,
+            interrupt: self.interrupt,
+            ceiling: self.folder.manifest.ceiling,
+        };
         let sample = measure::measure(&bench, &self.scheduled(order))?;
         self.folder.append(&sample)?;
         self.next_index += 1;

@@ -17,7 +17,7 @@ mod trial;
 
 pub use known::Known;
 pub use spread::Spread;
-pub use trial::Ceiling;
+pub use trial::ServerCeiling;
 
 use anyhow::Context as _;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom as _};
@@ -85,7 +85,7 @@ fn searches(
     lab: &mut Lab<'_>,
     plan: &Plan,
     records: &mut Records,
-) -> Result<(Vec<trial::Ceiling>, Vec<SearchRecord>), Ended> {
+) -> Result<(Vec<trial::ServerCeiling>, Vec<SearchRecord>), Ended> {
     let mut random = StdRng::seed_from_u64(lab.seed());
     let ceilings = trial::ceilings(lab, plan)?;
     let mut all = Vec::new();

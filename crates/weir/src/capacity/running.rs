@@ -8,7 +8,7 @@ use super::{
     plan::Plan,
     record::{Rest, SearchRecord},
     search::{Next, Search, Trial, TrialResult},
-    trial::{self, Ceiling},
+    trial::{self, ServerCeiling},
 };
 use crate::sample::Sample;
 
@@ -18,7 +18,7 @@ const AGAIN: u32 = 2;
 /// A search of one cell, and the samples that it is made of.
 pub(super) struct Running {
     search: Search,
-    ceiling: Ceiling,
+    ceiling: ServerCeiling,
     repetition: u32,
     samples: Vec<u64>,
     unused: Vec<u64>,
@@ -30,7 +30,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(plan: &Plan, ceiling: &Ceiling, repetition: u32) -> Self {
+    pub(super) fn new(plan: &Plan, ceiling: &ServerCeiling, repetition: u32) -> Self {
         Self {
             search: plan.search(ceiling.highest),
             ceiling: ceiling.clone(),

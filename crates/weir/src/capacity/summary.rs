@@ -11,7 +11,7 @@ use super::{
     record::SearchRecord,
     search::End,
     spread::Spread,
-    trial::Ceiling,
+    trial::ServerCeiling,
 };
 use crate::{cell::Placement, stats::Estimate};
 
@@ -24,7 +24,7 @@ pub struct Summary {
     /// What was asked.
     pub plan: Plan,
     /// The generator's ceilings.
-    pub ceilings: Vec<Ceiling>,
+    pub ceilings: Vec<ServerCeiling>,
     /// The capacity of each placement at each share, for each goal.
     pub capacities: Vec<Capacity>,
     /// Of the placements to each other.
@@ -113,7 +113,7 @@ type ByPlacement = BTreeMap<Placement, Figures>;
 impl Summary {
     pub(super) fn new(
         plan: &Plan,
-        ceilings: Vec<Ceiling>,
+        ceilings: Vec<ServerCeiling>,
         searches: &[SearchRecord],
         costs: &[CostRun],
     ) -> Self {

@@ -25,14 +25,15 @@ const CEILING_PACKETS: u64 = 100_000;
 const OUT_OF_REACH: u64 = 10_000_000;
 /// A rate above this share of the ceiling says more about the generator than about the server.
 const TRUSTED: f64 = 0.9;
-/// A generator that achieves less than this share of the rate is behind schedule.
+/// A generator that achieves less than this share of the rate is behind schedule. Bounds are told to a few percent, so
+/// that this asks for more than what marks a sample.
 const ON_SCHEDULE: f64 = 0.99;
 /// Runs at one load that can't be used, until something must be wrong.
 const ATTEMPTS: u32 = 3;
 
 /// The fastest that the generator sends to a server.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Ceiling {
+pub struct ServerCeiling {
     /// The server's cell, without rate and packets.
     pub cell: Cell,
     /// Median of what it reached, packets/s.
@@ -50,7 +51,7 @@ pub(super) fn without_load(cell: &Cell) -> Cell {
 
 /// The ceiling of each of the plan's cells. It differs between them: on loopback the sender pays for receiving and
 /// filtering.
-pub(super) fn ceilings(lab: &mut Lab<'_>, plan: &Plan) -> Result<Vec<Ceiling>, Ended> {
+pub(super) fn ceilings(lab: &mut Lab<'_>, plan: &Plan) -> Result<Vec<ServerCeiling>, Ended> {
     let mut reached: Vec<_> = lab.cells().into_iter().map(|cell| (cell, Vec::new())).collect();
     for repetition in 0..CEILING_RUNS as u32 {
         for (cell, rates) in &mut reached {
@@ -67,7 +68,7 @@ pub(super) fn ceilings(lab: &mut Lab<'_>, plan: &Plan) -> Result<Vec<Ceiling>, E
     let ceiling = |(cell, mut rates): (Cell, Vec<f64>)| {
         rates.sort_by(f64::total_cmp);
         let rate = rates[rates.len() / 2];
-        Ceiling { cell, rate, highest: ((rate * TRUSTED) as u64).max(plan.lowest) }
+        ServerCeiling { cell, rate, highest: ((rate * TRUSTED) as u64).max(plan.lowest) }
     };
     Ok(reached.into_iter().map(ceiling).collect())
 }

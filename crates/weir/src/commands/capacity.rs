@@ -19,6 +19,7 @@ use crate::{
     },
     cell::Placement,
     experiment::{
+        ceiling::Ceiling,
         definition::{Profile, Resolved},
         folder::Folder,
         interrupt::{self, Interrupt},
@@ -155,8 +156,9 @@ fn create(args: &Args) -> anyhow::Result<(Folder, Plan)> {
     let (planned_samples, time) = plan.budget();
     let wish = Wish { profile: Some(args.profile), seed: seed.into(), planned_samples };
     let resolved = Resolved { definition: definition.clone(), profile: Some(args.profile) };
-    let folder =
-        Folder::create(args.out.clone(), &resolved, |text| Manifest::new(&definition, text, wish, pinning))?;
+    let ceiling = Some(Ceiling::measure(&definition, &pinning)?);
+    let manifest = |text: &str| Manifest::new(&definition, text, wish, pinning, ceiling);
+    let folder = Folder::create(args.out.clone(), &resolved, manifest)?;
     let text = toml::to_string(&plan).context("making TOML of the plan")?;
     write_whole(&folder.dir.join(plan::FILE), text.as_bytes())?;
     eprintln!(

@@ -4,10 +4,14 @@ use std::{fmt::Write as _, num::NonZeroU32, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 
+use weir_hooks::Audit;
+
 use crate::{
     exit::UsageError,
     experiment::{
-        catalogue, conduct,
+        catalogue,
+        ceiling::Ceiling,
+        conduct,
         definition::{Definition, Profile},
         folder::Folder,
         interrupt::Interrupt,
@@ -62,6 +66,10 @@ pub struct Args {
     #[arg(long)]
     no_pin: bool,
 
+    /// Print each run as a JSON object a line in place of tables and progress
+    #[arg(long)]
+    json: bool,
+
     /// List the experiments and their profiles
     #[arg(long)]
     list: bool,
@@ -84,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(dir) => resume(dir, args.name.as_deref())?,
         None => create(&args)?,
     };
-    conduct(folder, &interrupt)
+    conduct(folder, &interrupt, args.json)
 }
 
 fn create(args: &Args) -> anyhow::Result<Folder> {
@@ -92,6 +100,10 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
     let mut resolved = catalogue::find(name)?.resolve(args.profile, args.runs.map(NonZeroU32::get))?;
     if let Some(within) = args.precision {
         resolved.definition.precision = Some(Precision { within, max_runs: args.max_runs.get() });
+    }
+    if let (Some(_), Err(error)) = (resolved.definition.audit_every, Audit::probe()) {
+        eprintln!("weir: no run is audited: {error}");
+        resolved.definition.audit_every = None;
     }
     let pinning = if args.no_pin { Pinning::none("--no-pin was given") } else { Pinning::of_this_machine() };
     if let Some(note) = &pinning.note {
@@ -104,8 +116,9 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
     let is_planned = |run: &&Scheduled| run.repetition < definition.runs;
     let planned_samples = schedule::of(definition, seed).iter().filter(is_planned).count() as u64;
     let wish = Wish { profile: resolved.profile, seed, planned_samples };
-    let folder =
-        Folder::create(args.out.clone(), &resolved, |text| Manifest::new(definition, text, wish, pinning))?;
+    let ceiling = ceiling(definition, &pinning)?;
+    let manifest = |text: &str| Manifest::new(definition, text, wish, pinning, ceiling);
+    let folder = Folder::create(args.out.clone(), &resolved, manifest)?;
     eprintln!(
         "weir: {}: {planned_samples} runs, seed {seed}, into {}",
         definition.name,
@@ -114,11 +127,25 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
     Ok(folder)
 }
 
+/// The generator's ceiling, said aloud; nothing where all clients are somebody else's.
+fn ceiling(definition: &Definition, pinning: &Pinning) -> anyhow::Result<Option<Ceiling>> {
+    if definition.placements.iter().all(|row| row.external_client.is_some()) {
+        return Ok(None);
+    }
+    let ceiling = Ceiling::measure(definition, pinning)?;
+    eprintln!(
+        "weir: the generator's ceiling is {:.0} packets/s, {:.0} to {:.0} in single measurements",
+        ceiling.packets_per_s, ceiling.lowest, ceiling.highest
+    );
+    Ok(Some(ceiling))
+}
+
 fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
     let same_as = |manifest: &Manifest| -> anyhow::Result<Option<Definition>> {
         let Some(name) = name else { return Ok(None) };
         let resolved = catalogue::find(name)?.resolve(manifest.profile, Some(manifest.runs))?;
-        Ok(Some(Definition { precision: manifest.precision, ..resolved.definition }))
+        let audit_every = resolved.definition.audit_every.filter(|_| manifest.audited);
+        Ok(Some(Definition { precision: manifest.precision, audit_every, ..resolved.definition }))
     };
     let folder = Folder::resume(dir, same_as)?;
     for difference in folder.manifest.differences() {

@@ -5,12 +5,28 @@ use std::{fs, path::Path};
 use super::definition::Definition;
 use crate::exit::UsageError;
 
+macro_rules! built_in {
+    ($name:literal) => {
+        (
+            concat!("experiments/", $name, ".toml"),
+            include_str!(concat!("../../../../experiments/", $name, ".toml")),
+        )
+    };
+}
+
 /// The text of each built-in definition, beside the path that it has in the repository.
-const BUILT_IN: [(&str, &str); 4] = [
-    ("experiments/kernel-or-user.toml", include_str!("../../../../experiments/kernel-or-user.toml")),
-    ("experiments/toolkits.toml", include_str!("../../../../experiments/toolkits.toml")),
-    ("experiments/paper-throughput.toml", include_str!("../../../../experiments/paper-throughput.toml")),
-    ("experiments/paper-loss.toml", include_str!("../../../../experiments/paper-loss.toml")),
+const BUILT_IN: [(&str, &str); 11] = [
+    built_in!("kernel-or-user"),
+    built_in!("toolkits"),
+    built_in!("rate"),
+    built_in!("size"),
+    built_in!("filter-cost"),
+    built_in!("background"),
+    built_in!("who-pays"),
+    built_in!("runs"),
+    built_in!("buffers"),
+    built_in!("paper-throughput"),
+    built_in!("paper-loss"),
 ];
 
 /// The built-in experiments, in the order of the list.

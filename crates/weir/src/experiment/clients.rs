@@ -174,7 +174,14 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
         .arg("--summary")
         .arg(summary);
     if let Some(rate) = cell.conditions.rate {
-        command.args(["--rate", &share_of_rate(rate, order.share, cell).to_string()]);
+        let share = rate as f64 * order.share.packets as f64 / cell.packets as f64;
+        command.args(["--rate", &share.to_string()]);
+    }
+    if let Some(seconds) = definition.duration_s {
+        command.args(["--duration", &format!("{seconds}s")]);
+    }
+    if definition.gets_percent > 0 {
+        command.args(["--gets", &definition.gets_percent.to_string()]);
     }
     if let Some(size) = cell.invalid_size {
         command.args(["--invalid-size", &size.to_string()]);
@@ -183,11 +190,6 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
         command.args(["--get-timeout", &ms.to_string()]);
     }
     command
-}
-
-/// A client offers as much of the rate as it sends of the packets, so that all of them end together.
-fn share_of_rate(rate: u64, share: Share, cell: &Cell) -> f64 {
-    rate as f64 * share.packets as f64 / cell.packets.max(1) as f64
 }
 
 fn external_client(definition: &Definition, name: &str, cell: &Cell, order: &Order) -> Command {

@@ -202,6 +202,10 @@ pub struct Overrides {
     pub rate: Option<Vec<u64>>,
     /// Receive buffers, bytes.
     pub receive_buffer: Option<Vec<u32>>,
+    /// Who else keeps the cores busy.
+    pub background: Option<Vec<Background>>,
+    /// Whether server and clients are confined to their cores.
+    pub pinned: Option<Vec<bool>>,
     /// How long the clients send at each rate, seconds.
     pub duration_s: Option<u64>,
     /// Ids of the placements used.
@@ -282,6 +286,8 @@ impl Definition {
         grid.invalid_size = overrides.invalid_size.unwrap_or(self.grid.invalid_size.clone());
         grid.rate = overrides.rate.unwrap_or(self.grid.rate.clone());
         grid.receive_buffer = overrides.receive_buffer.unwrap_or(self.grid.receive_buffer.clone());
+        grid.background = overrides.background.unwrap_or(self.grid.background.clone());
+        grid.pinned = overrides.pinned.unwrap_or(self.grid.pinned.clone());
         definition.duration_s = overrides.duration_s.or(self.duration_s);
         if let Some(ids) = overrides.placements {
             definition.placements.retain(|row| ids.iter().any(|id| id == row.id()));

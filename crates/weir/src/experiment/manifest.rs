@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
+    ceiling::Ceiling,
     definition::{Definition, Profile},
     machine::{Machine, Pinning},
     precision::Precision,
@@ -11,7 +12,7 @@ use super::{
 use crate::sample::SCHEMA;
 
 /// The content of `manifest.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the sample format.
     pub schema: u32,
@@ -24,6 +25,9 @@ pub struct Manifest {
     /// The precision asked for, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
+    /// Whether some runs are audited.
+    #[serde(default)]
+    pub audited: bool,
     /// Seed of the order and of the clients.
     pub seed: u64,
     /// Runs of the whole schedule.
@@ -36,6 +40,9 @@ pub struct Manifest {
     pub command_line: Vec<String>,
     /// The weir that made it.
     pub build: Build,
+    /// How fast the clients could send when it began; nothing without clients of weir's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Ceiling>,
     /// The machine that it began on.
     pub machine: Machine,
     /// Which cores server and clients are confined to.
@@ -80,19 +87,27 @@ pub struct Wish {
 
 impl Manifest {
     /// The manifest of an experiment that begins now.
-    pub fn new(definition: &Definition, text: &str, wish: Wish, pinning: Pinning) -> Self {
+    pub fn new(
+        definition: &Definition,
+        text: &str,
+        wish: Wish,
+        pinning: Pinning,
+        ceiling: Option<Ceiling>,
+    ) -> Self {
         Self {
             schema: SCHEMA,
             experiment: definition.name.clone(),
             profile: wish.profile,
             runs: definition.runs,
             precision: definition.precision,
+            audited: definition.audit_every.is_some(),
             seed: wish.seed,
             planned_samples: wish.planned_samples,
             definition_sha256: digest(text),
             started_at: jiff::Timestamp::now().to_string(),
             command_line: std::env::args().collect(),
             build: Build::this(),
+            ceiling,
             machine: Machine::this(),
             pinning,
         }

@@ -27,6 +27,7 @@ pub fn measure(bench: &Bench<'_>, scheduled: &Scheduled) -> Result<Sample, Inter
         started_at,
         steal_s: machine::stolen_s() - stolen_before,
         surroundings: Reading::now().since(&before),
+        ceiling: bench.ceiling,
         failure,
     };
     Ok(record::sample(scheduled, observed, circumstances))

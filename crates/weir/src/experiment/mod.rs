@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod catalogue;
+pub mod ceiling;
 pub mod clients;
 pub mod definition;
 pub mod folder;
@@ -43,21 +44,22 @@ use schedule::Scheduled;
 /// Most packets of the run that warms the machine up.
 const WARM_UP_PACKETS: u64 = 100_000;
 
-/// Makes the runs that `folder` misses, then its report.
+/// Makes the runs that `folder` misses, then its report. With `events`, stdout gets each run as a JSON object a line in
+/// place of tables.
 ///
 /// # Errors
 /// A cell's first run failed, or a sample or the report could not be written. The samples so far are kept.
-pub fn conduct(mut folder: Folder, interrupt: &Interrupt) -> anyhow::Result<ExitCode> {
+pub fn conduct(mut folder: Folder, interrupt: &Interrupt, events: bool) -> anyhow::Result<ExitCode> {
     let missing = folder.missing()?;
     for warning in &folder.saved().warnings {
         eprintln!("weir: {warning}");
     }
-    let ended = make_runs(&mut folder, &missing, interrupt);
+    let ended = make_runs(&mut folder, &missing, interrupt, events);
     if let Err(Ended::Because(error)) = ended {
         return Err(error);
     }
     if !folder_is_empty(&folder)? {
-        show_report(&folder.dir)?;
+        show_report(&folder.dir, events)?;
     }
     if let Err(Ended::Interrupted) = ended {
         eprintln!("weir: interrupted; the samples so far are kept; {}", folder.how_to_resume());
@@ -86,10 +88,16 @@ impl From<Interrupted> for Ended {
     }
 }
 
-fn make_runs(folder: &mut Folder, missing: &[Scheduled], interrupt: &Interrupt) -> Result<(), Ended> {
+fn make_runs(
+    folder: &mut Folder,
+    missing: &[Scheduled],
+    interrupt: &Interrupt,
+    events: bool,
+) -> Result<(), Ended> {
     let Some(first) = missing.first() else { return Ok(()) };
     let (definition, pinning) = (folder.definition.clone(), folder.manifest.pinning.clone());
-    let bench = Bench { definition: &definition, pinning: &pinning, interrupt };
+    let bench =
+        Bench { definition: &definition, pinning: &pinning, interrupt, ceiling: folder.manifest.ceiling };
     let mut so_far = SoFar::of(&folder.saved().samples);
     let is_due = |run: &Scheduled, so_far: &SoFar| {
         run.repetition < definition.runs
@@ -98,7 +106,7 @@ fn make_runs(folder: &mut Folder, missing: &[Scheduled], interrupt: &Interrupt) 
                 .is_some_and(|precision| so_far.needs(&precision::point_of(run, missing), precision.within))
     };
     let due = missing.iter().filter(|run| run.repetition < definition.runs).count() as u64;
-    let mut progress = Progress::new(folder.saved().samples.len() as u64, due);
+    let mut progress = Progress::new(folder.saved().samples.len() as u64, due, events);
     let result = warm_up(&bench, first).and_then(|()| {
         missing.iter().try_for_each(|run| {
             if is_due(run, &so_far) {
@@ -179,9 +187,13 @@ fn saved_now(folder: &Folder) -> anyhow::Result<Vec<Sample>> {
 }
 
 /// Writes the report of `dir`, prints its tables and says where it lies.
-fn show_report(dir: &Path) -> anyhow::Result<()> {
+fn show_report(dir: &Path, events: bool) -> anyhow::Result<()> {
     let again = || format!("the samples are kept; make the report with: weir report {}", dir.display());
     let report = report::write_all(dir).with_context(again)?;
+    if events {
+        eprintln!("weir: report: {}", dir.join("report.html").display());
+        return Ok(());
+    }
     let text = report.to_terminal(!stdout().is_terminal());
     print(format!("{text}\nReport: {}\n", dir.join("report.html").display()))
 }

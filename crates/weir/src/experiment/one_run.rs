@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::ExitStatus,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,7 @@ use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary, process::Ended
 
 use super::{
     asking::{self, Reply},
+    ceiling::Ceiling,
     clients::{Clients, sum},
     definition::Definition,
     interrupt::{Interrupt, Interrupted},
@@ -29,6 +31,9 @@ use crate::topology::Side;
 /// Time that a server has to end after STOP, and again after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// Time that the kernel needs, with room to spare, to free what a closed socket held.
+const GRACE_PERIOD: Duration = Duration::from_millis(100);
+
 /// What every run of an experiment shares.
 #[derive(Debug)]
 pub struct Bench<'a> {
@@ -38,6 +43,8 @@ pub struct Bench<'a> {
     pub pinning: &'a Pinning,
     /// Ends a run before its time.
     pub interrupt: &'a Interrupt,
+    /// How fast the clients could send, where it was measured.
+    pub ceiling: Option<Ceiling>,
 }
 
 /// Why a run came to no good end.
@@ -70,6 +77,8 @@ pub struct Observed {
     pub site: SiteRecord,
     /// The kernel's drops by reason, where the run was audited.
     pub audit: Option<Drops>,
+    /// The same of the replies.
+    pub reply_audit: Option<Drops>,
     /// The socket's drop count, for a server that doesn't tell it.
     pub external_drops: Option<u64>,
     /// The record of weir's own server.
@@ -87,8 +96,7 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
         .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
     let site = Site::open(bench, &scheduled.cell)?;
     let server = Server::start(bench, &site, &scheduled.cell, dir.path())?;
-    let audit = scheduled.audited.then(|| Audit::start(Flow::to(server.address))).transpose();
-    let audit = audit.map_err(|error| RunError::Failed(error.to_string()))?;
+    let audits = scheduled.audited.then(|| Audits::start(server.address)).transpose()?;
     send(bench, &site, scheduled, &server, dir.path(), observed)?;
     if bench.definition.behaviour_row().stops {
         // Nobody is left to ask, and the definition allows one client only, which asked before it stopped the server.
@@ -104,10 +112,33 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
         observed.harness_sent += 1;
     }
     finish(bench, server, observed)?;
-    let drops = audit.map(|audit| audit.read()).transpose();
-    observed.audit = drops.map_err(|error| RunError::Failed(error.to_string()))?;
+    if let Some(audits) = audits {
+        audits.read(observed)?;
+    }
     observed.site = site.close()?;
     Ok(())
+}
+
+/// The audits of a run, of requests and of replies.
+struct Audits {
+    requests: Audit,
+    replies: Audit,
+}
+
+impl Audits {
+    fn start(server: SocketAddr) -> Result<Self, RunError> {
+        let start = |flow| Audit::start(flow).map_err(|error| RunError::Failed(error.to_string()));
+        Ok(Self { requests: start(Flow::to(server))?, replies: start(Flow::from(server))? })
+    }
+
+    /// Reads them once the kernel has freed what the sockets held when they closed (after an RCU grace period).
+    fn read(&self, observed: &mut Observed) -> Result<(), RunError> {
+        let read = |audit: &Audit| audit.read().map_err(|error| RunError::Failed(error.to_string()));
+        thread::sleep(GRACE_PERIOD);
+        observed.audit = Some(read(&self.requests)?);
+        observed.reply_audit = Some(read(&self.replies)?);
+        Ok(())
+    }
 }
 
 /// A folder that only this user can look into: the readiness socket in it takes word from anyone who can.

@@ -1,11 +1,12 @@
 //! How far an experiment is: a bar on a terminal, a line now and then elsewhere; on stderr.
 
 use std::{
-    io::{IsTerminal, Write as _, stderr},
+    io::{IsTerminal, Write as _, stderr, stdout},
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::{
     cell::{Cell, Dimension},
@@ -17,6 +18,7 @@ const LINES: u64 = 40;
 
 /// The progress of an experiment.
 pub struct Progress {
+    events: bool,
     bar: Option<ProgressBar>,
     done: u64,
     total: u64,
@@ -24,17 +26,20 @@ pub struct Progress {
 
 impl Progress {
     /// `done` runs are there already, and `due` more are to be made; later it may turn out that more are needed.
-    pub fn new(done: u64, due: u64) -> Self {
+    /// With `events`, stdout gets a JSON object a line, and stderr no progress.
+    pub fn new(done: u64, due: u64, events: bool) -> Self {
         let total = done + due;
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left\n{wide_msg}")
             .expect("the template is constant and valid");
-        let bar = stderr().is_terminal().then(|| {
+        let bar = (!events && stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total).with_style(style).with_position(done);
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_secs(1));
             bar
         });
-        Self { bar, done, total }
+        let progress = Self { events, bar, done, total };
+        progress.tell(&Event::Begun { done, planned: total });
+        progress
     }
 
     /// Another run is done.
@@ -44,11 +49,12 @@ impl Progress {
             self.total = self.done;
             self.bar.iter().for_each(|bar| bar.set_length(self.total));
         }
+        self.tell(&Event::Ran { done: self.done, planned: self.total, sample });
         let line = describe(sample);
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
             bar.set_message(line);
-        } else if is_due(self.done, self.total) {
+        } else if !self.events && is_due(self.done, self.total) {
             self.say(&format!("[{:>width$}/{}] {line}", self.done, self.total, width = digits(self.total)));
         }
     }
@@ -62,12 +68,33 @@ impl Progress {
         }
     }
 
+    /// Tells programs; that nobody reads it any more is no reason to stop.
+    fn tell(&self, event: &Event<'_>) {
+        if self.events {
+            let line = serde_json::to_string(event).expect("samples are JSON");
+            drop(writeln!(stdout(), "{line}"));
+        }
+    }
+
     /// Takes the bar off the terminal.
     pub fn clear(self) {
+        self.tell(&Event::Ended { done: self.done, planned: self.total });
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What programs are told, a JSON object a line.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+enum Event<'a> {
+    /// `done` of `planned` runs are there.
+    Begun { done: u64, planned: u64 },
+    /// Another one is.
+    Ran { done: u64, planned: u64, sample: &'a Sample },
+    /// No more will be made.
+    Ended { done: u64, planned: u64 },
 }
 
 fn is_due(done: u64, total: u64) -> bool {

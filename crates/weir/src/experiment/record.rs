@@ -7,12 +7,13 @@ use weir_hooks::Drops;
 use weir_service::{ClientSummary, Monotonic, ServerSummary};
 
 use super::{
+    ceiling::Ceiling,
     one_run::Observed,
     schedule::{Scheduled, shares},
 };
 use crate::{
     cell::{Cell, ReceiveWork},
-    ledger::Ledger,
+    ledger::{Ledger, ReplyLedger},
     sample::{Flaw, SCHEMA, Sample},
     surroundings::Surroundings,
 };
@@ -28,16 +29,20 @@ pub struct Circumstances<'a> {
     pub steal_s: f64,
     /// What else changed of the machine during the run.
     pub surroundings: Surroundings,
+    /// How fast the clients could send, where it was measured.
+    pub ceiling: Option<Ceiling>,
     /// What went wrong.
     pub failure: Option<String>,
 }
 
 /// The sample of the run `scheduled`.
 pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumstances<'_>) -> Sample {
-    let Circumstances { experiment, started_at, steal_s, surroundings, failure } = circumstances;
+    let Circumstances { experiment, started_at, steal_s, surroundings, ceiling, failure } = circumstances;
     let cell = &scheduled.cell;
     let valid_sent = valid_sent(cell, &observed.clients);
+    let limited_by_generator = limited_by_generator(cell, &observed.clients, ceiling);
     let ledger = ledger(cell, &observed, &surroundings);
+    let replies = replies(cell, &observed);
     let mut flaws: Vec<_> = failure.into_iter().map(|message| Flaw::Failed { message }).collect();
     if flaws.is_empty() {
         flaws.extend(ledger.as_ref().and_then(|ledger| unbalanced(ledger, observed.server.as_ref())));
@@ -47,6 +52,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
                 .zip(observed.audit.as_ref())
                 .and_then(|(ledger, audit)| disagreement(cell, ledger, audit)),
         );
+        flaws.extend(replies.as_ref().and_then(lost_replies));
         if valid_sent > 0 && observed.get_value.is_none() {
             flaws.push(Flaw::NoReply);
         }
@@ -69,7 +75,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         wall_s: first_sent_at.zip(handled_at).map(|(first, last)| last.since(first).as_secs_f64()),
         ledger,
         audit: observed.audit,
-        replies: None,
+        replies,
         socket_drops: observed.server.as_ref().map(|s| s.served.socket_drops).or(observed.external_drops),
         server: observed.server,
         clients: observed.clients,
@@ -80,8 +86,21 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         net: observed.site.net,
         neighbours: observed.site.neighbours,
         surroundings,
+        limited_by_generator,
         flaws,
     }
+}
+
+/// Share of the rate asked for below which the clients fell behind.
+const KEPT_UP_FROM: f64 = 0.95;
+
+fn limited_by_generator(cell: &Cell, clients: &[ClientSummary], ceiling: Option<Ceiling>) -> bool {
+    let Some(rate) = cell.conditions.rate else { return false };
+    let fell_behind = |client: &ClientSummary| {
+        let achieved = client.pace.as_ref().and_then(|pace| pace.achieved_ratio);
+        client.unsent > 0 || achieved.is_some_and(|ratio| ratio < KEPT_UP_FROM)
+    };
+    ceiling.is_some_and(|ceiling| ceiling.limits(rate)) || clients.iter().any(fell_behind)
 }
 
 /// When the last packet of the load was handled: read by the server, or dropped by the kernel while its client sent it.
@@ -98,7 +117,7 @@ fn handled_at(observed: &Observed) -> Option<Monotonic> {
 /// Valid packets sent: what weir's own clients counted, and for other clients what they were told to send.
 pub fn valid_sent(cell: &Cell, clients: &[ClientSummary]) -> u64 {
     match cell.external_client {
-        None => clients.iter().map(|client| client.sent.put).sum(),
+        None => clients.iter().map(|client| client.sent.put - client.prepared.put).sum(),
         Some(_) => shares(cell).iter().map(|share| share.packets - share.invalid).sum(),
     }
 }
@@ -108,6 +127,26 @@ fn invalid_sent(cell: &Cell, clients: &[ClientSummary]) -> u64 {
         None => clients.iter().map(|client| client.sent.invalid).sum(),
         Some(_) => shares(cell).iter().map(|share| share.invalid).sum(),
     }
+}
+
+/// Where the replies went; nothing where the server or a client keeps no counts.
+fn replies(cell: &Cell, observed: &Observed) -> Option<ReplyLedger> {
+    let server = observed.server.as_ref()?;
+    if cell.external_client.is_some() {
+        return None;
+    }
+    let to_steps =
+        |client: &ClientSummary| client.gets.iter().filter(|get| get.reply.is_some()).count() as u64;
+    let to_load = |client: &ClientSummary| {
+        client.replies.as_ref().map_or(0, |got| got.answered + got.duplicates + got.unexpected)
+    };
+    Some(ReplyLedger {
+        sent: server.served.replies.sent,
+        refused: server.served.replies.failed,
+        received: observed.clients.iter().map(|client| to_steps(client) + to_load(client)).sum::<u64>()
+            + u64::from(observed.replied_at.is_some()),
+        undelivered: observed.reply_audit.as_ref().map(Drops::total),
+    })
 }
 
 /// Where every packet went; nothing where the server or a client keeps no counts.
@@ -164,6 +203,12 @@ fn disagreement(cell: &Cell, ledger: &Ledger, audit: &Drops) -> Option<Flaw> {
     .map(|(what, counted, traced)| Flaw::AuditDisagrees {
         what: format!("{what}: {counted}, and {traced} traced"),
     })
+}
+
+/// The flaw of replies that don't balance.
+fn lost_replies(replies: &ReplyLedger) -> Option<Flaw> {
+    let difference = replies.difference().filter(|&difference| difference != 0)?;
+    Some(Flaw::RepliesUnbalanced { difference: difference.clamp(i64::MIN.into(), i64::MAX.into()) as i64 })
 }
 
 /// The flaw of a ledger that doesn't balance. That the socket dropped less than its filter is one too: then
@@ -250,6 +295,7 @@ mod tests {
             started_at: String::new(),
             steal_s: 0.0,
             surroundings: Surroundings::default(),
+            ceiling: None,
             failure,
         };
         sample(&scheduled(None), observed, circumstances)
@@ -325,6 +371,7 @@ mod tests {
             started_at: String::new(),
             steal_s: 0.0,
             surroundings: Surroundings::default(),
+            ceiling: None,
             failure: None,
         };
         let sample = sample(&scheduled(Some("loud")), observed, circumstances);

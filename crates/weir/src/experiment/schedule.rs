@@ -3,7 +3,10 @@
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::definition::{Definition, PlacementRow};
-use crate::cell::{Cell, Conditions};
+use crate::{
+    cell::{Cell, Conditions, ReceiveWork},
+    topology::Topology,
+};
 
 /// One run that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +90,13 @@ fn points(definition: &Definition) -> Vec<Point> {
     let points = along(points, &grid.topology, |point, topology| point.conditions.topology = topology);
     let points = along(points, &grid.receive_work, |point, whose| point.conditions.receive_work = whose);
     let points = along(points, &grid.background, |point, who| point.conditions.background = who);
-    along(points, &grid.pinned, |point, pinned| point.conditions.pinned = Some(pinned))
+    let mut points = along(points, &grid.pinned, |point, pinned| point.conditions.pinned = Some(pinned));
+    // What loopback receives stays where it was sent.
+    points.retain(|point| {
+        let Conditions { topology, receive_work, .. } = point.conditions;
+        topology == Topology::Veth || receive_work == ReceiveWork::Sender
+    });
+    points
 }
 
 /// Each of `points` once for every one of `values`; as it is where there is none.

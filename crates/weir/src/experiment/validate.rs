@@ -83,17 +83,19 @@ fn check_conditions(definition: &Definition) -> Result<(), String> {
     check_names("grid.receive_work", &grid.receive_work, ReceiveWork::name)?;
     check_names("grid.background", &grid.background, Background::name)?;
     check_distinct("grid.pinned", &grid.pinned)?;
+    let is_load = definition.behaviour == "load";
+    if !is_load && (definition.gets_percent > 0 || definition.duration_s.is_some()) {
+        return Err("gets_percent and duration_s: they are for behaviour = \"load\"".into());
+    }
     if definition.gets_percent > 100 {
         return Err(format!("gets_percent = {}: it is more than 100 percent", definition.gets_percent));
     }
     if definition.audit_every == Some(0) {
         return Err("audit_every = 0: leave it out for no audit".into());
     }
-    let loopback = |topology: &Topology| *topology == Topology::Loopback;
-    let steers = grid.receive_work.contains(&ReceiveWork::Server);
-    if steers && (grid.topology.is_empty() || grid.topology.iter().any(loopback)) {
+    if grid.receive_work.contains(&ReceiveWork::Server) && !grid.topology.contains(&Topology::Veth) {
         return Err(
-            "grid.receive_work: what loopback receives can't be steered; use topology = [\"veth\"]".into()
+            "grid.receive_work: what loopback receives can't be steered; add topology = [\"veth\"]".into()
         );
     }
     Ok(())

@@ -170,7 +170,12 @@ impl Runner<'_> {
 
     fn run(&self, load: &Load, repetition: u32) -> anyhow::Result<Sample> {
         let definition = definition(load)?;
-        let bench = Bench { definition: &definition, pinning: self.pinning, interrupt: self.interrupt };
+        let bench = Bench {
+            definition: &definition,
+            pinning: self.pinning,
+            interrupt: self.interrupt,
+            ceiling: None,
+        };
         let scheduled = schedule::of(&definition, 1).into_iter().next();
         let Some(scheduled) = scheduled.map(|run| Scheduled { repetition, ..run }) else {
             bail!("the definition has no cell");

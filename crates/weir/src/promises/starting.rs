@@ -21,7 +21,7 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn measure(pinning: &Pinning, interrupt: &Interrupt) -> anyhow::Result<Vec<Figure>> {
     let definition = loads::definition(&loads::BATCH)?;
-    let bench = Bench { definition: &definition, pinning, interrupt };
+    let bench = Bench { definition: &definition, pinning, interrupt, ceiling: None };
     let times = (0..STARTS).map(|_| start(&bench)).collect::<anyhow::Result<_>>()?;
     Ok(vec![Figure::new("start of weir serve to ready", "ms", times, Bar::AtMost(50.0))])
 }

@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_own_server_can_serve_an_external_client", external_client_only),
     ("a_server_that_never_answers_gives_a_sample_without_reply", mute),
     ("a_later_run_that_fails_is_marked_and_the_experiment_goes_on", later_failure),
+    ("programs_get_an_object_a_line", events),
     ("the_manifest_tells_what_surrounded_the_runs", manifest),
     ("without_out_results_go_below_results_and_latest_points_there", latest),
 ];
@@ -62,6 +63,18 @@ fn precision() {
 
     let resumed = narrow.resume();
     assert_eq!((resumed.status, narrow.samples().len()), (Some(0), 8), "{}", resumed.stderr);
+}
+
+fn events() {
+    let bench = Bench::new("runs = 2", "invalid_percent = [0]\npackets = [20]", OWN);
+    let ended = bench.run(&["./mine.toml", "--out", "out", "--json"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let events: Vec<serde_json::Value> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["begun", "ran", "ran", "ended"]);
+    let sample: Sample = serde_json::from_value(events[1]["sample"].clone()).unwrap();
+    assert_eq!(sample, bench.samples()[0]);
 }
 
 fn ten_clients() {

@@ -152,6 +152,7 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
         net: None,
         neighbours: Vec::new(),
         surroundings: Surroundings::default(),
+        limited_by_generator: false,
         flaws: Vec::new(),
         cell,
     }
