@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    advise, asm, bench, check, client, compare, completions, disasm, dump, experiment, filters, neighbour,
-    net, report, run, serve, toolkits,
+    advise, asm, bench, capacity, check, client, compare, completions, disasm, dump, experiment, filters,
+    neighbour, net, report, run, serve, toolkits,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -26,6 +26,7 @@ Examples:
   weir filters                           what there is, and where it runs
   weir toolkits                          what each filter costs by each toolkit (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
+  weir capacity                          the highest rate without loss, in the kernel and in user space (as root)
   weir report results/latest             the report again, from the saved samples
   weir compare results/a results/b       two results side by side: did my change help?
   weir advise --invalid 30 --rate 100000 where to filter, from what was measured here
@@ -39,6 +40,7 @@ enum Command {
     Serve(serve::Args),
     Client(client::Args),
     Experiment(experiment::Args),
+    Capacity(capacity::Args),
     Report(report::Args),
     Compare(compare::Args),
     Advise(advise::Args),
@@ -64,6 +66,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args),
             Command::Client(args) => client::run(args),
             Command::Experiment(args) => experiment::run(args),
+            Command::Capacity(args) => capacity::run(args),
             Command::Report(args) => report::run(args),
             Command::Toolkits(args) => toolkits::run(args),
             Command::Compare(args) => compare::run(args),

@@ -162,7 +162,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
     check_refused("runs = 3", "", "missing field `runs`");
     check_refused("runs = 3", "runs = 3\nserver = \"fast\"", "unknown server 'fast'");
     check_refused("runs = 3", "runs = 3\nserver = \"print-server\"", "placement 'user'");
-    check_refused("runs = 3", "runs = 3\nbehaviour = \"thor\"", "an experiment can use: frigg, frey");
+    check_refused("runs = 3", "runs = 3\nbehaviour = \"thor\"", "an experiment can use: frigg, frey, load");
     check_refused("runs = 3", "runs = 3\nbehaviour = \"frey\"", "use frigg");
     check_refused("runs = 3", "runs = 3\nready_within_s = 0", "ready_within_s");
     check_refused("name = \"mine\"", "name = \"a/b\"", "without '/'");

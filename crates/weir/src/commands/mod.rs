@@ -3,6 +3,7 @@
 pub mod advise;
 pub mod asm;
 pub mod bench;
+pub mod capacity;
 pub mod check;
 pub mod client;
 mod client_report;

@@ -14,6 +14,7 @@ use super::{
     schedule::{self, Scheduled},
 };
 use crate::{
+    capacity,
     exit::UsageError,
     output::write_whole,
     sample::{SCHEMA, Sample},
@@ -52,7 +53,7 @@ impl Folder {
         let text = to_toml(&definition)?;
         let named = dir.is_some();
         let dir = dir.unwrap_or_else(unused_folder);
-        refuse_used(&dir)?;
+        refuse_used(&dir, command_of(&definition))?;
         store::create_folder(&dir)?;
         let manifest = manifest(&text);
         write_whole(&dir.join(DEFINITION), text.as_bytes())?;
@@ -142,7 +143,7 @@ impl Folder {
 
     /// How to go on, for messages.
     pub fn how_to_resume(&self) -> String {
-        format!("go on with: weir experiment --resume {}", self.dir.display())
+        format!("go on with: weir {} --resume {}", command_of(&self.definition), self.dir.display())
     }
 }
 
@@ -157,7 +158,12 @@ fn unused_folder() -> PathBuf {
     folders.find(|folder| !folder.exists()).unwrap_or_else(|| Path::new(RESULTS).join(name))
 }
 
-fn refuse_used(dir: &Path) -> anyhow::Result<()> {
+/// The command that makes the runs of `definition`.
+fn command_of(definition: &Definition) -> &'static str {
+    if definition.name == capacity::NAME { "capacity" } else { "experiment" }
+}
+
+fn refuse_used(dir: &Path, command: &str) -> anyhow::Result<()> {
     let used = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => {
@@ -169,7 +175,7 @@ fn refuse_used(dir: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     Err(UsageError(format!(
-        "{0} is not empty; choose another folder with --out, or go on with what is there: weir experiment --resume {0}",
+        "{0} is not empty; choose another folder with --out, or go on with what is there: weir {command} --resume {0}",
         dir.display()
     ))
     .into())

@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 /// A median and how far it can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// The sample median: the middle value, or the mean of the middle two.
     pub median: f64,

@@ -1,0 +1,76 @@
+//! What the servers spend at one and the same rate, which all of them carry.
+
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom as _};
+
+use super::{
+    Ended,
+    lab::{Lab, Order, Purpose},
+    plan::Plan,
+    record::SearchRecord,
+    trial,
+};
+use crate::{cell::Cell, sample::Sample, stats::Estimate};
+
+/// What a server spent in a run at the common rate.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CostRun {
+    pub(super) cell: Cell,
+    /// Packets/s.
+    pub(super) rate: u64,
+    pub(super) repetition: u32,
+    pub(super) us_per_packet: f64,
+    /// Of one core.
+    pub(super) core_percent: f64,
+}
+
+/// Runs at the lowest of the placements' capacities, by turns.
+pub(super) fn measure(
+    lab: &mut Lab<'_>,
+    plan: &Plan,
+    searches: &[SearchRecord],
+) -> Result<Vec<CostRun>, Ended> {
+    let mut random = StdRng::seed_from_u64(lab.seed());
+    let mut runs = Vec::new();
+    for repetition in 0..plan.cost_runs {
+        let mut cells = lab.cells();
+        cells.shuffle(&mut random);
+        for cell in cells {
+            let rate = common_rate(plan, searches, cell.invalid_percent);
+            let order = Order {
+                purpose: Purpose::Cost,
+                packets: (rate as f64 * plan.cost_time().as_secs_f64()) as u64,
+                cell,
+                rate,
+                repetition,
+            };
+            runs.push(trial::usable(lab, &order, |sample| spent(sample, &order), &mut |_, _| {})?);
+        }
+    }
+    Ok(runs)
+}
+
+fn spent(sample: &Sample, order: &Order) -> Result<CostRun, String> {
+    let wall_s = sample.wall_s.filter(|&wall_s| wall_s > 0.0).ok_or("no packet was handled")?;
+    let us_per_packet = sample.server_cpu_us_per_packet();
+    let packets = (sample.valid_sent + sample.invalid_sent) as f64;
+    Ok(CostRun {
+        cell: order.cell.clone(),
+        rate: order.rate,
+        repetition: order.repetition,
+        us_per_packet,
+        core_percent: us_per_packet * packets / 1e6 / wall_s * 100.0,
+    })
+}
+
+/// The lowest median of the first goal's rates among the placements at a share of invalid packets, packets/s.
+fn common_rate(plan: &Plan, searches: &[SearchRecord], invalid_percent: u8) -> u64 {
+    let first = plan.goals.first().map(|named| named.name.as_str());
+    let of = |placement| {
+        let here = searches.iter().filter(|record| {
+            Some(record.goal_name.as_str()) == first
+                && (record.cell.placement, record.cell.invalid_percent) == (placement, invalid_percent)
+        });
+        Estimate::of(&here.map(SearchRecord::rate).collect::<Vec<_>>()).map(|estimate| estimate.median as u64)
+    };
+    plan.placements.iter().filter_map(|&placement| of(placement)).min().unwrap_or(0).max(plan.lowest)
+}

@@ -1,0 +1,241 @@
+//! `weir capacity`.
+
+use std::{
+    fs,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use weir_service::Io;
+
+use crate::{
+    capacity::{
+        self, Ended,
+        plan::{self, Plan},
+        table,
+    },
+    cell::Placement,
+    experiment::{
+        ceiling::Ceiling,
+        definition::{Profile, Resolved},
+        folder::Folder,
+        interrupt::{self, Interrupt},
+        machine::Pinning,
+        manifest::{Manifest, Wish},
+    },
+    output::{print, write_whole},
+    topology::Topology,
+};
+
+/// Search for the highest rate without loss, for filtering in the kernel and in the server.
+///
+/// Finds NDR, the highest rate at which no valid request is lost, and PDR, at which at most 0.5 % are, as MLRsearch does
+/// (RFC 9971). The searches of the placements run side by side, trial by trial. A rate that the generator's ceiling cuts
+/// off is marked as a lower bound. Each trial is on the disk before the next begins. Loading filters needs root.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// How thorough to be
+    #[arg(long, default_value = "quick")]
+    profile: Profile,
+
+    /// Where the decision is made, of: plain, user, kernel
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = parse_placement)]
+    placements: Option<Vec<Placement>>,
+
+    /// Shares of invalid packets, percent
+    #[arg(long, value_delimiter = ',', value_name = "PERCENTS")]
+    invalid: Option<Vec<u8>>,
+
+    /// Searches of each placement at each share; from 6 on there are intervals
+    #[arg(long, value_name = "N")]
+    searches: Option<u32>,
+
+    /// Runs of each placement at the rate that all carry, for the server's CPU time; 0 for none
+    #[arg(long, value_name = "N")]
+    cost_runs: Option<u32>,
+
+    /// Shortest trial, such as 200ms
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    first_trial: Option<Duration>,
+
+    /// Trial that a lower bound needs
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    trial: Option<Duration>,
+
+    /// How long a rate is tried, in several trials, until it is called carried or not
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    sum: Option<Duration>,
+
+    /// How far the bounds may lie apart, percent of the upper one
+    #[arg(long, value_name = "PERCENT")]
+    width: Option<f64>,
+
+    /// What lies between client and server: loopback or veth
+    #[arg(long, default_value_t)]
+    topology: Topology,
+
+    /// How the server reads: batch or simple
+    #[arg(long, default_value_t)]
+    io: Io,
+
+    /// Seed of the order of the trials and of the clients; by default another one each time, kept in the manifest
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+
+    /// Folder for the results; by default results/ and the time, with results/latest pointing there
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Go on with the searches of a results folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "profile", "placements", "invalid", "searches", "cost_runs", "first_trial", "trial", "sum", "width", "topology",
+        "io", "seed", "out", "no_pin", "list",
+    ])]
+    resume: Option<PathBuf>,
+
+    /// Let server and clients run on any core
+    #[arg(long)]
+    no_pin: bool,
+
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    json: bool,
+
+    /// List the profiles and about how long they take
+    #[arg(long)]
+    list: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir capacity                                     about a minute: user against kernel at 99 % invalid
+  weir capacity --profile standard                  at 0, 50 and 99 % invalid, with intervals
+  weir capacity --invalid 75 --searches 6 --topology veth
+  weir capacity --resume results/latest             go on where a search was ended";
+
+/// Runs `weir capacity`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.list {
+        return list();
+    }
+    let interrupt = Interrupt::listen().context("listening for SIGINT and SIGTERM")?;
+    let (folder, plan) = match &args.resume {
+        Some(dir) => resume(dir)?,
+        None => create(&args)?,
+    };
+    let (dir, how_to_resume) = (folder.dir.clone(), folder.how_to_resume());
+    match capacity::conduct(folder, &plan, &interrupt) {
+        Ok(summary) if args.json => print(serde_json::to_string_pretty(&summary)? + "\n")?,
+        Ok(summary) => {
+            let text = table::text(&summary, !std::io::stdout().is_terminal());
+            print(format!("{text}\nResults: {}\n", dir.display()))?;
+        }
+        Err(Ended::Interrupted) => {
+            eprintln!("weir: interrupted; the samples so far are kept; {how_to_resume}");
+            return Ok(ExitCode::from(interrupt::STATUS));
+        }
+        Err(Ended::Because(error)) => return Err(error),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn create(args: &Args) -> anyhow::Result<(Folder, Plan)> {
+    let plan = plan_of(args);
+    plan.check()?;
+    let definition = plan.definition()?;
+    let pinning = if args.no_pin { Pinning::none("--no-pin was given") } else { Pinning::of_this_machine() };
+    if let Some(note) = &pinning.note {
+        eprintln!("weir: pinning: {note}");
+    }
+    // Any number will do: it is kept in the manifest.
+    let seed = args.seed.unwrap_or_else(|| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    let (planned_samples, time) = plan.budget();
+    let wish = Wish { profile: Some(args.profile), seed: seed.into(), planned_samples };
+    let resolved = Resolved { definition: definition.clone(), profile: Some(args.profile) };
+    let ceiling = Some(Ceiling::measure(&definition, &pinning)?);
+    let manifest = |text: &str| Manifest::new(&definition, text, wish, pinning, ceiling);
+    let folder = Folder::create(args.out.clone(), &resolved, manifest)?;
+    let text = toml::to_string(&plan).context("making TOML of the plan")?;
+    write_whole(&folder.dir.join(plan::FILE), text.as_bytes())?;
+    eprintln!(
+        "weir: capacity: about {planned_samples} runs, {}, seed {seed}, into {}",
+        about(time),
+        folder.dir.display()
+    );
+    Ok((folder, plan))
+}
+
+fn plan_of(args: &Args) -> Plan {
+    let mut plan = Plan { topology: args.topology, io: args.io, ..Plan::of(args.profile) };
+    plan.placements = args.placements.clone().unwrap_or(plan.placements);
+    plan.invalid_percent = args.invalid.clone().unwrap_or(plan.invalid_percent);
+    plan.searches = args.searches.unwrap_or(plan.searches);
+    plan.cost_runs = args.cost_runs.unwrap_or(plan.cost_runs);
+    for goal in plan.goals.iter_mut().map(|named| &mut named.goal) {
+        goal.initial_trial = args.first_trial.unwrap_or(goal.initial_trial);
+        goal.final_trial = args.trial.unwrap_or(goal.final_trial);
+        goal.duration_sum = args.sum.unwrap_or(goal.duration_sum);
+        goal.width = args.width.map_or(goal.width, |percent| percent / 100.0);
+    }
+    plan
+}
+
+fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
+    let path = dir.join(plan::FILE);
+    let text = fs::read_to_string(&path).with_context(|| {
+        format!(
+            "reading {}: this is no folder of `weir capacity`; name one, or begin anew with --out",
+            path.display()
+        )
+    })?;
+    let damaged = || format!("reading {}: it is damaged; begin anew with --out", path.display());
+    let plan: Plan = toml::from_str(&text).with_context(damaged)?;
+    plan.check().with_context(damaged)?;
+    let definition = plan.definition()?;
+    let folder = Folder::resume(dir.to_owned(), |_| Ok(Some(definition)))?;
+    for difference in folder.manifest.differences() {
+        eprintln!("weir: {difference}; the results can't tell them apart");
+    }
+    Ok((folder, plan))
+}
+
+fn list() -> anyhow::Result<ExitCode> {
+    for profile in [Profile::Quick, Profile::Standard, Profile::Paper] {
+        let plan = Plan::of(profile);
+        let placements: Vec<_> = plan.placements.iter().map(|placement| placement.name()).collect();
+        let percents: Vec<_> = plan.invalid_percent.iter().map(u8::to_string).collect();
+        let (runs, time) = plan.budget();
+        print(format!(
+            "{profile:<9} {} searches of {} at {} % invalid: about {runs} runs, {}\n",
+            plan.searches,
+            placements.join(", "),
+            percents.join(", "),
+            about(time)
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn about(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
+}
+
+fn parse_placement(name: &str) -> Result<Placement, String> {
+    let all = [Placement::Plain, Placement::User, Placement::Kernel];
+    all.into_iter()
+        .find(|placement| placement.name() == name)
+        .ok_or_else(|| format!("unknown placement '{name}'; there are: plain, user, kernel"))
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let time: Option<Duration> =
+        text.parse::<jiff::SignedDuration>().ok().and_then(|time| time.try_into().ok());
+    time.ok_or_else(|| format!("'{text}' is no time; write 500ms or 2s"))
+}
