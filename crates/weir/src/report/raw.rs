@@ -98,7 +98,7 @@ const RUN: [Column<Sample>; 35] = [
     ("unread", |run| of_ledger(run, |ledger| ledger.unread)),
     ("replies_sent", |run| optional(run.replies.map(|replies| replies.sent))),
     ("replies_received", |run| optional(run.replies.map(|replies| replies.received))),
-    ("replies_unread", |run| optional(run.replies.map(|replies| replies.unread))),
+    ("replies_undelivered", |run| optional(run.replies.and_then(|replies| replies.undelivered))),
     ("server_user_us", |run| run.server_cost.user_us.to_string()),
     ("server_system_us", |run| run.server_cost.system_us.to_string()),
     ("server_voluntary_switches", |run| run.server_cost.voluntary_switches.to_string()),
