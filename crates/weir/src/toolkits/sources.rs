@@ -87,10 +87,7 @@ fn fun(filter: FilterName) -> [Vec<Part>; 2] {
         ],
     };
     let mut shared = vec![
-        part!(
-            "crates/filters/src/fun/mod.rs",
-            ["fn object(", "fn generate(", "fn uses(", "fn call_helper(", "fn here("]
-        ),
+        part!("crates/filters/src/fun/mod.rs", ["fn object(", "fn generate(", "fn uses("]),
         part!("crates/filters/src/fun/verdict.rs"),
         part!("crates/filters/src/fun/map.rs", ["fn verdicts(", "fn one(", "fn look_up(", "fn count("]),
     ];
