@@ -3,13 +3,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use weir_asm::{Bits, Code, Reg, Reg::*, op::*};
+use weir_asm::{Code, Reg};
+use weir_asm_macros::ebpf;
 
 use super::{
     FlowEnd,
     program::{HEADER, Parts, UDP_AT, in_one_piece, read},
 };
-use crate::fun::here;
 
 /// Ethertypes (IEEE 802 numbers, IANA).
 const IPV4: i32 = 0x0800;
@@ -25,52 +25,60 @@ const EXTENSIONS: [i32; 3] = [0, 43, 60];
 const MOST_EXTENSIONS: usize = 5;
 
 /// Address of the IP header.
-const IP_AT: Reg = R6;
+const IP_AT: Reg = Reg::R6;
 /// Protocol number of the header at [`UDP_AT`].
-const NEXT: Reg = R9;
+const NEXT: Reg = Reg::R9;
 
 /// Leads to `parts.udp`, with the UDP header's address in its register, to one of the other labels of `parts`, or past
 /// its end where the family is none of the flow's.
 pub(super) fn headers(code: &mut Code, parts: &Parts) {
-    *code += ldxh(R9, R10 + parts.skb.at(|skb| skb.protocol));
-    *code += be(Bits::B16, R9);
+    ebpf! { in code;
+        ldxh r9, [r10 + {parts.skb.at(|skb| skb.protocol)}]
+        be16 r9
+    }
     for ip in parts.flow.ips() {
         let next = code.fresh_label();
         match ip {
             IpAddr::V4(address) => {
-                *code += jne(R9, IPV4, next);
+                ebpf! { in code; jne r9, $IPV4, $next }
                 ipv4(code, parts, address);
             }
             IpAddr::V6(address) => {
-                *code += jne(R9, IPV6, next);
+                ebpf! { in code; jne r9, $IPV6, $next }
                 ipv6(code, parts, address);
             }
         }
-        here(code, next);
+        ebpf! { in code; $next: }
     }
-    *code += ja(parts.out);
+    ebpf! { in code; ja {parts.out} }
 }
 
 /// RFC 791, section 3.1.
 fn ipv4(code: &mut Code, parts: &Parts, address: Ipv4Addr) {
     ip_header(code, parts, 20, 4);
-    *code += ldxb(R1, R10 + (HEADER + 9));
-    *code += jne(R1, UDP, parts.out);
-    if !address.is_unspecified() {
-        *code += ldxw(R1, R10 + (HEADER + address_at(parts, 12, 4)));
-        *code += be(Bits::B32, R1);
-        *code += jne32(R1, u32::from(address) as i32, parts.out);
+    ebpf! { in code;
+        ldxb r1, [r10 + {HEADER + 9}]
+        jne r1, $UDP, {parts.out}
     }
-    *code += ldxh(R1, R10 + (HEADER + 6));
-    *code += be(Bits::B16, R1);
-    *code += and(R1, 0x1fff);
-    *code += jne(R1, 0, parts.fragment);
-    *code += ldxb(UDP_AT, R10 + HEADER);
-    *code += and(UDP_AT, 0xf);
-    *code += lsh(UDP_AT, 2);
-    *code += jlt(UDP_AT, 20, parts.unreadable);
-    *code += add(UDP_AT, IP_AT);
-    *code += ja(parts.udp);
+    if !address.is_unspecified() {
+        ebpf! { in code;
+            ldxw r1, [r10 + {HEADER + address_at(parts, 12, 4)}]
+            be32 r1
+            jne32 r1, {u32::from(address) as i32}, {parts.out}
+        }
+    }
+    ebpf! { in code;
+        ldxh r1, [r10 + {HEADER + 6}]
+        be16 r1
+        and r1, 0x1fff
+        jne r1, 0, {parts.fragment}
+        ldxb $UDP_AT, [r10 + $HEADER]
+        and $UDP_AT, 0xf
+        lsh $UDP_AT, 2
+        jlt $UDP_AT, 20, {parts.unreadable}
+        add $UDP_AT, $IP_AT
+        ja {parts.udp}
+    }
 }
 
 /// RFC 8200, section 3.
@@ -79,71 +87,87 @@ fn ipv6(code: &mut Code, parts: &Parts, address: Ipv6Addr) {
     if !address.is_unspecified() {
         let (upper, lower) = ((u128::from(address) >> 64) as u64, u128::from(address) as u64);
         for (half, at) in [(upper, 0), (lower, 8)] {
-            *code += ldxdw(R1, R10 + (HEADER + address_at(parts, 8, 16) + at));
-            *code += be(Bits::B64, R1);
-            *code += lddw(R2, half);
-            *code += jne(R1, R2, parts.out);
+            ebpf! { in code;
+                ldxdw r1, [r10 + {HEADER + address_at(parts, 8, 16) + at}]
+                be64 r1
+                lddw r2, $half
+                jne r1, r2, {parts.out}
+            }
         }
     }
-    *code += ldxb(NEXT, R10 + (HEADER + 6));
-    *code += mov(UDP_AT, IP_AT);
-    *code += add(UDP_AT, 40);
+    ebpf! { in code;
+        ldxb $NEXT, [r10 + {HEADER + 6}]
+        mov $UDP_AT, $IP_AT
+        add $UDP_AT, 40
+    }
     for _ in 0..MOST_EXTENSIONS {
         extension(code, parts);
     }
-    *code += jeq(NEXT, UDP, parts.udp);
-    *code += ja(parts.unreadable);
+    ebpf! { in code;
+        jeq $NEXT, $UDP, {parts.udp}
+        ja {parts.unreadable}
+    }
 }
 
 /// Passes one extension header; leaves where there is none.
 fn extension(code: &mut Code, parts: &Parts) {
     let [options, fragment, passed] = [(); 3].map(|()| code.fresh_label());
-    *code += jeq(NEXT, UDP, parts.udp);
-    *code += jeq(NEXT, FRAGMENT, fragment);
-    for number in EXTENSIONS {
-        *code += jeq(NEXT, number, options);
+    ebpf! { in code;
+        jeq $NEXT, $UDP, {parts.udp}
+        jeq $NEXT, $FRAGMENT, $fragment
     }
-    *code += ja(parts.out);
-
-    here(code, options);
+    for number in EXTENSIONS {
+        ebpf! { in code; jeq $NEXT, $number, $options }
+    }
+    ebpf! { in code;
+        ja {parts.out}
+    $options:
+    }
     extension_header(code, parts);
-    *code += ldxb(R1, R10 + (HEADER + 1));
-    *code += add(R1, 1);
-    *code += lsh(R1, 3);
-    *code += add(UDP_AT, R1);
-    *code += ja(passed);
-
-    here(code, fragment);
+    ebpf! { in code;
+        ldxb r1, [r10 + {HEADER + 1}]
+        add r1, 1
+        lsh r1, 3
+        add $UDP_AT, r1
+        ja $passed
+    $fragment:
+    }
     extension_header(code, parts);
-    *code += ldxh(R1, R10 + (HEADER + 2));
-    *code += be(Bits::B16, R1);
-    *code += and(R1, 0xfff8);
-    *code += jne(R1, 0, parts.fragment);
-    *code += add(UDP_AT, 8);
-    here(code, passed);
+    ebpf! { in code;
+        ldxh r1, [r10 + {HEADER + 2}]
+        be16 r1
+        and r1, 0xfff8
+        jne r1, 0, {parts.fragment}
+        add $UDP_AT, 8
+    $passed:
+    }
 }
 
 /// The first bytes of the extension header, and what stands behind it.
 fn extension_header(code: &mut Code, parts: &Parts) {
     in_one_piece(code, parts, UDP_AT, 8);
-    *code += mov(R3, UDP_AT);
+    ebpf! { in code; mov r3, $UDP_AT }
     read(code, HEADER, 4, parts.unreadable);
-    *code += ldxb(NEXT, R10 + HEADER);
+    ebpf! { in code; ldxb $NEXT, [r10 + $HEADER] }
 }
 
 /// Reads the `len` bytes of the IP header that are always there, of that version.
 fn ip_header(code: &mut Code, parts: &Parts, len: i32, version: i32) {
-    *code += ldxh(IP_AT, R10 + parts.skb.at(|skb| skb.network_header));
-    // No packet has its header where its memory begins: the offset has not been set yet.
-    *code += jeq(IP_AT, 0, parts.unreadable);
-    *code += ldxdw(R1, R10 + parts.skb.at(|skb| skb.head));
-    *code += add(IP_AT, R1);
+    ebpf! { in code;
+        ldxh $IP_AT, [r10 + {parts.skb.at(|skb| skb.network_header)}]
+        // No packet has its header where its memory begins: the offset has not been set yet.
+        jeq $IP_AT, 0, {parts.unreadable}
+        ldxdw r1, [r10 + {parts.skb.at(|skb| skb.head)}]
+        add $IP_AT, r1
+    }
     in_one_piece(code, parts, IP_AT, len);
-    *code += mov(R3, IP_AT);
+    ebpf! { in code; mov r3, $IP_AT }
     read(code, HEADER, len, parts.unreadable);
-    *code += ldxb(R1, R10 + HEADER);
-    *code += rsh(R1, 4);
-    *code += jne(R1, version, parts.unreadable);
+    ebpf! { in code;
+        ldxb r1, [r10 + $HEADER]
+        rsh r1, 4
+        jne r1, $version, {parts.unreadable}
+    }
 }
 
 /// Where the flow's address stands, when the source's does at `source` and has `len` bytes.

@@ -18,10 +18,9 @@ use serde::{Deserialize, Serialize};
 use weir_asm::{
     Object, Program,
     maps::{MapSpec, PerCpuArray},
-    show, text,
 };
 
-use crate::fun::LICENSE;
+use crate::fun::{LICENSE, with_listing};
 
 /// The tracepoint, as BPF_RAW_TRACEPOINT_OPEN takes it.
 pub const TRACEPOINT: &str = "kfree_skb";
@@ -153,6 +152,5 @@ pub fn object(flow: Flow, layout: &KernelLayout) -> Object {
     };
     let object =
         Object { license: Some(LICENSE.to_owned()), maps: vec![DROPS.definition()], programs: vec![program] };
-    let listing = show::fun::object(&object).to_string();
-    text::assemble("audit.asm", listing.as_bytes()).expect("what is shown assembles")
+    with_listing("audit.asm", &object)
 }

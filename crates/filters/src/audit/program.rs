@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use weir_asm::{AtomicOp, Bits, Code, Label, Reg, Reg::*, op::*};
+use weir_asm::{Code, Label, Reg};
+use weir_asm_macros::ebpf;
 
 use super::{
-    DROPS, FRAGMENTS, Flow, FlowEnd, KernelLayout, OTHER_REASON, REASONS, SkbOffsets, UNREAD, UNREADABLE, ip,
+    Arguments, DROPS, FRAGMENTS, Flow, FlowEnd, KernelLayout, OTHER_REASON, REASONS, SkbOffsets, UNREAD,
+    UNREADABLE, ip,
 };
-use crate::fun::{call_helper, here, map};
+use crate::fun::map;
 
 /// On the stack: what is read of headers, 40 bytes at most.
 pub(super) const HEADER: i16 = -40;
@@ -17,9 +19,9 @@ const LOCATION: i16 = HEADER - 8;
 const MAX_SPAN: u16 = 256;
 
 /// Address of the UDP header; then how many packets to count.
-pub(super) const UDP_AT: Reg = R7;
+pub(super) const UDP_AT: Reg = Reg::R7;
 /// The reason, then the slot to count in.
-const SLOT: Reg = R8;
+const SLOT: Reg = Reg::R8;
 
 /// Offsets in the UDP header (RFC 768), bytes.
 const SOURCE_PORT: i16 = 0;
@@ -92,106 +94,130 @@ pub(super) fn code(flow: Flow, layout: &KernelLayout) -> Code {
 
 /// The packet on the stack, and why and where it was dropped.
 fn arguments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
-    let argument = |position: u8| R1 + 8 * i16::from(position);
-    *code += ldxdw(SLOT, argument(layout.arguments.reason));
-    // An enumeration: what the upper half of the argument holds is not said.
-    *code += mov32(SLOT, SLOT);
-    *code += ldxdw(R2, argument(layout.arguments.location));
-    *code += stxdw(R10 + LOCATION, R2);
-    *code += ldxdw(R3, argument(layout.arguments.skb));
+    let argument = |position: u8| 8 * i16::from(position);
+    let Arguments { skb, location, reason } = layout.arguments;
+    ebpf! { in code;
+        ldxdw $SLOT, [r1 + {argument(reason)}]
+        // An enumeration: what the upper half of the argument holds is not said.
+        mov32 $SLOT, $SLOT
+        ldxdw r2, [r1 + {argument(location)}]
+        stxdw [r10 + $LOCATION], r2
+        ldxdw r3, [r1 + {argument(skb)}]
+    }
     if let Some(parts_of_packets) = &layout.code.parts {
         let whole = code.label("whole");
         freed_in(code, parts_of_packets, whole);
-        *code += ja(parts.out);
-        here(code, whole);
+        ebpf! { in code;
+            ja {parts.out}
+        $whole:
+        }
     }
-    *code += add(R3, i32::from(parts.skb.first));
+    ebpf! { in code; add r3, {i32::from(parts.skb.first)} }
     read(code, parts.skb.start(), i32::from(parts.skb.len), parts.unreadable);
 }
 
 fn udp_header(code: &mut Code, parts: &Parts) {
-    here(code, parts.udp);
+    ebpf! { in code; {parts.udp}: }
     in_one_piece(code, parts, UDP_AT, UDP_LEN);
-    *code += mov(R3, UDP_AT);
+    ebpf! { in code; mov r3, $UDP_AT }
     read(code, HEADER, 4, parts.unreadable);
     let port = match parts.flow.end {
         FlowEnd::Source => SOURCE_PORT,
         FlowEnd::Destination => DESTINATION_PORT,
     };
-    *code += ldxh(R1, R10 + (HEADER + port));
-    *code += be(Bits::B16, R1);
-    *code += jne(R1, i32::from(parts.flow.address.port()), parts.out);
+    ebpf! { in code;
+        ldxh r1, [r10 + {HEADER + port}]
+        be16 r1
+        jne r1, {i32::from(parts.flow.address.port())}, {parts.out}
+    }
 }
 
 /// How many datagrams the packet is: one, or those that a segmentation offload would make of it.
 fn segments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
-    let counted = code.label("segments");
-    *code += ldxdw(R3, R10 + parts.skb.at(|skb| skb.head));
-    *code += ldxw(R1, R10 + parts.skb.at(|skb| skb.end));
-    *code += add(R3, R1);
-    *code += add(R3, i32::from(layout.gso_segs));
+    ebpf! { in code;
+        ldxdw r3, [r10 + {parts.skb.at(|skb| skb.head)}]
+        ldxw r1, [r10 + {parts.skb.at(|skb| skb.end)}]
+        add r3, r1
+        add r3, {i32::from(layout.gso_segs)}
+    }
     read(code, HEADER, 2, parts.unreadable);
-    *code += ldxh(R7, R10 + HEADER);
-    *code += jne(R7, 0, counted);
-    *code += mov(R7, 1);
-    here(code, counted);
+    ebpf! { in code;
+        ldxh r7, [r10 + $HEADER]
+        jne r7, 0, segments
+        mov r7, 1
+    segments:
+    }
 }
 
 /// Adds r7 to the slot. Atomically, because a packet may be freed in a task that softirq interrupts.
 fn count(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
-    let (add_up, known) = (code.label("add_up"), code.label("known"));
+    let add_up = code.label("add_up");
     if let Some(closing_socket) = &layout.code.closing_socket {
         let open = code.label("open");
         freed_in(code, closing_socket, open);
-        *code += mov(SLOT, UNREAD as i32);
-        *code += ja(add_up);
-        here(code, open);
+        ebpf! { in code;
+            mov $SLOT, {UNREAD as i32}
+            ja $add_up
+        $open:
+        }
     }
-    *code += jlt(SLOT, REASONS as i32, known);
-    *code += mov(SLOT, OTHER_REASON as i32);
-    here(code, known);
-    *code += ja(add_up);
+    ebpf! { in code;
+        jlt $SLOT, {REASONS as i32}, known
+        mov $SLOT, {OTHER_REASON as i32}
+    known:
+        ja $add_up
+    }
     for (label, slot) in [(parts.fragment, FRAGMENTS), (parts.unreadable, UNREADABLE)] {
-        here(code, label);
-        *code += mov(R7, 1);
-        *code += mov(SLOT, slot as i32);
-        *code += ja(add_up);
+        ebpf! { in code;
+        $label:
+            mov r7, 1
+            mov $SLOT, {slot as i32}
+            ja $add_up
+        }
     }
-    here(code, add_up);
+    ebpf! { in code; $add_up: }
     map::look_up(code, DROPS.name(), parts.out);
-    *code += lsh(SLOT, 3);
-    *code += add(R0, SLOT);
-    *code += atomic(AtomicOp::Add { fetch: false }, R0, R7);
-    here(code, parts.out);
-    *code += mov(R0, 0);
-    *code += exit();
+    ebpf! { in code;
+        lsh $SLOT, 3
+        add r0, $SLOT
+        lock add [r0], r7
+    {parts.out}:
+        mov r0, 0
+        exit
+    }
 }
 
 /// Goes on where the packet was freed in `range`, otherwise at `elsewhere`.
 fn freed_in(code: &mut Code, range: &Range<u64>, elsewhere: Label) {
-    *code += ldxdw(R1, R10 + LOCATION);
-    *code += lddw(R2, range.start);
-    *code += jlt(R1, R2, elsewhere);
-    *code += lddw(R2, range.end);
-    *code += jge(R1, R2, elsewhere);
+    ebpf! { in code;
+        ldxdw r1, [r10 + $LOCATION]
+        lddw r2, {range.start}
+        jlt r1, r2, $elsewhere
+        lddw r2, {range.end}
+        jge r1, r2, $elsewhere
+    }
 }
 
 /// On at `unreadable` where `len` bytes at the address in `from` are not all in the packet's first piece. r1 and r2
 /// are lost.
 pub(super) fn in_one_piece(code: &mut Code, parts: &Parts, from: Reg, len: i32) {
-    *code += ldxdw(R1, R10 + parts.skb.at(|skb| skb.head));
-    *code += ldxw(R2, R10 + parts.skb.at(|skb| skb.tail));
-    *code += add(R1, R2);
-    *code += mov(R2, from);
-    *code += add(R2, len);
-    *code += jgt(R2, R1, parts.unreadable);
+    ebpf! { in code;
+        ldxdw r1, [r10 + {parts.skb.at(|skb| skb.head)}]
+        ldxw r2, [r10 + {parts.skb.at(|skb| skb.tail)}]
+        add r1, r2
+        mov r2, $from
+        add r2, $len
+        jgt r2, r1, {parts.unreadable}
+    }
 }
 
 /// Copies `len` bytes of kernel memory at r3 to r10 + `to`, or on at `unreadable`. r0 to r5 are lost.
 pub(super) fn read(code: &mut Code, to: i16, len: i32, unreadable: Label) {
-    *code += mov(R1, R10);
-    *code += add(R1, i32::from(to));
-    *code += mov(R2, len);
-    *code += call_helper("probe_read_kernel");
-    *code += jne(R0, 0, unreadable);
+    ebpf! { in code;
+        mov r1, r10
+        add r1, {i32::from(to)}
+        mov r2, $len
+        call probe_read_kernel
+        jne r0, 0, $unreadable
+    }
 }

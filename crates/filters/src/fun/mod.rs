@@ -8,7 +8,7 @@ pub mod map;
 pub mod probe;
 mod verdict;
 
-use weir_asm::{Code, Insn, Label, MapDef, Object, Program, helpers, op::call, show, text};
+use weir_asm::{Code, MapDef, Object, Program, show, text};
 use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
@@ -31,7 +31,7 @@ pub fn object(filter: Filter) -> Object {
 }
 
 /// The same object, with its listing for a source under that name.
-fn with_listing(file: &str, object: &Object) -> Object {
+pub(crate) fn with_listing(file: &str, object: &Object) -> Object {
     let listing = show::fun::object(object).to_string();
     text::assemble(file, listing.as_bytes()).expect("what is shown assembles")
 }
@@ -89,16 +89,6 @@ fn parameterized_by_map(code: &mut Code) {
     }
     verdict::place(code, accept, Verdict::Accept);
     verdict::place(code, drop, Verdict::Drop);
-}
-
-/// Calls a helper by the name that the kernel has for it.
-pub(crate) fn call_helper(name: &str) -> Insn {
-    call(helpers::number(name).expect("the assembler knows the helper"))
-}
-
-/// Places a label, which has no place yet.
-pub(crate) fn here(code: &mut Code, label: Label) {
-    code.place(label).expect("each label is placed once");
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@
 //! leaves at once where another one calls.
 
 use weir_asm::{
-    AtomicOp, Code, Label, Object, Program,
-    Reg::*,
+    Code, Label, Object, Program,
     maps::{Hash, MapSpec},
-    op::*,
     stack::string_on_stack,
 };
+use weir_asm_macros::ebpf;
 
-use super::{LICENSE, call_helper, here, with_listing};
+use super::{LICENSE, with_listing};
 
 /// What a probe does at each receive call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,10 +72,12 @@ fn code(probe: Probe, watched: Watched) -> Code {
         Probe::Snoop => count(&mut code, out),
         Probe::Printk => print(&mut code, watched),
     }
-    here(&mut code, out);
     // 0: the call goes on, and no sample is taken of it (kernel/trace/bpf_trace.c, trace_call_bpf).
-    code += mov(R0, 0);
-    code += exit();
+    ebpf! { in &mut code;
+    $out:
+        mov r0, 0
+        exit
+    }
     code
 }
 
@@ -91,18 +92,20 @@ const PROCESS: i16 = IDS + 4;
 /// Leaves the process's id on the stack at [`PROCESS`], and the tracepoint's fields in r6.
 fn leave_if_not_watched(code: &mut Code, watched: Watched, out: Label) {
     let Watched { process, namespace: (device, inode), socket } = watched;
-    *code += mov(R6, R1);
-    *code += ldxdw(R2, R6 + SOCKET);
-    *code += jne32(R2, socket, out);
-    *code += lddw(R1, device);
-    *code += lddw(R2, inode);
-    *code += mov(R3, R10);
-    *code += add(R3, i32::from(IDS));
-    *code += mov(R4, -i32::from(IDS));
-    *code += call_helper("get_ns_current_pid_tgid");
-    *code += jne(R0, 0, out);
-    *code += ldxw(R1, R10 + PROCESS);
-    *code += jne32(R1, process as i32, out);
+    ebpf! { in code;
+        mov r6, r1
+        ldxdw r2, [r6 + $SOCKET]
+        jne32 r2, $socket, $out
+        lddw r1, $device
+        lddw r2, $inode
+        mov r3, r10
+        add r3, {i32::from(IDS)}
+        mov r4, {-i32::from(IDS)}
+        call get_ns_current_pid_tgid
+        jne r0, 0, $out
+        ldxw r1, [r10 + $PROCESS]
+        jne32 r1, {process as i32}, $out
+    }
 }
 
 const FIRST_COUNT: i16 = -16;
@@ -112,45 +115,43 @@ const NO_EXIST: i32 = 1;
 /// The add is atomic, since other threads count at the same time on other CPUs. Of those that find no entry the first
 /// makes it with its own call counted; the others are refused, and find it when they look again.
 fn count(code: &mut Code, out: Label) {
-    let found = code.label("found");
-    look_up(code);
-    *code += jne(R0, 0, found);
-    *code += stdw(R10 + FIRST_COUNT, 1);
-    first_arguments(code);
-    *code += mov(R3, R10);
-    *code += add(R3, i32::from(FIRST_COUNT));
-    *code += mov(R4, NO_EXIST);
-    *code += call_helper("map_update_elem");
-    *code += jeq(R0, 0, out);
-    look_up(code);
-    *code += jeq(R0, 0, out);
-    here(code, found);
-    *code += mov(R1, 1);
-    *code += atomic(AtomicOp::Add { fetch: false }, R0, R1);
-}
-
-fn look_up(code: &mut Code) {
-    first_arguments(code);
-    *code += call_helper("map_lookup_elem");
-}
-
-fn first_arguments(code: &mut Code) {
-    let calls = CALLS.reference(code);
-    *code += lmap(R1, calls);
-    *code += mov(R2, R10);
-    *code += add(R2, i32::from(PROCESS));
+    let map_and_key = &ebpf! {
+        lmap r1, {CALLS.name()}
+        mov r2, r10
+        add r2, {i32::from(PROCESS)}
+    };
+    ebpf! { in code;
+        $map_and_key
+        call map_lookup_elem
+        jne r0, 0, found
+        stdw [r10 + $FIRST_COUNT], 1
+        $map_and_key
+        mov r3, r10
+        add r3, {i32::from(FIRST_COUNT)}
+        mov r4, $NO_EXIST
+        call map_update_elem
+        jeq r0, 0, $out
+        $map_and_key
+        call map_lookup_elem
+        jeq r0, 0, $out
+    found:
+        mov r1, 1
+        lock add [r0], r1
+    }
 }
 
 fn print(code: &mut Code, watched: Watched) {
     let off = IDS - FORMAT.len().next_multiple_of(8) as i16;
-    code.extend(string_on_stack(FORMAT, off));
-    *code += ldxw(R3, R10 + PROCESS);
-    *code += mov(R4, watched.socket);
-    *code += ldxw(R5, R6 + NUMBER);
-    *code += mov(R1, R10);
-    *code += add(R1, i32::from(off));
-    *code += mov(R2, FORMAT.len() as i32);
-    *code += call_helper("trace_printk");
+    ebpf! { in code;
+        {string_on_stack(FORMAT, off)}
+        ldxw r3, [r10 + $PROCESS]
+        mov r4, {watched.socket}
+        ldxw r5, [r6 + $NUMBER]
+        mov r1, r10
+        add r1, {i32::from(off)}
+        mov r2, {FORMAT.len() as i32}
+        call trace_printk
+    }
 }
 
 #[cfg(test)]

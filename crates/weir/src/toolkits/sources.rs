@@ -74,25 +74,31 @@ fn fun(filter: FilterName) -> [Vec<Part>; 2] {
                 "crates/filters/src/fun/mod.rs",
                 ["FilterName::Parameterized =>", "fn parameterized_by_map(", "fn verdict_of("]
             ),
-            part!("crates/filters/src/fun/map.rs", ["fn parameter("]),
+            part!("crates/filters/src/fun/map.rs", ["const PARAMETER:"]),
         ],
         FilterName::Print => vec![
             part!("crates/filters/src/fun/mod.rs", ["FilterName::Print =>"]),
-            part!("crates/filters/src/fun/map.rs", ["fn capture("]),
+            part!(
+                "crates/filters/src/fun/map.rs",
+                ["const CAPTURE:", "struct CaptureSlot", "impl MapType for CaptureSlot"]
+            ),
             part!("crates/filters/src/fun/capture.rs"),
         ],
         FilterName::Count => vec![
             part!("crates/filters/src/fun/mod.rs", ["FilterName::Count =>"]),
-            part!("crates/filters/src/fun/map.rs", ["fn counter("]),
+            part!("crates/filters/src/fun/map.rs", ["const COUNTER:"]),
         ],
     };
     let mut shared = vec![
         part!(
             "crates/filters/src/fun/mod.rs",
-            ["fn object(", "fn generate(", "fn uses(", "fn call_helper(", "fn here("]
+            ["fn object(", "fn with_listing(", "fn generate(", "fn uses("]
         ),
         part!("crates/filters/src/fun/verdict.rs"),
-        part!("crates/filters/src/fun/map.rs", ["fn verdicts(", "fn one(", "fn look_up(", "fn count("]),
+        part!(
+            "crates/filters/src/fun/map.rs",
+            ["const VERDICTS:", "const ALL:", "const KEY:", "fn look_up(", "fn count("]
+        ),
     ];
     if matches!(filter, FilterName::ValidCommand | FilterName::RobustValidCommand) {
         shared

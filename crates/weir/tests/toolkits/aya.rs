@@ -2,7 +2,7 @@
 
 use std::{net::UdpSocket, os::fd::AsFd as _};
 
-use aya::{Ebpf, EbpfLoader, include_bytes_aligned, programs::SocketFilter};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned, maps::PerCpuArray, programs::SocketFilter};
 
 pub(crate) fn attach(socket: &UdpSocket) -> anyhow::Result<Ebpf> {
     let object = include_bytes_aligned!("../../../asm/tests/objects/count-filter.o"); // compiled before
@@ -11,4 +11,9 @@ pub(crate) fn attach(socket: &UdpSocket) -> anyhow::Result<Ebpf> {
     program.load()?;
     program.attach(socket.as_fd())?;
     Ok(ebpf)
+}
+
+pub(crate) fn packets(ebpf: &Ebpf) -> anyhow::Result<u64> {
+    let counter: PerCpuArray<_, u64> = ebpf.map("counter").expect("it has one").try_into()?;
+    Ok(counter.get(&0, 0)?.iter().sum())
 }

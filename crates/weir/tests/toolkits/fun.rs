@@ -1,37 +1,32 @@
-//! The snippets of docs/toolkits.md by fun: a packet counter, from its map to what user space reads.
+//! The snippets of docs/toolkits.md by fun: a packet counter, from its map to what user space reads, and a local array.
 
-use std::{net::UdpSocket, os::fd::AsFd as _};
+use std::net::UdpSocket;
 
-use aya::{Ebpf, EbpfLoader, maps::PerCpuArray, programs::SocketFilter};
-use weir_asm::{Code, Endian, Layout, MapDef, MapKind, Object, Program, Reg::*, helpers, op::*};
+use weir_asm::{
+    Code, Endian, Object, Program,
+    maps::{MapSpec, PerCpuArray},
+};
+use weir_asm_macros::ebpf;
+use weir_hooks::{Attached, KernelFilter, ObjectFile};
 
-fn counter() -> MapDef {
-    MapDef {
-        name: "counter".to_owned(),
-        kind: MapKind::PerCpuArray,
-        key: Layout::Unsigned(4),
-        value: Layout::Unsigned(8),
-        max_entries: 1,
-        flags: 0,
-    }
-}
+const COUNTER: MapSpec<PerCpuArray<u64>> = MapSpec::new("counter", 1);
 
 fn count_packets() -> Code {
-    let mut code = Code::new();
-    let (counter, accept) = (code.map("counter"), code.label("accept"));
-    code += stw(R10 - 4, 0); // the key, on the stack
-    code += mov(R2, R10);
-    code += add(R2, -4);
-    code += lmap(R1, counter);
-    code += call(helpers::number("map_lookup_elem").expect("known"));
-    code += jeq(R0, 0, accept);
-    code += ldxdw(R1, R0 + 0);
-    code += add(R1, 1);
-    code += stxdw(R0 + 0, R1);
-    code.place(accept).expect("placed once");
-    code += mov(R0, -1);
-    code += exit();
-    code
+    ebpf! {
+        .slot key u32
+        stw [key], 0                // the only index
+        mov r2, r10
+        add r2, key                 // the slot's distance from r10
+        lmap r1, {COUNTER.name()}
+        call map_lookup_elem
+        jeq r0, 0, accept
+        ldxdw r1, [r0]
+        add r1, 1
+        stxdw [r0], r1
+    accept:
+        mov r0, -1
+        exit
+    }
 }
 
 fn object() -> Object {
@@ -41,18 +36,33 @@ fn object() -> Object {
         code: count_packets(),
         source: None,
     };
-    Object { license: Some("GPL".to_owned()), maps: vec![counter()], programs: vec![program] }
+    Object { license: Some("GPL".to_owned()), maps: vec![COUNTER.definition()], programs: vec![program] }
 }
 
-pub(crate) fn attach(socket: &UdpSocket) -> anyhow::Result<Ebpf> {
-    let mut ebpf = EbpfLoader::new().load(&object().to_elf(Endian::Little)?)?;
-    let program: &mut SocketFilter = ebpf.program_mut("count_packets").expect("it has one").try_into()?;
-    program.load()?;
-    program.attach(socket.as_fd())?;
-    Ok(ebpf)
+pub(crate) fn attach(socket: &UdpSocket) -> anyhow::Result<(KernelFilter, Attached<&UdpSocket>)> {
+    let object = ObjectFile::read("count-packets", object().to_elf(Endian::Little)?)?;
+    let filter = KernelFilter::load_file(&object, "count_packets", None)?;
+    let attached = filter.attach(socket)?; // detaches when dropped
+    Ok((filter, attached))
 }
 
-pub(crate) fn packets(ebpf: &Ebpf) -> anyhow::Result<u64> {
-    let counter: PerCpuArray<_, u64> = ebpf.map("counter").expect("it has one").try_into()?;
-    Ok(counter.get(&0, 0)?.iter().sum())
+pub(crate) fn packets(filter: &KernelFilter) -> anyhow::Result<u64> {
+    let counter = filter.map(COUNTER)?;
+    Ok(counter.get(0)?.iter().flatten().sum())
+}
+
+/// Keeps as many bytes of a packet as its payload's first word says.
+pub(crate) fn first_word() -> Code {
+    ebpf! {
+        .slot words u64[2]          // 16 bytes, placed when Rust compiles
+        stdw [words], 0
+        stdw [(words + 8)], 0
+        mov r2, 8                   // from the payload on
+        mov r3, r10
+        add r3, words
+        mov r4, 4
+        call skb_load_bytes
+        ldxw r0, [words]
+        exit
+    }
 }

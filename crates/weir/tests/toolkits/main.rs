@@ -11,8 +11,9 @@ mod synthetic;
 use std::{fs, net::UdpSocket, path::Path};
 
 use weir::{cell::Placement, report};
+use weir_asm::{Endian, Object, Program};
 use weir_filters::Toolkit;
-use weir_hooks::KernelFilter;
+use weir_hooks::{AnyProgram, KernelFilter};
 use weir_testing::{Group, Test, lack_of};
 
 const ANYWHERE: &[Test] = &[
@@ -21,7 +22,10 @@ const ANYWHERE: &[Test] = &[
     ("two_toolkits_in_the_kernel_are_divided_by_each_other", two_toolkits_are_divided_by_each_other),
 ];
 
-const IN_KERNEL: &[Test] = &[("the_pages_snippets_count_packets_in_the_kernel", snippets_count_packets)];
+const IN_KERNEL: &[Test] = &[
+    ("the_pages_snippets_count_packets_in_the_kernel", snippets_count_packets),
+    ("the_pages_local_array_holds_the_payload", the_local_array_holds_the_payload),
+];
 
 fn main() {
     let kernel = Group::of(IN_KERNEL).skipped_for(lack_of(KernelFilter::probe().err()));
@@ -29,15 +33,35 @@ fn main() {
 }
 
 fn snippets_count_packets() {
-    for attach in [fun::attach, aya::attach] {
+    let check = |attach_and_count: &dyn Fn(&UdpSocket, &dyn Fn()) -> anyhow::Result<u64>| {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let ebpf = attach(&socket).expect("it loads and attaches");
         let address = socket.local_addr().expect("it is bound");
-        for _ in 0..7 {
-            socket.send_to(b"hello", address).expect("send");
-        }
-        assert_eq!(fun::packets(&ebpf).expect("the map is there"), 7);
-    }
+        let send = || {
+            for _ in 0..7 {
+                socket.send_to(b"hello", address).expect("send");
+            }
+        };
+        assert_eq!(attach_and_count(&socket, &send).expect("it loads, attaches and counts"), 7);
+    };
+    check(&|socket, send| {
+        let ebpf = aya::attach(socket)?;
+        send();
+        aya::packets(&ebpf)
+    });
+    check(&|socket, send| {
+        let (filter, _attached) = fun::attach(socket)?;
+        send();
+        fun::packets(&filter)
+    });
+}
+
+fn the_local_array_holds_the_payload() {
+    let program =
+        Program { name: "p".to_owned(), section: "socket".to_owned(), code: fun::first_word(), source: None };
+    let object = Object { license: Some("GPL".to_owned()), maps: Vec::new(), programs: vec![program] };
+    let program = AnyProgram::load(&object.to_elf(Endian::Little).expect("it is written"), None);
+    let run = program.expect("it loads").test_run(b"\0\x07\0\x07\0\x0c\0\0\x2a\x01\0\0", 1);
+    assert_eq!(run.expect("it runs").return_value, 0x12a);
 }
 
 const PAGE: &str = include_str!("../../../../docs/toolkits.md");
