@@ -86,6 +86,17 @@ impl Axis {
         Self { low, high, logarithmic: false, ticks, names: Vec::new() }
     }
 
+    /// A linear axis that fits `values` closely, with room at both ends.
+    pub(super) fn close_to(values: &[f64]) -> Self {
+        let (low, high) = ends(values);
+        let room = if high > low { (high - low) * 0.12 } else { 0.5 };
+        let (low, high) = (low - room, high + room);
+        let step = round_step((high - low) / 5.5);
+        let ticks =
+            ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
+        Self { low, high, logarithmic: false, ticks, names: Vec::new() }
+    }
+
     /// Where its ticks are.
     pub(super) fn ticks(&self) -> &[f64] {
         &self.ticks
@@ -101,8 +112,11 @@ impl Axis {
         self.names.get(value as usize).cloned().unwrap_or_else(|| Self::label(value))
     }
 
-    /// A number with no more digits than it is worth.
+    /// A number with no more digits than it is worth; whole millions as such.
     pub(super) fn label(value: f64) -> String {
+        if value.abs() >= 1e6 && value % 1e5 == 0.0 {
+            return format!("{}\u{a0}M", Self::label(value / 1e6));
+        }
         if (value == value.round() || value.abs() >= 1e4) && value.abs() < 1e15 {
             let sign = if value < 0.0 { "−" } else { "" };
             return format!("{sign}{}", count(value.abs().round() as u64));
@@ -176,9 +190,15 @@ mod tests {
 
     #[test]
     fn labels_have_no_more_digits_than_the_tick() {
-        for (value, expected) in
-            [(0.0, "0"), (0.5, "0.5"), (99.0, "99"), (-2.0, "−2"), (0.30000000000000004, "0.3")]
-        {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.5, "0.5"),
+            (99.0, "99"),
+            (-2.0, "−2"),
+            (0.30000000000000004, "0.3"),
+            (1e7, "10\u{a0}M"),
+            (2.5e6, "2.5\u{a0}M"),
+        ] {
             assert_eq!(Axis::label(value), expected);
         }
     }

@@ -25,7 +25,7 @@ const BOTTOM: f64 = 312.0;
 const MARGIN: f64 = 8.0;
 const LEGEND_ROW: f64 = 18.0;
 /// About what a character takes of a line of text.
-const CHARACTER: f64 = 6.9;
+const CHARACTER: f64 = 7.2;
 /// Share of the axis that all lines at one place take together, at most.
 const MOST_DODGE: f64 = 0.09;
 const DODGE: f64 = 0.026;
@@ -291,7 +291,7 @@ fn ticks(axis: &Axis, at: impl Fn(f64) -> f64, character: f64) -> Vec<Tick> {
         let half = name.chars().count() as f64 * character / 2.0;
         let fits = character == 0.0 || at - half > free_from;
         if fits {
-            free_from = at + half + 4.0;
+            free_from = at + half + 8.0;
         }
         Tick { at: px(at), label: if fits { name } else { String::new() } }
     };

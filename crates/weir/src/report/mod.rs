@@ -130,12 +130,13 @@ impl Report {
 
     /// What the report is about.
     pub fn title(&self) -> String {
-        match &self.experiment {
-            Some(name) if !self.summary.toolkit_ratios.is_empty() => {
+        match (&self.experiment, &self.environment.asked.title) {
+            (Some(name), Some(title)) => format!("{name}: {title}"),
+            (Some(name), _) if !self.summary.toolkit_ratios.is_empty() => {
                 format!("{name}: the same filter by different toolkits")
             }
-            Some(name) => format!("{name}: filtering in the kernel or in user space"),
-            None => "An experiment without samples".to_owned(),
+            (Some(name), _) => format!("{name}: filtering in the kernel or in user space"),
+            (None, _) => "An experiment without samples".to_owned(),
         }
     }
 

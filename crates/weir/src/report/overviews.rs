@@ -8,7 +8,7 @@ use super::{
     plot::{Form, Line, Plot, Point, Tile},
     plots::styles,
 };
-use crate::cell::Dimension;
+use crate::cell::{Dimension, Value};
 
 /// Of each comparison of placements or toolkits, a map of the ratio over the two dimensions that vary; none where it
 /// aren't two.
@@ -40,7 +40,10 @@ fn map(
     comparisons: &[&Comparison<'_>],
 ) -> Option<Plot> {
     let names = |dimension| {
-        let names = grid.values(dimension).into_iter().map(|value| value_text(dimension, value));
+        let names = grid.values(dimension).into_iter().map(|value| match value {
+            Value::Number(number) => Axis::label(number as f64),
+            _ => value_text(dimension, value),
+        });
         Axis::of_names(names.collect())
     };
     let at = |one: &Comparison<'_>, dimension| {
@@ -112,7 +115,7 @@ fn strip(grid: &Grid, figure: Figure) -> Option<Plot> {
         x_label: "sample".to_owned(),
         y_label: if relative { "÷ the median of its cell".to_owned() } else { figure.axis_label() },
         x: Axis::from_zero(&[last]),
-        y: if relative { Axis::around(&heights) } else { Axis::from_zero(&heights) },
+        y: if relative { Axis::close_to(&heights) } else { Axis::from_zero(&heights) },
         reference: relative.then_some(1.0),
         lines,
         ..Plot::default()

@@ -1,0 +1,240 @@
+//! Reports of grids in which other things vary than the invalid share and the packets; verdicts, remarks, capacities.
+
+#[expect(dead_code, reason = "other tests use the rest")]
+mod synthetic;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::json;
+use synthetic::Experiment;
+use tempfile::TempDir;
+use weir::{
+    cell::{Background, Cell, Placement},
+    report::{self, Outcome, Report},
+    sample::Sample,
+};
+use weir_hooks::Drops;
+
+fn folder_of(samples: &[Sample]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    synthetic::write(dir.path(), samples);
+    dir
+}
+
+/// The quick experiment's samples at each of `values`, which `set` puts into the cell.
+fn varied<T: Copy>(values: &[T], set: impl Fn(&mut Cell, T)) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (i, &value) in values.iter().enumerate() {
+        for mut sample in Experiment::quick().samples() {
+            set(&mut sample.cell, value);
+            sample.index += i as u64 * 1000;
+            samples.push(sample);
+        }
+    }
+    samples
+}
+
+fn table(dir: &Path, slug: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_path(dir.join(format!("tables/{slug}.csv")))
+        .unwrap_or_else(|error| panic!("{slug}: {error}"));
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn what_varies_gets_a_column_and_the_numbers_with_the_most_values_the_axis() {
+    let check = |samples: Vec<Sample>, heads: &[&str], axis: &str| {
+        let dir = folder_of(&samples);
+        report::write_all(dir.path()).unwrap();
+        let overview = table(dir.path(), "overview");
+        assert_eq!(overview[0][..heads.len()], *heads);
+        let plots = fs::read_dir(dir.path().join("plots")).unwrap();
+        let cpu = |name: &str| {
+            name.starts_with("server-cpu-") && name.ends_with(".svg") || name == "server-cpu.svg"
+        };
+        let names = plots.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let svg = names
+            .filter(|name| cpu(name))
+            .map(|name| fs::read_to_string(dir.path().join("plots").join(name)));
+        for svg in svg {
+            assert!(svg.unwrap().replace("&#x2f;", "/").contains(&format!(">{axis}</text>")), "{axis}");
+        }
+    };
+    let rates = [10_000, 50_000, 100_000, 200_000];
+    let at_rates = varied(&rates, |cell, rate| {
+        cell.conditions.rate = Some(rate);
+        // A rate and a duration give the packets: they say nothing more.
+        cell.packets = rate * 2;
+    });
+    check(
+        at_rates,
+        &["invalid %", "offered rate, packets/s", "server CPU µs/packet, user"],
+        "offered rate, packets/s",
+    );
+    let sizes = [1_u32, 15, 256, 8192];
+    let of_sizes = varied(&sizes, |cell, size| cell.invalid_size = Some(size));
+    check(of_sizes, &["invalid payload, bytes", "invalid %"], "invalid payload, bytes");
+    let neighbours = [Background::Idle, Background::Both];
+    let beside = varied(&neighbours, |cell, background| cell.conditions.background = background);
+    check(beside, &["background load", "invalid %"], "share of invalid packets, %");
+}
+
+#[test]
+fn the_reports_own_figures_stand_only_beside_a_grid_of_its_shape() {
+    let dir = folder_of(&varied(&[1_u32, 15], |cell, size| cell.invalid_size = Some(size)));
+    report::write_all(dir.path()).unwrap();
+    assert!(!dir.path().join("tables/report-wall.csv").exists());
+    assert!(dir.path().join("tables/ratios.csv").exists());
+}
+
+fn judged(samples: &[Sample], rule: &str) -> report::Verdict {
+    let dir = folder_of(samples);
+    let definition = format!("name = \"made-up\"\n[[verdicts]]\nhypothesis = \"H\"\nclaim = \"c\"\n{rule}\n");
+    fs::write(dir.path().join("definition.toml"), definition).unwrap();
+    let report = Report::read(dir.path()).unwrap();
+    assert_eq!(report.summary().verdicts.len(), 1, "{:?}", report.remarks());
+    report.summary().verdicts[0].clone()
+}
+
+/// The kernel's server takes `share` of the time of the user's, a little more in each repetition.
+fn kernel_takes(share: f64) -> Vec<Sample> {
+    let mut samples = Experiment::quick().samples();
+    for sample in &mut samples {
+        let kernel = sample.cell.placement == Placement::Kernel;
+        let us = if kernel { 1e6 * (share + f64::from(sample.repetition) * 0.004) } else { 1e6 };
+        (sample.server_cost.user_us, sample.server_cost.system_us) = (us as u64, 0);
+    }
+    samples
+}
+
+#[test]
+fn a_claim_is_judged_by_where_the_whole_interval_lies() {
+    let check = |share: f64, direction: &str, expected: Outcome| {
+        let rule = format!(
+            "figure = \"server-cpu\"\ncompare = \"kernel-user\"\ndirection = \"{direction}\"\nsmallest_effect = 5.0"
+        );
+        let verdict = judged(&kernel_takes(share), &rule);
+        assert_eq!(verdict.outcome, expected, "{share} {direction}");
+        assert_eq!(verdict.comparisons, 3);
+    };
+    check(0.5, "below", Outcome::Supported);
+    check(0.5, "above", Outcome::Contradicted);
+    check(0.5, "not-above", Outcome::Supported);
+    check(0.5, "equal", Outcome::Contradicted);
+    check(0.99, "equal", Outcome::Supported);
+    check(0.99, "below", Outcome::Contradicted);
+    check(0.94, "below", Outcome::Inconclusive);
+    check(0.94, "not-below", Outcome::Inconclusive);
+    check(1.2, "not-above", Outcome::Contradicted);
+}
+
+#[test]
+fn a_verdict_counts_the_places_that_it_names_and_says_what_it_could_have_seen() {
+    let rule = "figure = \"server-cpu\"\ncompare = \"kernel-user\"\ndirection = \"below\"\nsmallest_effect = 5.0\n\
+                at = { invalid_percent = 99 }";
+    let verdict = judged(&kernel_takes(0.5), rule);
+    assert_eq!(verdict.comparisons, 1);
+    let visible = verdict.smallest_visible.unwrap();
+    assert!((1.9..2.1).contains(&visible), "{visible}");
+    let few: Vec<_> = kernel_takes(0.5).into_iter().filter(|sample| sample.repetition < 5).collect();
+    let verdict = judged(&few, rule);
+    assert_eq!((verdict.outcome, verdict.smallest_visible), (Outcome::Inconclusive, None));
+}
+
+#[test]
+fn a_dimension_is_judged_by_its_ends_and_a_loss_by_its_difference() {
+    let samples = Experiment { packets: vec![1000, 10_000, 100_000], ..Experiment::quick() }.samples();
+    let along = "figure = \"wall\"\ncompare = \"packets\"\ndirection = \"above\"\nsmallest_effect = 5.0";
+    let verdict = judged(&samples, along);
+    assert_eq!((verdict.outcome, verdict.comparisons), (Outcome::Supported, 6));
+    assert!((50.0..110.0).contains(&verdict.number.unwrap().median));
+    let loss =
+        "figure = \"loss\"\ncompare = \"kernel-user\"\ndirection = \"not-above\"\nsmallest_effect = 0.1";
+    let verdict = judged(&Experiment::quick().samples(), loss);
+    assert_eq!(verdict.outcome, Outcome::Supported);
+    assert!(verdict.number.unwrap().median <= 0.0);
+}
+
+#[test]
+fn a_rule_that_can_not_be_read_is_said_and_the_report_stands() {
+    let dir = folder_of(&Experiment::quick().samples());
+    let rule = "[[verdicts]]\nhypothesis = \"H\"\nclaim = \"c\"\nfigure = \"wall\"\ncompare = \"moon\"\n\
+                direction = \"below\"\nsmallest_effect = 5.0\n";
+    fs::write(dir.path().join("definition.toml"), rule).unwrap();
+    let remarks = Report::read(dir.path()).unwrap().remarks().join("\n");
+    assert!(remarks.contains("can't compare 'moon'; there are: kernel-user, toolkits,"), "{remarks}");
+}
+
+#[test]
+fn energy_is_not_available_rather_than_zero() {
+    let check = |energy_j, expected: &str| {
+        let mut samples = Experiment::quick().samples();
+        samples.iter_mut().for_each(|sample| sample.surroundings.energy_j = energy_j);
+        let dir = folder_of(&samples);
+        report::write_all(dir.path()).unwrap();
+        let carried = table(dir.path(), "carried");
+        assert!(carried[0].last().unwrap().starts_with("Energy per million packets"));
+        assert!(carried[1..].iter().all(|row| row.last().unwrap() == expected), "{carried:?}");
+    };
+    check(None, "not available here");
+    check(Some(2.0), "10.0 [10.0, 10.0]");
+}
+
+#[test]
+fn what_the_machine_did_during_a_run_is_flagged_with_the_run() {
+    let mut samples = Experiment::quick().samples();
+    samples[3].surroundings.clock_mhz = Some((3000.0, 2000.0));
+    samples[5].surroundings.throttled = Some(2);
+    samples[7].steal_s = 1.0;
+    samples[9].wall_s = Some(1e3);
+    let remarks = Report::read(folder_of(&samples).path()).unwrap().remarks().join("\n");
+    for expected in
+        ["clock moved by 5 % or more during sample 3.", "its heat during sample 5.", "of sample 7."]
+    {
+        assert!(remarks.contains(expected), "{expected}: {remarks}");
+    }
+    let wall = remarks.lines().find(|line| line.starts_with("Outliers in wall time")).expect(&remarks);
+    assert!(wall.contains('9') && wall.contains("flagged and kept"), "{wall}");
+}
+
+#[test]
+fn audited_runs_have_their_own_table_and_time_nothing() {
+    let mut samples = Experiment::quick().samples();
+    let mut audited = samples[0].clone();
+    (audited.index, audited.wall_s) = (500, Some(1e6));
+    let by_reason = BTreeMap::from([("SOCKET_RCVBUFF".to_owned(), 1234), ("NO_SOCKET".to_owned(), 5)]);
+    audited.audit = Some(Drops { by_reason, ..Drops::default() });
+    samples.push(audited);
+    let dir = folder_of(&samples);
+    report::write_all(dir.path()).unwrap();
+    let audit = table(dir.path(), "audit");
+    assert_eq!(audit.len(), 2);
+    assert!(audit[1].contains(&"NO_SOCKET 5, SOCKET_RCVBUFF 1\u{a0}234".to_owned()), "{audit:?}");
+    let ledger = table(dir.path(), "ledger");
+    assert_eq!(ledger[1][2], "6", "the audited run is not among the timed ones");
+}
+
+#[test]
+fn capacities_are_bars_and_say_what_the_generator_limits() {
+    let dir = folder_of(&Experiment::quick().samples());
+    let search = |placement, search: u64, lower: u64, limited: bool| {
+        let cell = synthetic::cell(placement, 99, 0);
+        let line =
+            json!({"goal_name": "NDR", "search": search, "cell": cell, "lower": lower, "limited": limited});
+        format!("{line}\n")
+    };
+    let lines: String = (0..6)
+        .flat_map(|i| {
+            [search(Placement::User, i, 100_000 + i, false), search(Placement::Kernel, i, 400_000, true)]
+        })
+        .collect();
+    fs::write(dir.path().join("searches.jsonl"), lines).unwrap();
+    report::write_all(dir.path()).unwrap();
+    let capacity = table(dir.path(), "capacity");
+    assert_eq!(capacity[1][0], "NDR");
+    assert!(capacity[1][4].starts_with("at least 400"), "{capacity:?}");
+    assert!(capacity[1][5].starts_with("at least 4.00 [4.00, 4.00]"), "{capacity:?}");
+    let bars = fs::read_to_string(dir.path().join("plots/capacity-ndr.svg")).unwrap();
+    assert!(bars.contains("limited by the generator"));
+}
