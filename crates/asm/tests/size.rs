@@ -74,7 +74,7 @@ fn many_errors_are_the_first_of_them() {
         ("ja aN\n", "no label is named"),
         ("call aN\n", "neither a helper nor a label"),
         ("lmap r1, aN\n mov r0, 0\n exit\n", "no map is named"),
-        (".program p socket\n", "given a second time"),
+        (".program p socket\n", "has no instruction"),
     ] {
         fails_in(&text(1, |n| piece.replace('N', &n.to_string())), message);
     }
