@@ -15,12 +15,12 @@ step "documentation"
 scripts/as-user env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
 
 step "tests"
-# Tests that touch the kernel need root; cargo builds as the user and runs the test binaries as root.
+# Tests that touch the kernel need root; cargo builds as the user and has its test binaries run as root.
 host=$(scripts/as-user rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-scripts/as-user env "CARGO_TARGET_${host}_RUNNER=$PWD/scripts/as-root" cargo test --no-fail-fast 2>&1 | tee "$log" || status=$?
+scripts/as-user env "CARGO_TARGET_${host}_RUNNER=$PWD/scripts/run-test" cargo test --no-fail-fast 2>&1 | tee "$log" || status=$?
 
 step "skipped tests"
 grep -E '^test .*\.\.\. ignored' "$log" || echo "none"

@@ -6,6 +6,13 @@ use crate::{Imm64, Insn, Target};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Label(pub(crate) u32);
 
+impl Label {
+    /// Its place among the labels of its code, from 0.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// A map's name as one [`Code`] knows it; made by [`Code::map`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MapName(pub(crate) u32);
@@ -44,7 +51,9 @@ impl Code {
 
     /// Adds an instruction that stands on `line` of some source.
     pub fn push_at(&mut self, insn: Insn, line: Line) {
-        self.lines.resize(self.insns.len(), Line::default());
+        if self.lines.len() < self.insns.len() {
+            self.lines.resize(self.insns.len(), Line::default());
+        }
         self.lines.push(line);
         self.insns.push(insn);
     }

@@ -212,3 +212,14 @@ fn splices_stand_where_operands_do() {
     assert!(matches!(dst.value, Value::Splice(0)));
     assert_eq!(dst.span.range(), 4..8);
 }
+
+#[test]
+fn a_label_may_begin_with_a_digit_unless_it_is_a_number() {
+    check(
+        "2nd: jeq r1, 0, 2nd\nja 3rd\ncall local 3rd\n3rd: exit",
+        "jeq r1, 0, L0\nja L1\ncall local L1\nexit",
+    );
+    for text in ["7: exit", "mov r0, 2nd", "ja 0x1g2"] {
+        assert!(assemble_code(text.as_bytes()).is_err(), "{text}");
+    }
+}

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{Call, Code, Imm64, Insn, Label, Line, Object, Program, Source, Target, place::SlotPlaces};
 
-/// Slots of all programs together, functions counted for each program that calls them. The kernel takes a million for
-/// one program.
+/// Slots of all programs together that any file may take, functions counted for each program that calls them. A file
+/// of more may take twice what it has.
 const MAX_SLOTS: usize = 1 << 23;
 /// Bytes of source text rebuilt for all programs together.
 const MAX_SOURCE: usize = 1 << 24;
@@ -25,7 +25,8 @@ impl ElfFile {
     /// Initial values of variables and debug information other than lines are lost.
     ///
     /// # Errors
-    /// A reference to something that isn't there, or programs that would take more than 8 million slots together.
+    /// A reference to something that isn't there, or programs that would take more than 8 million slots together, and more
+    /// than twice what the file has.
     pub fn object(&self) -> Result<Object, ElfError> {
         let mut linker = Linker::new(self);
         let mut programs = Vec::new();
@@ -70,12 +71,13 @@ impl<'a> Linker<'a> {
     fn new(file: &'a ElfFile) -> Self {
         let unknown = file.unknown_maps.iter().map(String::as_str);
         let sections = file.sections.iter().enumerate();
+        let slots: usize = file.sections.iter().map(|section| section.code.slots()).sum();
         Self {
             file,
             places: file.sections.iter().map(|section| SlotPlaces::of(&section.code)).collect(),
             by_name: sections.rev().map(|(number, section)| (section.name.as_str(), number)).collect(),
             maps: file.maps.iter().map(|map| map.name.as_str()).chain(unknown).collect(),
-            slots_left: MAX_SLOTS,
+            slots_left: MAX_SLOTS.max(2 * slots),
             source_left: MAX_SOURCE,
         }
     }

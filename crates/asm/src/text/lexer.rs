@@ -20,30 +20,61 @@ impl Number {
     }
 }
 
+/// Two bytes: every token is copied several times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Name,
-    Number(Number),
+    Number {
+        hex: bool,
+    },
     /// Text between quotes; the span is that of the text.
     Text,
-    /// The place of an expression of the surrounding Rust.
-    Splice(u32),
+    Splice,
     Sign(u8),
     Line,
     End,
-    Bad(&'static str),
+    Bad(Fault),
+}
+
+/// Why something is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Character,
+    /// Begins like a number and goes on like a name.
+    Word,
+    LargeNumber,
+    OpenQuote,
+    NamelessSplice,
+    OpenBrace,
+}
+
+impl Fault {
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::Character => "this character means nothing here",
+            Self::Word => "this is neither a number nor a name",
+            Self::LargeNumber => "this number takes more than 64 bits",
+            Self::OpenQuote => "the quote is not closed on its line",
+            Self::NamelessSplice => "a name follows `$`",
+            Self::OpenBrace => "the brace is not closed",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) span: Span,
+    /// A number's magnitude, or the place of an expression of the surrounding Rust; else without meaning.
+    pub(crate) value: u64,
 }
 
 pub(crate) struct Lexer<'a> {
     text: &'a str,
     at: usize,
     line: u32,
+    /// What the last number or splice stood for.
+    value: u64,
     /// How many splices came so far; none where they have no meaning.
     splices: Option<u32>,
 }
@@ -71,7 +102,7 @@ impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a str, splices: bool) -> Self {
         // A byte order mark is no part of the text.
         let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        Self { text, at, line: 1, splices: splices.then_some(0) }
+        Self { text, at, line: 1, value: 0, splices: splices.then_some(0) }
     }
 
     /// The line, from 1, of what comes next.
@@ -81,6 +112,11 @@ impl<'a> Lexer<'a> {
 
     pub(crate) fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// What has not been read.
+    pub(crate) fn rest(&self) -> &'a str {
+        &self.text[self.at..]
     }
 
     pub(crate) fn next(&mut self) -> Token {
@@ -101,7 +137,7 @@ impl<'a> Lexer<'a> {
         if kind == Kind::Text {
             span = Span { start: span.start + 1, end: span.end - 1 };
         }
-        Token { kind, span }
+        Token { kind, span, value: self.value }
     }
 
     fn kind(&mut self) -> Kind {
@@ -126,7 +162,7 @@ impl<'a> Lexer<'a> {
             }
             _ => {
                 self.at += self.text[self.at..].chars().next().map_or(1, char::len_utf8);
-                Kind::Bad("this character means nothing here")
+                Kind::Bad(Fault::Character)
             }
         }
     }
@@ -160,12 +196,11 @@ impl<'a> Lexer<'a> {
         let end = self.at;
         self.skip(NAME | DIGIT);
         if end != self.at || digits == 0 {
-            return Kind::Bad("this is neither a number nor a name");
+            return Kind::Bad(Fault::Word);
         }
-        match magnitude {
-            Some(magnitude) => Kind::Number(Number { magnitude, negative: false, hex }),
-            None => Kind::Bad("this number takes more than 64 bits"),
-        }
+        let Some(magnitude) = magnitude else { return Kind::Bad(Fault::LargeNumber) };
+        self.value = magnitude;
+        Kind::Number { hex }
     }
 
     fn quoted(&mut self) -> Kind {
@@ -176,7 +211,7 @@ impl<'a> Lexer<'a> {
             self.at += 1;
             Kind::Text
         } else {
-            Kind::Bad("the quote is not closed on its line")
+            Kind::Bad(Fault::OpenQuote)
         }
     }
 
@@ -186,7 +221,7 @@ impl<'a> Lexer<'a> {
         if first == b'$' {
             self.skip(NAME | DIGIT);
             if self.at == start + 1 {
-                return Kind::Bad("a name follows `$`");
+                return Kind::Bad(Fault::NamelessSplice);
             }
         } else if let Some(end) = closing(&self.text.as_bytes()[self.at..]) {
             let inside = &self.text.as_bytes()[self.at..self.at + end];
@@ -194,11 +229,12 @@ impl<'a> Lexer<'a> {
             self.at += end + 1;
         } else {
             self.at = self.text.len();
-            return Kind::Bad("the brace is not closed");
+            return Kind::Bad(Fault::OpenBrace);
         }
         let splices = self.splices.as_mut().expect("the caller looked");
+        self.value = (*splices).into();
         *splices += 1;
-        Kind::Splice(*splices - 1)
+        Kind::Splice
     }
 }
 

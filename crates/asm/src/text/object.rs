@@ -59,6 +59,7 @@ impl<'a> File<'a> {
         file
     }
 
+    #[inline(always)]
     fn statement(&mut self, statement: &Statement<'a>) -> Parsed<()> {
         match &statement.kind {
             StatementKind::Instruction(instruction) => {

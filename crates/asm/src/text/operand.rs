@@ -2,19 +2,34 @@
 
 use super::{
     Memory, Operand, Term, Value,
-    lexer::{Kind, Token},
+    lexer::{Fault, Kind, Number, Token},
     parser::{Parsed, Parser, expected},
 };
 use crate::{Diagnostic, Reg, Span};
 
 impl<'a> Parser<'a> {
+    #[inline]
     pub(super) fn reg_then(&mut self) -> Parsed<Operand<'a>> {
         let reg = self.reg()?;
         self.eat(b',');
         Ok(reg)
     }
 
+    #[inline]
     pub(super) fn reg(&mut self) -> Parsed<Operand<'a>> {
+        let Token { kind, span, .. } = self.token;
+        if kind == Kind::Name
+            && let Some(Ok(reg)) = register(self.text_of(span))
+        {
+            self.bump();
+            return Ok(Operand { value: Value::Reg(reg), span });
+        }
+        self.other_reg()
+    }
+
+    /// Everything that is no plain name of a register.
+    #[cold]
+    fn other_reg(&mut self) -> Parsed<Operand<'a>> {
         let operand = self.operand("a register")?;
         match operand.value {
             Value::Reg(_) | Value::Splice(_) => Ok(operand),
@@ -35,6 +50,11 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn target(&mut self) -> Parsed<Operand<'a>> {
+        let Token { kind, span, .. } = self.token;
+        if kind == Kind::Bad(Fault::Word) {
+            self.bump();
+            return Ok(Operand { value: Value::Name(self.text_of(span)), span });
+        }
         let operand = self.operand("a label or a distance")?;
         match operand.value {
             Value::Reg(_) | Value::Sum(_) => Err(expected("a label or a distance", operand.span)),
@@ -73,15 +93,29 @@ impl<'a> Parser<'a> {
     }
 
     /// One operand. Sums need brackets or parentheses, since commas between operands don't.
+    #[inline]
     pub(super) fn operand(&mut self, what: &str) -> Parsed<Operand<'a>> {
-        let Token { kind, span } = self.token;
+        let Token { kind, span, value } = self.token;
         let value = match kind {
-            Kind::Number(number) => Value::Number(number),
-            Kind::Splice(splice) => Value::Splice(splice),
-            Kind::Name => match register(&self.lexer.text()[span.range()]) {
-                Some(reg) => Value::Reg(reg.map_err(|message| Diagnostic::error(span, message))?),
-                None => Value::Name(&self.lexer.text()[span.range()]),
+            Kind::Number { hex } => Value::Number(Number { magnitude: value, negative: false, hex }),
+            Kind::Name => match register(self.text_of(span)) {
+                None => Value::Name(self.text_of(span)),
+                Some(Ok(reg)) => Value::Reg(reg),
+                Some(Err(_)) => return self.other_operand(what),
             },
+            _ => return self.other_operand(what),
+        };
+        self.bump();
+        Ok(Operand { value, span })
+    }
+
+    /// Everything that is more than a token of its own.
+    #[inline(never)]
+    fn other_operand(&mut self, what: &str) -> Parsed<Operand<'a>> {
+        let Token { kind, span, value } = self.token;
+        let value = match kind {
+            Kind::Splice => Value::Splice(value as u32),
+            Kind::Name => return Err(no_register(self.text_of(span), span)),
             Kind::Sign(b'%') => return self.percent_register(),
             Kind::Sign(b'+' | b'-') => return self.term().map(Term::into_operand),
             Kind::Sign(b'(') => return self.parentheses(),
@@ -98,7 +132,7 @@ impl<'a> Parser<'a> {
         let span = percent.to(name.span);
         match register(name.text) {
             Some(Ok(reg)) => Ok(Operand { value: Value::Reg(reg), span }),
-            Some(Err(message)) => Err(Box::new(Diagnostic::error(span, message))),
+            Some(Err(NoRegister)) => Err(no_register(name.text, span)),
             None => Err(expected("a register", span)),
         }
     }
@@ -142,7 +176,7 @@ impl<'a> Parser<'a> {
             self.bump();
         }
         let mut operand = match self.token.kind {
-            Kind::Number(_) | Kind::Name | Kind::Splice(_) => self.operand("a number")?,
+            Kind::Number { .. } | Kind::Name | Kind::Splice => self.operand("a number")?,
             _ => return Err(self.unexpected("a number or a name")),
         };
         operand.span = start.to(operand.span);
@@ -170,13 +204,22 @@ impl<'a> Term<'a> {
     }
 }
 
-/// The register of that name, or why there is none; nothing where it isn't the name of one.
-pub(super) fn register(name: &str) -> Option<Result<Reg, String>> {
-    let digits = name.strip_prefix('r').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    match digits.len() {
-        0 => None,
-        1 => Reg::new(digits.as_bytes()[0] - b'0').map(Ok),
-        _ if digits == "10" => Some(Ok(Reg::R10)),
-        _ => Some(Err(format!("there is no register '{name}': they are r0 to r10"))),
+/// A name like those of registers.
+pub(super) struct NoRegister;
+
+/// The register of that name, or that there is none; nothing where it isn't the name of one.
+#[inline]
+pub(super) fn register(name: &str) -> Option<Result<Reg, NoRegister>> {
+    match name.as_bytes() {
+        [b'r', digit @ b'0'..=b'9'] => Reg::new(digit - b'0').map(Ok),
+        b"r10" => Some(Ok(Reg::R10)),
+        [b'r', digits @ ..] if digits.len() > 1 && digits.iter().all(u8::is_ascii_digit) => {
+            Some(Err(NoRegister))
+        }
+        _ => None,
     }
+}
+
+fn no_register(name: &str, span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(span, format!("there is no register '{name}': they are r0 to r10")))
 }

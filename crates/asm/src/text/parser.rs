@@ -2,7 +2,7 @@
 
 use super::{
     Callee, Instruction, Name, Operand, Statement, StatementKind, Value, Wide,
-    lexer::{Kind, Lexer, Token},
+    lexer::{Fault, Kind, Lexer, Token},
     mnemonic::{self, Form},
     operand::register,
     suggest::nearest,
@@ -25,6 +25,7 @@ pub(super) type Parsed<T> = Result<T, Box<Diagnostic>>;
 impl<'a> Iterator for Parser<'a> {
     type Item = Result<Statement<'a>, Box<Diagnostic>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         while self.token.kind == Kind::Line {
             self.bump();
@@ -58,36 +59,47 @@ impl<'a> Parser<'a> {
         Self { lexer, token, line, end: 0 }
     }
 
+    /// Inlined like what it calls: an instruction is large, and copies of it were a third of the time.
+    #[inline(always)]
     fn statement(&mut self) -> Parsed<StatementKind<'a>> {
-        if let Kind::Splice(splice) = self.token.kind {
-            return self.spliced_statement(splice);
+        if self.token.kind == Kind::Splice {
+            return self.spliced_statement(self.token.value as u32);
         }
-        let name = self.name("a label, an instruction or a directive")?;
+        let name = self.statement_name()?;
         if self.eat(b':') {
-            return if register(name.text).is_some() {
-                Err(Box::new(Diagnostic::error(
-                    name.span,
-                    format!("'{}' is a register, and no label", name.text),
-                )))
-            } else {
-                Ok(StatementKind::Label(name))
-            };
+            return label(name);
         }
-        let kind = match name.text.strip_prefix('.') {
-            Some(directive) => self.directive(name, directive)?,
-            None => StatementKind::Instruction(self.instruction(name)?),
+        let Some(directive) = name.text.strip_prefix('.') else {
+            return self.instruction(name).map(StatementKind::Instruction);
         };
+        let kind = self.directive(name, directive)?;
         if self.at_end_of_line() {
             return Ok(kind);
         }
-        Err(Box::new(match kind {
-            StatementKind::Instruction(_) => {
-                let message = format!("there is more than '{}' takes", name.text);
-                let usage = mnemonic::form(name.text).map(|form| takes(name, form));
-                Diagnostic::error(self.token.span, message).help(usage)
-            }
-            _ => Diagnostic::error(self.token.span, "the line should end here"),
-        }))
+        let raw = matches!(kind, StatementKind::Instruction(_));
+        Err(if raw { self.more_than_taken(name, None) } else { self.unended() })
+    }
+
+    /// What a statement begins with; a label may begin with a digit.
+    #[inline]
+    fn statement_name(&mut self) -> Parsed<Name<'a>> {
+        let Token { kind, span, .. } = self.token;
+        if kind == Kind::Bad(Fault::Word) && self.lexer.rest().starts_with(':') {
+            self.bump();
+            return Ok(Name { text: self.text_of(span), span });
+        }
+        self.name("a label, an instruction or a directive")
+    }
+
+    #[cold]
+    fn more_than_taken(&self, name: Name<'a>, form: Option<Form>) -> Box<Diagnostic> {
+        let message = format!("there is more than '{}' takes", name.text);
+        let usage = form.map(|form| takes(name, form));
+        Box::new(Diagnostic::error(self.token.span, message).help(usage))
+    }
+
+    fn unended(&self) -> Box<Diagnostic> {
+        Box::new(Diagnostic::error(self.token.span, "the line should end here"))
     }
 
     fn spliced_statement(&mut self, splice: u32) -> Parsed<StatementKind<'a>> {
@@ -99,17 +111,23 @@ impl<'a> Parser<'a> {
             return Ok(StatementKind::CodeSplice(splice));
         }
         let help = "a splice that stands first is a label, with `:`, or a whole program";
-        Err(Box::new(Diagnostic::error(self.token.span, "the line should end here").help(help.to_owned())))
+        Err(Box::new(self.unended().help(help.to_owned())))
     }
 
+    #[inline(always)]
     fn instruction(&mut self, mnemonic: Name<'a>) -> Parsed<Instruction<'a>> {
         let form = mnemonic::form(mnemonic.text).ok_or_else(|| unknown_mnemonic(mnemonic))?;
-        self.operands(form).map_err(|mut error| {
-            error.help.get_or_insert_with(|| takes(mnemonic, form));
-            error
-        })
+        match self.operands(form) {
+            Ok(instruction) if self.at_end_of_line() => Ok(instruction),
+            Ok(_) => Err(self.more_than_taken(mnemonic, Some(form))),
+            Err(mut error) => {
+                error.help.get_or_insert_with(|| takes(mnemonic, form));
+                Err(error)
+            }
+        }
     }
 
+    #[inline(always)]
     fn operands(&mut self, form: Form) -> Parsed<Instruction<'a>> {
         Ok(match form {
             Form::Alu(width, op) => {
@@ -261,13 +279,19 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn name(&mut self, what: &str) -> Parsed<Name<'a>> {
         if self.token.kind != Kind::Name {
             return Err(self.unexpected(what));
         }
         let span = self.token.span;
         self.bump();
-        Ok(Name { text: &self.lexer.text()[span.range()], span })
+        Ok(Name { text: self.text_of(span), span })
+    }
+
+    #[inline]
+    pub(super) fn text_of(&self, span: Span) -> &'a str {
+        &self.lexer.text()[span.range()]
     }
 
     /// A text in quotes, or words joined by slashes.
@@ -284,7 +308,7 @@ impl<'a> Parser<'a> {
             }
             span.end = self.end;
         }
-        Ok(Name { text: &self.lexer.text()[span.range()], span })
+        Ok(Name { text: self.text_of(span), span })
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -315,8 +339,8 @@ impl<'a> Parser<'a> {
 
     pub(super) fn unexpected(&self, what: &str) -> Box<Diagnostic> {
         match self.token.kind {
-            Kind::Bad(message) => {
-                Box::new(Diagnostic::error(self.token.span, message).help(format!("expected {what}")))
+            Kind::Bad(fault) => {
+                Box::new(Diagnostic::error(self.token.span, fault.message()).help(format!("expected {what}")))
             }
             Kind::Line | Kind::End => {
                 // The end of the line before is a better place to point at than the newline behind comments.
@@ -332,6 +356,14 @@ impl<'a> Parser<'a> {
         self.line = self.lexer.line();
         self.token = self.lexer.next();
     }
+}
+
+fn label(name: Name<'_>) -> Parsed<StatementKind<'_>> {
+    if register(name.text).is_some() {
+        let message = format!("'{}' is a register, and no label", name.text);
+        return Err(Box::new(Diagnostic::error(name.span, message)));
+    }
+    Ok(StatementKind::Label(name))
 }
 
 pub(super) fn expected(what: &str, span: Span) -> Box<Diagnostic> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::programs::{Findings, Form, Reading, Tree, write_text};
+use crate::programs::{Findings, Form, Reading, Tree, write_json, write_text};
 
 /// Print the tree of a program: every instruction by its parts, with labels, maps and licence.
 #[derive(Debug, clap::Args)]
@@ -30,8 +30,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn dump(args: &Args) -> anyhow::Result<ExitCode> {
     let object = args.reading.input(&args.form)?.object()?;
     let tree = Tree::from(&object);
-    let text =
-        if args.reading.json { format!("{}\n", serde_json::to_string(&tree)?) } else { tree.to_string() };
-    write_text(&text)?;
+    if args.reading.json {
+        write_json(&tree)?
+    } else {
+        write_text(&tree)?
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,6 @@ mod problems;
 mod tree;
 
 pub use input::{ByteOrder, Form, Input, Reading, is_elf};
-pub use output::{write_binary, write_text};
+pub use output::{write_binary, write_json, write_text};
 pub use problems::{Finding, Findings, Report};
 pub use tree::Tree;

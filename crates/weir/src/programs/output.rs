@@ -1,11 +1,13 @@
 //! Results to standard output or a file: whole, never binary on a terminal, and no fuss about a closed pipe.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    fmt::Display,
+    io::{self, BufWriter, IsTerminal as _, Write},
     path::Path,
 };
 
 use anyhow::Context as _;
+use serde::Serialize;
 
 use crate::{exit::UsageError, output::write_whole};
 
@@ -20,7 +22,7 @@ pub fn write_binary(out: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
             let text = "standard output is a terminal, and the result is binary: name a file (-o FILE), or pipe it on";
             Err(UsageError(text.to_owned()).into())
         }
-        None => write_stdout(bytes),
+        None => write_stdout(|stdout| stdout.write_all(bytes)),
     }
 }
 
@@ -28,13 +30,24 @@ pub fn write_binary(out: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// It can't be written; a reader that has gone away is no error.
-pub fn write_text(text: &str) -> anyhow::Result<()> {
-    write_stdout(text.as_bytes())
+pub fn write_text(text: impl Display) -> anyhow::Result<()> {
+    write_stdout(|stdout| write!(stdout, "{text}"))
 }
 
-fn write_stdout(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+/// Writes a line of JSON to standard output.
+///
+/// # Errors
+/// As for [`write_text`].
+pub fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
+    write_stdout(|stdout| {
+        serde_json::to_writer(&mut *stdout, value)?;
+        stdout.write_all(b"\n")
+    })
+}
+
+fn write_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("writing to standard output"),
     }

@@ -1,8 +1,10 @@
 //! The tree of a program as plain data: what `weir dump` prints, for people and as JSON.
+//!
+//! Instructions become data one at a time: as data they take a hundred times what they take as instructions.
 
 use std::fmt::{self, Debug, Display};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use weir_asm::{
     Atomic, Call, Code, Imm64, Insn, Label, Layout, MapDef, MapKind, Mem, Object, Program, Src, Target, Width,
@@ -10,10 +12,10 @@ use weir_asm::{
 
 /// An object's tree.
 #[derive(Debug, Serialize)]
-pub struct Tree {
-    license: Option<String>,
+pub struct Tree<'a> {
+    license: Option<&'a str>,
     maps: Vec<MapNode>,
-    programs: Vec<ProgramNode>,
+    programs: Vec<ProgramNode<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -27,13 +29,20 @@ struct MapNode {
 }
 
 #[derive(Debug, Serialize)]
-struct ProgramNode {
-    name: String,
-    section: String,
-    instructions: Vec<Node>,
+struct ProgramNode<'a> {
+    name: &'a str,
+    section: &'a str,
+    instructions: Instructions<'a>,
     /// Labels behind the last instruction.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     labels_at_end: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Instructions<'a> {
+    code: &'a Code,
+    /// The labels that have a place, in the order of their places.
+    labels: Vec<(usize, Label)>,
 }
 
 /// An instruction; a jump goes to a label, or so many slots from the next instruction.
@@ -51,10 +60,10 @@ struct Node {
     fields: Map<String, Value>,
 }
 
-impl From<&Object> for Tree {
-    fn from(object: &Object) -> Self {
+impl<'a> From<&'a Object> for Tree<'a> {
+    fn from(object: &'a Object) -> Self {
         Self {
-            license: object.license.clone(),
+            license: object.license.as_deref(),
             maps: object.maps.iter().map(MapNode::from).collect(),
             programs: object.programs.iter().map(ProgramNode::from).collect(),
         }
@@ -104,32 +113,42 @@ fn layout(of: &Layout) -> Value {
     }
 }
 
-impl From<&Program> for ProgramNode {
-    fn from(program: &Program) -> Self {
+impl<'a> From<&'a Program> for ProgramNode<'a> {
+    fn from(program: &'a Program) -> Self {
         let code = &program.code;
-        let mut labels = vec![Vec::new(); code.len() + 1];
-        for (label, place) in code.labels() {
-            if let Some(place) = place {
-                labels[place].push(label_name(code, label));
-            }
+        let placed = |(label, place): (Label, Option<usize>)| place.map(|place| (place, label));
+        let mut labels: Vec<_> = code.labels().filter_map(placed).collect();
+        labels.sort_by_key(|(place, _)| *place);
+        let end = labels.partition_point(|(place, _)| *place < code.len());
+        let labels_at_end = labels.split_off(end).into_iter().map(|(_, label)| label_name(code, label));
+        Self {
+            name: &program.name,
+            section: &program.section,
+            labels_at_end: labels_at_end.collect(),
+            instructions: Instructions { code, labels },
         }
-        let mut index = 0;
-        let mut instructions = Vec::with_capacity(code.len());
-        for (number, insn) in code.insns().iter().enumerate() {
-            let (kind, fields) = parts(code, insn);
+    }
+}
+
+impl Instructions<'_> {
+    fn nodes(&self) -> impl Iterator<Item = Node> {
+        let (mut index, mut labels) = (0, self.labels.iter().peekable());
+        self.code.insns().iter().enumerate().map(move |(number, insn)| {
+            let (kind, fields) = parts(self.code, insn);
             let Value::Object(fields) = fields else { unreachable!("parts are fields") };
-            let line = code.line(number).map(|line| line.0);
-            instructions.push(Node {
-                index,
-                line,
-                labels: std::mem::take(&mut labels[number]),
-                kind,
-                fields,
-            });
+            let line = self.code.line(number).map(|line| line.0);
+            let here = std::iter::from_fn(|| labels.next_if(|(place, _)| *place == number));
+            let labels = here.map(|(_, label)| label_name(self.code, *label)).collect();
+            let node = Node { index, line, labels, kind, fields };
             index += insn.slots();
-        }
-        let labels_at_end = labels.pop().unwrap_or_default();
-        Self { name: program.name.clone(), section: program.section.clone(), instructions, labels_at_end }
+            node
+        })
+    }
+}
+
+impl Serialize for Instructions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.nodes())
     }
 }
 
@@ -214,8 +233,7 @@ fn target(code: &Code, target: Target) -> Value {
 }
 
 fn label_name(code: &Code, label: Label) -> String {
-    let number = || code.labels().position(|(other, _)| other == label).unwrap_or_default();
-    code.name_of(label).map_or_else(|| format!("L{}", number()), str::to_owned)
+    code.name_of(label).map_or_else(|| format!("L{}", label.number()), str::to_owned)
 }
 
 fn bits(width: Width) -> u8 {
@@ -230,7 +248,7 @@ fn low(variant: impl Debug) -> String {
     format!("{variant:?}").to_lowercase()
 }
 
-impl Display for Tree {
+impl Display for Tree<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(license) = &self.license {
             writeln!(f, "license {license:?}")?;
@@ -243,7 +261,7 @@ impl Display for Tree {
         }
         for program in &self.programs {
             writeln!(f, "program {} section={:?}", program.name, program.section)?;
-            for node in &program.instructions {
+            for node in program.instructions.nodes() {
                 node.labels.iter().try_for_each(|label| writeln!(f, "  {label}:"))?;
                 writeln!(f, "    {}: {}{}", node.index, node.kind, Fields(&node.fields))?;
             }
