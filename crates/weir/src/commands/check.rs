@@ -49,7 +49,7 @@ fn look(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     if !args.reading.json {
-        write_text(&passed(&object))?;
+        write_text(passed(&object))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -73,7 +73,7 @@ fn disassemble(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let input = args.reading.input(&args.form)?;
     if args.text {
-        write_text(&whole_text(input.object()?))?;
+        write_text(whole_text(input.object()?))?;
         return Ok(ExitCode::SUCCESS);
     }
     let raw = matches!(input, Input::Raw(_));

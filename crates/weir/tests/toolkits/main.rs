@@ -32,8 +32,11 @@ fn main() {
     weir_testing::run([Group::of(ANYWHERE), kernel]);
 }
 
+/// Attaches a snippet to a socket, calls what sends, and gives the packets that the program counted.
+type AttachAndCount = dyn Fn(&UdpSocket, &dyn Fn()) -> anyhow::Result<u64>;
+
 fn snippets_count_packets() {
-    let check = |attach_and_count: &dyn Fn(&UdpSocket, &dyn Fn()) -> anyhow::Result<u64>| {
+    let check = |attach_and_count: &AttachAndCount| {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let address = socket.local_addr().expect("it is bound");
         let send = || {
