@@ -167,6 +167,7 @@ fn out_of_the_question() {
 }
 
 fn without_root_the_reason_is_said() {
+    let _turn = ByHand::begin();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("weir");
     fs::copy(env!("CARGO_BIN_EXE_weir"), &path).expect("room for a copy");
