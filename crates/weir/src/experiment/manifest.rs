@@ -1,5 +1,7 @@
 //! What surrounded an experiment's runs: `manifest.json`.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -36,7 +38,7 @@ pub struct Manifest {
     pub definition_sha256: String,
     /// When the experiment began, RFC 3339.
     pub started_at: String,
-    /// The command line.
+    /// The command line, of the program its name alone.
     pub command_line: Vec<String>,
     /// The weir that made it.
     pub build: Build,
@@ -85,6 +87,16 @@ pub struct Wish {
     pub planned_samples: u64,
 }
 
+fn command_line() -> Vec<String> {
+    let mut words: Vec<_> = std::env::args().collect();
+    if let Some(program) = words.first_mut()
+        && let Some(name) = Path::new(program.as_str()).file_name()
+    {
+        *program = name.to_string_lossy().into_owned();
+    }
+    words
+}
+
 impl Manifest {
     /// The manifest of an experiment that begins now.
     pub fn new(
@@ -105,7 +117,7 @@ impl Manifest {
             planned_samples: wish.planned_samples,
             definition_sha256: digest(text),
             started_at: jiff::Timestamp::now().to_string(),
-            command_line: std::env::args().collect(),
+            command_line: command_line(),
             build: Build::this(),
             ceiling,
             machine: Machine::this(),
