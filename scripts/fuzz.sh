@@ -12,7 +12,13 @@ fi
 
 for target in $(cargo +nightly fuzz list); do
     mkdir -p "fuzz/corpus/$target"
-    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -timeout=10 -print_final_stats=1
+    # The tests' own inputs are seeds too; what is new goes into the first folder.
+    case $target in
+    asm_parser) seeds=crates/asm/tests/conformance ;;
+    elf_reader) seeds=crates/asm/tests/objects ;;
+    *) seeds= ;;
+    esac
+    cargo +nightly fuzz run "$target" "fuzz/corpus/$target" $seeds -- -max_total_time="$seconds" -timeout=10 -print_final_stats=1
     # What reaches nothing that a smaller input doesn't is dropped again.
     cargo +nightly fuzz cmin "$target"
 done

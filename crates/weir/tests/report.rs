@@ -6,19 +6,12 @@ mod synthetic;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
-use synthetic::{Experiment, cell};
-use tempfile::TempDir;
+use synthetic::{Experiment, folder_of};
 use weir::{
     cell::Placement,
     report,
     sample::{Flaw, Sample},
 };
-
-fn folder_of(samples: &[Sample]) -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    synthetic::write(dir.path(), samples);
-    dir
-}
 
 fn summary_of(samples: &[Sample]) -> Value {
     let dir = folder_of(samples);
@@ -382,26 +375,4 @@ fn what_the_manifest_does_not_know_is_not_passed_on() {
     );
     assert!(commands(r#"{"profile": null, "seed": 7}"#).contains("weir experiment made-up --seed 7\n"));
     assert!(commands("not JSON").contains("weir experiment made-up\n"));
-}
-
-#[test]
-fn two_kernel_filters_are_two_series() {
-    let mut samples = Experiment::quick().samples();
-    let robust: Vec<_> = samples
-        .iter()
-        .filter(|sample| sample.cell.placement == Placement::Kernel)
-        .map(|sample| {
-            let mut robust = sample.clone();
-            robust.index += 1000;
-            robust.cell.filter = weir_filters::FilterName::RobustValidCommand;
-            robust
-        })
-        .collect();
-    samples.extend(robust);
-    let dir = folder_of(&samples);
-    report::write_all(dir.path()).unwrap();
-    let ratios = fs::read_to_string(dir.path().join("tables/ratios.csv")).unwrap();
-    assert_eq!(ratios.matches("kernel, robust-valid-command").count(), 3, "{ratios}");
-    assert_eq!(ratios.matches("kernel, valid-command").count(), 3, "{ratios}");
-    assert_eq!(cell(Placement::Kernel, 0, 1).filter, weir_filters::FilterName::ValidCommand);
 }

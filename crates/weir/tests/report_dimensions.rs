@@ -6,20 +6,13 @@ mod synthetic;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::json;
-use synthetic::Experiment;
-use tempfile::TempDir;
+use synthetic::{Experiment, folder_of};
 use weir::{
     cell::{Background, Cell, Placement},
     report::{self, Outcome, Report},
     sample::Sample,
 };
 use weir_hooks::Drops;
-
-fn folder_of(samples: &[Sample]) -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    synthetic::write(dir.path(), samples);
-    dir
-}
 
 /// The quick experiment's samples at each of `values`, which `set` puts into the cell.
 fn varied<T: Copy>(values: &[T], set: impl Fn(&mut Cell, T)) -> Vec<Sample> {
@@ -237,4 +230,25 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
     assert!(capacity[1][5].starts_with("at least 4.00 [4.00, 4.00]"), "{capacity:?}");
     let bars = fs::read_to_string(dir.path().join("plots/capacity-ndr.svg")).unwrap();
     assert!(bars.contains("limited by the generator"));
+}
+
+#[test]
+fn two_kernel_filters_are_two_series() {
+    let mut samples = Experiment::quick().samples();
+    let robust: Vec<_> = samples
+        .iter()
+        .filter(|sample| sample.cell.placement == Placement::Kernel)
+        .map(|sample| {
+            let mut robust = sample.clone();
+            robust.index += 1000;
+            robust.cell.filter = weir_filters::FilterName::RobustValidCommand;
+            robust
+        })
+        .collect();
+    samples.extend(robust);
+    let dir = folder_of(&samples);
+    report::write_all(dir.path()).unwrap();
+    let ratios = fs::read_to_string(dir.path().join("tables/ratios.csv")).unwrap();
+    assert_eq!(ratios.matches("kernel, robust-valid-command").count(), 3, "{ratios}");
+    assert_eq!(ratios.matches("kernel, valid-command").count(), 3, "{ratios}");
 }

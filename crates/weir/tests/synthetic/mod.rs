@@ -158,6 +158,13 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
     }
 }
 
+/// A results folder that holds `samples`.
+pub(crate) fn folder_of(samples: &[Sample]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), samples);
+    dir
+}
+
 /// Writes `samples` into the results folder `dir`, with a manifest and a definition.
 pub(crate) fn write(dir: &Path, samples: &[Sample]) {
     let mut log = store::Samples::open(dir).unwrap();
