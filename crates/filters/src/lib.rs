@@ -8,15 +8,19 @@ pub mod audit;
 mod catalogue;
 pub mod corpus;
 mod filter;
+mod frame;
 pub mod fun;
 mod matrix;
 mod packet;
 mod reference;
+mod site;
 
 pub use catalogue::{Entry, MapUse};
 pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
+pub use frame::Found;
 pub use matrix::{Combination, Gap, Hook, Toolkit};
 pub use packet::Packet;
+pub use site::{Endpoint, Layer, Site, SuperPackets};
 
 /// What a filter says of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

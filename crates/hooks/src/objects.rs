@@ -27,7 +27,7 @@ pub(crate) fn of(filter: Filter, toolkit: Toolkit) -> Result<Loadable<'static>, 
     match toolkit {
         Toolkit::Aya => Ok(aya(filter)),
         Toolkit::Fun => generated(filter),
-        Toolkit::Rust => unreachable!("the matrix has no plain Rust in the kernel"),
+        Toolkit::Rust | Toolkit::C | Toolkit::Cbpf => unreachable!("the matrix doesn't have it"),
     }
 }
 

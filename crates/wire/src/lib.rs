@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod command;
+pub mod endpoint;
+pub mod headers;
 pub mod maps;
 mod request;
 pub mod udp;

@@ -1,5 +1,8 @@
 //! Where things stand in a UDP packet as a socket filter sees it: the first byte is that of the UDP header.
 
+/// Offset of the destination port, a big-endian `u16`.
+pub const DESTINATION_OFFSET: usize = 2;
+
 /// Offset of the UDP length, a big-endian `u16` that counts header and payload (RFC 768).
 pub const LENGTH_OFFSET: usize = 4;
 

@@ -162,7 +162,7 @@ impl Plan {
     fn load(&self) -> Result<Option<KernelFilter>, HookError> {
         match self.hook {
             Hook::User => Ok(None),
-            Hook::Socket => KernelFilter::load(self.filter, self.toolkit).map(Some),
+            _ => KernelFilter::load(self.filter, self.toolkit).map(Some),
         }
     }
 

@@ -83,9 +83,10 @@ pub const fn needs(toolkit: Toolkit) -> Needs {
              rustc-web with libstd-rust-web-dev-bpf) and bpf-linker with its LLVM",
             "the objects, which lie in weir's binary",
         ),
-        Toolkit::Fun => {
+        Toolkit::Fun | Toolkit::Cbpf => {
             ("stable Rust", "weir-asm, which is in weir's binary and writes the program when it is loaded")
         }
+        Toolkit::C => ("clang and libbpf's headers", "the objects, which lie in weir's binary"),
     };
     Needs { toolkit, to_build, to_load }
 }

@@ -28,7 +28,7 @@ macro_rules! part {
 /// the verdict. Constants that user space has too (`weir-wire`) count for neither.
 pub(super) fn lines(filter: FilterName, toolkit: Toolkit) -> Lines {
     let [own, shared] = match toolkit {
-        Toolkit::Rust => [vec![], vec![]],
+        Toolkit::Rust | Toolkit::C | Toolkit::Cbpf => [vec![], vec![]],
         Toolkit::Aya => aya(filter),
         Toolkit::Fun => fun(filter),
     };

@@ -1,0 +1,156 @@
+//! The reference below the socket: from a frame to the UDP packet in it, as every program there must find it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use weir_wire::{
+    headers::{self, ethernet, ipv4, ipv6},
+    udp,
+};
+
+use crate::{Filter, Layer, Packet, Site, SuperPackets, Verdict};
+
+/// What a program makes of the bytes that it sees at its hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A packet for the server: the filter decides.
+    Packet(Packet<'a>),
+    /// For the server, and several datagrams in one: what the site says is done.
+    SuperPacket,
+    /// Somebody else's, or nothing that the kernel would give to the server as it is: it goes on untouched and
+    /// uncounted.
+    Other,
+}
+
+impl Filter {
+    /// Decides what a program at `site` sees: `seen` from that hook's first header on, of which the kernel says that it
+    /// is `segments` datagrams (`gso_segs`; 0 and 1 are both one).
+    pub fn decide_at(&self, site: &Site, seen: &[u8], segments: u32) -> Verdict {
+        match site.find(seen, segments) {
+            Found::Packet(packet) => self.decide(packet),
+            Found::SuperPacket if site.super_packets == SuperPackets::Drop => Verdict::Drop,
+            Found::SuperPacket | Found::Other => Verdict::Accept,
+        }
+    }
+}
+
+impl Site {
+    /// Finds the server's packet in what a program there sees.
+    ///
+    /// Untouched goes what isn't UDP to the endpoint, and what the kernel takes apart or discards by itself before the
+    /// server could see it: fragments, headers that contradict each other or are cut off, more VLAN tags or extension
+    /// headers than are read.
+    pub fn find<'a>(&self, seen: &'a [u8], segments: u32) -> Found<'a> {
+        if self.hook.layer() == Layer::Udp {
+            return Found::Packet(Packet::from_udp(seen));
+        }
+        match self.packet(seen) {
+            Some(_) if segments > 1 => Found::SuperPacket,
+            Some(packet) => Found::Packet(packet),
+            None => Found::Other,
+        }
+    }
+
+    fn packet<'a>(&self, seen: &'a [u8]) -> Option<Packet<'a>> {
+        let ip = match self.hook.layer() {
+            Layer::Ethernet => behind_ethernet(seen)?,
+            Layer::Ip | Layer::Udp => Ip { bytes: seen, ethertype: None },
+        };
+        let Datagram { destination, udp } = ip.datagram()?;
+        let length = u16_at(udp, udp::LENGTH_OFFSET)?;
+        let datagram = udp.get(..length.into())?;
+        let payload = datagram.get(udp::PAYLOAD_OFFSET..)?;
+        let port = u16_at(udp, udp::DESTINATION_OFFSET)?;
+        let is_ours = self.endpoint.is_reached_at(destination, port);
+        is_ours.then_some(Packet { udp_length: Some(length), payload })
+    }
+}
+
+struct Ip<'a> {
+    bytes: &'a [u8],
+    /// What Ethernet says that it is.
+    ethertype: Option<u16>,
+}
+
+/// What IP carries, where that is UDP and whole.
+struct Datagram<'a> {
+    destination: IpAddr,
+    udp: &'a [u8],
+}
+
+fn behind_ethernet(frame: &[u8]) -> Option<Ip<'_>> {
+    let mut at = ethernet::TYPE_OFFSET;
+    let is_tag = |ethertype| matches!(ethertype, ethernet::VLAN | ethernet::SERVICE_VLAN);
+    for _ in 0..ethernet::MAX_TAGS {
+        if is_tag(u16_at(frame, at)?) {
+            at += ethernet::TAG_LEN;
+        }
+    }
+    let ethertype = u16_at(frame, at)?;
+    Some(Ip { bytes: &frame[at + size_of::<u16>()..], ethertype: Some(ethertype) })
+}
+
+impl<'a> Ip<'a> {
+    fn datagram(&self) -> Option<Datagram<'a>> {
+        let is = |ethertype| self.ethertype.is_none_or(|said| said == ethertype);
+        match self.bytes.first()? >> 4 {
+            4 if is(ethernet::IPV4) => self.in_ipv4(),
+            6 if is(ethernet::IPV6) => self.in_ipv6(),
+            _ => None,
+        }
+    }
+
+    fn in_ipv4(&self) -> Option<Datagram<'a>> {
+        let header = self.bytes.get(..ipv4::MIN_HEADER_LEN)?;
+        let header_len = 4 * usize::from(header[ipv4::VERSION_OFFSET] & 0xf);
+        let is_fragment = u16_at(header, ipv4::FRAGMENT_OFFSET)? & ipv4::FRAGMENT_MASK != 0;
+        let is_udp = header[ipv4::PROTOCOL_OFFSET] == headers::UDP;
+        if header_len < ipv4::MIN_HEADER_LEN || is_fragment || !is_udp {
+            return None;
+        }
+        let total = u16_at(header, ipv4::TOTAL_LENGTH_OFFSET)?;
+        let udp = self.bytes.get(..total.into())?.get(header_len..)?;
+        let destination: [u8; 4] = *header[ipv4::DESTINATION_OFFSET..].first_chunk()?;
+        Some(Datagram { destination: Ipv4Addr::from(destination).into(), udp })
+    }
+
+    fn in_ipv6(&self) -> Option<Datagram<'a>> {
+        let header = self.bytes.get(..ipv6::HEADER_LEN)?;
+        let payload_len = u16_at(header, ipv6::PAYLOAD_LENGTH_OFFSET)?;
+        let packet = self.bytes.get(..ipv6::HEADER_LEN + usize::from(payload_len))?;
+        let mut next = header[ipv6::NEXT_HEADER_OFFSET];
+        let mut at = ipv6::HEADER_LEN;
+        for _ in 0..ipv6::MAX_EXTENSIONS {
+            if next == headers::UDP {
+                break;
+            }
+            let extension = packet.get(at..)?;
+            at += extension_len(next, extension)?;
+            next = *extension.first()?;
+        }
+        if next != headers::UDP {
+            return None;
+        }
+        let destination: [u8; 16] = *header[ipv6::DESTINATION_OFFSET..].first_chunk()?;
+        Some(Datagram { destination: Ipv6Addr::from(destination).into(), udp: packet.get(at..)? })
+    }
+}
+
+/// Length of an extension header that is read; the first 8 bytes of each must be there.
+fn extension_len(kind: u8, bytes: &[u8]) -> Option<usize> {
+    let bytes: &[u8; 8] = bytes.first_chunk()?;
+    let units = usize::from(bytes[ipv6::EXTENSION_LENGTH_OFFSET]);
+    match kind {
+        ipv6::ROUTING if bytes[ipv6::SEGMENTS_LEFT_OFFSET] != 0 => None,
+        ipv6::HOP_BY_HOP | ipv6::DESTINATION_OPTIONS | ipv6::ROUTING => Some(8 * (units + 1)),
+        ipv6::AUTHENTICATION => Some(4 * (units + 2)),
+        ipv6::FRAGMENT => {
+            let is_whole = u16_at(bytes, ipv6::FRAGMENT_OFFSET)? & ipv6::FRAGMENT_MASK == 0;
+            is_whole.then_some(ipv6::FRAGMENT_LEN)
+        }
+        _ => None,
+    }
+}
+
+fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    bytes.get(offset..)?.first_chunk().map(|field| u16::from_be_bytes(*field))
+}
