@@ -88,6 +88,9 @@ impl Combination {
                 "plain Rust runs in the server's loop; the kernel takes BPF, which 'aya' makes of Rust",
             )),
             (_, Hook::User) => Err(Gap("BPF runs in the kernel; at the hook 'user' the toolkit is 'rust'")),
+            (Toolkit::Aya | Toolkit::C | Toolkit::Cbpf, _) if self.filter.is_dynamic() => {
+                Err(DYNAMIC_IS_GENERATED)
+            }
             (Toolkit::Aya, hook) => aya(hook),
             (Toolkit::Fun, hook) => fun(hook),
             (Toolkit::C, hook) => c(hook),
