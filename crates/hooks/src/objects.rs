@@ -77,7 +77,7 @@ pub(crate) const NATIVE: Endian = if cfg!(target_endian = "little") { Endian::Li
 /// What is constant is in the code already.
 fn generated(filter: Filter) -> Result<Loadable<'static>, HookError> {
     let what = filter.name.to_string();
-    let mut object = fun::object(filter);
+    let mut object = fun::object(filter, &Site::socket());
     let elf = object.to_elf(NATIVE);
     let elf = elf.map_err(|error| HookError::Object { what, reason: error.to_string() })?;
     let program = object.programs.swap_remove(0).name;

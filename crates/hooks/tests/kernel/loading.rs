@@ -37,7 +37,7 @@ fn a_refused_program_comes_with_the_verifiers_log() {
 /// The same instruction, before the others of a generated program.
 fn a_refused_generated_program_is_quoted() {
     let filter = Filter::from(FilterName::ValidCommand);
-    let listing = weir_asm::show::fun::object(&fun::object(filter)).to_string();
+    let listing = weir_asm::show::fun::object(&fun::object(filter, &Site::socket())).to_string();
     let entry = ".program valid_command \"socket\"\n";
     let broken = listing.replace(entry, &format!("{entry}    ldxdw r0, [r9]\n"));
     let object = weir_asm::text::assemble("broken.asm", broken.as_bytes()).expect("it is well-formed");
