@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FilterName, UnknownName};
+use crate::{Filter, FilterName, UnknownName};
 
 /// How a filter is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +62,13 @@ impl fmt::Display for Gap {
     }
 }
 
+impl Filter {
+    /// Whether every filter of the chain exists there, or the reason why not.
+    pub fn available(&self, toolkit: Toolkit, hook: Hook) -> Result<(), Gap> {
+        self.chain().try_for_each(|filter| Combination { filter, toolkit, hook }.available())
+    }
+}
+
 impl Combination {
     /// Every combination, those that exist and those that don't.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -100,6 +107,10 @@ impl Combination {
 }
 
 const NOT_WRITTEN: Gap = Gap("nobody wrote it yet");
+
+/// Filters with a memory, and the chains of guards, exist where a program is generated from the chain.
+const DYNAMIC_IS_GENERATED: Gap =
+    Gap("a chain of filters becomes one program when it is asked for: the toolkit is 'fun'");
 
 const fn aya(hook: Hook) -> Result<(), Gap> {
     match hook {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
-use weir_filters::{Binding, Combination, Filter, FilterName, Layer, Site, Toolkit, fun};
+use weir_filters::{Binding, Filter, FilterName, Layer, Site, Toolkit, fun};
 use weir_wire::{
     endpoint::{ENDPOINT, Endpoint},
     maps,
@@ -33,8 +33,7 @@ pub(crate) struct Constant {
 /// The object with the filter's program, written with that toolkit for that site.
 pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, HookError> {
     let name = filter.name;
-    let combination = Combination { filter: name, toolkit, hook: site.hook };
-    combination.available().map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
+    filter.available(toolkit, site.hook).map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
     match toolkit {
         Toolkit::Aya => Ok(aya(filter, site)),
         Toolkit::Fun => generated(filter, site),
@@ -92,6 +91,9 @@ fn aya(filter: Filter, site: &Site) -> Loadable<'static> {
         ),
         FilterName::Print => (object!("print-filter"), "print"),
         FilterName::Count => (object!("count-filter"), "count_packets"),
+        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
+            unreachable!("the matrix doesn't have it")
+        }
     };
     Loadable { elf: elf.into(), program: program.into(), constants: constants(filter, site) }
 }

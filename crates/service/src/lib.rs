@@ -2,6 +2,7 @@
 
 mod bag;
 pub mod client;
+pub mod control;
 mod cost;
 mod latencies;
 pub mod process;
@@ -15,5 +16,5 @@ pub use client::{ClientSummary, GetOutcome, SentCounts};
 pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
-pub use summary::{EndedBy, Io, LoopRecord, Refused, ReplyCounts, RequestCounts, ServerSummary};
+pub use summary::{EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary};
 pub use weir_hooks::{ProgramRuns, VerdictCounts};
