@@ -62,7 +62,7 @@ fn no_files() -> Option<BpfProgram> {
 #[cfg(test)]
 mod tests {
     use weir_asm::Endian;
-    use weir_filters::{FilterName, fun};
+    use weir_filters::{FilterName, Site, fun};
 
     use super::*;
 

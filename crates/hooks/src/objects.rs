@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
-use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Toolkit, fun};
+use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Site, Toolkit, fun};
 use weir_wire::maps;
 
 use crate::HookError;

@@ -3,7 +3,7 @@
 use aya::programs::loaded_programs;
 use object::{Object as _, ObjectSection as _};
 use weir_asm::Endian;
-use weir_filters::{Filter, FilterName, Toolkit, fun};
+use weir_filters::{Filter, FilterName, Site, Toolkit, fun};
 use weir_hooks::{HookError, KernelFilter};
 
 use crate::{Test, each, load, once};
