@@ -121,7 +121,8 @@ impl Frames {
         let version = self.or_else(4, &[0, 5, 6], wrong);
         let total = (header_len + udp.len()) as u16;
         let totals = [0, 19, 20, 28, header_len as u16, total - 1, total + 1, total.swap_bytes(), u16::MAX];
-        let fragment = self.or_else(0x4000_u16, &[0, 0x2000, 1, 0x1fff, 0x8000, 0x6000, 0x0020], wrong.max(0.05));
+        let fragment =
+            self.or_else(0x4000_u16, &[0, 0x2000, 1, 0x1fff, 0x8000, 0x6000, 0x0020], wrong.max(0.05));
         let mut header = vec![0; header_len];
         header[ipv4::VERSION_OFFSET] = version << 4 | words;
         put(&mut header, ipv4::TOTAL_LENGTH_OFFSET, &self.or_else(total, &totals, wrong).to_be_bytes());
@@ -173,7 +174,9 @@ impl Frames {
         extension[0] = next;
         extension[ipv6::EXTENSION_LENGTH_OFFSET] = self.or_else(units, &[units ^ 1, 255], wrong);
         match kind {
-            ipv6::ROUTING => extension[ipv6::SEGMENTS_LEFT_OFFSET] = self.or_else(0, &[1, 255], wrong.max(0.05)),
+            ipv6::ROUTING => {
+                extension[ipv6::SEGMENTS_LEFT_OFFSET] = self.or_else(0, &[1, 255], wrong.max(0.05))
+            }
             ipv6::FRAGMENT => {
                 let offset = self.or_else(0_u16, &[1, 8, 0xfff8, 6, 2], wrong.max(0.05));
                 put(&mut extension, ipv6::FRAGMENT_OFFSET, &offset.to_be_bytes());

@@ -2,7 +2,9 @@
 
 mod generator;
 
-use weir_filters::{Binding, Filter, FilterName, Found, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict};
+use weir_filters::{
+    Binding, Filter, FilterName, Found, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
+};
 use weir_hooks::{KernelFilter, VerdictCounts};
 use weir_wire::headers::ethernet;
 
@@ -47,7 +49,9 @@ fn check(filter: Filter, site: &Site, seed: u64, frames: usize) {
         let segments = segments(site.hook, number);
         let expected = filter.decide_at(site, seen, segments);
         match kernel.decide(seen, segments) {
-            Ok(verdict) => assert_eq!(verdict, expected, "{filter:?} at {site:?} on {segments} of {seen:02x?}"),
+            Ok(verdict) => {
+                assert_eq!(verdict, expected, "{filter:?} at {site:?} on {segments} of {seen:02x?}")
+            }
             Err(error) => {
                 assert!(is_refused(site.hook, seen), "{error} on {seen:02x?}");
                 continue;
