@@ -8,6 +8,7 @@ mod audit;
 mod equivalence;
 mod loading;
 mod maps;
+mod places;
 mod probes;
 mod translated;
 mod typed_maps;
@@ -39,6 +40,7 @@ pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
 }
 
 fn main() {
+    places::attach_as_child();
     let tests = [
         attaching::TESTS,
         audit::TESTS,
@@ -46,6 +48,7 @@ fn main() {
         equivalence::TESTS,
         loading::TESTS,
         maps::TESTS,
+        &places::TESTS.concat(),
         probes::TESTS,
         typed_maps::TESTS,
     ]
