@@ -16,6 +16,7 @@
 mod any;
 mod attached;
 mod audit;
+mod bare_loop;
 mod counters;
 mod error;
 mod filter;
