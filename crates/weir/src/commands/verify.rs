@@ -67,6 +67,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "packet")]
     segments: u32,
 
+    /// Plant faults in the programs instead, and see that each is caught by the packets.
+    #[arg(long, conflicts_with_all = ["packet", "speed"])]
+    mutants: bool,
+
     /// Measure instead how fast each comparison is beside a bare loop over the system call.
     #[arg(long, conflicts_with_all = ["packet", "packets"])]
     speed: bool,
@@ -104,7 +108,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         captured.extend(verify::frames(path)?);
     }
     let packets = Packets { count: args.packets, seed: args.seed, captured };
-    if args.speed { speed(&plan, &packets, args.json) } else { compare(&plan, &packets, args.json) }
+    match () {
+        () if args.speed => speed(&plan, &packets, args.json),
+        () if args.mutants => plant(&plan, &packets, args.json),
+        () => compare(&plan, &packets, args.json),
+    }
 }
 
 fn compare(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
@@ -132,6 +140,14 @@ fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> 
         }
     }
     Ok(success_if(answers.iter().all(verify::Answer::agrees)))
+}
+
+fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
+    let mutants = verify::mutants(plan, packets)?;
+    let text = || verify::mutants_text(&mutants);
+    print(if json { serde_json::to_string_pretty(&mutants)? + "\n" } else { text() })?;
+    anyhow::ensure!(!mutants.is_empty(), "no fault fits these programs, so that nothing is known of the packets");
+    Ok(success_if(verify::all_caught(&mutants)))
 }
 
 fn speed(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {

@@ -12,7 +12,7 @@ use weir_wire::{
 };
 
 /// The headers of `seen`, a line each, the first one being that of `layer`.
-pub fn fields(layer: Layer, seen: &[u8]) -> String {
+pub(super) fn fields(layer: Layer, seen: &[u8]) -> String {
     let mut reader = Reader { rest: seen, text: String::new() };
     let read = match layer {
         Layer::Ethernet => reader.ethernet().and_then(|()| reader.ip()),

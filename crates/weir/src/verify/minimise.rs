@@ -7,7 +7,7 @@ const MAX_TRIES: usize = 20_000;
 
 /// Cuts and zeroes bytes of `case`, and takes segments away, for as long as it `shows` the same (delta debugging: in
 /// large pieces first, then smaller ones, until no single byte can go).
-pub fn minimise(case: &Case, mut shows: impl FnMut(&Case) -> bool) -> Case {
+pub(super) fn minimise(case: &Case, mut shows: impl FnMut(&Case) -> bool) -> Case {
     let mut best = case.clone();
     let mut tries = MAX_TRIES;
     let mut attempt = |candidate: Case, best: &mut Case| {

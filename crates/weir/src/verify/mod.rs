@@ -4,6 +4,7 @@ mod capture;
 mod disagreement;
 mod fields;
 mod minimise;
+mod mutants;
 mod plan;
 mod program;
 mod single;
@@ -21,6 +22,7 @@ use weir_filters::{
 
 pub use capture::frames;
 pub use disagreement::Disagreement;
+pub use mutants::{Mutant, Outcome, all_caught, mutants, mutants_text};
 pub use plan::{Choice, Gaps, Parameters, Plan};
 pub use single::{Answer, ask, packet_from_hex};
 pub use speed::{Speed, speed};
@@ -51,7 +53,7 @@ pub fn verify(
     packets: &Packets,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Vec<Row>> {
-    let mut done = Done { packets: 0, total: plan.programs() as u64 * packets.count, progress };
+    let mut done = Done { packets: 0, total: plan.combinations().len() as u64 * packets.count, progress };
     let mut rows: Vec<Row> = Vec::new();
     for site in plan.sites() {
         for program in verify_site(plan, &site, packets, &mut done)? {

@@ -120,9 +120,9 @@ impl Plan {
         sites
     }
 
-    /// How many combinations it has.
-    pub fn programs(&self) -> usize {
-        self.combinations.len()
+    /// What is compared.
+    pub fn combinations(&self) -> impl ExactSizeIterator<Item = Combination> {
+        self.combinations.iter().copied()
     }
 
     /// The combination's place in the order of the matrix.

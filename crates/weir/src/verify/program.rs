@@ -7,7 +7,7 @@ use weir_filters::{Combination, Filter, Site, Verdict, corpus::Case};
 use super::{Decided, Disagreement, Subject, minimise::minimise};
 
 /// A program, and its tally.
-pub struct Program {
+pub(super) struct Program {
     pub(super) combination: Combination,
     pub(super) filter: Filter,
     pub(super) site: Site,
@@ -21,7 +21,7 @@ pub struct Program {
 
 /// What came of the packets.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
+pub(super) struct Tally {
     pub(super) decided: u64,
     pub(super) not_runnable: u64,
     pub(super) disagreements: u64,
@@ -30,14 +30,14 @@ pub struct Tally {
 
 impl Program {
     /// Its name in messages.
-    pub fn what(&self) -> String {
+    pub(super) fn what(&self) -> String {
         let Combination { filter, toolkit, hook } = self.combination;
         format!("{filter} with {toolkit} at {hook}")
     }
 
     /// Compares as many of `cases` as are left to it, and gives their number; `made_in` is its share of the time that
     /// making them took.
-    pub fn compare(
+    pub(super) fn compare(
         &mut self,
         cases: &[Case],
         decided: &mut Vec<Decided>,
@@ -68,12 +68,12 @@ impl Program {
     }
 
     /// What the reference says.
-    pub fn expected(&self, case: &Case) -> Verdict {
+    pub(super) fn expected(&self, case: &Case) -> Verdict {
         self.filter.decide_at(&self.site, &case.seen, case.segments)
     }
 
     /// What the program says, where that isn't what the reference says; nothing where it can't be asked.
-    pub fn disagrees(&mut self, case: &Case) -> Option<Verdict> {
+    pub(super) fn disagrees(&mut self, case: &Case) -> Option<Verdict> {
         let expected = self.expected(case);
         match self.subject.decide_one(case) {
             Ok(Decided::Verdict(said)) if said != expected => Some(said),
