@@ -17,6 +17,7 @@ mod any;
 mod attached;
 mod attaching;
 mod audit;
+mod bare_loop;
 mod counters;
 mod error;
 pub mod ethtool;
