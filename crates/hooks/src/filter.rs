@@ -1,5 +1,7 @@
 //! A filter loaded into the kernel.
 
+use std::path::PathBuf;
+
 use aya::{
     Ebpf,
     programs::{Program, ProgramInfo},
@@ -58,7 +60,7 @@ impl KernelFilter {
     /// Needs root, or CAP_BPF alone at the socket and CAP_NET_ADMIN too elsewhere. Minimum kernel 5.8 for CAP_BPF;
     /// [`Hook`] says which each hook needs; map definitions in BTF are from 4.18.
     pub fn load(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Self, HookError> {
-        Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site)
+        Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[])
     }
 
     /// Loads the filter from an ELF object that somebody else made: `program` must be of the type that the site's hook
@@ -67,25 +69,28 @@ impl KernelFilter {
     pub fn load_from(filter: Filter, object: &[u8], program: &str, site: &Site) -> Result<Self, HookError> {
         let constants = objects::constants(filter, site);
         let object = Loadable { elf: object.into(), program: program.into(), constants };
-        Self::load_object(filter, object, false, site)
+        Self::load_object(filter, object, false, site, &[])
     }
 
-    fn load_object(
+    /// Maps of `places` are those that are there already.
+    pub(crate) fn load_object(
         filter: Filter,
         object: Loadable<'_>,
         has_constants: bool,
         site: &Site,
+        places: &[(&'static str, PathBuf)],
     ) -> Result<Self, HookError> {
         let Loadable { elf, program, constants } = object;
         let mut loader = loader::without_kernel_btf();
         for constant in &constants {
             loader.override_global(constant.name, &*constant.bytes, has_constants);
         }
-        let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
-        let loaded = Self::load_program(filter.name.to_string(), ebpf, program.into_owned(), site)?;
-        if filter.has_changeable_parameter() {
-            loaded.parameter_map()?.set(filter.parameter)?;
+        for (name, place) in places {
+            loader.map_pin_path(name, place);
         }
+        let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
+        let loaded = Self::load_program(filter.to_string(), ebpf, program.into_owned(), site)?;
+        loaded.set_parameters(filter)?;
         Ok(loaded)
     }
 

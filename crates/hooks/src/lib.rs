@@ -19,6 +19,7 @@ mod attaching;
 mod audit;
 mod bare_loop;
 mod counters;
+mod dynamic;
 mod error;
 pub mod ethtool;
 mod filter;

@@ -15,7 +15,7 @@ use thiserror::Error;
 pub use ask::{AskError, ask};
 pub(crate) use listener::Control;
 pub use protocol::{BlockedPrefix, NoPrefix, Prefix, Reply, Request, Status};
-pub(crate) use running::{Replace, Running, Setup};
+pub(crate) use running::{Running, Setup, State};
 
 /// Why there is no control socket.
 #[derive(Debug, Error)]

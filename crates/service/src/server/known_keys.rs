@@ -10,7 +10,7 @@ use weir_hooks::{
 use crate::Bag;
 
 /// A program's keys.
-pub type KeyMap = Map<Hash<u32, u8>>;
+pub(super) type KeyMap = Map<Hash<u32, u8>>;
 
 /// Follows the bag: after [`Self::settle`], every key that the bag holds is known.
 ///

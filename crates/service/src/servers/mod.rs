@@ -6,10 +6,10 @@ mod object;
 mod signals;
 mod watch;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use thiserror::Error;
-use weir_filters::{Combination, Filter, Gap, Hook, Site, Toolkit};
+use weir_filters::{Filter, FilterName, Gap, fun::dynamic::KEYS, Hook, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, ParameterMap, Statistics};
 
 pub use kind::{Misfit, ServerKind};
@@ -17,7 +17,10 @@ pub use object::{ObjectProgram, serve_object};
 use signals::Signals;
 use watch::Watch;
 
-use crate::{Server, ServerConfig, ServerError, ServerSummary};
+use crate::{
+    control::{Control, ControlError, Running, Setup, State},
+    Server, ServerConfig, ServerError, ServerSummary,
+};
 
 /// What to serve: which server, behind which filter, where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,17 @@ pub enum ServeError {
     /// The socket.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// There can be no control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A program has no room for the keys that the bag may hold.
+    #[error("known-key has room for {most} keys, and the bag may hold {capacity}; serve with a --capacity of at most {most}")]
+    Keys {
+        /// Most keys of the bag.
+        capacity: usize,
+        /// Most keys of the map.
+        most: u32,
+    },
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
     Signals(std::io::Error),
@@ -70,7 +84,7 @@ pub enum ServeError {
 impl ServeError {
     /// Whether what was asked for can't be, rather than that it failed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Misfit(_))
+        matches!(self, Self::Unavailable { .. } | Self::Misfit(_) | Self::Keys { .. })
     }
 }
 
@@ -86,19 +100,29 @@ pub struct Served {
 /// Serves until STOP, SIGINT or SIGTERM, then does what the server does at its end. `on_ready` is called when
 /// requests are served, with the address.
 pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
+    serve_controlled(plan, None, on_ready)
+}
+
+/// The same with a control socket at `control`, through which what decides can be changed meanwhile ([`crate::control`]).
+pub fn serve_controlled(
+    plan: Plan,
+    control: Option<&Path>,
+    on_ready: impl FnOnce(SocketAddr),
+) -> Result<Served, ServeError> {
     plan.check()?;
     let program = plan.load()?;
     let parameter = plan.changeable_parameter(program.as_ref())?;
-    let names = Names { filter: plan.filter.name.to_string(), toolkit: plan.toolkit.to_string() };
-    serve_behind(plan, Behind { program, parameter, names }, on_ready)
+    serve_behind(plan, Behind { program, parameter, names: None, control }, on_ready)
 }
 
 /// What stands between the socket and the server.
-struct Behind {
+struct Behind<'a> {
     program: Option<KernelFilter>,
     /// What SIGUSR1 flips.
     parameter: Option<ParameterMap>,
-    names: Names,
+    /// What the record calls it, where that isn't the filter's name.
+    names: Option<Names>,
+    control: Option<&'a Path>,
 }
 
 /// What the record calls it.
@@ -107,25 +131,42 @@ struct Names {
     toolkit: String,
 }
 
-fn serve_behind(plan: Plan, behind: Behind, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
-    let Behind { program, parameter, names } = behind;
+fn serve_behind(
+    plan: Plan,
+    behind: Behind<'_>,
+    on_ready: impl FnOnce(SocketAddr),
+) -> Result<Served, ServeError> {
+    let Behind { program, parameter, names, control } = behind;
     let mut server = Server::open(plan.listen, plan.config())?;
-    let signals = Signals::catch(server.stop_handle(), parameter).map_err(ServeError::Signals)?;
     let attached = program.as_ref().map(|program| program.attach(&server.socket())).transpose()?;
+    let Plan { kind, filter, toolkit, hook, .. } = plan;
+    let setup = Setup { kind, filter, toolkit, hook, program, attached, parameter };
+    let running = Running::new(setup, server.inside())?;
+    let signals =
+        Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
+    let control = control.map(|path| Control::start(path, Arc::clone(&running))).transpose()?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
     on_ready(server.listen()?);
     let served = server.run()?;
 
-    let runs = match (&program, &statistics) {
+    drop(control);
+    let mut state = running.state();
+    let program = state.program();
+    let runs = match (program, &statistics) {
         (Some(program), Some(_)) => Some(program.runs()?),
         _ => None,
     };
-    let verdicts = program.as_ref().map(KernelFilter::verdicts).transpose()?.flatten();
-    let after = program.as_ref().map(|program| after::show(plan.kind, program, runs)).transpose()?;
+    let verdicts = state.verdicts()?;
+    let after = program.map(|program| after::show(plan.kind, program, runs)).transpose()?;
     let seen = watch.map(Watch::end).transpose()?;
-    drop((signals, attached, statistics));
+    let names = names.unwrap_or_else(|| Names::of(&state));
+    let replaced = state.replaced().to_vec();
+    state.detach();
+    // Signals want the state, too.
+    drop(state);
+    drop((signals, statistics));
 
     let summary = ServerSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -134,23 +175,33 @@ fn serve_behind(plan: Plan, behind: Behind, on_ready: impl FnOnce(SocketAddr)) -
         toolkit: names.toolkit,
         hook: plan.hook.to_string(),
         verdicts,
+        replaced,
         runs,
         served,
     };
     Ok(Served { summary, shown: [after, seen].into_iter().flatten().collect() })
 }
 
+impl Names {
+    fn of(state: &State) -> Self {
+        Self { filter: state.filter().to_string(), toolkit: state.toolkit().to_string() }
+    }
+}
+
+pub(crate) fn unavailable(filter: Filter, toolkit: Toolkit, hook: Hook, gap: Gap) -> ServeError {
+    let (filter, toolkit, hook) = (filter.to_string(), toolkit.to_string(), hook.to_string());
+    ServeError::Unavailable { filter, toolkit, hook, gap }
+}
+
 impl Plan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
-        let combination = Combination { filter: filter.name, toolkit, hook };
-        combination.available().map_err(|gap| ServeError::Unavailable {
-            filter: filter.name.to_string(),
-            toolkit: toolkit.to_string(),
-            hook: hook.to_string(),
-            gap,
-        })?;
+        filter.available(toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
+        let (capacity, most) = (self.config.capacity, KEYS.max_entries());
+        if filter.has(FilterName::KnownKey) && hook != Hook::User && capacity > most as usize {
+            return Err(ServeError::Keys { capacity, most });
+        }
         Ok(self.kind.check(filter.name, hook)?)
     }
 

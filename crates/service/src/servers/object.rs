@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{Hook, Parameter};
+use weir_filters::{FilterName, Hook, Parameter};
 use weir_hooks::{KernelFilter, ObjectFile};
 use weir_wire::maps;
 
@@ -49,8 +49,8 @@ pub fn serve_object(
     let loaded = KernelFilter::load_file(file, program, parameter)?;
     let changeable = if file.has_map(maps::PARAMETER)? { Some(loaded.parameter_map()?) } else { None };
     let names = Names { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
-    let behind = Behind { program: Some(loaded), parameter: changeable, names };
-    serve_behind(Plan { hook: Hook::Socket, ..plan }, behind, |listen| on_ready(program, listen))
+    let behind = Behind { program: Some(loaded), parameter: changeable, names: Some(names), control: None };
+    serve_behind(Plan { hook: Hook::Socket, filter: FilterName::Simple.into(), ..plan }, behind, |listen| on_ready(program, listen))
 }
 
 /// The map that a server needs its program to have.
