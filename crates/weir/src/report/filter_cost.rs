@@ -78,6 +78,29 @@ pub(super) fn costs(grid: &Grid) -> Vec<FilterCost> {
     measured(grid).iter().map(|comparison| FilterCost::of(grid, comparison)).collect()
 }
 
+/// The cost of each filter in a sentence.
+pub(super) fn findings(grid: &Grid) -> Vec<String> {
+    let text = |found: &Median| {
+        let found = found.estimate();
+        estimate(&found, |value| number(value, 3))
+    };
+    let sentence = |cost: &FilterCost| {
+        let ways = [
+            (&cost.test_run_ns, "by test runs"),
+            (&cost.program_run_ns, "by run_time_ns, which measures itself"),
+        ];
+        let told = ways.iter().filter_map(|(found, way)| Some(format!("{} ns {way}", text(found.as_ref()?))));
+        let told: Vec<_> = told.collect();
+        let place = Place::of(&cost.cell).phrase(&grid.dimensions);
+        format!(
+            "At {place}, a run of the filter ({}) takes longer than one of an accept-all program by {}.",
+            cost.series,
+            told.join(", and ")
+        )
+    };
+    costs(grid).iter().map(sentence).collect()
+}
+
 /// The same as a table; nothing where no program was timed.
 pub(super) fn table(grid: &Grid) -> Option<Table> {
     let ns = |found: Option<Estimate>| {

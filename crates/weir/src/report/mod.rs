@@ -101,8 +101,9 @@ impl Report {
         let (trials, placed): (Vec<_>, Vec<_>) = samples.iter().cloned().partition(searches::is_trial);
         let grid = Grid::of(&placed);
         warnings.extend(environment.warnings.iter().cloned());
-        warnings.extend(environment::remarks(&grid, &samples, &environment));
+        warnings.extend(environment::remarks(&grid, &samples, &environment, &searches));
         warnings.extend(searches.warnings.iter().cloned());
+        warnings.extend(searches::unusable(&trials));
         let verdicts: Vec<_> = environment.rules.iter().map(|rule| rule.apply(&grid, &searches)).collect();
         let mut tables: Vec<_> = verdict::table(&verdicts).into_iter().collect();
         tables.extend(searches.table());
@@ -127,7 +128,9 @@ impl Report {
         tables.extend(ledgers::audit(&grid));
         let mut findings = searches.findings();
         if findings.is_empty() || !placed.is_empty() {
+            findings.extend(filter_cost::findings(&grid));
             findings.extend(findings::findings(&grid));
+            findings.extend(narrowing::finding(&grid));
         }
         Self {
             experiment: name_of(&samples),

@@ -93,14 +93,14 @@ pub(super) fn table(grid: &Grid) -> Option<Table> {
     };
     let unit = FIGURE.unit();
     let mut columns =
-        ["first runs", "ends are", "they enclose the true median with"].map(str::to_owned).to_vec();
+        ["first runs", "95 % interval", "its ends enclose the true median with"].map(str::to_owned).to_vec();
     for one in growing() {
         let what = if one.name == "kernel ÷ user" {
             one.name.to_owned()
         } else {
             format!("{}, {unit}/packet", one.name)
         };
-        columns.extend([what, format!("width, {}, % of it", one.name)]);
+        columns.extend([what, "width, %".to_owned()]);
     }
     Some(Table {
         slug: "narrowing".to_owned(),
@@ -116,12 +116,22 @@ pub(super) fn table(grid: &Grid) -> Option<Table> {
     })
 }
 
+/// What the first two runs would have said, beside what all do.
+pub(super) fn finding(grid: &Grid) -> Option<String> {
+    let narrowing = Narrowing::of(grid)?;
+    let Narrowing { place, ratio: growing, .. } = &narrowing;
+    let all = growing.values.len();
+    let (first, last) = (growing.after(2)?, growing.after(all)?);
+    Some(format!(
+        "At {place}, kernel ÷ user of the {} was {} after 2 runs, which is no interval, and is {} after {all}.",
+        FIGURE.noun(),
+        estimate(&first, ratio),
+        estimate(&last, ratio)
+    ))
+}
+
 fn what_exists(runs: usize) -> String {
-    if runs < RUNS_FOR_INTERVAL {
-        format!("no 95 % interval exists: the range of {runs} runs")
-    } else {
-        "a 95 % interval".to_owned()
-    }
+    if runs < RUNS_FOR_INTERVAL { "none exists: a range" } else { "yes" }.to_owned()
 }
 
 fn coverage(one: &Growing, runs: usize) -> String {
@@ -132,11 +142,7 @@ fn width(found: &Estimate) -> String {
     if found.median == 0.0 {
         return "–".to_owned();
     }
-    let width = number((found.high - found.low) / found.median * 100.0, 2);
-    match found.kind {
-        Kind::Interval => width,
-        Kind::Range => format!("{width} (range)"),
-    }
+    number((found.high - found.low) / found.median * 100.0, 2)
 }
 
 /// The same as charts: the ratio, and the medians that it is made of.
@@ -175,7 +181,7 @@ pub(super) fn plots(grid: &Grid) -> Vec<Plot> {
     vec![
         plot(
             "narrowing-ratio",
-            format!("What more runs are worth: kernel ÷ user of {noun}"),
+            "What more runs are worth: kernel ÷ user".to_owned(),
             format!("{noun}, kernel ÷ user"),
             vec![line(&narrowing.ratio)],
         ),

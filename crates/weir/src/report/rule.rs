@@ -137,7 +137,7 @@ impl Rule {
     /// What is wrong, and what would be right.
     pub(crate) fn check(&self) -> Result<(), String> {
         let figure = self.figure.slug();
-        if !(self.smallest_effect >= 0.0) {
+        if self.smallest_effect.is_nan() || self.smallest_effect < 0.0 {
             return Err(format!("smallest_effect = {}: it must be 0 or more", self.smallest_effect));
         }
         match self.figure.goal() {

@@ -18,11 +18,14 @@ use crate::{
         Known, Purpose,
         known::{Figures, ratios},
         record::{FILE, SearchRecord},
+        summary,
     },
     cell::{Cell, Placement},
     sample::Sample,
     stats::{Estimate, Kind},
 };
+
+const LIMITS_BOTH: &str = "not known: the generator limits both";
 
 const PLACEMENTS: [Placement; 3] = [Placement::Plain, Placement::User, Placement::Kernel];
 
@@ -32,10 +35,23 @@ pub(super) fn is_trial(sample: &Sample) -> bool {
     [Purpose::Search, Purpose::Ceiling].iter().any(|purpose| purpose.name() == sample.experiment)
 }
 
+/// Says how many of `trials` could not be used.
+pub(super) fn unusable(trials: &[Sample]) -> Option<String> {
+    let flawed = trials.iter().filter(|sample| !sample.is_sound()).count();
+    (flawed > 0).then(|| {
+        format!(
+            "{flawed} of {} trials could not be used and were made again; tables/runs.csv says why.",
+            trials.len()
+        )
+    })
+}
+
 /// The finished searches of a results folder.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Searches {
     records: Vec<SearchRecord>,
+    /// Whether all that were asked for are made.
+    pub(super) complete: bool,
     /// What could not be read.
     pub(super) warnings: Vec<String>,
 }
@@ -78,7 +94,8 @@ impl Searches {
     /// Those of `dir`, none where it has none.
     pub(super) fn read(dir: &Path) -> Self {
         let Ok(text) = fs::read_to_string(dir.join(FILE)) else { return Self::default() };
-        let mut searches = Self::default();
+        let complete = dir.join(summary::FILE).is_file();
+        let mut searches = Self { complete, ..Self::default() };
         for (number, line) in text.lines().enumerate() {
             match serde_json::from_str(line) {
                 Ok(record) => searches.records.push(record),
@@ -115,7 +132,12 @@ impl Searches {
     pub(super) fn table(&self) -> Option<Table> {
         let quotient = |here: &Here<'_>| {
             let (known, ratios) = kernel_to_user(here)?;
-            Some(format!("{}{}", known.sign(), estimate(&Estimate::of(&ratios)?, ratio)))
+            let text = estimate(&Estimate::of(&ratios)?, ratio);
+            Some(if known == Known::NotAtAll {
+                LIMITS_BOTH.to_owned()
+            } else {
+                format!("{}{text}", known.sign())
+            })
         };
         let row = |((goal, percent), here): (&Place, &Here<'_>)| {
             let mut row = vec![goal.clone(), percent.to_string()];
@@ -142,6 +164,12 @@ impl Searches {
         let sentence = |((goal, percent), here): (&Place, &Here<'_>)| {
             let (known, ratios) = kernel_to_user(here)?;
             let found = Estimate::of(&ratios)?;
+            if known == Known::NotAtAll {
+                return Some(format!(
+                    "At {percent} % invalid, the capacity ({goal}) with the filter in the kernel to that with the \
+                     server deciding is {LIMITS_BOTH}."
+                ));
+            }
             let ends = match found.kind {
                 Kind::Interval => "95 % interval",
                 Kind::Range => "range, since there are too few searches for an interval,",

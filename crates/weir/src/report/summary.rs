@@ -83,6 +83,14 @@ impl From<Estimate> for Median {
     }
 }
 
+impl Median {
+    /// The estimate that it came from.
+    pub(super) fn estimate(&self) -> Estimate {
+        let Self { median, low, high, kind, runs, coverage } = *self;
+        Estimate { median, low, high, kind, runs, coverage }
+    }
+}
+
 /// One cell ÷ another under otherwise equal conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RatioSummary {

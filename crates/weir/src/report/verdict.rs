@@ -176,10 +176,10 @@ fn ends_along(grid: &Grid, dimension: Dimension) -> Vec<(&CellRuns, &CellRuns)> 
 impl Verdict {
     /// The number with its ends and what it is.
     pub(super) fn number_text(&self) -> String {
-        let Some(Median { median, low, high, kind, runs, coverage }) = self.number else {
+        let Some(found) = self.number.map(|number| number.estimate()) else {
             return "nothing was compared".to_owned();
         };
-        let found = Estimate { median, low, high, kind, runs, coverage };
+        let runs = found.runs;
         let text = if self.rule.is_difference() {
             format!("{} percentage points", estimate(&found, |value| number(value, 3)))
         } else {
