@@ -20,7 +20,7 @@ use crate::{
 
 /// What a run is made for; it names the experiment in its sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Ceiling,
     Search,
     Cost,
@@ -29,7 +29,7 @@ pub(super) enum Purpose {
 impl Purpose {
     const ALL: [Self; 3] = [Self::Ceiling, Self::Search, Self::Cost];
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ceiling => "capacity-ceiling",
             Self::Search => super::NAME,

@@ -4,7 +4,7 @@
 //! offered rate, and the searches' results become [`record::SearchRecord`]s and a [`summary::Summary`].
 
 mod cost;
-mod known;
+pub(crate) mod known;
 mod lab;
 pub mod plan;
 pub mod record;
@@ -16,6 +16,7 @@ pub mod table;
 mod trial;
 
 pub use known::Known;
+pub(crate) use lab::Purpose;
 pub use spread::Spread;
 pub use trial::ServerCeiling;
 

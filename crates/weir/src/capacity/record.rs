@@ -74,7 +74,7 @@ impl SearchRecord {
     }
 
     /// Between what the highest rate that is carried lies. The rate found stands for it where the search is exact.
-    pub(super) fn range(&self) -> Range {
+    pub(crate) fn range(&self) -> Range {
         if self.is_exact() {
             return Range::exactly(self.rate());
         }

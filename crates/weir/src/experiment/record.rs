@@ -89,6 +89,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         steal_s,
         net: observed.site.net,
         neighbours: observed.site.neighbours,
+        test_run: observed.test_run,
         surroundings,
         limited_by_generator,
         flaws,
