@@ -118,6 +118,9 @@ pub struct Sample {
     /// The kernel's drops by reason, in a run made to account for packets: it times nothing, since tracing costs time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Drops>,
+    /// Why the audit doesn't judge the ledger of this run: it is known to miss drops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_set_aside: Option<String>,
     /// Where the replies went; nothing where the server or a client isn't weir's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<ReplyLedger>,

@@ -142,6 +142,7 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
             ..Ledger::default()
         }),
         audit: None,
+        audit_set_aside: None,
         replies: None,
         server: None,
         clients: Vec::new(),
