@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    advise, asm, bench, capacity, check, client, compare, completions, disasm, dump, experiment, filters,
+    advise, asm, bench, capacity, check, client, compare, completions, disasm, dump, experiment, filter, filters,
     neighbour, net, report, run, serve, toolkits, verify,
 };
 
@@ -48,6 +48,7 @@ enum Command {
     Net(net::Args),
     #[command(hide = true)]
     Neighbour(neighbour::Args),
+    Filter(filter::Args),
     Filters(filters::Args),
     Toolkits(toolkits::Args),
     Verify(verify::Args),
@@ -82,6 +83,7 @@ impl Cli {
             Command::Dump(args) => dump::run(args),
             Command::Run(args) => run::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Filter(args) => filter::run(args),
             Command::Filters(args) => filters::run(args),
             Command::Completions(args) => completions::completions(args),
             Command::Man(args) => completions::man(args),

@@ -12,6 +12,7 @@ pub mod completions;
 pub mod disasm;
 pub mod dump;
 pub mod experiment;
+pub mod filter;
 pub mod filters;
 pub mod neighbour;
 pub mod net;

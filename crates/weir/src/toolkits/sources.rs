@@ -45,6 +45,7 @@ fn aya(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Parameterized => part!("bpf/src/bin/parameterized-filter.rs"),
         FilterName::Print => part!("bpf/src/bin/print-filter.rs"),
         FilterName::Count => part!("bpf/src/bin/count-filter.rs"),
+        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => return [vec![], vec![]],
     };
     let mut shared = vec![part!("bpf/src/lib.rs"), part!("bpf/src/verdict.rs")];
     match filter {
@@ -87,6 +88,18 @@ fn fun(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Count => vec![
             part!("crates/filters/src/fun/mod.rs", ["FilterName::Count =>"]),
             part!("crates/filters/src/fun/map.rs", ["const COUNTER:"]),
+        ],
+        FilterName::KnownKey => vec![
+            part!("crates/filters/src/fun/known_key.rs"),
+            part!("crates/filters/src/fun/dynamic.rs", ["const KEYS:"]),
+        ],
+        FilterName::Quota => vec![
+            part!("crates/filters/src/fun/guard.rs", ["fn quota("]),
+            part!("crates/filters/src/fun/dynamic.rs", ["const QUOTA:", "const SOURCES:"]),
+        ],
+        FilterName::Blocklist => vec![
+            part!("crates/filters/src/fun/guard.rs", ["fn blocklist("]),
+            part!("crates/filters/src/fun/dynamic.rs", ["const BLOCKLIST:"]),
         ],
     };
     let mut shared = vec![

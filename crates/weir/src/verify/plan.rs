@@ -55,6 +55,7 @@ pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
 const REFERENCE: &str = "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
 const SENT_ONLY: &str = "the kernel runs no such program on given bytes (BPF_PROG_TEST_RUN)";
+const WITH_A_MEMORY: &str = "a decision by packets before it, by the clock or by its source has tests of its own";
 const PORT: u16 = 12_345;
 
 impl Plan {
@@ -135,7 +136,7 @@ impl Plan {
     ///
     /// # Errors
     /// A program can't be loaded.
-    pub fn load(&self, site: &Site, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
+    pub(super) fn load(&self, site: &Site, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
         let sites = self.sites().iter().filter(|other| other.hook == site.hook).count();
         let mut programs = Vec::new();
         for combination in self.combinations.iter().filter(|combination| combination.hook == site.hook) {
@@ -172,7 +173,7 @@ impl Plan {
                 if wanted.is_none_or(|wanted| wanted == parameter)
                     && wanted_binding.is_none_or(|wanted| wanted == binding)
                 {
-                    filters.push(Filter { name, parameter, binding });
+                    filters.push(Filter { parameter, binding, ..Filter::from(name) });
                 }
             }
         }
@@ -182,6 +183,9 @@ impl Plan {
 
 /// Why a combination isn't compared.
 fn obstacle(combination: Combination) -> Option<&'static str> {
+    if combination.filter.is_dynamic() {
+        return Some(WITH_A_MEMORY);
+    }
     if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
         return Some(REFERENCE);
     }
