@@ -7,7 +7,7 @@ use std::{
 
 use weir_wire::{Command, udp};
 
-use crate::{Blocklist, Filter, FilterName, Guard, Moment, Packet, Verdict, blocklist::octets};
+use crate::{Blocklist, Filter, FilterName, Guard, Moment, Packet, Quota, Verdict, blocklist::octets};
 
 /// A chain of filters with what it remembers: as every program with maps must decide.
 #[derive(Clone, Debug)]
@@ -52,6 +52,12 @@ impl Reference {
             FilterName::Blocklist | FilterName::Quota => Verdict::Accept,
             _ => self.filter.decide(packet),
         }
+    }
+
+    /// Another quota, under which every source begins anew.
+    pub fn set_quota(&mut self, quota: Quota) {
+        self.filter.quota = quota;
+        self.due.clear();
     }
 
     /// A key is known from now on: the bag holds it.

@@ -49,11 +49,25 @@ impl KernelFilter {
         self.other("handing the maps on of", reason)
     }
 
-    /// How many packets a source may send, from the next packet on.
+    /// How many packets a source may send, from the next packet on: every source begins anew, since what it owes by the
+    /// old quota means nothing by the new one.
     ///
     /// # Errors
     /// The filter has no quota, or what the kernel says.
     pub fn set_quota(&self, quota: Quota) -> Result<(), HookError> {
+        self.write_quota(quota)?;
+        let mut sources = self.map(SOURCES)?;
+        let known = sources.fold(Vec::new(), |mut known, source, _| {
+            known.push(source);
+            known
+        })?;
+        for source in known {
+            sources.delete(source)?;
+        }
+        Ok(())
+    }
+
+    fn write_quota(&self, quota: Quota) -> Result<(), HookError> {
         let ns = [quota.interval(), quota.tolerance()].map(|time| time.as_nanos() as u64);
         Ok(self.map(QUOTA)?.update(0, ns, Update::Any)?)
     }
@@ -97,7 +111,7 @@ impl KernelFilter {
             self.parameter_map()?.set(filter.parameter)?;
         }
         if filter.has(FilterName::Quota) {
-            self.set_quota(filter.quota)?;
+            self.write_quota(filter.quota)?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod attaching;
 mod audit;
+mod dynamic;
 mod equivalence;
 mod frames;
 mod loading;
@@ -46,6 +47,7 @@ fn main() {
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,
+        &dynamic::tests(),
         equivalence::TESTS,
         frames::TESTS,
         loading::TESTS,

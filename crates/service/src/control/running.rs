@@ -250,7 +250,7 @@ impl State {
         if let Some(program) = self.program() {
             program.set_quota(quota)?;
         }
-        inside.with_reference(|reference| reference.filter.quota = quota);
+        inside.with_reference(|reference| reference.set_quota(quota));
         self.setup.filter.quota = quota;
         Ok(format!("each source may send {} packets/s, {} at once", quota.rate(), quota.burst()))
     }
