@@ -53,7 +53,8 @@ pub struct Plan {
 /// Toolkit at hook, by the reason why it isn't compared.
 pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
-const REFERENCE: &str = "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
+const REFERENCE: &str =
+    "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
 const SENT_ONLY: &str = "the kernel runs no such program on given bytes (BPF_PROG_TEST_RUN)";
 const PORT: u16 = 12_345;
 
@@ -106,7 +107,9 @@ impl Plan {
                 continue;
             }
             let at = |super_packets| {
-                self.endpoints.iter().map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
+                self.endpoints
+                    .iter()
+                    .map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
             };
             match self.super_packets {
                 Some(super_packets) => sites.extend(at(super_packets)),
@@ -135,7 +138,7 @@ impl Plan {
     ///
     /// # Errors
     /// A program can't be loaded.
-    pub fn load(&self, site: &Site, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
+    pub(super) fn load(&self, site: &Site, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
         let sites = self.sites().iter().filter(|other| other.hook == site.hook).count();
         let mut programs = Vec::new();
         for combination in self.combinations.iter().filter(|combination| combination.hook == site.hook) {
