@@ -9,6 +9,7 @@ mod equivalence;
 mod frames;
 mod loading;
 mod maps;
+mod places;
 mod probes;
 mod translated;
 mod typed_maps;
@@ -40,6 +41,7 @@ pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
 }
 
 fn main() {
+    places::attach_as_child();
     let tests = [
         attaching::TESTS,
         audit::TESTS,
@@ -48,6 +50,7 @@ fn main() {
         frames::TESTS,
         loading::TESTS,
         maps::TESTS,
+        &places::TESTS.concat(),
         probes::TESTS,
         typed_maps::TESTS,
     ]
