@@ -130,7 +130,10 @@ fn swapped_return(hook: Hook, slot: Slot) -> Option<Slot> {
         Hook::Tc => (-1, 2),
         Hook::Xdp => (2, 1),
     };
-    (slot.is_alu(MOV) && slot.imm == accept).then_some(Slot { imm: drop, ..slot })
+    /// What is returned, where the value alone doesn't tell.
+    const R0: u8 = 0;
+    let is_returned = slot.destination() == R0 || accept != 1;
+    (slot.is_alu(MOV) && slot.imm == accept && is_returned).then_some(Slot { imm: drop, ..slot })
 }
 
 /// The offset that a helper is given to load from.
