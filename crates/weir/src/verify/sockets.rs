@@ -20,7 +20,7 @@ use super::{Decided, Subject};
 ///
 /// A packet that arrives, whole, was accepted. One that was dropped leaves a trace too, so that nothing hangs on how
 /// long a packet may take: the socket counts it, and at a shared port the sender is told ECONNREFUSED.
-pub struct Sockets {
+pub(super) struct Sockets {
     hook: Hook,
     receiver: UdpSocket,
     /// Connected, so that it learns of refusals.
@@ -42,7 +42,7 @@ impl Sockets {
     ///
     /// # Errors
     /// A socket can't be made, or the program not attached.
-    pub fn new(program: KernelFilter) -> anyhow::Result<Self> {
+    pub(super) fn new(program: KernelFilter) -> anyhow::Result<Self> {
         let hook = program.site().hook;
         let loopback = match program.site().endpoint.address {
             IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
@@ -75,7 +75,11 @@ impl Sockets {
         let sent = Instant::now();
         loop {
             if let Some(len) = self.received()? {
-                ensure!(self.buffer[..len] == *payload, "a packet of {} bytes arrived changed", payload.len());
+                ensure!(
+                    self.buffer[..len] == *payload,
+                    "a packet of {} bytes arrived changed",
+                    payload.len()
+                );
                 return Ok(Verdict::Accept);
             }
             if self.is_dropped()? {
@@ -127,7 +131,8 @@ pub(super) trait Sendable {
 
 impl Sendable for Case {
     fn sendable(&self) -> Option<&[u8]> {
-        let length = self.seen.get(udp::LENGTH_OFFSET..)?.first_chunk().map(|field| u16::from_be_bytes(*field))?;
+        let length =
+            self.seen.get(udp::LENGTH_OFFSET..)?.first_chunk().map(|field| u16::from_be_bytes(*field))?;
         let is_whole = usize::from(length) == self.seen.len() && self.segments <= 1;
         is_whole.then(|| self.seen.get(udp::PAYLOAD_OFFSET..))?
     }
