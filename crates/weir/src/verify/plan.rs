@@ -142,7 +142,8 @@ impl Plan {
         let mut places = Vec::new();
         for hook in Hook::ALL {
             for way in [Way::TestRun, Way::Sockets] {
-                let is_there = |combination: &Combination| combination.hook == hook && Way::of(*combination) == way;
+                let is_there =
+                    |combination: &Combination| combination.hook == hook && Way::of(*combination) == way;
                 if self.combinations.iter().any(is_there) {
                     places.extend(self.sites(hook, way).into_iter().map(|site| Place { site, way }));
                 }

@@ -75,7 +75,11 @@ impl Sockets {
         let sent = Instant::now();
         loop {
             if let Some(len) = self.received()? {
-                ensure!(self.buffer[..len] == *payload, "a packet of {} bytes arrived changed", payload.len());
+                ensure!(
+                    self.buffer[..len] == *payload,
+                    "a packet of {} bytes arrived changed",
+                    payload.len()
+                );
                 return Ok(Verdict::Accept);
             }
             if self.is_dropped()? {
@@ -127,7 +131,8 @@ pub(super) trait Sendable {
 
 impl Sendable for Case {
     fn sendable(&self) -> Option<&[u8]> {
-        let length = self.seen.get(udp::LENGTH_OFFSET..)?.first_chunk().map(|field| u16::from_be_bytes(*field))?;
+        let length =
+            self.seen.get(udp::LENGTH_OFFSET..)?.first_chunk().map(|field| u16::from_be_bytes(*field))?;
         let is_whole = usize::from(length) == self.seen.len() && self.segments <= 1;
         is_whole.then(|| self.seen.get(udp::PAYLOAD_OFFSET..))?
     }

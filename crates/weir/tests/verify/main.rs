@@ -63,13 +63,10 @@ fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_else(|| panic!("{field} is a number in {value}"))
 }
 
-/// What the kernel runs on given bytes, by the matrix.
+/// Every program that the matrix has for the kernel.
 fn compared() -> BTreeSet<(String, String, String)> {
-    let is_compared = |combination: &Combination| {
-        combination.available().is_ok()
-            && !matches!(combination.hook, Hook::User | Hook::Reuseport)
-            && combination.toolkit != Toolkit::Cbpf
-    };
+    let is_compared =
+        |combination: &Combination| combination.available().is_ok() && combination.hook != Hook::User;
     let names = |Combination { filter, toolkit, hook }| {
         (filter.to_string(), Toolkit::to_string(&toolkit), Hook::to_string(&hook))
     };

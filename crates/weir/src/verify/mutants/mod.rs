@@ -7,10 +7,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use weir_filters::{
-    Combination, Filter, FilterName, Hook, Site, Toolkit,
-    corpus::Case,
-};
+use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit, corpus::Case};
 use weir_hooks::{HookError, KernelFilter};
 
 use self::faults::{FAULTS, Fault, Kind};
@@ -77,9 +74,8 @@ pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
         };
         for fault in FAULTS.iter().filter(fits) {
-            let is_there = |place: &Place| {
-                place.site.hook == combination.hook && place.way == Way::of(combination)
-            };
+            let is_there =
+                |place: &Place| place.site.hook == combination.hook && place.way == Way::of(combination);
             let there = places.iter().filter(|(place, _)| is_there(place));
             if let Some(outcome) = plant(fault, combination, there).with_context(|| fault.name)? {
                 let Combination { filter, toolkit, hook } = combination;
