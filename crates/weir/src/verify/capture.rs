@@ -21,7 +21,8 @@ const BUFFER: usize = 1 << 19;
 pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
     let name = path.display();
     let file = File::open(path).with_context(|| UsageError(format!("reading the capture {name}")))?;
-    let unfit = |what: String| UsageError(format!("the capture {name} {what}; it takes pcap and pcapng files"));
+    let unfit =
+        |what: String| UsageError(format!("the capture {name} {what}; it takes pcap and pcapng files"));
     let mut reader = create_reader(BUFFER, file).map_err(|error| unfit(describe(&error)))?;
     let mut frames = Vec::new();
     let mut links = Vec::new();
@@ -37,7 +38,9 @@ pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
                 // A block that says it is longer than the buffer would be waited for without end.
                 let at = (reader.position(), reader.data().len());
                 if refilled_at == Some(at) {
-                    return Err(unfit("ends in the middle of a packet, or has one that is too long".into()).into());
+                    return Err(
+                        unfit("ends in the middle of a packet, or has one that is too long".into()).into()
+                    );
                 }
                 refilled_at = Some(at);
                 reader.refill().map_err(|error| unfit(describe(&error)))?;

@@ -4,7 +4,9 @@ use std::{fmt, net::SocketAddr};
 
 use pretty_hex::{HexConfig, config_hex};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
-use weir_filters::{Binding, Combination, Filter, FilterName, Layer, Parameter, Site, SuperPackets, Verdict, corpus::Case};
+use weir_filters::{
+    Binding, Combination, Filter, FilterName, Layer, Parameter, Site, SuperPackets, Verdict, corpus::Case,
+};
 
 use super::fields::fields;
 

@@ -53,7 +53,8 @@ pub struct Plan {
 /// Toolkit at hook, by the reason why it isn't compared.
 pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
-const REFERENCE: &str = "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
+const REFERENCE: &str =
+    "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
 const SENT_ONLY: &str = "the kernel runs no such program on given bytes (BPF_PROG_TEST_RUN)";
 const PORT: u16 = 12_345;
 
@@ -106,7 +107,9 @@ impl Plan {
                 continue;
             }
             let at = |super_packets| {
-                self.endpoints.iter().map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
+                self.endpoints
+                    .iter()
+                    .map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
             };
             match self.super_packets {
                 Some(super_packets) => sites.extend(at(super_packets)),

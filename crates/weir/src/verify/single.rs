@@ -42,7 +42,9 @@ impl Answer {
         let Self { filter, toolkit, hook, reference, .. } = self;
         let program = self.program.unwrap_or("nothing: the kernel's test run refuses the frame");
         let end = if self.agrees() { "" } else { ": they disagree" };
-        format!("{filter} with {toolkit} at {hook}: the reference says {reference}, the program {program}{end}")
+        format!(
+            "{filter} with {toolkit} at {hook}: the reference says {reference}, the program {program}{end}"
+        )
     }
 }
 

@@ -43,7 +43,8 @@ pub fn speed(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Speed>> {
     for site in plan.sites() {
         for mut program in plan.load(&site, |_| u64::MAX)? {
             let Combination { filter, toolkit, hook } = program.combination;
-            let is_same = |speed: &Speed| (speed.filter, speed.toolkit, speed.hook) == (filter, toolkit, hook);
+            let is_same =
+                |speed: &Speed| (speed.filter, speed.toolkit, speed.hook) == (filter, toolkit, hook);
             if speeds.iter().any(is_same) {
                 continue;
             }
@@ -72,5 +73,7 @@ pub fn speed(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Speed>> {
 
 /// A packet of ordinary length, that the test run takes at every hook.
 fn bare_case(cases: &mut impl Iterator<Item = Case>) -> Case {
-    cases.find(|case| case.segments == 1 && (64..128).contains(&case.seen.len())).expect("the corpus never ends")
+    cases
+        .find(|case| case.segments == 1 && (64..128).contains(&case.seen.len()))
+        .expect("the corpus never ends")
 }

@@ -60,11 +60,15 @@ pub enum Outcome {
 /// A program that can't be loaded as it is, or read.
 pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
     let mut mutants: Vec<Mutant> = Vec::new();
-    let sites: Vec<(Site, Vec<Case>)> = plan.sites().into_iter().map(|site| {
-        let count = packets.count.max(corpus::boundaries(&site, &packets.captured) as u64);
-        let cases = corpus::cases(&site, &packets.captured, packets.seed).take(count as usize);
-        (site, cases.collect())
-    }).collect();
+    let sites: Vec<(Site, Vec<Case>)> = plan
+        .sites()
+        .into_iter()
+        .map(|site| {
+            let count = packets.count.max(corpus::boundaries(&site, &packets.captured) as u64);
+            let cases = corpus::cases(&site, &packets.captured, packets.seed).take(count as usize);
+            (site, cases.collect())
+        })
+        .collect();
     for combination in plan.combinations() {
         let fits = |fault: &&Fault| {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
@@ -171,5 +175,7 @@ pub fn mutants_text(mutants: &[Mutant]) -> String {
     let caught = count(|outcome| matches!(outcome, Outcome::Caught { .. }));
     let missed = count(|outcome| matches!(outcome, Outcome::NotCaught { .. }));
     let refused = count(|outcome| matches!(outcome, Outcome::Refused));
-    format!("{table}\n\n{caught} planted faults caught, {missed} not caught; {refused} refused by the verifier\n")
+    format!(
+        "{table}\n\n{caught} planted faults caught, {missed} not caught; {refused} refused by the verifier\n"
+    )
 }

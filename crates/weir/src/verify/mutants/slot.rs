@@ -25,7 +25,10 @@ pub(super) struct Slot {
 ///
 /// # Errors
 /// The object can't be read as ELF.
-pub(super) fn change(elf: &mut [u8], change: impl Fn(&[Slot], usize) -> Option<Slot>) -> anyhow::Result<usize> {
+pub(super) fn change(
+    elf: &mut [u8],
+    change: impl Fn(&[Slot], usize) -> Option<Slot>,
+) -> anyhow::Result<usize> {
     let mut ranges = Vec::new();
     for section in object::File::parse(&*elf)?.sections() {
         if section.kind() == SectionKind::Text {
