@@ -138,7 +138,7 @@ impl Plan {
     ///
     /// # Errors
     /// A program can't be loaded.
-    pub fn load(&self, site: &Site, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
+    pub(super) fn load(&self, site: &Site, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
         let sites = self.sites().iter().filter(|other| other.hook == site.hook).count();
         let mut programs = Vec::new();
         for combination in self.combinations.iter().filter(|combination| combination.hook == site.hook) {
