@@ -95,7 +95,6 @@ pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
 const REFERENCE: &str =
     "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
-const SENT_ONLY: &str = "the kernel runs no such program on given bytes (BPF_PROG_TEST_RUN)";
 const PORT: u16 = 12_345;
 
 impl Plan {
@@ -138,25 +137,15 @@ impl Plan {
         Ok(Self { combinations, endpoints, parameters, super_packets, gaps })
     }
 
-    /// Every place and server of it.
-    pub fn sites(&self) -> Vec<Site> {
-        let mut sites = Vec::new();
-        for hook in Hook::ALL.into_iter().filter(|hook| self.has(*hook)) {
-            if hook.layer() == Layer::Udp {
-                sites.push(Site { hook, ..Site::socket() });
-                continue;
-            }
-            let at = |super_packets| {
-                self.endpoints
-                    .iter()
-                    .map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
-            };
-            match self.super_packets {
-                Some(super_packets) => sites.extend(at(super_packets)),
-                None => {
-                    sites.extend(at(SuperPackets::Drop));
-                    // One server is enough to see that the setting is looked at, where a program can.
-                    sites.extend(at(SuperPackets::Pass).take(usize::from(hook == Hook::Tc)));
+    /// Every place, server and way of it.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for hook in Hook::ALL {
+            for way in [Way::TestRun, Way::Sockets] {
+                let is_there =
+                    |combination: &Combination| combination.hook == hook && Way::of(*combination) == way;
+                if self.combinations.iter().any(is_there) {
+                    places.extend(self.sites(hook, way).into_iter().map(|site| Place { site, way }));
                 }
             }
         }

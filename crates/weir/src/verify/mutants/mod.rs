@@ -64,15 +64,11 @@ pub enum Outcome {
 /// A program that can't be loaded as it is, or read.
 pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
     let mut mutants: Vec<Mutant> = Vec::new();
-    let sites: Vec<(Site, Vec<Case>)> = plan
-        .sites()
-        .into_iter()
-        .map(|site| {
-            let count = packets.count.max(corpus::boundaries(&site, &packets.captured) as u64);
-            let cases = corpus::cases(&site, &packets.captured, packets.seed).take(count as usize);
-            (site, cases.collect())
-        })
-        .collect();
+    let take = |place: Place| {
+        let count = packets.count.max(boundaries(&place, packets)) as usize;
+        (place, cases(&place, packets).take(count).collect())
+    };
+    let places: Vec<(Place, Vec<Case>)> = plan.places().into_iter().map(take).collect();
     for combination in plan.combinations() {
         let fits = |fault: &&Fault| {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
