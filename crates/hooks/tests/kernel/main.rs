@@ -6,6 +6,7 @@
 mod attaching;
 mod audit;
 mod equivalence;
+mod frames;
 mod loading;
 mod maps;
 mod places;
@@ -46,6 +47,7 @@ fn main() {
         audit::TESTS,
         audit::headers::TESTS,
         equivalence::TESTS,
+        frames::TESTS,
         loading::TESTS,
         maps::TESTS,
         &places::TESTS.concat(),
