@@ -1,10 +1,6 @@
 //! A server's filter in its place: at the socket before it is bound, or below it before anything gets through.
 
-use std::{
-    net::SocketAddr,
-    os::fd::AsFd as _,
-    path::PathBuf,
-};
+use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
 
 use weir_filters::{Hook, Site, SuperPackets};
 use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, XdpMode};
@@ -70,14 +66,16 @@ impl<'a> Ground<'a> {
                 if self.hook == Hook::Reuseport {
                     server.share_port()?;
                 }
-                let standing = self.attach(server, load(&self.site(asked))?)?;
+                let filter = load(&self.site(asked))?;
+                let standing = self.attach(server, filter)?;
                 server.listen()?;
                 Ok(standing)
             }
             Hook::Cgroup | Hook::Tc | Hook::Xdp => {
                 server.hold()?;
                 let listen = server.listen()?;
-                let standing = self.attach(server, load(&self.site(listen))?)?;
+                let filter = load(&self.site(listen))?;
+                let standing = self.attach(server, filter)?;
                 server.release()?;
                 Ok(standing)
             }
@@ -90,25 +88,22 @@ impl<'a> Ground<'a> {
 
     fn attach(self, server: &Server, filter: KernelFilter) -> Result<Standing, ServeError> {
         let socket = server.socket();
-        let targets = match (self.hook, &self.group) {
-            (Hook::Reuseport, _) => vec![(Target::Reuseport(socket.as_fd()), String::new())],
-            (Hook::Cgroup, Some(group)) => vec![(Target::Cgroup(group.as_fd()), group.path().display().to_string())],
-            (Hook::Tc | Hook::Xdp, _) => Vec::new(),
-            _ => vec![(Target::Socket(socket.as_fd()), String::new())],
+        let interfaces = match self.hook {
+            Hook::Tc | Hook::Xdp => self.interfaces(server.local_addr())?,
+            _ => Vec::new(),
         };
-        let mut attached = Vec::new();
-        for (target, name) in targets {
-            attached.push((filter.attach(target)?, name));
-        }
-        if matches!(self.hook, Hook::Tc | Hook::Xdp) {
-            for interface in self.interfaces(server.local_addr())? {
-                let target = match self.hook {
-                    Hook::Tc => Target::Tc(&interface),
-                    _ => Target::Xdp(&interface, self.place.xdp_mode),
-                };
-                attached.push((filter.attach(target)?, interface.to_string()));
-            }
-        }
+        let each = |target: fn(&Interface, XdpMode) -> Target<'_>| -> Vec<_> {
+            interfaces.iter().map(|found| (target(found, self.place.xdp_mode), found.to_string())).collect()
+        };
+        let targets = match (self.hook, &self.group) {
+            (Hook::Tc, _) => each(|interface, _| Target::Tc(interface)),
+            (Hook::Xdp, _) => each(|interface, mode| Target::Xdp(interface, mode)),
+            (_, Some(group)) => vec![(Target::Cgroup(group.as_fd()), group.path().display().to_string())],
+            (Hook::Reuseport, None) => vec![(Target::Reuseport(socket.as_fd()), String::new())],
+            (_, None) => vec![(Target::Socket(socket.as_fd()), String::new())],
+        };
+        let attached = targets.into_iter().map(|(target, name)| Ok((filter.attach(target)?, name)));
+        let attached = attached.collect::<Result<_, HookError>>()?;
         Ok(Standing { filter: Some(filter), attached, _group: self.group })
     }
 

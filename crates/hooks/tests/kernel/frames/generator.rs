@@ -117,7 +117,8 @@ impl Frames {
         let version = self.or_else(4, &[0, 5, 6], wrong);
         let total = (header_len + udp.len()) as u16;
         let totals = [0, 19, 20, 28, header_len as u16, total - 1, total + 1, total.swap_bytes(), u16::MAX];
-        let fragment = self.or_else(0x4000_u16, &[0, 0x2000, 1, 0x1fff, 0x8000, 0x6000, 0x0020], wrong.max(0.05));
+        let fragment =
+            self.or_else(0x4000_u16, &[0, 0x2000, 1, 0x1fff, 0x8000, 0x6000, 0x0020], wrong.max(0.05));
         let mut header = vec![0; header_len];
         header[ipv4::VERSION_OFFSET] = version << 4 | words;
         put(&mut header, ipv4::TOTAL_LENGTH_OFFSET, &self.or_else(total, &totals, wrong).to_be_bytes());
