@@ -1,0 +1,14 @@
+/* reject-filter: drops everything. */
+#include "verdicts.h"
+
+static __always_inline enum verdict always_drop(void *ctx, enum hook hook, const struct packet *packet)
+{
+	return DROP;
+}
+
+static __always_inline int reject(void *ctx, enum hook hook)
+{
+	return decide(ctx, hook, always_drop);
+}
+
+PROGRAMS(reject)
