@@ -2,14 +2,14 @@
 
 use std::{error::Error, net::UdpSocket, time::Duration};
 
-use weir_filters::{Filter, FilterName, Toolkit};
+use weir_filters::{FilterName, Site, Toolkit};
 use weir_hooks::KernelFilter;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(Duration::from_millis(200)))?;
 
-    let filter = KernelFilter::load(Filter::from(FilterName::ValidCommand), Toolkit::Aya)?;
+    let filter = KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Aya, &Site::socket())?;
     let attached = filter.attach(&socket)?; // detaches when dropped
 
     let sender = UdpSocket::bind("127.0.0.1:0")?;

@@ -157,6 +157,24 @@ impl Hook {
         }
     }
 
+    /// Whether the socket's own drop count (`SO_MEMINFO`, /proc/net/udp) has what a program there drops: the two hooks
+    /// that run when the kernel has found the socket (net/ipv4/udp.c, udp_queue_rcv_one_skb).
+    pub const fn is_counted_by_the_socket(self) -> bool {
+        matches!(self, Self::Socket | Self::Cgroup)
+    }
+
+    /// The reason under which the kernel frees what a program there drops (`enum skb_drop_reason`,
+    /// include/net/dropreason-core.h), as the tracepoint `skb:kfree_skb` shows it; nothing where it shows none.
+    pub const fn drop_reason(self) -> Option<&'static str> {
+        match self {
+            Self::User => None,
+            Self::Socket | Self::Cgroup => Some("SOCKET_FILTER"),
+            Self::Reuseport => Some("NO_SOCKET"),
+            Self::Tc => Some("TC_INGRESS"),
+            Self::Xdp => Some("XDP"),
+        }
+    }
+
     /// The toolkit that a user who names only the hook means.
     pub const fn default_toolkit(self) -> Toolkit {
         match self {

@@ -4,18 +4,20 @@ use std::os::fd::AsFd;
 
 use aya::{
     Ebpf,
-    programs::{ProgramInfo, SocketFilter},
+    programs::{Program, ProgramInfo, SocketFilter},
 };
 use weir_asm::{
     Code,
     maps::{MapShape, MapSpec},
 };
-use weir_filters::{Filter, FilterName, Hook, Parameter, Toolkit};
+use weir_filters::{Filter, FilterName, Hook, Parameter, Site, Toolkit};
 
 use crate::{
-    Attached, HookError, Map, ObjectFile, ParameterMap, loader,
+    Attached, HookError, Map, ObjectFile, ParameterMap, ProgramType, loader,
     maps::Copies,
     objects::{self, Loadable},
+    place::Place,
+    program_type,
 };
 
 /// A filter loaded into the kernel; unloaded when dropped, unless it is attached still.
@@ -24,6 +26,8 @@ pub struct KernelFilter {
     what: String,
     pub(crate) ebpf: Ebpf,
     program: String,
+    pub(crate) site: Site,
+    place: &'static Place,
 }
 
 /// What the kernel says of a loaded program (`bpf_prog_info`, include/uapi/linux/bpf.h).
@@ -51,38 +55,44 @@ impl From<&ProgramInfo> for ProgramFacts {
 }
 
 impl KernelFilter {
-    /// Loads the filter's program, written with `toolkit`, as a socket filter: verified, not yet attached.
+    /// Loads the filter's program, written with `toolkit` for `site`: verified, not yet attached.
     ///
-    /// Needs root, or CAP_BPF alone. Minimum kernel 5.8 for CAP_BPF; socket filters are from 3.19, map
-    /// definitions in BTF from 4.18.
-    pub fn load(filter: Filter, toolkit: Toolkit) -> Result<Self, HookError> {
-        Self::load_object(filter, objects::of(filter, toolkit)?)
+    /// Needs root, or CAP_BPF alone at the socket and CAP_NET_ADMIN too elsewhere. Minimum kernel 5.8 for CAP_BPF;
+    /// [`Hook`] says which each hook needs; map definitions in BTF are from 4.18.
+    pub fn load(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Self, HookError> {
+        Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site)
     }
 
-    /// Loads the filter from an ELF object that somebody else made: `program` must be a socket filter, and its maps
-    /// must have the names and layouts of [`weir_wire::maps`]. `object` is aligned to 4 bytes.
-    pub fn load_from(filter: Filter, object: &[u8], program: &str) -> Result<Self, HookError> {
-        let constant = objects::constant(filter);
-        Self::load_object(filter, Loadable { elf: object.into(), program: program.into(), constant })
+    /// Loads the filter from an ELF object that somebody else made: `program` must be of the type that the site's hook
+    /// takes, and its maps must have the names and layouts of [`weir_wire::maps`]; the filter's and the site's
+    /// constants are set where it has them. `object` is aligned to 4 bytes.
+    pub fn load_from(filter: Filter, object: &[u8], program: &str, site: &Site) -> Result<Self, HookError> {
+        let constants = objects::constants(filter, site);
+        let object = Loadable { elf: object.into(), program: program.into(), constants };
+        Self::load_object(filter, object, false, site)
     }
 
-    fn load_object(filter: Filter, object: Loadable<'_>) -> Result<Self, HookError> {
-        let Loadable { elf, program, constant } = object;
+    fn load_object(
+        filter: Filter,
+        object: Loadable<'_>,
+        has_constants: bool,
+        site: &Site,
+    ) -> Result<Self, HookError> {
+        let Loadable { elf, program, constants } = object;
         let mut loader = loader::without_kernel_btf();
-        if let Some((name, value)) = &constant {
-            loader.override_global(name, value, true);
+        for constant in &constants {
+            loader.override_global(constant.name, &*constant.bytes, has_constants);
         }
         let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
-        let mut loaded = Self { what: filter.name.to_string(), ebpf, program: program.into_owned() };
-        loaded.load_program()?;
+        let loaded = Self::load_program(filter.name.to_string(), ebpf, program.into_owned(), site)?;
         if filter.has_changeable_parameter() {
             loaded.parameter_map()?.set(filter.parameter)?;
         }
         Ok(loaded)
     }
 
-    /// Loads a program of somebody's object; [`ObjectFile::socket_filter`] says whether it fits. Its maps keep what the
-    /// object says, but for the parameter where one is given.
+    /// Loads a program of somebody's object for a socket; [`ObjectFile::socket_filter`] says whether it fits. Its maps
+    /// keep what the object says, but for the parameter where one is given.
     ///
     /// Needs root, or what the program's helpers need; CAP_BPF at least.
     pub fn load_file(
@@ -91,26 +101,36 @@ impl KernelFilter {
         parameter: Option<Parameter>,
     ) -> Result<Self, HookError> {
         let what = format!("{program} of {}", object.name());
-        let mut loaded = Self { what, ebpf: object.open()?, program: program.to_owned() };
-        loaded.load_program()?;
+        let loaded = Self::load_program(what, object.open()?, program.to_owned(), &Site::socket())?;
         if let Some(parameter) = parameter {
             loaded.parameter_map()?.set(parameter)?;
         }
         Ok(loaded)
     }
 
-    fn load_program(&mut self) -> Result<(), HookError> {
-        self.socket_filter_mut()?.load().map_err(|error| self.program_error("loading", error))
+    fn load_program(what: String, ebpf: Ebpf, program: String, site: &Site) -> Result<Self, HookError> {
+        let place = Place::of(site.hook)?;
+        let mut loaded = Self { what, ebpf, program, site: *site, place };
+        let found = ProgramType::of(loaded.program()?);
+        if found != Some(place.program_type) {
+            let found = found.map_or("another", ProgramType::name);
+            let reason =
+                format!("it is of type {found}, and hook {} takes {}", site.hook, place.program_type);
+            return Err(loaded.other("loading", reason));
+        }
+        let program = loaded.ebpf.program_mut(&loaded.program).expect("it was found above");
+        program_type::load(program).map_err(|error| HookError::program("loading", &loaded.what, error))?;
+        Ok(loaded)
     }
 
-    /// The filter's program as `toolkit` writes it, before the kernel rewrites it; the kernel isn't asked.
-    pub fn written(filter: Filter, toolkit: Toolkit) -> Result<Code, HookError> {
-        objects::written(filter, toolkit)
+    /// The filter's program as `toolkit` writes it for `site`, before the kernel rewrites it; the kernel isn't asked.
+    pub fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Code, HookError> {
+        objects::written(filter, toolkit, site)
     }
 
     /// Whether this process can load socket filters here: what comes back says what it lacks.
     pub fn probe() -> Result<(), HookError> {
-        Self::load(Filter::from(FilterName::Simple), Hook::Socket.default_toolkit()).map(drop)
+        Self::load(FilterName::Simple.into(), Hook::Socket.default_toolkit(), &Site::socket()).map(drop)
     }
 
     /// Attaches the program to a socket, where it decides from the next packet on. A socket has one slot: what was
@@ -143,30 +163,33 @@ impl KernelFilter {
         Ok(Map::of(&self.ebpf, spec)?)
     }
 
+    /// Where it was loaded for.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) fn place(&self) -> &'static Place {
+        self.place
+    }
+
     pub(crate) fn info(&self) -> Result<ProgramInfo, HookError> {
-        self.socket_filter()?.info().map_err(|error| self.program_error("asking the kernel", error))
+        self.program()?.info().map_err(|error| self.program_error("asking the kernel", error))
     }
 
-    pub(crate) fn socket_filter(&self) -> Result<&SocketFilter, HookError> {
-        let program = self.ebpf.program(&self.program).ok_or_else(|| self.no_program())?;
-        program.try_into().map_err(|error| self.program_error("opening", error))
+    pub(crate) fn program(&self) -> Result<&Program, HookError> {
+        let missing = || self.other("opening", format!("its object has no program '{}'", self.program));
+        self.ebpf.program(&self.program).ok_or_else(missing)
     }
 
-    fn socket_filter_mut(&mut self) -> Result<&mut SocketFilter, HookError> {
-        let missing = self.no_program();
-        let program = self.ebpf.program_mut(&self.program).ok_or(missing)?;
-        program.try_into().map_err(|error| HookError::program("opening", &self.what, error))
-    }
-
-    fn no_program(&self) -> HookError {
-        self.other("opening", format!("its object has no program '{}'", self.program))
+    fn socket_filter(&self) -> Result<&SocketFilter, HookError> {
+        self.program()?.try_into().map_err(|error| self.program_error("opening", error))
     }
 
     pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {
         HookError::program(doing, &self.what, error)
     }
 
-    fn other(&self, doing: &'static str, reason: String) -> HookError {
+    pub(crate) fn other(&self, doing: &'static str, reason: String) -> HookError {
         HookError::Other { doing, what: self.what.clone(), reason }
     }
 }

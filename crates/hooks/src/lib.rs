@@ -3,11 +3,11 @@
 //! ```no_run
 //! use std::net::UdpSocket;
 //!
-//! use weir_filters::{Filter, FilterName, Toolkit};
+//! use weir_filters::{FilterName, Site, Toolkit};
 //! use weir_hooks::KernelFilter;
 //!
 //! let socket = UdpSocket::bind("127.0.0.1:0")?;
-//! let filter = KernelFilter::load(Filter::from(FilterName::ValidCommand), Toolkit::Aya)?;
+//! let filter = KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Aya, &Site::socket())?;
 //! let attached = filter.attach(&socket)?; // detaches when dropped
 //! # drop(attached);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -23,13 +23,15 @@ mod loader;
 pub mod maps;
 mod object_file;
 mod objects;
+mod place;
+mod program_type;
 mod receive_probe;
 mod stats;
 mod test_run;
 mod trace_lines;
 mod tracefs;
 
-pub use any::{AnyProgram, ProgramType, TestRun};
+pub use any::{AnyProgram, TestRun};
 pub use attached::Attached;
 pub use audit::{Audit, Drops};
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
@@ -37,6 +39,7 @@ pub use error::HookError;
 pub use filter::{KernelFilter, ProgramFacts};
 pub use maps::Map;
 pub use object_file::ObjectFile;
+pub use program_type::ProgramType;
 pub use receive_probe::{ReceiveCalls, ReceiveProbe};
 pub use stats::{ProgramRuns, Statistics};
 pub use trace_lines::TraceLines;

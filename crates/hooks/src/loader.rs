@@ -62,14 +62,16 @@ fn no_files() -> Option<BpfProgram> {
 #[cfg(test)]
 mod tests {
     use weir_asm::Endian;
-    use weir_filters::{FilterName, fun};
+    use weir_filters::{FilterName, Site, fun};
 
     use super::*;
 
     #[test]
     fn what_we_write_needs_no_kernel_btf() {
         for endian in [Endian::Little, Endian::Big] {
-            let elf = fun::object(FilterName::ValidCommand.into()).to_elf(endian).expect("it is written");
+            let elf = fun::object(FilterName::ValidCommand.into(), &Site::socket())
+                .to_elf(endian)
+                .expect("it is written");
             assert!(!has_core_relocations(&elf));
         }
         assert!(!has_core_relocations(b"no ELF"));
@@ -77,8 +79,9 @@ mod tests {
 
     #[test]
     fn core_relocations_are_found() {
-        let mut elf =
-            fun::object(FilterName::ValidCommand.into()).to_elf(Endian::Little).expect("it is written");
+        let mut elf = fun::object(FilterName::ValidCommand.into(), &Site::socket())
+            .to_elf(Endian::Little)
+            .expect("it is written");
         let file = object::File::parse(&*elf).expect("it is ELF");
         let ext = file.section_by_name(".BTF.ext").expect("it has line info");
         let (offset, _) = ext.file_range().expect("it has bytes");

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
-use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Toolkit, fun};
-use weir_wire::maps;
+use weir_filters::{Binding, Combination, Filter, FilterName, Layer, Site, Toolkit, fun};
+use weir_wire::{
+    endpoint::{ENDPOINT, Endpoint},
+    maps,
+};
 
 use crate::HookError;
 
@@ -15,25 +18,33 @@ pub(crate) struct Loadable<'a> {
     pub(crate) elf: Cow<'a, [u8]>,
     /// The program's name in it.
     pub(crate) program: Cow<'a, str>,
-    /// A constant that the loader sets in it, by name.
-    pub(crate) constant: Option<(&'static str, u32)>,
+    /// Constants that the loader sets in it.
+    pub(crate) constants: Vec<Constant>,
 }
 
-/// The object with the filter's program, written with that toolkit.
-pub(crate) fn of(filter: Filter, toolkit: Toolkit) -> Result<Loadable<'static>, HookError> {
+/// A constant of an object.
+pub(crate) struct Constant {
+    /// Its symbol.
+    pub(crate) name: &'static str,
+    /// As it lies in memory; as long as the object has it.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The object with the filter's program, written with that toolkit for that site.
+pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, HookError> {
     let name = filter.name;
-    let combination = Combination { filter: name, toolkit, hook: Hook::Socket };
+    let combination = Combination { filter: name, toolkit, hook: site.hook };
     combination.available().map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
     match toolkit {
-        Toolkit::Aya => Ok(aya(filter)),
-        Toolkit::Fun => generated(filter),
+        Toolkit::Aya => Ok(aya(filter, site)),
+        Toolkit::Fun => generated(filter, site),
         Toolkit::Rust | Toolkit::C | Toolkit::Cbpf => unreachable!("the matrix doesn't have it"),
     }
 }
 
 /// The filter's program as its toolkit wrote it, with the functions that it calls behind it.
-pub(crate) fn written(filter: Filter, toolkit: Toolkit) -> Result<Code, HookError> {
-    let loadable = of(filter, toolkit)?;
+pub(crate) fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Code, HookError> {
+    let loadable = of(filter, toolkit, site)?;
     let what = filter.name.to_string();
     let object = read_elf(&loadable.elf).and_then(|file| file.object());
     let object = object.map_err(|error| HookError::Object { what, reason: error.to_string() })?;
@@ -41,13 +52,27 @@ pub(crate) fn written(filter: Filter, toolkit: Toolkit) -> Result<Code, HookErro
     Ok(program.expect("the table names a program of the object").code)
 }
 
-/// The constant that an object compiled ahead of time has for the filter's parameter.
-pub(crate) fn constant(filter: Filter) -> Option<(&'static str, u32)> {
+/// The constants that an object compiled ahead of time has: for the filter's parameter, and for whose packets it decides
+/// below the socket.
+pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
     let is_bound = filter.name == FilterName::Parameterized && filter.binding == Binding::Constant;
-    is_bound.then_some((maps::PARAMETER_CONSTANT, filter.parameter.value()))
+    let value = || filter.parameter.value().to_ne_bytes().to_vec();
+    let parameter = is_bound.then(|| Constant { name: maps::PARAMETER_CONSTANT, bytes: value() });
+    let is_below = site.hook.layer() != Layer::Udp;
+    let endpoint = is_below.then(|| Constant { name: ENDPOINT, bytes: bytes_of(site.constant()) });
+    parameter.into_iter().chain(endpoint).collect()
 }
 
-fn aya(filter: Filter) -> Loadable<'static> {
+fn bytes_of(endpoint: Endpoint) -> Vec<u8> {
+    let Endpoint { address, port, versions, any_address, drop_super_packets, padding } = endpoint;
+    let mut bytes: Vec<_> = address.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    bytes.extend(port.to_ne_bytes());
+    bytes.extend([versions, any_address, drop_super_packets]);
+    bytes.extend(padding);
+    bytes
+}
+
+fn aya(filter: Filter, site: &Site) -> Loadable<'static> {
     macro_rules! object {
         ($name:literal) => {
             include_bytes_aligned!(concat!(env!("OUT_DIR"), "/", $name))
@@ -68,18 +93,18 @@ fn aya(filter: Filter) -> Loadable<'static> {
         FilterName::Print => (object!("print-filter"), "print"),
         FilterName::Count => (object!("count-filter"), "count_packets"),
     };
-    Loadable { elf: elf.into(), program: program.into(), constant: constant(filter) }
+    Loadable { elf: elf.into(), program: program.into(), constants: constants(filter, site) }
 }
 
 /// The byte order of this machine, in which alone programs load.
 pub(crate) const NATIVE: Endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
 
 /// What is constant is in the code already.
-fn generated(filter: Filter) -> Result<Loadable<'static>, HookError> {
+fn generated(filter: Filter, site: &Site) -> Result<Loadable<'static>, HookError> {
     let what = filter.name.to_string();
-    let mut object = fun::object(filter);
+    let mut object = fun::object(filter, site);
     let elf = object.to_elf(NATIVE);
     let elf = elf.map_err(|error| HookError::Object { what, reason: error.to_string() })?;
     let program = object.programs.swap_remove(0).name;
-    Ok(Loadable { elf: elf.into(), program: program.into(), constant: None })
+    Ok(Loadable { elf: elf.into(), program: program.into(), constants: Vec::new() })
 }

@@ -2,42 +2,66 @@
 
 use std::time::Duration;
 
-use aya::programs::{TestRun as _, TestRunOptions};
+use aya::programs::TestRunOptions;
 use weir_filters::Verdict;
+use weir_wire::context::sk_buff;
 
-use crate::{HookError, KernelFilter};
-
-/// What the kernel strips from a test frame before a socket filter sees it: an Ethernet header, here with an
-/// ethertype for local experiments (0x88b5, IEEE 802), because an IP one would have the kernel look for an IP
-/// header (net/bpf/test_run.c, bpf_prog_test_run_skb).
-const FRAME_HEADER: [u8; 14] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x88, 0xb5];
-
-/// The frame of which a socket filter sees `packet`.
-pub(crate) fn socket_frame(packet: &[u8]) -> Vec<u8> {
-    [&FRAME_HEADER[..], packet].concat()
-}
+use crate::{HookError, KernelFilter, program_type::run};
 
 impl KernelFilter {
-    /// Decides one packet in the kernel. `packet` begins with the UDP header, has at least one byte and at most
-    /// about 3.7 kB.
-    pub fn decide(&self, packet: &[u8]) -> Result<Verdict, HookError> {
-        let (bytes_to_keep, _) = self.test_run(packet, 1)?;
-        Ok(if bytes_to_keep == 0 { Verdict::Drop } else { Verdict::Accept })
+    /// Decides one packet in the kernel: `seen` as its hook sees it ([`weir_filters::Hook::layer`] says from which header
+    /// on), of which the kernel says that it is `segments` datagrams; 0 and 1 are both one. It has at least one byte
+    /// where the hook's first header isn't Ethernet and 14 where it is, and at most about 3.7 kB.
+    ///
+    /// # Errors
+    /// The kernel runs no `sk_reuseport` programs on given bytes; programs elsewhere than at tc aren't told of segments,
+    /// so that there `segments` above 1 can't be run; or what the kernel says.
+    pub fn decide(&self, seen: &[u8], segments: u32) -> Result<Verdict, HookError> {
+        let (returned, _) = self.test_run(seen, segments, 1)?;
+        self.place().verdict(returned).ok_or_else(|| {
+            let hook = self.site.hook;
+            self.other(
+                "a test run",
+                format!("it returned {}, which hook {hook} has no verdict for", returned as i32),
+            )
+        })
     }
 
     /// Mean time of a run over `repeat` runs on one packet, as the kernel measures it; the cost of an empty program
-    /// and of the loop around it included.
-    pub fn time(&self, packet: &[u8], repeat: u32) -> Result<Duration, HookError> {
-        self.test_run(packet, repeat).map(|(_, mean)| mean)
+    /// and of the loop around it included. `seen`, `segments` and errors as for [`Self::decide`].
+    pub fn time(&self, seen: &[u8], segments: u32, repeat: u32) -> Result<Duration, HookError> {
+        self.test_run(seen, segments, repeat).map(|(_, mean)| mean)
     }
 
-    fn test_run(&self, packet: &[u8], repeat: u32) -> Result<(u32, Duration), HookError> {
-        let frame = socket_frame(packet);
-        let options = TestRunOptions { data_in: Some(&frame), repeat, ..TestRunOptions::default() };
-        let result = self
-            .socket_filter()?
-            .test_run(options)
-            .map_err(|error| self.program_error("a test run", error))?;
+    fn test_run(&self, seen: &[u8], segments: u32, repeat: u32) -> Result<(u32, Duration), HookError> {
+        let place = self.place();
+        let hook = self.site.hook;
+        let frame = place.frame(seen).ok_or_else(|| {
+            let reason =
+                "the kernel runs no program of that type on given bytes (BPF_PROG_TEST_RUN); send it packets";
+            self.other("a test run", format!("{reason} at hook {hook}"))
+        })?;
+        let context = (segments > 1).then(|| segmented(segments));
+        if context.is_some() && !place.sees_segments {
+            let reason =
+                format!("a program at hook {hook} isn't told of segments, and {segments} were given");
+            return Err(self.other("a test run", reason));
+        }
+        let options = TestRunOptions {
+            data_in: Some(&frame),
+            ctx_in: context.as_deref(),
+            repeat,
+            ..TestRunOptions::default()
+        };
+        let result =
+            run(self.program()?, options).map_err(|error| self.program_error("a test run", error))?;
         Ok((result.return_value, result.duration))
     }
+}
+
+/// The context of a packet that is so many datagrams, all else being nothing.
+fn segmented(segments: u32) -> Vec<u8> {
+    let mut context = vec![0; sk_buff::LEN];
+    context[sk_buff::GSO_SEGS_OFFSET..][..size_of::<u32>()].copy_from_slice(&segments.to_ne_bytes());
+    context
 }

@@ -1,6 +1,6 @@
 //! What of the machine changes during a run and is nobody's doing: clock, heat, energy, and the cores' backlogs.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,9 @@ use crate::core_time::{self, CoreTime};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Surroundings {
+    /// How long it took, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_s: Option<f64>,
     /// Mean clock of the cores before and after, MHz (`scaling_cur_freq`, else /proc/cpuinfo).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_mhz: Option<(f64, f64)>,
@@ -27,6 +30,18 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// CPU time that the whole machine spent, seconds: what its cores did neither idly nor for the hypervisor's other
+    /// guests. Receiving that no process is charged for is in it, and so is what strangers did. Nothing where it isn't
+    /// known.
+    ///
+    /// It is taken from the idle time, which the kernel measures, rather than from the busy time, which it samples at
+    /// its ticks (kernel/sched/cputime.c); each core's is exact to a tick.
+    pub fn machine_cpu_s(&self) -> Option<f64> {
+        let elapsed = self.elapsed_s.filter(|_| !self.core_time.is_empty())?;
+        let busy = |core: &CoreTime| elapsed - (core.idle_us + core.steal_us) as f64 / 1e6;
+        Some(self.core_time.values().map(|core| busy(core).max(0.0)).sum())
+    }
+
     /// The share by which the clock moved; nothing where it isn't known.
     pub fn clock_shift(&self) -> Option<f64> {
         self.clock_mhz.map(|(before, after)| (after - before) / before)
@@ -36,6 +51,7 @@ impl Surroundings {
 /// A reading of what [`Surroundings`] compares.
 #[derive(Clone, Debug)]
 pub struct Reading {
+    at: Instant,
     clock_mhz: Option<f64>,
     throttled: Option<u64>,
     energy: BTreeMap<String, Counter>,
@@ -53,6 +69,7 @@ impl Reading {
     /// The machine now.
     pub fn now() -> Self {
         Self {
+            at: Instant::now(),
             clock_mhz: clock_mhz(),
             throttled: throttled(),
             energy: energy_counters(Path::new("/sys/class/powercap")),
@@ -64,6 +81,7 @@ impl Reading {
     /// What changed since `before`.
     pub fn since(&self, before: &Self) -> Surroundings {
         Surroundings {
+            elapsed_s: Some(self.at.duration_since(before.at).as_secs_f64()),
             clock_mhz: before.clock_mhz.zip(self.clock_mhz),
             throttled: before.throttled.zip(self.throttled).map(|(before, now)| now.saturating_sub(before)),
             energy_j: self.energy_since(before),
@@ -144,6 +162,19 @@ mod tests {
     fn the_backlogs_drops_are_the_second_column_in_hex() {
         assert_eq!(backlog_drops("0000fe10 0000000a 0000000d\n00000001 00000010 00000000\n"), 26);
         assert_eq!(backlog_drops(""), 0);
+    }
+
+    #[test]
+    fn the_machine_spent_what_it_neither_idled_nor_lost_to_the_hypervisor() {
+        let core = |idle_us, steal_us| CoreTime { idle_us, steal_us, ..CoreTime::default() };
+        let mut changed = Surroundings {
+            elapsed_s: Some(2.0),
+            core_time: BTreeMap::from([(0, core(500_000, 0)), (1, core(1_500_000, 250_000))]),
+            ..Surroundings::default()
+        };
+        assert_eq!(changed.machine_cpu_s(), Some(1.75));
+        changed.elapsed_s = None;
+        assert_eq!(changed.machine_cpu_s(), None);
     }
 
     #[test]

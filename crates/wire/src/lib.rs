@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+pub mod context;
 pub mod endpoint;
 pub mod headers;
 pub mod maps;

@@ -12,7 +12,7 @@ use weir_asm::{Code, MapDef, Object, Program, show, text};
 use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
-use crate::{Binding, Filter, FilterName, Parameter, Verdict};
+use crate::{Binding, Filter, FilterName, Parameter, Site, Verdict};
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
 pub(crate) const LICENSE: &str = "Dual MIT/GPL";
@@ -26,7 +26,7 @@ const SECTION: &str = "socket";
 ///
 /// # Panics
 /// Never: every filter's listing assembles, which a test sees to.
-pub fn object(filter: Filter) -> Object {
+pub fn object(filter: Filter, _site: &Site) -> Object {
     with_listing(&format!("{}.asm", filter.name), &generate(filter))
 }
 

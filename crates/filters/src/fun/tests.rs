@@ -18,7 +18,7 @@ fn every_filter() -> Vec<Filter> {
 #[test]
 fn the_same_filter_gives_the_same_bytes() {
     for filter in every_filter() {
-        let bytes = || object(filter).to_elf(Endian::Little).expect("it is written");
+        let bytes = || object(filter, &Site::socket()).to_elf(Endian::Little).expect("it is written");
         assert_eq!(bytes(), bytes(), "{filter:?}");
     }
 }
@@ -26,7 +26,7 @@ fn the_same_filter_gives_the_same_bytes() {
 #[test]
 fn nothing_is_wrong_with_any_program() {
     for filter in every_filter() {
-        for program in object(filter).programs {
+        for program in object(filter, &Site::socket()).programs {
             assert_eq!(check(&program.code), [], "{filter:?}");
         }
     }
@@ -35,7 +35,7 @@ fn nothing_is_wrong_with_any_program() {
 #[test]
 fn the_listing_is_the_program_and_every_instruction_has_its_line() {
     for filter in every_filter() {
-        let (built, traced) = (generate(filter), object(filter));
+        let (built, traced) = (generate(filter), object(filter, &Site::socket()));
         assert_eq!(built.maps, traced.maps, "{filter:?}");
         let (built, traced) = (&built.programs[0], &traced.programs[0]);
         assert_eq!(built.code.encode(Endian::Little), traced.code.encode(Endian::Little), "{filter:?}");
@@ -51,7 +51,8 @@ fn the_listing_is_the_program_and_every_instruction_has_its_line() {
 #[test]
 fn programs_have_the_maps_of_the_catalogue() {
     for name in FilterName::ALL {
-        let names: Vec<_> = object(name.into()).maps.into_iter().map(|map| map.name).collect();
+        let names: Vec<_> =
+            object(name.into(), &Site::socket()).maps.into_iter().map(|map| map.name).collect();
         let expected: Vec<_> = name.entry().maps.iter().map(|map| map.name).collect();
         assert_eq!(names, expected, "{name}");
     }
@@ -59,7 +60,7 @@ fn programs_have_the_maps_of_the_catalogue() {
 
 #[test]
 fn a_capture_is_laid_out_as_user_space_reads_it() {
-    let object = object(FilterName::Print.into());
+    let object = object(FilterName::Print.into(), &Site::socket());
     let capture = object.maps.iter().find(|map| map.name == maps::CAPTURE).expect("it has one");
     assert_eq!(capture.value.size(), size_of::<Capture>());
 }
@@ -68,7 +69,7 @@ fn a_capture_is_laid_out_as_user_space_reads_it() {
 fn a_constant_parameter_leaves_one_verdict_and_no_parameter_map() {
     for parameter in [Parameter::Accept, Parameter::Drop] {
         let filter = Filter { name: FilterName::Parameterized, parameter, binding: Binding::Constant };
-        let object = object(filter);
+        let object = object(filter, &Site::socket());
         assert_eq!(object.maps.len(), 1, "{filter:?}");
         assert_eq!(object.maps[0].name, maps::VERDICTS, "{filter:?}");
         let insns = object.programs[0].code.insns();

@@ -38,7 +38,7 @@ fn check(filter: impl Into<Filter>, toolkit: Toolkit) {
     assert!(swept < PACKETS, "the {swept} swept packets leave no room for random ones");
     for packet in corpus::packets(0x5eed).take(PACKETS) {
         let expected = filter.decide(Packet::from_udp(&packet));
-        let decided = kernel.decide(&packet).unwrap_or_else(|error| panic!("{error} on {packet:02x?}"));
+        let decided = kernel.decide(&packet, 1).unwrap_or_else(|error| panic!("{error} on {packet:02x?}"));
         assert_eq!(decided, expected, "{filter:?} with {toolkit} on {packet:02x?}");
     }
 }
@@ -51,7 +51,7 @@ fn verdict_counts_add_up(toolkit: Toolkit) {
         let filter = Filter::from(name);
         let mut accepted = 0;
         for packet in corpus::packets(3).take(1000) {
-            kernel.decide(&packet).expect("a test run");
+            kernel.decide(&packet, 1).expect("a test run");
             accepted += u64::from(filter.decide(Packet::from_udp(&packet)) == weir_filters::Verdict::Accept);
         }
         let counts = kernel.verdicts().expect("the map is read").expect("this filter counts");

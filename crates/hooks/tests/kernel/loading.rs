@@ -3,7 +3,7 @@
 use aya::programs::loaded_programs;
 use object::{Object as _, ObjectSection as _};
 use weir_asm::Endian;
-use weir_filters::{Filter, FilterName, Toolkit, fun};
+use weir_filters::{Filter, FilterName, Site, Toolkit, fun};
 use weir_hooks::{HookError, KernelFilter};
 
 use crate::{Test, each, load, once};
@@ -24,7 +24,8 @@ fn a_refused_program_comes_with_the_verifiers_log() {
     let mut object = accept_all_object();
     let (offset, _) = program_range(&object);
     object[offset..offset + 8].copy_from_slice(&READ_OF_AN_UNSET_REGISTER);
-    let error = KernelFilter::load_from(Filter::from(FilterName::Simple), &object, "simple").err();
+    let error =
+        KernelFilter::load_from(Filter::from(FilterName::Simple), &object, "simple", &Site::socket()).err();
     let Some(HookError::Load { verifier_log, .. }) = &error else { panic!("not refused: {error:?}") };
     assert!(verifier_log.contains("R9 !read_ok"), "{verifier_log}");
     let shown = error.expect("checked above").to_string();
@@ -37,12 +38,12 @@ fn a_refused_program_comes_with_the_verifiers_log() {
 /// The same instruction, before the others of a generated program.
 fn a_refused_generated_program_is_quoted() {
     let filter = Filter::from(FilterName::ValidCommand);
-    let listing = weir_asm::show::fun::object(&fun::object(filter)).to_string();
+    let listing = weir_asm::show::fun::object(&fun::object(filter, &Site::socket())).to_string();
     let entry = ".program valid_command \"socket\"\n";
     let broken = listing.replace(entry, &format!("{entry}    ldxdw r0, [r9]\n"));
     let object = weir_asm::text::assemble("broken.asm", broken.as_bytes()).expect("it is well-formed");
     let elf = object.to_elf(Endian::Little).expect("it is written");
-    let error = KernelFilter::load_from(filter, &elf, "valid_command").err();
+    let error = KernelFilter::load_from(filter, &elf, "valid_command", &Site::socket()).err();
     let shown = error.map(|error| error.to_string()).unwrap_or_default();
     for part in ["loading valid-command: BPF_PROG_LOAD", "; ldxdw r0, [r9] @ broken.asm:", "R9 !read_ok"] {
         assert!(shown.contains(part), "no '{part}' in: {shown}");
@@ -50,17 +51,24 @@ fn a_refused_generated_program_is_quoted() {
 }
 
 fn plain_rust_is_refused() {
-    let error = KernelFilter::load(Filter::from(FilterName::Simple), Toolkit::Rust).err();
+    let error = KernelFilter::load(Filter::from(FilterName::Simple), Toolkit::Rust, &Site::socket()).err();
     assert!(matches!(error, Some(HookError::Unavailable { .. })), "{error:?}");
 }
 
 fn a_broken_object_is_refused() {
     let object = accept_all_object();
     for cut in [0, 4, 64, object.len() / 2] {
-        let error = KernelFilter::load_from(Filter::from(FilterName::Simple), &object[..cut], "simple").err();
+        let error = KernelFilter::load_from(
+            Filter::from(FilterName::Simple),
+            &object[..cut],
+            "simple",
+            &Site::socket(),
+        )
+        .err();
         assert!(matches!(error, Some(HookError::Object { .. })), "{cut} bytes: {error:?}");
     }
-    let error = KernelFilter::load_from(Filter::from(FilterName::Simple), &object, "nobody").err();
+    let error =
+        KernelFilter::load_from(Filter::from(FilterName::Simple), &object, "nobody", &Site::socket()).err();
     assert!(error.is_some_and(|error| error.to_string().contains("no program 'nobody'")));
 }
 

@@ -12,7 +12,7 @@ mod probes;
 mod translated;
 mod typed_maps;
 
-use weir_filters::{Combination, Filter, FilterName, Hook, Toolkit};
+use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit};
 use weir_hooks::KernelFilter;
 use weir_testing::{Group, lack_of};
 
@@ -73,5 +73,6 @@ fn kernel_toolkits() -> impl Iterator<Item = Toolkit> {
 /// A loaded filter, or a failed test.
 fn load(filter: impl Into<Filter>, toolkit: Toolkit) -> KernelFilter {
     let filter = filter.into();
-    KernelFilter::load(filter, toolkit).unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"))
+    KernelFilter::load(filter, toolkit, &Site::socket())
+        .unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"))
 }

@@ -27,7 +27,7 @@ fn the_parameter_changes_while_the_program_runs(toolkit: Toolkit) {
         map.set(parameter).expect("set");
         assert_eq!(map.get().expect("get"), parameter);
         let expected = if parameter == Parameter::Accept { Verdict::Accept } else { Verdict::Drop };
-        assert_eq!(filter.decide(&packet).expect("a test run"), expected);
+        assert_eq!(filter.decide(&packet, 1).expect("a test run"), expected);
     }
 }
 
@@ -50,7 +50,7 @@ fn the_capture_is_the_packet_cut_at_500_bytes(toolkit: Toolkit) {
         let filter = load(FilterName::Print, toolkit);
         assert!(filter.captured().expect("read").is_empty(), "nothing was seen yet");
         let packet: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
-        filter.decide(&packet).expect("a test run");
+        filter.decide(&packet, 1).expect("a test run");
         let captured = filter.captured().expect("read");
         let [only] = &captured[..] else { panic!("one CPU saw it: {captured:?}") };
         assert_eq!((only.seen, only.len), (1, len));
@@ -61,7 +61,7 @@ fn the_capture_is_the_packet_cut_at_500_bytes(toolkit: Toolkit) {
 fn the_counter_counts_per_cpu(toolkit: Toolkit) {
     let filter = load(FilterName::Count, toolkit);
     for packet in corpus::packets(9).take(500) {
-        filter.decide(&packet).expect("a test run");
+        filter.decide(&packet, 1).expect("a test run");
     }
     let counts = filter.counter().expect("read");
     assert_eq!(counts.iter().sum::<u64>(), 500);
@@ -78,7 +78,7 @@ fn statistics_count_runs_while_they_are_on(toolkit: Toolkit) {
     let filter = load(FilterName::Simple, toolkit);
     let packet = corpus::packet(8, b"");
     let on = Statistics::enable().expect("statistics");
-    filter.time(&packet, 1000).expect("a test run");
+    filter.time(&packet, 1, 1000).expect("a test run");
     let runs = filter.runs().expect("info");
     assert_eq!(runs.count, 1000);
     assert!(runs.time_ns > 0);

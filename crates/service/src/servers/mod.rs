@@ -9,7 +9,7 @@ mod watch;
 use std::net::SocketAddr;
 
 use thiserror::Error;
-use weir_filters::{Combination, Filter, Gap, Hook, Toolkit};
+use weir_filters::{Combination, Filter, Gap, Hook, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, ParameterMap, Statistics};
 
 pub use kind::{Misfit, ServerKind};
@@ -162,7 +162,7 @@ impl Plan {
     fn load(&self) -> Result<Option<KernelFilter>, HookError> {
         match self.hook {
             Hook::User => Ok(None),
-            _ => KernelFilter::load(self.filter, self.toolkit).map(Some),
+            _ => KernelFilter::load(self.filter, self.toolkit, &Site::socket()).map(Some),
         }
     }
 

@@ -56,8 +56,8 @@ Examples:
 Exit status: 0 it ran, 1 it was refused or can't be read, 2 the arguments are wrong.";
 
 fn types() -> impl clap::builder::TypedValueParser<Value = ProgramType> {
-    PossibleValuesParser::new(ProgramType::ALL.map(ProgramType::name)).map(|name| {
-        let found = ProgramType::ALL.into_iter().find(|program_type| program_type.name() == name);
+    PossibleValuesParser::new(ProgramType::RUN.map(ProgramType::name)).map(|name| {
+        let found = ProgramType::RUN.into_iter().find(|program_type| program_type.name() == name);
         found.expect("only these names get here")
     })
 }

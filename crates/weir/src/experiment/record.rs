@@ -45,7 +45,11 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
     let replies = replies(cell, &observed);
     let mut flaws: Vec<_> = failure.into_iter().map(|message| Flaw::Failed { message }).collect();
     if flaws.is_empty() {
-        flaws.extend(ledger.as_ref().and_then(|ledger| unbalanced(ledger, observed.server.as_ref())));
+        flaws.extend(
+            ledger
+                .as_ref()
+                .and_then(|ledger| unbalanced(scheduled.cell.hook, ledger, observed.server.as_ref())),
+        );
         flaws.extend(
             ledger
                 .as_ref()
@@ -159,7 +163,7 @@ fn ledger(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> Opti
     let dropped_by_filter = match (server.verdicts, &observed.audit) {
         (Some(verdicts), _) => verdicts.dropped,
         (None, _) if cell.hook == Hook::User || cell.filter == FilterName::Simple => 0,
-        (None, Some(audit)) => audit.socket_filter(),
+        (None, Some(audit)) => dropped_at(cell.hook, audit),
         (None, None) => return None,
     };
     let refused = observed.clients.iter().map(|client| client.refused).sum::<u64>();
@@ -168,18 +172,27 @@ fn ledger(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> Opti
         sent: taken + refused + observed.harness_sent,
         refused,
         dropped_by_filter,
-        dropped_for_buffer: server.served.socket_drops.saturating_sub(dropped_by_filter),
-        dropped_elsewhere: dropped_elsewhere(observed, surroundings),
+        dropped_for_buffer: server
+            .served
+            .socket_drops
+            .saturating_sub(if cell.hook.is_counted_by_the_socket() { dropped_by_filter } else { 0 }),
+        dropped_elsewhere: dropped_elsewhere(cell.hook, observed, surroundings),
         read: server.served.requests.total(),
         unread: server.served.unread + observed.audit.as_ref().and_then(|audit| audit.unread).unwrap_or(0),
     })
 }
 
+/// What the audit saw dropped by a program at `hook`.
+fn dropped_at(hook: Hook, audit: &Drops) -> u64 {
+    hook.drop_reason().map_or(0, |reason| audit.reason(reason))
+}
+
 /// What was dropped neither by the filter nor for a full receive buffer, by reason.
-fn dropped_elsewhere(observed: &Observed, surroundings: &Surroundings) -> BTreeMap<String, u64> {
+fn dropped_elsewhere(hook: Hook, observed: &Observed, surroundings: &Surroundings) -> BTreeMap<String, u64> {
     if let Some(audit) = &observed.audit {
-        let at_the_socket = |reason: &str| ["SOCKET_FILTER", "SOCKET_RCVBUFF"].contains(&reason);
-        let by_reason = audit.by_reason.iter().filter(|(reason, _)| !at_the_socket(reason));
+        let has_its_term =
+            |reason: &str| [Some("SOCKET_RCVBUFF"), hook.drop_reason()].contains(&Some(reason));
+        let by_reason = audit.by_reason.iter().filter(|(reason, _)| !has_its_term(reason));
         return by_reason.map(|(reason, &count)| (reason.clone(), count)).collect();
     }
     let (reason, count) = match observed.site.dropped_by_link {
@@ -196,7 +209,7 @@ fn disagreement(cell: &Cell, ledger: &Ledger, audit: &Drops) -> Option<Flaw> {
         return None;
     }
     [
-        ("the filter's drops", ledger.dropped_by_filter, audit.socket_filter()),
+        ("the filter's drops", ledger.dropped_by_filter, dropped_at(cell.hook, audit)),
         ("drops for a full buffer", ledger.dropped_for_buffer, audit.receive_buffer()),
     ]
     .into_iter()
@@ -214,9 +227,10 @@ fn lost_replies(replies: &ReplyLedger) -> Option<Flaw> {
 
 /// The flaw of a ledger that doesn't balance. That the socket dropped less than its filter is one too: then
 /// `dropped_for_buffer` is no count.
-fn unbalanced(ledger: &Ledger, server: Option<&ServerSummary>) -> Option<Flaw> {
+fn unbalanced(hook: Hook, ledger: &Ledger, server: Option<&ServerSummary>) -> Option<Flaw> {
     let drops = server.map_or(0, |server| server.served.socket_drops);
-    let short = i128::from(ledger.dropped_by_filter.saturating_sub(drops));
+    let counted = if hook.is_counted_by_the_socket() { ledger.dropped_by_filter } else { 0 };
+    let short = i128::from(counted.saturating_sub(drops));
     let difference = ledger.difference() + short;
     (difference != 0 || short != 0).then(|| Flaw::Unbalanced {
         difference: difference.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64,

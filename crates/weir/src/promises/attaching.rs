@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use weir_filters::{Filter, FilterName, Toolkit};
+use weir_filters::{FilterName, Site, Toolkit};
 use weir_hooks::KernelFilter;
 
 use super::{Bar, Figure};
@@ -35,7 +35,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
 /// Generated (or found), loaded, verified and attached: milliseconds; what comes after isn't counted.
 fn attach(socket: &UdpSocket, toolkit: Toolkit) -> anyhow::Result<f64> {
     let started = Instant::now();
-    let filter = KernelFilter::load(Filter::from(FilterName::ValidCommand), toolkit)?;
+    let filter = KernelFilter::load(FilterName::ValidCommand.into(), toolkit, &Site::socket())?;
     let attached = filter.attach(socket)?;
     let taken = started.elapsed();
     drop(attached);

@@ -1,7 +1,7 @@
 //! What a filter's own work costs in the kernel's test run, less an accept-all program's, and what its toolkit adds to
 //! that.
 
-use weir_filters::{FilterName, Toolkit, corpus};
+use weir_filters::{FilterName, Site, Toolkit, corpus};
 use weir_hooks::KernelFilter;
 use weir_wire::{Request, udp};
 
@@ -77,7 +77,7 @@ pub(crate) struct Pair {
 impl Pair {
     /// Loads both.
     pub(crate) fn load(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<Self> {
-        let load = |name: FilterName| KernelFilter::load(name.into(), toolkit);
+        let load = |name: FilterName| KernelFilter::load(name.into(), toolkit, &Site::socket());
         Ok(Self { accept_all: load(FilterName::Simple)?, filter: load(filter)? })
     }
 
@@ -85,7 +85,7 @@ impl Pair {
     /// reports whole nanoseconds.
     pub(crate) fn difference(&self, packet: &[u8]) -> anyhow::Result<f64> {
         let time = |program: &KernelFilter| -> anyhow::Result<f64> {
-            Ok(program.time(packet, RUNS)?.as_nanos() as f64)
+            Ok(program.time(packet, 1, RUNS)?.as_nanos() as f64)
         };
         Ok(time(&self.filter)? - time(&self.accept_all)?)
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use weir_asm::Code;
-use weir_filters::{Combination, Filter, FilterName, Hook, Toolkit};
+use weir_filters::{Combination, FilterName, Hook, Site, Toolkit};
 use weir_hooks::KernelFilter;
 use weir_wire::Request;
 
@@ -137,7 +137,7 @@ fn median(values: &[f64]) -> Median {
 
 fn load_ms(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<f64> {
     let started = Instant::now();
-    let loaded = KernelFilter::load(Filter::from(filter), toolkit)?;
+    let loaded = KernelFilter::load(filter.into(), toolkit, &Site::socket())?;
     let taken = started.elapsed();
     drop(loaded);
     Ok(taken.as_secs_f64() * 1e3)
@@ -149,8 +149,8 @@ fn row(
     load_ms: Median,
     ns_over_accept_all: Median,
 ) -> anyhow::Result<Row> {
-    let facts = KernelFilter::load(Filter::from(filter), toolkit)?.facts()?;
-    let written = KernelFilter::written(Filter::from(filter), toolkit)?;
+    let facts = KernelFilter::load(filter.into(), toolkit, &Site::socket())?.facts()?;
+    let written = KernelFilter::written(filter.into(), toolkit, &Site::socket())?;
     Ok(Row {
         filter,
         toolkit,

@@ -1,0 +1,190 @@
+//! The types of programs: what they are called, how they are loaded and run, and what their return values mean.
+
+use std::fmt;
+
+use aya::programs::{
+    CgroupSkb, FlowDissector, Program, ProgramError, SchedClassifier, SkReuseport, SocketFilter,
+    TestRun as _, TestRunOptions, TestRunResult, Xdp,
+};
+
+/// The types of programs that are loaded here: for a hook of ours, or to be run on bytes of ours (`BPF_PROG_TEST_RUN`
+/// in net/core/filter.c).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProgramType {
+    /// A socket filter; sees the packet from the transport header on.
+    Socket,
+    /// XDP; sees the frame from the Ethernet header on.
+    Xdp,
+    /// A classifier of tc; sees the frame from the Ethernet header on.
+    Tc,
+    /// A filter of a control group; sees the packet from the IP header on.
+    CgroupSkb,
+    /// A flow dissector; sees the frame from the Ethernet header on.
+    FlowDissector,
+    /// What picks one of the sockets that share a port; sees the packet from the transport header on. The kernel runs
+    /// none on bytes of ours.
+    SkReuseport,
+}
+
+/// What is known of a type: its name, the section that aya reads as it, and what return values mean.
+struct Row {
+    program_type: ProgramType,
+    name: &'static str,
+    section: &'static str,
+    verdicts: &'static [(i32, &'static str)],
+    /// The verdict of any other value.
+    otherwise: &'static str,
+}
+
+/// Verdicts are those of include/uapi/linux/bpf.h and pkt_cls.h.
+const TYPES: [Row; 6] = [
+    Row {
+        program_type: ProgramType::Socket,
+        name: "socket",
+        section: "socket",
+        verdicts: &[(0, "drop")],
+        otherwise: "accept",
+    },
+    Row {
+        program_type: ProgramType::Xdp,
+        name: "xdp",
+        section: "xdp",
+        verdicts: &[(0, "aborted"), (1, "drop"), (2, "pass"), (3, "tx"), (4, "redirect")],
+        otherwise: "invalid",
+    },
+    Row {
+        program_type: ProgramType::Tc,
+        name: "tc",
+        section: "classifier",
+        verdicts: &[
+            (-1, "unspec"),
+            (0, "ok"),
+            (1, "reclassify"),
+            (2, "shot"),
+            (3, "pipe"),
+            (4, "stolen"),
+            (5, "queued"),
+            (6, "repeat"),
+            (7, "redirect"),
+            (8, "trap"),
+        ],
+        otherwise: "invalid",
+    },
+    Row {
+        program_type: ProgramType::CgroupSkb,
+        name: "cgroup-skb",
+        section: "cgroup/skb",
+        verdicts: &[(0, "drop"), (1, "accept")],
+        otherwise: "invalid",
+    },
+    Row {
+        program_type: ProgramType::FlowDissector,
+        name: "flow-dissector",
+        section: "flow_dissector",
+        verdicts: &[(0, "ok"), (2, "drop"), (129, "continue")],
+        otherwise: "invalid",
+    },
+    Row {
+        program_type: ProgramType::SkReuseport,
+        name: "sk-reuseport",
+        section: "sk_reuseport",
+        verdicts: &[(0, "drop"), (1, "pass")],
+        otherwise: "invalid",
+    },
+];
+
+impl ProgramType {
+    /// Every type that the kernel runs on bytes of ours.
+    pub const RUN: [Self; 5] = [Self::Socket, Self::Xdp, Self::Tc, Self::CgroupSkb, Self::FlowDissector];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The ELF section whose programs aya loads as this type.
+    pub fn section(self) -> &'static str {
+        self.row().section
+    }
+
+    /// What the kernel does at a return value.
+    pub fn verdict(self, return_value: u32) -> &'static str {
+        let known = self.row().verdicts.iter().find(|(value, _)| *value == return_value as i32);
+        known.map_or(self.row().otherwise, |(_, verdict)| verdict)
+    }
+
+    fn row(self) -> &'static Row {
+        TYPES.iter().find(|row| row.program_type == self).expect("every type has its row")
+    }
+
+    pub(crate) fn of(program: &Program) -> Option<Self> {
+        match program {
+            Program::SocketFilter(_) => Some(Self::Socket),
+            Program::Xdp(_) => Some(Self::Xdp),
+            Program::SchedClassifier(_) => Some(Self::Tc),
+            Program::CgroupSkb(_) => Some(Self::CgroupSkb),
+            Program::FlowDissector(_) => Some(Self::FlowDissector),
+            Program::SkReuseport(_) => Some(Self::SkReuseport),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ProgramType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Has the kernel verify and load it.
+pub(crate) fn load(program: &mut Program) -> Result<(), ProgramError> {
+    match program {
+        Program::SocketFilter(program) => SocketFilter::load(program),
+        Program::Xdp(program) => Xdp::load(program),
+        Program::SchedClassifier(program) => SchedClassifier::load(program),
+        Program::CgroupSkb(program) => CgroupSkb::load(program),
+        Program::FlowDissector(program) => FlowDissector::load(program),
+        Program::SkReuseport(program) => SkReuseport::load(program),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Runs it on bytes of ours.
+pub(crate) fn run(program: &Program, options: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
+    match program {
+        Program::SocketFilter(program) => program.test_run(options),
+        Program::Xdp(program) => program.test_run(options),
+        Program::SchedClassifier(program) => program.test_run(options),
+        Program::CgroupSkb(program) => program.test_run(options),
+        Program::FlowDissector(program) => program.test_run(options),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_a_name_and_a_section_of_its_own() {
+        for (number, row) in TYPES.iter().enumerate() {
+            for other in &TYPES[number + 1..] {
+                assert_ne!(row.name, other.name);
+                assert_ne!(row.section, other.section);
+            }
+        }
+    }
+
+    #[test]
+    fn verdicts_are_the_kernels() {
+        let check = |program_type: ProgramType, value: i32, verdict| {
+            assert_eq!(program_type.verdict(value as u32), verdict, "{program_type} {value}");
+        };
+        check(ProgramType::Socket, 0, "drop");
+        check(ProgramType::Socket, -1, "accept");
+        check(ProgramType::Xdp, 2, "pass");
+        check(ProgramType::Xdp, 9, "invalid");
+        check(ProgramType::Tc, -1, "unspec");
+        check(ProgramType::CgroupSkb, 0, "drop");
+    }
+}
