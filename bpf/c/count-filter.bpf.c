@@ -11,16 +11,13 @@ struct {
 static __always_inline enum verdict count_it(void *ctx, enum hook hook, const struct packet *packet)
 {
 	__u32 key = 0;
-	__u64 *counter = bpf_map_lookup_elem(&MAP_COUNTER, &key);
+	__u64 *slot = bpf_map_lookup_elem(&MAP_COUNTER, &key);
 
-	if (counter)
-		(*counter)++;
+	if (slot)
+		(*slot)++;
 	return ACCEPT;
 }
 
-static __always_inline int count_packets(void *ctx, enum hook hook)
-{
-	return decide(ctx, hook, count_it);
-}
+DECIDE(count_packets, count_it)
 
 PROGRAMS(count_packets)

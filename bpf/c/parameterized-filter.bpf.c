@@ -20,10 +20,7 @@ static __always_inline enum verdict by_map(void *ctx, enum hook hook, const stru
 	return value && *value ? DROP : ACCEPT;
 }
 
-static __always_inline int parameter_map(void *ctx, enum hook hook)
-{
-	return decide(ctx, hook, by_map);
-}
+DECIDE(parameter_map, by_map)
 
 /* Not inlined: arms that share code would leave the verifier a branch with two live ends, which it keeps. */
 static __noinline void count_accept(void)

@@ -11,19 +11,16 @@ struct {
 static __always_inline enum verdict keep_a_copy(void *ctx, enum hook hook, const struct packet *packet)
 {
 	__u32 key = 0, captured = packet->len < CAPTURE_LEN ? packet->len : CAPTURE_LEN;
-	struct capture *capture = bpf_map_lookup_elem(&MAP_CAPTURE, &key);
+	struct capture *slot = bpf_map_lookup_elem(&MAP_CAPTURE, &key);
 
-	if (capture && captured > 0 && copy(ctx, hook, packet->at, capture->bytes, captured)) {
-		capture->len = packet->len;
-		capture->captured = captured;
-		capture->seen++;
+	if (slot && captured > 0 && copy(ctx, hook, packet->at, slot->bytes, captured)) {
+		slot->len = packet->len;
+		slot->captured = captured;
+		slot->seen++;
 	}
 	return ACCEPT;
 }
 
-static __always_inline int print(void *ctx, enum hook hook)
-{
-	return decide(ctx, hook, keep_a_copy);
-}
+DECIDE(print, keep_a_copy)
 
 PROGRAMS(print)

@@ -6,9 +6,6 @@ static __always_inline enum verdict always_drop(void *ctx, enum hook hook, const
 	return DROP;
 }
 
-static __always_inline int reject(void *ctx, enum hook hook)
-{
-	return decide(ctx, hook, always_drop);
-}
+DECIDE(reject, always_drop)
 
 PROGRAMS(reject)

@@ -14,9 +14,6 @@ static __always_inline enum verdict is_a_command_of_its_length(void *ctx, enum h
 	return DROP;
 }
 
-static __always_inline int robust_command(void *ctx, enum hook hook)
-{
-	return decide(ctx, hook, is_a_command_of_its_length);
-}
+DECIDE(robust_command, is_a_command_of_its_length)
 
 PROGRAMS(robust_command)

@@ -14,9 +14,6 @@ static __always_inline enum verdict begins_with_a_command(void *ctx, enum hook h
 	return DROP;
 }
 
-static __always_inline int valid_command(void *ctx, enum hook hook)
-{
-	return decide(ctx, hook, begins_with_a_command);
-}
+DECIDE(valid_command, begins_with_a_command)
 
 PROGRAMS(valid_command)

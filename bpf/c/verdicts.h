@@ -31,25 +31,19 @@ static __always_inline void count(enum verdict verdict)
 		counts[DROP]++;
 }
 
-typedef enum verdict decision(void *ctx, enum hook hook, const struct packet *packet);
-
-/* Decides the server's packets, counts the verdicts, and lets other packets go on uncounted. Gives what the program
- * returns.
+/* Defines `run`, which decides the server's packets, counts the verdicts, and lets other packets go on uncounted. It
+ * gives what the program returns. A macro, because clang makes calls of functions that are handed over.
  */
-static __always_inline int decide(void *ctx, enum hook hook, decision *decision)
-{
-	enum verdict verdict = DROP;
-	struct packet packet;
-
-	switch (found(ctx, hook, &packet)) {
-	case FOUND_OTHER:
-		return at(hook, ACCEPT);
-	case FOUND_PACKET:
-		verdict = decision(ctx, hook, &packet);
-		break;
-	case FOUND_SUPER_PACKET:
-		break;
+#define DECIDE(run, decision) \
+	static __always_inline int run(void *ctx, enum hook hook) \
+	{ \
+		struct packet packet; \
+		enum found what = found(ctx, hook, &packet); \
+		enum verdict verdict; \
+\
+		if (what == FOUND_OTHER) \
+			return at(hook, ACCEPT); \
+		verdict = what == FOUND_PACKET ? decision(ctx, hook, &packet) : DROP; \
+		count(verdict); \
+		return at(hook, verdict); \
 	}
-	count(verdict);
-	return at(hook, verdict);
-}

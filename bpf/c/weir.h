@@ -246,7 +246,7 @@ static __always_inline bool is_tag(__u16 ethertype)
 static __always_inline bool find(void *ctx, enum hook hook, struct packet *packet)
 {
 	__u16 buffer, ethertype = 0;
-	__u8 header_buffer[IPV4_MIN_HEADER_LEN];
+	__u32 header_buffer[IPV4_MIN_HEADER_LEN / sizeof(__u32)];
 	const void *header;
 	__u32 at = 0;
 

@@ -13,8 +13,14 @@ use crate::{
 
 /// Set by the loader for hooks below the socket; the verifier then knows it and removes the branches not taken.
 #[unsafe(no_mangle)]
-static ENDPOINT: Endpoint =
-    Endpoint { address: [0; 4], port: 0, versions: 0, any_address: 0, drop_super_packets: 0, padding: [0; 3] };
+static ENDPOINT: Endpoint = Endpoint {
+    address: [0; 4],
+    port: 0,
+    versions: 0,
+    any_address: 0,
+    drop_super_packets: 0,
+    padding: [0; 3],
+};
 
 /// A field of [`ENDPOINT`].
 macro_rules! endpoint {
@@ -41,7 +47,9 @@ pub(crate) fn find<H: Hook>(hook: &H) -> Found<'_, H> {
         return Found::Packet(Packet::whole(hook));
     }
     match packet(hook) {
-        Some(_) if hook.segments() > 1 => Found::SuperPacket { is_dropped: endpoint!(drop_super_packets) != 0 },
+        Some(_) if hook.segments() > 1 => {
+            Found::SuperPacket { is_dropped: endpoint!(drop_super_packets) != 0 }
+        }
         Some(packet) => Found::Packet(packet),
         None => Found::Other,
     }
@@ -87,7 +95,8 @@ fn in_ipv4<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packe
     let is_udp = byte_at(header, ipv4::PROTOCOL_OFFSET) == headers::UDP;
     let total = u32::from(u16_at(header, ipv4::TOTAL_LENGTH_OFFSET));
     let is_ours = endpoint!(versions) & endpoint::V4 != 0
-        && (endpoint!(any_address) != 0 || word_at(header, ipv4::DESTINATION_OFFSET) == endpoint!(address[0]));
+        && (endpoint!(any_address) != 0
+            || word_at(header, ipv4::DESTINATION_OFFSET) == endpoint!(address[0]));
     if !is_udp || is_fragment || !is_ours || header_len < ipv4::MIN_HEADER_LEN as u32 || total < header_len {
         return None;
     }

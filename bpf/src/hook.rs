@@ -25,9 +25,9 @@ pub trait Hook {
     /// The first header there.
     const LAYER: Layer;
     /// The return value with which a packet goes on.
-    const ACCEPT: i32;
+    const ACCEPT: i64;
     /// The return value with which it ends.
-    const DROP: i32;
+    const DROP: i64;
 
     /// How many bytes there are.
     fn len(&self) -> u32;
@@ -78,8 +78,8 @@ macro_rules! skb_hook {
     ($hook:ident, $layer:ident, accept: $accept:expr, drop: $drop:expr $(, segments: $segments:ident)?) => {
         impl Hook for $hook {
             const LAYER: Layer = Layer::$layer;
-            const ACCEPT: i32 = $accept;
-            const DROP: i32 = $drop;
+            const ACCEPT: i64 = $accept;
+            const DROP: i64 = $drop;
 
             #[inline(always)]
             fn len(&self) -> u32 {
@@ -126,10 +126,10 @@ macro_rules! skb_hook {
 
 // sk_filter in net/core/filter.c: how many bytes of the packet stay, and -1 is more than any has.
 skb_hook!(Socket, Udp, accept: -1, drop: 0);
-skb_hook!(Reuseport, Udp, accept: sk_action::SK_PASS as i32, drop: sk_action::SK_DROP as i32);
+skb_hook!(Reuseport, Udp, accept: sk_action::SK_PASS as i64, drop: sk_action::SK_DROP as i64);
 // __cgroup_bpf_run_filter_skb in kernel/bpf/cgroup.c: 1 lets it on.
 skb_hook!(Cgroup, Ip, accept: 1, drop: 0, segments: gso_segs);
-skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT, drop: tcx_action_base::TCX_DROP, segments: gso_segs);
+skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT as i64, drop: tcx_action_base::TCX_DROP as i64, segments: gso_segs);
 
 impl Xdp {
     #[inline(always)]
@@ -149,8 +149,8 @@ impl Xdp {
 /// check_pkt_ptr_alignment), and all headers have an even length.
 impl Hook for Xdp {
     const LAYER: Layer = Layer::Ethernet;
-    const ACCEPT: i32 = xdp_action::XDP_PASS as i32;
-    const DROP: i32 = xdp_action::XDP_DROP as i32;
+    const ACCEPT: i64 = xdp_action::XDP_PASS as i64;
+    const DROP: i64 = xdp_action::XDP_DROP as i64;
 
     #[inline(always)]
     fn len(&self) -> u32 {

@@ -29,7 +29,7 @@ macro_rules! program {
     ($name:literal, $run:path, $hook:ident, $section:literal, $context:path, $raw:ident) => {
         #[unsafe(export_name = concat!(stringify!($hook), "_", $name))]
         #[unsafe(link_section = $section)]
-        extern "C" fn $hook(context: *mut aya_ebpf::bindings::$raw) -> i32 {
+        extern "C" fn $hook(context: *mut aya_ebpf::bindings::$raw) -> i64 {
             $run(&$context(context))
         }
     };

@@ -20,7 +20,7 @@ pub enum Verdict {
 impl Verdict {
     /// What the program returns for it.
     #[inline(always)]
-    fn at<H: Hook>(self) -> i32 {
+    pub fn at<H: Hook>(self) -> i64 {
         match self {
             Self::Accept => H::ACCEPT,
             Self::Drop => H::DROP,
@@ -45,26 +45,22 @@ pub fn decide<H: Hook>(
     hook: &H,
     verdicts: &'static Verdicts,
     decide: impl FnOnce(&Packet<'_, H>) -> Verdict,
-) -> i32 {
+) -> i64 {
     decide_uncounted(hook, |found| {
         let verdict = found.map_or(Verdict::Drop, decide);
         count(verdicts, verdict);
-        verdict
+        verdict.at::<H>()
     })
 }
 
-/// The same where `decide` counts. It gets `None` for a super packet that ends here.
+/// The same where `decide` counts and gives what the program returns. It gets `None` for a super packet that ends here.
 #[inline(always)]
-pub fn decide_uncounted<H: Hook>(
-    hook: &H,
-    decide: impl FnOnce(Option<&Packet<'_, H>>) -> Verdict,
-) -> i32 {
-    let found = match frame::find(hook) {
-        Found::Packet(packet) => Some(packet),
-        Found::SuperPacket { is_dropped: true } => None,
-        Found::SuperPacket { is_dropped: false } | Found::Other => return H::ACCEPT,
-    };
-    decide(found.as_ref()).at::<H>()
+pub fn decide_uncounted<H: Hook>(hook: &H, decide: impl FnOnce(Option<&Packet<'_, H>>) -> i64) -> i64 {
+    match frame::find(hook) {
+        Found::Packet(packet) => decide(Some(&packet)),
+        Found::SuperPacket { is_dropped: true } => decide(None),
+        Found::SuperPacket { is_dropped: false } | Found::Other => H::ACCEPT,
+    }
 }
 
 /// Counts a verdict. A plain add is enough: a per-CPU slot is written by its own CPU alone, in softirq or with bottom

@@ -14,7 +14,7 @@ static COUNTER: PerCpuArray<u64, 1> = PerCpuArray::new();
 programs!("count_packets", count_packets);
 
 #[inline(always)]
-fn count_packets<H: Hook>(hook: &H) -> i32 {
+fn count_packets<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |_| {
         if let Some(counter) = COUNTER.get_ptr_mut(0) {
             // SAFETY: the lookup gave a live slot, which its own CPU alone writes.

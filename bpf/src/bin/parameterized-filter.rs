@@ -24,29 +24,29 @@ mod by_constant {
 }
 
 #[inline(always)]
-fn parameter_map<H: Hook>(hook: &H) -> i32 {
+fn parameter_map<H: Hook>(hook: &H) -> i64 {
     // An array's only element always exists; an absent one reads as 0.
     decide(hook, &VERDICTS, |_| (PARAMETER.get(0).copied().unwrap_or(0) == 0).into())
 }
 
 #[inline(always)]
-fn parameter_const<H: Hook>(hook: &H) -> i32 {
+fn parameter_const<H: Hook>(hook: &H) -> i64 {
     decide_uncounted(hook, |packet| {
         // SAFETY: a live static; volatile, so that the compiler leaves the read to the loader's value.
         let value = unsafe { (&raw const PARAMETER_CONSTANT).read_volatile() };
-        if packet.is_some() && value == 0 { accept() } else { drop() }
+        if packet.is_some() && value == 0 { accept::<H>() } else { drop::<H>() }
     })
 }
 
 /// Not inlined: arms that share code would leave the verifier a branch with two live ends, which it keeps.
 #[inline(never)]
-fn accept() -> Verdict {
+fn accept<H: Hook>() -> i64 {
     count(&VERDICTS, Verdict::Accept);
-    Verdict::Accept
+    H::ACCEPT
 }
 
 #[inline(never)]
-fn drop() -> Verdict {
+fn drop<H: Hook>() -> i64 {
     count(&VERDICTS, Verdict::Drop);
-    Verdict::Drop
+    H::DROP
 }

@@ -15,7 +15,7 @@ static CAPTURE: PerCpuArray<Capture, 1> = PerCpuArray::new();
 programs!("print", print);
 
 #[inline(always)]
-fn print<H: Hook>(hook: &H) -> i32 {
+fn print<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |packet| {
         keep_a_copy(packet);
         Verdict::Accept

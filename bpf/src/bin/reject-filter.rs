@@ -11,6 +11,6 @@ static VERDICTS: Verdicts = Verdicts::new();
 programs!("reject", reject);
 
 #[inline(always)]
-fn reject<H: Hook>(hook: &H) -> i32 {
+fn reject<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |_| Verdict::Drop)
 }

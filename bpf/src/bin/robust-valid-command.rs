@@ -12,7 +12,7 @@ static VERDICTS: Verdicts = Verdicts::new();
 programs!("robust_command", robust_command);
 
 #[inline(always)]
-fn robust_command<H: Hook>(hook: &H) -> i32 {
+fn robust_command<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |packet| is_a_command_of_its_length(packet).into())
 }
 

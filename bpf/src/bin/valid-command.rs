@@ -12,7 +12,7 @@ static VERDICTS: Verdicts = Verdicts::new();
 programs!("valid_command", valid_command);
 
 #[inline(always)]
-fn valid_command<H: Hook>(hook: &H) -> i32 {
+fn valid_command<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |packet| begins_with_a_command(packet).into())
 }
 

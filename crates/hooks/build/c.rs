@@ -27,7 +27,9 @@ pub(crate) fn build() -> anyhow::Result<()> {
     let compiler = Compiler::find(&folder, if is_little_endian { "bpfel" } else { "bpfeb" });
     for source in fs::read_dir(SOURCES)? {
         let source = source?.path();
-        let Some(name) = source.file_name().and_then(|name| name.to_str()?.strip_suffix(".bpf.c")) else { continue };
+        let Some(name) = source.file_name().and_then(|name| name.to_str()?.strip_suffix(".bpf.c")) else {
+            continue;
+        };
         let object = folder.join(name);
         match &compiler {
             Ok(compiler) => compiler.compile(&source, &object)?,
@@ -69,7 +71,11 @@ impl Compiler {
         let compiler = Self { clang, target, includes: vec![generated.to_owned(), multiarch.into()] };
         let probe = generated.join("probe.c");
         let has_headers = fs::write(&probe, "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n").is_ok()
-            && compiler.command(&probe).arg("-fsyntax-only").output().is_ok_and(|output| output.status.success());
+            && compiler
+                .command(&probe)
+                .arg("-fsyntax-only")
+                .output()
+                .is_ok_and(|output| output.status.success());
         if has_headers {
             Ok(compiler)
         } else {

@@ -18,7 +18,8 @@ macro_rules! constants {
 
 /// The header's text, for a machine of that byte order.
 pub(crate) fn text(is_little_endian: bool) -> String {
-    let mut text = String::from("/* Generated from weir-wire. */\n#pragma once\n\n#include <linux/types.h>\n\n");
+    let mut text =
+        String::from("/* Generated from weir-wire. */\n#pragma once\n\n#include <linux/types.h>\n\n");
     for (name, value) in constants() {
         let _ = writeln!(text, "#define {name} {value}");
     }
@@ -84,8 +85,11 @@ fn commands(is_little_endian: bool) -> String {
         let length = udp::length_field(command.request_len());
         let _ = write!(text, " \\\n\tX({word:#x}ull, {mask:#x}ull, {length})");
     }
-    let first_bytes = if is_little_endian { "((1ull << (8 * (len))) - 1)" } else { "~(~0ull >> (8 * (len)))" };
-    text + &format!("\n/* The first `len` bytes, fewer than eight, of such a load. */\n#define FIRST_BYTES_MASK(len) {first_bytes}\n")
+    let first_bytes =
+        if is_little_endian { "((1ull << (8 * (len))) - 1)" } else { "~(~0ull >> (8 * (len)))" };
+    text + &format!(
+        "\n/* The first `len` bytes, fewer than eight, of such a load. */\n#define FIRST_BYTES_MASK(len) {first_bytes}\n"
+    )
 }
 
 /// The structures that user space shares, and that their fields lie where Rust has them.

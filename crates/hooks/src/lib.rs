@@ -39,6 +39,7 @@ pub use error::HookError;
 pub use filter::{KernelFilter, ProgramFacts};
 pub use maps::Map;
 pub use object_file::ObjectFile;
+pub use objects::available;
 pub use program_type::ProgramType;
 pub use receive_probe::{ReceiveCalls, ReceiveProbe};
 pub use stats::{ProgramRuns, Statistics};
