@@ -15,6 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use browser::{Tab, chromium};
+use resvg::tiny_skia::Pixmap;
 use serde_json::{Value, json};
 use synthetic::Experiment;
 use tempfile::TempDir;
@@ -78,13 +79,15 @@ impl Page {
             self.tab.call("Runtime.evaluate", json!({"expression": click, "userGesture": true}));
             let path = folder.path().join(name);
             let deadline = Instant::now() + DEADLINE;
-            // The browser renames a file to this once it is whole.
-            while !path.is_file() {
+            // The file may be there before all of it is.
+            let image = loop {
+                let whole = fs::read(&path).ok().and_then(|bytes| Pixmap::decode_png(&bytes).ok());
+                if let Some(image) = whole {
+                    break image;
+                }
                 assert!(Instant::now() < deadline, "{name} is not there after {DEADLINE:?}");
                 self.ask("0");
-            }
-            let bytes = fs::read(&path).unwrap();
-            let image = resvg::tiny_skia::Pixmap::decode_png(&bytes).unwrap();
+            };
             assert_eq!((image.width(), image.height()), (960, 720), "{name}");
             let first = image.pixels()[0];
             let inked = image.pixels().iter().filter(|&&pixel| pixel != first).count();
