@@ -17,9 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     sender.send_to(b"GET\x0a\0\0\0", socket.local_addr()?)?;
 
     let mut buffer = [0; 64];
-    while let Ok(len) = attached.socket().recv(&mut buffer) {
+    while let Ok(len) = socket.recv(&mut buffer) {
         println!("the socket got {:?}", String::from_utf8_lossy(&buffer[..len]));
     }
+    drop(attached);
     println!("the kernel's verdicts: {:?}", filter.verdicts()?);
     Ok(())
 }

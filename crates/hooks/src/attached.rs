@@ -1,31 +1,162 @@
-//! A program attached to a socket, for as long as the guard lives.
+//! A program attached somewhere, for as long as the guard lives.
 
-use std::os::fd::AsFd;
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+};
 
-use aya::programs::SocketFilter;
+use weir_filters::{Hook, UnknownName};
 
-/// Keeps a program attached; dropping it detaches. Nothing is pinned, so that a killed process leaves nothing: the
-/// kernel drops the program with the socket.
+use crate::{HookError, Interface, KernelFilter, sys};
+
+/// What to attach to: the thing that a hook belongs to.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A socket (`SO_ATTACH_BPF`, Linux 3.19), bound or not. It has one slot: what was attached before is replaced.
+    Socket(BorrowedFd<'a>),
+    /// The sockets that share a port with this one, bound or not, which has `SO_REUSEPORT`
+    /// (`SO_ATTACH_REUSEPORT_EBPF`, Linux 4.19). They have one slot between them.
+    Reuseport(BorrowedFd<'a>),
+    /// An open folder of a control group: its sockets, and those of the groups below it (a link, Linux 5.7). A socket
+    /// belongs to the group that its process was in when it made the socket.
+    Cgroup(BorrowedFd<'a>),
+    /// An interface, behind what is attached there already (a tcx link, Linux 6.6).
+    Tc(&'a Interface),
+    /// An interface, which takes one program (a link, Linux 5.9).
+    Xdp(&'a Interface, XdpMode),
+}
+
+impl<'a, S: AsFd> From<&'a S> for Target<'a> {
+    fn from(socket: &'a S) -> Self {
+        Self::Socket(socket.as_fd())
+    }
+}
+
+/// Where an XDP program runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum XdpMode {
+    /// In the driver; where that can't be, in the kernel's general code, which [`Attached::fallback`] says.
+    #[default]
+    Auto,
+    /// In the driver, before the kernel makes a buffer of the packet.
+    Native,
+    /// In the kernel's general code, when it has made one: any device can, and little is saved.
+    Generic,
+}
+
+impl XdpMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Native, Self::Generic];
+
+    /// The name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+impl std::fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for XdpMode {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("XDP mode", name, &Self::ALL, Self::as_str)
+    }
+}
+
+/// Keeps a program attached; dropping it detaches. Nothing is pinned, so that a killed process leaves nothing: a link
+/// ends with its descriptor, and a socket's program with the socket, of which the guard holds a descriptor of its own.
 #[derive(Debug)]
 #[must_use = "dropping the guard detaches the program"]
-pub struct Attached<S: AsFd> {
-    socket: S,
+pub struct Attached {
+    pub(crate) hook: Hook,
+    pub(crate) hold: Hold,
+    pub(crate) mode: Option<XdpMode>,
+    pub(crate) fallback: Option<String>,
 }
 
-impl<S: AsFd> Attached<S> {
-    pub(crate) fn new(socket: S) -> Self {
-        Self { socket }
+/// What keeps a program attached.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    /// A socket's slot.
+    Slot(OwnedFd, Slot),
+    /// A link.
+    Link(OwnedFd),
+}
+
+/// The options of a socket that fill and empty a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Slot {
+    Filter,
+    Reuseport,
+}
+
+impl Slot {
+    pub(crate) fn fill(
+        self,
+        socket: BorrowedFd<'_>,
+        program: BorrowedFd<'_>,
+    ) -> (&'static str, io::Result<()>) {
+        let option = match self {
+            Self::Filter => sys::ATTACH_BPF,
+            Self::Reuseport => sys::ATTACH_REUSEPORT,
+        };
+        (option.name, sys::set_option(socket, option, program.as_raw_fd()))
     }
 
-    /// The socket.
-    pub fn socket(&self) -> &S {
-        &self.socket
+    fn empty(self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let option = match self {
+            Self::Filter => sys::DETACH_BPF,
+            Self::Reuseport => sys::DETACH_REUSEPORT,
+        };
+        sys::set_option(socket, option, 0)
     }
 }
 
-impl<S: AsFd> Drop for Attached<S> {
+impl Attached {
+    /// Puts `filter` in the place of what is attached, while packets come: each is decided by one or the other.
+    ///
+    /// # Errors
+    /// The filter was loaded for another hook, or what the kernel says.
+    pub fn replace(&self, filter: &KernelFilter) -> Result<(), HookError> {
+        filter.check_hook(self.hook)?;
+        let program = filter.program_fd()?;
+        let (call, done) = match &self.hold {
+            Hold::Slot(socket, slot) => slot.fill(socket.as_fd(), program),
+            Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), program)),
+        };
+        done.map_err(|io_error| filter.call_error("replacing", call, io_error))
+    }
+
+    /// The hook.
+    pub fn hook(&self) -> Hook {
+        self.hook
+    }
+
+    /// The mode that an XDP program runs in, never [`XdpMode::Auto`]; nothing at other hooks.
+    pub fn mode(&self) -> Option<XdpMode> {
+        self.mode
+    }
+
+    /// Why an XDP program runs in generic mode that might have run in the driver.
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
+    }
+}
+
+impl Drop for Attached {
     fn drop(&mut self) {
-        // It fails only where nothing is attached any more, which is what dropping is for.
-        let _ = SocketFilter::detach(self.socket.as_fd());
+        if let Hold::Slot(socket, slot) = &self.hold {
+            // It fails only where nothing is attached any more, which is what dropping is for.
+            let _ = slot.empty(socket.as_fd());
+        }
     }
 }

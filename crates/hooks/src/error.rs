@@ -133,7 +133,7 @@ fn trace_pipe_remedy(error: &io::Error) -> &'static str {
 
 fn remedy(reason: &str) -> &'static str {
     if reason.contains("os error 1)") || reason.contains("os error 13)") {
-        "; needs root, or CAP_BPF (`setcap cap_bpf+ep` on the binary)"
+        "; needs root, or CAP_BPF (`setcap cap_bpf+ep` on the binary) and, elsewhere than at sockets, CAP_NET_ADMIN"
     } else if reason.contains("os error 38)") {
         "; this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"
     } else if reason.contains("os error 12)") {

@@ -1,10 +1,8 @@
 //! A filter loaded into the kernel.
 
-use std::os::fd::AsFd;
-
 use aya::{
     Ebpf,
-    programs::{Program, ProgramInfo, SocketFilter},
+    programs::{Program, ProgramInfo},
 };
 use weir_asm::{
     Code,
@@ -13,7 +11,7 @@ use weir_asm::{
 use weir_filters::{Filter, FilterName, Hook, Parameter, Site, Toolkit};
 
 use crate::{
-    Attached, HookError, Map, ObjectFile, ParameterMap, ProgramType, loader,
+    HookError, Map, ObjectFile, ParameterMap, ProgramType, loader,
     maps::Copies,
     objects::{self, Loadable},
     place::Place,
@@ -128,18 +126,15 @@ impl KernelFilter {
         objects::written(filter, toolkit, site)
     }
 
+    /// The ELF object that [`Self::load`] would load, and the program's name in it: what [`Self::load_from`] takes.
+    pub fn object(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<(Vec<u8>, String), HookError> {
+        let Loadable { elf, program, .. } = objects::of(filter, toolkit, site)?;
+        Ok((elf.into_owned(), program.into_owned()))
+    }
+
     /// Whether this process can load socket filters here: what comes back says what it lacks.
     pub fn probe() -> Result<(), HookError> {
         Self::load(FilterName::Simple.into(), Hook::Socket.default_toolkit(), &Site::socket()).map(drop)
-    }
-
-    /// Attaches the program to a socket, where it decides from the next packet on. A socket has one slot: what was
-    /// attached before is replaced.
-    pub fn attach<S: AsFd>(&self, socket: S) -> Result<Attached<S>, HookError> {
-        self.socket_filter()?
-            .attach(socket.as_fd())
-            .map_err(|error| self.program_error("attaching", error))?;
-        Ok(Attached::new(socket))
     }
 
     /// What the kernel says of the program.
@@ -181,8 +176,8 @@ impl KernelFilter {
         self.ebpf.program(&self.program).ok_or_else(missing)
     }
 
-    fn socket_filter(&self) -> Result<&SocketFilter, HookError> {
-        self.program()?.try_into().map_err(|error| self.program_error("opening", error))
+    pub(crate) fn what(&self) -> &str {
+        &self.what
     }
 
     pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     advise, asm, bench, capacity, check, client, compare, completions, disasm, dump, experiment, filters,
-    neighbour, net, report, run, serve, toolkits,
+    neighbour, net, report, run, serve, toolkits, verify,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -25,6 +25,7 @@ Examples:
   weir net up                            a veth pair, for serve --net and client --net (as root)
   weir filters                           what there is, and where it runs
   weir toolkits                          what each filter costs by each toolkit (as root)
+  weir verify                            every program against the reference, packet by packet (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir capacity                          the highest rate without loss, in the kernel and in user space (as root)
   weir report results/latest             the report again, from the saved samples
@@ -49,6 +50,7 @@ enum Command {
     Neighbour(neighbour::Args),
     Filters(filters::Args),
     Toolkits(toolkits::Args),
+    Verify(verify::Args),
     Bench(bench::Args),
     Asm(asm::Args),
     Disasm(disasm::Args),
@@ -79,6 +81,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Dump(args) => dump::run(args),
             Command::Run(args) => run::run(args),
+            Command::Verify(args) => verify::run(args),
             Command::Filters(args) => filters::run(args),
             Command::Completions(args) => completions::completions(args),
             Command::Man(args) => completions::man(args),

@@ -2,9 +2,11 @@
 //!
 //! A function of the specification alone: the same filter gives the same object, to the byte.
 
+mod access;
 mod capture;
 mod command;
 pub mod map;
+mod parse;
 pub mod probe;
 mod verdict;
 
@@ -12,22 +14,29 @@ use weir_asm::{Code, MapDef, Object, Program, show, text};
 use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
-use crate::{Binding, Filter, FilterName, Parameter, Site, Verdict};
+use crate::{Binding, Filter, FilterName, Hook, Parameter, Site, Verdict};
+use access::Access;
+use parse::{Judge, Wants, parse};
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
 pub(crate) const LICENSE: &str = "Dual MIT/GPL";
 
-/// Loaders know by the section's name that the program is a socket filter.
-const SECTION: &str = "socket";
-
-/// The filter's program, alone in its object, with the maps that it uses.
+/// The filter's program for a site, alone in its object, with the maps that it uses.
 ///
 /// The program's source is its own listing, so that the verifier's log quotes the instruction that it refuses.
 ///
+/// To load it needs root, or CAP_BPF, and below the socket and at reuseport CAP_NET_ADMIN; CAP_PERFMON for xdp, which
+/// tells the packet's length from the distance of two addresses. Minimum kernel: that of the hook; below the socket
+/// 5.3, for a loop over IPv6 extension headers, and 5.18 for xdp (`bpf_xdp_load_bytes`).
+///
 /// # Panics
 /// Never: every filter's listing assembles, which a test sees to.
-pub fn object(filter: Filter, _site: &Site) -> Object {
-    with_listing(&format!("{}.asm", filter.name), &generate(filter))
+pub fn object(filter: Filter, site: &Site) -> Object {
+    let file = match site.hook {
+        Hook::User | Hook::Socket => format!("{}.asm", filter.name),
+        hook => format!("{}-{hook}.asm", filter.name),
+    };
+    with_listing(&file, &generate(filter, site))
 }
 
 /// The same object, with its listing for a source under that name.
@@ -37,11 +46,12 @@ pub(crate) fn with_listing(file: &str, object: &Object) -> Object {
 }
 
 /// The same without a source.
-fn generate(filter: Filter) -> Object {
-    let code = code(filter);
+fn generate(filter: Filter, site: &Site) -> Object {
+    let code = code(filter, site);
     let name = filter.name.as_str().replace('-', "_");
     let maps = map::ALL.iter().map(|map| map()).filter(|map| uses(&code, map)).collect();
-    let program = Program { name, section: SECTION.to_owned(), code, source: None };
+    let section = Access::at(site.hook).section.to_owned();
+    let program = Program { name, section, code, source: None };
     Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] }
 }
 
@@ -49,27 +59,39 @@ fn uses(code: &Code, map: &MapDef) -> bool {
     code.maps().any(|(_, name)| name == map.name)
 }
 
-fn code(filter: Filter) -> Code {
+fn code(filter: Filter, site: &Site) -> Code {
     let mut code = Code::new();
     match filter.name {
-        FilterName::Simple => verdict::give(&mut code, Verdict::Accept),
-        FilterName::Reject => verdict::count_and_give(&mut code, Verdict::Drop),
-        FilterName::ValidCommand => command::valid(&mut code),
-        FilterName::RobustValidCommand => command::robust(&mut code),
-        FilterName::Parameterized => match filter.binding {
-            Binding::Map => parameterized_by_map(&mut code),
-            Binding::Constant => verdict::count_and_give(&mut code, verdict_of(filter.parameter)),
-        },
-        FilterName::Print => {
-            capture::keep(&mut code);
-            verdict::count_and_give(&mut code, Verdict::Accept);
-        }
-        FilterName::Count => {
-            map::count(&mut code, maps::COUNTER, 0);
-            verdict::count_and_give(&mut code, Verdict::Accept);
-        }
+        FilterName::Simple => verdict::give(&mut code, Access::at(site.hook), Verdict::Accept),
+        FilterName::ValidCommand => command::valid(&mut code, site),
+        FilterName::RobustValidCommand => command::robust(&mut code, site),
+        _ => without_payload(&mut code, filter, site),
     }
     code
+}
+
+/// The filters that decide for every packet of the server alike.
+fn without_payload(code: &mut Code, filter: Filter, site: &Site) {
+    let access = Access::at(site.hook);
+    let wants = if filter.name == FilterName::Print { Wants::Place } else { Wants::Nothing };
+    let place = |code: &mut Code| {
+        let verdict = match filter.name {
+            FilterName::Reject => Verdict::Drop,
+            FilterName::Parameterized => match filter.binding {
+                Binding::Map => return parameterized_by_map(code, access),
+                Binding::Constant => verdict_of(filter.parameter),
+            },
+            _ => Verdict::Accept,
+        };
+        match filter.name {
+            FilterName::Print => capture::keep(code, access),
+            FilterName::Count => map::count(code, maps::COUNTER, 0),
+            _ => {}
+        }
+        verdict::count_and_give(code, access, verdict);
+    };
+    let no_command = code.fresh_label();
+    parse(code, site, Judge { wants, no_command, place });
 }
 
 const fn verdict_of(parameter: Parameter) -> Verdict {
@@ -80,15 +102,15 @@ const fn verdict_of(parameter: Parameter) -> Verdict {
 }
 
 /// An array's only element always exists; an absent one reads as 0, which accepts.
-fn parameterized_by_map(code: &mut Code) {
+fn parameterized_by_map(code: &mut Code, access: &Access) {
     let (accept, drop) = (code.label("accept"), code.label("drop"));
     map::look_up(code, maps::PARAMETER, accept);
     ebpf! { in code;
         ldxw r1, [r0]
         jne r1, {Parameter::Accept.value() as i32}, $drop
     }
-    verdict::place(code, accept, Verdict::Accept);
-    verdict::place(code, drop, Verdict::Drop);
+    verdict::place(code, access, accept, Verdict::Accept);
+    verdict::place(code, access, drop, Verdict::Drop);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use weir_asm::{Endian, Insn, check};
 use weir_wire::maps::Capture;
 
 use super::*;
+use crate::SuperPackets;
 
 fn every_filter() -> Vec<Filter> {
     let mut filters: Vec<_> = FilterName::ALL.map(Filter::from).to_vec();
@@ -15,27 +16,41 @@ fn every_filter() -> Vec<Filter> {
     filters
 }
 
+/// Every filter at every hook, for each kind of endpoint.
+fn every_program() -> impl Iterator<Item = (Filter, Site)> {
+    let endpoints = ["127.0.0.1:7", "0.0.0.0:7", "[::1]:7", "[::]:7"];
+    let sites = Hook::ALL.into_iter().flat_map(move |hook| {
+        endpoints.map(|endpoint| Site::new(hook, endpoint.parse().expect("an address")))
+    });
+    let both =
+        |site| [SuperPackets::Drop, SuperPackets::Pass].map(|super_packets| Site { super_packets, ..site });
+    let sites: Vec<_> = sites.flat_map(both).collect();
+    every_filter()
+        .into_iter()
+        .flat_map(move |filter| sites.clone().into_iter().map(move |site| (filter, site)))
+}
+
 #[test]
 fn the_same_filter_gives_the_same_bytes() {
-    for filter in every_filter() {
-        let bytes = || object(filter, &Site::socket()).to_elf(Endian::Little).expect("it is written");
+    for (filter, site) in every_program() {
+        let bytes = || object(filter, &site).to_elf(Endian::Little).expect("it is written");
         assert_eq!(bytes(), bytes(), "{filter:?}");
     }
 }
 
 #[test]
 fn nothing_is_wrong_with_any_program() {
-    for filter in every_filter() {
-        for program in object(filter, &Site::socket()).programs {
-            assert_eq!(check(&program.code), [], "{filter:?}");
+    for (filter, site) in every_program() {
+        for program in object(filter, &site).programs {
+            assert_eq!(check(&program.code), [], "{filter:?} {site:?}");
         }
     }
 }
 
 #[test]
 fn the_listing_is_the_program_and_every_instruction_has_its_line() {
-    for filter in every_filter() {
-        let (built, traced) = (generate(filter), object(filter, &Site::socket()));
+    for (filter, site) in every_program() {
+        let (built, traced) = (generate(filter, &site), object(filter, &site));
         assert_eq!(built.maps, traced.maps, "{filter:?}");
         let (built, traced) = (&built.programs[0], &traced.programs[0]);
         assert_eq!(built.code.encode(Endian::Little), traced.code.encode(Endian::Little), "{filter:?}");

@@ -5,11 +5,12 @@
 
 mod attaching;
 mod audit;
-mod below;
+mod classic;
 mod equivalence;
 mod frames;
 mod loading;
 mod maps;
+mod places;
 mod probes;
 mod translated;
 mod typed_maps;
@@ -41,14 +42,17 @@ pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
 }
 
 fn main() {
+    places::attach_as_child();
     let tests = [
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,
-        below::TESTS,
+        classic::TESTS,
         equivalence::TESTS,
+        frames::TESTS,
         loading::TESTS,
         maps::TESTS,
+        &places::TESTS.concat(),
         probes::TESTS,
         typed_maps::TESTS,
     ]

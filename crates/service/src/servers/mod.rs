@@ -111,7 +111,7 @@ fn serve_behind(plan: Plan, behind: Behind, on_ready: impl FnOnce(SocketAddr)) -
     let Behind { program, parameter, names } = behind;
     let mut server = Server::open(plan.listen, plan.config())?;
     let signals = Signals::catch(server.stop_handle(), parameter).map_err(ServeError::Signals)?;
-    let attached = program.as_ref().map(|program| program.attach(server.socket())).transpose()?;
+    let attached = program.as_ref().map(|program| program.attach(&server.socket())).transpose()?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
@@ -145,7 +145,7 @@ impl Plan {
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
         let combination = Combination { filter: filter.name, toolkit, hook };
-        combination.available().map_err(|gap| ServeError::Unavailable {
+        weir_hooks::available(combination).map_err(|gap| ServeError::Unavailable {
             filter: filter.name.to_string(),
             toolkit: toolkit.to_string(),
             hook: hook.to_string(),

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, io, net::IpAddr};
 
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, State, Stats64};
 use serde::{Deserialize, Serialize};
+use weir_hooks::ethtool::Ethtool;
 
-use super::{NetError, ethtool::Ethtool, mask, route::Route, sysfs::Sysfs};
+use super::{NetError, mask, route::Route, sysfs::Sysfs};
 
 /// Segmentation offload, the features that [`super::Segmentation`] switches (`ethtool -k`).
 pub(super) const SEGMENTATION: [&str; 4] =

@@ -14,7 +14,6 @@
 //! `/proc/thread-self/net/udp`). The rest of `net.ipv4` starts at the kernel's defaults in a new namespace.
 
 mod error;
-mod ethtool;
 mod interface;
 mod mask;
 pub mod named;

@@ -14,10 +14,10 @@ use rtnetlink::{
         AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute, LinkMessage,
     },
 };
+use weir_hooks::ethtool::Ethtool;
 
 use super::{
     Namespace, NetError, Segmentation, Settings, Side, Sided,
-    ethtool::Ethtool,
     interface::{RPS_CPUS, SEGMENTATION, is_up},
     mask, proof,
     route::Route,

@@ -39,7 +39,7 @@ fn object() -> Object {
     Object { license: Some("GPL".to_owned()), maps: vec![COUNTER.definition()], programs: vec![program] }
 }
 
-pub(crate) fn attach(socket: &UdpSocket) -> anyhow::Result<(KernelFilter, Attached<&UdpSocket>)> {
+pub(crate) fn attach(socket: &UdpSocket) -> anyhow::Result<(KernelFilter, Attached)> {
     let object = ObjectFile::read("count-packets", object().to_elf(Endian::Little)?)?;
     let filter = KernelFilter::load_file(&object, "count_packets", None)?;
     let attached = filter.attach(socket)?; // detaches when dropped

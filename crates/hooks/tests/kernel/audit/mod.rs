@@ -61,7 +61,7 @@ fn read(audit: &Audit) -> Drops {
     drops
 }
 
-fn reject(socket: &UdpSocket) -> (KernelFilter, Attached<&UdpSocket>) {
+fn reject(socket: &UdpSocket) -> (KernelFilter, Attached) {
     let filter = load(FilterName::Reject, Hook::Socket.default_toolkit());
     let attached = filter.attach(socket).expect("attach");
     (filter, attached)

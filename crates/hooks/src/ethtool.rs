@@ -30,13 +30,15 @@ const BIT_NAME: u16 = 2;
 const BIT_VALUE: u16 = 3;
 
 /// A connection to the namespace that it was opened in.
-pub(super) struct Ethtool {
+#[derive(Debug)]
+pub struct Ethtool {
     socket: Socket,
     family: u16,
 }
 
 impl Ethtool {
-    pub(super) fn open() -> io::Result<Self> {
+    /// Opens one in the calling thread's network namespace.
+    pub fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
@@ -46,7 +48,7 @@ impl Ethtool {
 
     /// Which of the features `names` (as `ethtool -k` writes them) the interface has on; those that the kernel
     /// doesn't know are left out.
-    pub(super) fn features(&self, interface: &str, names: &[&str]) -> io::Result<BTreeMap<String, bool>> {
+    pub fn features(&self, interface: &str, names: &[&str]) -> io::Result<BTreeMap<String, bool>> {
         let request = Features { command: MSG_FEATURES_GET, attributes: vec![header(interface, 0)] };
         let mut message = GenlMessage::from_payload(request);
         message.set_resolved_family_id(self.family);
@@ -59,7 +61,7 @@ impl Ethtool {
     }
 
     /// Switches the features `names` of the interface all on or all off. The kernel takes what it can: look again.
-    pub(super) fn set_features(&self, interface: &str, names: &[&str], on: bool) -> io::Result<()> {
+    pub fn set_features(&self, interface: &str, names: &[&str], on: bool) -> io::Result<()> {
         let bits: Vec<_> = names.iter().map(|name| bit(name, on)).collect();
         let wanted = nested(FEATURES_WANTED, &[nested(BITSET_BITS, &bits)]);
         let attributes = vec![header(interface, FLAG_OMIT_REPLY), wanted];

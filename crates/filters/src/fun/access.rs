@@ -1,0 +1,137 @@
+//! What a program at each hook is to the kernel: its section, what it returns, and how it gets at a packet's bytes.
+
+use weir_asm::{Code, Label, Reg, splice::SrcSplice};
+use weir_asm_macros::ebpf;
+use weir_wire::context::{sk_buff, sk_reuseport_md, xdp_md};
+
+use crate::{Hook, Verdict};
+
+/// The program's context, in every program that calls a helper before it is done with it.
+pub(super) const CONTEXT: Reg = Reg::R6;
+
+/// How programs at a hook are written.
+pub(super) struct Access {
+    /// Loaders know the program's type by its section's name.
+    pub(super) section: &'static str,
+    accept: i32,
+    drop: i32,
+    length: Length,
+    load: LoadHelper,
+    /// Offset of `gso_segs` in the context, where it has one.
+    pub(super) segments: Option<i16>,
+    /// Whether packet bytes can be read in place, between [`DATA`] and [`DATA_END`].
+    pub(super) is_direct: bool,
+}
+
+/// Where a program learns how many bytes it sees.
+enum Length {
+    /// A `u32` in the context.
+    Field(i16),
+    /// From a helper, since the context knows the end of the first piece alone (`bpf_xdp_get_buff_len`, Linux 5.18).
+    Helper,
+}
+
+/// Both take context, offset, destination and length, and give 0 or an error.
+enum LoadHelper {
+    /// `bpf_skb_load_bytes`: Linux 4.5.
+    Skb,
+    /// `bpf_xdp_load_bytes`: Linux 5.18.
+    Xdp,
+}
+
+/// Where the packet begins, and where its first piece, or all of it, ends.
+pub(super) const DATA: i16 = xdp_md::DATA_OFFSET as i16;
+pub(super) const DATA_END: i16 = xdp_md::DATA_END_OFFSET as i16;
+
+const SKB_LEN: i16 = sk_buff::PACKET_LEN_OFFSET as i16;
+const REUSEPORT_LEN: i16 = sk_reuseport_md::PACKET_LEN_OFFSET as i16;
+/// Linux 5.1.
+const SKB_SEGMENTS: i16 = sk_buff::GSO_SEGS_OFFSET as i16;
+
+/// What a socket filter returns is how many bytes of the packet to keep: -1 is more than any has (net/core/filter.c,
+/// sk_filter_trim_cap).
+const SOCKET: Access = Access {
+    section: "socket",
+    accept: -1,
+    drop: 0,
+    length: Length::Field(SKB_LEN),
+    load: LoadHelper::Skb,
+    segments: None,
+    is_direct: false,
+};
+
+/// SK_PASS without a socket chosen leaves the choice to the kernel's hash; SK_DROP.
+const REUSEPORT: Access =
+    Access { section: "sk_reuseport", accept: 1, length: Length::Field(REUSEPORT_LEN), ..SOCKET };
+
+const CGROUP: Access = Access { section: "cgroup/skb", accept: 1, segments: Some(SKB_SEGMENTS), ..SOCKET };
+
+/// TCX_NEXT, so that programs behind this one have their turn; TCX_DROP.
+const TC: Access =
+    Access { section: "classifier", accept: -1, drop: 2, segments: Some(SKB_SEGMENTS), ..SOCKET };
+
+/// XDP_PASS, XDP_DROP. "frags" says that the program deals with packets in several pieces, which jumbo frames are.
+const XDP: Access = Access {
+    section: "xdp.frags",
+    accept: 2,
+    drop: 1,
+    length: Length::Helper,
+    load: LoadHelper::Xdp,
+    segments: None,
+    is_direct: true,
+};
+
+impl Access {
+    /// At the server's own loop runs no program; what is made for it is a socket filter.
+    pub(super) const fn at(hook: Hook) -> &'static Self {
+        match hook {
+            Hook::User | Hook::Socket => &SOCKET,
+            Hook::Reuseport => &REUSEPORT,
+            Hook::Cgroup => &CGROUP,
+            Hook::Tc => &TC,
+            Hook::Xdp => &XDP,
+        }
+    }
+
+    /// What the program returns.
+    pub(super) const fn return_value(&self, verdict: Verdict) -> i32 {
+        match verdict {
+            Verdict::Accept => self.accept,
+            Verdict::Drop => self.drop,
+        }
+    }
+
+    /// `to` = how many bytes the program sees. r0 to r5 are lost.
+    pub(super) fn length(&self, code: &mut Code, to: Reg) {
+        match self.length {
+            Length::Field(field) => ebpf! { in code; ldxw $to, [$CONTEXT + $field] },
+            Length::Helper => ebpf! { in code;
+                mov r1, $CONTEXT
+                call xdp_get_buff_len
+                mov $to, r0
+            },
+        }
+    }
+
+    /// Copies `len` bytes from `offset` on to r10 + `slot`, or on at `absent` where not all of them are there. r0 to r5
+    /// are lost.
+    pub(super) fn load(&self, code: &mut Code, offset: impl SrcSplice, len: usize, slot: i16, absent: Label) {
+        ebpf! { in code;
+            mov r2, $offset
+            mov r3, r10
+            add r3, {i32::from(slot)}
+            mov r4, {len as i32}
+        }
+        self.call_load(code, absent);
+    }
+
+    /// The same of what r2 to r4 say.
+    pub(super) fn call_load(&self, code: &mut Code, absent: Label) {
+        ebpf! { in code; mov r1, $CONTEXT }
+        match self.load {
+            LoadHelper::Skb => ebpf! { in code; call skb_load_bytes },
+            LoadHelper::Xdp => ebpf! { in code; call xdp_load_bytes },
+        }
+        ebpf! { in code; jne r0, 0, $absent }
+    }
+}

@@ -1,0 +1,101 @@
+//! Comparisons of header fields with what is known when the program is made; both ways through the headers use them.
+
+use std::net::IpAddr;
+
+use weir_asm::{Code, Label, Mem, Reg};
+use weir_asm_macros::ebpf;
+use weir_wire::{
+    headers::{ethernet, ipv4},
+    udp,
+};
+
+use super::{CONTEXT, LENGTH, Parser, Version};
+use crate::Layer;
+
+/// The field `offset` bytes behind the header's start.
+pub(super) const fn field(header: Mem, offset: usize) -> Mem {
+    Mem { base: header.base, off: header.off + offset as i16 }
+}
+
+/// What a load of a big-endian field of two bytes gives on this machine, for which programs are made.
+pub(in crate::fun) fn half(value: u16) -> i32 {
+    value.to_be().into()
+}
+
+/// The same of up to four bytes, with zeros behind them.
+pub(in crate::fun) fn word(bytes: impl IntoIterator<Item = u8>) -> i32 {
+    let mut word = [0; size_of::<u32>()];
+    for (to, from) in word.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    i32::from_ne_bytes(word)
+}
+
+/// r1 and more are lost; on at `other` where a field isn't the server's.
+impl Parser<'_> {
+    /// Ethernet has said which version it is; IP's own first byte, in r1, must say so too.
+    pub(super) fn check_version(&self, code: &mut Code, version: &Version, otherwise: Label) {
+        ebpf! { in code;
+            rsh r1, 4
+            jne r1, {version.number}, $otherwise
+        }
+    }
+
+    /// An unfragmented packet for the server's address.
+    pub(super) fn check_ip(&self, code: &mut Code, version: &Version, ip: Mem) {
+        if version.number == Version::V4.number {
+            ebpf! { in code;
+                ldxh r1, [{field(ip, ipv4::FRAGMENT_OFFSET)}]
+                jset r1, {half(ipv4::FRAGMENT_MASK)}, {self.other}
+            }
+        }
+        let words: Vec<[u8; 4]> = match self.address() {
+            Some(IpAddr::V4(address)) => vec![address.octets()],
+            Some(IpAddr::V6(address)) => address.octets().as_chunks().0.to_vec(),
+            None => Vec::new(),
+        };
+        for (number, bytes) in words.into_iter().enumerate() {
+            let offset = version.destination_offset + number * bytes.len();
+            ebpf! { in code;
+                ldxw r1, [{field(ip, offset)}]
+                jne32 r1, {word(bytes)}, {self.other}
+            }
+        }
+    }
+
+    /// The server's port; [`LENGTH`] is the length field's value.
+    pub(super) fn check_udp(&self, code: &mut Code, udp: Mem) {
+        ebpf! { in code;
+            ldxh r1, [{field(udp, udp::DESTINATION_OFFSET)}]
+            jne r1, {half(self.site.endpoint.port)}, {self.other}
+            ldxh $LENGTH, [{field(udp, udp::LENGTH_OFFSET)}]
+            be16 $LENGTH
+        }
+    }
+
+    /// On at the super packet's end where the packet is one.
+    pub(super) fn check_segments(&self, code: &mut Code) {
+        if let Some(segments) = self.access.segments {
+            ebpf! { in code;
+                ldxw r1, [{Mem { base: CONTEXT, off: segments }}]
+                jgt r1, 1, {self.super_packet}
+            }
+        }
+    }
+
+    /// Where the IP header begins in a packet without VLAN tags.
+    pub(super) fn ip_offset(&self) -> usize {
+        match self.site.hook.layer() {
+            Layer::Ethernet => ethernet::HEADER_LEN,
+            Layer::Ip | Layer::Udp => 0,
+        }
+    }
+
+    /// `to` = what the packet says of its length: of all of it in IPv4, without the header in IPv6.
+    pub(super) fn ip_length(&self, code: &mut Code, version: &Version, ip: Mem, to: Reg) {
+        ebpf! { in code;
+            ldxh $to, [{field(ip, version.length_offset)}]
+            be16 $to
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! From the bytes that a program sees below the socket to the server's packet in them, for one site: addresses, ports
+//! and what else is known when the program is made are immediates, and what can't be for the server isn't looked at.
+//!
+//! Two ways lead to the decision. [`common`] takes packets without VLAN tags, IPv4 options and IPv6 extension headers,
+//! whose headers it has at once. What it can't settle goes through [`walk`], header by header.
+
+mod alone;
+mod checks;
+mod common;
+mod walk;
+
+pub(super) use checks::{half, word};
+
+use std::net::IpAddr;
+
+use weir_asm::{Code, Label, Reg};
+use weir_asm_macros::ebpf;
+use weir_wire::headers::{ethernet, ipv4, ipv6};
+
+use super::{
+    access::{Access, CONTEXT},
+    verdict,
+};
+use crate::{Layer, Site, SuperPackets, Verdict};
+
+/// Offset of the UDP payload, or behind [`walk`] of the header that is next.
+pub(super) const AT: Reg = Reg::R7;
+/// Offset of the payload's end, or behind [`walk`] of the headers' that were read.
+pub(super) const END: Reg = Reg::R8;
+/// The UDP length field.
+pub(super) const LENGTH: Reg = Reg::R9;
+/// The first four bytes of the payload as a load gives them, zeros for those that are absent.
+pub(super) const FIRST: Reg = Reg::R1;
+/// The two bytes behind them.
+pub(super) const REST: Reg = Reg::R2;
+
+/// Where the IP header stands on the stack. 8 divides it, so that fields have the alignment that the kernel wants.
+const IP: i16 = -72;
+
+/// What a decision wants to know of a packet for the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// Nothing but that it is one.
+    Nothing,
+    /// [`FIRST`] and [`REST`], and [`LENGTH`] where it says so.
+    Beginning { length: bool },
+    /// [`AT`], [`END`] and [`LENGTH`].
+    Place,
+}
+
+/// A program's decision: what it wants to know, and the code that ends the program, written at the label.
+pub(super) struct Judge<F> {
+    pub(super) wants: Wants,
+    /// Where payloads go that are too short for any command.
+    pub(super) no_command: Label,
+    pub(super) place: F,
+}
+
+struct Parser<'a> {
+    site: &'a Site,
+    access: &'static Access,
+    wants: Wants,
+    judge: Label,
+    no_command: Label,
+    /// Not settled by the common case.
+    walk: Label,
+    /// Somebody else's packet.
+    other: Label,
+    super_packet: Label,
+}
+
+/// Finds the server's packet and has it judged; everything else goes on uncounted.
+pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut Code)>) {
+    let access = Access::at(site.hook);
+    let parser = Parser {
+        site,
+        access,
+        wants: judge.wants,
+        judge: code.label("judge"),
+        no_command: judge.no_command,
+        walk: code.label("walk"),
+        other: code.label("other"),
+        super_packet: code.label("super_packet"),
+    };
+    match (site.hook.layer(), judge.wants) {
+        (Layer::Udp, Wants::Nothing) => return (judge.place)(code),
+        _ => ebpf! { in code; mov $CONTEXT, r1 },
+    }
+    match (site.hook.layer(), judge.wants) {
+        (_, Wants::Place) => {
+            parser.walk(code);
+            ebpf! { in code; {parser.judge}: }
+            (judge.place)(code);
+        }
+        (layer, _) => {
+            if layer == Layer::Udp {
+                parser.common_alone(code, judge.place);
+            } else {
+                parser.common(code, judge.place);
+            }
+            parser.walk(code);
+            ebpf! { in code; ja {parser.judge} }
+        }
+    }
+    if site.hook.layer() != Layer::Udp {
+        parser.end_without_decision(code);
+    }
+}
+
+impl Parser<'_> {
+    fn end_without_decision(&self, code: &mut Code) {
+        ebpf! { in code; {self.other}: }
+        verdict::give(code, self.access, Verdict::Accept);
+        if self.access.segments.is_some() {
+            match self.site.super_packets {
+                SuperPackets::Drop => verdict::place(code, self.access, self.super_packet, Verdict::Drop),
+                SuperPackets::Pass => {
+                    ebpf! { in code; {self.super_packet}: }
+                    verdict::give(code, self.access, Verdict::Accept);
+                }
+            }
+        }
+    }
+
+    /// The IP versions in which packets for the server come.
+    fn versions(&self) -> impl Iterator<Item = &'static Version> {
+        let endpoint = self.site.endpoint;
+        let v4 = endpoint.takes_ipv4().then_some(&Version::V4);
+        v4.into_iter().chain(endpoint.takes_ipv6().then_some(&Version::V6))
+    }
+
+    /// The server's address, unless every address is the server's.
+    fn address(&self) -> Option<IpAddr> {
+        Some(self.site.endpoint.address).filter(|address| !address.is_unspecified())
+    }
+}
+
+/// An IP version, as far as it differs from the other.
+struct Version {
+    number: i32,
+    ethertype: u16,
+    /// Length of the header without options or extension headers.
+    header_len: usize,
+    /// Offset of the byte that says what comes behind that header.
+    protocol_offset: usize,
+    destination_offset: usize,
+    /// Offset of the field that says how long the packet is, and what of the packet it doesn't count.
+    length_offset: usize,
+    uncounted: usize,
+}
+
+impl Version {
+    const V4: Self = Self {
+        number: 4,
+        ethertype: ethernet::IPV4,
+        header_len: ipv4::MIN_HEADER_LEN,
+        protocol_offset: ipv4::PROTOCOL_OFFSET,
+        destination_offset: ipv4::DESTINATION_OFFSET,
+        length_offset: ipv4::TOTAL_LENGTH_OFFSET,
+        uncounted: 0,
+    };
+    const V6: Self = Self {
+        number: 6,
+        ethertype: ethernet::IPV6,
+        header_len: ipv6::HEADER_LEN,
+        protocol_offset: ipv6::NEXT_HEADER_OFFSET,
+        destination_offset: ipv6::DESTINATION_OFFSET,
+        length_offset: ipv6::PAYLOAD_LENGTH_OFFSET,
+        uncounted: ipv6::HEADER_LEN,
+    };
+}

@@ -1,0 +1,226 @@
+//! The general case: header by header, each loaded at an offset that the one before it gave.
+
+use weir_asm::{Code, Label, Mem, Reg};
+use weir_asm_macros::ebpf;
+use weir_wire::{
+    Command, headers,
+    headers::{ethernet, ipv4, ipv6},
+    udp,
+};
+
+use super::{
+    AT, END, IP, LENGTH, Parser, Version, Wants,
+    checks::{field, half},
+    common::{load_beginning, longest_word},
+};
+use crate::Layer;
+
+/// The header that is read.
+pub(super) const HEADER: Mem = Mem { base: Reg::R10, off: IP };
+/// The type of the next header, until UDP's is there.
+const NEXT: Reg = LENGTH;
+/// Extension headers that may still come.
+const LEFT: Mem = Mem { base: Reg::R10, off: -24 };
+/// The first bytes of the payload.
+const PAYLOAD: Mem = Mem { base: Reg::R10, off: -8 };
+/// Bytes of an extension header that are read.
+const EXTENSION_LEN: usize = 8;
+
+impl Parser<'_> {
+    pub(super) fn walk(&self, code: &mut Code) {
+        ebpf! { in code; {self.walk}: }
+        self.access.length(code, END);
+        match self.site.hook.layer() {
+            Layer::Udp => self.alone(code),
+            Layer::Ethernet => self.ethernet(code),
+            Layer::Ip => {
+                ebpf! { in code; mov $AT, 0 }
+                self.load(code, 1);
+                let number = |version: &Version| version.number;
+                ebpf! { in code;
+                    ldxb r1, [$HEADER]
+                    rsh r1, 4
+                }
+                self.ip(code, number);
+            }
+        }
+        if let Wants::Beginning { .. } = self.wants {
+            self.beginning(code);
+        }
+    }
+
+    /// The header at [`AT`], or somebody else's packet.
+    fn load(&self, code: &mut Code, len: usize) {
+        self.access.load(code, AT, len, IP, self.other);
+    }
+
+    fn ethernet(&self, code: &mut Code) {
+        ebpf! { in code; mov $AT, {ethernet::TYPE_OFFSET as i32} }
+        self.load(code, size_of::<u16>());
+        let no_tag = code.fresh_label();
+        ebpf! { in code; ldxh r1, [$HEADER] }
+        for _ in 0..ethernet::MAX_TAGS {
+            ebpf! { in code;
+                jeq r1, {half(ethernet::VLAN)}, tag
+                jne r1, {half(ethernet::SERVICE_VLAN)}, $no_tag
+            tag:
+                add $AT, {ethernet::TAG_LEN as i32}
+            }
+            self.load(code, size_of::<u16>());
+            ebpf! { in code; ldxh r1, [$HEADER] }
+        }
+        ebpf! { in code;
+        $no_tag:
+            add $AT, {size_of::<u16>() as i32}
+        }
+        self.ip(code, |version| half(version.ethertype));
+    }
+
+    /// The IP version is that whose `key` is in r1.
+    fn ip(&self, code: &mut Code, key: impl Fn(&Version) -> i32) {
+        let udp = code.fresh_label();
+        let versions: Vec<_> = self.versions().collect();
+        for (number, version) in versions.iter().enumerate() {
+            let next = if number + 1 < versions.len() { code.fresh_label() } else { self.other };
+            ebpf! { in code; jne r1, {key(version)}, $next }
+            self.load(code, version.header_len);
+            ebpf! { in code; ldxb r1, [$HEADER] }
+            if version.number == Version::V4.number {
+                self.ipv4(code, udp);
+            } else {
+                self.ipv6(code, udp);
+            }
+            if next != self.other {
+                ebpf! { in code; $next: }
+            }
+        }
+        self.udp(code, udp);
+    }
+
+    /// From the header's first byte in r1 on.
+    fn ipv4(&self, code: &mut Code, udp: Label) {
+        ebpf! { in code;
+            mov $NEXT, r1
+            and $NEXT, 0xf
+            lsh $NEXT, 2
+            jlt $NEXT, {ipv4::MIN_HEADER_LEN as i32}, {self.other}
+        }
+        self.check_version(code, &Version::V4, self.other);
+        ebpf! { in code;
+            ldxb r1, [{field(HEADER, ipv4::PROTOCOL_OFFSET)}]
+            jne r1, {i32::from(headers::UDP)}, {self.other}
+        }
+        self.check_ip(code, &Version::V4, HEADER);
+        self.packet_end(code, &Version::V4);
+        ebpf! { in code;
+            add $AT, $NEXT
+            ja $udp
+        }
+    }
+
+    /// [`END`] = the end of the IP packet at [`AT`], as it says itself.
+    fn packet_end(&self, code: &mut Code, version: &Version) {
+        self.ip_length(code, version, HEADER, Reg::R1);
+        ebpf! { in code;
+            add r1, $AT
+            add r1, {version.uncounted as i32}
+            jgt r1, $END, {self.other}
+            mov $END, r1
+        }
+    }
+
+    fn ipv6(&self, code: &mut Code, udp: Label) {
+        self.check_version(code, &Version::V6, self.other);
+        self.check_ip(code, &Version::V6, HEADER);
+        self.packet_end(code, &Version::V6);
+        let again = code.fresh_label();
+        ebpf! { in code;
+            ldxb $NEXT, [{field(HEADER, ipv6::NEXT_HEADER_OFFSET)}]
+            add $AT, {ipv6::HEADER_LEN as i32}
+            stdw [$LEFT], {ipv6::MAX_EXTENSIONS as i32}
+        $again:
+            jeq $NEXT, {i32::from(headers::UDP)}, $udp
+            ldxdw r1, [$LEFT]
+            jeq r1, 0, {self.other}
+            sub r1, 1
+            stxdw [$LEFT], r1
+        }
+        self.extension(code);
+        ebpf! { in code; ja $again }
+    }
+
+    /// [`AT`] moves behind an extension header, [`NEXT`] to what comes then.
+    fn extension(&self, code: &mut Code) {
+        self.check_room(code, EXTENSION_LEN);
+        self.load(code, EXTENSION_LEN);
+        ebpf! { in code;
+            jeq $NEXT, {i32::from(ipv6::FRAGMENT)}, fragment
+            ldxb r1, [{field(HEADER, ipv6::EXTENSION_LENGTH_OFFSET)}]
+            jeq $NEXT, {i32::from(ipv6::AUTHENTICATION)}, authentication
+            add r1, 1
+            lsh r1, 3
+            jeq $NEXT, {i32::from(ipv6::HOP_BY_HOP)}, next
+            jeq $NEXT, {i32::from(ipv6::DESTINATION_OPTIONS)}, next
+            jne $NEXT, {i32::from(ipv6::ROUTING)}, {self.other}
+            ldxb r2, [{field(HEADER, ipv6::SEGMENTS_LEFT_OFFSET)}]
+            jne r2, 0, {self.other}
+            ja next
+        fragment:
+            mov r1, {ipv6::FRAGMENT_LEN as i32}
+            ldxh r2, [{field(HEADER, ipv6::FRAGMENT_OFFSET)}]
+            jset r2, {half(ipv6::FRAGMENT_MASK)}, {self.other}
+            ja next
+        authentication:
+            add r1, 2
+            lsh r1, 2
+        next:
+            add $AT, r1
+            ldxb $NEXT, [$HEADER]
+        }
+    }
+
+    /// `len` bytes of the IP packet are left.
+    fn check_room(&self, code: &mut Code, len: usize) {
+        ebpf! { in code;
+            mov r1, $AT
+            add r1, {len as i32}
+            jgt r1, $END, {self.other}
+        }
+    }
+
+    /// [`AT`] and [`END`] become the payload's.
+    fn udp(&self, code: &mut Code, label: Label) {
+        ebpf! { in code; $label: }
+        self.check_room(code, udp::HEADER_LEN);
+        self.load(code, udp::HEADER_LEN);
+        self.check_udp(code, HEADER);
+        ebpf! { in code;
+            jlt $LENGTH, {udp::HEADER_LEN as i32}, {self.other}
+            mov r1, $AT
+            add r1, $LENGTH
+            jgt r1, $END, {self.other}
+            mov $END, r1
+            add $AT, {udp::PAYLOAD_OFFSET as i32}
+        }
+        self.check_segments(code);
+    }
+
+    /// [`FIRST`] and [`REST`], from a payload that may be shorter than they are.
+    fn beginning(&self, code: &mut Code) {
+        let shortest = Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default();
+        ebpf! { in code;
+            mov r4, $END
+            sub r4, $AT
+            jlt r4, {shortest as i32}, {self.no_command}
+            jle r4, {longest_word() as i32}, whole
+            mov r4, {longest_word() as i32}
+        whole:
+            stdw [$PAYLOAD], 0
+            mov r2, $AT
+            mov r3, r10
+            add r3, {i32::from(PAYLOAD.off)}
+        }
+        self.access.call_load(code, self.no_command);
+        load_beginning(code, PAYLOAD);
+    }
+}

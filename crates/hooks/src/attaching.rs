@@ -1,0 +1,169 @@
+//! Attaching a loaded filter to what its hook belongs to, or the reason why that can't be.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+};
+
+use aya_obj::generated::{
+    XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE,
+    bpf_attach_type::{self, BPF_CGROUP_INET_INGRESS, BPF_TCX_INGRESS, BPF_XDP},
+};
+use weir_filters::{Hook, SuperPackets};
+
+use crate::{
+    Attached, HookError, Interface, KernelFilter, Target, XdpMode,
+    attached::{Hold, Slot},
+    super_packets, sys,
+};
+
+impl Target<'_> {
+    /// The hook that belongs to it.
+    pub fn hook(&self) -> Hook {
+        match self {
+            Self::Socket(_) => Hook::Socket,
+            Self::Reuseport(_) => Hook::Reuseport,
+            Self::Cgroup(_) => Hook::Cgroup,
+            Self::Tc(_) => Hook::Tc,
+            Self::Xdp(..) => Hook::Xdp,
+        }
+    }
+}
+
+impl KernelFilter {
+    /// Attaches the program, which decides from the next packet on; a reference to a socket stands for
+    /// [`Target::Socket`].
+    ///
+    /// Sockets' programs need no privilege to be attached; [`Target::Cgroup`] needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// It was loaded for another hook; what the kernel says, with the reason where it is known; or, in generic XDP and
+    /// at a shared port, that the program would take a packet of several datagrams for its first one, and such packets
+    /// can come in there ([`weir_filters::SuperPackets::Pass`] allows that).
+    pub fn attach<'a>(&self, target: impl Into<Target<'a>>) -> Result<Attached, HookError> {
+        let target = target.into();
+        self.check_hook(target.hook())?;
+        match target {
+            Target::Socket(socket) => self.fill(Slot::Filter, socket),
+            Target::Reuseport(socket) => {
+                let address = self.site.endpoint.address;
+                let interfaces = Interface::reaching(address).map_err(|error| {
+                    self.other("attaching", format!("looking for the interfaces of {address}: {error}"))
+                })?;
+                interfaces.iter().try_for_each(|interface| self.refuse_super_packets(interface))?;
+                self.fill(Slot::Reuseport, socket)
+            }
+            Target::Cgroup(folder) => self.link(folder.as_raw_fd() as u32, BPF_CGROUP_INET_INGRESS, 0),
+            Target::Tc(interface) => self.link(interface.index(), BPF_TCX_INGRESS, 0),
+            Target::Xdp(interface, XdpMode::Auto) => self.native_or_generic(interface),
+            Target::Xdp(interface, mode) => self.xdp(interface, mode),
+        }
+    }
+
+    fn fill(&self, slot: Slot, socket: BorrowedFd<'_>) -> Result<Attached, HookError> {
+        let held = socket.try_clone_to_owned();
+        let held =
+            held.map_err(|io_error| self.call_error("attaching", "fcntl F_DUPFD_CLOEXEC", io_error))?;
+        let (call, done) = slot.fill(socket, self.program_fd()?);
+        done.map_err(|io_error| self.call_error("attaching", call, io_error))?;
+        Ok(self.attached(Hold::Slot(held, slot)))
+    }
+
+    fn link(&self, target: u32, attach_type: bpf_attach_type, flags: u32) -> Result<Attached, HookError> {
+        let link = sys::create_link(self.program_fd()?, target, attach_type, flags);
+        let link = link.map_err(|io_error| self.call_error("attaching", "BPF_LINK_CREATE", io_error))?;
+        Ok(self.attached(Hold::Link(link)))
+    }
+
+    fn native_or_generic(&self, interface: &Interface) -> Result<Attached, HookError> {
+        match self.xdp(interface, XdpMode::Native) {
+            Err(HookError::Call { io_error, .. }) if is_the_drivers(&io_error) => {
+                let mut attached = self.xdp(interface, XdpMode::Generic)?;
+                let reason = format!("{interface} takes no program in its driver: {io_error}");
+                attached.fallback = Some(reason);
+                Ok(attached)
+            }
+            attached => attached,
+        }
+    }
+
+    fn xdp(&self, interface: &Interface, mode: XdpMode) -> Result<Attached, HookError> {
+        let flags = match mode {
+            XdpMode::Generic => {
+                self.refuse_super_packets(interface)?;
+                XDP_FLAGS_SKB_MODE
+            }
+            XdpMode::Auto | XdpMode::Native => XDP_FLAGS_DRV_MODE,
+        };
+        let mut attached = self.link(interface.index(), BPF_XDP, flags)?;
+        attached.mode = Some(mode);
+        Ok(attached)
+    }
+
+    fn refuse_super_packets(&self, interface: &Interface) -> Result<(), HookError> {
+        if self.site.super_packets == SuperPackets::Pass {
+            return Ok(());
+        }
+        super_packets::reach(interface).map_or(Ok(()), |reason| {
+            let hook = self.site.hook;
+            Err(self.other(
+                "attaching",
+                format!(
+                    "{reason}, and a program at hook {hook} would take a packet of several datagrams for its first \
+                     one; or let them go by that one (--super-packets pass), or filter at hook socket, cgroup or tc"
+                ),
+            ))
+        })
+    }
+
+    fn attached(&self, hold: Hold) -> Attached {
+        Attached { hook: self.site.hook, hold, mode: None, fallback: None }
+    }
+
+    pub(crate) fn check_hook(&self, wanted: Hook) -> Result<(), HookError> {
+        let hook = self.site.hook;
+        if hook == wanted {
+            return Ok(());
+        }
+        Err(self.other("attaching", format!("it was loaded for hook {hook}, and this is hook {wanted}")))
+    }
+
+    pub(crate) fn program_fd(&self) -> Result<BorrowedFd<'_>, HookError> {
+        let fd = self.program()?.fd().map_err(|error| self.program_error("attaching", error))?;
+        Ok(fd.as_fd())
+    }
+
+    pub(crate) fn call_error(&self, doing: &'static str, call: &str, io_error: io::Error) -> HookError {
+        let hook = self.site.hook;
+        let reason = io_error
+            .raw_os_error()
+            .and_then(|number| REASONS.iter().find(|row| row.0 == hook && row.1 == number).map(|row| row.2));
+        let call = match reason {
+            Some(reason) => format!("{call} ({reason})"),
+            None => call.to_owned(),
+        };
+        HookError::Call { doing, what: self.what().to_owned(), call, io_error }
+    }
+}
+
+/// Whether it says that the driver won't, rather than that the slot is taken, or that one may not.
+fn is_the_drivers(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE | libc::ENOMEM))
+}
+
+/// What an error of attaching means there (kernel/bpf/cgroup.c, kernel/bpf/tcx.c, net/core/dev.c, net/core/filter.c).
+const REASONS: [(Hook, i32, &str); 9] = [
+    (Hook::Reuseport, libc::EINVAL, "the socket needs SO_REUSEPORT, set before it is bound"),
+    (Hook::Cgroup, libc::EPERM, "needs CAP_NET_ADMIN, and a group whose parents allow programs below them"),
+    (Hook::Cgroup, libc::EBADF, "it is no folder of cgroup2"),
+    (Hook::Tc, libc::EINVAL, "tcx needs Linux 6.6"),
+    (Hook::Xdp, libc::EBUSY, "another program is attached; `bpftool net` shows it"),
+    (Hook::Xdp, libc::EEXIST, "one is attached in the other mode; `bpftool net` shows it"),
+    (Hook::Xdp, libc::EOPNOTSUPP, "the driver has no XDP; --xdp-mode generic works with any"),
+    (Hook::Xdp, libc::ERANGE, "the MTU is too large for a program in the driver"),
+    (
+        Hook::Xdp,
+        libc::EINVAL,
+        "a link needs Linux 5.9; or the driver refuses its own or its peer's settings, such as a large MTU",
+    ),
+];

@@ -1,0 +1,49 @@
+//! Interfaces of the calling thread's network namespace through rtnetlink(7), a question at a time.
+
+use std::io;
+
+use rtnetlink::{
+    packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
+    packet_route::{
+        RouteNetlinkMessage,
+        link::{LinkFlags, LinkMessage},
+    },
+    sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE},
+};
+
+/// What the kernel says of an interface.
+pub(crate) fn link(index: u32) -> io::Result<LinkMessage> {
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    match ask(RouteNetlinkMessage::GetLink(question), NLM_F_REQUEST)? {
+        Some(RouteNetlinkMessage::NewLink(link)) => Ok(link),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Switches an interface on.
+pub(crate) fn set_up(index: u32) -> io::Result<()> {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    link.header.flags = LinkFlags::Up;
+    link.header.change_mask = LinkFlags::Up;
+    ask(RouteNetlinkMessage::SetLink(link), NLM_F_REQUEST | NLM_F_ACK).map(|_| ())
+}
+
+fn ask(question: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    let mut request = NetlinkMessage::from(question);
+    request.header.flags = flags;
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+    socket.send(&bytes, 0)?;
+    let (reply, _) = socket.recv_from_full()?;
+    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&reply).map_err(io::Error::other)?.payload {
+        NetlinkPayload::InnerMessage(reply) => Ok(Some(reply)),
+        NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,83 @@
+//! The system calls that attach programs, where aya would fall back to ways that outlive the process.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+};
+
+use aya_obj::generated::{bpf_attach_type, bpf_cmd};
+
+/// The first fields of `union bpf_attr` for `BPF_LINK_CREATE`; the kernel takes those left out for 0.
+#[repr(C)]
+struct LinkCreate {
+    program: u32,
+    /// A descriptor, or an interface's index.
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// The same for `BPF_LINK_UPDATE`.
+#[repr(C)]
+struct LinkUpdate {
+    link: u32,
+    program: u32,
+}
+
+/// Attaches a program for as long as what comes back is open (`BPF_LINK_CREATE`, Linux 5.7).
+pub(crate) fn create_link(
+    program: BorrowedFd<'_>,
+    target: u32,
+    attach_type: bpf_attach_type,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    let program = program.as_raw_fd() as u32;
+    let attributes = LinkCreate { program, target, attach_type: attach_type as u32, flags };
+    let link = bpf(bpf_cmd::BPF_LINK_CREATE, &attributes)?;
+    // SAFETY: the kernel just made the descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(link) })
+}
+
+/// Puts another program in the place of the link's; every packet is decided by one of them.
+pub(crate) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    let attributes = LinkUpdate { link: link.as_raw_fd() as u32, program: program.as_raw_fd() as u32 };
+    bpf(bpf_cmd::BPF_LINK_UPDATE, &attributes).map(|_| ())
+}
+
+fn bpf<T>(command: bpf_cmd, attributes: &T) -> io::Result<i32> {
+    // SAFETY: `attributes` is a repr(C) struct without padding, of the length that is given; the commands above only
+    // read it.
+    let returned = unsafe { libc::syscall(libc::SYS_bpf, command as u32, attributes, size_of::<T>()) };
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned as i32) }
+}
+
+/// An option of a socket that takes a number, such as a program's descriptor.
+#[derive(Clone, Copy)]
+pub(crate) struct SocketOption {
+    number: i32,
+    pub(crate) name: &'static str,
+}
+
+pub(crate) const ATTACH_BPF: SocketOption =
+    SocketOption { number: libc::SO_ATTACH_BPF, name: "setsockopt SO_ATTACH_BPF" };
+pub(crate) const DETACH_BPF: SocketOption =
+    SocketOption { number: libc::SO_DETACH_BPF, name: "setsockopt SO_DETACH_BPF" };
+pub(crate) const ATTACH_REUSEPORT: SocketOption =
+    SocketOption { number: libc::SO_ATTACH_REUSEPORT_EBPF, name: "setsockopt SO_ATTACH_REUSEPORT_EBPF" };
+/// Linux 5.3; the number is that of every architecture but two that are no more (include/uapi/asm-generic/socket.h).
+pub(crate) const DETACH_REUSEPORT: SocketOption =
+    SocketOption { number: 68, name: "setsockopt SO_DETACH_REUSEPORT_BPF" };
+
+pub(crate) fn set_option(socket: BorrowedFd<'_>, option: SocketOption, value: i32) -> io::Result<()> {
+    // SAFETY: the kernel reads an int's bytes from where one lies.
+    let returned = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option.number,
+            (&raw const value).cast(),
+            size_of::<i32>() as libc::socklen_t,
+        )
+    };
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,157 @@
+//! What a hook's test needs: a network namespace of its own, a receiver and a sender, and programs that always say the
+//! same.
+
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, UdpSocket},
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+use weir_asm::{Endian, text};
+use weir_filters::{FilterName, Hook, Site, Verdict};
+use weir_hooks::{
+    Attached, HookError, Interface, KernelFilter, Target, XdpMode, ethtool::Ethtool, in_own_network,
+};
+
+/// The hooks that the kernel has programs at.
+pub(crate) const HOOKS: [Hook; 5] = [Hook::Socket, Hook::Reuseport, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+
+/// Does it in a network namespace of its own, with its loopback interface up.
+pub(crate) fn own_namespace<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    in_own_network(run).expect("root may")
+}
+
+/// Has senders on the namespace's loopback interface cut their super-packets up.
+pub(crate) fn lo_without_super_packets() {
+    let ethtool = Ethtool::open().expect("Linux 5.6");
+    ethtool.set_features("lo", &["tx-udp-segmentation"], false).expect("root may");
+}
+
+/// A program for `hook` that always gives that verdict, loaded.
+pub(crate) fn fixed(hook: Hook, verdict: Verdict, name: &str) -> KernelFilter {
+    fixed_at(&Site::new(hook, "127.0.0.1:9".parse().expect("an address")), verdict, name)
+}
+
+/// The same for that site.
+pub(crate) fn fixed_at(site: &Site, verdict: Verdict, name: &str) -> KernelFilter {
+    let hook = site.hook;
+    let (section, accept, drop) = match hook {
+        Hook::User | Hook::Socket => ("socket", -1, 0),
+        Hook::Reuseport => ("sk_reuseport", 1, 0),
+        Hook::Cgroup => ("cgroup/skb", 1, 0),
+        Hook::Tc => ("classifier", -1, 2),
+        Hook::Xdp => ("xdp", 2, 1),
+    };
+    let value = if verdict == Verdict::Accept { accept } else { drop };
+    let source = format!(".license \"GPL\"\n.program {name} \"{section}\"\n    mov r0, {value}\n    exit\n");
+    let object = text::assemble("fixed.asm", source.as_bytes()).unwrap_or_else(|error| panic!("{error:?}"));
+    let elf = object.to_elf(Endian::Little).expect("it is written");
+    let loaded = KernelFilter::load_from(FilterName::Simple.into(), &elf, name, site);
+    loaded.unwrap_or_else(|error| panic!("{hook}: {error}"))
+}
+
+/// A receiver, a sender, and what the hook's programs are attached to.
+pub(crate) struct Setting {
+    hook: Hook,
+    pub(crate) receiver: UdpSocket,
+    pub(crate) sender: UdpSocket,
+    group: Group,
+    loopback: Interface,
+}
+
+impl Setting {
+    pub(crate) fn new(hook: Hook, address: &str) -> Self {
+        let group = Group::new();
+        let address: SocketAddr = address.parse().expect("an address");
+        let receiver = group.receiver(address);
+        receiver.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+        let sender = UdpSocket::bind(address).expect("a free port");
+        sender.connect(receiver.local_addr().expect("it is bound")).expect("UDP connects at once");
+        let loopback = Interface::named("lo").expect("every namespace has it");
+        Self { hook, receiver, sender, group, loopback }
+    }
+
+    pub(crate) fn try_attach(&self, filter: &KernelFilter) -> Result<Attached, HookError> {
+        filter.attach(match self.hook {
+            Hook::User | Hook::Socket => Target::Socket(self.receiver.as_fd()),
+            Hook::Reuseport => Target::Reuseport(self.receiver.as_fd()),
+            Hook::Cgroup => Target::Cgroup(self.group.folder.as_fd()),
+            Hook::Tc => Target::Tc(&self.loopback),
+            Hook::Xdp => Target::Xdp(&self.loopback, XdpMode::Auto),
+        })
+    }
+
+    pub(crate) fn attach(&self, filter: &KernelFilter) -> Attached {
+        self.try_attach(filter).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Whether a datagram that is sent now comes; over loopback it has come, or never does, when `send` returns.
+    pub(crate) fn check_reached(&self, expected: bool, when: &str) {
+        // A drop at the shared port answers, and the answer to an earlier datagram fails a later send.
+        let _ = self.sender.take_error();
+        let sent = self.sender.send(b"x");
+        self.receiver.set_nonblocking(true).expect("a socket can be non-blocking");
+        let came = self.receiver.recv(&mut [0; 8]).is_ok();
+        assert_eq!(came, expected, "at {} {when} (the send said {sent:?})", self.hook);
+    }
+}
+
+/// A control group of the test's own, in which receivers are made.
+struct Group {
+    path: PathBuf,
+    folder: File,
+}
+
+static GROUPS: AtomicU32 = AtomicU32::new(0);
+
+impl Group {
+    fn new() -> Self {
+        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
+        let path = cgroup2().join(format!("weir-test-{}-{number}", std::process::id()));
+        fs::create_dir(&path).expect("root may make a control group");
+        let folder = File::open(&path).expect("it was made");
+        Self { path, folder }
+    }
+
+    /// A socket belongs to the group that the process is in when it is made; here one thread is enough of a process.
+    fn receiver(&self, address: SocketAddr) -> UdpSocket {
+        fs::write(self.path.join("cgroup.type"), "threaded").expect("a group may be threaded");
+        fs::write(self.path.join("cgroup.threads"), "0").expect("root may move a thread");
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).expect("a socket");
+        fs::write(cgroup2().join("cgroup.threads"), "0").expect("root may move it back");
+        socket.set_reuse_port(true).expect("Linux 3.9");
+        socket.bind(&address.into()).expect("a free port");
+        socket.into()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        fs::remove_dir(&self.path).expect("nothing is in it");
+    }
+}
+
+/// Processes that were killed can't remove theirs.
+pub(crate) fn remove_groups_of_the_dead() {
+    for entry in fs::read_dir(cgroup2()).expect("it is mounted").filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix("weir-test-").and_then(|rest| rest.split('-').next());
+        let is_dead = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
+        if is_dead {
+            fs::remove_dir(entry.path()).expect("nothing is in it");
+        }
+    }
+}
+
+fn cgroup2() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
+    let found = mounts.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        (words.nth(2) == Some("cgroup2")).then(|| line.split(' ').nth(1).expect("two words").to_owned())
+    });
+    found.expect("cgroup2 is mounted").into()
+}
