@@ -1,6 +1,7 @@
 //! Every program decides frames as the reference does, at each hook below the socket.
 
 mod generator;
+mod reuseport;
 
 use weir_filters::{
     Binding, Filter, FilterName, Found, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
@@ -15,7 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     each("cgroup_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Cgroup)),
     each("tc_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Tc)),
     each("xdp_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Xdp)),
-    each("reuseport_programs_load", reuseport_programs_load),
+    each("reuseport_decides_datagrams_as_the_reference", reuseport::decides_datagrams_as_the_reference),
 ];
 
 /// An address of each version, and what stands for every address.
@@ -76,18 +77,6 @@ fn check(filter: Filter, toolkit: Toolkit, site: &Site, seed: u64, frames: usize
     if filter.name != FilterName::Simple {
         let counts = kernel.verdicts().expect("it is read").expect("it counts");
         assert_eq!(counts, expected_counts, "{filter:?} with {toolkit} at {site:?}");
-    }
-}
-
-/// The kernel runs none on given bytes; that it takes them is seen here.
-fn reuseport_programs_load(toolkit: Toolkit) {
-    let site = Site::new(Hook::Reuseport, "127.0.0.1:7".parse().expect("an address"));
-    for name in FilterName::ALL {
-        for binding in [Binding::Map, Binding::Constant] {
-            let filter = Filter { binding, ..name.into() };
-            KernelFilter::load(filter, toolkit, &site)
-                .unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"));
-        }
     }
 }
 
