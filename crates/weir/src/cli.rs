@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    advise, asm, bench, capacity, check, client, compare, completions, disasm, dump, experiment, filters,
-    neighbour, net, report, run, serve, toolkits,
+    advise, asm, bench, capacity, check, client, compare, completions, disasm, doctor, dump, experiment,
+    filters, neighbour, net, report, run, serve, toolkits,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -24,6 +24,7 @@ Examples:
   weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
   weir net up                            a veth pair, for serve --net and client --net (as root)
   weir filters                           what there is, and where it runs
+  weir doctor                            what this machine can and can't do, and why
   weir toolkits                          what each filter costs by each toolkit (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir capacity                          the highest rate without loss, in the kernel and in user space (as root)
@@ -48,6 +49,7 @@ enum Command {
     #[command(hide = true)]
     Neighbour(neighbour::Args),
     Filters(filters::Args),
+    Doctor(doctor::Args),
     Toolkits(toolkits::Args),
     Bench(bench::Args),
     Asm(asm::Args),
@@ -80,6 +82,7 @@ impl Cli {
             Command::Dump(args) => dump::run(args),
             Command::Run(args) => run::run(args),
             Command::Filters(args) => filters::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::completions(args),
             Command::Man(args) => completions::man(args),
         }
