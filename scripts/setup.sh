@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Installs what building weir needs and this machine lacks. Says what it will do first; safe to run again.
-#   scripts/setup.sh           look, say, install
-#   scripts/setup.sh --check   only look: exit status 0 when nothing is missing, 1 otherwise
+#   scripts/setup.sh                  look, say, install
+#   scripts/setup.sh --with-browser   the same, and a Chromium, which drives the tests of the report's page
+#   scripts/setup.sh --check          only look: exit status 0 when nothing is missing, 1 otherwise; with --with-browser
+#                                     it looks for the browser too
 set -euo pipefail
 here=$(dirname "$0")
 
@@ -10,6 +12,8 @@ readonly BPF_LINKER=0.13.0
 readonly DEBIAN_RUSTC=(rustc-web libstd-rust-web-dev-bpf)
 readonly DEBIAN_LLVM="llvm-$LLVM-dev"
 readonly LINKED_TOOLCHAIN=debian-bpf
+# As crates/weir/tests/browser looks for one.
+readonly BROWSERS=(chromium chromium-browser google-chrome)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
@@ -24,6 +28,11 @@ has_nightly_with_src() {
   sysroot=$(as_user rustup run nightly rustc --print sysroot 2>/dev/null) \
     && [ -f "$sysroot/lib/rustlib/src/rust/library/core/src/lib.rs" ]
 }
+has_browser() {
+  local browser
+  for browser in "${BROWSERS[@]}"; do command -v "$browser" >/dev/null && return 0; done
+  return 1
+}
 is_debian_12() { [ -r /etc/os-release ] && (. /etc/os-release && [ "${ID:-}" = debian ] && [ "${VERSION_ID:-}" = 12 ]); }
 
 by_hand() {
@@ -34,11 +43,20 @@ setup: this script installs by itself on Debian 12 only. Install by hand:
        rustup toolchain install nightly --component rust-src
   3. the BPF linker:
        cargo install bpf-linker --locked
+  4. for the tests of the report's page, with --with-browser: one of ${BROWSERS[*]}
   then run scripts/setup.sh --check.
 ADVICE
 }
 
-[ $# -eq 0 ] || [ "$*" = --check ] || fail "unknown argument '$*'; usage: scripts/setup.sh [--check]"
+check=no
+with_browser=no
+for argument in "$@"; do
+  case $argument in
+    --check) check=yes ;;
+    --with-browser) with_browser=yes ;;
+    *) fail "unknown argument '$argument'; usage: scripts/setup.sh [--check] [--with-browser]" ;;
+  esac
+done
 
 as_user sh -c 'command -v cargo && command -v rustup' >/dev/null \
   || fail "cargo and rustup are not on PATH; install stable Rust from https://rustup.rs, then run this again"
@@ -60,6 +78,15 @@ if ! has_linker; then
   steps+=(linker)
   if [ $has_nightly = no ] && is_debian_12; then want "$DEBIAN_LLVM"; fi
 fi
+if ! has_browser; then
+  if [ $with_browser = no ]; then
+    say "no browser: the tests of the report's page are skipped; scripts/setup.sh --with-browser installs one"
+  elif is_debian_12; then
+    want chromium
+  else
+    steps+=(browser)
+  fi
+fi
 
 if [ ${#packages[@]} -eq 0 ] && [ ${#steps[@]} -eq 0 ]; then
   say "nothing is missing"
@@ -71,9 +98,10 @@ for step in "${steps[@]}"; do
     link) say "missing: rustup toolchain '$LINKED_TOOLCHAIN' (a link to Debian's rustc in /usr)" ;;
     linker) say "missing: bpf-linker $BPF_LINKER (cargo install, a minute or two)" ;;
     compiler) say "missing: a Rust compiler that has core for BPF" ;;
+    browser) say "missing: a browser, one of ${BROWSERS[*]}" ;;
   esac
 done
-[ "${1:-}" != --check ] || exit 1
+[ $check = no ] || exit 1
 is_debian_12 || { by_hand >&2; exit 1; }
 
 if [ ${#packages[@]} -gt 0 ]; then

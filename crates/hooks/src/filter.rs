@@ -126,6 +126,12 @@ impl KernelFilter {
         objects::written(filter, toolkit, site)
     }
 
+    /// The ELF object that [`Self::load`] would load, and the program's name in it: what [`Self::load_from`] takes.
+    pub fn object(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<(Vec<u8>, String), HookError> {
+        let Loadable { elf, program, .. } = objects::of(filter, toolkit, site)?;
+        Ok((elf.into_owned(), program.into_owned()))
+    }
+
     /// Whether this process can load socket filters here: what comes back says what it lacks.
     pub fn probe() -> Result<(), HookError> {
         Self::load(FilterName::Simple.into(), Hook::Socket.default_toolkit(), &Site::socket()).map(drop)

@@ -18,4 +18,5 @@ pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use summary::{EndedBy, Io, LoopRecord, Refused, ReplyCounts, RequestCounts, ServerSummary};
+pub use sys::socket_drops;
 pub use weir_hooks::{ProgramRuns, VerdictCounts};

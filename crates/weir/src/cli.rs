@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     advise, asm, bench, capacity, check, client, compare, completions, disasm, doctor, dump, experiment,
-    filters, neighbour, net, report, run, serve, toolkits,
+    filters, neighbour, net, report, run, serve, toolkits, verify,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -26,6 +26,7 @@ Examples:
   weir filters                           what there is, and where it runs
   weir doctor                            what this machine can and can't do, and why
   weir toolkits                          what each filter costs by each toolkit (as root)
+  weir verify                            every program against the reference, packet by packet (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
   weir capacity                          the highest rate without loss, in the kernel and in user space (as root)
   weir report results/latest             the report again, from the saved samples
@@ -51,6 +52,7 @@ enum Command {
     Filters(filters::Args),
     Doctor(doctor::Args),
     Toolkits(toolkits::Args),
+    Verify(verify::Args),
     Bench(bench::Args),
     Asm(asm::Args),
     Disasm(disasm::Args),
@@ -81,6 +83,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Dump(args) => dump::run(args),
             Command::Run(args) => run::run(args),
+            Command::Verify(args) => verify::run(args),
             Command::Filters(args) => filters::run(args),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::completions(args),

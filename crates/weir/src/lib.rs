@@ -23,3 +23,4 @@ pub mod surroundings;
 pub mod terminal;
 pub mod toolkits;
 pub mod topology;
+pub mod verify;

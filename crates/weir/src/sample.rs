@@ -61,6 +61,28 @@ impl fmt::Display for Flaw {
     }
 }
 
+/// Test runs of a program in the kernel (`BPF_PROG_TEST_RUN`) on a PUT, as many of the accept-all program by the same
+/// toolkit in turn with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestRun {
+    /// Runs of a program in a batch.
+    pub runs_a_batch: u32,
+    /// Mean time of a run in each batch of the accept-all program, ns: the kernel tells whole ones.
+    pub accept_all_ns: Vec<u64>,
+    /// The same of the program.
+    pub program_ns: Vec<u64>,
+}
+
+impl TestRun {
+    /// Time that the program takes longer than the accept-all program, ns a run; nothing without a batch.
+    pub fn over_accept_all_ns(&self) -> Option<f64> {
+        let mean = |times: &[u64]| {
+            (!times.is_empty()).then(|| times.iter().sum::<u64>() as f64 / times.len() as f64)
+        };
+        Some(mean(&self.program_ns)? - mean(&self.accept_all_ns)?)
+    }
+}
+
 /// The raw record of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -96,6 +118,9 @@ pub struct Sample {
     /// The kernel's drops by reason, in a run made to account for packets: it times nothing, since tracing costs time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Drops>,
+    /// Why the audit doesn't judge the ledger of this run: it is known to miss drops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_set_aside: Option<String>,
     /// Where the replies went; nothing where the server or a client isn't weir's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<ReplyLedger>,
@@ -124,6 +149,9 @@ pub struct Sample {
     /// doing.
     #[serde(default)]
     pub limited_by_generator: bool,
+    /// What test runs of the cell's program took beside the run, where the definition asks for statistics of programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_run: Option<TestRun>,
     /// Why it is left out of estimates; empty for a sound sample.
     pub flaws: Vec<Flaw>,
 }

@@ -16,9 +16,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use weir::{
     capacity::record::{self, SearchRecord},
+    promises::uncounted_filter,
     sample::Sample,
     store,
 };
+use weir_filters::{Filter, FilterName, Packet, corpus};
 use weir_hooks::KernelFilter;
 use weir_testing::{Group, Test, lack_of};
 
@@ -31,8 +33,11 @@ const ANYWHERE: &[Test] = &[
     ("the_list_tells_what_a_profile_costs", list),
 ];
 
-const IN_KERNEL: &[Test] =
-    &[("placements_are_searched_side_by_side_and_compared", side_by_side), ("a_search_runs_over_veth", veth)];
+const IN_KERNEL: &[Test] = &[
+    ("placements_are_searched_side_by_side_and_compared", side_by_side),
+    ("a_search_runs_over_veth", veth),
+    ("the_filter_without_counts_decides_as_the_one_that_counts", uncounted),
+];
 
 fn main() {
     let obstacle = lack_of(KernelFilter::probe().err());
@@ -267,10 +272,11 @@ fn side_by_side() {
     // While both searches go on, each makes a trial before the other makes its second.
     let samples = bench.samples();
     let trials = samples.iter().filter(|sample| sample.experiment == "capacity").collect::<Vec<_>>();
-    let used: Vec<u64> = bench.searches().iter().flat_map(|record| record.rest.unused.clone()).collect();
+    let repeated = |record: &SearchRecord| [record.rest.unused.clone(), record.rest.again.clone()].concat();
+    let repeated: Vec<u64> = bench.searches().iter().flat_map(repeated).collect();
     let order: Vec<_> = trials
         .iter()
-        .filter(|trial| !used.contains(&trial.index))
+        .filter(|trial| !repeated.contains(&trial.index))
         .map(|trial| trial.cell.placement)
         .collect();
     let shorter = bench.searches().iter().map(|record| record.rest.samples.len()).min().unwrap();
@@ -286,4 +292,12 @@ fn veth() {
     assert_eq!(summary["plan"]["topology"], "veth");
     assert!(summary["costs"].as_array().unwrap().is_empty());
     assert!(bench.samples().iter().all(|sample| sample.net.is_some()));
+}
+
+fn uncounted() {
+    let (filter, counting) = (uncounted_filter().unwrap(), Filter::from(FilterName::ValidCommand));
+    for packet in corpus::swept().chain(corpus::packets(1).take(2_000)) {
+        let expected = counting.decide(Packet::from_udp(&packet));
+        assert_eq!(filter.decide(&packet).unwrap(), expected, "{packet:02x?}");
+    }
 }

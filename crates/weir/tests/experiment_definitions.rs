@@ -95,6 +95,7 @@ fn the_profiles_have_the_grids_that_they_promise() {
     check_size("rate", Profile::Standard, (6 + 1) * 5 * 3 * 2, 5 * 3 * 2);
     check_size("who-pays", Profile::Standard, (6 + 1) * 3 * 3 * 2, 3 * 3 * 2);
     check_size("runs", Profile::Standard, (50 + 9) * 2, 2);
+    check_size("filter-cost", Profile::Standard, (10 + 2) * 4, 4);
     check_size("paper-loss", Profile::Paper, (10 + 2) * 5 * 6 * 2, 5 * 6 * 2);
 }
 
@@ -211,4 +212,33 @@ fn an_unknown_experiment_is_refused_with_those_there_are() {
     check_not_found("kernel", "there are: kernel-or-user, toolkits, rate, size");
     check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
     check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
+}
+
+/// A rule with `figure`, `compare` and `at` as given, at the end of [`MINE`].
+fn check_rule(figure: &str, compare: &str, at: &str, expected: Result<(), &str>) {
+    let rule = format!(
+        "\n[[verdicts]]\nhypothesis = 'Q'\nclaim = 'It is so'\nfigure = '{figure}'\ncompare = '{compare}'\n\
+         direction = 'above'\nsmallest_effect = 5.0\nat = {{ {at} }}\n"
+    );
+    match (parse(&format!("{MINE}{rule}")), expected) {
+        (Ok(_), Ok(())) => {}
+        (Err(error), Err(expected)) => assert!(error.contains(expected), "'{expected}' in: {error}"),
+        (found, expected) => panic!("{rule}: {found:?}, expected {expected:?}"),
+    }
+}
+
+#[test]
+fn a_rule_chooses_cells_by_what_there_is() {
+    check_rule("wall", "kernel-user", "invalid_percent = 99, placement = 'kernel', pinned = true", Ok(()));
+    let known =
+        "a verdict can't choose cells by 'percent'; there are: placement, topology, receive_work, background";
+    check_rule("wall", "kernel-user", "percent = 99", Err(known));
+    check_rule("ndr", "kernel-user", "invalid_percent = 99", Ok(()));
+    check_rule(
+        "pdr",
+        "packets",
+        "",
+        Err("figure 'pdr', which a search finds, can be compared 'kernel-user' only"),
+    );
+    check_rule("speed", "kernel-user", "", Err("unknown variant `speed`"));
 }

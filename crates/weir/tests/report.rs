@@ -295,8 +295,17 @@ fn the_report_stands_beside_ours_where_the_columns_meet() {
     let dir = folder_of(&Experiment::paper().samples());
     report::write_all(dir.path()).unwrap();
     let csv = fs::read_to_string(dir.path().join("tables/report-wall.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 1 + 30);
-    assert!(csv.lines().any(|line| line.starts_with("99,10\u{a0}000\u{a0}000,8.375,7.985,")), "{csv}");
+    assert_eq!(csv.lines().count(), 1 + 5 * (2 + 2));
+    assert!(
+        csv.lines().any(|line| line.starts_with("99,\"report, user\",2.010,") && line.ends_with(",8.375")),
+        "{csv}"
+    );
+    assert!(
+        csv.lines().any(|line| line.starts_with("99,\"ours, kernel\",") && !line.contains("not run")),
+        "{csv}"
+    );
+    let haskell = fs::read_to_string(dir.path().join("tables/report-loss-haskell.csv")).unwrap();
+    assert!(haskell.contains("1,\"report, kernel\",0,0,0,1.46,1.86,3.07"), "{haskell}");
     let aggregate = fs::read_to_string(dir.path().join("tables/report-aggregate.csv")).unwrap();
     assert!(
         aggregate.lines().any(|line| line.contains("at 1 % invalid") && line.ends_with(",6,0.917")),

@@ -8,9 +8,11 @@ use std::{collections::BTreeMap, fs, path::Path};
 use serde_json::json;
 use synthetic::{Experiment, folder_of};
 use weir::{
+    capacity::{Known, plan::Plan},
     cell::{Background, Cell, Placement},
+    experiment::definition::Profile,
     report::{self, Outcome, Report},
-    sample::Sample,
+    sample::{Sample, TestRun},
 };
 use weir_hooks::Drops;
 
@@ -213,8 +215,15 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
     let dir = folder_of(&Experiment::quick().samples());
     let search = |placement, search: u64, lower: u64, limited: bool| {
         let cell = synthetic::cell(placement, 99, 0);
-        let line =
-            json!({"goal_name": "NDR", "search": search, "cell": cell, "lower": lower, "limited": limited});
+        let goal = Plan::of(Profile::Quick).goals[0].goal;
+        let (upper, end) = if limited { (None, "highest") } else { (Some(lower + 1000), "found") };
+        let line = json!({
+            "goal_name": "NDR", "search": search, "cell": cell, "goal": goal, "lower": lower, "upper": upper,
+            "upper_by_loss": upper, "conditional_throughput": lower, "limited": limited, "lower_trials": 3,
+            "lower_exceeding": 0, "end": end, "valid_goodput": null, "ceiling": 450_000.0, "highest": 400_000,
+            "samples": [], "unused": [], "behind": [], "under_load_s": 1.0, "stolen_s": 0.0, "cores_s": 2.0,
+            "others_s": 0.0, "seed": 1,
+        });
         format!("{line}\n")
     };
     let lines: String = (0..6)
@@ -223,11 +232,26 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
         })
         .collect();
     fs::write(dir.path().join("searches.jsonl"), lines).unwrap();
-    report::write_all(dir.path()).unwrap();
+    let rule = |at: u8, direction: &str| {
+        format!(
+            "[[verdicts]]\nhypothesis = 'Question 1'\nclaim = 'It carries more.'\nfigure = 'ndr'\n\
+             compare = 'kernel-user'\ndirection = '{direction}'\nsmallest_effect = 10.0\n\
+             at = {{ invalid_percent = {at} }}\n"
+        )
+    };
+    let rules = rule(99, "above") + &rule(99, "below") + &rule(99, "equal") + &rule(50, "above");
+    fs::write(dir.path().join("definition.toml"), rules).unwrap();
+    let report = report::write_all(dir.path()).unwrap();
+    let verdicts = &report.summary().verdicts;
+    let outcomes: Vec<_> = verdicts.iter().map(|verdict| verdict.outcome).collect();
+    let [supported, contradicted] = [Outcome::Supported, Outcome::Contradicted];
+    assert_eq!(outcomes, [supported, contradicted, contradicted, Outcome::Inconclusive]);
+    assert_eq!(verdicts[0].known, Some(Known::AtLeast));
+    assert!(report.findings()[0].contains("(NDR) with the filter in the kernel is ≥ 4.00 times"));
     let capacity = table(dir.path(), "capacity");
     assert_eq!(capacity[1][0], "NDR");
-    assert!(capacity[1][4].starts_with("at least 400"), "{capacity:?}");
-    assert!(capacity[1][5].starts_with("at least 4.00 [4.00, 4.00]"), "{capacity:?}");
+    assert!(capacity[1][4].starts_with("≥ 400"), "{capacity:?}");
+    assert!(capacity[1][5].starts_with("≥ 4.00 [4.00, 4.00]"), "{capacity:?}");
     let bars = fs::read_to_string(dir.path().join("plots/capacity-ndr.svg")).unwrap();
     assert!(bars.contains("limited by the generator"));
 }
@@ -251,4 +275,71 @@ fn two_kernel_filters_are_two_series() {
     let ratios = fs::read_to_string(dir.path().join("tables/ratios.csv")).unwrap();
     assert_eq!(ratios.matches("kernel, robust-valid-command").count(), 3, "{ratios}");
     assert_eq!(ratios.matches("kernel, valid-command").count(), 3, "{ratios}");
+}
+
+#[test]
+fn the_first_runs_say_what_two_runs_were_worth() {
+    let few = Experiment { percents: vec![50], repetitions: 19, ..Experiment::quick() };
+    let dir = folder_of(&few.samples());
+    report::write_all(dir.path()).unwrap();
+    assert!(!dir.path().join("tables/narrowing.csv").exists(), "19 runs show too little of it");
+
+    let dir = folder_of(&Experiment { repetitions: 24, ..few }.samples());
+    report::write_all(dir.path()).unwrap();
+    let narrowing = table(dir.path(), "narrowing");
+    let first: Vec<_> = narrowing[1..].iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(first, ["2", "3", "5", "6", "10", "20", "24"]);
+    assert_eq!(narrowing[1][1..3], ["none exists: a range", "50.0 %"]);
+    assert!(narrowing[1][3].contains("(range "), "{narrowing:?}");
+    assert_eq!(narrowing[4][1], "yes");
+    assert!(narrowing[4][3].contains('['), "{narrowing:?}");
+    let chart = fs::read_to_string(dir.path().join("plots/narrowing-ratio.svg")).unwrap();
+    assert!(chart.contains("no 95 % interval exists"), "the marks of few runs say so");
+}
+
+#[test]
+fn a_filters_own_time_is_less_an_accept_all_programs() {
+    let mut samples = Experiment { percents: vec![0], ..Experiment::quick() }.samples();
+    for sample in &mut samples {
+        let kernel = sample.cell.placement == Placement::Kernel;
+        let noise = u64::from(sample.repetition);
+        if kernel {
+            let (accept_all_ns, program_ns) = (vec![10, 12], vec![20 + noise, 22 + noise]);
+            sample.test_run = Some(TestRun { runs_a_batch: 1000, accept_all_ns, program_ns });
+        }
+        let us = if kernel { 300_000 } else { 200_000 };
+        (sample.client_cost.user_us, sample.client_cost.system_us) = (us, 0);
+    }
+    let dir = folder_of(&samples);
+    let report = report::write_all(dir.path()).unwrap();
+    let [cost] = report.summary().filter_costs.as_slice() else { panic!("one program decides") };
+    let test_run = cost.test_run_ns.unwrap();
+    assert_eq!((test_run.median, test_run.low, test_run.high), (12.5, 10.0, 15.0));
+    assert_eq!(cost.client_cpu_ns.unwrap().median.round(), 500.0, "0.1 s more over 200 000 packets");
+    let row = &table(dir.path(), "filter-cost")[1];
+    assert!(row.contains(&"12.5 [10.0, 15.0]".to_owned()), "{row:?}");
+    let html = fs::read_to_string(dir.path().join("report.html")).unwrap();
+    assert!(html.contains("measures itself"), "it says why the two differ");
+}
+
+#[test]
+fn the_trials_of_a_search_make_no_columns() {
+    let mut samples = varied(&[1000_u64, 2000, 3000], |cell, rate| cell.conditions.rate = Some(rate));
+    for sample in &mut samples {
+        let is_cost = sample.cell.conditions.rate == Some(3000);
+        sample.experiment = if is_cost { "capacity-cost" } else { "capacity" }.to_owned();
+    }
+    let dir = folder_of(&samples);
+    let report = report::write_all(dir.path()).unwrap();
+    let overview = table(dir.path(), "overview");
+    assert_eq!(overview[0][..2], ["invalid %", "server CPU µs/packet, user"]);
+    assert_eq!(overview.len(), 1 + 3, "the runs at the common rate alone: {overview:?}");
+    assert_eq!(table(dir.path(), "runs").len(), 1 + samples.len(), "every trial is there as data");
+    assert!(report.title().starts_with("capacity: "), "{}", report.title());
+    let resume = "`weir capacity --resume DIR`";
+    assert!(report.remarks().iter().any(|remark| remark.contains(resume)), "{:?}", report.remarks());
+
+    fs::write(dir.path().join("capacity.json"), "{}").unwrap();
+    let report = report::write_all(dir.path()).unwrap();
+    assert!(!report.remarks().iter().any(|remark| remark.contains("not complete")), "{:?}", report.remarks());
 }

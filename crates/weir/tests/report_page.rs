@@ -8,10 +8,14 @@ mod synthetic;
 
 mod browser;
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use browser::{Tab, chromium};
+use resvg::tiny_skia::Pixmap;
 use serde_json::{Value, json};
 use synthetic::Experiment;
 use tempfile::TempDir;
@@ -30,6 +34,9 @@ fn main() {
     let browser = Group::of(IN_A_BROWSER).skipped_for(chromium().is_none().then_some(missing));
     weir_testing::run([browser]);
 }
+
+/// Longest that a download may take.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A report open in a browser of its own.
 struct Page {
@@ -59,6 +66,46 @@ impl Page {
     /// The strings that `script` gives.
     fn list(&mut self, script: &str) -> Vec<String> {
         serde_json::from_value(self.ask(script)).unwrap()
+    }
+
+    /// A click of the mouse on what `selector` finds. After some downloads that no mouse or key asked for, the browser
+    /// refuses more.
+    fn click(&mut self, selector: &str) {
+        let middle = format!(
+            "(() => {{ const link = document.querySelector('{selector}'); link.scrollIntoView({{block: 'center'}}); \
+             const at = link.getBoundingClientRect(); \
+             return [at.x + at.width / 2, at.y + at.height / 2]; }})()"
+        );
+        let at = self.ask(&middle);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let click = json!({"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1});
+            self.tab.call("Input.dispatchMouseEvent", click);
+        }
+    }
+
+    /// Each of the links called `names` leaves a PNG file of that name, with something drawn, when it is clicked.
+    fn assert_clicks_leave_pictures(&mut self, names: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        let to = json!({"behavior": "allow", "downloadPath": folder.path()});
+        self.tab.call("Page.setDownloadBehavior", to);
+        for name in names {
+            self.click(&format!("a[download=\"{name}\"]"));
+            let path = folder.path().join(name);
+            let deadline = Instant::now() + DEADLINE;
+            // The file may be there before all of it is.
+            let image = loop {
+                let whole = fs::read(&path).ok().and_then(|bytes| Pixmap::decode_png(&bytes).ok());
+                if let Some(image) = whole {
+                    break image;
+                }
+                assert!(Instant::now() < deadline, "{name} is not there after {DEADLINE:?}");
+                self.ask("0");
+            };
+            assert_eq!((image.width(), image.height()), (960, 720), "{name}");
+            let first = image.pixels()[0];
+            let inked = image.pixels().iter().filter(|&&pixel| pixel != first).count();
+            assert!(inked > 1000, "{name} has {inked} pixels that are not its ground");
+        }
     }
 
     /// Nothing was complained of, and nothing but the page itself was asked for.
@@ -118,18 +165,20 @@ fn every_download_is_what_it_says() {
         "[...document.querySelectorAll('a')].flatMap(a => [a.getAttribute('download') ?? '', a.href])";
     let links = page.list(links);
     assert!(links.len() > 40, "{}", links.len());
-    for link in links.chunks(2) {
+    let (pictures, embedded): (Vec<_>, Vec<_>) = links.chunks(2).partition(|link| link[0].ends_with(".png"));
+    for link in embedded {
         let (name, href) = (&link[0], &link[1]);
         let (head, encoded) = href.split_once(";base64,").unwrap_or_else(|| panic!("{name}: {href:.60}"));
         let bytes = STANDARD.decode(encoded).unwrap();
         let sound = match name.rsplit('.').next().unwrap() {
             "csv" => head.starts_with("data:text/csv") && csv_rows(&bytes) > 0,
             "svg" => head == "data:image/svg+xml" && bytes.starts_with(b"<svg") && bytes.ends_with(b"</svg>"),
-            "png" => head == "data:image/png" && bytes.starts_with(b"\x89PNG\r\n\x1a\n"),
             _ => false,
         };
         assert!(sound, "{name} is {head}");
     }
+    assert!(pictures.len() >= 8, "{}", pictures.len());
+    page.assert_clicks_leave_pictures(&pictures.iter().map(|link| link[0].as_str()).collect::<Vec<_>>());
     page.assert_quiet();
 }
 

@@ -2,6 +2,7 @@
 
 use weir_asm::{Code, Label, Reg, splice::SrcSplice};
 use weir_asm_macros::ebpf;
+use weir_wire::context::{sk_buff, sk_reuseport_md, xdp_md};
 
 use crate::{Hook, Verdict};
 
@@ -38,16 +39,14 @@ enum LoadHelper {
     Xdp,
 }
 
-/// Offset of `data` in `struct xdp_md` (include/uapi/linux/bpf.h): where the packet begins.
-pub(super) const DATA: i16 = 0;
-/// Offset of `data_end` in it: where its first piece, or all of it, ends.
-pub(super) const DATA_END: i16 = 4;
+/// Where the packet begins, and where its first piece, or all of it, ends.
+pub(super) const DATA: i16 = xdp_md::DATA_OFFSET as i16;
+pub(super) const DATA_END: i16 = xdp_md::DATA_END_OFFSET as i16;
 
-/// Offsets of `len` in `struct __sk_buff` and in `struct sk_reuseport_md`.
-const SKB_LEN: i16 = 0;
-const REUSEPORT_LEN: i16 = 16;
-/// Offset of `gso_segs` in `struct __sk_buff` (Linux 5.1).
-const SKB_SEGMENTS: i16 = 164;
+const SKB_LEN: i16 = sk_buff::PACKET_LEN_OFFSET as i16;
+const REUSEPORT_LEN: i16 = sk_reuseport_md::PACKET_LEN_OFFSET as i16;
+/// Linux 5.1.
+const SKB_SEGMENTS: i16 = sk_buff::GSO_SEGS_OFFSET as i16;
 
 /// What a socket filter returns is how many bytes of the packet to keep: -1 is more than any has (net/core/filter.c,
 /// sk_filter_trim_cap).

@@ -31,10 +31,12 @@ pub(super) fn measure(
 ) -> Result<Vec<CostRun>, Ended> {
     let mut random = StdRng::seed_from_u64(lab.seed());
     let mut runs = Vec::new();
+    let of = lab.cells().len() * plan.cost_runs as usize;
     for repetition in 0..plan.cost_runs {
         let mut cells = lab.cells();
         cells.shuffle(&mut random);
         for cell in cells {
+            lab.tell(|progress| progress.compares(runs.len() + 1, of));
             let rate = common_rate(plan, searches, cell.invalid_percent);
             let order = Order {
                 purpose: Purpose::Cost,

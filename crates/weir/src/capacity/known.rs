@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::stats::{Estimate, Kind, Repetition, paired_ratios};
 
 /// Between what a figure lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Range {
-    pub(super) low: f64,
+pub(crate) struct Range {
+    pub(crate) low: f64,
     /// May be infinite.
-    pub(super) high: f64,
+    pub(crate) high: f64,
 }
 
 impl Range {
@@ -25,11 +25,11 @@ impl Range {
 }
 
 /// A figure of each repetition.
-pub(super) type Figures = BTreeMap<Repetition, Range>;
+pub(crate) type Figures = BTreeMap<Repetition, Range>;
 
 /// The paired ratios of two figures, and which side of the true ones is known. Where it is one side only, they are the
 /// ratios of the ends that bound it there.
-pub(super) fn ratios(numerator: &Figures, denominator: &Figures) -> (Known, Vec<f64>) {
+pub(crate) fn ratios(numerator: &Figures, denominator: &Figures) -> (Known, Vec<f64>) {
     let low = |figures: &Figures| figures.iter().map(|(&key, range)| (key, range.low)).collect();
     let high = |figures: &Figures| figures.iter().map(|(&key, range)| (key, range.high)).collect();
     let pairs: Vec<_> =
@@ -51,7 +51,7 @@ pub(super) fn ratios(numerator: &Figures, denominator: &Figures) -> (Known, Vec<
 }
 
 /// How a figure stands to the true one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Known {
     /// It estimates it.
@@ -68,6 +68,15 @@ impl Known {
     /// Of rates that were found.
     pub(super) const fn rate(is_exact: bool) -> Self {
         if is_exact { Self::Exactly } else { Self::AtLeast }
+    }
+
+    /// Of a mean of two figures.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Exactly, known) | (known, Self::Exactly) => known,
+            (one, other) if one == other => one,
+            _ => Self::NotAtAll,
+        }
     }
 
     /// What is put before a number.

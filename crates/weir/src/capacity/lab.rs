@@ -1,8 +1,11 @@
 //! The lab: makes the runs that are asked for, or takes them from a results folder that holds them already.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
 
-use super::{Ended, plan::Plan, trial::without_load};
+use super::{Ended, plan::Plan, progress::Progress, trial::without_load};
 use crate::{
     cell::Cell,
     experiment::{
@@ -12,7 +15,7 @@ use crate::{
         machine::Pinning,
         measure,
         one_run::Bench,
-        progress::{Progress, name_of},
+        progress::name_of,
         schedule::{self, Scheduled},
     },
     sample::Sample,
@@ -20,7 +23,7 @@ use crate::{
 
 /// What a run is made for; it names the experiment in its sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Ceiling,
     Search,
     Cost,
@@ -29,7 +32,7 @@ pub(super) enum Purpose {
 impl Purpose {
     const ALL: [Self; 3] = [Self::Ceiling, Self::Search, Self::Cost];
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ceiling => "capacity-ceiling",
             Self::Search => super::NAME,
@@ -91,8 +94,6 @@ impl<'a> Lab<'a> {
                 recorded.entry(key).or_default().push_back(sample.clone());
             }
         }
-        let done = saved.samples.len() as u64;
-        let due = plan.budget().0.saturating_sub(done);
         Self {
             next_index: saved.samples.last().map_or(0, |sample| sample.index + 1),
             definition: folder.definition.clone(),
@@ -100,7 +101,7 @@ impl<'a> Lab<'a> {
             folder,
             interrupt,
             recorded,
-            progress: Some(Progress::new(done, due, false)),
+            progress: Some(Progress::new(plan)),
         }
     }
 
@@ -137,7 +138,7 @@ impl<'a> Lab<'a> {
         let sample = measure::measure(&bench, &self.scheduled(order))?;
         self.folder.append(&sample)?;
         self.next_index += 1;
-        self.progress.iter_mut().for_each(|progress| progress.ran(&sample));
+        self.progress.iter_mut().for_each(Progress::ran);
         Ok(sample)
     }
 
@@ -162,6 +163,27 @@ impl<'a> Lab<'a> {
             sample.cell.conditions.rate.unwrap_or(0),
             order.rate
         )))
+    }
+
+    /// Tells of the progress.
+    pub(super) fn tell(&mut self, of: impl FnOnce(&mut Progress)) {
+        if let Some(progress) = &mut self.progress {
+            of(progress);
+        }
+    }
+
+    /// Waits for a calmer moment.
+    ///
+    /// # Errors
+    /// A signal came.
+    pub(super) fn pause(&self, time: Duration) -> Result<(), Ended> {
+        self.interrupt.wait(&[], Instant::now() + time)?;
+        Ok(())
+    }
+
+    /// Runs made so far, those that a folder held among them.
+    pub(super) fn runs(&self) -> u64 {
+        self.next_index
     }
 
     /// Takes the progress off the terminal.

@@ -4,9 +4,11 @@
 //! offered rate, and the searches' results become [`record::SearchRecord`]s and a [`summary::Summary`].
 
 mod cost;
-mod known;
+pub(crate) mod known;
 mod lab;
 pub mod plan;
+mod priority;
+mod progress;
 pub mod record;
 mod running;
 pub mod search;
@@ -16,6 +18,8 @@ pub mod table;
 mod trial;
 
 pub use known::Known;
+pub(crate) use lab::Purpose;
+pub use priority::Priority;
 pub use spread::Spread;
 pub use trial::ServerCeiling;
 
@@ -31,6 +35,7 @@ use crate::{
 };
 use lab::Lab;
 use plan::Plan;
+use progress::Progress;
 use record::{Records, SearchRecord};
 use running::Running;
 use summary::Summary;
@@ -67,10 +72,11 @@ pub fn conduct(folder: Folder, plan: &Plan, interrupt: &Interrupt) -> Result<Sum
     let dir = folder.dir.clone();
     // The records follow from the samples: they are made again, not continued.
     let mut records = Records::create(&dir)?;
+    let priority = Priority::raise();
     let mut lab = Lab::new(folder, plan, interrupt);
     let result = searches(&mut lab, plan, &mut records).and_then(|(ceilings, searches)| {
         let costs = cost::measure(&mut lab, plan, &searches)?;
-        Ok(Summary::new(plan, ceilings, &searches, &costs))
+        Ok(Summary::new(plan, priority, ceilings, &searches, &costs))
     });
     lab.clear();
     let summary = result?;
@@ -95,7 +101,11 @@ fn searches(
         for share in shares {
             let here = ceilings.iter().filter(|ceiling| ceiling.cell.invalid_percent == share);
             let running = here.map(|ceiling| Running::new(plan, ceiling, repetition)).collect();
-            let ended = side_by_side(lab, running, &mut random)?;
+            let runs = lab.runs();
+            lab.tell(Progress::begins);
+            let ended = side_by_side(lab, share, running, &mut random)?;
+            let made = lab.runs() > runs;
+            lab.tell(|progress| progress.ends(made));
             for record in ended.iter().flat_map(|running| running.records(plan, lab.seed())) {
                 records.append(&record)?;
                 all.push(record);
@@ -108,11 +118,13 @@ fn searches(
 /// Round by round a trial of each search that isn't over, in random order.
 fn side_by_side(
     lab: &mut Lab<'_>,
+    share: u8,
     mut running: Vec<Running>,
     random: &mut StdRng,
 ) -> Result<Vec<Running>, Ended> {
     let mut ended = Vec::new();
     while !running.is_empty() {
+        lab.tell(|progress| progress.stand(share, &running));
         running.shuffle(random);
         let mut going_on = Vec::new();
         for mut search in running {

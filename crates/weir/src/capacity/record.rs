@@ -50,6 +50,12 @@ pub struct Rest {
     pub unused: Vec<u64>,
     /// Samples, used or not, in which the generator ran behind schedule.
     pub behind: Vec<u64>,
+    /// Samples that were made again because others, or the hypervisor, used the cores meanwhile.
+    #[serde(default)]
+    pub again: Vec<u64>,
+    /// Samples that were used all the same: no trial is made again for ever.
+    #[serde(default)]
+    pub disturbed: Vec<u64>,
     /// Time under load, seconds, of all these samples.
     pub under_load_s: f64,
     /// CPU time that the hypervisor took from the machine meanwhile, seconds.
@@ -74,7 +80,7 @@ impl SearchRecord {
     }
 
     /// Between what the highest rate that is carried lies. The rate found stands for it where the search is exact.
-    pub(super) fn range(&self) -> Range {
+    pub(crate) fn range(&self) -> Range {
         if self.is_exact() {
             return Range::exactly(self.rate());
         }

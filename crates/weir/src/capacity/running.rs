@@ -10,10 +10,21 @@ use super::{
     search::{Next, Search, Trial, TrialResult},
     trial::{self, ServerCeiling},
 };
-use crate::sample::Sample;
+use crate::{cell::Placement, sample::Sample};
 
 /// How often a trial is made again in which the generator fell behind below its ceiling.
 const AGAIN: u32 = 2;
+
+/// A trial is disturbed where others than its server and clients used more than this share of the cores' time. It is
+/// told in clock ticks, of which a short trial has few: undisturbed ones show up to a tenth.
+const DISTURBED: f64 = 0.15;
+/// The same of the hypervisor.
+const STOLEN: f64 = 0.05;
+/// What is waited before a disturbed trial is made again, and how often it is.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// Disturbed trials that a search makes again: on a machine that is never calm it has to end too.
+const PATIENCE: usize = 6;
 
 /// A search of one cell, and the samples that it is made of.
 pub(super) struct Running {
@@ -23,6 +34,9 @@ pub(super) struct Running {
     samples: Vec<u64>,
     unused: Vec<u64>,
     behind: Vec<u64>,
+    again: Vec<u64>,
+    disturbed: Vec<u64>,
+    last_disturbed: bool,
     under_load_s: f64,
     stolen_s: f64,
     cores_s: f64,
@@ -38,6 +52,9 @@ impl Running {
             samples: Vec::new(),
             unused: Vec::new(),
             behind: Vec::new(),
+            again: Vec::new(),
+            disturbed: Vec::new(),
+            last_disturbed: false,
             under_load_s: 0.0,
             stolen_s: 0.0,
             cores_s: 0.0,
@@ -53,6 +70,15 @@ impl Running {
         }
     }
 
+    /// Between which rates the first goal's lies, as far as is known, packets/s.
+    pub(super) fn bounds(&self) -> (Option<u64>, Option<u64>) {
+        self.search.bounds_so_far()
+    }
+
+    pub(super) const fn placement(&self) -> Placement {
+        self.ceiling.cell.placement
+    }
+
     pub(super) fn make(&mut self, lab: &mut Lab<'_>, trial: Trial) -> Result<(), Ended> {
         let order = Order {
             purpose: Purpose::Search,
@@ -61,17 +87,39 @@ impl Running {
             packets: ((trial.rate as f64 * trial.duration.as_secs_f64()).round() as u64).max(1),
             repetition: self.repetition,
         };
-        let mut result = self.usable(lab, &order)?;
+        let mut result = self.calm(lab, &order)?;
         // So far below the ceiling, somebody else had the generator's core.
         for _ in 0..AGAIN {
             if !result.limited || trial.rate >= self.ceiling.highest {
                 break;
             }
             self.unused.extend(self.samples.pop());
-            result = self.usable(lab, &order)?;
+            result = self.calm(lab, &order)?;
         }
         self.search.record(trial, result);
         Ok(())
+    }
+
+    /// A trial that nobody disturbed, as far as patience goes. Whether it is made again depends on who else used the cores
+    /// and never on what was lost, so that it favours no result.
+    fn calm(&mut self, lab: &mut Lab<'_>, order: &Order) -> Result<TrialResult, Ended> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let runs = lab.runs();
+            let result = self.usable(lab, order)?;
+            let Some(sample) = self.samples.last().copied().filter(|_| self.last_disturbed) else {
+                return Ok(result);
+            };
+            let Some(&pause) = pauses.next().filter(|_| self.again.len() < PATIENCE) else {
+                self.disturbed.push(sample);
+                return Ok(result);
+            };
+            self.samples.pop();
+            self.again.push(sample);
+            if lab.runs() > runs {
+                lab.pause(pause)?;
+            }
+        }
     }
 
     fn usable(&mut self, lab: &mut Lab<'_>, order: &Order) -> Result<TrialResult, Ended> {
@@ -79,6 +127,7 @@ impl Running {
             self.under_load_s += sample.wall_s.unwrap_or(0.0);
             self.stolen_s += sample.steal_s;
             let (cores, others) = of_the_cores(sample);
+            self.last_disturbed = is_disturbed(sample);
             self.cores_s += cores.as_secs_f64();
             self.others_s += others.as_secs_f64();
             (if used { &mut self.samples } else { &mut self.unused }).push(sample.index);
@@ -104,6 +153,8 @@ impl Running {
                 samples: self.samples.clone(),
                 unused: self.unused.clone(),
                 behind: self.behind.clone(),
+                again: self.again.clone(),
+                disturbed: self.disturbed.clone(),
                 under_load_s: self.under_load_s,
                 stolen_s: self.stolen_s,
                 cores_s: self.cores_s,
@@ -113,6 +164,13 @@ impl Running {
         };
         plan.goals.iter().zip(results).map(record).collect()
     }
+}
+
+/// Whether somebody else had the cores for so long that the trial says more about them.
+fn is_disturbed(sample: &Sample) -> bool {
+    let (cores, others) = of_the_cores(sample);
+    let stolen = sample.surroundings.core_time.values().map(|core| core.steal_us).sum();
+    others > cores.mul_f64(DISTURBED) || Duration::from_micros(stolen) > cores.mul_f64(STOLEN)
 }
 
 /// The time of all cores during a run, and what of it neither its server nor its clients used.

@@ -53,6 +53,15 @@ fn seen(records: &[&SearchRecord]) -> Vec<String> {
             "of {at_lower} full-length trials at the rates found, {exceeding} lost more than allowed: single trials are noisy here"
         ));
     }
+    let again = sum(&|record| record.rest.again.len() as f64);
+    let disturbed = sum(&|record| record.rest.disturbed.len() as f64);
+    if again + disturbed > 0.0 {
+        why.push(format!(
+            "others used the cores in {} of {} trials, of which {again} were made again and {disturbed} used all the same",
+            again + disturbed,
+            trials + again
+        ));
+    }
     let others = sum(&|record| record.rest.others_s) / sum(&|record| record.rest.cores_s).max(1e-9);
     if others > OTHERS_WORTH_NAMING {
         why.push(format!("other processes used {:.0} % of the machine's cores meanwhile", others * 100.0));

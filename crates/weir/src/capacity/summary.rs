@@ -8,6 +8,7 @@ use super::{
     cost::CostRun,
     known::{self, Figures, Known, Range},
     plan::Plan,
+    priority::Priority,
     record::SearchRecord,
     search::End,
     spread::Spread,
@@ -23,6 +24,8 @@ pub const FILE: &str = "capacity.json";
 pub struct Summary {
     /// What was asked.
     pub plan: Plan,
+    /// The priority of servers and clients.
+    pub priority: Priority,
     /// The generator's ceilings.
     pub ceilings: Vec<ServerCeiling>,
     /// The capacity of each placement at each share, for each goal.
@@ -113,12 +116,14 @@ type ByPlacement = BTreeMap<Placement, Figures>;
 impl Summary {
     pub(super) fn new(
         plan: &Plan,
+        priority: Priority,
         ceilings: Vec<ServerCeiling>,
         searches: &[SearchRecord],
         costs: &[CostRun],
     ) -> Self {
         let mut summary = Self {
             plan: plan.clone(),
+            priority,
             ceilings,
             capacities: Vec::new(),
             ratios: Vec::new(),
@@ -190,7 +195,7 @@ fn capacity(records: &[&SearchRecord]) -> Option<Capacity> {
         limited,
         out_of_trials: records.iter().filter(|record| record.result.end == End::OutOfTrials).count(),
         trials: records.iter().map(|record| record.rest.samples.len()).sum(),
-        unused: records.iter().map(|record| record.rest.unused.len()).sum(),
+        unused: records.iter().map(|record| record.rest.unused.len() + record.rest.again.len()).sum(),
         under_load_s: records.iter().map(|record| record.rest.under_load_s).sum(),
     })
 }
@@ -225,6 +230,8 @@ mod tests {
     use super::*;
     use crate::experiment::{definition::Profile, schedule};
 
+    const PRIORITY: Priority = Priority { nice: 0, is_highest: false };
+
     /// What a search found: `None` for an upper bound that the generator kept from being found.
     fn record(
         plan: &Plan,
@@ -256,7 +263,7 @@ mod tests {
             let (lower, upper) = found.map_or((270_000, None), |rate| (rate, Some(rate * 11 / 10)));
             records.push(record(&plan, Placement::Kernel, search, lower, upper));
         }
-        Summary::new(&plan, Vec::new(), &records, &[])
+        Summary::new(&plan, PRIORITY, Vec::new(), &records, &[])
     }
 
     #[test]

@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 
 use super::{
     known::Known,
+    priority::Priority,
     summary::{Capacity, Cost, Ratio, Summary},
 };
 use crate::{report::number, stats::Estimate, terminal};
 
 /// The summary's tables; `plain` for a pipe.
 pub fn text(summary: &Summary, plain: bool) -> String {
-    let mut text = format!("The generator's ceilings:\n{}\n", ceilings(summary, plain));
+    let mut text =
+        format!("The generator's ceilings:\n{}\n\n{}\n", ceilings(summary, plain), priority(summary));
     for named in &summary.plan.goals {
         let goal = &named.goal;
         let of_goal: Vec<_> =
@@ -50,6 +52,13 @@ fn ceilings(summary: &Summary, plain: bool) -> impl std::fmt::Display {
         ]);
     }
     table
+}
+
+fn priority(summary: &Summary) -> String {
+    let Priority { nice, is_highest } = summary.priority;
+    let why_not = "; as root it would be −20, and rates repeat better where nobody else gets the core between two packets";
+    let nice = if nice < 0 { format!("−{}", -nice) } else { nice.to_string() };
+    format!("Servers and clients ran at nice {nice}{}.", if is_highest { "" } else { why_not })
 }
 
 fn capacities(capacities: &[&Capacity], plain: bool) -> impl std::fmt::Display {

@@ -202,6 +202,8 @@ fn external_client(definition: &Definition, name: &str, cell: &Cell, order: &Ord
             Placeholder::Behaviour => cell.behaviour.clone(),
             Placeholder::InvalidSize => cell.invalid_size.map_or_else(String::new, |size| size.to_string()),
             Placeholder::Seed => order.seed.to_string(),
+            Placeholder::Placement => cell.placement.name().to_owned(),
+            Placeholder::Filter => cell.filter.to_string(),
         })
     });
     let mut command = Command::new(words.next().expect("checked when parsed"));

@@ -19,6 +19,7 @@ pub mod schedule;
 pub mod server;
 pub mod site;
 pub mod template;
+mod test_run;
 pub mod udp_table;
 mod validate;
 

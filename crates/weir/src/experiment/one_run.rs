@@ -24,9 +24,9 @@ use super::{
     schedule::Scheduled,
     server::Server,
     site::{Site, SiteRecord},
-    udp_table,
+    test_run, udp_table,
 };
-use crate::topology::Side;
+use crate::{sample::TestRun, topology::Side};
 
 /// Time that a server has to end after STOP, and again after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -81,6 +81,8 @@ pub struct Observed {
     pub reply_audit: Option<Drops>,
     /// The socket's drop count, for a server that doesn't tell it.
     pub external_drops: Option<u64>,
+    /// What test runs of the program took.
+    pub test_run: Option<TestRun>,
     /// The record of weir's own server.
     pub server: Option<ServerSummary>,
     /// What the server spent.
@@ -116,6 +118,9 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
         audits.read(observed)?;
     }
     observed.site = site.close()?;
+    if !scheduled.audited {
+        observed.test_run = test_run::beside(bench, &scheduled.cell)?;
+    }
     Ok(())
 }
 

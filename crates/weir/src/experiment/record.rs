@@ -61,6 +61,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
             flaws.push(Flaw::NoReply);
         }
     }
+    let audit_set_aside = observed.audit.as_ref().and_then(|_| set_aside(cell)).map(str::to_owned);
     let first_sent_at = observed.clients.iter().filter_map(|client| client.first_sent_at).min();
     let first_sent_at = first_sent_at.or(observed.clients_started_at);
     let handled_at = handled_at(&observed);
@@ -79,6 +80,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         wall_s: first_sent_at.zip(handled_at).map(|(first, last)| last.since(first).as_secs_f64()),
         ledger,
         audit: observed.audit,
+        audit_set_aside,
         replies,
         socket_drops: observed.server.as_ref().map(|s| s.served.socket_drops).or(observed.external_drops),
         server: observed.server,
@@ -89,6 +91,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         steal_s,
         net: observed.site.net,
         neighbours: observed.site.neighbours,
+        test_run: observed.test_run,
         surroundings,
         limited_by_generator,
         flaws,
@@ -202,10 +205,17 @@ fn dropped_elsewhere(hook: Hook, observed: &Observed, surroundings: &Surrounding
     if count > 0 { BTreeMap::from([(reason.to_owned(), count)]) } else { BTreeMap::new() }
 }
 
-/// What the audit counted otherwise than the filter and the socket. Where receive work is steered to another core, the
-/// kernel doesn't show every drop to a tracepoint: there the audit can't speak against exact counts.
+/// Why an audit can't speak against exact counts, where it can't.
+fn set_aside(cell: &Cell) -> Option<&'static str> {
+    (cell.conditions.receive_work == ReceiveWork::Server).then_some(
+        "receive work is steered to another core, and in some soft interrupts that find that core idle \
+         the kernel starts no program: some drops are not traced",
+    )
+}
+
+/// What the audit counted otherwise than the filter and the socket, where it judges.
 fn disagreement(cell: &Cell, ledger: &Ledger, audit: &Drops) -> Option<Flaw> {
-    if cell.conditions.receive_work == ReceiveWork::Server {
+    if set_aside(cell).is_some() {
         return None;
     }
     [

@@ -160,6 +160,8 @@ fn start_external(
             Placeholder::Behaviour => cell.behaviour.clone(),
             Placeholder::InvalidSize => cell.invalid_size.map_or_else(String::new, |size| size.to_string()),
             Placeholder::Seed => String::new(),
+            Placeholder::Placement => cell.placement.name().to_owned(),
+            Placeholder::Filter => cell.filter.to_string(),
         })
     });
     let mut command = Command::new(words.next().expect("checked when parsed"));

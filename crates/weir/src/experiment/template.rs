@@ -22,11 +22,15 @@ pub enum Placeholder {
     InvalidSize,
     /// The client's seed.
     Seed,
+    /// Where the decision is made.
+    Placement,
+    /// The filter that the placement names.
+    Filter,
 }
 
 impl Placeholder {
     /// Every placeholder.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Address,
         Self::Port,
         Self::Percent,
@@ -34,6 +38,8 @@ impl Placeholder {
         Self::Behaviour,
         Self::InvalidSize,
         Self::Seed,
+        Self::Placement,
+        Self::Filter,
     ];
 
     /// The name between the braces.
@@ -46,6 +52,8 @@ impl Placeholder {
             Self::Behaviour => "behaviour",
             Self::InvalidSize => "invalid_size",
             Self::Seed => "seed",
+            Self::Placement => "placement",
+            Self::Filter => "filter",
         }
     }
 }
@@ -169,6 +177,7 @@ mod tests {
         check("{port}", "PORT");
         check("{address}:{port}", "ADDRESS:PORT");
         check("-p{percent} -n{packets}", "-pPERCENT -nPACKETS");
+        check("./{placement}-{filter}", "./PLACEMENT-FILTER");
         check("x{invalid_size}y{seed}z{behaviour}", "xINVALID_SIZEySEEDzBEHAVIOUR");
     }
 

@@ -34,6 +34,9 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     for (name, client) in &definition.external_client {
         check_command(&format!("external_client.{name}"), client.command.len())?;
     }
+    for rule in &definition.verdicts {
+        rule.check().map_err(|error| format!("verdicts, '{}': {error}", rule.claim))?;
+    }
     for (profile, overrides) in &definition.profiles {
         check_overrides(definition, overrides).map_err(|error| format!("profiles.{profile}.{error}"))?;
     }

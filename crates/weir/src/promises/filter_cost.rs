@@ -1,6 +1,8 @@
 //! What a filter's own work costs in the kernel's test run, less an accept-all program's, and what its toolkit adds to
 //! that.
 
+use std::time::Duration;
+
 use weir_filters::{FilterName, Site, Toolkit, corpus};
 use weir_hooks::KernelFilter;
 use weir_wire::{Request, udp};
@@ -84,9 +86,12 @@ impl Pair {
     /// What a run of the filter takes longer, ns: the difference of the means of two batches, of which the kernel
     /// reports whole nanoseconds.
     pub(crate) fn difference(&self, packet: &[u8]) -> anyhow::Result<f64> {
-        let time = |program: &KernelFilter| -> anyhow::Result<f64> {
-            Ok(program.time(packet, 1, RUNS)?.as_nanos() as f64)
-        };
-        Ok(time(&self.filter)? - time(&self.accept_all)?)
+        let [accept_all, filter] = self.times(packet)?.map(|time| time.as_nanos() as f64);
+        Ok(filter - accept_all)
+    }
+
+    /// Mean times of a run in a batch of the accept-all program and then of the filter.
+    pub(crate) fn times(&self, packet: &[u8]) -> anyhow::Result<[Duration; 2]> {
+        Ok([self.accept_all.time(packet, 1, RUNS)?, self.filter.time(packet, 1, RUNS)?])
     }
 }

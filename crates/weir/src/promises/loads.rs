@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::Io;
+use weir_wire::Request;
 
-use super::{Bar, Figure};
+use super::{Bar, Figure, bare_loops};
 use crate::{
     cell::Placement,
     experiment::{
@@ -45,6 +46,7 @@ pub(super) struct Load {
     placement: Placement,
     invalid_percent: u8,
     packets: u64,
+    audited: bool,
 }
 
 pub(super) const BATCH: Load = Load {
@@ -53,11 +55,20 @@ pub(super) const BATCH: Load = Load {
     placement: Placement::Kernel,
     invalid_percent: 0,
     packets: MILLION,
+    audited: false,
 };
 const SIMPLE: Load = Load { client: Io::Simple, server: Io::Simple, ..BATCH };
 const SIMPLE_SERVER: Load = Load { server: Io::Simple, ..BATCH };
 const KERNEL_99: Load = Load { invalid_percent: 99, ..BATCH };
 const USER_99: Load = Load { placement: Placement::User, ..KERNEL_99 };
+
+/// What the audit costs is told where almost every packet is a drop. A sender of single packets takes its time.
+const SIMPLE_99: Load = Load { packets: MILLION / 4, invalid_percent: 99, ..SIMPLE };
+const AUDITED_99: Load = Load { audited: true, ..KERNEL_99 };
+const AUDITED_SIMPLE_99: Load = Load { audited: true, ..SIMPLE_99 };
+
+/// What the loops without a ledger send: no filter drops it, as it drops none of [`SIMPLE`].
+const PUT: Request = Request::Put { key: 10, value: 1 };
 
 /// Lengths of the runs whose memory is compared.
 const SHORT: Load = Load { packets: MILLION / 10, ..BATCH };
@@ -76,8 +87,15 @@ pub(super) fn measure(
 ) -> anyhow::Result<Vec<Figure>> {
     let mut runner = Runner { pinning, interrupt, say };
     runner.run(&SHORT, 0)?; // Warms up, and isn't counted.
-    let loads = runner.interleaved(&[BATCH, SIMPLE, SIMPLE_SERVER, KERNEL_99, USER_99], runs)?;
-    let lengths = runner.interleaved(&[SHORT, LONG], MEMORY_RUNS)?;
+    let mut uncounted = BTreeMap::new();
+    let compared =
+        [BATCH, SIMPLE, SIMPLE_SERVER, KERNEL_99, USER_99, AUDITED_99, SIMPLE_99, AUDITED_SIMPLE_99];
+    let loads = runner.interleaved(&compared, runs, |repetition| {
+        let rate = bare_loops::rate(&PUT.to_bytes(), SIMPLE.packets, pinning)?;
+        uncounted.insert(repetition, rate);
+        Ok(())
+    })?;
+    let lengths = runner.interleaved(&[SHORT, LONG], MEMORY_RUNS, |_| Ok(()))?;
     let ratio = |a: &Load, b: &Load, of: fn(&Sample) -> f64| {
         paired_ratios(&each(&loads[a], of), &each(&loads[b], of))
     };
@@ -124,6 +142,24 @@ pub(super) fn measure(
             Bar::AtMost(1.1),
         ),
         Figure::new("memory of the server before the first packet", "MB", ready, Bar::AtMost(10.0)),
+        Figure::new(
+            "packets/s, one packet a send: client, server and filter with the ledger ÷ bare loops without",
+            "",
+            paired_ratios(&each(&loads[&SIMPLE], client_rate), &uncounted),
+            Bar::AtLeast(0.97),
+        ),
+        Figure::new(
+            "packets/s at 99 % invalid, audited ÷ not, one packet a send",
+            "",
+            ratio(&AUDITED_SIMPLE_99, &SIMPLE_99, client_rate),
+            Bar::Nothing,
+        ),
+        Figure::new(
+            "  the same, sent in batches",
+            "",
+            ratio(&AUDITED_99, &KERNEL_99, client_rate),
+            Bar::Nothing,
+        ),
         Figure::new("client, batch", "packets/s", values(&loads[&BATCH], client_rate), Bar::Nothing),
         Figure::new("client, simple", "packets/s", values(&loads[&SIMPLE], client_rate), Bar::Nothing),
         Figure::new(
@@ -148,10 +184,16 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// The loads in turn, so that what drifts meets all of them.
-    fn interleaved(&mut self, loads: &[Load], runs: u32) -> anyhow::Result<BTreeMap<Load, Runs>> {
+    /// The loads in turn, after what is done each time, so that what drifts meets all of them.
+    fn interleaved(
+        &mut self,
+        loads: &[Load],
+        runs: u32,
+        mut each_time: impl FnMut(u32) -> anyhow::Result<()>,
+    ) -> anyhow::Result<BTreeMap<Load, Runs>> {
         let mut samples: BTreeMap<Load, Runs> = BTreeMap::new();
         for repetition in 0..runs {
+            each_time(repetition)?;
             for load in loads {
                 (self.say)(&format!(
                     "run {} of {runs}: {} packets, {} % invalid, client {}, server {}",
@@ -177,7 +219,8 @@ impl Runner<'_> {
             ceiling: None,
         };
         let scheduled = schedule::of(&definition, 1).into_iter().next();
-        let Some(scheduled) = scheduled.map(|run| Scheduled { repetition, ..run }) else {
+        let audited = load.audited;
+        let Some(scheduled) = scheduled.map(|run| Scheduled { repetition, audited, ..run }) else {
             bail!("the definition has no cell");
         };
         let sample = measure::measure(&bench, &scheduled)?;

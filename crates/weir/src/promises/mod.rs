@@ -1,9 +1,12 @@
 //! The figures that weir promises, measured on this machine: what `weir bench` prints.
 
 mod attaching;
+mod bare_loops;
 pub(crate) mod filter_cost;
 mod loads;
 mod starting;
+
+pub use bare_loops::uncounted_filter;
 
 use serde::Serialize;
 

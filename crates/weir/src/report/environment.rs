@@ -5,7 +5,15 @@ use std::{fs, path::Path};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{grid::Grid, number::number, place::Place, summary::total_ledger, table::Table, unusual};
+use super::{
+    grid::Grid,
+    number::number,
+    place::Place,
+    searches::{self, Searches},
+    summary::total_ledger,
+    table::Table,
+    unusual,
+};
 use crate::{
     report::Rule,
     sample::Sample,
@@ -128,13 +136,24 @@ fn scalar(value: &Value) -> String {
 }
 
 /// What a reader must know of the samples before trusting the figures: missing runs, runs left out, unusual runs.
-pub(super) fn remarks(grid: &Grid, samples: &[Sample], environment: &Environment) -> Vec<String> {
+pub(super) fn remarks(
+    grid: &Grid,
+    samples: &[Sample],
+    environment: &Environment,
+    searches: &Searches,
+) -> Vec<String> {
     let mut remarks = Vec::new();
     if samples.is_empty() {
         remarks.push("There is no sample yet: the experiment ended before its first run did.".to_owned());
     }
     let made = samples.len() as u64;
-    if let Some(planned) = environment.planned.filter(|&planned| planned > made) {
+    if samples.iter().any(searches::is_trial) {
+        // How many trials a search takes shows when it is over.
+        if !searches.complete {
+            let how = "`weir capacity --resume DIR` makes the rest.";
+            remarks.push(format!("The searches are not complete: {made} runs were made. {how}"));
+        }
+    } else if let Some(planned) = environment.planned.filter(|&planned| planned > made) {
         remarks.push(format!(
             "The experiment is not complete: {made} of {planned} runs. `weir experiment --resume DIR` makes the rest."
         ));

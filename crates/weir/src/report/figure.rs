@@ -40,14 +40,22 @@ pub enum Figure {
     LatencyMax,
     /// Energy of the processor packages per million packets sent.
     Energy,
+    /// Time of a run of the attached program as the kernel's statistics tell it (`run_time_ns` ÷ `run_cnt`).
+    ProgramRun,
+    /// Time of a test run of the program, less that of an accept-all program.
+    TestRun,
+    /// Capacity: the highest offered rate at which no valid request is lost. No single run has it.
+    Ndr,
+    /// The same with as much loss as its goal allows.
+    Pdr,
 }
 
 /// What a figure is called: title, noun inside a sentence, unit, what an axis adds to the unit, name in files.
 struct Names(&'static str, &'static str, &'static str, &'static str, &'static str);
 
 impl Figure {
-    /// Every figure, in the order in which a report shows them.
-    pub(super) const ALL: [Self; 16] = [
+    /// Every figure of a run, in the order in which a report shows them.
+    pub(super) const ALL: [Self; 18] = [
         Self::ServerCpu,
         Self::ClientCpu,
         Self::Wall,
@@ -64,6 +72,8 @@ impl Figure {
         Self::LatencyP999,
         Self::LatencyMax,
         Self::Energy,
+        Self::ProgramRun,
+        Self::TestRun,
     ];
 
     /// Figures that have tables of the report's shape.
@@ -106,6 +116,19 @@ impl Figure {
             Self::LatencyP999 => Names("GET latency, p99.9", "99.9th percentile of GET latency", "µs", "", "latency-p999"),
             Self::LatencyMax => Names("GET latency, longest", "longest GET latency", "µs", "", "latency-max"),
             Self::Energy => Names("Energy per million packets", "energy", "J", " per million packets", "energy"),
+            Self::ProgramRun => Names("Time of a run of the program", "time of a run of the program", "ns", "", "program-run"),
+            Self::TestRun => Names("Test run less an accept-all program's", "test run less an accept-all program's", "ns", "", "test-run"),
+            Self::Ndr => Names("Capacity without loss (NDR)", "capacity without loss (NDR)", "packets/s", "", "ndr"),
+            Self::Pdr => Names("Capacity with the loss allowed (PDR)", "capacity with the loss allowed (PDR)", "packets/s", "", "pdr"),
+        }
+    }
+
+    /// The goal of the searches that find it; nothing for what a run has.
+    pub(super) const fn goal(self) -> Option<&'static str> {
+        match self {
+            Self::Ndr => Some("NDR"),
+            Self::Pdr => Some("PDR"),
+            _ => None,
         }
     }
 
@@ -181,8 +204,17 @@ impl Figure {
             Self::LatencyP999 => latency_us(sample, 0.999),
             Self::LatencyMax => latency_us(sample, 1.0),
             Self::Energy => sample.surroundings.energy_j.map(|joules| joules / packets * 1e6),
+            Self::ProgramRun => program_run_ns(sample),
+            Self::TestRun => sample.test_run.as_ref()?.over_accept_all_ns(),
+            Self::Ndr | Self::Pdr => None,
         }
     }
+}
+
+/// Mean time of a run of the attached program, where statistics were on.
+fn program_run_ns(sample: &Sample) -> Option<f64> {
+    let runs = sample.server.as_ref()?.runs.filter(|runs| runs.count > 0)?;
+    Some(runs.time_ns as f64 / runs.count as f64)
 }
 
 /// The sum, where there is something to add and all of it is known.

@@ -26,6 +26,8 @@ struct Page<'a> {
     findings: &'a [String],
     remarks: &'a [String],
     verdicts: Vec<Card<'a>>,
+    /// What this experiment is about, if it has a table of its own.
+    leading: Vec<Shown<'a>>,
     overview: Shown<'a>,
     charts: Vec<Chart<'a>>,
     tables: Vec<Shown<'a>>,
@@ -88,7 +90,6 @@ struct Chart<'a> {
     data: Table,
     csv: String,
     svg_uri: String,
-    png_uri: String,
 }
 
 impl<'a> Chart<'a> {
@@ -100,7 +101,6 @@ impl<'a> Chart<'a> {
             svg: &picture.svg,
             csv: data_uri("text/csv;charset=utf-8", &data.to_csv()),
             svg_uri: data_uri("image/svg+xml", picture.svg.as_bytes()),
-            png_uri: data_uri("image/png", &picture.png),
             data,
         }
     }
@@ -120,10 +120,11 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
     environment.add_template("report", include_str!("report.html")).context("reading the HTML template")?;
     let template = environment.get_template("report").context("finding the HTML template")?;
     let (answer, findings) = report.findings.split_first().context("a report has a finding")?;
-    let overview = report.tables.get(report.overview).context("a report has an overview")?;
-    let others = report.tables.iter().enumerate().filter(|(i, _)| *i != report.overview);
+    let (leading, rest) =
+        report.tables.split_at_checked(report.overview).context("a report has an overview")?;
+    let (overview, others) = rest.split_first().context("a report has an overview")?;
     // The cards say what the table of verdicts does.
-    let others = others.filter(|(_, table)| table.slug != "verdicts").map(|(_, table)| table);
+    let leading = leading.iter().filter(|table| table.slug != "verdicts");
     let page = Page {
         title: report.title(),
         question: report.environment.asked.question.as_deref(),
@@ -131,9 +132,10 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
         findings,
         remarks: &report.remarks,
         verdicts: report.summary.verdicts.iter().map(Card::of).collect(),
+        leading: leading.map(Shown::of).collect(),
         overview: Shown::of(overview),
         charts: report.plots.iter().zip(pictures).map(Chart::of).collect(),
-        tables: others.map(Shown::of).collect(),
+        tables: others.iter().map(Shown::of).collect(),
         invalid: Shown::of(&report.invalid),
         manifest: Shown::of(&report.manifest),
         definition: report.environment.definition.as_deref(),

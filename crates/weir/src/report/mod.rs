@@ -9,18 +9,22 @@ mod compare;
 mod draw;
 mod environment;
 mod figure;
+mod filter_cost;
 mod findings;
 mod grid;
 mod html;
 mod ledgers;
 mod markdown;
+mod narrowing;
 pub(crate) mod number;
 mod overviews;
+mod pairings;
 mod place;
 mod plot;
 mod plots;
 mod raw;
 mod reported;
+mod rule;
 mod searches;
 mod summary;
 mod table;
@@ -33,11 +37,14 @@ use std::path::{Path, PathBuf};
 pub use advice::{Advice, Wish};
 pub use compare::Comparison;
 pub use figure::Figure;
+pub use filter_cost::FilterCost;
+pub use rule::{At, Compare, Direction, Rule, Where};
 pub use summary::{CellSummary, Median, Ratio, RatioSummary, Summary};
 use table::Table;
-pub use verdict::{At, Compare, Direction, Outcome, Rule, Verdict};
+pub use verdict::{Outcome, Verdict};
 
 use crate::{
+    capacity,
     cell::Dimension,
     output,
     sample::Sample,
@@ -48,7 +55,7 @@ use environment::Environment;
 use grid::Grid;
 use html::Remake;
 use plot::Plot;
-use searches::Search;
+use searches::Searches;
 
 /// A report before it is written.
 #[derive(Clone, Debug)]
@@ -85,36 +92,51 @@ pub fn write_all(dir: &Path) -> anyhow::Result<Report> {
 impl Report {
     /// Makes the report of the results folder `dir` without writing anything.
     pub fn read(dir: &Path) -> anyhow::Result<Self> {
-        Ok(Self::of(store::read(dir)?, Environment::read(dir), searches::read(dir)))
+        Ok(Self::of(store::read(dir)?, Environment::read(dir), Searches::read(dir)))
     }
 
-    fn of(saved: Saved, environment: Environment, (searches, unread): (Vec<Search>, Vec<String>)) -> Self {
+    fn of(saved: Saved, environment: Environment, searches: Searches) -> Self {
         let Saved { samples, mut warnings } = saved;
-        let grid = Grid::of(&samples);
+        // A search's trials are too many rates for a grid; what they come to is in its record.
+        let (trials, placed): (Vec<_>, Vec<_>) = samples.iter().cloned().partition(searches::is_trial);
+        let grid = Grid::of(&placed);
         warnings.extend(environment.warnings.iter().cloned());
-        warnings.extend(environment::remarks(&grid, &samples, &environment));
-        warnings.extend(unread);
-        let verdicts: Vec<_> = environment.rules.iter().map(|rule| rule.apply(&grid)).collect();
+        warnings.extend(environment::remarks(&grid, &samples, &environment, &searches));
+        warnings.extend(searches.warnings.iter().cloned());
+        warnings.extend(searches::unusable(&trials));
+        let verdicts: Vec<_> = environment.rules.iter().map(|rule| rule.apply(&grid, &searches)).collect();
         let mut tables: Vec<_> = verdict::table(&verdicts).into_iter().collect();
-        tables.extend(searches::table(&searches));
+        tables.extend(searches.table());
+        tables.extend(filter_cost::table(&grid));
+        tables.extend(narrowing::table(&grid));
+        tables.extend(pairings::table(&grid));
         let before = tables.len();
         tables.push(tables::overview(&grid));
         let shaped = tables::shaped(&grid);
         // With a single packet count, the overview holds what these do.
-        let tables_on_terminal = if grid.values(Dimension::Packets).len() > 1 { 1 + shaped.len() } else { 1 };
+        let tables_on_terminal =
+            if grid.values(Dimension::Packets).len() > 1 && trials.is_empty() { 1 + shaped.len() } else { 1 };
         tables.extend(shaped);
         tables.push(tables::ratios(&grid));
         tables.extend(tables::toolkit_ratios(&grid));
-        tables.extend(beside::tables(&grid));
+        if trials.is_empty() {
+            tables.extend(beside::tables(&grid));
+        }
         tables.extend(tables::carried(&grid));
         tables.extend(tables::latencies(&grid));
         tables.push(ledgers::ledger(&grid));
         tables.extend(ledgers::audit(&grid));
+        let mut findings = searches.findings();
+        if findings.is_empty() || !placed.is_empty() {
+            findings.extend(filter_cost::findings(&grid));
+            findings.extend(findings::findings(&grid));
+            findings.extend(narrowing::finding(&grid));
+        }
         Self {
-            experiment: samples.first().map(|sample| sample.experiment.clone()),
+            experiment: name_of(&samples),
             summary: Summary::of(&grid, verdicts),
             cells: raw::cells(&grid),
-            findings: findings::findings(&grid),
+            findings,
             remarks: warnings,
             tables,
             tables_on_terminal: before + tables_on_terminal,
@@ -122,7 +144,7 @@ impl Report {
             invalid: raw::invalid(&grid),
             manifest: environment.table(),
             plots: plots_of(&grid, &searches),
-            remake: remake(samples.first(), &environment),
+            remake: remake(name_of(&samples), &environment),
             environment,
             samples,
         }
@@ -203,16 +225,28 @@ impl Report {
     }
 }
 
-fn plots_of(grid: &Grid, searches: &[Search]) -> Vec<Plot> {
-    let mut plots = searches::plots(searches);
+fn plots_of(grid: &Grid, searches: &Searches) -> Vec<Plot> {
+    let mut plots = searches.plots();
+    plots.extend(narrowing::plots(grid));
     plots.extend(plots::plots(grid));
     plots.extend(overviews::maps(grid));
     plots.extend(overviews::strips(grid));
     plots
 }
 
-fn remake(first: Option<&Sample>, environment: &Environment) -> Remake {
-    let mut again = format!("weir experiment {}", first.map_or("NAME", |sample| &sample.experiment));
+/// The experiment that `samples` are of.
+fn name_of(samples: &[Sample]) -> Option<String> {
+    if samples.iter().any(searches::is_trial) {
+        return Some(capacity::NAME.to_owned());
+    }
+    samples.first().map(|sample| sample.experiment.clone())
+}
+
+fn remake(experiment: Option<String>, environment: &Environment) -> Remake {
+    let mut again = match experiment.as_deref() {
+        Some(capacity::NAME) => "weir capacity".to_owned(),
+        name => format!("weir experiment {}", name.unwrap_or("NAME")),
+    };
     for flag in ["profile", "seed"] {
         if let Some(value) = environment.get(flag) {
             again += &format!(" --{flag} {value}");

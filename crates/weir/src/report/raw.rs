@@ -82,7 +82,8 @@ fn of_ledger<T: ToString>(sample: &Sample, term: impl Fn(&Ledger) -> T) -> Strin
     optional(sample.ledger.as_ref().map(term))
 }
 
-const RUN: [Column<Sample>; 35] = [
+const RUN: [Column<Sample>; 36] = [
+    ("experiment", |run| run.experiment.clone()),
     ("started_at", |run| run.started_at.clone()),
     ("audited", |run| run.audit.is_some().to_string()),
     ("valid_sent", |run| run.valid_sent.to_string()),

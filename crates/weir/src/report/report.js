@@ -48,6 +48,34 @@ for (const chart of document.querySelectorAll(".chart svg")) {
   for (const name of ["pointerleave", "focusout"]) chart.addEventListener(name, hide);
 }
 
+// A PNG is drawn from the SVG that the page holds when it is asked for: each holds some 50 kB that few want.
+const PIXELS_A_UNIT = 2;
+
+async function drawn(svg) {
+  const image = new Image();
+  image.src = svg.href;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = image.naturalWidth * PIXELS_A_UNIT;
+  canvas.height = image.naturalHeight * PIXELS_A_UNIT;
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/png");
+}
+
+for (const svg of document.querySelectorAll('.chart a[download$=".svg"]')) {
+  const png = document.createElement("a");
+  png.download = svg.download.replace(/svg$/, "png");
+  png.href = "#";
+  png.textContent = "PNG";
+  png.addEventListener("click", async (event) => {
+    if (png.href.startsWith("data:")) return;
+    event.preventDefault();
+    png.href = await drawn(svg);
+    png.click();
+  });
+  svg.after(png);
+}
+
 // Paper has nothing to unfold.
 window.addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details")) folded.open = true;

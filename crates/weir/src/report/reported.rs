@@ -13,9 +13,19 @@ pub(super) struct Reported {
     loss: Vec<Row>,
 }
 
+/// A server of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Server {
+    /// With Aya.
+    Rust,
+    /// With fun eBPF.
+    Haskell,
+}
+
 #[derive(Debug, Deserialize)]
 struct Row {
-    server: Option<String>,
+    server: Option<Server>,
     invalid_percent: u8,
     user: Vec<f64>,
     kernel: Vec<f64>,
@@ -44,15 +54,16 @@ impl Reported {
         self.find(self.throughput.iter(), placement, invalid_percent, packets)
     }
 
-    /// Loss of valid requests of the Rust server in percent: the mean of 10 runs.
+    /// Loss of valid requests of `server` in percent: the mean of 10 runs.
     pub(super) fn loss_percent(
         &self,
+        server: Server,
         placement: Placement,
         invalid_percent: u8,
         packets: u64,
     ) -> Option<f64> {
-        let rust = self.loss.iter().filter(|row| row.server.as_deref() == Some("rust"));
-        self.find(rust, placement, invalid_percent, packets)
+        let rows = self.loss.iter().filter(|row| row.server == Some(server));
+        self.find(rows, placement, invalid_percent, packets)
     }
 
     /// The invalid shares of the throughput tables.
@@ -101,7 +112,8 @@ mod tests {
     fn figures_are_found_by_placement_percent_and_packets() {
         let reported = Reported::load();
         assert_eq!(reported.wall_s(Placement::Kernel, 99, 10_000_000), Some(7.985));
-        assert_eq!(reported.loss_percent(Placement::User, 25, 100_000), Some(0.04));
+        assert_eq!(reported.loss_percent(Server::Rust, Placement::User, 25, 100_000), Some(0.04));
+        assert_eq!(reported.loss_percent(Server::Haskell, Placement::Kernel, 1, 10_000_000), Some(3.07));
         assert_eq!(reported.wall_s(Placement::Plain, 99, 10_000_000), None);
         assert_eq!(reported.wall_s(Placement::User, 99, 200_000), None);
     }

@@ -1,8 +1,10 @@
-//! Capacities: what `weir capacity` left in a results folder, as a table and as bars.
+//! Capacities: what `weir capacity` left in a results folder, as a table, bars and sentences.
 
-use std::{collections::BTreeMap, fs, path::Path};
-
-use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use super::{
     axis::Axis,
@@ -12,135 +14,222 @@ use super::{
     table::Table,
 };
 use crate::{
+    capacity::{
+        Known, Purpose,
+        known::{Figures, ratios},
+        record::{FILE, SearchRecord},
+        summary,
+    },
     cell::{Cell, Placement},
-    stats::{Estimate, paired_ratios},
+    sample::Sample,
+    stats::{Estimate, Kind},
 };
 
-/// The finished searches of a results folder, one JSON object a line.
-const FILE: &str = "searches.jsonl";
+const LIMITS_BOTH: &str = "not known: the generator limits both";
 
-/// What a search found for a goal: the part of a line that a report shows.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct Search {
-    /// `NDR` or `PDR`.
-    goal_name: String,
-    /// Those of different placements with the same number ran side by side.
-    search: u32,
-    cell: Cell,
-    /// Highest rate known to be carried, packets/s; nothing where not even the lowest was.
-    lower: Option<u64>,
-    /// Whether the generator keeps it from being higher.
-    limited: bool,
+const PLACEMENTS: [Placement; 3] = [Placement::Plain, Placement::User, Placement::Kernel];
+
+/// Whether `sample` is a trial of a search or of the generator's ceiling: it shows what is carried at a rate that
+/// nobody asked about.
+pub(super) fn is_trial(sample: &Sample) -> bool {
+    [Purpose::Search, Purpose::Ceiling].iter().any(|purpose| purpose.name() == sample.experiment)
 }
 
-/// The searches of `dir`, none where it has none, and what could not be read.
-pub(super) fn read(dir: &Path) -> (Vec<Search>, Vec<String>) {
-    let Ok(text) = fs::read_to_string(dir.join(FILE)) else { return Default::default() };
-    let (mut searches, mut warnings) = (Vec::new(), Vec::new());
-    for (number, line) in text.lines().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(search) => searches.push(search),
-            Err(error) => warnings.push(format!("line {} of {FILE} is no search: {error}", number + 1)),
-        }
-    }
-    (searches, warnings)
-}
-
-/// The rates of one goal, share and placement, by search.
-struct Found {
-    rates: BTreeMap<u32, f64>,
-    limited: bool,
-}
-
-impl Found {
-    fn text(&self) -> String {
-        let rates: Vec<_> = self.rates.values().copied().collect();
-        let text = Estimate::of(&rates).map(|rate| estimate(&rate, |value| count(value.round() as u64)));
-        let bound = if self.limited { "at least " } else { "" };
-        format!("{bound}{}", text.unwrap_or_else(|| "–".to_owned()))
-    }
-}
-
-type Place = (String, u8);
-
-fn found(searches: &[Search]) -> BTreeMap<Place, BTreeMap<Placement, Found>> {
-    let mut found: BTreeMap<Place, BTreeMap<Placement, Found>> = BTreeMap::new();
-    for search in searches {
-        let place = found.entry((search.goal_name.clone(), search.cell.invalid_percent)).or_default();
-        let empty = || Found { rates: BTreeMap::new(), limited: false };
-        let one = place.entry(search.cell.placement).or_insert_with(empty);
-        one.rates.insert(search.search, search.lower.unwrap_or(0) as f64);
-        one.limited |= search.limited;
-    }
-    found
-}
-
-/// The capacities of every placement, and kernel ÷ user; nothing without a search.
-pub(super) fn table(searches: &[Search]) -> Option<Table> {
-    let placements = [Placement::Plain, Placement::User, Placement::Kernel];
-    let quotient = |here: &BTreeMap<Placement, Found>| {
-        let (kernel, user) = (here.get(&Placement::Kernel)?, here.get(&Placement::User)?);
-        let text = estimate(&Estimate::of(&paired_ratios(&kernel.rates, &user.rates))?, ratio);
-        Some(match (kernel.limited, user.limited) {
-            (false, false) => text,
-            (true, false) => format!("at least {text}"),
-            (false, true) => format!("at most {text}"),
-            (true, true) => "not known: the generator limits both".to_owned(),
-        })
-    };
-    let row = |((goal, percent), here): (&Place, &BTreeMap<Placement, Found>)| {
-        let mut row = vec![goal.clone(), percent.to_string()];
-        row.extend(placements.map(|one| here.get(&one).map_or("–".to_owned(), Found::text)));
-        row.push(quotient(here).unwrap_or_else(|| "no pair".to_owned()));
-        row
-    };
-    let heads = ["goal", "invalid %", "plain", "user", "kernel", "kernel ÷ user"];
-    (!searches.is_empty()).then(|| Table {
-        slug: "capacity".to_owned(),
-        title: "Capacity: the highest offered rate that is carried, packets/s".to_owned(),
-        columns: heads.map(str::to_owned).to_vec(),
-        rows: found(searches).iter().map(row).collect(),
-        note: "NDR: no loss; PDR: the loss that its goal allows. \"At least\" stands where the generator could send no \
-               faster."
-            .to_owned(),
+/// Says how many of `trials` could not be used.
+pub(super) fn unusable(trials: &[Sample]) -> Option<String> {
+    let flawed = trials.iter().filter(|sample| !sample.is_sound()).count();
+    (flawed > 0).then(|| {
+        format!(
+            "{flawed} of {} trials could not be used and were made again; tables/runs.csv says why.",
+            trials.len()
+        )
     })
 }
 
-/// For each goal, bars of the capacity by share and placement.
-pub(super) fn plots(searches: &[Search]) -> Vec<Plot> {
-    let found = found(searches);
-    let goals: std::collections::BTreeSet<_> = found.keys().map(|(goal, _)| goal).collect();
-    let plot = |goal: &String| {
-        let here: Vec<_> = found.iter().filter(|((one, _), _)| one == goal).collect();
-        let line = |placement| {
-            let point = |(i, (_, here)): (usize, &(&Place, &BTreeMap<Placement, Found>))| {
-                let found: &Found = here.get(&placement)?;
-                let mut point = Point::of(i as f64, found.rates.values().copied().collect())?;
-                if found.limited {
-                    "limited by the generator: a lower bound".clone_into(&mut point.remark);
+/// The finished searches of a results folder.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Searches {
+    records: Vec<SearchRecord>,
+    /// Whether all that were asked for are made.
+    pub(super) complete: bool,
+    /// What could not be read.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Goal and share of invalid packets, percent.
+type Place = (String, u8);
+
+/// What the searches of one placement found at one place.
+struct Found<'a>(Vec<&'a SearchRecord>);
+
+impl Found<'_> {
+    fn rates(&self) -> Vec<f64> {
+        self.0.iter().map(|record| record.rate()).collect()
+    }
+
+    fn is_exact(&self) -> bool {
+        self.0.iter().all(|record| record.is_exact())
+    }
+
+    fn figures(&self) -> Figures {
+        self.0.iter().map(|record| (record.search, record.range())).collect()
+    }
+
+    fn text(&self) -> String {
+        let bound = if self.is_exact() { "" } else { Known::AtLeast.sign() };
+        let text =
+            Estimate::of(&self.rates()).map(|rate| estimate(&rate, |value| count(value.round() as u64)));
+        text.map_or_else(|| "–".to_owned(), |text| format!("{bound}{text}"))
+    }
+}
+
+/// The placements that were searched at one place.
+type Here<'a> = BTreeMap<Placement, Found<'a>>;
+
+fn kernel_to_user(here: &Here<'_>) -> Option<(Known, Vec<f64>)> {
+    Some(ratios(&here.get(&Placement::Kernel)?.figures(), &here.get(&Placement::User)?.figures()))
+}
+
+impl Searches {
+    /// Those of `dir`, none where it has none.
+    pub(super) fn read(dir: &Path) -> Self {
+        let mut searches = Self { complete: dir.join(summary::FILE).is_file(), ..Self::default() };
+        let Ok(text) = fs::read_to_string(dir.join(FILE)) else { return searches };
+        for (number, line) in text.lines().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(record) => searches.records.push(record),
+                Err(error) => {
+                    let warning = format!("line {} of {FILE} is no search: {error}", number + 1);
+                    searches.warnings.push(warning);
                 }
-                Some(point)
-            };
-            let points: Vec<_> = here.iter().enumerate().filter_map(point).collect();
-            let label = placement.name().to_owned();
-            Line { label, style: style_of(placement), form: Form::Bars, points }
-        };
-        let lines = [Placement::Plain, Placement::User, Placement::Kernel].map(line);
-        let lines: Vec<_> = lines.into_iter().filter(|line| !line.points.is_empty()).collect();
-        let heights = lines.iter().flat_map(|line| &line.points).flat_map(|point| [point.low, point.high]);
-        Plot {
-            slug: format!("capacity-{}", goal.to_lowercase()),
-            title: format!("{goal}: the highest rate carried"),
-            subtitle: "valid and invalid packets together".to_owned(),
-            reading: "Bars: medians of the searches; whiskers: 95 % intervals, ranges below 6 searches"
-                .to_owned(),
-            x_label: "share of invalid packets, %".to_owned(),
-            y_label: "offered rate, packets/s".to_owned(),
-            x: Axis::of_names(here.iter().map(|((_, percent), _)| percent.to_string()).collect()),
-            y: Axis::from_zero(&heights.collect::<Vec<_>>()),
-            lines,
-            ..Plot::default()
+            }
         }
+        searches.records.sort_by_key(|record| record.search);
+        searches
+    }
+
+    fn found(&self) -> BTreeMap<Place, Here<'_>> {
+        let mut found: BTreeMap<Place, Here<'_>> = BTreeMap::new();
+        for record in &self.records {
+            let place = found.entry((record.goal_name.clone(), record.cell.invalid_percent)).or_default();
+            place.entry(record.cell.placement).or_insert_with(|| Found(Vec::new())).0.push(record);
+        }
+        found
+    }
+
+    /// The ratios kernel ÷ user of `goal`'s rates, search by search, of each place at which the kernel's cell counts.
+    pub(super) fn ratios(&self, goal: &str, counts: impl Fn(&Cell) -> bool) -> Vec<(Known, Vec<f64>)> {
+        let counted = |here: &Here<'_>| {
+            here.get(&Placement::Kernel)?.0.first().filter(|record| counts(&record.cell))?;
+            kernel_to_user(here)
+        };
+        let found = self.found();
+        found.iter().filter(|((name, _), _)| name == goal).filter_map(|(_, here)| counted(here)).collect()
+    }
+
+    /// The capacities of every placement, and kernel ÷ user; nothing without a search.
+    pub(super) fn table(&self) -> Option<Table> {
+        let quotient = |here: &Here<'_>| {
+            let (known, ratios) = kernel_to_user(here)?;
+            let text = estimate(&Estimate::of(&ratios)?, ratio);
+            Some(if known == Known::NotAtAll {
+                LIMITS_BOTH.to_owned()
+            } else {
+                format!("{}{text}", known.sign())
+            })
+        };
+        let row = |((goal, percent), here): (&Place, &Here<'_>)| {
+            let mut row = vec![goal.clone(), percent.to_string()];
+            row.extend(PLACEMENTS.map(|one| here.get(&one).map_or("–".to_owned(), Found::text)));
+            row.push(quotient(here).unwrap_or_else(|| "no pair".to_owned()));
+            row.push(here.values().map(|found| found.0.len()).max().unwrap_or(0).to_string());
+            row
+        };
+        let heads = ["goal", "invalid %", "plain", "user", "kernel", "kernel ÷ user", "searches"];
+        (!self.records.is_empty()).then(|| Table {
+            slug: "capacity".to_owned(),
+            title: "Capacity: the highest offered rate that is carried, packets/s".to_owned(),
+            columns: heads.map(str::to_owned).to_vec(),
+            rows: self.found().iter().map(row).collect(),
+            note: "Valid and invalid packets together. NDR: no valid request is lost; PDR: as many as its goal allows. \
+                   \"≥\" stands where the generator could send no faster: the capacity is at least that, and a ratio \
+                   is bounded on the side that is known."
+                .to_owned(),
+        })
+    }
+
+    /// What the searches allow to say of kernel and user, the highest share of invalid packets first.
+    pub(super) fn findings(&self) -> Vec<String> {
+        let sentence = |((goal, percent), here): (&Place, &Here<'_>)| {
+            let (known, ratios) = kernel_to_user(here)?;
+            let found = Estimate::of(&ratios)?;
+            if known == Known::NotAtAll {
+                return Some(format!(
+                    "At {percent} % invalid, the capacity ({goal}) with the filter in the kernel to that with the \
+                     server deciding is {LIMITS_BOTH}."
+                ));
+            }
+            let ends = match found.kind {
+                Kind::Interval => "95 % interval",
+                Kind::Range => "range, since there are too few searches for an interval,",
+            };
+            Some(format!(
+                "At {percent} % invalid, the highest rate that is carried ({goal}) with the filter in the kernel is {}{} \
+                 times that with the server deciding ({ends} {} to {}, {} searches).",
+                known.sign(),
+                ratio(found.median),
+                ratio(found.low),
+                ratio(found.high),
+                found.runs
+            ))
+        };
+        let found = self.found();
+        let mut by_share: Vec<_> = found.iter().collect();
+        by_share.sort_by_key(|((_, percent), _)| std::cmp::Reverse(*percent));
+        by_share.into_iter().filter_map(sentence).collect()
+    }
+
+    /// For each goal, bars of the capacity by share and placement.
+    pub(super) fn plots(&self) -> Vec<Plot> {
+        let found = self.found();
+        let goals: BTreeSet<_> = found.keys().map(|(goal, _)| goal).collect();
+        let plot = |goal: &String| {
+            let here: Vec<_> = found.iter().filter(|((one, _), _)| one == goal).collect();
+            let lines = PLACEMENTS.map(|placement| bars(placement, &here));
+            let lines: Vec<_> = lines.into_iter().filter(|line| !line.points.is_empty()).collect();
+            let heights =
+                lines.iter().flat_map(|line| &line.points).flat_map(|point| [point.low, point.high]);
+            Plot {
+                slug: format!("capacity-{}", goal.to_lowercase()),
+                title: format!("{goal}: the highest rate carried"),
+                subtitle: "valid and invalid packets together".to_owned(),
+                reading: "Bars: medians of the searches; whiskers: 95 % intervals, ranges below 6 searches"
+                    .to_owned(),
+                x_label: "share of invalid packets, %".to_owned(),
+                y_label: "offered rate, packets/s".to_owned(),
+                x: Axis::of_names(here.iter().map(|((_, percent), _)| percent.to_string()).collect()),
+                y: Axis::from_zero(&heights.collect::<Vec<_>>()),
+                lines,
+                ..Plot::default()
+            }
+        };
+        goals.into_iter().map(plot).collect()
+    }
+}
+
+fn bars(placement: Placement, places: &[(&Place, &Here<'_>)]) -> Line {
+    let point = |(at, (_, here)): (usize, &(&Place, &Here<'_>))| {
+        let found = here.get(&placement)?;
+        let mut point = Point::of(at as f64, found.rates())?;
+        if !found.is_exact() {
+            "limited by the generator: a lower bound".clone_into(&mut point.remark);
+        }
+        Some(point)
     };
-    goals.into_iter().map(plot).collect()
+    Line {
+        label: placement.name().to_owned(),
+        style: style_of(placement),
+        form: Form::Bars,
+        points: places.iter().enumerate().filter_map(point).collect(),
+    }
 }

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use weir_filters::{FilterName, Hook, Toolkit};
-use weir_service::Io;
 
 use super::{
     figure::Figure,
+    filter_cost::{self, FilterCost},
     grid::{CellRuns, Comparison, Grid},
     verdict::Verdict,
 };
 use crate::{
-    cell::{Conditions, Placement},
+    cell::Cell,
     ledger::Ledger,
     stats::{Estimate, Kind},
 };
@@ -29,6 +28,9 @@ pub struct Summary {
     /// What the definition's rules come to.
     #[serde(default)]
     pub verdicts: Vec<Verdict>,
+    /// What each filter costs by itself, where programs were timed.
+    #[serde(default)]
+    pub filter_costs: Vec<FilterCost>,
     /// Samples left out of every estimate.
     pub invalid_samples: usize,
 }
@@ -36,33 +38,9 @@ pub struct Summary {
 /// One cell. An estimate is null where no run has the figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellSummary {
-    /// Where the decision is made.
-    pub placement: Placement,
-    /// The filter.
-    pub filter: FilterName,
-    /// Its toolkit.
-    pub toolkit: Toolkit,
-    /// Its hook.
-    pub hook: Hook,
-    /// How the server reads and writes.
-    pub io: Io,
-    /// Share of invalid packets, percent.
-    pub invalid_percent: u8,
-    /// Packets asked for.
-    pub packets: u64,
-    /// Payload of an invalid packet, bytes; null where it is the behaviour's own.
-    pub invalid_size: Option<u32>,
-    /// What else the run was made under.
+    /// The cell.
     #[serde(flatten)]
-    pub conditions: Conditions,
-    /// Client behaviour.
-    pub behaviour: String,
-    /// Clients at the same time.
-    pub clients: u32,
-    /// External server, if any.
-    pub external_server: Option<String>,
-    /// External client, if any.
-    pub external_client: Option<String>,
+    pub cell: Cell,
     /// Sound runs.
     pub runs: usize,
     /// Runs left out.
@@ -105,26 +83,22 @@ impl From<Estimate> for Median {
     }
 }
 
+impl Median {
+    /// The estimate that it came from.
+    pub(super) fn estimate(&self) -> Estimate {
+        let Self { median, low, high, kind, runs, coverage } = *self;
+        Estimate { median, low, high, kind, runs, coverage }
+    }
+}
+
 /// One cell ÷ another under otherwise equal conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RatioSummary {
-    /// Share of invalid packets, percent.
-    pub invalid_percent: u8,
-    /// Packets asked for.
-    pub packets: u64,
-    /// What else the runs were made under.
+    /// The cell whose figure is divided.
     #[serde(flatten)]
-    pub conditions: Conditions,
+    pub cell: Cell,
     /// What is divided by what: "kernel ÷ user", "fun ÷ aya".
     pub quotient: String,
-    /// The filter of the cell whose figure is divided.
-    pub filter: FilterName,
-    /// Its toolkit.
-    pub toolkit: Toolkit,
-    /// Its hook.
-    pub hook: Hook,
-    /// How the server reads and writes.
-    pub io: Io,
     /// The series that this cell belongs to, as the report calls it.
     pub series: String,
     /// Of server CPU time.
@@ -172,6 +146,7 @@ impl Summary {
             ratios: ratios(grid.comparisons()),
             toolkit_ratios: ratios(grid.toolkit_comparisons()),
             verdicts,
+            filter_costs: filter_cost::costs(grid),
             invalid_samples: grid.invalid.len(),
         }
     }
@@ -185,22 +160,9 @@ impl Summary {
 }
 
 fn cell_summary(runs: &CellRuns) -> CellSummary {
-    let cell = &runs.cell;
     let median = |figure| runs.estimate(figure).map(Median::from);
     CellSummary {
-        placement: cell.placement,
-        filter: cell.filter,
-        toolkit: cell.toolkit,
-        hook: cell.hook,
-        io: cell.io,
-        invalid_percent: cell.invalid_percent,
-        packets: cell.packets,
-        invalid_size: cell.invalid_size,
-        conditions: cell.conditions,
-        behaviour: cell.behaviour.clone(),
-        clients: cell.clients,
-        external_server: cell.external_server.clone(),
-        external_client: cell.external_client.clone(),
+        cell: runs.cell.clone(),
         runs: runs.sound.len(),
         invalid_runs: runs.invalid,
         server_cpu_us_per_packet: median(Figure::ServerCpu),
@@ -226,14 +188,8 @@ fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {
     let cell = &comparison.cell.cell;
     let ratio = |figure| comparison.ratio(figure).map(Ratio::from);
     RatioSummary {
-        invalid_percent: cell.invalid_percent,
-        packets: cell.packets,
-        conditions: cell.conditions,
+        cell: cell.clone(),
         quotient: comparison.quotient(),
-        filter: cell.filter,
-        toolkit: cell.toolkit,
-        hook: cell.hook,
-        io: cell.io,
         series: grid.label_of(cell),
         server_cpu: ratio(Figure::ServerCpu),
         client_cpu: ratio(Figure::ClientCpu),

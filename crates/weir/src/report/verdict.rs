@@ -9,103 +9,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    figure::Figure,
     grid::{CellRuns, Grid},
     number::{estimate, number, ratio},
-    place::{Place, dimension_of, key},
+    place::Place,
+    rule::{Compare, Rule},
+    searches::Searches,
     summary::Median,
     table::Table,
 };
 use crate::{
-    cell::{Dimension, Value},
+    capacity::Known,
+    cell::Dimension,
     stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
 };
-
-/// A claim and when it is believed: a `[[verdicts]]` of a definition.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// The hypothesis or open question that it answers, such as `T3`.
-    pub hypothesis: String,
-    /// The claim, in a sentence.
-    pub claim: String,
-    /// The figure that decides, such as `server-cpu`.
-    pub figure: Figure,
-    /// What is compared with what.
-    pub compare: Compare,
-    /// Where the number must lie for the claim to hold.
-    pub direction: Direction,
-    /// The smallest effect that matters: percent, or percentage points where the figure is itself in percent.
-    pub smallest_effect: f64,
-    /// The places that count, by a dimension's name or `placement`; all where nothing is said.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub at: BTreeMap<String, At>,
-}
-
-/// What is compared with what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Compare {
-    /// `kernel-user`: the program decides, against the server behind the accept-all program.
-    Placements,
-    /// `toolkits`: the same filter by two toolkits.
-    Toolkits,
-    /// A dimension's name: the last value along it against the first.
-    Along(Dimension),
-}
-
-impl From<Compare> for String {
-    fn from(compare: Compare) -> Self {
-        match compare {
-            Compare::Placements => "kernel-user".to_owned(),
-            Compare::Toolkits => "toolkits".to_owned(),
-            Compare::Along(dimension) => key(dimension).to_owned(),
-        }
-    }
-}
-
-impl TryFrom<String> for Compare {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        match name.as_str() {
-            "kernel-user" => Ok(Self::Placements),
-            "toolkits" => Ok(Self::Toolkits),
-            name => dimension_of(name).map(Self::Along).ok_or_else(|| {
-                let dimensions = Dimension::ALL.map(key).join(", ");
-                format!("a verdict can't compare '{name}'; there are: kernel-user, toolkits, {dimensions}")
-            }),
-        }
-    }
-}
-
-/// Where the number must lie for the claim to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// Lower by more than the smallest effect.
-    Below,
-    /// Higher by more than the smallest effect.
-    Above,
-    /// Not higher by the smallest effect.
-    NotAbove,
-    /// Not lower by the smallest effect.
-    NotBelow,
-    /// Different by less than the smallest effect.
-    Equal,
-}
-
-/// A value along a dimension, as a definition writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum At {
-    /// A number, such as `99`.
-    Number(u64),
-    /// Whether it is so: `pinned`.
-    Is(bool),
-    /// A name, such as `"veth"`.
-    Name(String),
-}
 
 /// What the samples say to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +55,9 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The number that decided: a ratio, or a difference in percentage points; nothing where nothing was compared.
     pub number: Option<Median>,
+    /// How it stands to the true one, where it is a ratio of capacities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
     /// How many pairs of cells went into it.
     pub comparisons: usize,
     /// The smallest effect that these runs could have told from none, in the unit of [`Rule::smallest_effect`].
@@ -146,62 +65,26 @@ pub struct Verdict {
 }
 
 impl Rule {
-    /// Whether the number is a difference rather than a ratio: a loss may be zero on either side.
-    fn is_difference(&self) -> bool {
-        self.figure.unit() == "%"
-    }
-
-    /// The values for which the claim holds, open at both ends.
-    fn holds_between(&self) -> (f64, f64) {
-        let (none, unit) = if self.is_difference() { (0.0, 1.0) } else { (1.0, 100.0) };
-        let effect = self.smallest_effect / unit;
-        match self.direction {
-            Direction::Below => (f64::NEG_INFINITY, none - effect),
-            Direction::Above => (none + effect, f64::INFINITY),
-            Direction::NotAbove => (f64::NEG_INFINITY, none + effect),
-            Direction::NotBelow => (none - effect, f64::INFINITY),
-            Direction::Equal => (none - effect, none + effect),
-        }
-    }
-
-    fn judge(&self, number: Option<&Estimate>) -> Outcome {
+    fn judge(&self, number: Option<&Estimate>, known: Option<Known>) -> Outcome {
         let (low, high) = self.holds_between();
-        match number {
-            Some(number) if number.kind == Kind::Range => Outcome::Inconclusive,
-            Some(number) if low < number.low && number.high < high => Outcome::Supported,
-            Some(number) if number.high < low || number.low > high => Outcome::Contradicted,
-            _ => Outcome::Inconclusive,
-        }
-    }
-
-    /// The rule in words.
-    pub(super) fn text(&self) -> String {
-        let unit = if self.is_difference() { " percentage points" } else { "" };
-        let text = |value: f64| format!("{}{unit}", number(value, 3));
-        let holds = match self.holds_between() {
-            (f64::NEG_INFINITY, high) => format!("below {}", text(high)),
-            (low, f64::INFINITY) => format!("above {}", text(low)),
-            (low, high) => format!("between {} and {}", number(low, 3), text(high)),
+        let Some(number) = number.filter(|number| number.kind == Kind::Interval) else {
+            return Outcome::Inconclusive;
         };
-        let what = if self.is_difference() { "difference" } else { "ratio" };
-        format!(
-            "Supported where the {what}'s whole interval lies {holds}, contradicted where none of it does."
-        )
-    }
-
-    fn counts(&self, runs: &CellRuns, place: &Place) -> bool {
-        self.at.iter().all(|(name, wanted)| {
-            if name == "placement" {
-                return *wanted == At::Name(runs.cell.placement.name().to_owned());
-            }
-            let found = dimension_of(name).map(|dimension| place.along(dimension));
-            match (wanted, found) {
-                (At::Number(wanted), Some(Value::Number(found))) => *wanted == found,
-                (At::Name(wanted), Some(Value::Name(found))) => wanted == found,
-                (At::Is(wanted), Some(Value::Name(found))) => *wanted == (found == "pinned"),
-                _ => false,
-            }
-        })
+        let (lowest, highest) = match known {
+            None | Some(Known::Exactly) => (number.low, number.high),
+            Some(Known::AtLeast) => (number.low, f64::INFINITY),
+            Some(Known::AtMost) => (f64::NEG_INFINITY, number.high),
+            Some(Known::NotAtAll) => return Outcome::Inconclusive,
+        };
+        // An open end holds everything, also a side that isn't known.
+        let holds = (low.is_infinite() || low < lowest) && (high.is_infinite() || highest < high);
+        if holds {
+            Outcome::Supported
+        } else if highest < low || lowest > high {
+            Outcome::Contradicted
+        } else {
+            Outcome::Inconclusive
+        }
     }
 
     /// The cells compared: each with its base.
@@ -211,7 +94,7 @@ impl Rule {
             Compare::Toolkits => grid.toolkit_comparisons().iter().map(|one| (one.cell, one.base)).collect(),
             Compare::Along(dimension) => ends_along(grid, dimension),
         };
-        pairs.into_iter().filter(|(cell, _)| self.counts(cell, &Place::of(&cell.cell))).collect()
+        pairs.into_iter().filter(|(cell, _)| self.counts(&cell.cell)).collect()
     }
 
     /// One value a repetition in which every pair has its runs: the geometric mean of ratios, the mean of differences.
@@ -230,16 +113,31 @@ impl Rule {
                 (cell > 0.0 && base > 0.0).then(|| (cell / base).ln())
             };
             let values = runs.iter().map(one).collect::<Option<Vec<f64>>>()?;
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let mean = mean(&values);
             Some(if self.is_difference() { mean } else { mean.exp() })
         };
         repetitions.into_iter().filter_map(of).collect()
     }
 
-    /// What the samples of `grid` say.
-    pub(super) fn apply(&self, grid: &Grid) -> Verdict {
-        let pairs = self.pairs(grid);
-        let found = Estimate::of(&self.values(&pairs));
+    /// One ratio a search, the geometric mean over places; how many places; and which side of the true one is known.
+    fn of_capacities(&self, ratios: &[(Known, Vec<f64>)]) -> (Vec<f64>, usize, Option<Known>) {
+        let searches = ratios.iter().map(|(_, ratios)| ratios.len()).min().unwrap_or(0);
+        let logs = |search: usize| ratios.iter().map(|(_, ratios)| ratios[search].ln()).collect::<Vec<_>>();
+        let values = (0..searches).map(|search| mean(&logs(search)).exp()).collect();
+        let known = ratios.iter().map(|(known, _)| *known).reduce(Known::and);
+        (values, ratios.len(), known)
+    }
+
+    /// What the samples of `grid`, or where its figure is a capacity the `searches`, say.
+    pub(super) fn apply(&self, grid: &Grid, searches: &Searches) -> Verdict {
+        let (values, comparisons, known) = match self.figure.goal() {
+            None => {
+                let pairs = self.pairs(grid);
+                (self.values(&pairs), pairs.len(), None)
+            }
+            Some(goal) => self.of_capacities(&searches.ratios(goal, |cell| self.counts(cell))),
+        };
+        let found = Estimate::of(&values);
         let visible = |found: &Estimate| {
             if self.is_difference() {
                 (found.high - found.median).max(found.median - found.low)
@@ -249,12 +147,17 @@ impl Rule {
         };
         Verdict {
             rule: self.clone(),
-            outcome: self.judge(found.as_ref()),
+            outcome: self.judge(found.as_ref(), known),
             number: found.map(Median::from),
-            comparisons: pairs.len(),
+            known,
+            comparisons,
             smallest_visible: found.filter(|found| found.kind == Kind::Interval).as_ref().map(visible),
         }
     }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// Of every series, the cells at both ends of `dimension` that agree in the rest.
@@ -273,14 +176,14 @@ fn ends_along(grid: &Grid, dimension: Dimension) -> Vec<(&CellRuns, &CellRuns)> 
 impl Verdict {
     /// The number with its ends and what it is.
     pub(super) fn number_text(&self) -> String {
-        let Some(Median { median, low, high, kind, runs, coverage }) = self.number else {
+        let Some(found) = self.number.map(|number| number.estimate()) else {
             return "nothing was compared".to_owned();
         };
-        let found = Estimate { median, low, high, kind, runs, coverage };
+        let runs = found.runs;
         let text = if self.rule.is_difference() {
             format!("{} percentage points", estimate(&found, |value| number(value, 3)))
         } else {
-            estimate(&found, ratio)
+            format!("{}{}", self.known.map_or("", Known::sign), estimate(&found, ratio))
         };
         format!("{text}, {runs} repetitions of {} {}", self.comparisons, plural("pair", self.comparisons))
     }

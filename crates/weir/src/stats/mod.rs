@@ -10,5 +10,5 @@ mod shift;
 
 pub use aggregate::aggregate_difference_percent;
 pub use estimate::{CONFIDENCE, Estimate, Kind, RUNS_FOR_INTERVAL};
-pub use paired::{Repetition, paired_ratios};
+pub use paired::{Repetition, paired_differences, paired_ratios};
 pub use shift::Shift;

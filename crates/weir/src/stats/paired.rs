@@ -1,4 +1,4 @@
-//! Ratios of runs that were made side by side.
+//! Ratios and differences of runs that were made side by side.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,14 @@ pub fn paired_ratios(
     let pairs =
         numerator.iter().filter_map(|(repetition, &above)| Some((above, *denominator.get(repetition)?)));
     pairs.filter(|&(_, below)| below > 0.0).map(|(above, below)| above / below).collect()
+}
+
+/// Differences `minuend` − `subtrahend` of the repetitions that both have, in their order.
+pub fn paired_differences(
+    minuend: &BTreeMap<Repetition, f64>,
+    subtrahend: &BTreeMap<Repetition, f64>,
+) -> Vec<f64> {
+    minuend.iter().filter_map(|(repetition, &from)| Some(from - subtrahend.get(repetition)?)).collect()
 }
 
 #[cfg(test)]
@@ -36,6 +44,12 @@ mod tests {
     fn a_run_without_a_partner_is_left_out() {
         check(&[(0, 1.0), (2, 6.0)], &[(1, 3.0), (2, 4.0), (3, 1.0)], &[1.5]);
         check(&[(0, 1.0)], &[(1, 1.0)], &[]);
+    }
+
+    #[test]
+    fn differences_pair_as_ratios_do() {
+        let map = |runs: &[(u32, f64)]| runs.iter().copied().collect::<BTreeMap<_, _>>();
+        assert_eq!(paired_differences(&map(&[(0, 1.0), (2, 6.0)]), &map(&[(2, 8.0), (3, 1.0)])), [-2.0]);
     }
 
     #[test]

@@ -56,13 +56,31 @@ impl Bench {
     /// A stand-in server and client with these misbehaviours, `runs` runs of one cell of 20 packets, half of them
     /// invalid.
     pub(crate) fn of_stand_ins(head: &str, server: &str, client: &str) -> Self {
+        let placements = format!("{OWN}external_server = 'theirs'\nexternal_client = 'theirs'\n");
+        Self::placed(head, &placements, server, client)
+    }
+
+    /// weir's own server and client and the stand-ins, each with each.
+    pub(crate) fn of_four_pairings(head: &str) -> Self {
+        let row = |id: &str, external: &str| format!("{OWN}id = '{id}'\n{external}");
+        let (server, client) = ("external_server = 'theirs'\n", "external_client = 'theirs'\n");
+        let rows = [
+            row("ours", ""),
+            row("server", server),
+            row("client", client),
+            row("both", &format!("{server}{client}")),
+        ];
+        Self::placed(head, &rows.concat(), "good", "good")
+    }
+
+    fn placed(head: &str, placements: &str, server: &str, client: &str) -> Self {
         let me = std::env::current_exe().unwrap();
         let me = me.display();
         let dir = tempfile::tempdir().unwrap();
         let (servers, clients) = (dir.path().join("servers"), dir.path().join("clients"));
         let (servers, clients) = (servers.display(), clients.display());
         let tail = format!(
-            "{OWN}external_server = 'theirs'\nexternal_client = 'theirs'\n\
+            "{placements}\
              [external_server.theirs]\n\
              command = ['{me}', 'stand-in', 'server', '{{port}}', '{servers}', '{server}']\n\
              [external_client.theirs]\n\

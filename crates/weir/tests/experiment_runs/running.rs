@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("without_valid_packets_silence_is_expected", nothing_valid),
     ("runs_are_added_until_intervals_are_narrow_or_the_most_are_made", precision),
     ("external_server_and_client_take_their_place_in_a_cell", external),
+    ("a_report_shows_the_four_pairings_of_servers_and_clients", pairings),
     ("an_own_client_can_send_to_an_external_server", external_server_only),
     ("an_own_server_can_serve_an_external_client", external_client_only),
     ("a_server_that_never_answers_gives_a_sample_without_reply", mute),
@@ -114,6 +115,21 @@ fn external() {
         assert!(sample.server_cost.peak_rss_kib > 0 && sample.client_cost.peak_rss_kib > 0);
     }
     assert_eq!(bench.pids("servers").len(), 4, "a warm-up and three runs");
+    bench.assert_nobody_is_left();
+}
+
+fn pairings() {
+    let bench = Bench::of_four_pairings("runs = 2");
+    let samples = begin_well(&bench);
+    assert_eq!(values(&samples), [(10, 10, Some(10)); 8]);
+    let csv = fs::read_to_string(bench.out().join("tables/pairings.csv")).unwrap();
+    let pairs: Vec<Vec<_>> = csv.lines().map(|line| line.split(',').take(2).collect()).collect();
+    let four = [["weir's", "weir's"], ["weir's", "theirs"], ["theirs", "weir's"], ["theirs", "theirs"]];
+    assert_eq!(pairs[0], ["server", "client"]);
+    assert_eq!(pairs[1..], four);
+    assert!(!csv.contains("not run") && !csv.contains("no sound run"), "{csv}");
+    let page = fs::read_to_string(bench.out().join("report.html")).unwrap();
+    assert!(page.contains("Who served whom"));
     bench.assert_nobody_is_left();
 }
 

@@ -142,6 +142,7 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
             ..Ledger::default()
         }),
         audit: None,
+        audit_set_aside: None,
         replies: None,
         server: None,
         clients: Vec::new(),
@@ -151,6 +152,7 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
         steal_s: 0.0,
         net: None,
         neighbours: Vec::new(),
+        test_run: None,
         surroundings: Surroundings::default(),
         limited_by_generator: false,
         flaws: Vec::new(),

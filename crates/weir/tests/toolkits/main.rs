@@ -120,7 +120,7 @@ fn two_toolkits_are_divided_by_each_other() {
     let ratios = &report.summary().toolkit_ratios;
     assert_eq!(ratios.len(), 3);
     for ratio in ratios {
-        assert_eq!((ratio.quotient.as_str(), ratio.toolkit), ("fun ÷ aya", Toolkit::Fun));
+        assert_eq!((ratio.quotient.as_str(), ratio.cell.toolkit), ("fun ÷ aya", Toolkit::Fun));
         let server = ratio.server_cpu.expect("there are pairs");
         assert_eq!((server.estimate, server.low, server.high, server.pairs), (2.0, 2.0, 2.0, 6));
         assert_eq!(ratio.wall.expect("there are pairs").estimate, 1.0);

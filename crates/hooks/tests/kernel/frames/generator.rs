@@ -21,7 +21,9 @@ pub(super) struct Frames {
 }
 
 /// Whole frames of which every beginning is given out.
-const CUT: usize = 12;
+const CUT: usize = 8;
+/// Longest of them, bytes.
+const MAX_CUT: usize = 160;
 
 impl Frames {
     pub(super) fn new(endpoint: Endpoint, seed: u64) -> Self {
@@ -35,7 +37,9 @@ impl Iterator for Frames {
     fn next(&mut self) -> Option<Vec<u8>> {
         if self.cut.is_empty() && self.left > 0 {
             self.left -= 1;
-            self.cut = self.frame(0.0);
+            while self.cut.is_empty() || self.cut.len() > MAX_CUT {
+                self.cut = self.frame(0.0);
+            }
         }
         if !self.cut.is_empty() {
             self.cut.pop();

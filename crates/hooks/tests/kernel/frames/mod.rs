@@ -1,13 +1,12 @@
-//! Every generated program decides frames as the reference does, at each hook below the socket that the kernel runs on
-//! frames of ours.
+//! Every generated program decides frames as the reference does, at each hook below the socket.
 
 mod generator;
+mod reuseport;
 
-use weir_asm::Endian;
 use weir_filters::{
-    Filter, FilterName, Found, Hook, Layer, Parameter, Site, SuperPackets, Verdict, fun, fun::map::VERDICTS,
+    Binding, Filter, FilterName, Found, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
 };
-use weir_hooks::AnyProgram;
+use weir_hooks::{KernelFilter, VerdictCounts};
 use weir_wire::headers::ethernet;
 
 use crate::{Test, once};
@@ -17,83 +16,91 @@ pub(crate) const TESTS: &[Test] = &[
     once("fun_at_cgroup_decides_frames_as_the_reference", || check_hook(Hook::Cgroup)),
     once("fun_at_tc_decides_frames_as_the_reference", || check_hook(Hook::Tc)),
     once("fun_at_xdp_decides_frames_as_the_reference", || check_hook(Hook::Xdp)),
+    once(
+        "fun_at_reuseport_decides_datagrams_as_the_reference",
+        reuseport::decides_datagrams_as_the_reference,
+    ),
 ];
 
 /// An address of each version, and what stands for every address.
 const ENDPOINTS: [&str; 4] = ["10.0.0.2:12345", "0.0.0.0:12345", "[fd00::2]:12345", "[::]:12345"];
 
 /// Frames for each filter at each endpoint; the ones that look at payloads get most.
-const JUDGED: usize = 25_000;
+const JUDGED: usize = 15_000;
 const COUNTED: usize = 2_500;
 
 fn check_hook(hook: Hook) {
-    for (number, endpoint) in ENDPOINTS.into_iter().enumerate() {
+    for (seed, endpoint) in (0..).zip(ENDPOINTS) {
         let site = Site::new(hook, endpoint.parse().expect("an address"));
         for name in FilterName::ALL {
             let is_judging = matches!(name, FilterName::ValidCommand | FilterName::RobustValidCommand);
-            let frames = if is_judging { JUDGED } else { COUNTED };
-            check(name.into(), &site, Frames::new(site.endpoint, number as u64).take(frames));
+            check(name.into(), &site, seed, if is_judging { JUDGED } else { COUNTED });
         }
         let drop = Filter { parameter: Parameter::Drop, ..FilterName::Parameterized.into() };
-        let constant = Filter { binding: weir_filters::Binding::Constant, ..drop };
-        check(constant, &site, Frames::new(site.endpoint, 9).take(COUNTED));
+        check(drop, &site, seed, COUNTED);
+        check(Filter { binding: Binding::Constant, ..drop }, &site, seed, COUNTED);
         let passing = Site { super_packets: SuperPackets::Pass, ..site };
-        check(FilterName::Reject.into(), &passing, Frames::new(site.endpoint, 10).take(COUNTED));
+        check(FilterName::Reject.into(), &passing, seed, COUNTED);
     }
 }
 
-fn check(filter: Filter, site: &Site, frames: impl Iterator<Item = Vec<u8>>) {
-    let object = fun::object(filter, site).to_elf(Endian::Little).expect("it is written");
-    let program =
-        AnyProgram::load(&object, None).unwrap_or_else(|error| panic!("{filter:?} at {site:?}: {error}"));
-    let mut counts = [0, 0];
+fn check(filter: Filter, site: &Site, seed: u64, frames: usize) {
+    let kernel = KernelFilter::load(filter, Toolkit::Fun, site)
+        .unwrap_or_else(|error| panic!("{filter:?} at {site:?}: {error}"));
+    let mut expected_counts = VerdictCounts::default();
     let mut decided = 0;
-    for frame in frames {
-        let seen = &frame[start(site.hook)..];
-        let expected = filter.decide_at(site, seen, 1);
-        let run = match program.test_run(&frame, 1) {
-            Ok(run) => run,
+    for (number, frame) in (0..frames).zip(Frames::new(site.endpoint, seed)) {
+        let seen = if site.hook == Hook::Cgroup { frame.get(IP).unwrap_or_default() } else { &frame };
+        let segments = segments(site.hook, number);
+        let expected = filter.decide_at(site, seen, segments);
+        match kernel.decide(seen, segments) {
+            Ok(verdict) => {
+                assert_eq!(verdict, expected, "{filter:?} at {site:?} on {segments} of {seen:02x?}")
+            }
             Err(error) => {
-                assert!(is_refused(site.hook, &frame), "{error} on {frame:02x?}");
+                assert!(is_refused(site.hook, seen), "{error} on {seen:02x?}");
                 continue;
             }
-        };
-        let name = program.program_type().verdict(run.return_value);
-        let verdict = match name {
-            "drop" | "shot" => Verdict::Drop,
-            "accept" | "unspec" | "pass" => Verdict::Accept,
-            _ => panic!("{filter:?} at {site:?} gave {name} on {frame:02x?}"),
-        };
-        assert_eq!(verdict, expected, "{filter:?} at {site:?} on {frame:02x?}");
-        decided += 1;
-        if matches!(site.find(seen, 1), Found::Packet(_)) {
-            counts[usize::from(verdict == Verdict::Drop)] += 1;
         }
+        decided += 1;
+        let found = site.find(seen, segments);
+        let is_counted = match found {
+            Found::Packet(_) => true,
+            Found::SuperPacket => expected == Verdict::Drop,
+            Found::Other => false,
+        };
+        expected_counts.accepted += u64::from(is_counted && expected == Verdict::Accept);
+        expected_counts.dropped += u64::from(is_counted && expected == Verdict::Drop);
     }
+    let ours = expected_counts.accepted + expected_counts.dropped;
+    assert!((decided / 10..decided).contains(&ours), "{ours} of {decided} frames are the server's");
     if filter.name != FilterName::Simple {
-        let map = program.map(VERDICTS).expect("it counts");
-        let copies = map.get(0).expect("it is read").expect("the only value");
-        let sum = |slot: usize| copies.iter().map(|copy| copy[slot]).sum::<u64>();
-        assert_eq!([sum(0), sum(1)], counts, "{filter:?} at {site:?}");
-        let ours: u64 = counts.iter().sum();
-        assert!(ours > decided / 10 && ours < decided, "{ours} of {decided} frames are the server's");
+        let counts = kernel.verdicts().expect("it is read").expect("it counts");
+        assert_eq!(counts, expected_counts, "{filter:?} at {site:?}");
     }
 }
 
-/// Where in a test run's frame the program's view begins.
-fn start(hook: Hook) -> usize {
-    if hook.layer() == Layer::Ip { ethernet::HEADER_LEN } else { 0 }
+/// Of a frame's bytes those from the IP header on, if there is no VLAN tag.
+const IP: std::ops::RangeFrom<usize> = ethernet::HEADER_LEN..;
+
+/// How many datagrams the kernel says that a frame is, where a test run can say so.
+fn segments(hook: Hook, number: usize) -> u32 {
+    match (hook, number % 16) {
+        (Hook::Tc, 7) => 2,
+        (Hook::Tc, 15) => 64,
+        _ => 1,
+    }
 }
 
-/// What the kernel doesn't run programs on (net/bpf/test_run.c): less than an Ethernet header, or, where it makes a
-/// packet's buffer, nothing behind it or less of an IP header than it reads itself.
-fn is_refused(hook: Hook, frame: &[u8]) -> bool {
-    let Some(behind) = frame.get(ethernet::HEADER_LEN..) else { return true };
-    let ethertype = u16::from_be_bytes([frame[12], frame[13]]);
-    let least = match ethertype {
-        ethernet::IPV4 => 20,
-        ethernet::IPV6 => 40,
-        _ => 1,
-    };
-    hook != Hook::Xdp && behind.len() < least
+/// What the kernel runs no program on (net/bpf/test_run.c): less than an Ethernet header, and where it makes a packet's
+/// buffer of the frame also nothing behind it, or less of an IP header than it reads itself.
+fn is_refused(hook: Hook, seen: &[u8]) -> bool {
+    let is_short = |least: usize| seen.len() < ethernet::HEADER_LEN + least;
+    match (hook, seen.get(ethernet::TYPE_OFFSET..ethernet::HEADER_LEN)) {
+        (Hook::Cgroup, _) => seen.is_empty(),
+        (Hook::Xdp, _) | (_, None) => is_short(0),
+        (_, Some([0x08, 0x00])) => is_short(weir_wire::headers::ipv4::MIN_HEADER_LEN),
+        (_, Some([0x86, 0xdd])) => is_short(weir_wire::headers::ipv6::HEADER_LEN),
+        _ => is_short(1),
+    }
 }

@@ -109,6 +109,15 @@ impl Search {
         self.trials
     }
 
+    /// Between which rates the first goal's lies, packets/s, by the sternest of its targets that knows a bound.
+    pub fn bounds_so_far(&self) -> (Option<u64>, Option<u64>) {
+        let targets = self.config.goals.first().map(Goal::targets).unwrap_or_default();
+        let mut bounds = targets.iter().rev().map(|target| self.bounds(target));
+        let known = bounds.find(|bounds| *bounds != Bounds { lower: None, upper: None });
+        let rate = |step: Option<Step>| step.map(|step| self.grid.rate(step));
+        known.map_or((None, None), |bounds| (rate(bounds.lower), rate(bounds.upper)))
+    }
+
     /// The trial that is wanted now, or the results.
     pub fn next(&self) -> Next {
         if self.trials < self.config.most_trials

@@ -1,7 +1,9 @@
-//! Packets to compare implementations on: every case that a filter could get wrong, then random ones without end.
+//! Packets from the UDP header on: every case that a filter could get wrong, then random ones without end.
 
-use rand::{Rng, RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
 use weir_wire::{Command, udp};
+
+use super::mutate::mutate;
 
 /// Longest payload whose length is tried byte by byte.
 pub const MAX_SWEPT_PAYLOAD: usize = 64;
@@ -20,18 +22,16 @@ pub fn packets(seed: u64) -> impl Iterator<Item = Vec<u8>> {
 
 /// Every beginning × every payload length × every UDP length that could matter, and every truncated header.
 pub fn swept() -> impl Iterator<Item = Vec<u8>> {
-    let whole = beginnings().into_iter().flat_map(|beginning| {
-        (0..=MAX_SWEPT_PAYLOAD).flat_map(move |len| {
-            let payload = stretched(beginning, len);
-            udp_lengths(len).into_iter().map(move |udp_length| packet(udp_length, &payload))
-        })
-    });
-    let truncated = (1..=udp::HEADER_LEN).map(|len| {
+    Recipe::swept().map(Recipe::packet).chain(truncated_headers())
+}
+
+/// Every beginning of a UDP header.
+pub(super) fn truncated_headers() -> impl Iterator<Item = Vec<u8>> {
+    (1..=udp::HEADER_LEN).map(|len| {
         let mut header = packet(udp::length_field(Command::Put.request_len()), &[]);
         header.truncate(len);
         header
-    });
-    whole.chain(truncated)
+    })
 }
 
 /// A UDP packet with that length field, whatever the payload's length is.
@@ -107,14 +107,14 @@ fn random(rng: &mut StdRng, sources: &[Vec<u8>]) -> Vec<u8> {
     }
 }
 
-fn random_bytes(rng: &mut StdRng) -> Vec<u8> {
+pub(super) fn random_bytes(rng: &mut StdRng) -> Vec<u8> {
     let mut bytes = vec![0; rng.random_range(1..udp::HEADER_LEN + MAX_RANDOM_PAYLOAD)];
     rng.fill_bytes(&mut bytes);
     bytes
 }
 
 /// A command's word before random bytes, mostly of the right length.
-fn request_like(rng: &mut StdRng) -> Vec<u8> {
+pub(super) fn request_like(rng: &mut StdRng) -> Vec<u8> {
     let command = Command::ALL[rng.random_range(0..Command::ALL.len())];
     let len = if rng.random_bool(0.7) { command.request_len() } else { rng.random_range(0..64) };
     let mut payload = vec![0; len];
@@ -129,16 +129,81 @@ fn request_like(rng: &mut StdRng) -> Vec<u8> {
 /// A swept packet with a few bytes changed, cut or added.
 fn mutated(rng: &mut StdRng, sources: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = sources[rng.random_range(0..sources.len())].clone();
-    for _ in 0..rng.random_range(1..4) {
-        let at = rng.random_range(0..bytes.len());
-        match rng.random_range(0..4) {
-            0 => bytes[at] = rng.random(),
-            1 => bytes[at] ^= 1 << rng.random_range(0..8),
-            2 if bytes.len() > 1 => {
-                bytes.remove(at);
+    mutate(rng, &mut bytes);
+    bytes
+}
+
+/// How to make a packet that belongs to an exhaustive set, small enough to keep and to shuffle.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Recipe {
+    /// A beginning stretched to a length, under a UDP length.
+    Swept { beginning: &'static [u8], len: usize, udp_length: u16 },
+    /// A payload of at most two bytes.
+    Short { bytes: [u8; 2], len: usize },
+    /// A request with one byte of its word replaced.
+    Near { command: Command, at: usize, byte: u8 },
+    /// The beginning of a request.
+    Cut { command: Command, len: usize },
+    /// The end of a request.
+    Tail { command: Command, from: usize },
+}
+
+impl Recipe {
+    /// Those of the sweep.
+    pub(super) fn swept() -> impl Iterator<Item = Self> {
+        beginnings().into_iter().flat_map(|beginning| {
+            (0..=MAX_SWEPT_PAYLOAD).flat_map(move |len| {
+                let lengths = udp_lengths(len).into_iter();
+                lengths.map(move |udp_length| Self::Swept { beginning, len, udp_length })
+            })
+        })
+    }
+
+    /// Every payload of no, one and two bytes.
+    pub(super) fn short() -> impl Iterator<Item = Self> {
+        let one = (0..=u8::MAX).map(|byte| Self::Short { bytes: [byte, 0], len: 1 });
+        let two = (0..=u16::MAX).map(|both| Self::Short { bytes: both.to_be_bytes(), len: 2 });
+        std::iter::once(Self::Short { bytes: [0; 2], len: 0 }).chain(one).chain(two)
+    }
+
+    /// Every value of every byte of a command's word.
+    pub(super) fn near() -> impl Iterator<Item = Self> {
+        Command::ALL.into_iter().flat_map(|command| {
+            (0..command.word().len())
+                .flat_map(move |at| (0..=u8::MAX).map(move |byte| Self::Near { command, at, byte }))
+        })
+    }
+
+    /// Every prefix and suffix of every request, and the sweep where lengths are near a command's.
+    pub(super) fn boundaries() -> impl Iterator<Item = Self> {
+        let parts = Command::ALL.into_iter().flat_map(|command| {
+            let cut = (0..=command.request_len()).map(move |len| Self::Cut { command, len });
+            cut.chain((0..=command.request_len()).map(move |from| Self::Tail { command, from }))
+        });
+        let is_near = |recipe: &Self| {
+            matches!(recipe, Self::Swept { len, udp_length, .. } if *len <= weir_wire::MAX_REQUEST_LEN + 1
+                && (*udp_length == udp::length_field(*len) || udp_length.is_multiple_of(5)))
+        };
+        parts.chain(Self::swept().filter(is_near))
+    }
+
+    /// The packet.
+    pub(super) fn packet(self) -> Vec<u8> {
+        match self {
+            Self::Swept { beginning, len, udp_length } => packet(udp_length, &stretched(beginning, len)),
+            Self::Short { bytes, len } => honest(&bytes[..len]),
+            Self::Near { command, at, byte } => {
+                let mut payload = stretched(command.word(), command.request_len());
+                payload[at] = byte;
+                honest(&payload)
             }
-            _ => bytes.insert(at, rng.random()),
+            Self::Cut { command, len } => honest(&stretched(command.word(), command.request_len())[..len]),
+            Self::Tail { command, from } => honest(&stretched(command.word(), command.request_len())[from..]),
         }
     }
-    bytes
+}
+
+/// A UDP packet whose length field is right.
+fn honest(payload: &[u8]) -> Vec<u8> {
+    packet(udp::length_field(payload.len()), payload)
 }

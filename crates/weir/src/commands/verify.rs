@@ -1,0 +1,172 @@
+//! `weir verify`: every program against the reference.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use weir_filters::{Binding, FilterName, Hook, Parameter, SuperPackets, Toolkit, corpus::Case};
+
+use crate::{
+    exit::UsageError,
+    output::print,
+    progress::Bar,
+    verify::{self, Choice, Packets, Parameters, Plan},
+};
+
+/// Compare programs with the reference, packet by packet, in the kernel (`BPF_PROG_TEST_RUN`).
+///
+/// Each combination of filter, toolkit and hook that exists gets every boundary, then exhaustive, mutated and random
+/// packets, for servers on IPv4, IPv6 and every address. A packet of which they think differently is made as small as it
+/// goes and shown. Needs root, or CAP_BPF and CAP_NET_ADMIN.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// This filter alone; `weir filters` lists them.
+    #[arg(long, value_name = "NAME")]
+    filter: Option<FilterName>,
+
+    /// This toolkit alone.
+    #[arg(long, value_name = "NAME")]
+    toolkit: Option<Toolkit>,
+
+    /// This hook alone.
+    #[arg(long, value_name = "NAME")]
+    hook: Option<Hook>,
+
+    /// Packets for each combination.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    packets: u64,
+
+    /// The same seed makes the same packets.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+
+    /// Mutate the frames of this capture too (pcap or pcapng, Ethernet or raw IP), aimed at the server; repeatable.
+    #[arg(long, value_name = "FILE")]
+    pcap: Vec<PathBuf>,
+
+    /// A server whose packets programs below the socket decide; repeatable.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    endpoint: Vec<SocketAddr>,
+
+    /// What a program does with several datagrams in one packet, where its hook can see them: drop or pass.
+    #[arg(long, value_name = "drop|pass", value_parser = super_packets)]
+    super_packets: Option<SuperPackets>,
+
+    /// Only where parameterized-filter is to accept, or to drop.
+    #[arg(long, value_name = "accept|drop")]
+    parameter: Option<Parameter>,
+
+    /// Only where its parameter is bound so.
+    #[arg(long, value_name = "map|constant")]
+    bind: Option<Binding>,
+
+    /// Decide this packet alone, from the hook's first header on, two digits a byte.
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["packets", "seed", "pcap"])]
+    packet: Option<String>,
+
+    /// Datagrams that the kernel says the packet is.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "packet")]
+    segments: u32,
+
+    /// Plant faults in the programs instead, and see that each is caught by the packets.
+    #[arg(long, conflicts_with_all = ["packet", "speed"])]
+    mutants: bool,
+
+    /// Measure instead how fast each comparison is beside a bare loop over the system call.
+    #[arg(long, conflicts_with_all = ["packet", "packets"])]
+    speed: bool,
+
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir verify                                        everything, 100 000 packets each
+  weir verify -n 1000000 --filter valid-command      the long run, of one filter
+  weir verify --toolkit fun --hook xdp --pcap my.pcap
+  weir verify --filter valid-command --toolkit aya --hook socket --packet 9c403039000babcd505554
+
+Exit status: 0 all agree, 1 one disagrees or it failed, 2 it was asked for something that makes no sense.";
+
+/// Runs `weir verify`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let plan = Plan::new(&Choice {
+        filter: args.filter,
+        toolkit: args.toolkit,
+        hook: args.hook,
+        endpoints: args.endpoint.clone(),
+        parameters: Parameters { parameter: args.parameter, binding: args.bind },
+        super_packets: args.super_packets,
+    })?;
+    if let Some(packet) = &args.packet {
+        let seen = verify::packet_from_hex(packet)?;
+        return one_packet(&plan, &Case { seen, segments: args.segments }, args.json);
+    }
+    let mut captured = Vec::new();
+    for path in &args.pcap {
+        captured.extend(verify::frames(path)?);
+    }
+    let packets = Packets { count: args.packets, seed: args.seed, captured };
+    match () {
+        () if args.speed => speed(&plan, &packets, args.json),
+        () if args.mutants => plant(&plan, &packets, args.json),
+        () => compare(&plan, &packets, args.json),
+    }
+}
+
+fn compare(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
+    let mut bar = Bar::new();
+    let rows = verify::verify(plan, packets, &mut |done, total| bar.set(done, total));
+    bar.clear();
+    let rows = rows?;
+    print(if json { verify::json(plan, &rows, packets.seed)? } else { verify::text(plan, &rows) })?;
+    Ok(success_if(rows.iter().all(|row| row.disagreements == 0)))
+}
+
+fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> {
+    let answers = verify::ask(plan, case)?;
+    if json {
+        print(serde_json::to_string_pretty(&answers)? + "\n")?;
+    } else {
+        let mut shown = None;
+        for answer in &answers {
+            let fields = answer.fields();
+            if shown.as_ref() != Some(&fields) {
+                print(format!("{fields}\n"))?;
+                shown = Some(fields);
+            }
+            print(format!("{}\n", answer.line()))?;
+        }
+    }
+    Ok(success_if(answers.iter().all(verify::Answer::agrees)))
+}
+
+fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
+    let mutants = verify::mutants(plan, packets)?;
+    let text = || verify::mutants_text(&mutants);
+    print(if json { serde_json::to_string_pretty(&mutants)? + "\n" } else { text() })?;
+    anyhow::ensure!(
+        !mutants.is_empty(),
+        "no fault fits these programs, so that nothing is known of the packets"
+    );
+    Ok(success_if(verify::all_caught(&mutants)))
+}
+
+fn speed(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
+    let speeds = verify::speed(plan, packets)?;
+    print(if json { serde_json::to_string_pretty(&speeds)? + "\n" } else { verify::speeds(&speeds) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn success_if(agree: bool) -> ExitCode {
+    if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn super_packets(text: &str) -> Result<SuperPackets, UsageError> {
+    match text {
+        "drop" => Ok(SuperPackets::Drop),
+        "pass" => Ok(SuperPackets::Pass),
+        _ => Err(UsageError("it takes drop or pass".to_owned())),
+    }
+}

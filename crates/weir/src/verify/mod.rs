@@ -1,0 +1,125 @@
+//! Every program against the reference: the same packets, and each verdict compared.
+
+mod capture;
+mod disagreement;
+mod fields;
+mod minimise;
+mod mutants;
+mod plan;
+mod program;
+mod single;
+mod sockets;
+mod speed;
+mod subject;
+mod table;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use weir_filters::corpus::{self, Captured, Case};
+
+pub use capture::frames;
+pub use disagreement::Disagreement;
+pub use mutants::{Mutant, Outcome, all_caught, mutants, mutants_text};
+pub use plan::{Choice, Gaps, Parameters, Plan};
+pub use single::{Answer, ask, packet_from_hex};
+pub use speed::{Speed, speed};
+pub use subject::{Decided, Subject};
+pub use table::{Row, json, speeds, text};
+
+use plan::Place;
+use program::Program;
+
+/// Packets that are made at a time and given to each program of a site.
+const BATCH: usize = 512;
+
+/// What packets are made of.
+pub struct Packets {
+    /// Packets for each combination, over its programs and endpoints; never fewer for each than the boundaries are.
+    pub count: u64,
+    /// The same seed gives the same packets.
+    pub seed: u64,
+    /// Frames that somebody captured.
+    pub captured: Vec<Captured>,
+}
+
+/// Compares everything of the plan, and says how far it is: packets decided, of how many.
+///
+/// # Errors
+/// A program that can't be loaded or run; a combination of which no packet could be run.
+pub fn verify(
+    plan: &Plan,
+    packets: &Packets,
+    progress: &mut dyn FnMut(u64, u64),
+) -> anyhow::Result<Vec<Row>> {
+    let mut done = Done { packets: 0, total: plan.combinations().len() as u64 * packets.count, progress };
+    let mut rows: Vec<Row> = Vec::new();
+    for place in plan.places() {
+        for program in verify_place(plan, &place, packets, &mut done)? {
+            match rows.iter_mut().find(|row| row.combination == program.combination) {
+                Some(row) => row.add(program),
+                None => rows.push(Row::from(program)),
+            }
+        }
+    }
+    for row in &rows {
+        anyhow::ensure!(
+            row.packets > 0,
+            "{}: none of {} packets could be run, so that nothing is known",
+            row.name(),
+            row.not_runnable
+        );
+    }
+    rows.sort_by_key(|row| plan.place_of(row.combination));
+    Ok(rows)
+}
+
+struct Done<'a> {
+    packets: u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+fn verify_place(
+    plan: &Plan,
+    place: &Place,
+    packets: &Packets,
+    done: &mut Done<'_>,
+) -> anyhow::Result<Vec<Program>> {
+    let least = boundaries(place, packets);
+    let mut programs = plan.load(place, |share| packets.count.div_ceil(share).max(least))?;
+    let mut cases = cases(place, packets);
+    let mut batch: Vec<Case> = Vec::with_capacity(BATCH);
+    let mut decided = Vec::with_capacity(BATCH);
+    while programs.iter().any(|program| program.left > 0) {
+        let making = Instant::now();
+        batch.clear();
+        batch.extend(cases.by_ref().take(BATCH));
+        let asked = programs.iter().filter(|program| program.left > 0).count();
+        let share = making.elapsed() / asked as u32;
+        for program in programs.iter_mut().filter(|program| program.left > 0) {
+            let asked = program.compare(&batch, &mut decided, share).with_context(|| program.what())?;
+            done.packets += asked;
+            (done.progress)(done.packets, done.total.max(done.packets));
+        }
+    }
+    Ok(programs)
+}
+
+/// What programs there are given: all packets, or those that a socket sends.
+fn cases(place: &Place, packets: &Packets) -> impl Iterator<Item = Case> + use<> {
+    let way = place.way;
+    corpus::cases(&place.site, &packets.captured, packets.seed).filter(move |case| way.takes(case))
+}
+
+/// How many of them are boundaries.
+fn boundaries(place: &Place, packets: &Packets) -> u64 {
+    let count = corpus::boundaries(&place.site, &packets.captured);
+    let all = corpus::cases(&place.site, &packets.captured, packets.seed).take(count);
+    all.filter(|case| place.way.takes(case)).count() as u64
+}
+
+/// Packets in a second.
+pub(super) fn per_second(packets: u64, spent: Duration) -> f64 {
+    packets as f64 / spent.as_secs_f64().max(f64::MIN_POSITIVE)
+}

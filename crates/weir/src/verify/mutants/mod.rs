@@ -1,0 +1,185 @@
+//! Faults planted in programs, to see that the comparison finds each.
+
+mod faults;
+mod slot;
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit, corpus::Case};
+use weir_hooks::{HookError, KernelFilter};
+
+use self::faults::{FAULTS, Fault, Kind};
+use super::{
+    Decided, Packets, Plan, boundaries, cases,
+    disagreement::hex,
+    minimise::minimise,
+    plan::{Place, Way},
+};
+use crate::terminal;
+
+/// A planted fault, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mutant {
+    /// The fault.
+    pub fault: &'static str,
+    /// The filter.
+    pub filter: FilterName,
+    /// How it is written.
+    pub toolkit: Toolkit,
+    /// Where it runs.
+    pub hook: Hook,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of a planted fault.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Packets showed it.
+    Caught {
+        /// The packet, made as small as it goes, two digits a byte.
+        packet: String,
+        /// Datagrams that the kernel says it is.
+        segments: u32,
+        /// It came as the so manyth.
+        after: u64,
+    },
+    /// None of them did: the comparison has a hole.
+    NotCaught {
+        /// How many there were.
+        packets: u64,
+    },
+    /// The verifier didn't let it in.
+    Refused,
+}
+
+/// Plants each fault in each program of the plan that could have it. A program whose code has no such instruction can't
+/// have it, and isn't listed.
+///
+/// # Errors
+/// A program that can't be loaded as it is, or read.
+pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
+    let mut mutants: Vec<Mutant> = Vec::new();
+    let take = |place: Place| {
+        let count = packets.count.max(boundaries(&place, packets)) as usize;
+        (place, cases(&place, packets).take(count).collect())
+    };
+    let places: Vec<(Place, Vec<Case>)> = plan.places().into_iter().map(take).collect();
+    for combination in plan.combinations() {
+        let fits = |fault: &&Fault| {
+            fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
+        };
+        for fault in FAULTS.iter().filter(fits) {
+            let is_there =
+                |place: &Place| place.site.hook == combination.hook && place.way == Way::of(combination);
+            let there = places.iter().filter(|(place, _)| is_there(place));
+            if let Some(outcome) = plant(fault, combination, there).with_context(|| fault.name)? {
+                let Combination { filter, toolkit, hook } = combination;
+                mutants.push(Mutant { fault: fault.name, filter, toolkit, hook, outcome });
+            }
+        }
+    }
+    Ok(mutants)
+}
+
+/// What comes of a fault at each site in turn, until it is caught; nothing where it can't be there.
+fn plant<'a>(
+    fault: &Fault,
+    combination: Combination,
+    places: impl Iterator<Item = &'a (Place, Vec<Case>)>,
+) -> anyhow::Result<Option<Outcome>> {
+    let mut tried = None;
+    let mut packets = 0;
+    for (place, cases) in places {
+        let loaded = match load(fault, combination, &place.site)? {
+            None => continue,
+            Some(Err(_)) => {
+                tried.get_or_insert(Outcome::Refused);
+                continue;
+            }
+            Some(Ok(loaded)) => loaded,
+        };
+        if let Some((count, case)) = first_difference(loaded, combination, place, cases)? {
+            let (packet, segments, after) = (hex(&case.seen), case.segments, packets + count);
+            return Ok(Some(Outcome::Caught { packet, segments, after }));
+        }
+        packets += cases.len() as u64;
+        tried = Some(Outcome::NotCaught { packets });
+    }
+    Ok(tried)
+}
+
+/// Loads the program with the fault; an error is what the kernel says of it.
+fn load(
+    fault: &Fault,
+    Combination { filter, toolkit, hook }: Combination,
+    site: &Site,
+) -> anyhow::Result<Option<Result<KernelFilter, HookError>>> {
+    let filter = filter.into();
+    match fault.kind {
+        Kind::Site(change) => match change(*site) {
+            Some(other) => Ok(Some(Ok(KernelFilter::load(filter, toolkit, &other)?))),
+            None => Ok(None),
+        },
+        Kind::Code(change) => {
+            let (mut elf, program) = KernelFilter::object(filter, toolkit, site)?;
+            let changed = slot::change(&mut elf, |all, at| change(hook, all, at))?;
+            Ok((changed > 0).then(|| KernelFilter::load_from(filter, &elf, &program, site)))
+        }
+    }
+}
+
+/// The first packet that the program decides otherwise than the reference, or with a verdict that there isn't, made as
+/// small as it goes, and how many there were up to it.
+fn first_difference(
+    program: KernelFilter,
+    combination: Combination,
+    Place { site, way }: &Place,
+    cases: &[Case],
+) -> anyhow::Result<Option<(u64, Case)>> {
+    let mut program = way.subject(program)?;
+    let filter = Filter::from(combination.filter);
+    let mut differs = |case: &Case| match program.decide_one(case) {
+        Ok(Decided::NotRunnable) => false,
+        Ok(Decided::Verdict(verdict)) => verdict != filter.decide_at(site, &case.seen, case.segments),
+        Err(_) => true,
+    };
+    let Some(index) = cases.iter().position(&mut differs) else { return Ok(None) };
+    Ok(Some((index as u64 + 1, minimise(&cases[index], differs))))
+}
+
+/// Whether all that the verifier let in were caught.
+pub fn all_caught(mutants: &[Mutant]) -> bool {
+    mutants.iter().all(|mutant| !matches!(mutant.outcome, Outcome::NotCaught { .. }))
+}
+
+/// The table of planted faults.
+pub fn mutants_text(mutants: &[Mutant]) -> String {
+    /// Digits of a packet that are shown where stdout is a terminal.
+    const SHOWN: usize = 160;
+    let is_terminal = std::io::stdout().is_terminal();
+    let mut table = terminal::table(!is_terminal);
+    table.set_header(["planted fault", "filter", "toolkit", "hook", "caught after", "by the packet"]);
+    for Mutant { fault, filter, toolkit, hook, outcome } in mutants {
+        let (after, packet) = match outcome {
+            Outcome::Caught { packet, after, .. } => {
+                let shown = if is_terminal { packet.len().min(SHOWN) } else { packet.len() };
+                (after.to_string(), &packet[..shown])
+            }
+            Outcome::NotCaught { packets } => (format!("NOT CAUGHT by {packets}"), ""),
+            Outcome::Refused => ("refused by the verifier".to_owned(), ""),
+        };
+        table.add_row([*fault, filter.as_str(), toolkit.as_str(), hook.as_str(), &after, packet]);
+    }
+    let count = |is: fn(&Outcome) -> bool| mutants.iter().filter(|mutant| is(&mutant.outcome)).count();
+    let caught = count(|outcome| matches!(outcome, Outcome::Caught { .. }));
+    let missed = count(|outcome| matches!(outcome, Outcome::NotCaught { .. }));
+    let refused = count(|outcome| matches!(outcome, Outcome::Refused));
+    format!(
+        "{table}\n\n{caught} planted faults caught, {missed} not caught; {refused} refused by the verifier\n"
+    )
+}

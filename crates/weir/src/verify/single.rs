@@ -1,0 +1,111 @@
+//! One packet, given in hex, decided by each program.
+
+use serde::Serialize;
+use weir_filters::{FilterName, Hook, Layer, Toolkit, corpus::Case};
+
+use super::{
+    Decided, Plan,
+    disagreement::{hex, name_of},
+    fields::fields,
+};
+use crate::exit::UsageError;
+
+/// What one program said of the packet.
+#[derive(Clone, Debug, Serialize)]
+pub struct Answer {
+    filter: FilterName,
+    toolkit: Toolkit,
+    hook: Hook,
+    reference: &'static str,
+    /// Null where the kernel doesn't run the program on such a packet.
+    program: Option<&'static str>,
+    #[serde(skip)]
+    layer: Layer,
+    packet: String,
+    #[serde(skip)]
+    seen: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether both said the same, as far as both could be asked.
+    pub fn agrees(&self) -> bool {
+        self.program.is_none_or(|program| program == self.reference)
+    }
+
+    /// The packet's headers in words.
+    pub fn fields(&self) -> String {
+        fields(self.layer, &self.seen)
+    }
+
+    /// Both verdicts in a line.
+    pub fn line(&self) -> String {
+        let Self { filter, toolkit, hook, reference, .. } = self;
+        let program = self.program.unwrap_or("nothing: it can't be given that packet here");
+        let end = if self.agrees() { "" } else { ": they disagree" };
+        format!(
+            "{filter} with {toolkit} at {hook}: the reference says {reference}, the program {program}{end}"
+        )
+    }
+}
+
+/// Asks each program of the plan.
+///
+/// # Errors
+/// A program that can't be loaded or run.
+pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<Answer>> {
+    let mut answers = Vec::new();
+    for place in plan.places() {
+        let site = place.site;
+        for mut program in plan.load(&place, |_| 1)? {
+            let decided = program.subject.decide_one(case)?;
+            answers.push(Answer {
+                filter: program.combination.filter,
+                toolkit: program.combination.toolkit,
+                hook: site.hook,
+                reference: name_of(program.expected(case)),
+                program: match decided {
+                    Decided::Verdict(verdict) => Some(name_of(verdict)),
+                    Decided::NotRunnable => None,
+                },
+                layer: site.hook.layer(),
+                packet: hex(&case.seen),
+                seen: case.seen.clone(),
+            });
+        }
+    }
+    Ok(answers)
+}
+
+/// The bytes that `text` names by two hexadecimal digits each; blanks between them don't matter.
+///
+/// # Errors
+/// Anything else, and no byte at all.
+pub fn packet_from_hex(text: &str) -> Result<Vec<u8>, UsageError> {
+    let digits: Vec<char> = text.chars().filter(|digit| !digit.is_whitespace()).collect();
+    let value = |digit: char| digit.to_digit(16).map(|value| value as u8);
+    let byte = |pair: &[char]| match *pair {
+        [high, low] => Some(value(high)? << 4 | value(low)?),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+    bytes.filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
+        UsageError(format!("'{text}' is no packet in hex: it takes two digits a byte, such as 00ff"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_two_digits_a_byte() {
+        let check = |text: &str, expected: Option<&[u8]>| {
+            assert_eq!(packet_from_hex(text).ok().as_deref(), expected, "{text}");
+        };
+        check("00ff", Some(&[0, 255]));
+        check("00 FF\n1a", Some(&[0, 255, 0x1a]));
+        for wrong in ["", "0", "0g", "0x00", "é0", "+1"] {
+            check(wrong, None);
+        }
+    }
+}

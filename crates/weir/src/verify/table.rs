@@ -1,0 +1,173 @@
+//! What a comparison found, as a table and as JSON.
+
+use std::{fmt::Write as _, io::IsTerminal as _, time::Duration};
+
+use serde::Serialize;
+use weir_filters::Combination;
+
+use super::{Disagreement, Plan, Speed, per_second, plan::Way, program::Program};
+use crate::terminal;
+
+/// What came of a combination, over its parameters and the servers that it was loaded for.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The combination.
+    pub combination: Combination,
+    /// Packets that it decided.
+    pub packets: u64,
+    /// Packets that it couldn't be given.
+    pub not_runnable: u64,
+    /// Packets that it decided otherwise than the reference.
+    pub disagreements: u64,
+    /// Time of making packets (its share), deciding them and comparing.
+    pub spent: Duration,
+    /// The first disagreement of each program.
+    pub shown: Vec<Disagreement>,
+}
+
+impl From<Program> for Row {
+    fn from(program: Program) -> Self {
+        let mut row = Self {
+            combination: program.combination,
+            packets: 0,
+            not_runnable: 0,
+            disagreements: 0,
+            spent: Duration::ZERO,
+            shown: Vec::new(),
+        };
+        row.add(program);
+        row
+    }
+}
+
+impl Row {
+    /// Adds another program of the combination.
+    pub(super) fn add(&mut self, program: Program) {
+        self.packets += program.tally.decided;
+        self.not_runnable += program.tally.not_runnable;
+        self.disagreements += program.tally.disagreements;
+        self.spent += program.tally.spent;
+        self.shown.extend(program.first);
+    }
+
+    /// The combination in words.
+    pub fn name(&self) -> String {
+        let Combination { filter, toolkit, hook } = self.combination;
+        format!("{filter} with {toolkit} at {hook}")
+    }
+
+    fn packets_per_second(&self) -> f64 {
+        per_second(self.packets + self.not_runnable, self.spent)
+    }
+}
+
+const COLUMNS: [&str; 7] =
+    ["filter", "toolkit", "hook", "packets", "disagreements", "not runnable here", "packets/s"];
+
+/// The table, what isn't in it and why, and each disagreement.
+pub fn text(plan: &Plan, rows: &[Row]) -> String {
+    let mut table = terminal::table(!std::io::stdout().is_terminal());
+    table.set_header(COLUMNS);
+    for row in rows {
+        let Combination { filter, toolkit, hook } = row.combination;
+        table.add_row([
+            filter.to_string(),
+            toolkit.to_string(),
+            hook.to_string(),
+            row.packets.to_string(),
+            row.disagreements.to_string(),
+            row.not_runnable.to_string(),
+            format!("{:.0}", row.packets_per_second()),
+        ]);
+    }
+    let mut text = format!("{table}\n");
+    if rows.iter().any(|row| row.not_runnable > 0) {
+        text += "not runnable here: frames that BPF_PROG_TEST_RUN refuses as too short or too long\n";
+    }
+    if rows.iter().any(|row| Way::of(row.combination) == Way::Sockets) {
+        text += "at reuseport, and with cbpf: whole datagrams sent over loopback, IPv4 and IPv6, and what arrived\n";
+    }
+    for (reason, places) in &plan.gaps {
+        let _ = writeln!(text, "not compared: {}: {reason}", places.join(", "));
+    }
+    for disagreement in rows.iter().flat_map(|row| &row.shown) {
+        let _ = writeln!(text, "\n{disagreement}");
+    }
+    let [programs, packets, disagreements] = totals(rows);
+    let _ = writeln!(text, "\n{programs} combinations, {packets} packets, {disagreements} disagreements");
+    text
+}
+
+fn totals(rows: &[Row]) -> [u64; 3] {
+    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum();
+    [rows.len() as u64, sum(|row| row.packets), sum(|row| row.disagreements)]
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    seed: u64,
+    packets: u64,
+    disagreements: u64,
+    rows: Vec<JsonRow<'a>>,
+    not_compared: Vec<NotCompared<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonRow<'a> {
+    filter: &'static str,
+    toolkit: &'static str,
+    hook: &'static str,
+    packets: u64,
+    not_runnable: u64,
+    disagreements: u64,
+    packets_per_second: f64,
+    shown: &'a [Disagreement],
+}
+
+#[derive(Serialize)]
+struct NotCompared<'a> {
+    reason: &'a str,
+    places: &'a [String],
+}
+
+/// The same as one JSON document.
+///
+/// # Errors
+/// Making JSON fails.
+pub fn json(plan: &Plan, rows: &[Row], seed: u64) -> anyhow::Result<String> {
+    let [_, packets, disagreements] = totals(rows);
+    let not_compared = plan.gaps.iter().map(|(reason, places)| NotCompared { reason, places }).collect();
+    let row = |row| {
+        let Row { combination, packets, not_runnable, disagreements, shown, .. }: &Row = row;
+        JsonRow {
+            filter: combination.filter.as_str(),
+            toolkit: combination.toolkit.as_str(),
+            hook: combination.hook.as_str(),
+            packets: *packets,
+            not_runnable: *not_runnable,
+            disagreements: *disagreements,
+            packets_per_second: row.packets_per_second(),
+            shown,
+        }
+    };
+    let rows = rows.iter().map(row).collect();
+    let document = Document { seed, packets, disagreements, rows, not_compared };
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+/// The speed of each comparison beside the bare loop's.
+pub fn speeds(speeds: &[Speed]) -> String {
+    let mut table = terminal::table(!std::io::stdout().is_terminal());
+    table.set_header(["filter", "toolkit", "hook", "bare loop, calls/s", "verify, packets/s", "ratio"]);
+    for Speed { filter, toolkit, hook, bare, verify } in speeds {
+        table.add_row([
+            filter.to_string(),
+            toolkit.to_string(),
+            hook.to_string(),
+            format!("{bare:.0}"),
+            format!("{verify:.0}"),
+            format!("{:.2}", verify / bare),
+        ]);
+    }
+    format!("{table}\n")
+}
