@@ -1,13 +1,19 @@
 //! Servers behind a filter at every hook, on the loopback interface of a network namespace of the test's own; and
 //! `weir doctor`.
 
+use std::{net::UdpSocket, time::Duration};
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use weir::topology::{Net, Settings, Side, Topology};
 use weir_hooks::{ethtool::Ethtool, in_own_network};
 use weir_testing::{Test, folder};
 use weir_wire::Request;
 
-use crate::running::{Server, ask, run};
+use crate::{
+    net::ByHand,
+    running::{Server, ask, run},
+};
 
 pub(crate) const ANYWHERE: &[Test] = &[
     ("options_of_another_hook_are_refused", options_of_another_hook_are_refused),
@@ -19,6 +25,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("every_hook_serves_ipv6", every_hook_serves_ipv6),
     ("a_server_at_any_hook_ends_by_a_signal_and_leaves_nothing", a_server_ends_by_a_signal),
     ("a_server_killed_at_any_hook_leaves_no_more_than_doctor_removes", a_killed_server_leaves_no_more),
+    ("over_a_pair_only_the_servers_port_is_filtered", over_a_pair_only_the_servers_port_is_filtered),
     ("where_super_packets_come_in_unseen_serving_is_refused", where_super_packets_come_in_unseen),
 ];
 
@@ -108,7 +115,7 @@ fn programs() -> Vec<u32> {
 /// What is loaded when the kernel has done what it puts off.
 fn is_unloaded(before: &[u32]) -> bool {
     (0..300).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         programs().iter().all(|id| before.contains(id))
     })
 }
@@ -137,6 +144,8 @@ fn a_server_ends_by_a_signal() {
 }
 
 fn a_killed_server_leaves_no_more() {
+    // What the doctor removes may be what another test has just made.
+    let _turn = ByHand::begin();
     let before = programs();
     for hook in HOOKS {
         in_namespace(move || {
@@ -153,6 +162,37 @@ fn a_killed_server_leaves_no_more() {
         });
     }
     assert!(is_unloaded(&before), "still loaded: {:?}", programs());
+}
+
+fn over_a_pair_only_the_servers_port_is_filtered() {
+    let net = Net::up(Topology::Veth, &Settings::default()).expect("root may");
+    let bind = |side: Side| {
+        let socket =
+            net.within(side, || UdpSocket::bind((side.ipv4(), 0))).expect("it is up").expect("a free port");
+        socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout can be set");
+        socket
+    };
+    for (hook, place) in [("tc", "attached to weir-server\n"), ("xdp", "attached to weir-server (native)\n")]
+    {
+        let listen = format!("{}:0", Side::Server.ipv4());
+        let arguments = [&at(hook)[..], &["--filter", "reject-filter"]].concat();
+        let server = net.within(Side::Server, || Server::start_on(&listen, &arguments)).expect("it is up");
+        let (other, sender) = (bind(Side::Server), bind(Side::Client));
+        for _ in 0..10 {
+            sender.send_to(b"GET\x0a\0\0\0", server.address).expect("send");
+            sender.send_to(b"x", other.local_addr().expect("it is bound")).expect("send");
+            let from = other.recv_from(&mut [0; 8]).expect("the other port is untouched").1;
+            other.send_to(b"y", from).expect("send");
+            sender.recv(&mut [0; 8]).expect("replies are untouched");
+        }
+        server.signal(Signal::SIGTERM);
+        let ended = server.ended();
+        assert!(ended.stderr.contains(place), "{ended:?}");
+        assert!(
+            ended.stderr.contains("0 datagrams read, 0 of them invalid, 10 dropped by the filter"),
+            "{ended:?}"
+        );
+    }
 }
 
 fn where_super_packets_come_in_unseen() {

@@ -6,7 +6,7 @@ use weir_filters::{
 use weir_hooks::KernelFilter;
 use weir_wire::headers::ethernet;
 
-use crate::{Test, each, frames::frames};
+use crate::{Test, below_frames::frames, each};
 
 /// Frames for each filter at each site.
 const FRAMES: usize = 3000;

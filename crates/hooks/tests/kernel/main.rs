@@ -6,6 +6,7 @@
 mod attaching;
 mod audit;
 mod below;
+mod below_frames;
 mod equivalence;
 mod frames;
 mod loading;
