@@ -96,8 +96,7 @@ fn every_planted_fault_is_caught() {
     let mutants = document.as_array().expect("a list");
     let caught = mutants.iter().filter(|mutant| mutant["outcome"] == "caught");
     assert!(caught.clone().count() >= FEWEST_FAULTS, "{document:#}");
-    let places: BTreeSet<_> =
-        caught.map(names_of).map(|(_, toolkit, hook)| (toolkit, hook)).collect();
+    let places: BTreeSet<_> = caught.map(names_of).map(|(_, toolkit, hook)| (toolkit, hook)).collect();
     let expected: BTreeSet<_> = compared().into_iter().map(|(_, toolkit, hook)| (toolkit, hook)).collect();
     assert!(places.is_superset(&expected), "{places:?} have planted faults, {expected:?} should");
 }
