@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod dynamic;
+mod hooks;
 mod neighbour;
 mod net;
 mod objects;
@@ -29,6 +30,7 @@ fn main() {
         watching::IN_KERNEL,
         bad_input::IN_KERNEL,
         dynamic::IN_KERNEL,
+        hooks::IN_KERNEL,
         net::TESTS,
         objects::IN_KERNEL,
         toolkits::IN_KERNEL,
@@ -40,6 +42,7 @@ fn main() {
         watching::ANYWHERE,
         bad_input::ANYWHERE,
         dynamic::ANYWHERE,
+        hooks::ANYWHERE,
         neighbour::TESTS,
         objects::ANYWHERE,
         toolkits::ANYWHERE,

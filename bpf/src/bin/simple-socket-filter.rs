@@ -2,10 +2,11 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{macros::socket_filter, programs::SkBuffContext};
-use weir_bpf::Verdict;
+use weir_bpf::{Hook, programs};
 
-#[socket_filter]
-fn simple(_ctx: SkBuffContext) -> i64 {
-    Verdict::Accept.bytes_to_keep()
+programs!("simple", simple);
+
+#[inline(always)]
+fn simple<H: Hook>(_hook: &H) -> i64 {
+    H::ACCEPT
 }

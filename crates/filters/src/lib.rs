@@ -7,6 +7,7 @@
 pub mod audit;
 mod blocklist;
 mod catalogue;
+pub mod cbpf;
 pub mod corpus;
 mod dynamic;
 mod filter;

@@ -30,7 +30,8 @@ impl KernelFilter {
         for _ in 0..times {
             let command = bpf_cmd::BPF_PROG_TEST_RUN;
             // SAFETY: the kernel reads the union, of that size, and the frame that it names; it writes to the union alone.
-            let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut attr, size_of::<bpf_attr>()) };
+            let result =
+                unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut attr, size_of::<bpf_attr>()) };
             if result < 0 {
                 let what = self.site().hook.to_string();
                 let call = "BPF_PROG_TEST_RUN".to_owned();

@@ -5,6 +5,7 @@
 
 mod attaching;
 mod audit;
+mod classic;
 mod dynamic;
 mod equivalence;
 mod frames;
@@ -47,6 +48,7 @@ fn main() {
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,
+        classic::TESTS,
         &dynamic::tests(),
         equivalence::TESTS,
         frames::TESTS,
@@ -73,7 +75,8 @@ fn main() {
 
 fn kernel_toolkits() -> impl Iterator<Item = Toolkit> {
     let filter = FilterName::Simple;
-    let in_kernel = move |toolkit| Combination { filter, toolkit, hook: Hook::Socket }.available().is_ok();
+    let in_kernel =
+        move |toolkit| weir_hooks::available(Combination { filter, toolkit, hook: Hook::Socket }).is_ok();
     Toolkit::ALL.into_iter().filter(move |&toolkit| in_kernel(toolkit))
 }
 

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::thread::{MembarrierCommand, membarrier};
 use weir_filters::{Blocklist, Filter, FilterName, Hook, Moment, Parameter, Quota, Reference, Toolkit, Until};
-use weir_hooks::{Attached, HookError, KernelFilter, ParameterMap, VerdictCounts, maps::Update};
+use weir_hooks::{HookError, KernelFilter, ParameterMap, VerdictCounts, maps::Update};
 
 use super::{BlockedPrefix, Prefix, Reply, Request, Status, listener::Answers};
 use crate::{
     Monotonic, Replaced,
     server::Inside,
-    servers::{ServeError, ServerKind, unavailable},
+    servers::{ServeError, ServerKind, Standing, unavailable},
 };
 
 /// What a server begins with.
@@ -20,7 +20,7 @@ pub(crate) struct Setup {
     pub(crate) toolkit: Toolkit,
     pub(crate) hook: Hook,
     pub(crate) program: Option<KernelFilter>,
-    pub(crate) attached: Option<Attached>,
+    pub(crate) standing: Option<Standing>,
     /// What can be changed while the program runs.
     pub(crate) parameter: Option<ParameterMap>,
 }
@@ -126,7 +126,7 @@ impl State {
 
     /// Detaches.
     pub(crate) fn detach(&mut self) {
-        self.setup.attached = None;
+        self.setup.standing = None;
     }
 
     /// What all programs so far accepted and dropped.
@@ -316,8 +316,9 @@ impl State {
         filter: Filter,
     ) -> Result<Option<VerdictCounts>, HookError> {
         let parameter = filter.has_changeable_parameter().then(|| next.parameter_map()).transpose()?;
-        let attached = self.setup.attached.as_ref().expect("a program that runs is attached");
-        if let Err(error) = attached.replace(&next) {
+        let standing = self.setup.standing.as_ref().expect("a program that runs is attached");
+        let before = self.setup.program.as_ref().expect("a program runs");
+        if let Err(error) = standing.replace(before, &next) {
             if !self.setup.filter.has(FilterName::KnownKey) {
                 inside.follow(None);
             }

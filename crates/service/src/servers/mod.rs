@@ -3,27 +3,31 @@
 mod after;
 mod kind;
 mod object;
+mod place;
 mod signals;
 mod watch;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use thiserror::Error;
-use weir_filters::{Filter, FilterName, Gap, fun::dynamic::KEYS, Hook, Site, Toolkit};
-use weir_hooks::{HookError, KernelFilter, ParameterMap, Statistics};
+use weir_filters::{Combination, Filter, FilterName, Gap, Hook, Site, Toolkit, fun::dynamic::KEYS};
+use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
+use place::Ground;
+pub use place::Place;
+pub(crate) use place::Standing;
 use signals::Signals;
 use watch::Watch;
 
 use crate::{
+    ControlGroupError, Server, ServerConfig, ServerError, ServerSummary,
     control::{Control, ControlError, Running, Setup, State},
-    Server, ServerConfig, ServerError, ServerSummary,
 };
 
 /// What to serve: which server, behind which filter, where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The server.
     pub kind: ServerKind,
@@ -33,6 +37,8 @@ pub struct Plan {
     pub toolkit: Toolkit,
     /// Where it runs.
     pub hook: Hook,
+    /// What the hook belongs to, where there is a choice.
+    pub place: Place,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How to serve; its `filter` is set here, from the hook.
@@ -76,6 +82,19 @@ pub enum ServeError {
         /// Most keys of the map.
         most: u32,
     },
+    /// The control group.
+    #[error(transparent)]
+    Group(#[from] ControlGroupError),
+    /// No such interface to attach to.
+    #[error(
+        "attaching to the interface {name}: {cause}; `ip address` lists those there are, --interface names one"
+    )]
+    Interface {
+        /// Its name, or what was looked for.
+        name: String,
+        /// What came back.
+        cause: std::io::Error,
+    },
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
     Signals(std::io::Error),
@@ -98,8 +117,8 @@ pub struct Served {
 }
 
 /// Serves until STOP, SIGINT or SIGTERM, then does what the server does at its end. `on_ready` is called when
-/// requests are served, with the address.
-pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
+/// requests are served.
+pub fn serve(plan: Plan, on_ready: impl FnOnce(Ready<'_>)) -> Result<Served, ServeError> {
     serve_controlled(plan, None, on_ready)
 }
 
@@ -107,19 +126,31 @@ pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, Se
 pub fn serve_controlled(
     plan: Plan,
     control: Option<&Path>,
-    on_ready: impl FnOnce(SocketAddr),
+    on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
     plan.check()?;
-    let program = plan.load()?;
-    let parameter = plan.changeable_parameter(program.as_ref())?;
-    serve_behind(plan, Behind { program, parameter, names: None, control }, on_ready)
+    let Plan { filter, toolkit, .. } = plan;
+    let changeable = filter.has_changeable_parameter();
+    let load = |site: &Site| KernelFilter::load(filter, toolkit, site);
+    let behind = Behind { load, changeable, names: None, control };
+    serve_behind(&plan, behind, on_ready)
+}
+
+/// A server that serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready<'a> {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What its program is attached to, where that isn't its socket.
+    pub attached_to: &'a [String],
 }
 
 /// What stands between the socket and the server.
-struct Behind<'a> {
-    program: Option<KernelFilter>,
-    /// What SIGUSR1 flips.
-    parameter: Option<ParameterMap>,
+struct Behind<'a, L> {
+    /// Loads the program, where the hook has one.
+    load: L,
+    /// Whether SIGUSR1 flips its parameter.
+    changeable: bool,
     /// What the record calls it, where that isn't the filter's name.
     names: Option<Names>,
     control: Option<&'a Path>,
@@ -132,15 +163,19 @@ struct Names {
 }
 
 fn serve_behind(
-    plan: Plan,
-    behind: Behind<'_>,
-    on_ready: impl FnOnce(SocketAddr),
+    plan: &Plan,
+    behind: Behind<'_, impl FnOnce(&Site) -> Result<KernelFilter, HookError>>,
+    on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
-    let Behind { program, parameter, names, control } = behind;
+    let Behind { load, changeable, names, control } = behind;
+    let ground = Ground::prepare(plan.hook, &plan.place)?;
     let mut server = Server::open(plan.listen, plan.config())?;
-    let attached = program.as_ref().map(|program| program.attach(&server.socket())).transpose()?;
-    let Plan { kind, filter, toolkit, hook, .. } = plan;
-    let setup = Setup { kind, filter, toolkit, hook, program, attached, parameter };
+    let mut standing = ground.listen(&mut server, load)?;
+    let attached_to = standing.places();
+    let program = standing.filter.take();
+    let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
+    let Plan { kind, filter, toolkit, hook, .. } = *plan;
+    let setup = Setup { kind, filter, toolkit, hook, program, standing: Some(standing), parameter };
     let running = Running::new(setup, server.inside())?;
     let signals =
         Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
@@ -148,7 +183,7 @@ fn serve_behind(
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
-    on_ready(server.listen()?);
+    on_ready(Ready { listen: server.local_addr(), attached_to: &attached_to });
     let served = server.run()?;
 
     drop(control);
@@ -174,6 +209,7 @@ fn serve_behind(
         filter: names.filter,
         toolkit: names.toolkit,
         hook: plan.hook.to_string(),
+        attached_to,
         verdicts,
         replaced,
         runs,
@@ -197,7 +233,9 @@ impl Plan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
-        filter.available(toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
+        let each = |filter| weir_hooks::available(Combination { filter, toolkit, hook });
+        let chain = filter.chain().try_for_each(each);
+        chain.map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
         let (capacity, most) = (self.config.capacity, KEYS.max_entries());
         if filter.has(FilterName::KnownKey) && hook != Hook::User && capacity > most as usize {
             return Err(ServeError::Keys { capacity, most });
@@ -210,24 +248,7 @@ impl Plan {
         ServerConfig { filter: decides_in_the_loop.then_some(self.filter), ..self.config }
     }
 
-    fn load(&self) -> Result<Option<KernelFilter>, HookError> {
-        match self.hook {
-            Hook::User => Ok(None),
-            _ => KernelFilter::load(self.filter, self.toolkit, &Site::socket()).map(Some),
-        }
-    }
-
     fn wants_statistics(&self) -> bool {
         self.hook != Hook::User && (self.statistics || self.kind == ServerKind::EbpfStats)
-    }
-
-    fn changeable_parameter(
-        &self,
-        program: Option<&KernelFilter>,
-    ) -> Result<Option<ParameterMap>, HookError> {
-        match program {
-            Some(program) if self.filter.has_changeable_parameter() => program.parameter_map().map(Some),
-            _ => Ok(None),
-        }
     }
 }

@@ -146,7 +146,10 @@ fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode>
     let mutants = verify::mutants(plan, packets)?;
     let text = || verify::mutants_text(&mutants);
     print(if json { serde_json::to_string_pretty(&mutants)? + "\n" } else { text() })?;
-    anyhow::ensure!(!mutants.is_empty(), "no fault fits these programs, so that nothing is known of the packets");
+    anyhow::ensure!(
+        !mutants.is_empty(),
+        "no fault fits these programs, so that nothing is known of the packets"
+    );
     Ok(success_if(verify::all_caught(&mutants)))
 }
 

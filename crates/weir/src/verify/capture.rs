@@ -2,7 +2,6 @@
 
 use std::{fs::File, path::Path};
 
-use anyhow::Context as _;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 use weir_filters::{Layer, corpus::Captured};
 
@@ -20,8 +19,11 @@ const BUFFER: usize = 1 << 19;
 /// The file can't be read, is no capture, is damaged, or has no such frame.
 pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
     let name = path.display();
-    let file = File::open(path).with_context(|| UsageError(format!("reading the capture {name}")))?;
-    let unfit = |what: String| UsageError(format!("the capture {name} {what}; it takes pcap and pcapng files"));
+    let file = File::open(path).map_err(|error| {
+        UsageError(format!("opening the capture {name}: {error}; give the name of a file"))
+    })?;
+    let unfit =
+        |what: String| UsageError(format!("the capture {name} {what}; it takes pcap and pcapng files"));
     let mut reader = create_reader(BUFFER, file).map_err(|error| unfit(describe(&error)))?;
     let mut frames = Vec::new();
     let mut links = Vec::new();
@@ -37,7 +39,9 @@ pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
                 // A block that says it is longer than the buffer would be waited for without end.
                 let at = (reader.position(), reader.data().len());
                 if refilled_at == Some(at) {
-                    return Err(unfit("ends in the middle of a packet, or has one that is too long".into()).into());
+                    return Err(
+                        unfit("ends in the middle of a packet, or has one that is too long".into()).into()
+                    );
                 }
                 refilled_at = Some(at);
                 reader.refill().map_err(|error| unfit(describe(&error)))?;

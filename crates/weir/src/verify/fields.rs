@@ -110,7 +110,10 @@ impl<'a> Reader<'a> {
         let length = u16_at(header, udp::LENGTH_OFFSET)?;
         let rest = self.rest;
         let payload = String::from_utf8_lossy(&rest[..rest.len().min(16)]).escape_debug().to_string();
-        self.line(format!("UDP: to port {port}, length {length}; {} bytes follow: \"{payload}\"", rest.len()));
+        self.line(format!(
+            "UDP: to port {port}, length {length}; {} bytes follow: \"{payload}\"",
+            rest.len()
+        ));
         Some(())
     }
 }

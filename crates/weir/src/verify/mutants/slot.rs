@@ -25,7 +25,10 @@ pub(super) struct Slot {
 ///
 /// # Errors
 /// The object can't be read as ELF.
-pub(super) fn change(elf: &mut [u8], change: impl Fn(&[Slot], usize) -> Option<Slot>) -> anyhow::Result<usize> {
+pub(super) fn change(
+    elf: &mut [u8],
+    change: impl Fn(&[Slot], usize) -> Option<Slot>,
+) -> anyhow::Result<usize> {
     let mut ranges = Vec::new();
     for section in object::File::parse(&*elf)?.sections() {
         if section.kind() == SectionKind::Text {
@@ -92,5 +95,10 @@ impl Slot {
     /// The register that it writes to.
     pub(super) fn destination(self) -> u8 {
         self.registers & 0xf
+    }
+
+    /// The register that it reads from.
+    pub(super) fn source(self) -> u8 {
+        self.registers >> 4
     }
 }
