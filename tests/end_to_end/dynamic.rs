@@ -126,7 +126,8 @@ fn a_quota_is_changed_while_it_serves() {
     server.done("quota 1000/500", "1000 packets/s, 500 at once");
     server.put(1);
     assert!((0..20).all(|_| server.answers("127.0.0.1", 1)));
-    server.refused("block 127.0.0.1", &["has no blocklist", "weir filter swap blocklist+quota+valid-command"]);
+    server
+        .refused("block 127.0.0.1", &["has no blocklist", "weir filter swap blocklist+quota+valid-command"]);
 }
 
 fn the_parameter_is_set() {
@@ -145,7 +146,10 @@ fn a_swap_keeps_what_is_blocked() {
     server.put(1);
     assert!(server.answers("127.0.0.2", 1));
     server.refused("swap even-key", &["unknown filter 'even-key'"]);
-    server.done("swap blocklist+valid-command", "blocklist+valid-command by fun decides in place of valid-command");
+    server.done(
+        "swap blocklist+valid-command",
+        "blocklist+valid-command by fun decides in place of valid-command",
+    );
     server.done("block 127.0.0.2", "is blocked");
     assert!(!server.answers("127.0.0.2", 1));
     server.done("swap quota+blocklist+robust-valid-command", "by fun");
@@ -188,7 +192,9 @@ fn in_user_space() {
     server.done("quota 1/1", "1 packets/s");
     assert!(server.answers("127.0.0.5", 1) && !server.answers("127.0.0.5", 1));
     server.done("swap blocklist+known-key", "blocklist+known-key by rust");
-    assert!(!server.answers("127.0.0.2", 1) && server.answers("127.0.0.1", 1) && !server.answers("127.0.0.1", 2));
+    assert!(
+        !server.answers("127.0.0.2", 1) && server.answers("127.0.0.1", 1) && !server.answers("127.0.0.1", 2)
+    );
     server.refused("swap print-filter", &["there is none at this hook"]);
     server.done("status", "blocklist+known-key by rust at user");
     let summary = server.summary();
@@ -199,7 +205,8 @@ fn who_asks_for_what_is_not_there_hears_why() {
     let ended = run(&["filter", "status", "--control", "/nonexistent/control"]);
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("asking the server at /nonexistent/control"), "{ended:?}");
-    let ended = run(&["serve", "--hook", "user", "--control", "/nonexistent/control", "--listen", "127.0.0.1:0"]);
+    let ended =
+        run(&["serve", "--hook", "user", "--control", "/nonexistent/control", "--listen", "127.0.0.1:0"]);
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("the control socket /nonexistent/control"), "{ended:?}");
     for (words, said) in [
@@ -297,7 +304,8 @@ fn a_hundred_swaps_lose_nothing() {
     assert_eq!((measured.accepted, measured.dropped), (measured.valid, measured.invalid), "{measured:?}");
 
     // The same through the control socket of a server, with its record.
-    let server = Controlled::start(&["--filter", "valid-command", "--toolkit", "aya", "--receive-buffer", "8388608"]);
+    let server =
+        Controlled::start(&["--filter", "valid-command", "--toolkit", "aya", "--receive-buffer", "8388608"]);
     let stop = AtomicBool::new(false);
     let [valid, invalid] = thread::scope(|scope| {
         let sending = scope.spawn(|| {
@@ -322,7 +330,8 @@ fn a_hundred_swaps_lose_nothing() {
     let summary = server.summary();
     assert_eq!(summary["replaced"].as_array().expect("a list").len(), 5);
     assert_eq!(summary["verdicts"], serde_json::json!({"accepted": valid, "dropped": invalid}), "{summary}");
-    let handled = summary["requests"]["put"].as_u64().expect("a number") + summary["unread"].as_u64().expect("a number");
+    let handled = summary["requests"]["put"].as_u64().expect("a number")
+        + summary["unread"].as_u64().expect("a number");
     assert_eq!(handled, valid, "{summary}");
 }
 

@@ -140,7 +140,11 @@ mod tests {
         list.block(net("10.1.0.0/16"), Until::Moment(at(10)));
         list.block(net("2001:db8::/32"), Until::Unblocked);
         let check = |source: &str, now, expected| {
-            assert_eq!(list.blocks(source.parse().expect("an address"), at(now)), expected, "{source} at {now}");
+            assert_eq!(
+                list.blocks(source.parse().expect("an address"), at(now)),
+                expected,
+                "{source} at {now}"
+            );
         };
         check("10.1.2.3", 9, true);
         check("10.1.2.3", 10, false);

@@ -99,8 +99,16 @@ pub(crate) const fn entry(name: FilterName) -> &'static Entry {
             decides: "drops packets of a source beyond its quota; alone or before another filter, as in quota+valid-command",
             maps: &[
                 VERDICTS,
-                MapUse { name: maps::QUOTA, kind: "array", holds: "ns from packet to packet, ns that one may be early" },
-                MapUse { name: maps::SOURCES, kind: "lru_hash", holds: "source to when its next packet is due, ns" },
+                MapUse {
+                    name: maps::QUOTA,
+                    kind: "array",
+                    holds: "ns from packet to packet, ns that one may be early",
+                },
+                MapUse {
+                    name: maps::SOURCES,
+                    kind: "lru_hash",
+                    holds: "source to when its next packet is due, ns",
+                },
             ],
             parameters: &["--quota RATE[/BURST]; weir filter quota changes it while it runs"],
         },
@@ -109,7 +117,11 @@ pub(crate) const fn entry(name: FilterName) -> &'static Entry {
             decides: "drops packets from blocked prefixes; alone or before another filter, as in blocklist+valid-command",
             maps: &[
                 VERDICTS,
-                MapUse { name: maps::BLOCKLIST, kind: "lpm_trie", holds: "prefix to when it ends, ns; 0 for ever" },
+                MapUse {
+                    name: maps::BLOCKLIST,
+                    kind: "lpm_trie",
+                    holds: "prefix to when it ends, ns; 0 for ever",
+                },
             ],
             parameters: &["weir filter block|unblock|list, while it runs"],
         },

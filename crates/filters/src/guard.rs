@@ -108,7 +108,8 @@ impl FromStr for Filter {
 
     /// Reads a chain such as `blocklist+quota+valid-command`; parameters are the default ones.
     fn from_str(text: &str) -> Result<Self, ChainError> {
-        let (before, last) = text.rsplit_once('+').map_or((None, text), |(before, last)| (Some(before), last));
+        let (before, last) =
+            text.rsplit_once('+').map_or((None, text), |(before, last)| (Some(before), last));
         let mut guards = Guards::NONE;
         let name: FilterName = last.parse()?;
         for part in before.into_iter().flat_map(|before| before.split('+')) {
@@ -130,7 +131,9 @@ pub enum ChainError {
     #[error(transparent)]
     Unknown(#[from] UnknownName),
     /// A filter that stands before another one decides alone.
-    #[error("'{0}' is no guard: before another filter may stand blocklist and quota, such as blocklist+quota+valid-command")]
+    #[error(
+        "'{0}' is no guard: before another filter may stand blocklist and quota, such as blocklist+quota+valid-command"
+    )]
     NoGuard(FilterName),
     /// The same filter again.
     #[error("'{0}' stands in the chain twice; once is enough")]

@@ -22,8 +22,8 @@ mod site;
 
 pub use blocklist::{Blocklist, Until, octets};
 pub use catalogue::{Entry, MapUse};
-pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
 pub use dynamic::{BLOCKED_PREFIXES, QUOTA_SOURCES, Reference};
+pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
 pub use frame::Found;
 pub use guard::{ChainError, Guard, Guards, NoQuota, Quota};
 pub use matrix::{Combination, Gap, Hook, Toolkit};

@@ -34,7 +34,11 @@ fn get_and_delete_pass_for_known_keys_alone() {
     assert_eq!(decide(&mut reference, Request::Get { key: 7 }), A);
     assert_eq!(decide(&mut reference, Request::Get { key: 8 }), D);
     assert_eq!(decide(&mut reference, Request::Delete { key: 7 }), A);
-    assert_eq!(decide(&mut reference, Request::Get { key: 7 }), A, "the server forgets keys, not the program");
+    assert_eq!(
+        decide(&mut reference, Request::Get { key: 7 }),
+        A,
+        "the server forgets keys, not the program"
+    );
     reference.forget(7);
     assert_eq!(decide(&mut reference, Request::Get { key: 7 }), D);
     reference.learn(7);
@@ -81,12 +85,7 @@ fn a_blocked_prefix_is_open_again_at_its_end() {
     let mut reference = reference("blocklist");
     let prefix = "10.0.0.0/24".parse().expect("a prefix");
     reference.blocklist.block(prefix, Until::Moment(at_ms(50)));
-    let packets = [
-        ("10.0.0.1", 0, D),
-        ("10.0.1.1", 0, A),
-        ("10.0.0.255", 49, D),
-        ("10.0.0.1", 50, A),
-    ];
+    let packets = [("10.0.0.1", 0, D), ("10.0.1.1", 0, A), ("10.0.0.255", 49, D), ("10.0.0.1", 50, A)];
     check(&mut reference, &packets);
 }
 

@@ -34,7 +34,8 @@ impl KernelFilter {
         if kept.is_empty() {
             return Self::load_object(filter, object, true, site, &[]);
         }
-        let nowhere = nowhere().map_err(|error| self.sharing(format!("a bpffs: {error}; needs root, or CAP_SYS_ADMIN")))?;
+        let nowhere = nowhere()
+            .map_err(|error| self.sharing(format!("a bpffs: {error}; needs root, or CAP_SYS_ADMIN")))?;
         let mut places = Vec::new();
         for name in kept {
             let place = PathBuf::from(format!("/proc/self/fd/{}/{name}", nowhere.as_raw_fd()));
@@ -88,7 +89,8 @@ impl KernelFilter {
     /// it.
     pub fn set_blocklist(&self, list: &Blocklist) -> Result<(), HookError> {
         let mut map: Map<LpmTrie<16, u64>> = self.map(BLOCKLIST)?;
-        let wanted: Vec<_> = list.effective().map(|(bits, data, until)| (Prefix::new(bits, data), until)).collect();
+        let wanted: Vec<_> =
+            list.effective().map(|(bits, data, until)| (Prefix::new(bits, data), until)).collect();
         let keys: std::collections::HashSet<_> = wanted.iter().map(|(prefix, _)| *prefix).collect();
         let over = map.fold(Vec::new(), |mut over, prefix, _| {
             if !keys.contains(&prefix) {

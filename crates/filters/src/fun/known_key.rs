@@ -15,7 +15,8 @@ const PRESENT: Mem = Mem { base: Reg::R10, off: -112 };
 /// can bring about, has no key to be asked for.
 pub(super) fn decide(code: &mut Code, access: &Access, refused: Label) {
     let labels = Command::ALL.map(|command| (command, code.fresh_label()));
-    let label = |wanted| labels.iter().find(|(command, _)| *command == wanted).expect("every one has its own").1;
+    let label =
+        |wanted| labels.iter().find(|(command, _)| *command == wanted).expect("every one has its own").1;
     command::find_whole(code, label);
     ebpf! { in code; ja $refused }
 

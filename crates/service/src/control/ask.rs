@@ -49,8 +49,10 @@ pub enum AskError {
 /// # Errors
 /// [`AskError`]; what the server refuses is one, too.
 pub fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
-    let line = exchange(path, request).map_err(|cause| AskError::Connection { path: path.to_owned(), cause })?;
-    let reply = serde_json::from_str(&line).map_err(|cause| AskError::Answer { path: path.to_owned(), cause })?;
+    let line =
+        exchange(path, request).map_err(|cause| AskError::Connection { path: path.to_owned(), cause })?;
+    let reply =
+        serde_json::from_str(&line).map_err(|cause| AskError::Answer { path: path.to_owned(), cause })?;
     match reply {
         Reply::Error { error } => Err(AskError::Refused(error)),
         reply => Ok(reply),

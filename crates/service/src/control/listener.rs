@@ -142,7 +142,8 @@ fn serve(stream: &UnixStream, answers: &impl Answers) {
         match (&mut reader).take(MOST_BYTES as u64 + 1).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) if line.len() > MOST_BYTES => {
-                let error = format!("a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted");
+                let error =
+                    format!("a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted");
                 reply(stream, &Reply::Error { error });
                 return;
             }

@@ -163,21 +163,34 @@ mod tests {
         let read: Request = serde_json::from_str(line).expect(line);
         assert_eq!(read, expected, "{line}");
         let written = serde_json::to_string(&expected).expect("a request is written");
-        assert_eq!(serde_json::from_str::<Request>(&written).expect("it is read again"), expected, "{written}");
+        assert_eq!(
+            serde_json::from_str::<Request>(&written).expect("it is read again"),
+            expected,
+            "{written}"
+        );
     }
 
     #[test]
     fn requests_are_read_as_they_are_documented() {
         check(r#"{"request":"status"}"#, Request::Status);
         let prefix = "10.0.0.0/8".parse().expect("a prefix");
-        check(r#"{"request":"block","prefix":"10.1.2.3/8","for_ms":5}"#, Request::Block { prefix, for_ms: Some(5) });
+        check(
+            r#"{"request":"block","prefix":"10.1.2.3/8","for_ms":5}"#,
+            Request::Block { prefix, for_ms: Some(5) },
+        );
         let prefix = "::1".parse().expect("an address");
         check(r#"{"request":"unblock","prefix":"::1"}"#, Request::Unblock { prefix });
         let burst = NonZeroU32::new(7).expect("7");
         check(r#"{"request":"quota","rate":9,"burst":7}"#, Request::Quota { rate: 9, burst });
         let filter = "blocklist+valid-command".parse().expect("a chain");
-        check(r#"{"request":"swap","filter":"blocklist+valid-command"}"#, Request::Swap { filter, toolkit: None });
-        check(r#"{"request":"parameter","parameter":"drop"}"#, Request::Parameter { parameter: Parameter::Drop });
+        check(
+            r#"{"request":"swap","filter":"blocklist+valid-command"}"#,
+            Request::Swap { filter, toolkit: None },
+        );
+        check(
+            r#"{"request":"parameter","parameter":"drop"}"#,
+            Request::Parameter { parameter: Parameter::Drop },
+        );
     }
 
     #[test]

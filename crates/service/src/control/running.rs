@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::thread::{MembarrierCommand, membarrier};
-use weir_filters::{Blocklist, Filter, FilterName, Hook, Moment, Parameter, Quota, Reference, Toolkit, Until};
+use weir_filters::{
+    Blocklist, Filter, FilterName, Hook, Moment, Parameter, Quota, Reference, Toolkit, Until,
+};
 use weir_hooks::{HookError, KernelFilter, ParameterMap, VerdictCounts, maps::Update};
 
 use super::{BlockedPrefix, Prefix, Reply, Request, Status, listener::Answers};
@@ -182,12 +184,15 @@ impl State {
             Until::Unblocked => None,
         };
         let prefixes = self.blocklist.iter();
-        prefixes.map(|(prefix, until)| BlockedPrefix { prefix: Prefix(prefix), left_ms: left(until) }).collect()
+        prefixes
+            .map(|(prefix, until)| BlockedPrefix { prefix: Prefix(prefix), left_ms: left(until) })
+            .collect()
     }
 
     fn block(&mut self, inside: &Inside, prefix: Prefix, for_ms: Option<u64>) -> Result<String, Failure> {
         self.needs(FilterName::Blocklist)?;
-        let until = for_ms.map_or(Until::Unblocked, |ms| Until::Moment(now() + std::time::Duration::from_millis(ms)));
+        let until =
+            for_ms.map_or(Until::Unblocked, |ms| Until::Moment(now() + std::time::Duration::from_millis(ms)));
         self.change_blocklist(inside, |list| list.block(prefix.0, until))?;
         Ok(match for_ms {
             Some(ms) => format!("{prefix} is blocked for {ms} ms"),
@@ -215,7 +220,11 @@ impl State {
     }
 
     /// All of the change or nothing.
-    fn change_blocklist(&mut self, inside: &Inside, change: impl FnOnce(&mut Blocklist)) -> Result<(), HookError> {
+    fn change_blocklist(
+        &mut self,
+        inside: &Inside,
+        change: impl FnOnce(&mut Blocklist),
+    ) -> Result<(), HookError> {
         let mut list = self.blocklist.clone();
         change(&mut list);
         if let Some(program) = self.program()
@@ -238,7 +247,10 @@ impl State {
                 inside.with_reference(|reference| reference.filter.parameter = parameter);
             }
             (None, _) => {
-                return Err("the parameter was bound to a constant when the filter was loaded; serve with --bind map".into());
+                return Err(
+                    "the parameter was bound to a constant when the filter was loaded; serve with --bind map"
+                        .into(),
+                );
             }
         }
         self.setup.filter.parameter = parameter;
@@ -258,7 +270,8 @@ impl State {
     fn swap(&mut self, inside: &Inside, filter: Filter, toolkit: Option<Toolkit>) -> Result<String, Failure> {
         let Setup { kind, hook, filter: before, .. } = self.setup;
         let toolkit = toolkit.unwrap_or_else(|| self.toolkit_for(filter));
-        let filter = Filter { parameter: before.parameter, binding: before.binding, quota: before.quota, ..filter };
+        let filter =
+            Filter { parameter: before.parameter, binding: before.binding, quota: before.quota, ..filter };
         filter.available(toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
         kind.check(filter.name, hook).map_err(ServeError::from)?;
         let verdicts = match &self.setup.program {
@@ -273,7 +286,8 @@ impl State {
                 self.put_in_place(inside, next, filter)?
             }
         };
-        let replaced = Replaced { filter: before.to_string(), toolkit: self.setup.toolkit.to_string(), verdicts };
+        let replaced =
+            Replaced { filter: before.to_string(), toolkit: self.setup.toolkit.to_string(), verdicts };
         self.replaced.push(replaced);
         self.setup.filter = filter;
         self.setup.toolkit = toolkit;

@@ -121,7 +121,9 @@ fn a_folder_that_is_not_there_is_named() {
     let error = Control::start(path, Arc::new(Counting::default())).map(drop).expect_err("no folder");
     assert!(error.to_string().contains("/nonexistent/control"), "{error}");
     let error = ask(path, &Request::Status).expect_err("nobody there");
-    assert!(error.to_string().contains("/nonexistent/control") && matches!(error, AskError::Connection { .. }));
+    assert!(
+        error.to_string().contains("/nonexistent/control") && matches!(error, AskError::Connection { .. })
+    );
 }
 
 #[test]

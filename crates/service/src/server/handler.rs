@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{Moment, Packet, Reference, Verdict};
+use weir_filters::{FilterName, Moment, Packet, Reference, Verdict};
 use weir_wire::{MAX_REQUEST_LEN, Request};
 
 use super::{AllowStop, ServerConfig, known_keys::KnownKeys, verbose};
@@ -77,7 +77,7 @@ impl Handler {
             Some(Request::Get { key }) => Outcome::Get(self.bag.get(key)),
             Some(Request::Delete { key }) => {
                 self.bag.delete(key);
-                self.known_keys.touch(key);
+                self.touch(key);
                 Outcome::Delete
             }
             Some(Request::Stop) if self.allow_stop.allows(source().ip()) => Outcome::Stop,
@@ -101,9 +101,18 @@ impl Handler {
         let keys = self.bag.len();
         let put = self.bag.put(key, value);
         if self.bag.len() != keys || put.is_err() {
-            self.known_keys.touch(key);
+            self.touch(key);
         }
         put.map_or_else(Outcome::Refused, |()| Outcome::Put)
+    }
+
+    /// The key came, went or was refused, which matters where somebody knows keys.
+    fn touch(&mut self, key: u32) {
+        let in_loop =
+            self.reference.as_ref().is_some_and(|reference| reference.filter.has(FilterName::KnownKey));
+        if in_loop || self.known_keys.is_followed() {
+            self.known_keys.touch(key);
+        }
     }
 
     /// Brings what knows the bag's keys in step with it.

@@ -39,6 +39,11 @@ impl KnownKeys {
         self.map = map;
     }
 
+    /// Whether a program's keys are kept in step.
+    pub(super) const fn is_followed(&self) -> bool {
+        self.map.is_some()
+    }
+
     /// The key came, went, or was refused.
     pub(super) fn touch(&mut self, key: u32) {
         self.touched.push(key);

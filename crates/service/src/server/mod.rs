@@ -3,10 +3,10 @@
 mod allow_stop;
 mod error;
 mod handler;
+mod inside;
 mod io;
 mod known_keys;
 mod serve;
-mod inside;
 mod stop;
 mod verbose;
 
@@ -85,7 +85,13 @@ impl Server {
             })?;
         }
         let handler = Arc::new(Mutex::new(Handler::new(&config)));
-        Ok(Self { shared: Arc::new(Shared::new(socket.into())), handler, local_addr: addr, config, held_out: 0 })
+        Ok(Self {
+            shared: Arc::new(Shared::new(socket.into())),
+            handler,
+            local_addr: addr,
+            config,
+            held_out: 0,
+        })
     }
 
     /// Binds the address; port 0 takes a free one. What arrives from now on waits in the receive buffer.

@@ -75,7 +75,9 @@ pub enum ServeError {
     #[error(transparent)]
     Control(#[from] ControlError),
     /// A program has no room for the keys that the bag may hold.
-    #[error("known-key has room for {most} keys, and the bag may hold {capacity}; serve with a --capacity of at most {most}")]
+    #[error(
+        "known-key has room for {most} keys, and the bag may hold {capacity}; serve with a --capacity of at most {most}"
+    )]
     Keys {
         /// Most keys of the bag.
         capacity: usize,
@@ -177,8 +179,7 @@ fn serve_behind(
     let Plan { kind, filter, toolkit, hook, .. } = *plan;
     let setup = Setup { kind, filter, toolkit, hook, program, standing: Some(standing), parameter };
     let running = Running::new(setup, server.inside())?;
-    let signals =
-        Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
+    let signals = Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
     let control = control.map(|path| Control::start(path, Arc::clone(&running))).transpose()?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;

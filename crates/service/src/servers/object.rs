@@ -50,7 +50,9 @@ pub fn serve_object(
     let names = Names { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
     let load = |_: &Site| KernelFilter::load_file(file, program, parameter);
     let plan = Plan { hook: Hook::Socket, filter: FilterName::Simple.into(), ..plan };
-    serve_behind(&plan, Behind { load, changeable, names: Some(names), control: None }, |ready| on_ready(program, ready.listen))
+    serve_behind(&plan, Behind { load, changeable, names: Some(names), control: None }, |ready| {
+        on_ready(program, ready.listen)
+    })
 }
 
 /// The map that a server needs its program to have.

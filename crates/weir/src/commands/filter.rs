@@ -141,13 +141,16 @@ fn seconds(ms: u64) -> String {
 
 fn lines(status: &Status) -> String {
     let Status { filter, toolkit, hook, verdicts, replaced, parameter, quota, blocked, uptime_ms } = status;
-    let mut lines = vec![format!("{filter} by {toolkit} at {hook}, the server up for {}", seconds(*uptime_ms))];
+    let mut lines =
+        vec![format!("{filter} by {toolkit} at {hook}, the server up for {}", seconds(*uptime_ms))];
     lines.extend(verdicts.map(|counts| format!("{} accepted, {} dropped", counts.accepted, counts.dropped)));
     lines.extend(parameter.map(|parameter| format!("parameter: {parameter}")));
     lines.extend(quota.map(|quota| format!("quota: {} packets/s, {} at once", quota.rate(), quota.burst())));
     lines.extend(blocked.map(|blocked| format!("blocked: {blocked} prefixes")));
     for before in replaced {
-        let counts = before.verdicts.map(|counts| format!(": {} accepted, {} dropped", counts.accepted, counts.dropped));
+        let counts = before
+            .verdicts
+            .map(|counts| format!(": {} accepted, {} dropped", counts.accepted, counts.dropped));
         lines.push(format!("before: {} by {}{}", before.filter, before.toolkit, counts.unwrap_or_default()));
     }
     lines.join("\n") + "\n"

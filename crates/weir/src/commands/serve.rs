@@ -11,7 +11,9 @@ use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Quota, SuperPac
 use weir_hooks::{ObjectFile, XdpMode};
 use weir_service::{
     AllowStop, Io, ServerConfig,
-    servers::{ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object},
+    servers::{
+        ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object,
+    },
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
@@ -182,7 +184,9 @@ impl Args {
         let Some(path) = &self.object else {
             let behind = format!("{} ({} at {})", plan.filter, plan.toolkit, plan.hook);
             let kind = plan.kind;
-            return Ok(serve_controlled(plan, self.control.as_deref(), |ready| say_ready(kind, &behind, ready))?);
+            return Ok(serve_controlled(plan, self.control.as_deref(), |ready| {
+                say_ready(kind, &behind, ready)
+            })?);
         };
         let reading = Reading { file: path.clone(), json: false };
         let file = ObjectFile::read(&reading.name(), reading.bytes()?)?;
@@ -205,7 +209,8 @@ impl Args {
             return Err(UsageError(text).into());
         }
         if self.quota.is_some() && !self.filter.has(FilterName::Quota) {
-            let text = format!("--quota is for a filter with a quota, such as quota+{0}; {0} has none", self.filter);
+            let text =
+                format!("--quota is for a filter with a quota, such as quota+{0}; {0} has none", self.filter);
             return Err(UsageError(text).into());
         }
         let filter = Filter {

@@ -107,18 +107,14 @@ fn fun(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Count => {
             vec![fun_part!("mod.rs", ["FilterName::Count =>"]), fun_part!("map.rs", ["const COUNTER:"])]
         }
-        FilterName::KnownKey => vec![
-            fun_part!("known_key.rs"),
-            fun_part!("dynamic.rs", ["const KEYS:"]),
-        ],
+        FilterName::KnownKey => vec![fun_part!("known_key.rs"), fun_part!("dynamic.rs", ["const KEYS:"])],
         FilterName::Quota => vec![
             fun_part!("guard.rs", ["fn quota("]),
             fun_part!("dynamic.rs", ["const QUOTA:", "const SOURCES:"]),
         ],
-        FilterName::Blocklist => vec![
-            fun_part!("guard.rs", ["fn blocklist("]),
-            fun_part!("dynamic.rs", ["const BLOCKLIST:"]),
-        ],
+        FilterName::Blocklist => {
+            vec![fun_part!("guard.rs", ["fn blocklist("]), fun_part!("dynamic.rs", ["const BLOCKLIST:"])]
+        }
     };
     let shared = vec![
         fun_part!("mod.rs", ["fn object(", "fn with_listing(", "fn generate(", "fn uses("]),

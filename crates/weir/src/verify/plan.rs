@@ -95,7 +95,8 @@ pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
 const REFERENCE: &str =
     "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
-const WITH_A_MEMORY: &str = "a decision by packets before it, by the clock or by its source has tests of its own";
+const WITH_A_MEMORY: &str =
+    "a decision by packets before it, by the clock or by its source has tests of its own";
 const PORT: u16 = 12_345;
 
 impl Plan {

@@ -207,7 +207,6 @@ impl Parser<'_> {
         }
         self.check_segments(code);
     }
-
 }
 
 /// [`super::FIRST`] and [`super::REST`], from a payload between [`AT`] and [`END`] that may be shorter than they are; on at

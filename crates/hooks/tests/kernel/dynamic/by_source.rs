@@ -106,7 +106,9 @@ fn with_quota(chain: &str, quota: &str) -> Filter {
 }
 
 fn a_burst_passes() {
-    for (to, sources) in [("127.0.0.1:0", &["127.0.0.1", "127.0.0.2", "127.0.0.3"][..]), ("[::1]:0", &["::1"])] {
+    for (to, sources) in
+        [("127.0.0.1:0", &["127.0.0.1", "127.0.0.2", "127.0.0.3"][..]), ("[::1]:0", &["::1"])]
+    {
         let (socket, address) = bound(to);
         // A token comes back after a second at the earliest.
         let filter = load_filter(with_quota("quota", "1/5"), &Site::socket());
