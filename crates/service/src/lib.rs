@@ -2,6 +2,7 @@
 
 mod bag;
 pub mod client;
+mod control_group;
 mod cost;
 mod latencies;
 pub mod process;
@@ -12,8 +13,10 @@ mod sys;
 
 pub use bag::{Bag, PutError};
 pub use client::{ClientSummary, GetOutcome, SentCounts};
+pub use control_group::{ControlGroup, ControlGroupError};
 pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use summary::{EndedBy, Io, LoopRecord, Refused, ReplyCounts, RequestCounts, ServerSummary};
+pub use sys::socket_drops;
 pub use weir_hooks::{ProgramRuns, VerdictCounts};

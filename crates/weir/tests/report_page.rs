@@ -10,11 +10,13 @@ mod browser;
 
 use std::{
     fs,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use browser::{Tab, chromium};
+use resvg::tiny_skia::Pixmap;
 use serde_json::{Value, json};
 use synthetic::Experiment;
 use tempfile::TempDir;
@@ -36,6 +38,9 @@ fn main() {
 
 /// Longest that a download may take.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Chromium ignores what a page downloads beyond ten files in a second; a later click is heard again.
+const BURST: Duration = Duration::from_secs(3);
 
 /// A report open in a browser of its own.
 struct Page {
@@ -67,24 +72,44 @@ impl Page {
         serde_json::from_value(self.ask(script)).unwrap()
     }
 
+    /// A click of the mouse on what `selector` finds.
+    fn click(&mut self, selector: &str) {
+        let middle = format!(
+            "(() => {{ const link = document.querySelector('{selector}'); link.scrollIntoView({{block: 'center'}}); \
+             const at = link.getBoundingClientRect(); \
+             return [at.x + at.width / 2, at.y + at.height / 2]; }})()"
+        );
+        let at = self.ask(&middle);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let click = json!({"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1});
+            self.tab.call("Input.dispatchMouseEvent", click);
+        }
+    }
+
     /// Each of the links called `names` leaves a PNG file of that name, with something drawn, when it is clicked.
     fn assert_clicks_leave_pictures(&mut self, names: &[&str]) {
         let folder = tempfile::tempdir().unwrap();
         let to = json!({"behavior": "allow", "downloadPath": folder.path()});
         self.tab.call("Page.setDownloadBehavior", to);
         for name in names {
-            // After some downloads that nobody asked for, the browser refuses more.
-            let click = format!("document.querySelector('a[download=\"{name}\"]').click()");
-            self.tab.call("Runtime.evaluate", json!({"expression": click, "userGesture": true}));
+            let link = format!("a[download=\"{name}\"]");
+            self.click(&link);
+            let mut clicked = Instant::now();
             let path = folder.path().join(name);
             let deadline = Instant::now() + DEADLINE;
-            // The browser renames a file to this once it is whole.
-            while !path.is_file() {
+            // The file may be there before all of it is.
+            let image = loop {
+                let whole = fs::read(&path).ok().and_then(|bytes| Pixmap::decode_png(&bytes).ok());
+                if let Some(image) = whole {
+                    break image;
+                }
                 assert!(Instant::now() < deadline, "{name} is not there after {DEADLINE:?}");
-                self.ask("0");
-            }
-            let bytes = fs::read(&path).unwrap();
-            let image = resvg::tiny_skia::Pixmap::decode_png(&bytes).unwrap();
+                if clicked.elapsed() > BURST {
+                    clicked = Instant::now();
+                    self.click(&link);
+                }
+                sleep(Duration::from_millis(10));
+            };
             assert_eq!((image.width(), image.height()), (960, 720), "{name}");
             let first = image.pixels()[0];
             let inked = image.pixels().iter().filter(|&&pixel| pixel != first).count();

@@ -59,7 +59,7 @@ impl Change {
 /// Every change for a server there; `with_segments` where the hook sees several datagrams in one.
 pub(super) fn all(endpoint: &Endpoint, base: &Shape, with_segments: bool) -> Vec<Change> {
     let mut changes = below_ip();
-    changes.extend(if base.destination.is_ipv4() { in_ipv4() } else { in_ipv6() });
+    changes.extend(if base.destination.is_ipv4() { in_ipv4() } else { in_ipv6(endpoint.port) });
     changes.extend((0..=u8::MAX).map(Change::Protocol));
     changes.extend(other_addresses(base.destination).into_iter().map(Change::Destination));
     let port = endpoint.port;
@@ -104,8 +104,14 @@ fn in_ipv4() -> Vec<Change> {
     changes
 }
 
-fn in_ipv6() -> Vec<Change> {
+fn in_ipv6(port: u16) -> Vec<Change> {
     let mut changes: Vec<_> = (0..16).map(Change::Version).collect();
+    changes.extend([ipv6::DESTINATION_OPTIONS, ipv6::HOP_BY_HOP, ipv6::ROUTING].map(|kind| {
+        // To whoever takes its length for -1 it is no bytes long, and its own bytes are UDP's header.
+        let [high, low] = port.to_be_bytes();
+        let disguised = [0, u8::MAX, high, low, 0, udp::HEADER_LEN as u8, 0, 0];
+        Change::Extensions(vec![Extension { kind, bytes: disguised.to_vec() }])
+    }));
     changes.extend(chains().into_iter().map(Change::Extensions));
     changes
 }

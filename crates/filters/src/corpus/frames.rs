@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rand::{RngExt as _, rngs::StdRng};
-use weir_wire::udp;
+use weir_wire::{headers::ipv6, udp};
 
 use super::{
     Case,
@@ -97,12 +97,15 @@ fn changed(base: &Shape, changes: &[&Change]) -> Shape {
     shape
 }
 
-/// A few frames of every structure are cut at each byte: an honest one, tagged ones, ones with options.
+/// A few frames of every structure are cut at each byte: an honest one, tagged ones, ones with options, ones with
+/// extension headers of each kind.
 fn is_worth_cutting(change: &Change) -> bool {
     match change {
         Change::SourcePort(_) | Change::Options(2) | Change::Padding(46) => true,
         Change::Tags(tags) => tags.len() < 3,
-        Change::Extensions(chain) => chain.len() == 2 && chain.iter().all(|header| header.bytes.len() <= 16),
+        Change::Extensions(chain) => {
+            chain.len() == 2 && chain[0].kind == ipv6::DESTINATION_OPTIONS && chain[1].kind != ipv6::ROUTING
+        }
         _ => false,
     }
 }

@@ -9,7 +9,7 @@ mod socket;
 
 pub(crate) use receive::{ReceiveBatch, Wait};
 pub(crate) use send::{ReplyBatch, send_copies};
-pub(crate) use socket::socket_drops;
+pub use socket::socket_drops;
 
 use std::{
     io,

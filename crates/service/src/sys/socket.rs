@@ -5,7 +5,7 @@ use std::{io, os::fd::AsRawFd};
 /// Packets that the socket has dropped since it was made: by a socket filter and for a full buffer alike.
 ///
 /// `SO_MEMINFO` (Linux 4.12, include/uapi/linux/sock_diag.h); the count is the kernel's `sk_drops`, 32 bits.
-pub(crate) fn socket_drops(socket: &impl AsRawFd) -> io::Result<u64> {
+pub fn socket_drops(socket: &impl AsRawFd) -> io::Result<u64> {
     let mut info = [0_u32; libc::SK_MEMINFO_DROPS as usize + 1];
     let mut len = size_of_val(&info) as libc::socklen_t;
     // SAFETY: `info` has room for the `len` bytes that the call may write.

@@ -2,7 +2,6 @@
 
 use std::{fs::File, path::Path};
 
-use anyhow::Context as _;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 use weir_filters::{Layer, corpus::Captured};
 
@@ -20,7 +19,9 @@ const BUFFER: usize = 1 << 19;
 /// The file can't be read, is no capture, is damaged, or has no such frame.
 pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
     let name = path.display();
-    let file = File::open(path).with_context(|| UsageError(format!("reading the capture {name}")))?;
+    let file = File::open(path).map_err(|error| {
+        UsageError(format!("opening the capture {name}: {error}; give the name of a file"))
+    })?;
     let unfit =
         |what: String| UsageError(format!("the capture {name} {what}; it takes pcap and pcapng files"));
     let mut reader = create_reader(BUFFER, file).map_err(|error| unfit(describe(&error)))?;

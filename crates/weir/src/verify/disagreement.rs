@@ -63,7 +63,7 @@ impl fmt::Display for Disagreement {
         let Filter { name, parameter, .. } = self.filter;
         write!(f, "{filter} with {toolkit} at {hook}")?;
         if name == FilterName::Parameterized && parameter == Parameter::Drop {
-            write!(f, ", which is to drop,")?;
+            write!(f, " that is to drop")?;
         }
         writeln!(f, ": the reference says {}, the program {}", name_of(self.expected), name_of(self.said))?;
         let layout = HexConfig { title: false, ..HexConfig::default() };
@@ -98,4 +98,41 @@ pub(super) const fn name_of(verdict: Verdict) -> &'static str {
 /// Two digits a byte.
 pub(super) fn hex(bytes: &[u8]) -> String {
     pretty_hex::simple_hex(&bytes).split_whitespace().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use weir_filters::{Hook, Toolkit};
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_disagreement_shows_both_verdicts_the_fields_and_a_command_that_is_understood() {
+        let (toolkit, hook) = (Toolkit::Fun, Hook::Tc);
+        let site = Site::new(hook, "[2001:db8::1]:7".parse().expect("an address"));
+        let filter = Filter { parameter: Parameter::Drop, ..FilterName::Parameterized.into() };
+        let seen = [&[0; 12][..], &[0x81, 0, 0, 1, 8, 0], &[0x45, 0, 0, 35]].concat();
+        let combination = Combination { filter: filter.name, toolkit, hook };
+        let (expected, said) = (Verdict::Accept, Verdict::Drop);
+        let site = Site { super_packets: SuperPackets::Pass, ..site };
+        let disagreement =
+            Disagreement { filter, combination, site, case: Case { seen, segments: 10 }, expected, said };
+        let text = disagreement.to_string();
+        for part in [
+            "at tc that is to drop: the reference says accept, the program drop\n",
+            "81 00 00 01",
+            "22 bytes, segments 10\n",
+            "Ethernet: tag 0x8100 type 0x0800\n",
+            "there it ends, or isn't read further\n",
+        ] {
+            assert!(text.contains(part), "'{part}' in\n{text}");
+        }
+        let command = "weir verify --filter parameterized-filter --toolkit fun --hook tc --parameter drop --bind map \
+                       --endpoint [2001:db8::1]:7 --super-packets pass \
+                       --packet 00000000000000000000000081000001080045000023 --segments 10";
+        assert_eq!(disagreement.command(), command);
+        Cli::try_parse_from(command.split(' ')).expect("weir takes it");
+    }
 }

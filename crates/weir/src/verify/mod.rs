@@ -8,6 +8,7 @@ mod mutants;
 mod plan;
 mod program;
 mod single;
+mod sockets;
 mod speed;
 mod subject;
 mod table;
@@ -15,10 +16,7 @@ mod table;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use weir_filters::{
-    Site,
-    corpus::{self, Captured, Case},
-};
+use weir_filters::corpus::{self, Captured, Case};
 
 pub use capture::frames;
 pub use disagreement::Disagreement;
@@ -29,6 +27,7 @@ pub use speed::{Speed, speed};
 pub use subject::{Decided, Subject};
 pub use table::{Row, json, speeds, text};
 
+use plan::Place;
 use program::Program;
 
 /// Packets that are made at a time and given to each program of a site.
@@ -55,8 +54,8 @@ pub fn verify(
 ) -> anyhow::Result<Vec<Row>> {
     let mut done = Done { packets: 0, total: plan.combinations().len() as u64 * packets.count, progress };
     let mut rows: Vec<Row> = Vec::new();
-    for site in plan.sites() {
-        for program in verify_site(plan, &site, packets, &mut done)? {
+    for place in plan.places() {
+        for program in verify_place(plan, &place, packets, &mut done)? {
             match rows.iter_mut().find(|row| row.combination == program.combination) {
                 Some(row) => row.add(program),
                 None => rows.push(Row::from(program)),
@@ -81,15 +80,15 @@ struct Done<'a> {
     progress: &'a mut dyn FnMut(u64, u64),
 }
 
-fn verify_site(
+fn verify_place(
     plan: &Plan,
-    site: &Site,
+    place: &Place,
     packets: &Packets,
     done: &mut Done<'_>,
 ) -> anyhow::Result<Vec<Program>> {
-    let least = corpus::boundaries(site, &packets.captured) as u64;
-    let mut programs = plan.load(site, |share| (packets.count.div_ceil(share)).max(least))?;
-    let mut cases = corpus::cases(site, &packets.captured, packets.seed);
+    let least = boundaries(place, packets);
+    let mut programs = plan.load(place, |share| packets.count.div_ceil(share).max(least))?;
+    let mut cases = cases(place, packets);
     let mut batch: Vec<Case> = Vec::with_capacity(BATCH);
     let mut decided = Vec::with_capacity(BATCH);
     while programs.iter().any(|program| program.left > 0) {
@@ -105,6 +104,19 @@ fn verify_site(
         }
     }
     Ok(programs)
+}
+
+/// What programs there are given: all packets, or those that a socket sends.
+fn cases(place: &Place, packets: &Packets) -> impl Iterator<Item = Case> + use<> {
+    let way = place.way;
+    corpus::cases(&place.site, &packets.captured, packets.seed).filter(move |case| way.takes(case))
+}
+
+/// How many of them are boundaries.
+fn boundaries(place: &Place, packets: &Packets) -> u64 {
+    let count = corpus::boundaries(&place.site, &packets.captured);
+    let all = corpus::cases(&place.site, &packets.captured, packets.seed).take(count);
+    all.filter(|case| place.way.takes(case)).count() as u64
 }
 
 /// Packets in a second.

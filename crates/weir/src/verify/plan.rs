@@ -7,10 +7,15 @@ use std::{
 
 use weir_filters::{
     Binding, Combination, Filter, FilterName, Hook, Layer, Parameter, Site, SuperPackets, Toolkit,
+    corpus::Case,
 };
 use weir_hooks::KernelFilter;
 
-use super::program::{Program, Tally};
+use super::{
+    Subject,
+    program::{Program, Tally},
+    sockets::{Sendable as _, Sockets},
+};
 use crate::exit::UsageError;
 
 /// What was asked for; nothing stands for everything.
@@ -50,12 +55,46 @@ pub struct Plan {
     pub gaps: Gaps,
 }
 
+/// Where programs are asked, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) site: Site,
+    pub(super) way: Way,
+}
+
+/// How programs are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By `BPF_PROG_TEST_RUN`.
+    TestRun,
+    /// By sending packets, where the kernel runs no such program on given bytes.
+    Sockets,
+}
+
+impl Way {
+    pub(super) fn of(combination: Combination) -> Self {
+        let is_sent = combination.hook == Hook::Reuseport || combination.toolkit == Toolkit::Cbpf;
+        if is_sent { Self::Sockets } else { Self::TestRun }
+    }
+
+    /// Whether a packet can be given to a program so.
+    pub(super) fn takes(self, case: &Case) -> bool {
+        self == Self::TestRun || case.sendable().is_some()
+    }
+
+    pub(super) fn subject(self, program: KernelFilter) -> anyhow::Result<Box<dyn Subject>> {
+        Ok(match self {
+            Self::TestRun => Box::new(program),
+            Self::Sockets => Box::new(Sockets::new(program)?),
+        })
+    }
+}
+
 /// Toolkit at hook, by the reason why it isn't compared.
 pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
 const REFERENCE: &str =
     "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
-const SENT_ONLY: &str = "the kernel runs no such program on given bytes (BPF_PROG_TEST_RUN)";
 const PORT: u16 = 12_345;
 
 impl Plan {
@@ -98,29 +137,41 @@ impl Plan {
         Ok(Self { combinations, endpoints, parameters, super_packets, gaps })
     }
 
-    /// Every place and server of it.
-    pub fn sites(&self) -> Vec<Site> {
-        let mut sites = Vec::new();
-        for hook in Hook::ALL.into_iter().filter(|hook| self.has(*hook)) {
-            if hook.layer() == Layer::Udp {
-                sites.push(Site { hook, ..Site::socket() });
-                continue;
-            }
-            let at = |super_packets| {
-                self.endpoints
-                    .iter()
-                    .map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
-            };
-            match self.super_packets {
-                Some(super_packets) => sites.extend(at(super_packets)),
-                None => {
-                    sites.extend(at(SuperPackets::Drop));
-                    // One server is enough to see that the setting is looked at, where a program can.
-                    sites.extend(at(SuperPackets::Pass).take(usize::from(hook == Hook::Tc)));
+    /// Every place, server and way of it.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for hook in Hook::ALL {
+            for way in [Way::TestRun, Way::Sockets] {
+                let is_there =
+                    |combination: &Combination| combination.hook == hook && Way::of(*combination) == way;
+                if self.combinations.iter().any(is_there) {
+                    places.extend(self.sites(hook, way).into_iter().map(|site| Place { site, way }));
                 }
             }
         }
-        sites
+        places
+    }
+
+    fn sites(&self, hook: Hook, way: Way) -> Vec<Site> {
+        let at = |super_packets| {
+            self.endpoints.iter().map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
+        };
+        match (way, hook.layer(), self.super_packets) {
+            (Way::Sockets, ..) => {
+                // Loopback takes super-packets whole; none is sent.
+                let super_packets = SuperPackets::Pass;
+                let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+                let site = |address| Site::new(hook, SocketAddr::new(address, 0));
+                loopback.map(|address| Site { super_packets, ..site(address) }).to_vec()
+            }
+            (Way::TestRun, Layer::Udp, _) => vec![Site { hook, ..Site::socket() }],
+            (Way::TestRun, _, Some(super_packets)) => at(super_packets).collect(),
+            // One server is enough to see that the setting is looked at, where a program can.
+            (Way::TestRun, ..) => {
+                let passing = usize::from(hook == Hook::Tc);
+                at(SuperPackets::Drop).chain(at(SuperPackets::Pass).take(passing)).collect()
+            }
+        }
     }
 
     /// What is compared.
@@ -133,15 +184,18 @@ impl Plan {
         self.combinations.iter().position(|other| *other == combination).unwrap_or(usize::MAX)
     }
 
-    /// Loads each program of that site; `packets` says how many packets one has that is one of so many of its
+    /// Loads each program of that place; `packets` says how many packets one has that is one of so many of its
     /// combination.
     ///
     /// # Errors
     /// A program can't be loaded.
-    pub(super) fn load(&self, site: &Site, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
-        let sites = self.sites().iter().filter(|other| other.hook == site.hook).count();
+    pub(super) fn load(&self, place: &Place, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
+        let Place { site, way } = place;
+        let sites = self.sites(site.hook, *way).len();
+        let is_there =
+            |combination: &&Combination| combination.hook == site.hook && Way::of(**combination) == *way;
         let mut programs = Vec::new();
-        for combination in self.combinations.iter().filter(|combination| combination.hook == site.hook) {
+        for combination in self.combinations.iter().filter(is_there) {
             let filters = self.filters(combination.filter);
             let share = (sites * filters.len()) as u64;
             for filter in filters {
@@ -149,7 +203,7 @@ impl Plan {
                     combination: *combination,
                     filter,
                     site: *site,
-                    subject: Box::new(KernelFilter::load(filter, combination.toolkit, site)?),
+                    subject: way.subject(KernelFilter::load(filter, combination.toolkit, site)?)?,
                     left: packets(share),
                     tally: Tally::default(),
                     first: None,
@@ -157,10 +211,6 @@ impl Plan {
             }
         }
         Ok(programs)
-    }
-
-    fn has(&self, hook: Hook) -> bool {
-        self.combinations.iter().any(|combination| combination.hook == hook)
     }
 
     /// A filter with each of its parameters that is to be compared.
@@ -188,11 +238,7 @@ fn obstacle(combination: Combination) -> Option<&'static str> {
     if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
         return Some(REFERENCE);
     }
-    if let Err(gap) = combination.available() {
-        return Some(gap.0);
-    }
-    let is_sent_only = combination.hook == Hook::Reuseport || combination.toolkit == Toolkit::Cbpf;
-    is_sent_only.then_some(SENT_ONLY)
+    combination.available().err().map(|gap| gap.0)
 }
 
 /// A server on IPv4, one on IPv6, and one on every address.

@@ -40,7 +40,7 @@ impl Answer {
     /// Both verdicts in a line.
     pub fn line(&self) -> String {
         let Self { filter, toolkit, hook, reference, .. } = self;
-        let program = self.program.unwrap_or("nothing: the kernel's test run refuses the frame");
+        let program = self.program.unwrap_or("nothing: it can't be given that packet here");
         let end = if self.agrees() { "" } else { ": they disagree" };
         format!(
             "{filter} with {toolkit} at {hook}: the reference says {reference}, the program {program}{end}"
@@ -54,8 +54,9 @@ impl Answer {
 /// A program that can't be loaded or run.
 pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<Answer>> {
     let mut answers = Vec::new();
-    for site in plan.sites() {
-        for mut program in plan.load(&site, |_| 1)? {
+    for place in plan.places() {
+        let site = place.site;
+        for mut program in plan.load(&place, |_| 1)? {
             let decided = program.subject.decide_one(case)?;
             answers.push(Answer {
                 filter: program.combination.filter,

@@ -9,7 +9,7 @@ use weir_filters::{
 };
 use weir_hooks::KernelFilter;
 
-use super::{BATCH, Packets, Plan, per_second};
+use super::{BATCH, Packets, Plan, per_second, plan::Way};
 
 /// Turns of each side.
 const TURNS: usize = 20;
@@ -34,14 +34,15 @@ pub struct Speed {
     pub verify: f64,
 }
 
-/// Measures each combination at its first site.
+/// Measures each combination that `BPF_PROG_TEST_RUN` runs, at its first site.
 ///
 /// # Errors
 /// A program that can't be loaded or run.
 pub fn speed(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Speed>> {
     let mut speeds: Vec<Speed> = Vec::new();
-    for site in plan.sites() {
-        for mut program in plan.load(&site, |_| u64::MAX)? {
+    for place in plan.places().into_iter().filter(|place| place.way == Way::TestRun) {
+        let site = place.site;
+        for mut program in plan.load(&place, |_| u64::MAX)? {
             let Combination { filter, toolkit, hook } = program.combination;
             let is_same =
                 |speed: &Speed| (speed.filter, speed.toolkit, speed.hook) == (filter, toolkit, hook);

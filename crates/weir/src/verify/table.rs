@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::IsTerminal as _, time::Duration};
 use serde::Serialize;
 use weir_filters::Combination;
 
-use super::{Disagreement, Plan, Speed, per_second, program::Program};
+use super::{Disagreement, Plan, Speed, per_second, plan::Way, program::Program};
 use crate::terminal;
 
 /// What came of a combination, over its parameters and the servers that it was loaded for.
@@ -83,6 +83,9 @@ pub fn text(plan: &Plan, rows: &[Row]) -> String {
     let mut text = format!("{table}\n");
     if rows.iter().any(|row| row.not_runnable > 0) {
         text += "not runnable here: frames that BPF_PROG_TEST_RUN refuses as too short or too long\n";
+    }
+    if rows.iter().any(|row| Way::of(row.combination) == Way::Sockets) {
+        text += "at reuseport, and with cbpf: whole datagrams sent over loopback, IPv4 and IPv6, and what arrived\n";
     }
     for (reason, places) in &plan.gaps {
         let _ = writeln!(text, "not compared: {}: {reason}", places.join(", "));

@@ -66,6 +66,10 @@ pub(super) const FAULTS: &[Fault] = &[
     code("service tag not known", Valid, ETHERNET, |_, all, at| unknown(ethernet::SERVICE_VLAN, all[at])),
     code("ethertype of IPv6 mistaken", Valid, ETHERNET, |_, all, at| unknown(ethernet::IPV6, all[at])),
     code("fragments not told from packets", Valid, BELOW, |_, all, at| unfragmented(all[at])),
+    code("IPv4 options beyond eight bytes forgotten", Valid, BELOW, |_, all, at| short_header(all[at])),
+    code("destination port read where the source port is", Valid, ETHERNET, |_, all, at| {
+        field_before(all[at])
+    }),
     code("length of extension headers signed", Valid, BELOW, |_, all, at| signed_byte(all[at])),
     code("UDP's number mistaken", Valid, BELOW, |_, all, at| other_number(headers::UDP, all[at])),
     code("routing header not known", Valid, BELOW, |_, all, at| other_number(ipv6::ROUTING, all[at])),
@@ -130,7 +134,10 @@ fn swapped_return(hook: Hook, slot: Slot) -> Option<Slot> {
         Hook::Tc => (-1, 2),
         Hook::Xdp => (2, 1),
     };
-    (slot.is_alu(MOV) && slot.imm == accept).then_some(Slot { imm: drop, ..slot })
+    /// What is returned, where the value alone doesn't tell.
+    const R0: u8 = 0;
+    let is_returned = slot.destination() == R0 || accept != 1;
+    (slot.is_alu(MOV) && slot.imm == accept && is_returned).then_some(Slot { imm: drop, ..slot })
 }
 
 /// The offset that a helper is given to load from.
@@ -170,6 +177,25 @@ fn unfragmented(slot: Slot) -> Option<Slot> {
         .any(|mask| slot.imm == i32::from(mask) || slot.imm == i32::from(mask.swap_bytes()));
     let is_used = slot.is_alu(AND) || matches!(slot.op, 0x45 | 0x46);
     (is_mask && is_used).then_some(Slot { imm: 0, ..slot })
+}
+
+/// The length of IPv4's header without its highest bit, in 4-byte words or in bytes.
+fn short_header(slot: Slot) -> Option<Slot> {
+    const AND: u8 = 0x50;
+    let imm = match slot.imm {
+        0xf => 0x7,
+        0x3c => 0x1c,
+        _ => return None,
+    };
+    slot.is_alu(AND).then_some(Slot { imm, ..slot })
+}
+
+/// Two bytes of the packet read from where a header begins, which the source port is, not from behind it.
+fn field_before(slot: Slot) -> Option<Slot> {
+    const LDXH: u8 = 0x69;
+    const STACK: u8 = 10;
+    let is_field = slot.op == LDXH && slot.off == udp::DESTINATION_OFFSET as i16 && slot.source() != STACK;
+    is_field.then_some(Slot { off: 0, ..slot })
 }
 
 /// A byte loaded with its sign (`ldxsb`, Linux 6.6).

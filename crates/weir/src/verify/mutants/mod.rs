@@ -7,14 +7,16 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use weir_filters::{
-    Combination, FilterName, Hook, Site, Toolkit,
-    corpus::{self, Case},
-};
+use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit, corpus::Case};
 use weir_hooks::{HookError, KernelFilter};
 
 use self::faults::{FAULTS, Fault, Kind};
-use super::{Packets, Plan, Subject, disagreement::hex};
+use super::{
+    Decided, Packets, Plan, boundaries, cases,
+    disagreement::hex,
+    minimise::minimise,
+    plan::{Place, Way},
+};
 use crate::terminal;
 
 /// A planted fault, and what came of it.
@@ -39,8 +41,10 @@ pub struct Mutant {
 pub enum Outcome {
     /// Packets showed it.
     Caught {
-        /// The packet, two digits a byte.
+        /// The packet, made as small as it goes, two digits a byte.
         packet: String,
+        /// Datagrams that the kernel says it is.
+        segments: u32,
         /// It came as the so manyth.
         after: u64,
     },
@@ -60,22 +64,20 @@ pub enum Outcome {
 /// A program that can't be loaded as it is, or read.
 pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
     let mut mutants: Vec<Mutant> = Vec::new();
-    let sites: Vec<(Site, Vec<Case>)> = plan
-        .sites()
-        .into_iter()
-        .map(|site| {
-            let count = packets.count.max(corpus::boundaries(&site, &packets.captured) as u64);
-            let cases = corpus::cases(&site, &packets.captured, packets.seed).take(count as usize);
-            (site, cases.collect())
-        })
-        .collect();
+    let take = |place: Place| {
+        let count = packets.count.max(boundaries(&place, packets)) as usize;
+        (place, cases(&place, packets).take(count).collect())
+    };
+    let places: Vec<(Place, Vec<Case>)> = plan.places().into_iter().map(take).collect();
     for combination in plan.combinations() {
         let fits = |fault: &&Fault| {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
         };
         for fault in FAULTS.iter().filter(fits) {
-            let sites = sites.iter().filter(|(site, _)| site.hook == combination.hook);
-            if let Some(outcome) = plant(fault, combination, sites).with_context(|| fault.name)? {
+            let is_there =
+                |place: &Place| place.site.hook == combination.hook && place.way == Way::of(combination);
+            let there = places.iter().filter(|(place, _)| is_there(place));
+            if let Some(outcome) = plant(fault, combination, there).with_context(|| fault.name)? {
                 let Combination { filter, toolkit, hook } = combination;
                 mutants.push(Mutant { fault: fault.name, filter, toolkit, hook, outcome });
             }
@@ -88,12 +90,12 @@ pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
 fn plant<'a>(
     fault: &Fault,
     combination: Combination,
-    sites: impl Iterator<Item = &'a (Site, Vec<Case>)>,
+    places: impl Iterator<Item = &'a (Place, Vec<Case>)>,
 ) -> anyhow::Result<Option<Outcome>> {
     let mut tried = None;
     let mut packets = 0;
-    for (site, cases) in sites {
-        let loaded = match load(fault, combination, site)? {
+    for (place, cases) in places {
+        let loaded = match load(fault, combination, &place.site)? {
             None => continue,
             Some(Err(_)) => {
                 tried.get_or_insert(Outcome::Refused);
@@ -101,9 +103,9 @@ fn plant<'a>(
             }
             Some(Ok(loaded)) => loaded,
         };
-        if let Some((index, case)) = first_difference(loaded, combination, site, cases) {
-            let after = packets + index as u64 + 1;
-            return Ok(Some(Outcome::Caught { packet: hex(&case.seen), after }));
+        if let Some((count, case)) = first_difference(loaded, combination, place, cases)? {
+            let (packet, segments, after) = (hex(&case.seen), case.segments, packets + count);
+            return Ok(Some(Outcome::Caught { packet, segments, after }));
         }
         packets += cases.len() as u64;
         tried = Some(Outcome::NotCaught { packets });
@@ -131,24 +133,26 @@ fn load(
     }
 }
 
-/// The first packet that the program decides otherwise than the reference, or with a verdict that there isn't.
-fn first_difference<'a>(
+/// The first packet that the program decides otherwise than the reference, or with a verdict that there isn't, made as
+/// small as it goes, and how many there were up to it.
+fn first_difference(
     program: KernelFilter,
     combination: Combination,
-    site: &Site,
-    cases: &'a [Case],
-) -> Option<(usize, &'a Case)> {
-    use super::Decided;
-    let mut program: Box<dyn Subject> = Box::new(program);
-    let filter = weir_filters::Filter::from(combination.filter);
-    cases.iter().enumerate().find(|(_, case)| match program.decide_one(case) {
+    Place { site, way }: &Place,
+    cases: &[Case],
+) -> anyhow::Result<Option<(u64, Case)>> {
+    let mut program = way.subject(program)?;
+    let filter = Filter::from(combination.filter);
+    let mut differs = |case: &Case| match program.decide_one(case) {
         Ok(Decided::NotRunnable) => false,
         Ok(Decided::Verdict(verdict)) => verdict != filter.decide_at(site, &case.seen, case.segments),
         Err(_) => true,
-    })
+    };
+    let Some(index) = cases.iter().position(&mut differs) else { return Ok(None) };
+    Ok(Some((index as u64 + 1, minimise(&cases[index], differs))))
 }
 
-/// Whether all that the verifier let in were caught, and there were enough for that to say something.
+/// Whether all that the verifier let in were caught.
 pub fn all_caught(mutants: &[Mutant]) -> bool {
     mutants.iter().all(|mutant| !matches!(mutant.outcome, Outcome::NotCaught { .. }))
 }
@@ -162,7 +166,7 @@ pub fn mutants_text(mutants: &[Mutant]) -> String {
     table.set_header(["planted fault", "filter", "toolkit", "hook", "caught after", "by the packet"]);
     for Mutant { fault, filter, toolkit, hook, outcome } in mutants {
         let (after, packet) = match outcome {
-            Outcome::Caught { packet, after } => {
+            Outcome::Caught { packet, after, .. } => {
                 let shown = if is_terminal { packet.len().min(SHOWN) } else { packet.len() };
                 (after.to_string(), &packet[..shown])
             }

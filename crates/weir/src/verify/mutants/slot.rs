@@ -96,4 +96,9 @@ impl Slot {
     pub(super) fn destination(self) -> u8 {
         self.registers & 0xf
     }
+
+    /// The register that it reads from.
+    pub(super) fn source(self) -> u8 {
+        self.registers >> 4
+    }
 }
