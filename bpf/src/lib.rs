@@ -1,11 +1,39 @@
-//! What the BPF programs share: reading the packet, the verdict and its per-CPU counts, the licence.
+//! What the BPF programs share: the hooks, finding and reading the packet, the verdict and its counts, the licence.
 #![no_std]
 
-mod command;
+mod frame;
+mod hook;
+mod packet;
 mod verdict;
 
-pub use command::{FirstBytes, Head};
-pub use verdict::{Verdict, Verdicts, count};
+pub use hook::{Cgroup, Hook, Reuseport, Socket, Tc, Xdp};
+pub use packet::{Head, Packet};
+pub use verdict::{Verdict, Verdicts, count, decide, decide_uncounted};
+
+/// One program a hook, each called after its hook and the filter: `$run` is a function of the hook that gives what the
+/// program returns.
+#[macro_export]
+macro_rules! programs {
+    ($name:literal, $run:path) => {
+        $crate::program!($name, $run, socket, "socket", $crate::Socket, __sk_buff);
+        $crate::program!($name, $run, reuseport, "sk_reuseport", $crate::Reuseport, sk_reuseport_md);
+        $crate::program!($name, $run, cgroup, "cgroup_skb/ingress", $crate::Cgroup, __sk_buff);
+        $crate::program!($name, $run, tc, "classifier", $crate::Tc, __sk_buff);
+        $crate::program!($name, $run, xdp, "xdp", $crate::Xdp, xdp_md);
+    };
+}
+
+/// A program at a hook; the section's name tells loaders its type.
+#[macro_export]
+macro_rules! program {
+    ($name:literal, $run:path, $hook:ident, $section:literal, $context:path, $raw:ident) => {
+        #[unsafe(export_name = concat!(stringify!($hook), "_", $name))]
+        #[unsafe(link_section = $section)]
+        extern "C" fn $hook(context: *mut aya_ebpf::bindings::$raw) -> i64 {
+            $run(&$context(context))
+        }
+    };
+}
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
 #[unsafe(link_section = "license")]

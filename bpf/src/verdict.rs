@@ -1,23 +1,29 @@
-//! What a socket filter returns, and how it counts it.
+//! What becomes of a packet, and how that is counted.
 
 use aya_ebpf::btf_maps::PerCpuArray;
 
-/// A socket filter's verdict.
+use crate::{
+    frame::{self, Found},
+    hook::Hook,
+    packet::Packet,
+};
+
+/// A verdict.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Keep the whole packet.
+    /// The packet goes on, whole.
     Accept,
-    /// Keep none of it.
+    /// The packet ends here.
     Drop,
 }
 
 impl Verdict {
-    /// How many bytes of the packet stay, as `sk_filter` in net/core/filter.c reads it: -1 is more than any has.
+    /// What the program returns for it.
     #[inline(always)]
-    pub fn bytes_to_keep(self) -> i64 {
+    pub fn at<H: Hook>(self) -> i64 {
         match self {
-            Self::Accept => -1,
-            Self::Drop => 0,
+            Self::Accept => H::ACCEPT,
+            Self::Drop => H::DROP,
         }
     }
 }
@@ -32,10 +38,35 @@ impl From<bool> for Verdict {
 /// Each CPU's packets accepted and packets dropped, in this order.
 pub type Verdicts = PerCpuArray<[u64; 2], 1>;
 
-/// Counts a verdict and gives it back. A plain add is enough: a per-CPU slot is written by its own CPU alone, in
-/// softirq or with bottom halves off.
+/// Decides the server's packets, counts the verdicts, and lets other packets go on uncounted. Gives what the program
+/// returns.
 #[inline(always)]
-pub fn count(verdicts: &'static Verdicts, verdict: Verdict) -> i64 {
+pub fn decide<H: Hook>(
+    hook: &H,
+    verdicts: &'static Verdicts,
+    decide: impl FnOnce(&Packet<'_, H>) -> Verdict,
+) -> i64 {
+    decide_uncounted(hook, |found| {
+        let verdict = found.map_or(Verdict::Drop, decide);
+        count(verdicts, verdict);
+        verdict.at::<H>()
+    })
+}
+
+/// The same where `decide` counts and gives what the program returns. It gets `None` for a super packet that ends here.
+#[inline(always)]
+pub fn decide_uncounted<H: Hook>(hook: &H, decide: impl FnOnce(Option<&Packet<'_, H>>) -> i64) -> i64 {
+    match frame::find(hook) {
+        Found::Packet(packet) => decide(Some(&packet)),
+        Found::SuperPacket { is_dropped: true } => decide(None),
+        Found::SuperPacket { is_dropped: false } | Found::Other => H::ACCEPT,
+    }
+}
+
+/// Counts a verdict. A plain add is enough: a per-CPU slot is written by its own CPU alone, in softirq or with bottom
+/// halves off.
+#[inline(always)]
+pub fn count(verdicts: &'static Verdicts, verdict: Verdict) {
     if let Some(counts) = verdicts.get_ptr_mut(0) {
         // Volatile, so that the compiler doesn't make one add at a computed address of the two: a loader without
         // CAP_PERFMON may not add what it knows only at run time to a pointer (kernel/bpf/verifier.c,
@@ -46,7 +77,6 @@ pub fn count(verdicts: &'static Verdicts, verdict: Verdict) -> i64 {
             Verdict::Drop => unsafe { increment(&raw mut (*counts)[1]) },
         }
     }
-    verdict.bytes_to_keep()
 }
 
 #[inline(always)]

@@ -2,12 +2,8 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{
-    btf_maps::PerCpuArray,
-    macros::{btf_map, socket_filter},
-    programs::SkBuffContext,
-};
-use weir_bpf::{Verdict, Verdicts, count};
+use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
+use weir_bpf::{Hook, Verdict, Verdicts, decide, programs};
 
 #[btf_map(name = "verdicts")]
 static VERDICTS: Verdicts = Verdicts::new();
@@ -15,11 +11,15 @@ static VERDICTS: Verdicts = Verdicts::new();
 #[btf_map(name = "counter")]
 static COUNTER: PerCpuArray<u64, 1> = PerCpuArray::new();
 
-#[socket_filter]
-fn count_packets(_ctx: SkBuffContext) -> i64 {
-    if let Some(counter) = COUNTER.get_ptr_mut(0) {
-        // SAFETY: the lookup gave a live slot, which its own CPU alone writes.
-        unsafe { *counter += 1 };
-    }
-    count(&VERDICTS, Verdict::Accept)
+programs!("count_packets", count_packets);
+
+#[inline(always)]
+fn count_packets<H: Hook>(hook: &H) -> i64 {
+    decide(hook, &VERDICTS, |_| {
+        if let Some(counter) = COUNTER.get_ptr_mut(0) {
+            // SAFETY: the lookup gave a live slot, which its own CPU alone writes.
+            unsafe { *counter += 1 };
+        }
+        Verdict::Accept
+    })
 }

@@ -2,14 +2,8 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{
-    EbpfContext as _,
-    btf_maps::PerCpuArray,
-    helpers::generated::bpf_skb_load_bytes,
-    macros::{btf_map, socket_filter},
-    programs::SkBuffContext,
-};
-use weir_bpf::{Verdict, Verdicts, count};
+use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
+use weir_bpf::{Hook, Packet, Verdict, Verdicts, decide, programs};
 use weir_wire::maps::{CAPTURE_LEN, Capture};
 
 #[btf_map(name = "verdicts")]
@@ -18,16 +12,20 @@ static VERDICTS: Verdicts = Verdicts::new();
 #[btf_map(name = "capture")]
 static CAPTURE: PerCpuArray<Capture, 1> = PerCpuArray::new();
 
-#[socket_filter]
-fn print(ctx: SkBuffContext) -> i64 {
-    keep_a_copy(&ctx);
-    count(&VERDICTS, Verdict::Accept)
+programs!("print", print);
+
+#[inline(always)]
+fn print<H: Hook>(hook: &H) -> i64 {
+    decide(hook, &VERDICTS, |packet| {
+        keep_a_copy(packet);
+        Verdict::Accept
+    })
 }
 
 #[inline(always)]
-fn keep_a_copy(ctx: &SkBuffContext) {
+fn keep_a_copy<H: Hook>(packet: &Packet<'_, H>) {
     let Some(capture) = CAPTURE.get_ptr_mut(0) else { return };
-    let len = ctx.len();
+    let len = packet.len();
     let captured = len.min(CAPTURE_LEN as u32);
     if captured == 0 {
         return;
@@ -35,8 +33,7 @@ fn keep_a_copy(ctx: &SkBuffContext) {
     // SAFETY: the lookup gave a live slot, `captured` is at most the length of its buffer, and a per-CPU slot is
     // written by its own CPU alone.
     unsafe {
-        let bytes = (&raw mut (*capture).bytes).cast();
-        if bpf_skb_load_bytes(ctx.as_ptr(), 0, bytes, captured) == 0 {
+        if packet.copy((&raw mut (*capture).bytes).cast(), captured) {
             (*capture).len = len;
             (*capture).captured = captured;
             (*capture).seen += 1;

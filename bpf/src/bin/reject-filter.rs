@@ -2,16 +2,15 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{
-    macros::{btf_map, socket_filter},
-    programs::SkBuffContext,
-};
-use weir_bpf::{Verdict, Verdicts, count};
+use aya_ebpf::macros::btf_map;
+use weir_bpf::{Hook, Verdict, Verdicts, decide, programs};
 
 #[btf_map(name = "verdicts")]
 static VERDICTS: Verdicts = Verdicts::new();
 
-#[socket_filter]
-fn reject(_ctx: SkBuffContext) -> i64 {
-    count(&VERDICTS, Verdict::Drop)
+programs!("reject", reject);
+
+#[inline(always)]
+fn reject<H: Hook>(hook: &H) -> i64 {
+    decide(hook, &VERDICTS, |_| Verdict::Drop)
 }

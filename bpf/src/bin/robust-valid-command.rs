@@ -2,26 +2,26 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{
-    macros::{btf_map, socket_filter},
-    programs::SkBuffContext,
-};
-use weir_bpf::{Head, Verdicts, count};
+use aya_ebpf::macros::btf_map;
+use weir_bpf::{Hook, Packet, Verdicts, decide, programs};
 use weir_wire::{Command, udp};
 
 #[btf_map(name = "verdicts")]
 static VERDICTS: Verdicts = Verdicts::new();
 
-#[socket_filter]
-fn robust_command(ctx: SkBuffContext) -> i64 {
-    count(&VERDICTS, is_a_command_of_its_length(&ctx).into())
+programs!("robust_command", robust_command);
+
+#[inline(always)]
+fn robust_command<H: Hook>(hook: &H) -> i64 {
+    decide(hook, &VERDICTS, |packet| is_a_command_of_its_length(packet).into())
 }
 
 #[inline(always)]
-fn is_a_command_of_its_length(ctx: &SkBuffContext) -> bool {
-    let Some(Head { udp_length, first }) = Head::load(ctx) else { return false };
-    let has_its_length =
-        |command: Command| udp_length == udp::length_field(command.request_len()) && first.are(command);
+fn is_a_command_of_its_length<H: Hook>(packet: &Packet<'_, H>) -> bool {
+    let Some(head) = packet.head() else { return false };
+    let has_its_length = |command: Command| {
+        head.udp_length() == udp::length_field(command.request_len()) && head.begins_with(command)
+    };
     has_its_length(Command::Put)
         || has_its_length(Command::Get)
         || has_its_length(Command::Delete)

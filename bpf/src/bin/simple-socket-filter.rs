@@ -2,10 +2,15 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{macros::socket_filter, programs::SkBuffContext};
-use weir_bpf::Verdict;
+use weir_bpf::{Hook, Verdict, decide_uncounted, programs};
 
-#[socket_filter]
-fn simple(_ctx: SkBuffContext) -> i64 {
-    Verdict::Accept.bytes_to_keep()
+programs!("simple", simple);
+
+#[inline(always)]
+fn simple<H: Hook>(hook: &H) -> i64 {
+    // One datagram is accepted, whoever's it is; only for several it matters.
+    if hook.segments() <= 1 {
+        return H::ACCEPT;
+    }
+    decide_uncounted(hook, |packet| Verdict::from(packet.is_some()).at::<H>())
 }

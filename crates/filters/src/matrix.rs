@@ -98,19 +98,18 @@ impl Combination {
 
 const NOT_WRITTEN: Gap = Gap("nobody wrote it yet");
 
-const fn aya(hook: Hook) -> Result<(), Gap> {
-    match hook {
-        Hook::Socket => Ok(()),
-        _ => Err(NOT_WRITTEN),
-    }
+/// Written for every hook.
+const fn aya(_hook: Hook) -> Result<(), Gap> {
+    Ok(())
 }
 
 const fn fun(_hook: Hook) -> Result<(), Gap> {
     Ok(())
 }
 
+/// Written for every hook; whether this machine's build has it, the build knows.
 const fn c(_hook: Hook) -> Result<(), Gap> {
-    Err(NOT_WRITTEN)
+    Ok(())
 }
 
 const fn cbpf(hook: Hook) -> Result<(), Gap> {

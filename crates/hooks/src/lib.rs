@@ -49,6 +49,7 @@ pub use interface::Interface;
 pub use maps::Map;
 pub use object_file::ObjectFile;
 pub use private::in_own_network;
+pub use objects::available;
 pub use program_type::ProgramType;
 pub use receive_probe::{ReceiveCalls, ReceiveProbe};
 pub use stats::{ProgramRuns, Statistics};

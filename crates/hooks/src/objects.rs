@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
-use weir_filters::{Binding, Combination, Filter, FilterName, Layer, Site, Toolkit, fun};
+use weir_filters::{Binding, Combination, Filter, FilterName, Gap, Layer, Site, Toolkit, fun};
 use weir_wire::{
     endpoint::{ENDPOINT, Endpoint},
     maps,
@@ -34,11 +34,12 @@ pub(crate) struct Constant {
 pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, HookError> {
     let name = filter.name;
     let combination = Combination { filter: name, toolkit, hook: site.hook };
-    combination.available().map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
+    available(combination).map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
     match toolkit {
-        Toolkit::Aya => Ok(aya(filter, site)),
+        Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
+        Toolkit::C => Ok(compiled(filter, c(name), site)),
         Toolkit::Fun => generated(filter, site),
-        Toolkit::Rust | Toolkit::C | Toolkit::Cbpf => unreachable!("the matrix doesn't have it"),
+        Toolkit::Rust | Toolkit::Cbpf => unreachable!("the matrix doesn't have it"),
     }
 }
 
@@ -72,28 +73,62 @@ fn bytes_of(endpoint: Endpoint) -> Vec<u8> {
     bytes
 }
 
-fn aya(filter: Filter, site: &Site) -> Loadable<'static> {
-    macro_rules! object {
-        ($name:literal) => {
-            include_bytes_aligned!(concat!(env!("OUT_DIR"), "/", $name))
-        };
-    }
-    let (elf, program): (&[u8], _) = match filter.name {
-        FilterName::Simple => (object!("simple-socket-filter"), "simple"),
-        FilterName::Reject => (object!("reject-filter"), "reject"),
-        FilterName::ValidCommand => (object!("valid-command"), "valid_command"),
-        FilterName::RobustValidCommand => (object!("robust-valid-command"), "robust_command"),
-        FilterName::Parameterized => (
-            object!("parameterized-filter"),
-            match filter.binding {
-                Binding::Map => "parameter_map",
-                Binding::Constant => "parameter_const",
-            },
-        ),
-        FilterName::Print => (object!("print-filter"), "print"),
-        FilterName::Count => (object!("count-filter"), "count_packets"),
+/// Why this build has no objects in C; empty where it has them.
+const C_MISSING: &str = include_str!(concat!(env!("OUT_DIR"), "/c/missing"));
+
+/// Whether this weir has the combination, or the reason why not: what [`Combination::available`] says, and what was
+/// missing when weir was built.
+pub fn available(combination: Combination) -> Result<(), Gap> {
+    combination.available()?;
+    if combination.toolkit == Toolkit::C && !C_MISSING.is_empty() { Err(Gap(C_MISSING)) } else { Ok(()) }
+}
+
+/// A program of an object compiled ahead of time, which has one for every hook, called after both.
+fn compiled(filter: Filter, elf: &'static [u8], site: &Site) -> Loadable<'static> {
+    let program = match filter.name {
+        FilterName::Simple => "simple",
+        FilterName::Reject => "reject",
+        FilterName::ValidCommand => "valid_command",
+        FilterName::RobustValidCommand => "robust_command",
+        FilterName::Parameterized => match filter.binding {
+            Binding::Map => "parameter_map",
+            Binding::Constant => "parameter_const",
+        },
+        FilterName::Print => "print",
+        FilterName::Count => "count_packets",
     };
+    let program = format!("{}_{program}", site.hook);
     Loadable { elf: elf.into(), program: program.into(), constants: constants(filter, site) }
+}
+
+/// The objects in a folder of the build script's output.
+macro_rules! objects {
+    ($filter:expr, $folder:literal) => {
+        objects!(
+            $filter,
+            $folder,
+            Simple "simple-socket-filter",
+            Reject "reject-filter",
+            ValidCommand "valid-command",
+            RobustValidCommand "robust-valid-command",
+            Parameterized "parameterized-filter",
+            Print "print-filter",
+            Count "count-filter"
+        )
+    };
+    ($filter:expr, $folder:literal, $($name:ident $file:literal),*) => {
+        match $filter {
+            $(FilterName::$name => include_bytes_aligned!(concat!(env!("OUT_DIR"), $folder, "/", $file)),)*
+        }
+    };
+}
+
+fn aya(filter: FilterName) -> &'static [u8] {
+    objects!(filter, "")
+}
+
+fn c(filter: FilterName) -> &'static [u8] {
+    objects!(filter, "/c")
 }
 
 /// The byte order of this machine, in which alone programs load.

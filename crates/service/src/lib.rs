@@ -2,6 +2,7 @@
 
 mod bag;
 pub mod client;
+mod control_group;
 mod cost;
 mod latencies;
 pub mod process;
@@ -12,6 +13,7 @@ mod sys;
 
 pub use bag::{Bag, PutError};
 pub use client::{ClientSummary, GetOutcome, SentCounts};
+pub use control_group::{ControlGroup, ControlGroupError};
 pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};

@@ -171,6 +171,10 @@ pub struct ServerSummary {
     pub toolkit: String,
     /// Hook that the filter runs at.
     pub hook: String,
+    /// What the program was attached to, where that isn't the server's socket: interfaces with XDP's mode, or a control
+    /// group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached_to: Vec<String>,
     /// The program's own verdict counts, where it keeps them.
     pub verdicts: Option<VerdictCounts>,
     /// The program's runs, where BPF statistics were on.

@@ -15,6 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use browser::{Tab, chromium};
+use resvg::tiny_skia::Pixmap;
 use serde_json::{Value, json};
 use synthetic::Experiment;
 use tempfile::TempDir;
@@ -67,24 +68,39 @@ impl Page {
         serde_json::from_value(self.ask(script)).unwrap()
     }
 
+    /// A click of the mouse on what `selector` finds. After some downloads that no mouse or key asked for, the browser
+    /// refuses more.
+    fn click(&mut self, selector: &str) {
+        let middle = format!(
+            "(() => {{ const link = document.querySelector('{selector}'); link.scrollIntoView({{block: 'center'}}); \
+             const at = link.getBoundingClientRect(); \
+             return [at.x + at.width / 2, at.y + at.height / 2]; }})()"
+        );
+        let at = self.ask(&middle);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let click = json!({"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1});
+            self.tab.call("Input.dispatchMouseEvent", click);
+        }
+    }
+
     /// Each of the links called `names` leaves a PNG file of that name, with something drawn, when it is clicked.
     fn assert_clicks_leave_pictures(&mut self, names: &[&str]) {
         let folder = tempfile::tempdir().unwrap();
         let to = json!({"behavior": "allow", "downloadPath": folder.path()});
         self.tab.call("Page.setDownloadBehavior", to);
         for name in names {
-            // After some downloads that nobody asked for, the browser refuses more.
-            let click = format!("document.querySelector('a[download=\"{name}\"]').click()");
-            self.tab.call("Runtime.evaluate", json!({"expression": click, "userGesture": true}));
+            self.click(&format!("a[download=\"{name}\"]"));
             let path = folder.path().join(name);
             let deadline = Instant::now() + DEADLINE;
-            // The browser renames a file to this once it is whole.
-            while !path.is_file() {
+            // The file may be there before all of it is.
+            let image = loop {
+                let whole = fs::read(&path).ok().and_then(|bytes| Pixmap::decode_png(&bytes).ok());
+                if let Some(image) = whole {
+                    break image;
+                }
                 assert!(Instant::now() < deadline, "{name} is not there after {DEADLINE:?}");
                 self.ask("0");
-            }
-            let bytes = fs::read(&path).unwrap();
-            let image = resvg::tiny_skia::Pixmap::decode_png(&bytes).unwrap();
+            };
             assert_eq!((image.width(), image.height()), (960, 720), "{name}");
             let first = image.pixels()[0];
             let inked = image.pixels().iter().filter(|&&pixel| pixel != first).count();

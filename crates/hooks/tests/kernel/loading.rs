@@ -25,7 +25,8 @@ fn a_refused_program_comes_with_the_verifiers_log() {
     let (offset, _) = program_range(&object);
     object[offset..offset + 8].copy_from_slice(&READ_OF_AN_UNSET_REGISTER);
     let error =
-        KernelFilter::load_from(Filter::from(FilterName::Simple), &object, "simple", &Site::socket()).err();
+        KernelFilter::load_from(Filter::from(FilterName::Simple), &object, "socket_simple", &Site::socket())
+            .err();
     let Some(HookError::Load { verifier_log, .. }) = &error else { panic!("not refused: {error:?}") };
     assert!(verifier_log.contains("R9 !read_ok"), "{verifier_log}");
     let shown = error.expect("checked above").to_string();
@@ -61,7 +62,7 @@ fn a_broken_object_is_refused() {
         let error = KernelFilter::load_from(
             Filter::from(FilterName::Simple),
             &object[..cut],
-            "simple",
+            "socket_simple",
             &Site::socket(),
         )
         .err();

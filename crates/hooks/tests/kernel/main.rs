@@ -5,6 +5,7 @@
 
 mod attaching;
 mod audit;
+mod below;
 mod equivalence;
 mod frames;
 mod loading;
@@ -46,6 +47,7 @@ fn main() {
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,
+        below::TESTS,
         equivalence::TESTS,
         frames::TESTS,
         loading::TESTS,
@@ -71,7 +73,8 @@ fn main() {
 
 fn kernel_toolkits() -> impl Iterator<Item = Toolkit> {
     let filter = FilterName::Simple;
-    let in_kernel = move |toolkit| Combination { filter, toolkit, hook: Hook::Socket }.available().is_ok();
+    let in_kernel =
+        move |toolkit| weir_hooks::available(Combination { filter, toolkit, hook: Hook::Socket }).is_ok();
     Toolkit::ALL.into_iter().filter(move |&toolkit| in_kernel(toolkit))
 }
 

@@ -30,6 +30,16 @@ pub enum ServerError {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// The server's socket doesn't take an option.
+    #[error("serving on {addr}: setsockopt {option}: {cause}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Where the server listens.
+        addr: SocketAddr,
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// The server's socket or its process can't be read.
     #[error("serving on {addr}: reading {what}: {cause}")]
     Read {

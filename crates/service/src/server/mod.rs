@@ -18,7 +18,7 @@ use std::{
 };
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
 
@@ -63,6 +63,8 @@ pub struct Server {
     shared: Arc<Shared>,
     local_addr: SocketAddr,
     config: ServerConfig,
+    /// Packets that were dropped before any was let in.
+    held_out: u64,
 }
 
 impl Server {
@@ -78,7 +80,7 @@ impl Server {
                 cause,
             })?;
         }
-        Ok(Self { shared: Arc::new(Shared::new(socket.into())), local_addr: addr, config })
+        Ok(Self { shared: Arc::new(Shared::new(socket.into())), local_addr: addr, config, held_out: 0 })
     }
 
     /// Binds the address; port 0 takes a free one. What arrives from now on waits in the receive buffer.
@@ -88,6 +90,28 @@ impl Server {
         SockRef::from(&**socket).bind(&addr.into()).map_err(|cause| ServerError::bind(addr, cause))?;
         self.local_addr = socket.local_addr().map_err(|cause| ServerError::bind(addr, cause))?;
         Ok(self.local_addr)
+    }
+
+    /// Lets others listen on the port that this one will, and the kernel pick one of them for each packet.
+    pub fn share_port(&self) -> Result<(), ServerError> {
+        let failed = |cause| self.unset("SO_REUSEPORT", cause);
+        SockRef::from(&*self.shared.socket).set_reuse_port(true).map_err(failed)
+    }
+
+    /// Keeps every packet out until [`Self::release`]: for programs that can be attached only when the port is known.
+    pub fn hold(&self) -> Result<(), ServerError> {
+        // BPF_RET | BPF_K: keep no byte (linux/bpf_common.h).
+        let drop_all = SockFilter::new(0x06, 0, 0, 0);
+        let failed = |cause| self.unset("SO_ATTACH_FILTER", cause);
+        SockRef::from(&*self.shared.socket).attach_filter(&[drop_all]).map_err(failed)
+    }
+
+    /// Lets packets in; those that were kept out until now aren't counted as the socket's drops.
+    pub fn release(&mut self) -> Result<(), ServerError> {
+        let failed = |cause| self.unset("SO_DETACH_FILTER", cause);
+        SockRef::from(&*self.shared.socket).detach_filter().map_err(failed)?;
+        self.held_out = self.socket_drops()?;
+        Ok(())
     }
 
     /// Opens and listens in one.
@@ -144,8 +168,7 @@ impl Server {
             bytes: handler.bytes,
             replies: end.replies,
             unread,
-            socket_drops: sys::socket_drops(&*self.shared.socket)
-                .map_err(|cause| self.unreadable("its drop count (SO_MEMINFO)", cause))?,
+            socket_drops: self.socket_drops()? - self.held_out,
             receive_buffer,
             ready_at,
             first_read_at: end.first_read_at,
@@ -156,11 +179,20 @@ impl Server {
         })
     }
 
+    fn socket_drops(&self) -> Result<u64, ServerError> {
+        let drops = sys::socket_drops(&*self.shared.socket);
+        drops.map_err(|cause| self.unreadable("its drop count (SO_MEMINFO)", cause))
+    }
+
     fn receive_buffer(&self) -> Result<u64, ServerError> {
         SockRef::from(&*self.shared.socket)
             .recv_buffer_size()
             .map(|bytes| bytes as u64)
             .map_err(|cause| self.unreadable("its buffer size (SO_RCVBUF)", cause))
+    }
+
+    fn unset(&self, option: &'static str, cause: std::io::Error) -> ServerError {
+        ServerError::Option { option, addr: self.local_addr, cause }
     }
 
     fn unreadable(&self, what: &'static str, cause: std::io::Error) -> ServerError {

@@ -3,6 +3,7 @@
 mod after;
 mod kind;
 mod object;
+mod place;
 mod signals;
 mod watch;
 
@@ -10,17 +11,19 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 use weir_filters::{Combination, Filter, Gap, Hook, Site, Toolkit};
-use weir_hooks::{HookError, KernelFilter, ParameterMap, Statistics};
+use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
+use place::Ground;
+pub use place::Place;
 use signals::Signals;
 use watch::Watch;
 
-use crate::{Server, ServerConfig, ServerError, ServerSummary};
+use crate::{ControlGroupError, Server, ServerConfig, ServerError, ServerSummary};
 
 /// What to serve: which server, behind which filter, where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The server.
     pub kind: ServerKind,
@@ -30,6 +33,8 @@ pub struct Plan {
     pub toolkit: Toolkit,
     /// Where it runs.
     pub hook: Hook,
+    /// What the hook belongs to, where there is a choice.
+    pub place: Place,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How to serve; its `filter` is set here, from the hook.
@@ -62,6 +67,19 @@ pub enum ServeError {
     /// The socket.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The control group.
+    #[error(transparent)]
+    Group(#[from] ControlGroupError),
+    /// No such interface to attach to.
+    #[error(
+        "attaching to the interface {name}: {cause}; `ip address` lists those there are, --interface names one"
+    )]
+    Interface {
+        /// Its name, or what was looked for.
+        name: String,
+        /// What came back.
+        cause: std::io::Error,
+    },
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
     Signals(std::io::Error),
@@ -84,20 +102,31 @@ pub struct Served {
 }
 
 /// Serves until STOP, SIGINT or SIGTERM, then does what the server does at its end. `on_ready` is called when
-/// requests are served, with the address.
-pub fn serve(plan: Plan, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
+/// requests are served.
+pub fn serve(plan: Plan, on_ready: impl FnOnce(Ready<'_>)) -> Result<Served, ServeError> {
     plan.check()?;
-    let program = plan.load()?;
-    let parameter = plan.changeable_parameter(program.as_ref())?;
-    let names = Names { filter: plan.filter.name.to_string(), toolkit: plan.toolkit.to_string() };
-    serve_behind(plan, Behind { program, parameter, names }, on_ready)
+    let Plan { filter, toolkit, .. } = plan;
+    let names = Names { filter: filter.name.to_string(), toolkit: toolkit.to_string() };
+    let changeable = filter.has_changeable_parameter();
+    let behind = Behind { load: |site: &Site| KernelFilter::load(filter, toolkit, site), changeable, names };
+    serve_behind(&plan, behind, on_ready)
+}
+
+/// A server that serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready<'a> {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What its program is attached to, where that isn't its socket.
+    pub attached_to: &'a [String],
 }
 
 /// What stands between the socket and the server.
-struct Behind {
-    program: Option<KernelFilter>,
-    /// What SIGUSR1 flips.
-    parameter: Option<ParameterMap>,
+struct Behind<L> {
+    /// Loads the program, where the hook has one.
+    load: L,
+    /// Whether SIGUSR1 flips its parameter.
+    changeable: bool,
     names: Names,
 }
 
@@ -107,25 +136,33 @@ struct Names {
     toolkit: String,
 }
 
-fn serve_behind(plan: Plan, behind: Behind, on_ready: impl FnOnce(SocketAddr)) -> Result<Served, ServeError> {
-    let Behind { program, parameter, names } = behind;
+fn serve_behind(
+    plan: &Plan,
+    behind: Behind<impl FnOnce(&Site) -> Result<KernelFilter, HookError>>,
+    on_ready: impl FnOnce(Ready<'_>),
+) -> Result<Served, ServeError> {
+    let Behind { load, changeable, names } = behind;
+    let ground = Ground::prepare(plan.hook, &plan.place)?;
     let mut server = Server::open(plan.listen, plan.config())?;
+    let standing = ground.listen(&mut server, load)?;
+    let program = standing.filter.as_ref();
+    let parameter = program.filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
     let signals = Signals::catch(server.stop_handle(), parameter).map_err(ServeError::Signals)?;
-    let attached = program.as_ref().map(|program| program.attach(&server.socket())).transpose()?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
-    on_ready(server.listen()?);
+    let attached_to = standing.places();
+    on_ready(Ready { listen: server.local_addr(), attached_to: &attached_to });
     let served = server.run()?;
 
-    let runs = match (&program, &statistics) {
+    let runs = match (program, &statistics) {
         (Some(program), Some(_)) => Some(program.runs()?),
         _ => None,
     };
-    let verdicts = program.as_ref().map(KernelFilter::verdicts).transpose()?.flatten();
-    let after = program.as_ref().map(|program| after::show(plan.kind, program, runs)).transpose()?;
+    let verdicts = program.map(KernelFilter::verdicts).transpose()?.flatten();
+    let after = program.map(|program| after::show(plan.kind, program, runs)).transpose()?;
     let seen = watch.map(Watch::end).transpose()?;
-    drop((signals, attached, statistics));
+    drop((signals, standing, statistics));
 
     let summary = ServerSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -133,6 +170,7 @@ fn serve_behind(plan: Plan, behind: Behind, on_ready: impl FnOnce(SocketAddr)) -
         filter: names.filter,
         toolkit: names.toolkit,
         hook: plan.hook.to_string(),
+        attached_to,
         verdicts,
         runs,
         served,
@@ -159,24 +197,7 @@ impl Plan {
         ServerConfig { filter: decides_in_the_loop.then_some(self.filter), ..self.config }
     }
 
-    fn load(&self) -> Result<Option<KernelFilter>, HookError> {
-        match self.hook {
-            Hook::User => Ok(None),
-            _ => KernelFilter::load(self.filter, self.toolkit, &Site::socket()).map(Some),
-        }
-    }
-
     fn wants_statistics(&self) -> bool {
         self.hook != Hook::User && (self.statistics || self.kind == ServerKind::EbpfStats)
-    }
-
-    fn changeable_parameter(
-        &self,
-        program: Option<&KernelFilter>,
-    ) -> Result<Option<ParameterMap>, HookError> {
-        match program {
-            Some(program) if self.filter.has_changeable_parameter() => program.parameter_map().map(Some),
-            _ => Ok(None),
-        }
     }
 }

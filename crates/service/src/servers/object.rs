@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{Hook, Parameter};
+use weir_filters::{Hook, Parameter, Site};
 use weir_hooks::{KernelFilter, ObjectFile};
 use weir_wire::maps;
 
@@ -46,11 +46,11 @@ pub fn serve_object(
         let who = if map_of(plan.kind).is_some() { plan.kind.as_str() } else { "--parameter" };
         return Err(file.lacks_map(who, map).into());
     }
-    let loaded = KernelFilter::load_file(file, program, parameter)?;
-    let changeable = if file.has_map(maps::PARAMETER)? { Some(loaded.parameter_map()?) } else { None };
+    let changeable = file.has_map(maps::PARAMETER)?;
     let names = Names { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
-    let behind = Behind { program: Some(loaded), parameter: changeable, names };
-    serve_behind(Plan { hook: Hook::Socket, ..plan }, behind, |listen| on_ready(program, listen))
+    let load = |_: &Site| KernelFilter::load_file(file, program, parameter);
+    let plan = Plan { hook: Hook::Socket, ..plan };
+    serve_behind(&plan, Behind { load, changeable, names }, |ready| on_ready(program, ready.listen))
 }
 
 /// The map that a server needs its program to have.

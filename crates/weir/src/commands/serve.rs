@@ -6,11 +6,12 @@ use std::{
     process::ExitCode,
 };
 
-use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Toolkit};
-use weir_hooks::ObjectFile;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, SuperPackets, Toolkit};
+use weir_hooks::{ObjectFile, XdpMode};
 use weir_service::{
     AllowStop, Io, ServerConfig,
-    servers::{ObjectProgram, Plan, ServeError, Served, ServerKind, serve, serve_object},
+    servers::{ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve, serve_object},
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
@@ -34,7 +35,7 @@ pub struct Args {
 
     /// Serve behind a program of this ELF object in place of a filter of the catalogue: ours or anyone's, as long as it
     /// is a socket filter. `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["filter", "toolkit", "hook", "bind"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["filter", "toolkit", "hook", "bind", "interface", "cgroup"])]
     object: Option<PathBuf>,
 
     /// The object's program; may be left out where one alone is a socket filter.
@@ -46,10 +47,33 @@ pub struct Args {
     #[arg(long)]
     toolkit: Option<Toolkit>,
 
-    /// Where the filter runs: `socket` (in the kernel) or `user` (in the server's loop, no program); by default where
-    /// the server has it, or socket.
+    /// Where the filter runs: in the kernel `socket`, `reuseport` (where one of the sockets that share the port is
+    /// picked), `cgroup` (the server's control group), `tc` or `xdp` (an interface), or `user` (in the server's loop, no
+    /// program); by default where the server has it, or socket.
     #[arg(long)]
     hook: Option<Hook>,
+
+    /// An interface for the hooks tc and xdp; may be given several times. By default the one that has the address to
+    /// listen on, lo for loopback addresses, and all that are up where every address is listened on. What comes in by
+    /// another, and for an address of this machine's own from this machine by lo, isn't judged.
+    #[arg(long, value_name = "IF")]
+    interface: Vec<String>,
+
+    /// The control group for the hook cgroup, a folder of cgroup2, which the server enters; by default a new one below
+    /// its own, which it removes.
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+
+    /// Where XDP runs: `native` (in the driver), `generic` (any interface, little saved) or `auto` (native where the
+    /// driver can, and generic said aloud).
+    #[arg(long, value_name = "MODE", default_value_t = XdpMode::Auto)]
+    xdp_mode: XdpMode,
+
+    /// What becomes of a packet that is several datagrams (UDP GSO from this machine), at hooks that get it whole: tc
+    /// drops or passes it unjudged; reuseport and generic XDP can't tell it from one datagram, so that `drop` refuses to
+    /// attach where such packets can come in, and `pass` lets all go by what the first is.
+    #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = super_packets())]
+    super_packets: SuperPackets,
 
     /// The server: simple-server, parameterized-server, print-server, count-server or ebpf-stats-server; of the
     /// toolkit fun plain, socketfilter, snoop, snoop-filter or printk; by default the one that shows what the filter is
@@ -110,6 +134,7 @@ Examples:
   weir serve                                        valid-command in the kernel, on 127.0.0.1:12345
   weir serve --toolkit fun                          the same decision, its program generated at start
   weir serve --hook user                            the same decision in the server's own loop
+  weir serve --hook tc --toolkit fun                the same decision at the interface, for every packet to the port
   weir serve --filter count-filter                  counts per CPU, shown at the end
   weir serve --filter parameterized-filter --parameter drop    then kill -USR1 to let packets through
   weir serve --server ebpf-stats-server             the program's runs and time at the end
@@ -147,14 +172,17 @@ impl Args {
     fn serve(&self, plan: Plan) -> anyhow::Result<Served> {
         let Some(path) = &self.object else {
             let behind = format!("{} ({} at {})", plan.filter.name, plan.toolkit, plan.hook);
-            return Ok(serve(plan, |listen| say_ready(&plan, &behind, listen))?);
+            let kind = plan.kind;
+            return Ok(serve(plan, |ready| say_ready(kind, &behind, ready))?);
         };
         let reading = Reading { file: path.clone(), json: false };
         let file = ObjectFile::read(&reading.name(), reading.bytes()?)?;
         let object =
             ObjectProgram { file: &file, program: self.program.as_deref(), parameter: self.parameter };
+        let kind = plan.kind;
         Ok(serve_object(plan, object, |program, listen| {
-            say_ready(&plan, &format!("{program} (of {} at {})", file.name(), Hook::Socket), listen);
+            let behind = format!("{program} (of {} at {})", file.name(), Hook::Socket);
+            say_ready(kind, &behind, Ready { listen, attached_to: &[] });
         })?)
     }
 
@@ -184,6 +212,7 @@ impl Args {
             filter,
             toolkit: self.toolkit.or(usual_toolkit).unwrap_or_else(|| hook.default_toolkit()),
             hook,
+            place: self.place(hook)?,
             listen: self.listen.unwrap_or_else(|| {
                 let address = if self.net { Side::Server.ipv4() } else { Ipv4Addr::LOCALHOST };
                 SocketAddr::from((address, DEFAULT_PORT))
@@ -204,8 +233,40 @@ impl Args {
     }
 }
 
-fn say_ready(plan: &Plan, behind: &str, listen: SocketAddr) {
-    eprintln!("weir: ready: {} behind {behind} on {listen}", plan.kind);
+impl Args {
+    /// What is said of a place must be of the hook's kind.
+    fn place(&self, hook: Hook) -> anyhow::Result<Place> {
+        let is_at_interface = matches!(hook, Hook::Tc | Hook::Xdp);
+        let misplaced = [
+            ("--interface is for the hooks tc and xdp", !self.interface.is_empty() && !is_at_interface),
+            ("--cgroup is for the hook cgroup", self.cgroup.is_some() && hook != Hook::Cgroup),
+            ("--xdp-mode is for the hook xdp", self.xdp_mode != XdpMode::Auto && hook != Hook::Xdp),
+        ];
+        if let Some((what, _)) = misplaced.iter().find(|(_, is_misplaced)| *is_misplaced) {
+            return Err(UsageError(format!("{what}; this is hook {hook}")).into());
+        }
+        Ok(Place {
+            interfaces: self.interface.clone(),
+            cgroup: self.cgroup.clone(),
+            xdp_mode: self.xdp_mode,
+            super_packets: self.super_packets,
+        })
+    }
+}
+
+fn super_packets() -> impl TypedValueParser<Value = SuperPackets> {
+    PossibleValuesParser::new(["drop", "pass"]).map(|name| match name.as_str() {
+        "pass" => SuperPackets::Pass,
+        _ => SuperPackets::Drop,
+    })
+}
+
+fn say_ready(kind: ServerKind, behind: &str, ready: Ready<'_>) {
+    let Ready { listen, attached_to } = ready;
+    for place in attached_to {
+        eprintln!("weir: attached to {place}");
+    }
+    eprintln!("weir: ready: {kind} behind {behind} on {listen}");
     let status = format!("listening on {listen}");
     let address = format!("X_WEIR_LISTEN={listen}");
     let states = [

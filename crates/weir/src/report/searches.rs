@@ -93,9 +93,8 @@ fn kernel_to_user(here: &Here<'_>) -> Option<(Known, Vec<f64>)> {
 impl Searches {
     /// Those of `dir`, none where it has none.
     pub(super) fn read(dir: &Path) -> Self {
-        let Ok(text) = fs::read_to_string(dir.join(FILE)) else { return Self::default() };
-        let complete = dir.join(summary::FILE).is_file();
-        let mut searches = Self { complete, ..Self::default() };
+        let mut searches = Self { complete: dir.join(summary::FILE).is_file(), ..Self::default() };
+        let Ok(text) = fs::read_to_string(dir.join(FILE)) else { return searches };
         for (number, line) in text.lines().enumerate() {
             match serde_json::from_str(line) {
                 Ok(record) => searches.records.push(record),

@@ -1,13 +1,16 @@
 //! `weir experiment` as a process: real runs of weir's own server without a program, and of servers and clients that
-//! are not weir's. Those are this test's own binary, started again as a [`stand_in`].
+//! are not weir's. Those are this test's own binary, started again as a [`stand_in`]. What needs a program in the kernel
+//! counts as ignored where that isn't to be had, with the reason in brackets.
 
 mod bad_input;
 mod bench;
 mod ending;
+mod in_kernel;
 mod running;
 mod stand_in;
 
-use weir_testing::{Group, Test};
+use weir_hooks::KernelFilter;
+use weir_testing::{Group, Test, lack_of};
 
 fn main() {
     let arguments: Vec<_> = std::env::args().collect();
@@ -17,5 +20,7 @@ fn main() {
         stand_in::run(rest);
         return;
     }
-    weir_testing::run([running::TESTS, ending::TESTS, bad_input::TESTS].map(Group::of));
+    let [running, ending, bad_input] = [running::TESTS, ending::TESTS, bad_input::TESTS].map(Group::of);
+    let in_kernel = Group::of(in_kernel::TESTS).skipped_for(lack_of(KernelFilter::probe().err()));
+    weir_testing::run([running, ending, bad_input, in_kernel]);
 }

@@ -97,7 +97,7 @@ fn every_planted_fault_is_caught() {
     let caught = mutants.iter().filter(|mutant| mutant["outcome"] == "caught");
     assert!(caught.clone().count() >= FEWEST_FAULTS, "{document:#}");
     let places: BTreeSet<_> =
-        caught.map(|mutant| names_of(mutant)).map(|(_, toolkit, hook)| (toolkit, hook)).collect();
+        caught.map(names_of).map(|(_, toolkit, hook)| (toolkit, hook)).collect();
     let expected: BTreeSet<_> = compared().into_iter().map(|(_, toolkit, hook)| (toolkit, hook)).collect();
     assert!(places.is_superset(&expected), "{places:?} have planted faults, {expected:?} should");
 }

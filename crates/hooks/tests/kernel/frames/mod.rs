@@ -1,6 +1,7 @@
 //! Every generated program decides frames as the reference does, at each hook below the socket.
 
 mod generator;
+mod reuseport;
 
 use weir_filters::{
     Binding, Filter, FilterName, Found, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
@@ -15,6 +16,10 @@ pub(crate) const TESTS: &[Test] = &[
     once("fun_at_cgroup_decides_frames_as_the_reference", || check_hook(Hook::Cgroup)),
     once("fun_at_tc_decides_frames_as_the_reference", || check_hook(Hook::Tc)),
     once("fun_at_xdp_decides_frames_as_the_reference", || check_hook(Hook::Xdp)),
+    once(
+        "fun_at_reuseport_decides_datagrams_as_the_reference",
+        reuseport::decides_datagrams_as_the_reference,
+    ),
 ];
 
 /// An address of each version, and what stands for every address.

@@ -6,7 +6,8 @@ mod swaps;
 mod xdp;
 
 pub(crate) use life::attach_as_child;
-use setting::{HOOKS, Setting, fixed, lo_without_super_packets, own_namespace};
+use setting::{HOOKS, fixed};
+pub(crate) use setting::{Setting, lo_without_super_packets, own_namespace};
 
 use weir_filters::{Hook, Verdict};
 

@@ -1,4 +1,7 @@
-//! Compiles the BPF programs with whichever compiler this machine has for them.
+//! Compiles the BPF programs with whichever compilers this machine has for them.
+
+mod c;
+mod header;
 
 use std::{env, process::Command};
 
@@ -16,8 +19,9 @@ fn main() {
 }
 
 fn build() -> anyhow::Result<()> {
-    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=../wire/src");
+    c::build()?;
     let toolchain = choose_toolchain()?;
     if matches!(toolchain, Toolchain::Custom(_)) {
         // SAFETY: a build script's main thread, before it starts another.

@@ -1,0 +1,192 @@
+//! From what a hook shows to the server's packet in it; `weir_filters::Site::find` is the reference.
+
+use weir_wire::{
+    endpoint::{self, Endpoint},
+    headers::{self, ethernet, ipv4, ipv6},
+    udp,
+};
+
+use crate::{
+    hook::{Hook, Layer},
+    packet::Packet,
+};
+
+/// Set by the loader for hooks below the socket; the verifier then knows it and removes the branches not taken.
+#[unsafe(no_mangle)]
+static ENDPOINT: Endpoint = Endpoint {
+    address: [0; 4],
+    port: 0,
+    versions: 0,
+    any_address: 0,
+    drop_super_packets: 0,
+    padding: [0; 3],
+};
+
+/// A field of [`ENDPOINT`].
+macro_rules! endpoint {
+    ($($field:tt)+) => {
+        // SAFETY: a live static; volatile, so that the compiler leaves the read to the loader's value.
+        unsafe { (&raw const ENDPOINT.$($field)+).read_volatile() }
+    };
+}
+
+/// What a hook shows.
+pub(crate) enum Found<'a, H> {
+    /// A packet for the server.
+    Packet(Packet<'a, H>),
+    /// For the server, and several datagrams in one: whether it ends here.
+    SuperPacket { is_dropped: bool },
+    /// Somebody else's.
+    Other,
+}
+
+/// Finds the server's packet.
+#[inline(always)]
+pub(crate) fn find<H: Hook>(hook: &H) -> Found<'_, H> {
+    if matches!(H::LAYER, Layer::Udp) {
+        return Found::Packet(Packet::whole(hook));
+    }
+    match packet(hook) {
+        Some(_) if hook.segments() > 1 => {
+            Found::SuperPacket { is_dropped: endpoint!(drop_super_packets) != 0 }
+        }
+        Some(packet) => Found::Packet(packet),
+        None => Found::Other,
+    }
+}
+
+#[inline(always)]
+fn packet<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
+    let (at, ethertype) = match H::LAYER {
+        Layer::Ethernet => behind_ethernet(hook)?,
+        Layer::Ip | Layer::Udp => (0, None),
+    };
+    let is = |kind: u16| ethertype.is_none_or(|ethertype| ethertype == kind);
+    let header = hook.load(at)?;
+    match byte_at(&header, ipv4::VERSION_OFFSET) >> 4 {
+        4 if is(ethernet::IPV4) => in_ipv4(hook, at, &header),
+        6 if is(ethernet::IPV6) => in_ipv6(hook, at, &header),
+        _ => None,
+    }
+}
+
+/// Where the IP header is, and the ethertype before it.
+#[inline(always)]
+fn behind_ethernet<H: Hook>(hook: &H) -> Option<(u32, Option<u16>)> {
+    let mut at = ethernet::TYPE_OFFSET as u32;
+    let mut ethertype = load_u16(hook, at)?;
+    for _ in 0..ethernet::MAX_TAGS {
+        if ethertype != ethernet::VLAN && ethertype != ethernet::SERVICE_VLAN {
+            break;
+        }
+        at += ethernet::TAG_LEN as u32;
+        ethertype = load_u16(hook, at)?;
+    }
+    Some((at + size_of::<u16>() as u32, Some(ethertype)))
+}
+
+/// The beginning that both versions' headers have room for.
+type IpHeader = [u16; ipv4::MIN_HEADER_LEN / 2];
+
+#[inline(always)]
+fn in_ipv4<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packet<'a, H>> {
+    let header_len = 4 * u32::from(byte_at(header, ipv4::VERSION_OFFSET) & 0xf);
+    let is_fragment = u16_at(header, ipv4::FRAGMENT_OFFSET) & ipv4::FRAGMENT_MASK != 0;
+    let is_udp = byte_at(header, ipv4::PROTOCOL_OFFSET) == headers::UDP;
+    let total = u32::from(u16_at(header, ipv4::TOTAL_LENGTH_OFFSET));
+    let is_ours = endpoint!(versions) & endpoint::V4 != 0
+        && (endpoint!(any_address) != 0
+            || word_at(header, ipv4::DESTINATION_OFFSET) == endpoint!(address[0]));
+    if !is_udp || is_fragment || !is_ours || header_len < ipv4::MIN_HEADER_LEN as u32 || total < header_len {
+        return None;
+    }
+    datagram(hook, at + header_len, at + total)
+}
+
+#[inline(always)]
+fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packet<'a, H>> {
+    if endpoint!(versions) & endpoint::V6 == 0 {
+        return None;
+    }
+    if endpoint!(any_address) == 0 {
+        let address: [u16; 8] = hook.load(at + ipv6::DESTINATION_OFFSET as u32)?;
+        let is_ours = word_at(&address, 0) == endpoint!(address[0])
+            && word_at(&address, 4) == endpoint!(address[1])
+            && word_at(&address, 8) == endpoint!(address[2])
+            && word_at(&address, 12) == endpoint!(address[3]);
+        if !is_ours {
+            return None;
+        }
+    }
+    let mut at = at + ipv6::HEADER_LEN as u32;
+    let end = at + u32::from(u16_at(header, ipv6::PAYLOAD_LENGTH_OFFSET));
+    let mut next = byte_at(header, ipv6::NEXT_HEADER_OFFSET);
+    for _ in 0..ipv6::MAX_EXTENSIONS {
+        if next == headers::UDP {
+            break;
+        }
+        let extension = hook.load(at)?;
+        at += extension_len(next, &extension)?;
+        if at > end {
+            return None;
+        }
+        next = byte_at(&extension, 0);
+    }
+    if next != headers::UDP {
+        return None;
+    }
+    datagram(hook, at, end)
+}
+
+/// Length of an extension header that is read.
+#[inline(always)]
+fn extension_len(kind: u8, extension: &[u16; 4]) -> Option<u32> {
+    let units = u32::from(byte_at(extension, ipv6::EXTENSION_LENGTH_OFFSET));
+    match kind {
+        ipv6::ROUTING if byte_at(extension, ipv6::SEGMENTS_LEFT_OFFSET) != 0 => None,
+        ipv6::HOP_BY_HOP | ipv6::DESTINATION_OPTIONS | ipv6::ROUTING => Some(8 * (units + 1)),
+        ipv6::AUTHENTICATION => Some(4 * (units + 2)),
+        ipv6::FRAGMENT => {
+            let is_whole = u16_at(extension, ipv6::FRAGMENT_OFFSET) & ipv6::FRAGMENT_MASK == 0;
+            is_whole.then_some(ipv6::FRAGMENT_LEN as u32)
+        }
+        _ => None,
+    }
+}
+
+/// The packet whose UDP header is at `at`, where what IP carries ends at `end`.
+#[inline(always)]
+fn datagram<H: Hook>(hook: &H, at: u32, end: u32) -> Option<Packet<'_, H>> {
+    let rest = end - at;
+    if rest < udp::HEADER_LEN as u32 || !hook.reaches(end) {
+        return None;
+    }
+    let head = hook.load_head(at, rest)?;
+    let length = u32::from(head.udp_length());
+    if head.destination_port() != endpoint!(port) || length < udp::HEADER_LEN as u32 || length > rest {
+        return None;
+    }
+    Some(Packet::found(hook, at, head.cut(length - udp::HEADER_LEN as u32)))
+}
+
+#[inline(always)]
+fn load_u16<H: Hook>(hook: &H, at: u32) -> Option<u16> {
+    hook.load(at).map(|[word]| u16::from_be(word))
+}
+
+#[inline(always)]
+fn byte_at(words: &[u16], offset: usize) -> u8 {
+    words[offset / 2].to_ne_bytes()[offset % 2]
+}
+
+#[inline(always)]
+fn u16_at(words: &[u16], offset: usize) -> u16 {
+    u16::from_be(words[offset / 2])
+}
+
+/// Four bytes as a load from the packet gives them.
+#[inline(always)]
+fn word_at(words: &[u16], offset: usize) -> u32 {
+    let [[a, b], [c, d]] = [words[offset / 2].to_ne_bytes(), words[offset / 2 + 1].to_ne_bytes()];
+    u32::from_ne_bytes([a, b, c, d])
+}

@@ -1,0 +1,200 @@
+//! What each hook gives a program, and what it takes for a verdict.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::{
+    bindings::{__sk_buff, sk_action, sk_reuseport_md, tcx_action_base, xdp_action, xdp_md},
+    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
+};
+
+use crate::packet::Head;
+
+/// The first header that a program sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// Ethernet.
+    Ethernet,
+    /// IPv4 or IPv6.
+    Ip,
+    /// UDP.
+    Udp,
+}
+
+/// A program's context at a hook. Offsets are bytes from the first one that is seen there.
+pub trait Hook {
+    /// The first header there.
+    const LAYER: Layer;
+    /// The return value with which a packet goes on.
+    const ACCEPT: i64;
+    /// The return value with which it ends.
+    const DROP: i64;
+
+    /// How many bytes there are.
+    fn len(&self) -> u32;
+
+    /// Whether there are `end` bytes.
+    #[inline(always)]
+    fn reaches(&self, end: u32) -> bool {
+        end <= self.len()
+    }
+
+    /// Loads the words at an even offset, each in the packet's byte order.
+    fn load<const N: usize>(&self, at: u32) -> Option<[u16; N]>;
+
+    /// Loads the UDP header at an even offset and the payload's first bytes, of a packet with `rest` bytes from there.
+    fn load_head(&self, at: u32, rest: u32) -> Option<Head>;
+
+    /// Copies bytes; false where the packet ends before.
+    ///
+    /// # Safety
+    /// `to` has room for `len` bytes.
+    unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool;
+
+    /// Of how many datagrams segmentation offload made the packet, as far as the hook tells; 0 and 1 are both one.
+    #[inline(always)]
+    fn segments(&self) -> u32 {
+        1
+    }
+}
+
+/// At the socket.
+pub struct Socket(pub *mut __sk_buff);
+
+/// At the pick among the sockets that share a port.
+pub struct Reuseport(pub *mut sk_reuseport_md);
+
+/// At the control group.
+pub struct Cgroup(pub *mut __sk_buff);
+
+/// At the device, behind the making of the packet's buffer.
+pub struct Tc(pub *mut __sk_buff);
+
+/// At the device's driver.
+pub struct Xdp(pub *mut xdp_md);
+
+/// Hooks whose packets `bpf_skb_load_bytes` reads: a UDP payload may lie in page fragments, which direct access doesn't
+/// reach (net/ipv4/ip_output.c, ip_append_data).
+macro_rules! skb_hook {
+    ($hook:ident, $layer:ident, accept: $accept:expr, drop: $drop:expr $(, segments: $segments:ident)?) => {
+        impl Hook for $hook {
+            const LAYER: Layer = Layer::$layer;
+            const ACCEPT: i64 = $accept;
+            const DROP: i64 = $drop;
+
+            #[inline(always)]
+            fn len(&self) -> u32 {
+                // SAFETY: the kernel's pointer to the context, which is live while the program runs.
+                unsafe { (*self.0).len }
+            }
+
+            #[inline(always)]
+            fn load<const N: usize>(&self, at: u32) -> Option<[u16; N]> {
+                let mut words = MaybeUninit::<[u16; N]>::uninit();
+                // SAFETY: the length is that of the words, and all are written where the call succeeds.
+                unsafe {
+                    let is_loaded = self.copy(at, words.as_mut_ptr().cast(), size_of::<[u16; N]>() as u32);
+                    is_loaded.then(|| words.assume_init())
+                }
+            }
+
+            #[inline(always)]
+            fn load_head(&self, at: u32, rest: u32) -> Option<Head> {
+                let len = rest.min(size_of::<Head>() as u32);
+                if len == 0 {
+                    return None;
+                }
+                // SAFETY: `len` is at most the length of a head, for which any bytes are right.
+                Head::written_by(|head| unsafe { self.copy(at, head, len) })
+            }
+
+            #[inline(always)]
+            unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool {
+                // SAFETY: the caller's.
+                unsafe { bpf_skb_load_bytes(self.0.cast(), at, to.cast(), len) == 0 }
+            }
+
+            $(
+                #[inline(always)]
+                fn segments(&self) -> u32 {
+                    // SAFETY: as above.
+                    unsafe { (*self.0).$segments }
+                }
+            )?
+        }
+    };
+}
+
+// sk_filter in net/core/filter.c: how many bytes of the packet stay, and -1 is more than any has.
+skb_hook!(Socket, Udp, accept: -1, drop: 0);
+skb_hook!(Reuseport, Udp, accept: sk_action::SK_PASS as i64, drop: sk_action::SK_DROP as i64);
+// __cgroup_bpf_run_filter_skb in kernel/bpf/cgroup.c: 1 lets it on.
+skb_hook!(Cgroup, Ip, accept: 1, drop: 0, segments: gso_segs);
+skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT as i64, drop: tcx_action_base::TCX_DROP as i64, segments: gso_segs);
+
+impl Xdp {
+    #[inline(always)]
+    fn data(&self) -> usize {
+        // SAFETY: the kernel's pointer to the context, which is live while the program runs.
+        unsafe { (*self.0).data as usize }
+    }
+
+    #[inline(always)]
+    fn end(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.0).data_end as usize }
+    }
+}
+
+/// Direct access. Words of 2 bytes alone: no more alignment does the kernel promise a frame (kernel/bpf/verifier.c,
+/// check_pkt_ptr_alignment), and all headers have an even length.
+impl Hook for Xdp {
+    const LAYER: Layer = Layer::Ethernet;
+    const ACCEPT: i64 = xdp_action::XDP_PASS as i64;
+    const DROP: i64 = xdp_action::XDP_DROP as i64;
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        (self.end() - self.data()) as u32
+    }
+
+    #[inline(always)]
+    fn reaches(&self, end: u32) -> bool {
+        self.data() + end as usize <= self.end()
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, at: u32) -> Option<[u16; N]> {
+        let start = self.data() + at as usize;
+        if start + size_of::<[u16; N]>() > self.end() {
+            return None;
+        }
+        // SAFETY: these bytes are in the frame, as the comparison showed, to the verifier too.
+        Some(unsafe { (start as *const [u16; N]).read() })
+    }
+
+    #[inline(always)]
+    fn load_head(&self, at: u32, _rest: u32) -> Option<Head> {
+        if let Some(words) = self.load::<{ size_of::<Head>() / 2 }>(at) {
+            return Some(Head::whole(words));
+        }
+        // The payload is shorter than what is looked at of it, and the frame isn't padded.
+        let header = self.load(at)?;
+        let payload = self.data() + at as usize + size_of_val(&header);
+        let mut first = 0;
+        for i in 0..size_of::<u64>() - 1 {
+            if payload + i + 1 > self.end() {
+                break;
+            }
+            // SAFETY: the byte is in the frame, as the comparison showed.
+            let byte = unsafe { ((payload + i) as *const u8).read() };
+            first |= u64::from(byte) << (8 * i);
+        }
+        Some(Head::new(header, first))
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool {
+        // SAFETY: the caller's.
+        unsafe { bpf_xdp_load_bytes(self.0, at, to.cast(), len) == 0 }
+    }
+}

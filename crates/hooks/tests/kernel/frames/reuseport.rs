@@ -1,0 +1,73 @@
+//! Where a port is shared the kernel runs no program on bytes of ours, so that datagrams are sent over real sockets.
+
+use std::io::ErrorKind;
+
+use weir_filters::{Filter, FilterName, Hook, Packet, Site, Toolkit, Verdict, corpus};
+use weir_hooks::{KernelFilter, VerdictCounts};
+use weir_wire::udp;
+
+use crate::places::{Setting, lo_without_super_packets, own_namespace};
+
+/// Datagrams for each filter, each swept one in its true length once.
+const DATAGRAMS: usize = 4_000;
+
+pub(super) fn decides_datagrams_as_the_reference() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        own_namespace(move || {
+            lo_without_super_packets();
+            let setting = Setting::new(Hook::Reuseport, address);
+            for name in FilterName::ALL {
+                check(&setting, name.into());
+            }
+        });
+    }
+}
+
+fn check(setting: &Setting, filter: Filter) {
+    let reached = setting.receiver.local_addr().expect("it is bound");
+    let kernel = KernelFilter::load(filter, Toolkit::Fun, &Site::new(Hook::Reuseport, reached));
+    let kernel = kernel.unwrap_or_else(|error| panic!("{filter:?}: {error}"));
+    let attached = setting.attach(&kernel);
+    let mut expected_counts = VerdictCounts::default();
+    for payload in payloads().take(DATAGRAMS) {
+        let expected = filter.decide(Packet::from_datagram(&payload, payload.len()));
+        let verdict = if is_delivered(setting, &payload) { Verdict::Accept } else { Verdict::Drop };
+        assert_eq!(verdict, expected, "{filter:?} at {reached} on {payload:02x?}");
+        match verdict {
+            Verdict::Accept => expected_counts.accepted += 1,
+            Verdict::Drop => expected_counts.dropped += 1,
+        }
+    }
+    drop(attached);
+    if let Some(counts) = kernel.verdicts().expect("it is read") {
+        assert_eq!(counts, expected_counts, "{filter:?} at {reached}");
+    }
+}
+
+/// Those of the corpus whose length field is true, which over a socket it always is.
+fn payloads() -> impl Iterator<Item = Vec<u8>> {
+    corpus::packets(0x5eed).filter_map(|packet| {
+        let length = Packet::from_udp(&packet).udp_length?;
+        let payload = packet.get(udp::PAYLOAD_OFFSET..)?;
+        (length == udp::length_field(payload.len())).then(|| payload.to_vec())
+    })
+}
+
+/// Over loopback a datagram has come, or never does, when `send` returns. A drop here answers, and the answer to an
+/// earlier datagram would fail a later send.
+fn is_delivered(setting: &Setting, payload: &[u8]) -> bool {
+    let _ = setting.sender.take_error();
+    setting.sender.send(payload).expect("it is sent");
+    setting.receiver.set_nonblocking(true).expect("a socket can be non-blocking");
+    let mut buffer = [0; 2048];
+    match setting.receiver.recv(&mut buffer) {
+        Ok(len) => {
+            assert_eq!(buffer[..len], *payload);
+            true
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+            false
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A control group for the server's sockets, where a hook belongs to a group.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    path::{Path, PathBuf},
+    process,
+};
+
+use thiserror::Error;
+
+/// A group of cgroup2 that this process is in: what it opens from now on belongs to the group. Dropping it moves the
+/// process back where it came from, and removes the group where it was made for this.
+#[derive(Debug)]
+pub struct ControlGroup {
+    path: PathBuf,
+    folder: File,
+    came_from: Option<PathBuf>,
+    is_ours: bool,
+}
+
+/// Why a group can't be entered.
+#[derive(Debug, Error)]
+#[error("{doing} control group {}: {cause}{remedy}", path.display())]
+pub struct ControlGroupError {
+    doing: &'static str,
+    path: PathBuf,
+    cause: io::Error,
+    remedy: &'static str,
+}
+
+/// What begins the name of a group that is made here; the process's number follows.
+const PREFIX: &str = "weir-serve-";
+/// The file that lists a group's processes, and takes one in that is written to it.
+const PROCESSES: &str = "cgroup.procs";
+/// How deep below the root leftovers are looked for.
+const MAX_DEPTH: usize = 8;
+
+impl ControlGroup {
+    /// A new group below the one that this process is in.
+    ///
+    /// Needs root, or a group whose owner this user is (delegation, cgroups(7)).
+    pub fn fresh() -> Result<Self, ControlGroupError> {
+        let parent = current()?;
+        let path = parent.join(format!("{PREFIX}{}", process::id()));
+        fs::create_dir(&path).map_err(failed("making", &path))?;
+        Self::enter_from(parent, path, true)
+    }
+
+    /// That group, which is there; a process that is in it, or in one below it, stays where it is.
+    pub fn existing(path: &Path) -> Result<Self, ControlGroupError> {
+        let path = path.canonicalize().map_err(failed("opening", path))?;
+        let parent = current()?;
+        if parent.starts_with(&path) {
+            let folder = File::open(&path).map_err(failed("opening", &path))?;
+            return Ok(Self { path, folder, came_from: None, is_ours: false });
+        }
+        Self::enter_from(parent, path, false)
+    }
+
+    fn enter_from(parent: PathBuf, path: PathBuf, is_ours: bool) -> Result<Self, ControlGroupError> {
+        let entered = move_to(&path).and_then(|()| File::open(&path));
+        let folder = entered.map_err(|cause| {
+            if is_ours {
+                // It is empty: this process didn't get in.
+                let _ = fs::remove_dir(&path);
+            }
+            failed("entering", &path)(cause)
+        })?;
+        Ok(Self { path, folder, came_from: Some(parent), is_ours })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Groups that were made by [`Self::fresh`] and outlived their process, wherever cgroup2 is mounted.
+    pub fn leftovers() -> io::Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let Some(root) = root()? else { return Ok(found) };
+        let mut waiting = vec![(root, 0)];
+        while let Some((folder, depth)) = waiting.pop() {
+            // A group may go while it is looked at.
+            for entry in fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                let path = entry.path();
+                let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+                if is_ours && fs::read(path.join(PROCESSES)).is_ok_and(|processes| processes.is_empty()) {
+                    found.push(path);
+                } else if depth < MAX_DEPTH {
+                    waiting.push((path, depth + 1));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl AsFd for ControlGroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        // A group that can't be left or removed stays empty when the process ends; `weir doctor` finds it.
+        if let Some(parent) = &self.came_from {
+            let _ = move_to(parent);
+        }
+        if self.is_ours {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// Moves this process.
+fn move_to(group: &Path) -> io::Result<()> {
+    fs::write(group.join(PROCESSES), process::id().to_string())
+}
+
+/// The group of cgroup2 that this process is in.
+fn current() -> Result<PathBuf, ControlGroupError> {
+    let own = Path::new("/proc/self/cgroup");
+    let text = fs::read_to_string(own).map_err(failed("reading", own))?;
+    let root = root().map_err(failed("looking for", Path::new("/proc/self/mounts")))?;
+    let below = text.lines().find_map(|line| line.strip_prefix("0::/"));
+    match (root, below) {
+        (Some(root), Some(below)) => Ok(root.join(below)),
+        _ => Err(ControlGroupError {
+            doing: "looking for",
+            path: own.to_owned(),
+            cause: io::ErrorKind::NotFound.into(),
+            remedy: "; cgroup2 is not mounted: `mount -t cgroup2 none /sys/fs/cgroup`, or use another hook",
+        }),
+    }
+}
+
+/// Where cgroup2 is mounted.
+fn root() -> io::Result<Option<PathBuf>> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let folder = |line: &str| {
+        let mut words = line.split(' ').skip(1);
+        let folder = words.next()?;
+        (words.next() == Some("cgroup2")).then(|| PathBuf::from(folder))
+    };
+    Ok(mounts.lines().find_map(folder))
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ControlGroupError {
+    let path = path.to_owned();
+    move |cause| {
+        let remedy = match cause.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "; needs root and a writable cgroup2, or a group that is this user's (--cgroup PATH)"
+            }
+            io::ErrorKind::NotFound => "; give the folder of a group that is there (--cgroup PATH)",
+            _ => "",
+        };
+        ControlGroupError { doing, path, cause, remedy }
+    }
+}

@@ -1,0 +1,137 @@
+//! A server's filter in its place: at the socket before it is bound, or below it before anything gets through.
+
+use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
+
+use weir_filters::{Hook, Site, SuperPackets};
+use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, XdpMode};
+
+use super::ServeError;
+use crate::{Server, control_group::ControlGroup};
+
+/// What a hook belongs to, where there is a choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Interfaces of the hooks tc and xdp; where none is named, those by which packets from elsewhere reach the address
+    /// that is listened on ([`Interface::reaching`]).
+    pub interfaces: Vec<String>,
+    /// The control group of the hook cgroup, which the server enters; where none is named, a new one that it removes.
+    pub cgroup: Option<PathBuf>,
+    /// Where XDP runs.
+    pub xdp_mode: XdpMode,
+    /// What becomes of packets that are several datagrams.
+    pub super_packets: SuperPackets,
+}
+
+/// A filter that decides for a server, until this is dropped.
+pub(super) struct Standing {
+    pub(super) filter: Option<KernelFilter>,
+    attached: Vec<(Attached, String)>,
+    /// Left when nothing is attached to it any more.
+    _group: Option<ControlGroup>,
+}
+
+/// What a server's sockets must be made in.
+pub(super) struct Ground<'a> {
+    hook: Hook,
+    place: &'a Place,
+    group: Option<ControlGroup>,
+}
+
+impl<'a> Ground<'a> {
+    /// To be called before the server is opened: a socket belongs to the control group that its process is in then.
+    pub(super) fn prepare(hook: Hook, place: &'a Place) -> Result<Self, ServeError> {
+        let group = match (hook, &place.cgroup) {
+            (Hook::Cgroup, Some(path)) => Some(ControlGroup::existing(path)?),
+            (Hook::Cgroup, None) => Some(ControlGroup::fresh()?),
+            _ => None,
+        };
+        Ok(Self { hook, place, group })
+    }
+
+    /// Has `server` listen, with what `load` loads deciding from the first packet on; below the socket the port must be
+    /// known first, and nothing gets through until the filter decides.
+    pub(super) fn listen(
+        self,
+        server: &mut Server,
+        load: impl FnOnce(&Site) -> Result<KernelFilter, HookError>,
+    ) -> Result<Standing, ServeError> {
+        let asked = server.local_addr();
+        let none = Standing { filter: None, attached: Vec::new(), _group: None };
+        match self.hook {
+            Hook::User => {
+                server.listen()?;
+                Ok(none)
+            }
+            Hook::Socket | Hook::Reuseport => {
+                if self.hook == Hook::Reuseport {
+                    server.share_port()?;
+                }
+                let filter = load(&self.site(asked))?;
+                let standing = self.attach(server, filter)?;
+                server.listen()?;
+                Ok(standing)
+            }
+            Hook::Cgroup | Hook::Tc | Hook::Xdp => {
+                server.hold()?;
+                let listen = server.listen()?;
+                let filter = load(&self.site(listen))?;
+                let standing = self.attach(server, filter)?;
+                server.release()?;
+                Ok(standing)
+            }
+        }
+    }
+
+    fn site(&self, listen: SocketAddr) -> Site {
+        Site { super_packets: self.place.super_packets, ..Site::new(self.hook, listen) }
+    }
+
+    fn attach(self, server: &Server, filter: KernelFilter) -> Result<Standing, ServeError> {
+        let socket = server.socket();
+        let interfaces = match self.hook {
+            Hook::Tc | Hook::Xdp => self.interfaces(server.local_addr())?,
+            _ => Vec::new(),
+        };
+        let each = |target: fn(&Interface, XdpMode) -> Target<'_>| -> Vec<_> {
+            interfaces.iter().map(|found| (target(found, self.place.xdp_mode), found.to_string())).collect()
+        };
+        let targets = match (self.hook, &self.group) {
+            (Hook::Tc, _) => each(|interface, _| Target::Tc(interface)),
+            (Hook::Xdp, _) => each(|interface, mode| Target::Xdp(interface, mode)),
+            (_, Some(group)) => vec![(Target::Cgroup(group.as_fd()), group.path().display().to_string())],
+            (Hook::Reuseport, None) => vec![(Target::Reuseport(socket.as_fd()), String::new())],
+            (_, None) => vec![(Target::Socket(socket.as_fd()), String::new())],
+        };
+        let attached = targets.into_iter().map(|(target, name)| Ok((filter.attach(target)?, name)));
+        let attached = attached.collect::<Result<_, HookError>>()?;
+        Ok(Standing { filter: Some(filter), attached, _group: self.group })
+    }
+
+    fn interfaces(&self, listen: SocketAddr) -> Result<Vec<Interface>, ServeError> {
+        let named = |name: &String| {
+            Interface::named(name).map_err(|cause| ServeError::Interface { name: name.clone(), cause })
+        };
+        if !self.place.interfaces.is_empty() {
+            return self.place.interfaces.iter().map(named).collect();
+        }
+        let address = listen.ip();
+        let failed = |cause| ServeError::Interface { name: format!("that has {address}"), cause };
+        let found = Interface::reaching(address).map_err(failed)?;
+        if found.is_empty() {
+            return Err(failed(std::io::ErrorKind::NotFound.into()));
+        }
+        Ok(found)
+    }
+}
+
+impl Standing {
+    /// What the filter is attached to, a line each, where that isn't the server's socket.
+    pub(super) fn places(&self) -> Vec<String> {
+        let line = |(attached, name): &(Attached, String)| {
+            let mode = attached.mode().map(|mode| format!(" ({mode})")).unwrap_or_default();
+            let fallback = attached.fallback().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{name}{mode}{fallback}")
+        };
+        self.attached.iter().filter(|(_, name)| !name.is_empty()).map(line).collect()
+    }
+}
