@@ -38,11 +38,11 @@ impl Captured {
         let parts = self.parts();
         let aimed = parts.as_ref().map(|parts| aimed(&self.bytes, parts, &site.endpoint));
         let frames = [Some(self.bytes.clone()), aimed].into_iter().flatten();
-        let seen = frames.filter_map(|frame| self.seen_from(frame, parts.as_ref(), site.hook.layer()));
+        let seen = frames.filter_map(|frame| self.begun_at(frame, parts.as_ref(), site.hook.layer()));
         seen.filter(|seen| !seen.is_empty()).map(Case::of_one).collect()
     }
 
-    fn seen_from(&self, frame: Vec<u8>, parts: Option<&Parts>, layer: Layer) -> Option<Vec<u8>> {
+    fn begun_at(&self, frame: Vec<u8>, parts: Option<&Parts>, layer: Layer) -> Option<Vec<u8>> {
         match (self.layer, layer) {
             (Layer::Ethernet, Layer::Ethernet) | (Layer::Ip, Layer::Ip) => Some(frame),
             (Layer::Ethernet, Layer::Ip) => Some(frame[parts?.ip..].to_vec()),

@@ -5,7 +5,7 @@
 
 mod attaching;
 mod audit;
-mod below;
+mod classic;
 mod equivalence;
 mod frames;
 mod loading;
@@ -47,7 +47,7 @@ fn main() {
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,
-        below::TESTS,
+        classic::TESTS,
         equivalence::TESTS,
         frames::TESTS,
         loading::TESTS,
