@@ -25,6 +25,13 @@ impl Inside {
         handler.bag.keys().collect()
     }
 
+    /// Does something between two batches, with the keys that the bag holds; no datagram is handled meanwhile.
+    pub fn between_batches<T>(&self, task: impl FnOnce(&[u32]) -> T) -> T {
+        let handler = self.lock();
+        let keys: Vec<_> = handler.bag.keys().collect();
+        task(&keys)
+    }
+
     /// Changes the reference that decides in the loop, or puts it there; nothing where no filter decides there.
     pub fn with_reference<T>(&self, change: impl FnOnce(&mut Reference) -> T) -> Option<T> {
         self.lock().reference.as_mut().map(change)
