@@ -205,7 +205,7 @@ impl Parser<'_> {
         self.check_segments(code);
     }
 
-    /// [`FIRST`] and [`REST`], from a payload that may be shorter than they are.
+    /// `FIRST` and `REST`, from a payload that may be shorter than they are.
     fn beginning(&self, code: &mut Code) {
         let shortest = Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default();
         ebpf! { in code;
