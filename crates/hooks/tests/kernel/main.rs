@@ -5,8 +5,6 @@
 
 mod attaching;
 mod audit;
-mod below;
-mod below_frames;
 mod equivalence;
 mod frames;
 mod loading;
@@ -48,7 +46,6 @@ fn main() {
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,
-        below::TESTS,
         equivalence::TESTS,
         frames::TESTS,
         loading::TESTS,

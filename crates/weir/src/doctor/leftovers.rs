@@ -126,7 +126,7 @@ mod tests {
         }
         let run = home.path().join("weir-aB3dE6");
         let find = |age| folders_in(home.path(), age).unwrap();
-        assert_eq!(find(Duration::ZERO), [run.clone()]);
+        assert_eq!(find(Duration::ZERO), std::slice::from_ref(&run));
         assert!(find(Duration::from_secs(3600)).is_empty(), "it is young");
 
         let socket = UnixDatagram::bind(run.join("notify")).unwrap();

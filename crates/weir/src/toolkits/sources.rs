@@ -19,17 +19,21 @@ macro_rules! part {
     ($file:literal, [$($item:literal),*]) => {
         Part { text: include_str!(concat!("../../../../", $file)), items: &[$($item),*] }
     };
+    (concat $folder:literal, $file:literal, [$($item:literal),*]) => {
+        Part { text: include_str!(concat!("../../../../", $folder, $file)), items: &[$($item),*] }
+    };
 }
 
 /// Lines of `filter` by `toolkit` without blank ones and comments; imports, declarations of maps and attributes count.
 ///
-/// With `aya`, a filter's own are those of its file in `bpf/src/bin`; with `fun`, its arm of the table of filters and the
-/// functions that it alone uses. Shared is what both kinds of programs have beside that: reading the packet, counting
-/// the verdict. Constants that user space has too (`weir-wire`) count for neither.
+/// With `aya` and `c`, a filter's own are those of its file; with `fun`, its arm of the table of filters and the functions
+/// that it alone uses. Shared is what other filters of the toolkit have beside that, for every hook: finding and reading
+/// the packet, counting the verdict. Constants that user space has too (`weir-wire`) count for neither.
 pub(super) fn lines(filter: FilterName, toolkit: Toolkit) -> Lines {
     let [own, shared] = match toolkit {
-        Toolkit::Rust | Toolkit::C | Toolkit::Cbpf => [vec![], vec![]],
+        Toolkit::Rust | Toolkit::Cbpf => [vec![], vec![]],
         Toolkit::Aya => aya(filter),
+        Toolkit::C => c(filter),
         Toolkit::Fun => fun(filter),
     };
     let count = |parts: Vec<Part>| parts.iter().map(Part::lines).sum();
@@ -46,64 +50,74 @@ fn aya(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Print => part!("bpf/src/bin/print-filter.rs"),
         FilterName::Count => part!("bpf/src/bin/count-filter.rs"),
     };
-    let mut shared = vec![part!("bpf/src/lib.rs"), part!("bpf/src/verdict.rs")];
-    match filter {
-        FilterName::ValidCommand => {
-            shared.push(part!("bpf/src/command.rs", ["struct FirstBytes", "impl FirstBytes", "fn load_at"]));
-        }
-        FilterName::RobustValidCommand => shared.push(part!("bpf/src/command.rs")),
-        _ => {}
-    }
+    let shared = vec![
+        part!("bpf/src/lib.rs"),
+        part!("bpf/src/frame.rs"),
+        part!("bpf/src/hook.rs"),
+        part!("bpf/src/packet.rs"),
+        part!("bpf/src/verdict.rs"),
+    ];
     [vec![own], shared]
+}
+
+fn c(filter: FilterName) -> [Vec<Part>; 2] {
+    let own = match filter {
+        FilterName::Simple => part!("bpf/c/simple-socket-filter.bpf.c"),
+        FilterName::Reject => part!("bpf/c/reject-filter.bpf.c"),
+        FilterName::ValidCommand => part!("bpf/c/valid-command.bpf.c"),
+        FilterName::RobustValidCommand => part!("bpf/c/robust-valid-command.bpf.c"),
+        FilterName::Parameterized => part!("bpf/c/parameterized-filter.bpf.c"),
+        FilterName::Print => part!("bpf/c/print-filter.bpf.c"),
+        FilterName::Count => part!("bpf/c/count-filter.bpf.c"),
+    };
+    [vec![own], vec![part!("bpf/c/weir.h"), part!("bpf/c/verdicts.h")]]
+}
+
+macro_rules! fun_part {
+    ($file:literal $(, [$($item:literal),*])?) => {
+        part!(concat "crates/filters/src/fun/", $file, [$($($item),*)?])
+    };
 }
 
 fn fun(filter: FilterName) -> [Vec<Part>; 2] {
     let own = match filter {
-        FilterName::Simple => vec![part!("crates/filters/src/fun/mod.rs", ["FilterName::Simple =>"])],
-        FilterName::Reject => vec![part!("crates/filters/src/fun/mod.rs", ["FilterName::Reject =>"])],
-        FilterName::ValidCommand => vec![
-            part!("crates/filters/src/fun/mod.rs", ["FilterName::ValidCommand =>"]),
-            part!("crates/filters/src/fun/command.rs", ["fn valid("]),
-        ],
+        FilterName::Simple => vec![fun_part!("mod.rs", ["FilterName::Simple =>"])],
+        FilterName::Reject => vec![fun_part!("mod.rs", ["FilterName::Reject =>"])],
+        FilterName::ValidCommand => {
+            vec![fun_part!("mod.rs", ["FilterName::ValidCommand =>"]), fun_part!("command.rs", ["fn valid("])]
+        }
         FilterName::RobustValidCommand => vec![
-            part!("crates/filters/src/fun/mod.rs", ["FilterName::RobustValidCommand =>"]),
-            part!("crates/filters/src/fun/command.rs", ["fn robust("]),
+            fun_part!("mod.rs", ["FilterName::RobustValidCommand =>"]),
+            fun_part!("command.rs", ["fn robust("]),
         ],
         FilterName::Parameterized => vec![
-            part!(
-                "crates/filters/src/fun/mod.rs",
+            fun_part!(
+                "mod.rs",
                 ["FilterName::Parameterized =>", "fn parameterized_by_map(", "fn verdict_of("]
             ),
-            part!("crates/filters/src/fun/map.rs", ["const PARAMETER:"]),
+            fun_part!("map.rs", ["const PARAMETER:"]),
         ],
         FilterName::Print => vec![
-            part!("crates/filters/src/fun/mod.rs", ["FilterName::Print =>"]),
-            part!(
-                "crates/filters/src/fun/map.rs",
-                ["const CAPTURE:", "struct CaptureSlot", "impl MapType for CaptureSlot"]
-            ),
-            part!("crates/filters/src/fun/capture.rs"),
+            fun_part!("mod.rs", ["FilterName::Print =>"]),
+            fun_part!("map.rs", ["const CAPTURE:", "struct CaptureSlot", "impl MapType for CaptureSlot"]),
+            fun_part!("capture.rs"),
         ],
-        FilterName::Count => vec![
-            part!("crates/filters/src/fun/mod.rs", ["FilterName::Count =>"]),
-            part!("crates/filters/src/fun/map.rs", ["const COUNTER:"]),
-        ],
+        FilterName::Count => {
+            vec![fun_part!("mod.rs", ["FilterName::Count =>"]), fun_part!("map.rs", ["const COUNTER:"])]
+        }
     };
-    let mut shared = vec![
-        part!(
-            "crates/filters/src/fun/mod.rs",
-            ["fn object(", "fn with_listing(", "fn generate(", "fn uses("]
-        ),
-        part!("crates/filters/src/fun/verdict.rs"),
-        part!(
-            "crates/filters/src/fun/map.rs",
-            ["const VERDICTS:", "const ALL:", "const KEY:", "fn look_up(", "fn count("]
-        ),
+    let shared = vec![
+        fun_part!("mod.rs", ["fn object(", "fn with_listing(", "fn generate(", "fn uses("]),
+        fun_part!("access.rs"),
+        fun_part!("command.rs", ["fn judge(", "fn compare("]),
+        fun_part!("map.rs", ["const VERDICTS:", "const ALL:", "const KEY:", "fn look_up(", "fn count("]),
+        fun_part!("parse/mod.rs"),
+        fun_part!("parse/alone.rs"),
+        fun_part!("parse/checks.rs"),
+        fun_part!("parse/common.rs"),
+        fun_part!("parse/walk.rs"),
+        fun_part!("verdict.rs"),
     ];
-    if matches!(filter, FilterName::ValidCommand | FilterName::RobustValidCommand) {
-        shared
-            .push(part!("crates/filters/src/fun/command.rs", ["fn load(", "fn load_first(", "fn compare("]));
-    }
     [own, shared]
 }
 
@@ -117,7 +131,13 @@ impl Part {
 }
 
 fn count<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
-    lines.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+    let mut is_inside = false;
+    let is_code = |line: &&str| {
+        let is_comment = is_inside || line.starts_with("/*");
+        is_inside = is_comment && !line.ends_with("*/");
+        !is_comment && !line.is_empty() && !line.starts_with("//")
+    };
+    lines.map(str::trim).filter(is_code).count()
 }
 
 /// The lines of an item, or of an arm of a match, from its head to where its last bracket closes; its attributes too.
@@ -154,6 +174,11 @@ mod tests {
     #[test]
     fn lines_are_counted_without_blanks_and_comments() {
         check(&[], 14);
+    }
+
+    #[test]
+    fn comments_in_c_do_not_count() {
+        assert_eq!(count("/* One. */\nint a;\n\n/* Two\n * lines.\n */\nint b; /* why */\n".lines()), 2);
     }
 
     #[test]

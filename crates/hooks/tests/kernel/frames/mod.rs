@@ -1,4 +1,4 @@
-//! Every generated program decides frames as the reference does, at each hook below the socket.
+//! Every program decides frames as the reference does, at each hook below the socket.
 
 mod generator;
 mod reuseport;
@@ -9,17 +9,14 @@ use weir_filters::{
 use weir_hooks::{KernelFilter, VerdictCounts};
 use weir_wire::headers::ethernet;
 
-use crate::{Test, once};
+use crate::{Test, each};
 use generator::Frames;
 
 pub(crate) const TESTS: &[Test] = &[
-    once("fun_at_cgroup_decides_frames_as_the_reference", || check_hook(Hook::Cgroup)),
-    once("fun_at_tc_decides_frames_as_the_reference", || check_hook(Hook::Tc)),
-    once("fun_at_xdp_decides_frames_as_the_reference", || check_hook(Hook::Xdp)),
-    once(
-        "fun_at_reuseport_decides_datagrams_as_the_reference",
-        reuseport::decides_datagrams_as_the_reference,
-    ),
+    each("cgroup_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Cgroup)),
+    each("tc_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Tc)),
+    each("xdp_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Xdp)),
+    each("reuseport_decides_datagrams_as_the_reference", reuseport::decides_datagrams_as_the_reference),
 ];
 
 /// An address of each version, and what stands for every address.
@@ -29,24 +26,24 @@ const ENDPOINTS: [&str; 4] = ["10.0.0.2:12345", "0.0.0.0:12345", "[fd00::2]:1234
 const JUDGED: usize = 15_000;
 const COUNTED: usize = 2_500;
 
-fn check_hook(hook: Hook) {
+fn check_hook(toolkit: Toolkit, hook: Hook) {
     for (seed, endpoint) in (0..).zip(ENDPOINTS) {
         let site = Site::new(hook, endpoint.parse().expect("an address"));
         for name in FilterName::ALL {
             let is_judging = matches!(name, FilterName::ValidCommand | FilterName::RobustValidCommand);
-            check(name.into(), &site, seed, if is_judging { JUDGED } else { COUNTED });
+            check(name.into(), toolkit, &site, seed, if is_judging { JUDGED } else { COUNTED });
         }
         let drop = Filter { parameter: Parameter::Drop, ..FilterName::Parameterized.into() };
-        check(drop, &site, seed, COUNTED);
-        check(Filter { binding: Binding::Constant, ..drop }, &site, seed, COUNTED);
+        check(drop, toolkit, &site, seed, COUNTED);
+        check(Filter { binding: Binding::Constant, ..drop }, toolkit, &site, seed, COUNTED);
         let passing = Site { super_packets: SuperPackets::Pass, ..site };
-        check(FilterName::Reject.into(), &passing, seed, COUNTED);
+        check(FilterName::Reject.into(), toolkit, &passing, seed, COUNTED);
     }
 }
 
-fn check(filter: Filter, site: &Site, seed: u64, frames: usize) {
-    let kernel = KernelFilter::load(filter, Toolkit::Fun, site)
-        .unwrap_or_else(|error| panic!("{filter:?} at {site:?}: {error}"));
+fn check(filter: Filter, toolkit: Toolkit, site: &Site, seed: u64, frames: usize) {
+    let kernel = KernelFilter::load(filter, toolkit, site)
+        .unwrap_or_else(|error| panic!("{filter:?} with {toolkit} at {site:?}: {error}"));
     let mut expected_counts = VerdictCounts::default();
     let mut decided = 0;
     for (number, frame) in (0..frames).zip(Frames::new(site.endpoint, seed)) {
@@ -55,7 +52,10 @@ fn check(filter: Filter, site: &Site, seed: u64, frames: usize) {
         let expected = filter.decide_at(site, seen, segments);
         match kernel.decide(seen, segments) {
             Ok(verdict) => {
-                assert_eq!(verdict, expected, "{filter:?} at {site:?} on {segments} of {seen:02x?}")
+                assert_eq!(
+                    verdict, expected,
+                    "{filter:?} with {toolkit} at {site:?} on {segments} of {seen:02x?}"
+                )
             }
             Err(error) => {
                 assert!(is_refused(site.hook, seen), "{error} on {seen:02x?}");
@@ -76,7 +76,7 @@ fn check(filter: Filter, site: &Site, seed: u64, frames: usize) {
     assert!((decided / 10..decided).contains(&ours), "{ours} of {decided} frames are the server's");
     if filter.name != FilterName::Simple {
         let counts = kernel.verdicts().expect("it is read").expect("it counts");
-        assert_eq!(counts, expected_counts, "{filter:?} at {site:?}");
+        assert_eq!(counts, expected_counts, "{filter:?} with {toolkit} at {site:?}");
     }
 }
 

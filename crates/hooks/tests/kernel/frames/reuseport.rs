@@ -11,28 +11,28 @@ use crate::places::{Setting, lo_without_super_packets, own_namespace};
 /// Datagrams for each filter, each swept one in its true length once.
 const DATAGRAMS: usize = 4_000;
 
-pub(super) fn decides_datagrams_as_the_reference() {
+pub(super) fn decides_datagrams_as_the_reference(toolkit: Toolkit) {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         own_namespace(move || {
             lo_without_super_packets();
             let setting = Setting::new(Hook::Reuseport, address);
             for name in FilterName::ALL {
-                check(&setting, name.into());
+                check(&setting, name.into(), toolkit);
             }
         });
     }
 }
 
-fn check(setting: &Setting, filter: Filter) {
+fn check(setting: &Setting, filter: Filter, toolkit: Toolkit) {
     let reached = setting.receiver.local_addr().expect("it is bound");
-    let kernel = KernelFilter::load(filter, Toolkit::Fun, &Site::new(Hook::Reuseport, reached));
-    let kernel = kernel.unwrap_or_else(|error| panic!("{filter:?}: {error}"));
+    let kernel = KernelFilter::load(filter, toolkit, &Site::new(Hook::Reuseport, reached));
+    let kernel = kernel.unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"));
     let attached = setting.attach(&kernel);
     let mut expected_counts = VerdictCounts::default();
     for payload in payloads().take(DATAGRAMS) {
         let expected = filter.decide(Packet::from_datagram(&payload, payload.len()));
         let verdict = if is_delivered(setting, &payload) { Verdict::Accept } else { Verdict::Drop };
-        assert_eq!(verdict, expected, "{filter:?} at {reached} on {payload:02x?}");
+        assert_eq!(verdict, expected, "{filter:?} with {toolkit} at {reached} on {payload:02x?}");
         match verdict {
             Verdict::Accept => expected_counts.accepted += 1,
             Verdict::Drop => expected_counts.dropped += 1,
@@ -40,7 +40,7 @@ fn check(setting: &Setting, filter: Filter) {
     }
     drop(attached);
     if let Some(counts) = kernel.verdicts().expect("it is read") {
-        assert_eq!(counts, expected_counts, "{filter:?} at {reached}");
+        assert_eq!(counts, expected_counts, "{filter:?} with {toolkit} at {reached}");
     }
 }
 
