@@ -266,7 +266,10 @@ fn the_filters_are_listed_as_json() {
         }
     }
     let table = run(&["filters"]).stdout;
-    assert!(table.contains("robust-valid-command") && table.contains("[1]"), "{table}");
+    assert!(
+        table.contains("robust-valid-command") && table.contains("✓") && table.contains("\na: "),
+        "{table}"
+    );
 }
 
 fn completions_and_man_pages_are_written() {

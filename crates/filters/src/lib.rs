@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod catalogue;
+pub mod cbpf;
 pub mod corpus;
 mod filter;
 mod frame;

@@ -96,8 +96,6 @@ impl Combination {
     }
 }
 
-const NOT_WRITTEN: Gap = Gap("nobody wrote it yet");
-
 /// Written for every hook.
 const fn aya(_hook: Hook) -> Result<(), Gap> {
     Ok(())
@@ -114,10 +112,13 @@ const fn c(_hook: Hook) -> Result<(), Gap> {
 
 const fn cbpf(hook: Hook) -> Result<(), Gap> {
     match hook {
-        Hook::Socket | Hook::Reuseport => Err(NOT_WRITTEN),
-        _ => Err(Gap(
-            "the kernel takes classic BPF at sockets alone (SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF)",
+        Hook::Socket => Err(Gap(
+            "its programs are there (weir_hooks::ClassicFilter attaches them), but the server can't load them yet",
         )),
+        Hook::Reuseport => Err(Gap(
+            "classic BPF gives the number of the socket to pick there (SO_ATTACH_REUSEPORT_CBPF): it can't drop",
+        )),
+        _ => Err(Gap("the kernel takes classic BPF at sockets alone (SO_ATTACH_FILTER)")),
     }
 }
 

@@ -298,6 +298,6 @@ fn uncounted() {
     let (filter, counting) = (uncounted_filter().unwrap(), Filter::from(FilterName::ValidCommand));
     for packet in corpus::swept().chain(corpus::packets(1).take(2_000)) {
         let expected = counting.decide(Packet::from_udp(&packet));
-        assert_eq!(filter.decide(&packet).unwrap(), expected, "{packet:02x?}");
+        assert_eq!(filter.decide(&packet, 1).unwrap(), expected, "{packet:02x?}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod attaching;
 mod audit;
+mod classic;
 mod equivalence;
 mod frames;
 mod loading;
@@ -46,6 +47,7 @@ fn main() {
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,
+        classic::TESTS,
         equivalence::TESTS,
         frames::TESTS,
         loading::TESTS,

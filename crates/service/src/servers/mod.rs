@@ -183,7 +183,7 @@ impl Plan {
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
         let combination = Combination { filter: filter.name, toolkit, hook };
-        combination.available().map_err(|gap| ServeError::Unavailable {
+        weir_hooks::available(combination).map_err(|gap| ServeError::Unavailable {
             filter: filter.name.to_string(),
             toolkit: toolkit.to_string(),
             hook: hook.to_string(),

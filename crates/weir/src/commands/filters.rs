@@ -39,7 +39,7 @@ struct Row {
     combinations: Vec<Cell>,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 struct Cell {
     toolkit: Toolkit,
     hook: Hook,
@@ -64,7 +64,7 @@ impl Row {
 
 impl Cell {
     fn new(combination: Combination) -> Self {
-        let gap = combination.available().err();
+        let gap = weir_hooks::available(combination).err();
         Self {
             toolkit: combination.toolkit,
             hook: combination.hook,
@@ -72,11 +72,10 @@ impl Cell {
             reason: gap.map(|gap| gap.0),
         }
     }
-
-    fn place(&self) -> String {
-        format!("{} at {}", self.toolkit, self.hook)
-    }
 }
+
+/// What is there; a cell without it has a letter, whose reason stands below the tables.
+const THERE: &str = "✓";
 
 fn tables(rows: &[Row]) -> String {
     let mut decisions = table(["filter", "decides", "maps of its kernel program", "parameters"]);
@@ -91,33 +90,70 @@ fn tables(rows: &[Row]) -> String {
     }
     let mut text = format!("{decisions}\n\n");
 
-    let places = rows.iter().take(1).flat_map(|row| row.combinations.iter().map(Cell::place));
-    let mut matrix = table(std::iter::once("filter".to_owned()).chain(places));
-    let mut reasons: Vec<(String, &str)> = Vec::new();
-    for row in rows {
-        let mut cells = vec![row.filter.to_string()];
-        for cell in &row.combinations {
-            cells.push(match cell.reason {
-                None => "yes".to_owned(),
-                Some(reason) => format!("no [{}]", number_of(&mut reasons, cell.place(), reason)),
+    let mut reasons: Vec<&str> = Vec::new();
+    for (filters, cells) in alike(rows) {
+        let header = std::iter::once("toolkit").chain(Hook::ALL.iter().map(|hook| hook.as_str()));
+        let mut matrix = table(header);
+        for toolkit in Toolkit::ALL {
+            let of_toolkit = cells.iter().filter(|cell| cell.toolkit == toolkit);
+            let marks = of_toolkit.map(|cell| match cell.reason {
+                None => THERE.to_owned(),
+                Some(reason) => letter(&mut reasons, reason).to_string(),
             });
+            matrix.add_row(std::iter::once(toolkit.to_string()).chain(marks));
         }
-        matrix.add_row(cells);
+        let _ = writeln!(text, "{}\n{matrix}\n", filters.join(", "));
     }
-    let _ = writeln!(text, "{matrix}");
-    for (number, (place, reason)) in reasons.iter().enumerate() {
-        let _ = writeln!(text, "[{}] {place}: {reason}", number + 1);
+    for (number, reason) in reasons.iter().enumerate() {
+        let _ = writeln!(text, "{}: {reason}", letter_of(number));
+    }
+    let _ = writeln!(
+        text,
+        "\nPackets of several datagrams at once (UDP GSO, GRO), which a verdict on the first would go for:"
+    );
+    for hook in Hook::ALL {
+        let _ = writeln!(text, "{hook}: {}", super_packets(hook));
     }
     text
 }
 
-/// The footnote number of a reason, which many cells may share.
-fn number_of<'a>(reasons: &mut Vec<(String, &'a str)>, place: String, reason: &'a str) -> usize {
-    let known = reasons.iter().position(|(_, other)| *other == reason);
-    known.unwrap_or_else(|| {
-        reasons.push((place, reason));
+/// The filters with the same cells, in the order of the first of each.
+fn alike(rows: &[Row]) -> Vec<(Vec<String>, &[Cell])> {
+    let mut groups: Vec<(Vec<String>, &[Cell])> = Vec::new();
+    for row in rows {
+        let name = row.filter.to_string();
+        match groups.iter_mut().find(|(_, cells)| *cells == row.combinations) {
+            Some((names, _)) => names.push(name),
+            None => groups.push((vec![name], &row.combinations)),
+        }
+    }
+    groups
+}
+
+/// The letter of a reason, which many cells may share.
+fn letter<'a>(reasons: &mut Vec<&'a str>, reason: &'a str) -> char {
+    let known = reasons.iter().position(|other| *other == reason);
+    letter_of(known.unwrap_or_else(|| {
+        reasons.push(reason);
         reasons.len() - 1
-    }) + 1
+    }))
+}
+
+fn letter_of(number: usize) -> char {
+    ('a'..='z').cycle().nth(number).expect("a cycle has no end")
+}
+
+/// What becomes of them at each hook.
+const fn super_packets(hook: Hook) -> &'static str {
+    match hook {
+        Hook::User | Hook::Socket | Hook::Cgroup => {
+            "none come, unless a socket asks for them (UDP_GRO), which weir's never does"
+        }
+        Hook::Tc => "the program is told of them, and drops or passes them whole (--super-packets)",
+        Hook::Reuseport | Hook::Xdp => {
+            "the program isn't told; where they can come it isn't attached, unless they may pass (--super-packets pass)"
+        }
+    }
 }
 
 fn table(header: impl IntoIterator<Item = impl ToString>) -> comfy_table::Table {

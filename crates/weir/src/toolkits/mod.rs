@@ -69,7 +69,7 @@ pub struct Needs {
 /// The toolkits with which a filter can be written for the socket.
 pub fn of(filter: FilterName) -> impl Iterator<Item = Toolkit> {
     let at_socket = move |toolkit: &Toolkit| {
-        Combination { filter, toolkit: *toolkit, hook: Hook::Socket }.available().is_ok()
+        weir_hooks::available(Combination { filter, toolkit: *toolkit, hook: Hook::Socket }).is_ok()
     };
     Toolkit::ALL.into_iter().filter(at_socket)
 }

@@ -238,7 +238,7 @@ fn obstacle(combination: Combination) -> Option<&'static str> {
     if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
         return Some(REFERENCE);
     }
-    combination.available().err().map(|gap| gap.0)
+    weir_hooks::available(combination).err().map(|gap| gap.0)
 }
 
 /// A server on IPv4, one on IPv6, and one on every address.

@@ -65,8 +65,9 @@ fn number(value: &Value, field: &str) -> u64 {
 
 /// Every program that the matrix has for the kernel.
 fn compared() -> BTreeSet<(String, String, String)> {
-    let is_compared =
-        |combination: &Combination| combination.available().is_ok() && combination.hook != Hook::User;
+    let is_compared = |combination: &Combination| {
+        weir_hooks::available(*combination).is_ok() && combination.hook != Hook::User
+    };
     let names = |Combination { filter, toolkit, hook }| {
         (filter.to_string(), Toolkit::to_string(&toolkit), Hook::to_string(&hook))
     };

@@ -127,7 +127,7 @@ fn load(
         },
         Kind::Code(change) => {
             let (mut elf, program) = KernelFilter::object(filter, toolkit, site)?;
-            let changed = slot::change(&mut elf, |all, at| change(hook, all, at))?;
+            let changed = slot::change(&mut elf, &program, |all, at| change(hook, all, at))?;
             Ok((changed > 0).then(|| KernelFilter::load_from(filter, &elf, &program, site)))
         }
     }

@@ -1,7 +1,10 @@
 //! The instructions of a compiled or generated object, changed in place: nothing moves, so that jumps, relocations and
 //! type information stay right.
 
-use object::{Object as _, ObjectSection as _, SectionKind};
+use std::ops::Range;
+
+use anyhow::Context as _;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 /// Bytes of an instruction (RFC 9669, section 3).
 const SLOT: usize = 8;
@@ -21,31 +24,37 @@ pub(super) struct Slot {
     pub(super) upper: i32,
 }
 
-/// Applies `change` to each instruction of the object's code, and gives how many it changed.
+/// Applies `change` to each instruction of that program of the object, and gives how many it changed.
 ///
 /// # Errors
-/// The object can't be read as ELF.
+/// The object can't be read as ELF, or has no such program.
 pub(super) fn change(
     elf: &mut [u8],
+    program: &str,
     change: impl Fn(&[Slot], usize) -> Option<Slot>,
 ) -> anyhow::Result<usize> {
-    let mut ranges = Vec::new();
-    for section in object::File::parse(&*elf)?.sections() {
-        if section.kind() == SectionKind::Text {
-            ranges.extend(section.file_range().map(|(at, len)| at as usize..(at + len) as usize));
-        }
-    }
+    let range = range_of(elf, program).with_context(|| format!("the object has no program '{program}'"))?;
+    let code = &mut elf[range];
+    let (places, slots) = read(code);
     let mut changed = 0;
-    for range in ranges {
-        let (places, slots) = read(&elf[range.clone()]);
-        for (index, place) in places.into_iter().enumerate() {
-            if let Some(new) = change(&slots, index).filter(|new| *new != slots[index]) {
-                new.write(&mut elf[range.start + place..]);
-                changed += 1;
-            }
+    for (index, place) in places.into_iter().enumerate() {
+        if let Some(new) = change(&slots, index).filter(|new| *new != slots[index]) {
+            new.write(&mut code[place..]);
+            changed += 1;
         }
     }
     Ok(changed)
+}
+
+/// Where its instructions stand in the file. An object may have a program for each hook, and one of them is loaded.
+fn range_of(elf: &[u8], program: &str) -> Option<Range<usize>> {
+    let file = object::File::parse(elf).ok()?;
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok(program))?;
+    let section = file.section_by_index(symbol.section_index()?).ok()?;
+    let (start, len) = section.file_range()?;
+    let at = start + symbol.address() - section.address();
+    let len = if symbol.size() == 0 { start + len - at } else { symbol.size() };
+    Some(at as usize..(at + len) as usize)
 }
 
 /// Each instruction, and where it stands.

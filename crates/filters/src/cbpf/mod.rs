@@ -1,0 +1,89 @@
+//! The toolkit `cbpf`: filters as classic BPF for a socket, generated from their specification.
+//!
+//! Classic BPF has no maps: it neither counts nor keeps a copy, and its parameters are constants.
+
+mod insn;
+#[cfg(test)]
+mod tests;
+
+use weir_wire::{Command, udp};
+
+use crate::{Binding, Filter, FilterName, Gap, Parameter};
+pub use insn::Insn;
+use insn::{Code, LOAD_BYTE, LOAD_HALF, LOAD_WORD, Label, RETURN};
+
+/// How many bytes to keep of a packet that goes on: more than any has (net/core/filter.c, sk_filter_trim_cap).
+const ACCEPT: u32 = u32::MAX;
+const DROP: u32 = 0;
+
+/// The filter's program for a socket, of which the kernel shows it each packet from the UDP header on.
+///
+/// # Errors
+/// The filter needs a map.
+pub fn program(filter: Filter) -> Result<Vec<Insn>, Gap> {
+    let mut code = Code::default();
+    match filter.name {
+        FilterName::Simple => code.push(RETURN, ACCEPT),
+        FilterName::Reject => code.push(RETURN, DROP),
+        FilterName::ValidCommand => valid(&mut code),
+        FilterName::RobustValidCommand => robust(&mut code),
+        FilterName::Parameterized if filter.binding == Binding::Constant => {
+            let is_accept = filter.parameter == Parameter::Accept;
+            code.push(RETURN, if is_accept { ACCEPT } else { DROP });
+        }
+        FilterName::Parameterized | FilterName::Print | FilterName::Count => return Err(NO_MAPS),
+    }
+    Ok(code.finish())
+}
+
+/// Why a filter can't be written so.
+pub(crate) const NO_MAPS: Gap =
+    Gap("classic BPF has no maps; of the parameterized filter the constant can be written (--bind constant)");
+
+/// Shorter words come first: where the payload ends within a word, the load that ends the program is right, since no word
+/// that is left is shorter.
+fn valid(code: &mut Code) {
+    for command in by_length() {
+        let next = code.label();
+        accept(code, command, next);
+        code.place(next);
+    }
+    code.push(RETURN, DROP);
+}
+
+fn robust(code: &mut Code) {
+    for command in by_length() {
+        let next = code.label();
+        code.push(LOAD_HALF, udp::LENGTH_OFFSET as u32);
+        code.jump_unless(udp::length_field(command.request_len()).into(), next);
+        accept(code, command, next);
+        code.place(next);
+    }
+    code.push(RETURN, DROP);
+}
+
+fn by_length() -> [Command; 4] {
+    let mut commands = Command::ALL;
+    commands.sort_by_key(|command| command.word().len());
+    commands
+}
+
+/// Accepts a payload that begins with the command's word, and goes on at `other` where it doesn't.
+fn accept(code: &mut Code, command: Command, other: Label) {
+    let mut offset = udp::PAYLOAD_OFFSET as u32;
+    let mut word = command.word();
+    while !word.is_empty() {
+        let (load, len) = match word.len() {
+            4.. => (LOAD_WORD, 4),
+            2.. => (LOAD_HALF, 2),
+            _ => (LOAD_BYTE, 1),
+        };
+        let (bytes, rest) = word.split_at(len);
+        let value = bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte));
+        code.push(load, offset);
+        code.jump_unless(value, other);
+        offset += len as u32;
+        word = rest;
+    }
+    code.push(RETURN, ACCEPT);
+}
