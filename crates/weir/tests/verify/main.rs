@@ -65,8 +65,9 @@ fn number(value: &Value, field: &str) -> u64 {
 
 /// Every program that the matrix has for the kernel.
 fn compared() -> BTreeSet<(String, String, String)> {
-    let is_compared =
-        |combination: &Combination| weir_hooks::available(*combination).is_ok() && combination.hook != Hook::User;
+    let is_compared = |combination: &Combination| {
+        weir_hooks::available(*combination).is_ok() && combination.hook != Hook::User
+    };
     let names = |Combination { filter, toolkit, hook }| {
         (filter.to_string(), Toolkit::to_string(&toolkit), Hook::to_string(&hook))
     };
@@ -96,8 +97,7 @@ fn every_planted_fault_is_caught() {
     let mutants = document.as_array().expect("a list");
     let caught = mutants.iter().filter(|mutant| mutant["outcome"] == "caught");
     assert!(caught.clone().count() >= FEWEST_FAULTS, "{document:#}");
-    let places: BTreeSet<_> =
-        caught.map(names_of).map(|(_, toolkit, hook)| (toolkit, hook)).collect();
+    let places: BTreeSet<_> = caught.map(names_of).map(|(_, toolkit, hook)| (toolkit, hook)).collect();
     let expected: BTreeSet<_> = compared().into_iter().map(|(_, toolkit, hook)| (toolkit, hook)).collect();
     assert!(places.is_superset(&expected), "{places:?} have planted faults, {expected:?} should");
 }
