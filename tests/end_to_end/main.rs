@@ -4,6 +4,7 @@
 //! brackets.
 
 mod bad_input;
+mod hooks;
 mod neighbour;
 mod net;
 mod objects;
@@ -27,6 +28,7 @@ fn main() {
         serving::IN_KERNEL,
         watching::IN_KERNEL,
         bad_input::IN_KERNEL,
+        hooks::IN_KERNEL,
         net::TESTS,
         objects::IN_KERNEL,
         toolkits::IN_KERNEL,
@@ -37,6 +39,7 @@ fn main() {
         serving::ANYWHERE,
         watching::ANYWHERE,
         bad_input::ANYWHERE,
+        hooks::ANYWHERE,
         neighbour::TESTS,
         objects::ANYWHERE,
         toolkits::ANYWHERE,

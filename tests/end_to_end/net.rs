@@ -37,10 +37,10 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// The names are the machine's: tests that use them take turns, and what a test leaves is taken down.
-struct ByHand(#[expect(dead_code, reason = "it is held")] fs::File);
+pub(crate) struct ByHand(#[expect(dead_code, reason = "it is held")] fs::File);
 
 impl ByHand {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let path = std::env::temp_dir().join("weir-end-to-end-net.lock");
         let file = fs::File::create(path).expect("a temporary file");
         file.lock().expect("locks work");

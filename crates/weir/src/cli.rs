@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    advise, asm, bench, capacity, check, client, compare, completions, disasm, dump, experiment, filters,
-    neighbour, net, report, run, serve, toolkits, verify,
+    advise, asm, bench, capacity, check, client, compare, completions, disasm, doctor, dump, experiment,
+    filters, neighbour, net, report, run, serve, toolkits, verify,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -24,6 +24,7 @@ Examples:
   weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
   weir net up                            a veth pair, for serve --net and client --net (as root)
   weir filters                           what there is, and where it runs
+  weir doctor                            what this machine can and can't do, and why
   weir toolkits                          what each filter costs by each toolkit (as root)
   weir verify                            every program against the reference, packet by packet (as root)
   weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
@@ -49,6 +50,7 @@ enum Command {
     #[command(hide = true)]
     Neighbour(neighbour::Args),
     Filters(filters::Args),
+    Doctor(doctor::Args),
     Toolkits(toolkits::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -83,6 +85,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Filters(args) => filters::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::completions(args),
             Command::Man(args) => completions::man(args),
         }

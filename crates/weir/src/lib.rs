@@ -6,6 +6,7 @@ pub mod cell;
 pub mod cli;
 pub mod commands;
 pub mod core_time;
+pub mod doctor;
 pub mod exit;
 pub mod experiment;
 pub mod ledger;

@@ -25,9 +25,9 @@ pub(crate) const LICENSE: &str = "Dual MIT/GPL";
 ///
 /// The program's source is its own listing, so that the verifier's log quotes the instruction that it refuses.
 ///
-/// To load it needs root, or CAP_BPF, and below the socket and at reuseport CAP_NET_ADMIN; CAP_PERFMON for xdp, which
-/// tells the packet's length from the distance of two addresses. Minimum kernel: that of the hook; below the socket
-/// 5.3, for a loop over IPv6 extension headers, and 5.18 for xdp (`bpf_xdp_load_bytes`).
+/// To load it needs root, or CAP_BPF, for tc and xdp CAP_NET_ADMIN too, and for xdp CAP_PERFMON, because the program tells
+/// the packet's length from the distance of two addresses. Minimum kernel: that of the hook; below the socket 5.3, for a
+/// loop over IPv6 extension headers, and 5.18 for xdp (`bpf_xdp_load_bytes`).
 ///
 /// # Panics
 /// Never: every filter's listing assembles, which a test sees to.

@@ -10,6 +10,7 @@ mod client_report;
 pub mod compare;
 pub mod completions;
 pub mod disasm;
+pub mod doctor;
 pub mod dump;
 pub mod experiment;
 pub mod filters;

@@ -1,0 +1,60 @@
+//! `weir doctor`.
+
+use std::{
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
+
+use crate::{
+    doctor::{Finding, can_serve, examine, leftovers},
+    output::print,
+    terminal,
+};
+
+/// Say what this machine can and can't do for weir, why, and what to do about it.
+///
+/// Each hook is tried by attaching a program in a network namespace of its own, which is gone afterwards. Exit status 0
+/// where a server can filter at its socket, whatever else is missing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+
+    /// Remove what killed runs left: empty control groups, parts of the pair of `weir net up`, temporary folders; only
+    /// what weir made.
+    #[arg(long)]
+    fix: bool,
+}
+
+/// Runs `weir doctor`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut is_fixed = true;
+    if args.fix {
+        for leftover in leftovers::find()? {
+            match leftover.remove() {
+                Ok(removed) => eprintln!("weir: removed {removed}"),
+                Err(error) => {
+                    is_fixed = false;
+                    eprintln!("weir: removing {leftover:?}: {error:#}");
+                }
+            }
+        }
+    }
+    let findings = examine();
+    if args.json {
+        print(serde_json::to_string_pretty(&findings)? + "\n")?;
+    } else {
+        print(format!("{}\n", table(&findings)))?;
+    }
+    Ok(if can_serve(&findings) && is_fixed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(findings: &[Finding]) -> comfy_table::Table {
+    let mut table = terminal::table(!io::stdout().is_terminal());
+    table.set_header(["what", "", "found", "what to do"]);
+    for Finding { what, state, found, remedy } in findings {
+        table.add_row([what.as_str(), state.as_str(), found, remedy]);
+    }
+    table
+}

@@ -1,0 +1,77 @@
+//! Each hook, by really loading a program there and attaching it in a network namespace of its own.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::AsFd as _,
+};
+
+use anyhow::Context as _;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt::ReusePort};
+use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
+use weir_hooks::{Interface, KernelFilter, Target, XdpMode, in_own_network};
+use weir_service::ControlGroup;
+
+use super::Finding;
+
+/// The hooks that the kernel has programs at.
+pub(super) const HOOKS: [Hook; 5] = [Hook::Socket, Hook::Reuseport, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+
+/// What a hook's row is called.
+pub(super) fn name(hook: Hook) -> String {
+    format!("hook {hook}")
+}
+
+pub(super) fn findings() -> Vec<Finding> {
+    HOOKS.into_iter().map(finding).collect()
+}
+
+fn finding(hook: Hook) -> Finding {
+    // A socket is no namespace's business, and one who may make none can serve there all the same.
+    let tried = match hook {
+        Hook::Socket => attach(hook),
+        _ => in_own_network(move || attach(hook))
+            .context("making a network namespace to try it in (CONFIG_NET_NS, CAP_SYS_ADMIN)")
+            .and_then(|tried| tried),
+    };
+    match tried {
+        Ok(found) => Finding::ok(name(hook), found),
+        Err(error) => {
+            let text = format!("{error:#}");
+            // The kernel's own words come first, and what to do behind the last semicolon.
+            let (found, remedy) =
+                text.rsplit_once("; ").unwrap_or((&text, "see the reason; or use another hook"));
+            Finding::gap(
+                name(hook),
+                found.lines().next().unwrap_or_default(),
+                remedy.lines().next().unwrap_or_default(),
+            )
+        }
+    }
+}
+
+fn attach(hook: Hook) -> anyhow::Result<String> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+        .context("making a UDP socket")?;
+    setsockopt(&socket, ReusePort, &true).context("setting SO_REUSEPORT")?;
+    // The group comes before the program: what is dropped first is the program's link.
+    let group = (hook == Hook::Cgroup).then(ControlGroup::fresh).transpose()?;
+    let site = Site { super_packets: SuperPackets::Pass, ..Site::new(hook, NOBODY) };
+    let filter = KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &site)?;
+    let loopback = Interface::named("lo").context("looking for the loopback interface")?;
+    let attached = filter.attach(match (hook, &group) {
+        (Hook::Reuseport, _) => Target::Reuseport(socket.as_fd()),
+        (_, Some(group)) => Target::Cgroup(group.as_fd()),
+        (Hook::Tc, _) => Target::Tc(&loopback),
+        (Hook::Xdp, _) => Target::Xdp(&loopback, XdpMode::Auto),
+        _ => Target::Socket(socket.as_fd()),
+    })?;
+    Ok(match attached.mode() {
+        Some(mode) => format!("{DONE} to lo, {mode} mode; another driver may have its own"),
+        None => DONE.to_owned(),
+    })
+}
+
+/// An address for programs that decide for none.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+const DONE: &str = "a program is loaded and attached";

@@ -1,0 +1,155 @@
+//! The kernel, what this process may ask of it, and the compilers.
+
+use std::{fs, process::Command};
+
+use super::Finding;
+
+pub(super) fn findings() -> Vec<Finding> {
+    let mut all = vec![kernel(), btf(), jit(), tracefs()];
+    all.extend(CAPABILITIES.iter().map(capability));
+    all.extend(TOOLS.iter().map(tool));
+    all
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+/// CAP_BPF, the statistics and ring buffers are from this kernel.
+const OLDEST: (u32, u32) = (5, 8);
+
+fn kernel() -> Finding {
+    let release = read("/proc/sys/kernel/osrelease");
+    match version(&release) {
+        Some(version) if version >= OLDEST => Finding::ok("kernel", release),
+        _ => Finding::gap(
+            "kernel",
+            if release.is_empty() { "unknown: /proc is not mounted".to_owned() } else { release },
+            "weir is made for Linux 5.8 and newer; boot one",
+        ),
+    }
+}
+
+/// Major and minor number of a release such as 6.12.3-generic.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn btf() -> Finding {
+    const PATH: &str = "/sys/kernel/btf/vmlinux";
+    match fs::metadata(PATH) {
+        Ok(file) => Finding::ok("kernel BTF", format!("{PATH}, {} kB", file.len() / 1000)),
+        Err(error) => Finding::gap(
+            "kernel BTF",
+            format!("{PATH}: {error}"),
+            "the experiments' audit of drops needs it: a kernel with CONFIG_DEBUG_INFO_BTF",
+        ),
+    }
+}
+
+fn jit() -> Finding {
+    const PATH: &str = "/proc/sys/net/core/bpf_jit_enable";
+    match read(PATH).as_str() {
+        "1" => Finding::ok("BPF JIT", "on"),
+        "2" => Finding::ok("BPF JIT", "on, and writes to the kernel's log"),
+        found => Finding::gap(
+            "BPF JIT",
+            if found.is_empty() { format!("{PATH} can't be read") } else { "off".to_owned() },
+            format!("programs are interpreted, some ten times slower: `echo 1 > {PATH}`"),
+        ),
+    }
+}
+
+fn tracefs() -> Finding {
+    let mounts = read("/proc/self/mounts");
+    let is_it = |line: &&str| line.split(' ').nth(2) == Some("tracefs");
+    match mounts.lines().find(is_it).and_then(|line| line.split(' ').nth(1)) {
+        Some(folder) => Finding::ok("tracefs", folder),
+        None if read("/proc/filesystems").contains("tracefs") && has(&CAPABILITIES[3]) => {
+            Finding::ok("tracefs", "not mounted; a server that needs it mounts it for itself")
+        }
+        None => Finding::gap(
+            "tracefs",
+            "not mounted",
+            "the servers snoop and printk need it: be root, or `mount -t tracefs tracefs /sys/kernel/tracing`",
+        ),
+    }
+}
+
+/// A capability: its name, its bit (linux/capability.h), and what needs it.
+struct Capability {
+    name: &'static str,
+    bit: u32,
+    needed_for: &'static str,
+}
+
+const CAPABILITIES: [Capability; 4] = [
+    Capability { name: "CAP_BPF", bit: 39, needed_for: "loading any program" },
+    Capability { name: "CAP_NET_ADMIN", bit: 12, needed_for: "the hooks cgroup, tc and xdp" },
+    Capability { name: "CAP_PERFMON", bit: 38, needed_for: "the hook xdp, and the servers snoop and printk" },
+    Capability {
+        name: "CAP_SYS_ADMIN",
+        bit: 21,
+        needed_for: "BPF statistics, network namespaces and the experiments",
+    },
+];
+
+/// Whether this process has it.
+fn has(capability: &Capability) -> bool {
+    let status = read("/proc/self/status");
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & (1 << capability.bit) != 0
+}
+
+fn capability(capability: &Capability) -> Finding {
+    let Capability { name, needed_for, .. } = capability;
+    if has(capability) {
+        return Finding::ok(*name, "there");
+    }
+    let remedy =
+        format!("needed for {needed_for}: be root, or `setcap {}+ep` on the binary", name.to_lowercase());
+    Finding::gap(*name, "this process doesn't have it", remedy)
+}
+
+/// A program that building weir uses.
+struct Tool {
+    name: &'static str,
+    needed_for: &'static str,
+}
+
+const TOOLS: [Tool; 2] = [
+    Tool { name: "bpf-linker", needed_for: "building weir: `scripts/setup.sh` installs it" },
+    Tool {
+        name: "clang",
+        needed_for: "building the toolkit c: install clang and libbpf's headers, then build weir again",
+    },
+];
+
+fn tool(tool: &Tool) -> Finding {
+    let Tool { name, needed_for } = tool;
+    let said = Command::new(name).arg("--version").output();
+    let said = said.ok().filter(|output| output.status.success());
+    match said {
+        Some(output) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            Finding::ok(*name, text.lines().next().unwrap_or("there").to_owned())
+        }
+        None => Finding::gap(*name, "not on PATH", format!("needed for {needed_for}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read() {
+        let check = |release, expected| assert_eq!(version(release), expected, "{release}");
+        check("6.12.3-generic", Some((6, 12)));
+        check("5.8", Some((5, 8)));
+        check("", None);
+        check("next", None);
+    }
+}

@@ -1,0 +1,89 @@
+//! What this machine can and can't do for weir, and what a crashed run left on it.
+
+mod hooks;
+pub mod leftovers;
+mod machine;
+
+use serde::Serialize;
+use weir_filters::Hook;
+
+/// Something that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: String,
+    /// How it is.
+    pub state: State,
+    /// What was found.
+    pub found: String,
+    /// What is lost by a gap and what to do about it; empty where there is none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Something is missing.
+    Gap,
+}
+
+impl State {
+    /// The word that tables show.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Gap => "gap",
+        }
+    }
+}
+
+impl Finding {
+    fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { what: what.into(), state: State::Ok, found: found.into(), remedy: String::new() }
+    }
+
+    fn gap(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), state: State::Gap, found: found.into(), remedy: remedy.into() }
+    }
+}
+
+/// Looks at the machine: nothing of it is changed, and what is tried is tried in a network namespace of its own and
+/// undone at once.
+pub fn examine() -> Vec<Finding> {
+    [machine::findings(), hooks::findings(), leftovers::findings()].concat()
+}
+
+/// Whether a server can filter at its socket here.
+pub fn can_serve(findings: &[Finding]) -> bool {
+    let socket = hooks::name(Hook::Socket);
+    findings.iter().any(|finding| finding.what == socket && finding.state == State::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_has_a_remedy_and_what_is_well_has_none() {
+        let findings = examine();
+        for finding in &findings {
+            assert!(!finding.found.is_empty(), "{finding:?}");
+            assert_eq!(finding.state == State::Gap, !finding.remedy.is_empty(), "{finding:?}");
+        }
+        for hook in hooks::HOOKS {
+            assert!(findings.iter().any(|finding| finding.what == hooks::name(hook)), "no row for {hook}");
+        }
+    }
+
+    #[test]
+    fn serving_is_possible_where_the_socket_takes_a_program() {
+        let socket = hooks::name(Hook::Socket);
+        assert!(can_serve(&[Finding::ok(socket.clone(), "loaded")]));
+        assert!(!can_serve(&[Finding::gap(socket, "refused", "be root"), Finding::ok("hook xdp", "loaded")]));
+        assert!(!can_serve(&[]));
+    }
+}

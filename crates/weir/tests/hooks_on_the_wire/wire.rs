@@ -1,0 +1,190 @@
+//! A veth pair with a server at one end, a filter at one of its hooks, and frames of our own sent from the other.
+
+use std::{
+    fs::{self, File},
+    net::{IpAddr, Ipv6Addr, TcpListener, UdpSocket},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use nix::{
+    ifaddrs::getifaddrs,
+    sys::{
+        socket::{
+            AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send,
+            setsockopt, socket, sockopt::ReceiveTimeout,
+        },
+        time::TimeVal,
+    },
+};
+use weir::topology::{Net, Settings, Side, Topology};
+use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
+use weir_hooks::{Attached, Interface, KernelFilter, Target, XdpMode};
+
+use crate::frames::{Mac, Path};
+
+/// A column of the page's table.
+pub(crate) type Column = (Hook, XdpMode);
+
+pub(crate) const COLUMNS: [Column; 6] = [
+    (Hook::Socket, XdpMode::Auto),
+    (Hook::Reuseport, XdpMode::Auto),
+    (Hook::Cgroup, XdpMode::Auto),
+    (Hook::Tc, XdpMode::Auto),
+    (Hook::Xdp, XdpMode::Native),
+    (Hook::Xdp, XdpMode::Generic),
+];
+
+/// How long anything may take that comes at all.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Wire {
+    pub(crate) net: Net,
+    /// Sends and receives frames at the client's interface.
+    raw: OwnedFd,
+    macs: (Mac, Mac),
+    group: Group,
+    /// Whose packets a filter decides.
+    pub(crate) server: UdpSocket,
+    /// Another's, to which markers go.
+    pub(crate) other: UdpSocket,
+    pub(crate) listener: TcpListener,
+}
+
+impl Wire {
+    pub(crate) fn new(mtu: u32) -> Self {
+        let net = Net::up(Topology::Veth, &Settings { mtu, ..Settings::default() }).expect("root may");
+        let link = |side| net.within(side, || link_address(side.name())).expect("root may");
+        let (client, server) = (link(Side::Client), link(Side::Server));
+        let mac = |link: LinkAddr| link.addr().expect("Ethernet has addresses");
+        let raw = net.within(Side::Client, || packet_socket(&client)).expect("root may");
+        let group = Group::new();
+        let any = (Ipv6Addr::UNSPECIFIED, 0);
+        let inside = || {
+            group.within(|| {
+                let udp = || socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None);
+                let shared = udp().expect("a socket");
+                shared.set_reuse_port(true).expect("Linux 3.9");
+                shared.bind(&std::net::SocketAddr::from(any).into()).expect("a free port");
+                let listener = TcpListener::bind(any).expect("a free port");
+                (UdpSocket::from(shared), UdpSocket::bind(any).expect("a free port"), listener)
+            })
+        };
+        let (server_socket, other, listener) = net.within(Side::Server, inside).expect("root may");
+        server_socket.set_nonblocking(true).expect("it can be");
+        other.set_read_timeout(Some(PATIENCE)).expect("it can be");
+        Self { net, raw, macs: (mac(client), mac(server)), group, server: server_socket, other, listener }
+    }
+
+    /// From the client's address to the server's.
+    pub(crate) fn path(&self, v6: bool) -> Path {
+        let address = |side: Side| -> IpAddr { if v6 { side.ipv6().into() } else { side.ipv4().into() } };
+        Path { macs: self.macs, addresses: (address(Side::Client), address(Side::Server)) }
+    }
+
+    /// Attaches the filter that drops everything for the server. The pair has segmentation offload off, which the
+    /// program's end can't see.
+    pub(crate) fn attach(&self, (hook, mode): Column) -> (KernelFilter, Attached) {
+        let address = self.server.local_addr().expect("it is bound");
+        let site = Site { super_packets: SuperPackets::Pass, ..Site::new(hook, address) };
+        let filter = Filter::from(FilterName::Reject);
+        let filter =
+            KernelFilter::load(filter, Toolkit::Fun, &site).unwrap_or_else(|error| panic!("{error}"));
+        let attach = || {
+            let interface = Interface::named(Side::Server.name()).expect("it is there");
+            filter.attach(match hook {
+                Hook::User | Hook::Socket => Target::Socket(self.server.as_fd()),
+                Hook::Reuseport => Target::Reuseport(self.server.as_fd()),
+                Hook::Cgroup => Target::Cgroup(self.group.folder.as_fd()),
+                Hook::Tc => Target::Tc(&interface),
+                Hook::Xdp => Target::Xdp(&interface, mode),
+            })
+        };
+        let attached = self.net.within(Side::Server, attach).expect("root may");
+        let attached = attached.unwrap_or_else(|error| panic!("{hook} {mode}: {error}"));
+        (filter, attached)
+    }
+
+    pub(crate) fn send(&self, frame: &[u8]) {
+        let sent = send(self.raw.as_raw_fd(), frame, MsgFlags::empty());
+        assert_eq!(sent.expect("it is sent"), frame.len());
+    }
+
+    /// Waits until everything that was sent before is dealt with: packets stay in order.
+    pub(crate) fn settle(&self) {
+        let port = self.other.local_addr().expect("it is bound").port();
+        let path = self.path(false);
+        self.send(&path.frame(&path.packet(weir_wire::headers::UDP, &path.udp(port, b"marker", true))));
+        let mut buffer = [0; 16];
+        let len = self.other.recv(&mut buffer).expect("other ports are open");
+        assert_eq!(&buffer[..len], b"marker");
+    }
+
+    /// Whether a frame that `is_reply` comes back.
+    pub(crate) fn is_answered(&self, is_reply: impl Fn(&[u8]) -> bool) -> bool {
+        let mut buffer = [0; 2048];
+        while let Ok(len) = recv(self.raw.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            if is_reply(&buffer[..len]) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn link_address(name: &str) -> LinkAddr {
+    let found = getifaddrs()
+        .expect("interfaces can be asked for")
+        .find_map(|entry| entry.address.filter(|_| entry.interface_name == name)?.as_link_addr().copied());
+    found.expect("every interface has one")
+}
+
+fn packet_socket(link: &LinkAddr) -> OwnedFd {
+    let raw = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll);
+    let raw = raw.expect("needs CAP_NET_RAW");
+    bind(raw.as_raw_fd(), link).expect("it is an interface of this namespace");
+    setsockopt(&raw, ReceiveTimeout, &TimeVal::new(PATIENCE.as_secs() as i64, 0)).expect("it can be");
+    raw
+}
+
+/// A control group of the test's own.
+struct Group {
+    path: PathBuf,
+    folder: File,
+}
+
+static GROUPS: AtomicU32 = AtomicU32::new(0);
+
+impl Group {
+    fn new() -> Self {
+        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
+        let path = cgroup2().join(format!("weir-wire-test-{}-{number}", std::process::id()));
+        fs::create_dir(&path).expect("root may make a control group");
+        fs::write(path.join("cgroup.type"), "threaded").expect("a group may be threaded");
+        let folder = File::open(&path).expect("it was made");
+        Self { path, folder }
+    }
+
+    /// Sockets that are made so belong to the group.
+    fn within<T>(&self, make: impl FnOnce() -> T) -> T {
+        let enter = |group: &std::path::Path| fs::write(group.join("cgroup.threads"), "0");
+        enter(&self.path).expect("root may move a thread");
+        let made = make();
+        enter(&cgroup2()).expect("root may move it back");
+        made
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        fs::remove_dir(&self.path).expect("nothing is in it");
+    }
+}
+
+fn cgroup2() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
+    let mut rows = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    rows.find(|row| row.get(2) == Some(&"cgroup2")).expect("cgroup2 is mounted")[1].into()
+}

@@ -1,0 +1,234 @@
+//! Servers behind a filter at every hook, on the loopback interface of a network namespace of the test's own; and
+//! `weir doctor`.
+
+use std::{net::UdpSocket, time::Duration};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use weir::topology::{Net, Settings, Side, Topology};
+use weir_hooks::{ethtool::Ethtool, in_own_network};
+use weir_testing::{Test, folder};
+use weir_wire::Request;
+
+use crate::{
+    net::ByHand,
+    running::{Server, ask, run},
+};
+
+pub(crate) const ANYWHERE: &[Test] = &[
+    ("options_of_another_hook_are_refused", options_of_another_hook_are_refused),
+    ("the_doctor_has_a_row_for_every_hook", the_doctor_has_a_row_for_every_hook),
+];
+
+pub(crate) const IN_KERNEL: &[Test] = &[
+    ("a_server_is_kept_from_invalid_packets_at_every_hook", a_server_is_kept_from_invalid_packets),
+    ("every_hook_serves_ipv6", every_hook_serves_ipv6),
+    ("a_server_at_any_hook_ends_by_a_signal_and_leaves_nothing", a_server_ends_by_a_signal),
+    ("a_server_killed_at_any_hook_leaves_no_more_than_doctor_removes", a_killed_server_leaves_no_more),
+    ("over_a_pair_only_the_servers_port_is_filtered", over_a_pair_only_the_servers_port_is_filtered),
+    ("where_super_packets_come_in_unseen_serving_is_refused", where_super_packets_come_in_unseen),
+];
+
+const HOOKS: [&str; 5] = ["socket", "reuseport", "cgroup", "tc", "xdp"];
+
+fn in_namespace(run: impl FnOnce() + Send + 'static) {
+    in_own_network(|| {
+        Ethtool::open()
+            .and_then(|ethtool| ethtool.set_features("lo", &["tx-udp-segmentation"], false))
+            .expect("root may");
+        run();
+    })
+    .expect("root may");
+}
+
+fn at(hook: &str) -> [&str; 4] {
+    ["--hook", hook, "--toolkit", "fun"]
+}
+
+fn a_server_is_kept_from_invalid_packets() {
+    for hook in HOOKS {
+        in_namespace(move || {
+            let folder = folder();
+            let path = folder.path().join("summary.json");
+            let path_text = path.to_str().expect("UTF-8");
+            let server = Server::start(&[&at(hook)[..], &["--stats", "--summary", path_text]].concat());
+            let socket = server.socket();
+            for number in 0..20 {
+                let put = Request::Put { key: 10, value: 1 }.to_bytes();
+                let bad = b"BADBADB";
+                // A drop at the shared port answers, which fails a later send once.
+                let payload = if number % 2 == 0 { &put[..] } else { &bad[..] };
+                let _ = socket.take_error();
+                socket.send(payload).expect("send");
+            }
+            let _ = socket.take_error();
+            let sum = ask(&socket, &Request::Get { key: 10 }.to_bytes());
+            assert_eq!(sum.as_deref(), Some("10"), "at {hook}");
+            server.signal(Signal::SIGTERM);
+            let ended = server.ended();
+            assert_eq!(ended.status, Some(0), "{ended:?}");
+            let written = std::fs::read(path).expect("it was written");
+            let summary: Value = serde_json::from_slice(&written).expect("JSON");
+            assert_eq!(summary["hook"], hook);
+            assert_eq!(summary["requests"]["put"], 10, "{summary}");
+            assert_eq!(summary["requests"]["invalid"], 0, "{summary}");
+            assert_eq!(summary["verdicts"]["dropped"], 10, "{summary}");
+            assert_eq!(summary["verdicts"]["accepted"], 11, "{summary}");
+            assert!(summary["runs"]["count"].as_u64().expect("a number") >= 21, "{summary}");
+            let reaches_the_socket = matches!(hook, "socket" | "cgroup");
+            assert_eq!(summary["socket_drops"], if reaches_the_socket { 10 } else { 0 }, "{summary}");
+            let attached = summary["attached_to"].as_array();
+            let is_attached_to = |part: &str| {
+                attached.is_some_and(|all| {
+                    all.iter().any(|place| place.as_str().is_some_and(|at| at.contains(part)))
+                })
+            };
+            match hook {
+                "tc" => assert!(is_attached_to("lo"), "{summary}"),
+                "xdp" => {
+                    assert!(is_attached_to("lo (generic): lo takes no program in its driver"), "{summary}")
+                }
+                "cgroup" => assert!(is_attached_to("/weir-serve-"), "{summary}"),
+                _ => assert_eq!(attached, None, "{summary}"),
+            }
+        });
+    }
+}
+
+fn every_hook_serves_ipv6() {
+    for hook in HOOKS {
+        in_namespace(move || {
+            let server = Server::start_on("[::1]:0", &at(hook));
+            let socket = server.socket();
+            socket.send(&Request::Put { key: 1, value: 5 }.to_bytes()).expect("send");
+            assert_eq!(ask(&socket, &Request::Get { key: 1 }.to_bytes()).as_deref(), Some("5"), "at {hook}");
+        });
+    }
+}
+
+/// Programs of `robust-valid-command`, as fun names them; the kernel keeps the first 15 bytes.
+fn programs() -> Vec<u32> {
+    let programs = aya::programs::loaded_programs().filter_map(Result::ok);
+    programs.filter(|program| program.name() == b"robust_valid_co").map(|program| program.id()).collect()
+}
+
+/// What is loaded when the kernel has done what it puts off.
+fn is_unloaded(before: &[u32]) -> bool {
+    (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        programs().iter().all(|id| before.contains(id))
+    })
+}
+
+fn group_of(server: &Server) -> Option<std::path::PathBuf> {
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", server.process())).expect("it runs");
+    let group = text.lines().find_map(|line| line.strip_prefix("0::/")).map(str::to_owned)?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
+    let root = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?.split(' ').nth(1)?;
+    group.contains("weir-serve-").then(|| std::path::Path::new(root).join(group))
+}
+
+fn a_server_ends_by_a_signal() {
+    let before = programs();
+    for (hook, signal) in HOOKS.into_iter().zip([Signal::SIGINT, Signal::SIGTERM].into_iter().cycle()) {
+        in_namespace(move || {
+            let server = Server::start(&[&at(hook)[..], &["--filter", "robust-valid-command"]].concat());
+            let group = group_of(&server);
+            assert_eq!(group.is_some(), hook == "cgroup");
+            server.signal(signal);
+            assert_eq!(server.ended().status, Some(0));
+            assert!(group.is_none_or(|group| !group.exists()));
+        });
+    }
+    assert!(is_unloaded(&before), "still loaded: {:?}", programs());
+}
+
+fn a_killed_server_leaves_no_more() {
+    // What the doctor removes may be what another test has just made.
+    let _turn = ByHand::begin();
+    let before = programs();
+    for hook in HOOKS {
+        in_namespace(move || {
+            let server = Server::start(&[&at(hook)[..], &["--filter", "robust-valid-command"]].concat());
+            let group = group_of(&server);
+            drop(server); // by SIGKILL
+            let Some(group) = group else { return };
+            let shown = group.to_str().expect("UTF-8");
+            assert!(run(&["doctor"]).stdout.contains(shown));
+            let fixed = run(&["doctor", "--fix"]);
+            assert_eq!(fixed.status, Some(0), "{fixed:?}");
+            assert!(fixed.stderr.contains(&format!("weir: removed {shown}")), "{fixed:?}");
+            assert!(!group.exists());
+        });
+    }
+    assert!(is_unloaded(&before), "still loaded: {:?}", programs());
+}
+
+fn over_a_pair_only_the_servers_port_is_filtered() {
+    let net = Net::up(Topology::Veth, &Settings::default()).expect("root may");
+    let bind = |side: Side| {
+        let socket =
+            net.within(side, || UdpSocket::bind((side.ipv4(), 0))).expect("it is up").expect("a free port");
+        socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout can be set");
+        socket
+    };
+    for (hook, place) in [("tc", "attached to weir-server\n"), ("xdp", "attached to weir-server (native)\n")]
+    {
+        let listen = format!("{}:0", Side::Server.ipv4());
+        let arguments = [&at(hook)[..], &["--filter", "reject-filter"]].concat();
+        let server = net.within(Side::Server, || Server::start_on(&listen, &arguments)).expect("it is up");
+        let (other, sender) = (bind(Side::Server), bind(Side::Client));
+        for _ in 0..10 {
+            sender.send_to(b"GET\x0a\0\0\0", server.address).expect("send");
+            sender.send_to(b"x", other.local_addr().expect("it is bound")).expect("send");
+            let from = other.recv_from(&mut [0; 8]).expect("the other port is untouched").1;
+            other.send_to(b"y", from).expect("send");
+            sender.recv(&mut [0; 8]).expect("replies are untouched");
+        }
+        server.signal(Signal::SIGTERM);
+        let ended = server.ended();
+        assert!(ended.stderr.contains(place), "{ended:?}");
+        assert!(
+            ended.stderr.contains("0 datagrams read, 0 of them invalid, 10 dropped by the filter"),
+            "{ended:?}"
+        );
+    }
+}
+
+fn where_super_packets_come_in_unseen() {
+    in_own_network(|| {
+        for hook in ["reuseport", "xdp"] {
+            let refused = run(&[&["serve", "--listen", "127.0.0.1:0"], &at(hook)[..]].concat());
+            assert_eq!(refused.status, Some(1), "{refused:?}");
+            assert!(refused.stderr.contains("ethtool -K lo tx-udp-segmentation off"), "{refused:?}");
+            let server = Server::start(&[&at(hook)[..], &["--super-packets", "pass"]].concat());
+            drop(server);
+        }
+    })
+    .expect("root may");
+}
+
+fn options_of_another_hook_are_refused() {
+    for arguments in [
+        ["--interface", "lo", "--hook", "socket"],
+        ["--cgroup", "/sys/fs/cgroup", "--hook", "tc"],
+        ["--xdp-mode", "native", "--hook", "tc"],
+    ] {
+        let refused = run(&[&["serve", "--toolkit", "fun"], &arguments[..]].concat());
+        assert_eq!(refused.status, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(arguments[0]), "{refused:?}");
+    }
+}
+
+fn the_doctor_has_a_row_for_every_hook() {
+    let examined = run(&["doctor", "--json"]);
+    let rows: Value = serde_json::from_str(&examined.stdout).expect("JSON");
+    let rows = rows.as_array().expect("an array");
+    for hook in HOOKS {
+        let row = rows.iter().find(|row| row["what"] == format!("hook {hook}"));
+        let row = row.unwrap_or_else(|| panic!("no row for {hook}: {rows:?}"));
+        assert_eq!(row["state"] == "gap", row["remedy"].is_string(), "{row}");
+    }
+    let serves = rows.iter().any(|row| row["what"] == "hook socket" && row["state"] == "ok");
+    assert_eq!(examined.status, Some(if serves { 0 } else { 1 }), "{examined:?}");
+}
