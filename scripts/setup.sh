@@ -65,6 +65,11 @@ packages=()
 steps=()
 want() { has_package "$1" || packages+=("$1"); }
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
+# The filters in C; without these the build leaves them out.
+if is_debian_12; then
+  command -v clang >/dev/null || [ -n "$(compgen -c clang-)" ] || packages+=(clang)
+  want libbpf-dev
+fi
 has_nightly=no
 if has_nightly_with_src; then
   has_nightly=yes

@@ -22,6 +22,9 @@ pub enum Target<'a> {
     Cgroup(BorrowedFd<'a>),
     /// An interface, behind what is attached there already (a tcx link, Linux 6.6).
     Tc(&'a Interface),
+    /// The same on the way out, where a program made for [`Target::Tc`] sees what this machine sends. What it drops has
+    /// cost its sender, and nobody else.
+    TcEgress(&'a Interface),
     /// An interface, which takes one program (a link, Linux 5.9).
     Xdp(&'a Interface, XdpMode),
 }

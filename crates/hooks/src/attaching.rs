@@ -7,7 +7,7 @@ use std::{
 
 use aya_obj::generated::{
     XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE,
-    bpf_attach_type::{self, BPF_CGROUP_INET_INGRESS, BPF_TCX_INGRESS, BPF_XDP},
+    bpf_attach_type::{self, BPF_CGROUP_INET_INGRESS, BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_XDP},
 };
 use weir_filters::{Hook, SuperPackets};
 
@@ -24,7 +24,7 @@ impl Target<'_> {
             Self::Socket(_) => Hook::Socket,
             Self::Reuseport(_) => Hook::Reuseport,
             Self::Cgroup(_) => Hook::Cgroup,
-            Self::Tc(_) => Hook::Tc,
+            Self::Tc(_) | Self::TcEgress(_) => Hook::Tc,
             Self::Xdp(..) => Hook::Xdp,
         }
     }
@@ -55,6 +55,7 @@ impl KernelFilter {
             }
             Target::Cgroup(folder) => self.link(folder.as_raw_fd() as u32, BPF_CGROUP_INET_INGRESS, 0),
             Target::Tc(interface) => self.link(interface.index(), BPF_TCX_INGRESS, 0),
+            Target::TcEgress(interface) => self.link(interface.index(), BPF_TCX_EGRESS, 0),
             Target::Xdp(interface, XdpMode::Auto) => self.native_or_generic(interface),
             Target::Xdp(interface, mode) => self.xdp(interface, mode),
         }

@@ -20,6 +20,9 @@ pub enum Placement {
     User,
     /// The program decides.
     Kernel,
+    /// No program on the server's side: the sender's own kernel drops what the filter refuses, on the way out. It shows
+    /// what sending costs by itself.
+    Sender,
 }
 
 impl Placement {
@@ -29,6 +32,7 @@ impl Placement {
             Self::Plain => "plain",
             Self::User => "user",
             Self::Kernel => "kernel",
+            Self::Sender => "sender",
         }
     }
 }

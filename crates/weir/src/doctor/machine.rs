@@ -129,16 +129,21 @@ const TOOLS: [Tool; 2] = [
 
 fn tool(tool: &Tool) -> Finding {
     let Tool { name, needed_for } = tool;
-    let said = Command::new(name).arg("--version").output();
-    let said = said.ok().filter(|output| output.status.success());
+    // Debian's clang has its version in its name, unless the package that chooses one is there.
+    let versions = (MIN_VERSION..=MAX_VERSION).rev().map(|version| format!("{name}-{version}"));
+    let said = std::iter::once((*name).to_owned()).chain(versions).find_map(|name| {
+        let output = Command::new(name).arg("--version").output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    });
     match said {
-        Some(output) => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            Finding::ok(*name, text.lines().next().unwrap_or("there").to_owned())
-        }
+        Some(said) => Finding::ok(*name, said.lines().next().unwrap_or("there")),
         None => Finding::gap(*name, "not on PATH", format!("needed for {needed_for}")),
     }
 }
+
+/// Versions that a compiler may have in its name.
+const MIN_VERSION: u32 = 14;
+const MAX_VERSION: u32 = 24;
 
 #[cfg(test)]
 mod tests {

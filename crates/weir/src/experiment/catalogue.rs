@@ -15,8 +15,9 @@ macro_rules! built_in {
 }
 
 /// The text of each built-in definition, beside the path that it has in the repository.
-const BUILT_IN: [(&str, &str); 11] = [
+const BUILT_IN: [(&str, &str); 12] = [
     built_in!("kernel-or-user"),
+    built_in!("hooks"),
     built_in!("toolkits"),
     built_in!("rate"),
     built_in!("size"),

@@ -10,8 +10,8 @@ use std::{
 };
 
 use thiserror::Error;
-use weir_filters::audit::Flow;
-use weir_hooks::{Audit, Drops};
+use weir_filters::{Filter, Hook, Site as Place, audit::Flow};
+use weir_hooks::{Attached, Audit, Drops, Interface, KernelFilter, Target, VerdictCounts};
 use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary, process::Ended};
 
 use super::{
@@ -26,7 +26,11 @@ use super::{
     site::{Site, SiteRecord},
     test_run, udp_table,
 };
-use crate::{sample::TestRun, topology::Side};
+use crate::{
+    cell::{Cell, Placement},
+    sample::TestRun,
+    topology::Side,
+};
 
 /// Time that a server has to end after STOP, and again after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -87,6 +91,8 @@ pub struct Observed {
     pub server: Option<ServerSummary>,
     /// What the server spent.
     pub server_cost: Cost,
+    /// What the sender's own kernel decided, where it did.
+    pub sender_verdicts: Option<VerdictCounts>,
 }
 
 /// Makes the run `scheduled`; what it shows goes into `observed`. All processes have ended when this returns.
@@ -98,6 +104,7 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
         .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
     let site = Site::open(bench, &scheduled.cell)?;
     let server = Server::start(bench, &site, &scheduled.cell, dir.path())?;
+    let at_the_sender = AtTheSender::attach(&site, &scheduled.cell, server.address)?;
     let audits = scheduled.audited.then(|| Audits::start(server.address)).transpose()?;
     send(bench, &site, scheduled, &server, dir.path(), observed)?;
     if bench.definition.behaviour_row().stops {
@@ -117,11 +124,43 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
     if let Some(audits) = audits {
         audits.read(observed)?;
     }
+    observed.sender_verdicts = at_the_sender.map(AtTheSender::verdicts).transpose()?.flatten();
     observed.site = site.close()?;
     if !scheduled.audited {
         observed.test_run = test_run::beside(bench, &scheduled.cell)?;
     }
     Ok(())
+}
+
+/// A filter on the clients' way out.
+struct AtTheSender {
+    filter: KernelFilter,
+    _attached: Attached,
+}
+
+impl AtTheSender {
+    /// Attaches what `cell` places there; nothing where it places nothing there.
+    fn attach(site: &Site, cell: &Cell, server: SocketAddr) -> Result<Option<Self>, RunError> {
+        if cell.placement != Placement::Sender {
+            return Ok(None);
+        }
+        let failed = |error: &dyn std::error::Error| {
+            let name = Side::Client.name();
+            RunError::Failed(format!("putting a filter on the clients' interface {name}: {error}"))
+        };
+        site.within(Side::Client, || {
+            let interface = Interface::named(Side::Client.name()).map_err(|error| failed(&error))?;
+            let place = Place::new(Hook::Tc, server);
+            let filter = KernelFilter::load(Filter::from(cell.filter), cell.toolkit, &place)
+                .map_err(|error| failed(&error))?;
+            let attached = filter.attach(Target::TcEgress(&interface)).map_err(|error| failed(&error))?;
+            Ok(Some(Self { filter, _attached: attached }))
+        })
+    }
+
+    fn verdicts(self) -> Result<Option<VerdictCounts>, RunError> {
+        self.filter.verdicts().map_err(|error| RunError::Failed(error.to_string()))
+    }
 }
 
 /// The audits of a run, of requests and of replies.

@@ -12,7 +12,7 @@ use super::{
     schedule::{Scheduled, shares},
 };
 use crate::{
-    cell::{Cell, ReceiveWork},
+    cell::{Cell, Placement, ReceiveWork},
     ledger::{Ledger, ReplyLedger},
     sample::{Flaw, SCHEMA, Sample},
     surroundings::Surroundings,
@@ -163,10 +163,10 @@ fn ledger(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> Opti
     if cell.external_client.is_some() {
         return None;
     }
-    let dropped_by_filter = match (server.verdicts, &observed.audit) {
+    let dropped_by_filter = match (observed.sender_verdicts.or(server.verdicts), &observed.audit) {
         (Some(verdicts), _) => verdicts.dropped,
         (None, _) if cell.hook == Hook::User || cell.filter == FilterName::Simple => 0,
-        (None, Some(audit)) => dropped_at(cell.hook, audit),
+        (None, Some(audit)) => dropped_at(cell, audit),
         (None, None) => return None,
     };
     let refused = observed.clients.iter().map(|client| client.refused).sum::<u64>();
@@ -179,22 +179,29 @@ fn ledger(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> Opti
             .served
             .socket_drops
             .saturating_sub(if cell.hook.is_counted_by_the_socket() { dropped_by_filter } else { 0 }),
-        dropped_elsewhere: dropped_elsewhere(cell.hook, observed, surroundings),
+        dropped_elsewhere: dropped_elsewhere(cell, observed, surroundings),
         read: server.served.requests.total(),
         unread: server.served.unread + observed.audit.as_ref().and_then(|audit| audit.unread).unwrap_or(0),
     })
 }
 
-/// What the audit saw dropped by a program at `hook`.
-fn dropped_at(hook: Hook, audit: &Drops) -> u64 {
-    hook.drop_reason().map_or(0, |reason| audit.reason(reason))
+/// What the audit saw dropped by the filter of `cell`.
+fn dropped_at(cell: &Cell, audit: &Drops) -> u64 {
+    drop_reason(cell).map_or(0, |reason| audit.reason(reason))
+}
+
+/// The kernel's reason for what the filter of `cell` drops.
+fn drop_reason(cell: &Cell) -> Option<&'static str> {
+    match cell.placement {
+        Placement::Sender => Some("TC_EGRESS"),
+        _ => cell.hook.drop_reason(),
+    }
 }
 
 /// What was dropped neither by the filter nor for a full receive buffer, by reason.
-fn dropped_elsewhere(hook: Hook, observed: &Observed, surroundings: &Surroundings) -> BTreeMap<String, u64> {
+fn dropped_elsewhere(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> BTreeMap<String, u64> {
     if let Some(audit) = &observed.audit {
-        let has_its_term =
-            |reason: &str| [Some("SOCKET_RCVBUFF"), hook.drop_reason()].contains(&Some(reason));
+        let has_its_term = |reason: &str| [Some("SOCKET_RCVBUFF"), drop_reason(cell)].contains(&Some(reason));
         let by_reason = audit.by_reason.iter().filter(|(reason, _)| !has_its_term(reason));
         return by_reason.map(|(reason, &count)| (reason.clone(), count)).collect();
     }
@@ -219,7 +226,7 @@ fn disagreement(cell: &Cell, ledger: &Ledger, audit: &Drops) -> Option<Flaw> {
         return None;
     }
     [
-        ("the filter's drops", ledger.dropped_by_filter, dropped_at(cell.hook, audit)),
+        ("the filter's drops", ledger.dropped_by_filter, dropped_at(cell, audit)),
         ("drops for a full buffer", ledger.dropped_for_buffer, audit.receive_buffer()),
     ]
     .into_iter()

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use weir_filters::{FilterName, Hook, Toolkit};
+
 use super::{
     definition::ExternalServer,
     interrupt::Interrupt,
@@ -20,7 +22,10 @@ use super::{
     template::Placeholder,
     udp_table,
 };
-use crate::{cell::Cell, topology::Side};
+use crate::{
+    cell::{Cell, Placement},
+    topology::Side,
+};
 
 /// How often the table of sockets is looked at while an external server starts.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -78,11 +83,16 @@ fn start_own(
 }
 
 fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
+    // What decides at the sender is attached there, by the harness.
+    let (filter, toolkit, hook) = match cell.placement {
+        Placement::Sender => (FilterName::Simple, Toolkit::Rust, Hook::User),
+        _ => (cell.filter, cell.toolkit, cell.hook),
+    };
     let mut arguments: Vec<OsString> = [
         ("--listen", &*SocketAddr::from((site.server_address(), 0)).to_string()),
-        ("--filter", cell.filter.as_str()),
-        ("--toolkit", cell.toolkit.as_str()),
-        ("--hook", cell.hook.as_str()),
+        ("--filter", filter.as_str()),
+        ("--toolkit", toolkit.as_str()),
+        ("--hook", hook.as_str()),
         ("--io", cell.io.as_str()),
         ("--server", &bench.definition.server),
     ]
@@ -91,6 +101,10 @@ fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
     .collect();
     if site.is_private() {
         arguments.extend(["--allow-stop", "any"].map(OsString::from));
+        // Our pair takes no super-packets, which the server can't see from its end.
+        if matches!(hook, Hook::Reuseport | Hook::Xdp) {
+            arguments.extend(["--super-packets", "pass"].map(OsString::from));
+        }
     }
     if let Some(bytes) = cell.conditions.receive_buffer {
         arguments.extend([OsString::from("--receive-buffer"), bytes.to_string().into()]);

@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, fmt::Display, hash::Hash};
 
-use weir_filters::Combination;
+use weir_filters::{Combination, Hook};
 use weir_service::servers::ServerKind;
 
 use super::definition::{BEHAVIOURS, Definition, Overrides, PlacementRow};
 use crate::{
-    cell::{Background, ReceiveWork},
+    cell::{Background, Placement, ReceiveWork},
     topology::Topology,
 };
 
@@ -116,10 +116,19 @@ fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), S
     }
     let missing = |kind: &str, name: &str| format!("a placement names {kind}.{name}, which isn't defined");
     for row in rows {
+        if row.placement == Placement::Sender
+            && (row.hook != Hook::Tc || definition.grid.topology != [Topology::Veth])
+        {
+            return Err(format!(
+                "placements, '{}': what the sender's kernel drops is dropped on its interface: hook = \"tc\", and \
+                 grid.topology = [\"veth\"]",
+                row.id()
+            ));
+        }
         let combination = Combination { filter: row.filter, toolkit: row.toolkit, hook: row.hook };
         match &row.external_server {
             None => {
-                combination.available().map_err(|gap| {
+                weir_hooks::available(combination).map_err(|gap| {
                     format!(
                         "placement '{}': {} with {} at {}: {gap}",
                         row.id(),

@@ -250,6 +250,7 @@ pub(super) fn definition(load: &Load) -> anyhow::Result<Definition> {
         Placement::Plain => (FilterName::Simple, Toolkit::Rust, Hook::User),
         Placement::User => (FilterName::Simple, Toolkit::Aya, Hook::Socket),
         Placement::Kernel => (FilterName::ValidCommand, Toolkit::Aya, Hook::Socket),
+        Placement::Sender => (FilterName::ValidCommand, Toolkit::Fun, Hook::Tc),
     };
     Ok(definition)
 }

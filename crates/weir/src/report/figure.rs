@@ -12,6 +12,8 @@ pub enum Figure {
     ServerCpu,
     /// CPU time of the clients per packet sent.
     ClientCpu,
+    /// CPU time of the whole machine per packet sent: of processes, and of receiving that no process is charged for.
+    MachineCpu,
     /// From the first packet sent to the last handled.
     Wall,
     /// Share of valid requests that were lost.
@@ -55,9 +57,10 @@ struct Names(&'static str, &'static str, &'static str, &'static str, &'static st
 
 impl Figure {
     /// Every figure of a run, in the order in which a report shows them.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::ServerCpu,
         Self::ClientCpu,
+        Self::MachineCpu,
         Self::Wall,
         Self::Loss,
         Self::ServerCpuPerValid,
@@ -102,6 +105,7 @@ impl Figure {
         match self {
             Self::ServerCpu => Names("Server CPU time per packet sent", "server CPU time", "µs", " per packet sent", "server-cpu"),
             Self::ClientCpu => Names("Client CPU time per packet sent", "client CPU time", "µs", " per packet sent", "client-cpu"),
+            Self::MachineCpu => Names("CPU time of the whole machine per packet sent", "the whole machine's CPU time", "µs", " per packet sent", "machine-cpu"),
             Self::Wall => Names("Wall time", "wall time", "s", "", "wall"),
             Self::Loss => Names("Loss of valid requests", "loss of valid requests", "%", "", "loss"),
             Self::ServerCpuPerValid => Names("Server CPU time per valid request", "server CPU time", "µs", " per valid request served", "server-cpu-per-valid"),
@@ -190,6 +194,7 @@ impl Figure {
         match self {
             Self::ServerCpu => Some(server_us / packets),
             Self::ClientCpu => Some(client_us / packets),
+            Self::MachineCpu => sample.surroundings.machine_cpu_s().map(|cpu_s| cpu_s * 1e6 / packets),
             Self::Wall => sample.wall_s,
             Self::Loss => sample.loss_percent(),
             Self::ServerCpuPerValid => per_valid(server_us),

@@ -78,6 +78,7 @@ fn doing(comparison: &Comparison<'_>, runs: &CellRuns) -> String {
         (Contrast::Placement, Placement::Kernel) => "filtering in the kernel".to_owned(),
         (Contrast::Placement, _) => "filtering in user space".to_owned(),
         (Contrast::Toolkit, _) => format!("filtering with the program by {}", runs.cell.toolkit),
+        (Contrast::Hook, _) => format!("filtering at {}", runs.cell.hook),
     }
 }
 

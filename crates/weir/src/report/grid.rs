@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weir_filters::Toolkit;
+use weir_filters::{Hook, Toolkit};
 
 use super::{figure::Figure, place::Place};
 use crate::{
@@ -60,6 +60,8 @@ pub(super) enum Contrast {
     Placement,
     /// The same filter by two toolkits, both in the kernel.
     Toolkit,
+    /// The same filter by the same toolkit at a hook, against the socket.
+    Hook,
 }
 
 impl Comparison<'_> {
@@ -83,6 +85,7 @@ impl Comparison<'_> {
         match self.contrast {
             Contrast::Placement => runs.cell.placement.name(),
             Contrast::Toolkit => runs.cell.toolkit.as_str(),
+            Contrast::Hook => runs.cell.hook.as_str(),
         }
     }
 }
@@ -230,6 +233,23 @@ impl Grid {
     /// of the first toolkit, in the order of [`weir_filters::Toolkit::ALL`].
     pub(super) fn toolkit_comparisons(&self) -> Vec<Comparison<'_>> {
         self.compared(|kernel| self.first_toolkit_of(kernel), Contrast::Toolkit)
+    }
+
+    /// Each kernel cell at another hook than the socket with the one there that agrees in the rest, by place.
+    pub(super) fn hook_comparisons(&self) -> Vec<Comparison<'_>> {
+        self.compared(|kernel| self.at_socket(kernel), Contrast::Hook)
+    }
+
+    /// The cell at `place` whose filter decides at the sender.
+    pub(super) fn sender_at(&self, place: &Place) -> Option<&CellRuns> {
+        let is_sender = |runs: &&CellRuns| runs.cell.placement == Placement::Sender;
+        self.cells().filter(is_sender).find(|runs| Place::of(&runs.cell) == *place)
+    }
+
+    fn at_socket(&self, kernel: &CellRuns) -> Option<&CellRuns> {
+        let cell = Cell { hook: Hook::Socket, ..kernel.cell.clone() };
+        let there = self.cell(&Series::of(&cell), &Place::of(&cell))?;
+        (kernel.cell.hook != Hook::Socket).then_some(there)
     }
 
     fn compared<'a>(

@@ -13,6 +13,7 @@ mod filter_cost;
 mod findings;
 mod grid;
 mod html;
+mod ladder;
 mod ledgers;
 mod markdown;
 mod narrowing;
@@ -107,6 +108,7 @@ impl Report {
         let verdicts: Vec<_> = environment.rules.iter().map(|rule| rule.apply(&grid, &searches)).collect();
         let mut tables: Vec<_> = verdict::table(&verdicts).into_iter().collect();
         tables.extend(searches.table());
+        tables.extend(ladder::table(&grid));
         tables.extend(filter_cost::table(&grid));
         tables.extend(narrowing::table(&grid));
         tables.extend(pairings::table(&grid));
@@ -128,6 +130,7 @@ impl Report {
         tables.extend(ledgers::audit(&grid));
         let mut findings = searches.findings();
         if findings.is_empty() || !placed.is_empty() {
+            findings.extend(ladder::findings(&grid));
             findings.extend(filter_cost::findings(&grid));
             findings.extend(findings::findings(&grid));
             findings.extend(narrowing::finding(&grid));
@@ -227,6 +230,7 @@ impl Report {
 
 fn plots_of(grid: &Grid, searches: &Searches) -> Vec<Plot> {
     let mut plots = searches.plots();
+    plots.extend(ladder::plots(grid));
     plots.extend(narrowing::plots(grid));
     plots.extend(plots::plots(grid));
     plots.extend(overviews::maps(grid));

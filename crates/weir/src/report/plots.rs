@@ -181,6 +181,7 @@ pub(super) const fn style_of(placement: Placement) -> usize {
         Placement::Plain => 0,
         Placement::User => 1,
         Placement::Kernel => 2,
+        Placement::Sender => 3,
     }
 }
 

@@ -34,7 +34,7 @@ struct Row {
 impl Row {
     fn of(&self, placement: Placement) -> Option<&[f64]> {
         match placement {
-            Placement::Plain => None,
+            Placement::Plain | Placement::Sender => None,
             Placement::User => Some(&self.user),
             Placement::Kernel => Some(&self.kernel),
         }

@@ -32,12 +32,16 @@ pub struct Rule {
     pub at: BTreeMap<Where, At>,
 }
 
-/// What a rule can choose cells by: a dimension's name, or `placement`.
+/// What a rule can choose cells by: a dimension's name, `placement`, `hook` or `toolkit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Where {
     /// Where the decision is made.
     Placement,
+    /// At which hook.
+    Hook,
+    /// By which toolkit.
+    Toolkit,
     /// A value along a dimension.
     Along(Dimension),
 }
@@ -46,6 +50,8 @@ impl From<Where> for String {
     fn from(choice: Where) -> Self {
         match choice {
             Where::Placement => "placement".to_owned(),
+            Where::Hook => "hook".to_owned(),
+            Where::Toolkit => "toolkit".to_owned(),
             Where::Along(dimension) => key(dimension).to_owned(),
         }
     }
@@ -57,9 +63,11 @@ impl TryFrom<String> for Where {
     fn try_from(name: String) -> Result<Self, String> {
         match name.as_str() {
             "placement" => Ok(Self::Placement),
+            "hook" => Ok(Self::Hook),
+            "toolkit" => Ok(Self::Toolkit),
             name => dimension_of(name).map(Self::Along).ok_or_else(|| {
                 let dimensions = Dimension::ALL.map(key).join(", ");
-                format!("a verdict can't choose cells by '{name}'; there are: placement, {dimensions}")
+                format!("a verdict can't choose cells by '{name}'; there are: placement, hook, toolkit, {dimensions}")
             }),
         }
     }
@@ -73,6 +81,8 @@ pub enum Compare {
     Placements,
     /// `toolkits`: the same filter by two toolkits.
     Toolkits,
+    /// `hooks`: the same filter by the same toolkit at another hook, against the socket.
+    Hooks,
     /// A dimension's name: the last value along it against the first.
     Along(Dimension),
 }
@@ -82,6 +92,7 @@ impl From<Compare> for String {
         match compare {
             Compare::Placements => "kernel-user".to_owned(),
             Compare::Toolkits => "toolkits".to_owned(),
+            Compare::Hooks => "hooks".to_owned(),
             Compare::Along(dimension) => key(dimension).to_owned(),
         }
     }
@@ -94,9 +105,12 @@ impl TryFrom<String> for Compare {
         match name.as_str() {
             "kernel-user" => Ok(Self::Placements),
             "toolkits" => Ok(Self::Toolkits),
+            "hooks" => Ok(Self::Hooks),
             name => dimension_of(name).map(Self::Along).ok_or_else(|| {
                 let dimensions = Dimension::ALL.map(key).join(", ");
-                format!("a verdict can't compare '{name}'; there are: kernel-user, toolkits, {dimensions}")
+                format!(
+                    "a verdict can't compare '{name}'; there are: kernel-user, toolkits, hooks, {dimensions}"
+                )
             }),
         }
     }
@@ -187,6 +201,8 @@ impl Rule {
         self.at.iter().all(|(choice, wanted)| {
             let found = match choice {
                 Where::Placement => Value::Name(cell.placement.name()),
+                Where::Hook => Value::Name(cell.hook.as_str()),
+                Where::Toolkit => Value::Name(cell.toolkit.as_str()),
                 Where::Along(dimension) => dimension.of(cell),
             };
             match (wanted, found) {

@@ -92,6 +92,7 @@ impl Rule {
         let pairs: Vec<_> = match self.compare {
             Compare::Placements => grid.comparisons().iter().map(|one| (one.cell, one.base)).collect(),
             Compare::Toolkits => grid.toolkit_comparisons().iter().map(|one| (one.cell, one.base)).collect(),
+            Compare::Hooks => grid.hook_comparisons().iter().map(|one| (one.cell, one.base)).collect(),
             Compare::Along(dimension) => ends_along(grid, dimension),
         };
         pairs.into_iter().filter(|(cell, _)| self.counts(&cell.cell)).collect()

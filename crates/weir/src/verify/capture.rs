@@ -13,6 +13,9 @@ const MAX_FRAMES: usize = 20_000;
 /// The longest block that is read, bytes: as long as the longest frame of a capture and its header.
 const BUFFER: usize = 1 << 19;
 
+/// What is wrong with a file that has less than it says.
+const CUT_OFF: &str = "ends in the middle of a packet, or has one that is too long";
+
 /// The file's frames that begin with Ethernet or IP.
 ///
 /// # Errors
@@ -39,9 +42,7 @@ pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
                 // A block that says it is longer than the buffer would be waited for without end.
                 let at = (reader.position(), reader.data().len());
                 if refilled_at == Some(at) {
-                    return Err(
-                        unfit("ends in the middle of a packet, or has one that is too long".into()).into()
-                    );
+                    return Err(unfit(CUT_OFF.to_owned()).into());
                 }
                 refilled_at = Some(at);
                 reader.refill().map_err(|error| unfit(describe(&error)))?;
@@ -89,9 +90,8 @@ fn frame(block: &PcapBlockOwned<'_>, links: &mut Vec<Linktype>) -> Option<Captur
 fn describe<I>(error: &PcapError<I>) -> String {
     match error {
         PcapError::HeaderNotRecognized => "is no capture".to_owned(),
-        PcapError::Eof | PcapError::Incomplete(_) | PcapError::UnexpectedEof => {
-            "ends before it has begun".to_owned()
-        }
+        PcapError::Eof => "ends before it has begun".to_owned(),
+        PcapError::Incomplete(_) | PcapError::UnexpectedEof | PcapError::BufferTooSmall => CUT_OFF.to_owned(),
         PcapError::ReadError => "can't be read".to_owned(),
         _ => "is damaged".to_owned(),
     }

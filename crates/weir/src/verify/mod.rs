@@ -62,6 +62,7 @@ pub fn verify(
             }
         }
     }
+    anyhow::ensure!(!rows.is_empty(), "no program has these parameters, so that nothing was compared");
     for row in &rows {
         anyhow::ensure!(
             row.packets > 0,

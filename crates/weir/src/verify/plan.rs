@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsFd as _,
 };
 
 use weir_filters::{
-    Binding, Combination, Filter, FilterName, Hook, Layer, Parameter, Site, SuperPackets, Toolkit,
+    Binding, Combination, Filter, FilterName, Hook, Layer, Parameter, Site, SuperPackets, Toolkit, cbpf,
     corpus::Case,
 };
-use weir_hooks::KernelFilter;
+use weir_hooks::{ClassicFilter, KernelFilter, Target};
 
 use super::{
     Subject,
@@ -85,7 +86,10 @@ impl Way {
     pub(super) fn subject(self, program: KernelFilter) -> anyhow::Result<Box<dyn Subject>> {
         Ok(match self {
             Self::TestRun => Box::new(program),
-            Self::Sockets => Box::new(Sockets::new(program)?),
+            Self::Sockets => Box::new(Sockets::new(program.site(), |socket| match program.site().hook {
+                Hook::Reuseport => program.attach(Target::Reuseport(socket.as_fd())),
+                _ => program.attach(socket),
+            })?),
         })
     }
 }
@@ -198,14 +202,18 @@ impl Plan {
             |combination: &&Combination| combination.hook == site.hook && Way::of(**combination) == *way;
         let mut programs = Vec::new();
         for combination in self.combinations.iter().filter(is_there) {
-            let filters = self.filters(combination.filter);
+            let mut filters = self.filters(combination.filter);
+            filters.retain(|filter| combination.toolkit != Toolkit::Cbpf || cbpf::program(*filter).is_ok());
             let share = (sites * filters.len()) as u64;
             for filter in filters {
                 programs.push(Program {
                     combination: *combination,
                     filter,
                     site: *site,
-                    subject: way.subject(KernelFilter::load(filter, combination.toolkit, site)?)?,
+                    subject: match combination.toolkit {
+                        Toolkit::Cbpf => Box::new(classic(filter, site)?),
+                        toolkit => way.subject(KernelFilter::load(filter, toolkit, site)?)?,
+                    },
                     left: packets(share),
                     tally: Tally::default(),
                     first: None,
@@ -243,7 +251,17 @@ fn obstacle(combination: Combination) -> Option<&'static str> {
     if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
         return Some(REFERENCE);
     }
+    // The server can't load it, but a socket takes it.
+    if combination.toolkit == Toolkit::Cbpf && combination.hook == Hook::Socket {
+        let filter = Filter { binding: Binding::Constant, ..combination.filter.into() };
+        return cbpf::program(filter).err().map(|gap| gap.0);
+    }
     weir_hooks::available(combination).err().map(|gap| gap.0)
+}
+
+fn classic(filter: Filter, site: &Site) -> anyhow::Result<Sockets> {
+    let program = ClassicFilter::new(filter)?;
+    Sockets::new(site, |socket| program.attach(socket))
 }
 
 /// A server on IPv4, one on IPv6, and one on every address.

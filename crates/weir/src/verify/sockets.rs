@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
-use weir_filters::{Hook, Verdict, corpus::Case};
-use weir_hooks::{Attached, KernelFilter, Target};
+use weir_filters::{Hook, Site, Verdict, corpus::Case};
+use weir_hooks::{Attached, HookError};
 use weir_service::socket_drops;
 use weir_wire::udp;
 
@@ -26,7 +26,6 @@ pub(super) struct Sockets {
     /// Connected, so that it learns of refusals.
     sender: UdpSocket,
     _attached: Attached,
-    _program: KernelFilter,
     buffer: Vec<u8>,
     dropped: u64,
 }
@@ -38,36 +37,36 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_PAYLOAD: usize = 16_384;
 
 impl Sockets {
-    /// A receiver with the program, on that IP version's loopback address.
+    /// A receiver on the site's IP version's loopback address, with the program that `attach` puts there.
     ///
     /// # Errors
     /// A socket can't be made, or the program not attached.
-    pub(super) fn new(program: KernelFilter) -> anyhow::Result<Self> {
-        let hook = program.site().hook;
-        let loopback = match program.site().endpoint.address {
+    pub(super) fn new(
+        site: &Site,
+        attach: impl FnOnce(&UdpSocket) -> Result<Attached, HookError>,
+    ) -> anyhow::Result<Self> {
+        let hook = site.hook;
+        let loopback = match site.endpoint.address {
             IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
-        let socket = Socket::new(Domain::for_address(SocketAddr::new(loopback, 0)), Type::DGRAM, None)
+        let any_port = SocketAddr::new(loopback, 0);
+        let socket = Socket::new(Domain::for_address(any_port), Type::DGRAM, None)
             .context("making a socket to receive on")?;
         let receiver = UdpSocket::from(socket);
         if hook == Hook::Reuseport {
             setsockopt(&receiver, sockopt::ReusePort, &true).context("sharing the receiver's port")?;
         }
-        let attached = program.attach(match hook {
-            Hook::Reuseport => Target::Reuseport(std::os::fd::AsFd::as_fd(&receiver)),
-            _ => Target::from(&receiver),
-        })?;
-        let any_port = SocketAddr::new(loopback, 0).into();
+        let attached = attach(&receiver)?;
         let receiver = Socket::from(receiver);
-        receiver.bind(&any_port).context("binding the receiver to loopback")?;
+        receiver.bind(&any_port.into()).context("binding the receiver to loopback")?;
         let receiver = UdpSocket::from(receiver);
         receiver.set_nonblocking(true)?;
-        let sender = UdpSocket::bind((loopback, 0)).context("binding the sender to loopback")?;
+        let sender = UdpSocket::bind(any_port).context("binding the sender to loopback")?;
         sender.connect(receiver.local_addr()?)?;
         let dropped = socket_drops(&receiver)?;
         let buffer = vec![0; MAX_PAYLOAD + 1];
-        Ok(Self { hook, receiver, sender, _attached: attached, _program: program, buffer, dropped })
+        Ok(Self { hook, receiver, sender, _attached: attached, buffer, dropped })
     }
 
     fn verdict(&mut self, payload: &[u8]) -> anyhow::Result<Verdict> {

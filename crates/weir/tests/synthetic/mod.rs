@@ -75,6 +75,7 @@ pub(crate) fn cell(placement: Placement, invalid_percent: u8, packets: u64) -> C
         Placement::Plain => (FilterName::ValidCommand, Toolkit::Rust, Hook::User),
         Placement::User => (FilterName::Simple, Toolkit::Aya, Hook::Socket),
         Placement::Kernel => (FilterName::ValidCommand, Toolkit::Aya, Hook::Socket),
+        Placement::Sender => (FilterName::ValidCommand, Toolkit::Aya, Hook::Tc),
     };
     Cell {
         placement,

@@ -209,7 +209,7 @@ impl Parser<'_> {
     }
 }
 
-/// [`super::FIRST`] and [`super::REST`], from a payload between [`AT`] and [`END`] that may be shorter than they are; on at
+/// `FIRST` and `REST`, from a payload between [`AT`] and [`END`] that may be shorter than they are; on at
 /// `no_command` where it is shorter than any command.
 pub(in crate::fun) fn beginning(code: &mut Code, access: &Access, no_command: Label) {
     let shortest = Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default();

@@ -70,7 +70,7 @@ pub(super) const FAULTS: &[Fault] = &[
     code("destination port read where the source port is", Valid, ETHERNET, |_, all, at| {
         field_before(all[at])
     }),
-    code("length of extension headers signed", Valid, BELOW, |_, all, at| signed_byte(all[at])),
+    code("length of extension headers signed", Valid, BELOW, |_, all, at| signed_length(all, at)),
     code("UDP's number mistaken", Valid, BELOW, |_, all, at| other_number(headers::UDP, all[at])),
     code("routing header not known", Valid, BELOW, |_, all, at| other_number(ipv6::ROUTING, all[at])),
     code("authentication header not known", Valid, BELOW, |_, all, at| {
@@ -198,11 +198,20 @@ fn field_before(slot: Slot) -> Option<Slot> {
     is_field.then_some(Slot { off: 0, ..slot })
 }
 
-/// A byte loaded with its sign (`ldxsb`, Linux 6.6).
-fn signed_byte(slot: Slot) -> Option<Slot> {
+/// A byte loaded with its sign (`ldxsb`, Linux 6.6), where it is multiplied by the unit of an extension header's length.
+fn signed_length(all: &[Slot], at: usize) -> Option<Slot> {
     const LDXB: u8 = 0x71;
     const LDXSB: u8 = 0x91;
-    (slot.op == LDXB).then_some(Slot { op: LDXSB, ..slot })
+    const SHIFT_LEFT: u8 = 0x60;
+    /// Instructions between the load and the shift, at most.
+    const NEAR: usize = 4;
+    let slot = all[at];
+    let is_unit = |other: &Slot| other.is_alu(SHIFT_LEFT) && matches!(other.imm, 2 | 3);
+    let is_multiplied = all[at + 1..]
+        .iter()
+        .take(NEAR)
+        .any(|other| is_unit(other) && other.destination() == slot.destination());
+    (slot.op == LDXB && is_multiplied).then_some(Slot { op: LDXSB, ..slot })
 }
 
 fn other_number(number: u8, slot: Slot) -> Option<Slot> {

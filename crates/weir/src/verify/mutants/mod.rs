@@ -69,7 +69,8 @@ pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
         (place, cases(&place, packets).take(count).collect())
     };
     let places: Vec<(Place, Vec<Case>)> = plan.places().into_iter().map(take).collect();
-    for combination in plan.combinations() {
+    // Classic programs aren't in objects, where faults are planted.
+    for combination in plan.combinations().filter(|combination| combination.toolkit != Toolkit::Cbpf) {
         let fits = |fault: &&Fault| {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
         };
