@@ -47,7 +47,7 @@ impl Swapping {
 const IN_FLIGHT: u64 = 64;
 
 /// Replaces valid-command by aya and by fun by each other, `swaps` times, while one thread sends valid and invalid
-/// packets in turn as fast as another one reads. At least [`IN_FLIGHT`] packets go by between two swaps.
+/// packets in turn as fast as another one reads. At least 64 packets go by between two swaps.
 ///
 /// # Errors
 /// A program can't be loaded or replaced, or a socket fails.
