@@ -174,15 +174,16 @@ impl Hook {
         matches!(self, Self::Socket | Self::Cgroup)
     }
 
-    /// The reason under which the kernel frees what a program there drops (`enum skb_drop_reason`,
-    /// include/net/dropreason-core.h), as the tracepoint `skb:kfree_skb` shows it; nothing where it shows none.
-    pub const fn drop_reason(self) -> Option<&'static str> {
+    /// The reasons under which the kernel frees what a program there drops (`enum skb_drop_reason`,
+    /// include/net/dropreason-core.h), as the tracepoint `skb:kfree_skb` shows them. XDP has its own in generic mode; veth
+    /// gives none for what its native mode drops, and other drivers have no `sk_buff` there to free.
+    pub const fn drop_reasons(self) -> &'static [&'static str] {
         match self {
-            Self::User => None,
-            Self::Socket | Self::Cgroup => Some("SOCKET_FILTER"),
-            Self::Reuseport => Some("NO_SOCKET"),
-            Self::Tc => Some("TC_INGRESS"),
-            Self::Xdp => Some("XDP"),
+            Self::User => &[],
+            Self::Socket | Self::Cgroup => &["SOCKET_FILTER"],
+            Self::Reuseport => &["NO_SOCKET"],
+            Self::Tc => &["TC_INGRESS"],
+            Self::Xdp => &["XDP", "NOT_SPECIFIED"],
         }
     }
 
