@@ -47,8 +47,8 @@ fn parts_that_do_not_fit_are_refused() {
         2,
         &["print-server needs print-filter", "valid-command"],
     );
-    check(&run(&["serve", "--hook", "user", "--toolkit", "aya"]), 2, &["an Aya program runs in the kernel"]);
-    check(&run(&["serve", "--hook", "user", "--toolkit", "fun"]), 2, &["a fun program runs in the kernel"]);
+    check(&run(&["serve", "--hook", "user", "--toolkit", "aya"]), 2, &["BPF runs in the kernel"]);
+    check(&run(&["serve", "--hook", "user", "--toolkit", "fun"]), 2, &["BPF runs in the kernel"]);
     check(&run(&["serve", "--hook", "user", "--filter", "print-filter"]), 2, &["print-filter", "hook user"]);
     check(&run(&["serve", "--hook", "user", "--server", "ebpf-stats-server"]), 2, &["a kernel program"]);
     check(&run(&["serve", "--parameter", "drop"]), 2, &["valid-command has no parameter"]);
