@@ -188,7 +188,7 @@ fn servers_of_fun_refuse_what_does_not_fit() {
     refused(&["plain", "--hook", "socket"], &["plain needs no program", "hook socket"]);
     refused(&["socketfilter", "--hook", "user"], &["socketfilter needs valid-command at hook socket"]);
     refused(&["snoop-filter", "--filter", "count-filter"], &["snoop-filter needs valid-command"]);
-    refused(&["snoop", "--toolkit", "fun"], &["a fun program runs in the kernel"]);
+    refused(&["snoop", "--toolkit", "fun"], &["BPF runs in the kernel"]);
     refused(&["snop"], &["unknown server 'snop'", "snoop-filter", "printk"]);
 }
 

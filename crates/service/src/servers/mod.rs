@@ -10,7 +10,7 @@ mod watch;
 use std::net::SocketAddr;
 
 use thiserror::Error;
-use weir_filters::{Combination, Filter, Gap, Hook, Site, Toolkit};
+use weir_filters::{Filter, Gap, Hook, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
@@ -182,14 +182,18 @@ impl Plan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
-        let combination = Combination { filter: filter.name, toolkit, hook };
-        weir_hooks::available(combination).map_err(|gap| ServeError::Unavailable {
+        let unavailable = |gap| ServeError::Unavailable {
             filter: filter.name.to_string(),
             toolkit: toolkit.to_string(),
             hook: hook.to_string(),
             gap,
-        })?;
-        Ok(self.kind.check(filter.name, hook)?)
+        };
+        weir_hooks::loadable(filter, toolkit, hook).map_err(unavailable)?;
+        self.kind.check(filter.name, toolkit, hook)?;
+        if self.statistics && !toolkit.can_be_asked() {
+            return Err(unavailable(Gap("the kernel keeps no statistics of classic BPF; leave --stats out")));
+        }
+        Ok(())
     }
 
     fn config(&self) -> ServerConfig {

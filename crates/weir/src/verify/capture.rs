@@ -42,9 +42,7 @@ pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
                 // A block that says it is longer than the buffer would be waited for without end.
                 let at = (reader.position(), reader.data().len());
                 if refilled_at == Some(at) {
-                    return Err(
-                        unfit(CUT_OFF.to_owned()).into()
-                    );
+                    return Err(unfit(CUT_OFF.to_owned()).into());
                 }
                 refilled_at = Some(at);
                 reader.refill().map_err(|error| unfit(describe(&error)))?;
