@@ -52,6 +52,12 @@ fn parts_that_do_not_fit_are_refused() {
     check(&run(&["serve", "--hook", "user", "--filter", "print-filter"]), 2, &["print-filter", "hook user"]);
     check(&run(&["serve", "--hook", "user", "--server", "ebpf-stats-server"]), 2, &["a kernel program"]);
     check(&run(&["serve", "--parameter", "drop"]), 2, &["valid-command has no parameter"]);
+    let classic = |arguments: &[&str]| run(&[&["serve", "--toolkit", "cbpf"], arguments].concat());
+    check(&classic(&["--filter", "parameterized-filter"]), 2, &["no maps", "--bind constant"]);
+    check(&classic(&["--filter", "count-filter"]), 2, &["classic BPF has no maps"]);
+    check(&classic(&["--hook", "tc"]), 2, &["classic BPF at sockets alone"]);
+    check(&classic(&["--stats"]), 2, &["no statistics of classic BPF"]);
+    check(&classic(&["--server", "ebpf-stats-server"]), 2, &["a toolkit other than cbpf"]);
 }
 
 fn numbers_out_of_range_are_refused() {

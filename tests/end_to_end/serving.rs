@@ -24,7 +24,9 @@ pub(crate) const ANYWHERE: &[Test] = &[
 pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_client_and_a_server_behind_each_filter_that_lets_requests_through", each_filter),
     ("a_client_and_a_server_behind_each_generated_filter", each_generated_filter),
+    ("a_client_and_a_server_behind_each_classic_filter", each_classic_filter),
     ("a_generated_filter_is_as_good_as_a_compiled_one", a_generated_filter_is_as_good_as_a_compiled_one),
+    ("a_classic_filter_drops_the_same_and_counts_nothing", a_classic_filter_drops_the_same),
     ("a_server_listens_on_ipv6", a_server_listens_on_ipv6),
     ("the_kernel_filter_keeps_invalid_packets_from_the_server", the_kernel_filter_keeps_invalid_packets),
     ("sigusr1_flips_the_parameter", sigusr1_flips_the_parameter),
@@ -61,6 +63,22 @@ fn behind_each_filter(toolkit: &str) {
         odin(&["--toolkit", toolkit, "--filter", filter, "--io", "simple"]);
     }
     odin(&["--toolkit", toolkit, "--filter", "parameterized-filter", "--bind", "constant"]);
+}
+
+fn each_classic_filter() {
+    for filter in ["simple-socket-filter", "valid-command", "robust-valid-command"] {
+        odin(&["--toolkit", "cbpf", "--filter", filter]);
+    }
+    odin(&["--toolkit", "cbpf", "--filter", "parameterized-filter", "--bind", "constant"]);
+}
+
+fn a_classic_filter_drops_the_same() {
+    let summary = summary_of(&["--filter", "valid-command", "--toolkit", "cbpf"]);
+    assert_eq!(summary["toolkit"], "cbpf");
+    assert_eq!(summary["requests"]["put"], 10);
+    assert_eq!(summary["requests"]["invalid"], 0);
+    assert_eq!(summary["verdicts"], Value::Null);
+    assert_eq!(summary["socket_drops"], 30);
 }
 
 fn a_server_listens_on_ipv6() {
@@ -230,8 +248,8 @@ fn readiness_is_said_through_sd_notify() {
 }
 
 fn a_killed_server_leaves_no_program() {
-    check_nothing_is_left("aya", b"socket_robust_c");
     // The kernel keeps the first 15 bytes of a name.
+    check_nothing_is_left("aya", b"socket_robust_c");
     check_nothing_is_left("fun", b"robust_valid_co");
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Filter, FilterName, UnknownName};
+use crate::{Filter, FilterName, UnknownName, cbpf::NO_MAPS};
 
 /// How a filter is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ impl Combination {
             (Toolkit::Aya, hook) => aya(hook),
             (Toolkit::Fun, hook) => fun(hook),
             (Toolkit::C, hook) => c(hook),
-            (Toolkit::Cbpf, hook) => cbpf(hook),
+            (Toolkit::Cbpf, hook) => cbpf(self.filter, hook),
         }
     }
 }
@@ -124,11 +124,11 @@ const fn c(_hook: Hook) -> Result<(), Gap> {
     Ok(())
 }
 
-const fn cbpf(hook: Hook) -> Result<(), Gap> {
+/// The parameterized filter has its parameter as a constant alone.
+const fn cbpf(filter: FilterName, hook: Hook) -> Result<(), Gap> {
     match hook {
-        Hook::Socket => Err(Gap(
-            "its programs are there (weir_hooks::ClassicFilter attaches them), but the server can't load them yet",
-        )),
+        Hook::Socket if matches!(filter, FilterName::Print | FilterName::Count) => Err(NO_MAPS),
+        Hook::Socket => Ok(()),
         Hook::Reuseport => Err(Gap(
             "classic BPF gives the number of the socket to pick there (SO_ATTACH_REUSEPORT_CBPF): it can't drop",
         )),
@@ -149,6 +149,13 @@ impl Toolkit {
             Self::C => "c",
             Self::Cbpf => "cbpf",
         }
+    }
+
+    /// Whether one of its programs can be asked what it does: it counts its verdicts, the kernel keeps statistics of it
+    /// and runs it on given bytes. All that needs maps or the program's descriptor, and the kernel gives none of classic
+    /// BPF.
+    pub const fn can_be_asked(self) -> bool {
+        !matches!(self, Self::Cbpf)
     }
 }
 

@@ -131,10 +131,9 @@ impl Attached {
     /// The filter was loaded for another hook, or what the kernel says.
     pub fn replace(&self, filter: &KernelFilter) -> Result<(), HookError> {
         filter.check_hook(self.hook)?;
-        let program = filter.program_fd()?;
         let (call, done) = match &self.hold {
-            Hold::Slot(socket, slot) => slot.fill(socket.as_fd(), program),
-            Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), program)),
+            Hold::Slot(socket, slot) => filter.fill(*slot, socket.as_fd())?,
+            Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), filter.program_fd()?)),
         };
         done.map_err(|io_error| filter.call_error("replacing", call, io_error))
     }

@@ -14,6 +14,7 @@ use weir_filters::{Hook, SuperPackets};
 use crate::{
     Attached, HookError, Interface, KernelFilter, Target, XdpMode,
     attached::{Hold, Slot},
+    filter::Loaded,
     super_packets, sys,
 };
 
@@ -44,14 +45,14 @@ impl KernelFilter {
         let target = target.into();
         self.check_hook(target.hook())?;
         match target {
-            Target::Socket(socket) => self.fill(Slot::Filter, socket),
+            Target::Socket(socket) => self.occupy(Slot::Filter, socket),
             Target::Reuseport(socket) => {
                 let address = self.site.endpoint.address;
                 let interfaces = Interface::reaching(address).map_err(|error| {
                     self.other("attaching", format!("looking for the interfaces of {address}: {error}"))
                 })?;
                 interfaces.iter().try_for_each(|interface| self.refuse_super_packets(interface))?;
-                self.fill(Slot::Reuseport, socket)
+                self.occupy(Slot::Reuseport, socket)
             }
             Target::Cgroup(folder) => self.link(folder.as_raw_fd() as u32, BPF_CGROUP_INET_INGRESS, 0),
             Target::Tc(interface) => self.link(interface.index(), BPF_TCX_INGRESS, 0),
@@ -61,13 +62,25 @@ impl KernelFilter {
         }
     }
 
-    fn fill(&self, slot: Slot, socket: BorrowedFd<'_>) -> Result<Attached, HookError> {
+    fn occupy(&self, slot: Slot, socket: BorrowedFd<'_>) -> Result<Attached, HookError> {
         let held = socket.try_clone_to_owned();
         let held =
             held.map_err(|io_error| self.call_error("attaching", "fcntl F_DUPFD_CLOEXEC", io_error))?;
-        let (call, done) = slot.fill(socket, self.program_fd()?);
+        let (call, done) = self.fill(slot, socket)?;
         done.map_err(|io_error| self.call_error("attaching", call, io_error))?;
         Ok(self.attached(Hold::Slot(held, slot)))
+    }
+
+    /// Puts the program into the slot, whatever was there; gives the system call, and what it returned.
+    pub(crate) fn fill(
+        &self,
+        slot: Slot,
+        socket: BorrowedFd<'_>,
+    ) -> Result<(&'static str, io::Result<()>), HookError> {
+        match &self.loaded {
+            Loaded::Object { .. } => Ok(slot.fill(socket, self.program_fd()?)),
+            Loaded::Classic(program) => Ok(program.fill(socket)),
+        }
     }
 
     fn link(&self, target: u32, attach_type: bpf_attach_type, flags: u32) -> Result<Attached, HookError> {

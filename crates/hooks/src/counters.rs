@@ -33,9 +33,9 @@ pub struct CapturedPacket {
 }
 
 impl KernelFilter {
-    /// The filter's own verdict counts, or nothing where it keeps none because it accepts everything.
+    /// The filter's own verdict counts, or nothing where it keeps none: because it accepts everything, or is classic BPF.
     pub fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
-        if self.ebpf.map(VERDICTS.name()).is_none() {
+        if self.ebpf().is_none_or(|ebpf| ebpf.map(VERDICTS.name()).is_none()) {
             return Ok(None);
         }
         let mut counts = VerdictCounts::default();

@@ -29,17 +29,18 @@ impl KernelFilter {
     /// maps have a name for as long as this takes.
     pub fn load_successor(&self, filter: Filter, toolkit: Toolkit) -> Result<Self, HookError> {
         let site: &Site = self.site();
-        let object = objects::of(filter, toolkit, site)?;
-        let kept: Vec<_> = KEPT.into_iter().filter(|name| self.ebpf.map(name).is_some()).collect();
-        if kept.is_empty() {
-            return Self::load_object(filter, object, true, site, &[]);
+        let map_of = |name: &str| self.ebpf().and_then(|ebpf| ebpf.map(name));
+        let kept: Vec<_> = KEPT.into_iter().filter(|name| map_of(name).is_some()).collect();
+        if kept.is_empty() || toolkit == Toolkit::Cbpf {
+            return Self::load(filter, toolkit, site);
         }
+        let object = objects::of(filter, toolkit, site)?;
         let nowhere = nowhere()
             .map_err(|error| self.sharing(format!("a bpffs: {error}; needs root, or CAP_SYS_ADMIN")))?;
         let mut places = Vec::new();
         for name in kept {
             let place = PathBuf::from(format!("/proc/self/fd/{}/{name}", nowhere.as_raw_fd()));
-            let map = self.ebpf.map(name).and_then(maps::data_of).expect("it was found above, and has keys");
+            let map = map_of(name).and_then(maps::data_of).expect("it was found above, and has keys");
             map.pin(&place).map_err(|error| self.sharing(format!("naming the map {name}: {error}")))?;
             places.push((name, place));
         }

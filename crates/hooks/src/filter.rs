@@ -10,10 +10,12 @@ use weir_asm::{
     Code,
     maps::{MapShape, MapSpec},
 };
-use weir_filters::{Filter, FilterName, Hook, Parameter, Site, Toolkit};
+use weir_filters::{Combination, Filter, FilterName, Hook, Parameter, Site, Toolkit, cbpf};
 
 use crate::{
-    HookError, Map, ObjectFile, ParameterMap, ProgramType, loader,
+    HookError, Map, ObjectFile, ParameterMap, ProgramType,
+    classic::ClassicProgram,
+    loader,
     maps::Copies,
     objects::{self, Loadable},
     place::Place,
@@ -24,10 +26,17 @@ use crate::{
 pub struct KernelFilter {
     /// How it is called in messages: the filter's name, or the object's.
     what: String,
-    pub(crate) ebpf: Ebpf,
-    program: String,
+    pub(crate) loaded: Loaded,
     pub(crate) site: Site,
     place: &'static Place,
+}
+
+/// What of a filter is loaded.
+pub(crate) enum Loaded {
+    /// A program of an object, with the object's maps.
+    Object { ebpf: Ebpf, program: String },
+    /// Classic BPF, which the kernel gets only when it is attached.
+    Classic(ClassicProgram),
 }
 
 /// What the kernel says of a loaded program (`bpf_prog_info`, include/uapi/linux/bpf.h).
@@ -42,6 +51,11 @@ pub struct ProgramFacts {
     /// Instructions that the verifier walked through (Linux 5.16).
     pub verified_instructions: Option<u32>,
 }
+
+const CLASSIC_HAS_NO_MAPS: &str = "classic BPF has none; another toolkit's program has";
+
+const CLASSIC_HAS_NO_DESCRIPTOR: &str = "the kernel gives no descriptor of classic BPF, so that it can't be asked about it \
+                                         and can't run it on given bytes (BPF_PROG_TEST_RUN); attach it and send packets";
 
 impl From<&ProgramInfo> for ProgramFacts {
     fn from(info: &ProgramInfo) -> Self {
@@ -59,8 +73,34 @@ impl KernelFilter {
     ///
     /// Needs root, or CAP_BPF alone at the socket and CAP_NET_ADMIN too elsewhere. Minimum kernel 5.8 for CAP_BPF;
     /// [`Hook`] says which each hook needs; map definitions in BTF are from 4.18.
+    ///
+    /// Classic BPF (`cbpf`) needs nothing: the kernel gets, checks and translates it when it is attached. It has no maps,
+    /// and the kernel gives no descriptor of it: what asks for either says so.
     pub fn load(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Self, HookError> {
-        Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[])
+        if toolkit != Toolkit::Cbpf {
+            return Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[]);
+        }
+        let program = cbpf::program(filter);
+        let what = filter.name.to_string();
+        Self::load_classic(filter, &program.map_err(|gap| HookError::Unavailable { what, gap })?, site)
+    }
+
+    /// The same from classic instructions that somebody else made.
+    ///
+    /// # Errors
+    /// The site's hook takes no classic BPF.
+    pub fn load_classic(filter: Filter, program: &[cbpf::Insn], site: &Site) -> Result<Self, HookError> {
+        let what = filter.name.to_string();
+        let combination = Combination { filter: filter.name, toolkit: Toolkit::Cbpf, hook: site.hook };
+        match objects::available(combination) {
+            Ok(()) => Ok(Self {
+                what,
+                loaded: Loaded::Classic(ClassicProgram::new(program)),
+                site: *site,
+                place: Place::of(site.hook)?,
+            }),
+            Err(gap) => Err(HookError::Unavailable { what, gap }),
+        }
     }
 
     /// Loads the filter from an ELF object that somebody else made: `program` must be of the type that the site's hook
@@ -111,19 +151,20 @@ impl KernelFilter {
         Ok(loaded)
     }
 
-    fn load_program(what: String, ebpf: Ebpf, program: String, site: &Site) -> Result<Self, HookError> {
+    fn load_program(what: String, mut ebpf: Ebpf, program: String, site: &Site) -> Result<Self, HookError> {
         let place = Place::of(site.hook)?;
-        let mut loaded = Self { what, ebpf, program, site: *site, place };
-        let found = ProgramType::of(loaded.program()?);
-        if found != Some(place.program_type) {
-            let found = found.map_or("another", ProgramType::name);
-            let reason =
-                format!("it is of type {found}, and hook {} takes {}", site.hook, place.program_type);
-            return Err(loaded.other("loading", reason));
+        let other = |reason| HookError::Other { doing: "loading", what: what.clone(), reason };
+        let found = ebpf
+            .program_mut(&program)
+            .ok_or_else(|| other(format!("its object has no program '{program}'")))?;
+        let program_type = ProgramType::of(found);
+        if program_type != Some(place.program_type) {
+            let name = program_type.map_or("another", ProgramType::name);
+            let wanted = place.program_type;
+            return Err(other(format!("it is of type {name}, and hook {} takes {wanted}", site.hook)));
         }
-        let program = loaded.ebpf.program_mut(&loaded.program).expect("it was found above");
-        program_type::load(program).map_err(|error| HookError::program("loading", &loaded.what, error))?;
-        Ok(loaded)
+        program_type::load(found).map_err(|error| HookError::program("loading", &what, error))?;
+        Ok(Self { what, loaded: Loaded::Object { ebpf, program }, site: *site, place })
     }
 
     /// The filter's program as `toolkit` writes it for `site`, before the kernel rewrites it; the kernel isn't asked.
@@ -160,7 +201,8 @@ impl KernelFilter {
     where
         S::Copies: Copies<S::Key, S::Value>,
     {
-        Ok(Map::of(&self.ebpf, spec)?)
+        let ebpf = self.ebpf().ok_or_else(|| self.other("opening a map", CLASSIC_HAS_NO_MAPS.to_owned()))?;
+        Ok(Map::of(ebpf, spec)?)
     }
 
     /// Where it was loaded for.
@@ -177,8 +219,18 @@ impl KernelFilter {
     }
 
     pub(crate) fn program(&self) -> Result<&Program, HookError> {
-        let missing = || self.other("opening", format!("its object has no program '{}'", self.program));
-        self.ebpf.program(&self.program).ok_or_else(missing)
+        match &self.loaded {
+            Loaded::Object { ebpf, program } => Ok(ebpf.program(program).expect("it was found to be loaded")),
+            Loaded::Classic(_) => Err(self.other("asking the kernel", CLASSIC_HAS_NO_DESCRIPTOR.to_owned())),
+        }
+    }
+
+    /// The object that it was loaded from; classic BPF has none.
+    pub(crate) fn ebpf(&self) -> Option<&Ebpf> {
+        match &self.loaded {
+            Loaded::Object { ebpf, .. } => Some(ebpf),
+            Loaded::Classic(_) => None,
+        }
     }
 
     pub(crate) fn what(&self) -> &str {

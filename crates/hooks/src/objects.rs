@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
-use weir_filters::{Binding, Combination, Filter, FilterName, Gap, Layer, Site, Toolkit, fun};
+use weir_filters::{Binding, Combination, Filter, FilterName, Gap, Hook, Layer, Site, Toolkit, cbpf, fun};
 use weir_wire::{
     endpoint::{ENDPOINT, Endpoint},
     maps,
@@ -40,9 +40,13 @@ pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadab
         Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
         Toolkit::C => Ok(compiled(filter, c(name), site)),
         Toolkit::Fun => generated(filter, site),
-        Toolkit::Rust | Toolkit::Cbpf => unreachable!("the matrix doesn't have it"),
+        Toolkit::Cbpf => Err(HookError::Object { what: name.to_string(), reason: NO_OBJECT.to_owned() }),
+        Toolkit::Rust => unreachable!("the matrix doesn't have it"),
     }
 }
+
+const NO_OBJECT: &str =
+    "classic BPF isn't loaded from objects; `weir_filters::cbpf::program` gives its instructions";
 
 /// The filter's program as its toolkit wrote it, with the functions that it calls behind it.
 pub(crate) fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Code, HookError> {
@@ -82,6 +86,12 @@ const C_MISSING: &str = include_str!(concat!(env!("OUT_DIR"), "/c/missing"));
 pub fn available(combination: Combination) -> Result<(), Gap> {
     combination.available()?;
     if combination.toolkit == Toolkit::C && !C_MISSING.is_empty() { Err(Gap(C_MISSING)) } else { Ok(()) }
+}
+
+/// The same of a filter with its parameters: what [`crate::KernelFilter::load`] would refuse before it asks the kernel.
+pub fn loadable(filter: Filter, toolkit: Toolkit, hook: Hook) -> Result<(), Gap> {
+    available(Combination { filter: filter.name, toolkit, hook })?;
+    if toolkit == Toolkit::Cbpf { cbpf::program(filter).map(drop) } else { Ok(()) }
 }
 
 /// A program of an object compiled ahead of time, which has one for every hook, called after both.

@@ -16,15 +16,15 @@ pub struct Insn {
 
 /// `A = the word of the packet at k`: `BPF_LD | BPF_W | BPF_ABS`. Words are big-endian; a load past the packet's end
 /// ends the program, which drops the packet.
-pub(crate) const LOAD_WORD: u16 = 0x20;
+pub const LOAD_WORD: u16 = 0x20;
 /// The same of 2 bytes.
-pub(crate) const LOAD_HALF: u16 = 0x28;
+pub const LOAD_HALF: u16 = 0x28;
 /// The same of 1 byte.
-pub(crate) const LOAD_BYTE: u16 = 0x30;
+pub const LOAD_BYTE: u16 = 0x30;
 /// On at `jt` where A is k, else at `jf`: `BPF_JMP | BPF_JEQ | BPF_K`.
-pub(crate) const JUMP_IF_EQUAL: u16 = 0x15;
+pub const JUMP_IF_EQUAL: u16 = 0x15;
 /// The program's end, k bytes of the packet to keep: `BPF_RET | BPF_K`.
-pub(crate) const RETURN: u16 = 0x06;
+pub const RETURN: u16 = 0x06;
 
 /// Where a jump goes; given out by [`Code::label`].
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@ mod tests;
 use weir_wire::{Command, udp};
 
 use crate::{Binding, Filter, FilterName, Gap, Parameter};
-pub use insn::Insn;
-use insn::{Code, LOAD_BYTE, LOAD_HALF, LOAD_WORD, Label, RETURN};
+use insn::{Code, Label};
+pub use insn::{Insn, JUMP_IF_EQUAL, LOAD_BYTE, LOAD_HALF, LOAD_WORD, RETURN};
 
 /// How many bytes to keep of a packet that goes on: more than any has (net/core/filter.c, sk_filter_trim_cap).
 const ACCEPT: u32 = u32::MAX;

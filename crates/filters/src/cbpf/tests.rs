@@ -1,6 +1,6 @@
 //! The programs decide as the reference does, by an interpreter that is as short as the language.
 
-use super::{insn::JUMP_IF_EQUAL, *};
+use super::*;
 use crate::{Packet, Verdict, corpus};
 
 /// Runs a program as net/core/filter.c describes it.

@@ -273,7 +273,7 @@ impl State {
         let filter =
             Filter { parameter: before.parameter, binding: before.binding, quota: before.quota, ..filter };
         filter.available(toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
-        kind.check(filter.name, hook).map_err(ServeError::from)?;
+        kind.check(filter.name, toolkit, hook).map_err(ServeError::from)?;
         let verdicts = match &self.setup.program {
             None => {
                 let mut reference = Reference::new(filter);

@@ -37,16 +37,16 @@ struct Row {
     /// Toolkit and hook, unless others are asked for.
     usual: Option<(Toolkit, Hook)>,
     probe: Option<Probe>,
-    fits: fn(FilterName, Hook) -> bool,
+    fits: fn(FilterName, Toolkit, Hook) -> bool,
     needs: &'static str,
 }
 
 const ANY: Row =
-    Row { kind: ServerKind::Simple, name: "", usual: None, probe: None, fits: |_, _| true, needs: "" };
+    Row { kind: ServerKind::Simple, name: "", usual: None, probe: None, fits: |_, _, _| true, needs: "" };
 const IN_USER_SPACE: Option<(Toolkit, Hook)> = Some((Toolkit::Rust, Hook::User));
 const GENERATED: Row = Row {
     usual: Some((Toolkit::Fun, Hook::Socket)),
-    fits: |filter, hook| filter == FilterName::ValidCommand && hook == Hook::Socket,
+    fits: |filter, _, hook| filter == FilterName::ValidCommand && hook == Hook::Socket,
     needs: "valid-command at hook socket",
     ..ANY
 };
@@ -56,36 +56,36 @@ const SERVERS: [Row; 10] = [
     Row {
         kind: ServerKind::Parameterized,
         name: "parameterized-server",
-        fits: |filter, _| filter == FilterName::Parameterized,
+        fits: |filter, _, _| filter == FilterName::Parameterized,
         needs: "parameterized-filter",
         ..ANY
     },
     Row {
         kind: ServerKind::Print,
         name: "print-server",
-        fits: |filter, _| filter == FilterName::Print,
+        fits: |filter, _, _| filter == FilterName::Print,
         needs: "print-filter",
         ..ANY
     },
     Row {
         kind: ServerKind::Count,
         name: "count-server",
-        fits: |filter, _| filter == FilterName::Count,
+        fits: |filter, _, _| filter == FilterName::Count,
         needs: "count-filter",
         ..ANY
     },
     Row {
         kind: ServerKind::EbpfStats,
         name: "ebpf-stats-server",
-        fits: |_, hook| hook != Hook::User,
-        needs: "a kernel program, so a hook other than user",
+        fits: |_, toolkit, hook| hook != Hook::User && toolkit.can_be_asked(),
+        needs: "a kernel program that has statistics, so a hook other than user and a toolkit other than cbpf",
         ..ANY
     },
     Row {
         kind: ServerKind::Plain,
         name: "plain",
         usual: IN_USER_SPACE,
-        fits: |_, hook| hook == Hook::User,
+        fits: |_, _, hook| hook == Hook::User,
         needs: "no program, so hook user",
         ..ANY
     },
@@ -97,11 +97,12 @@ const SERVERS: [Row; 10] = [
 
 /// A server that can't do its work behind that filter.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{server} needs {needs}; it can't serve behind {filter} at hook {hook}")]
+#[error("{server} needs {needs}; it can't serve behind {filter} with toolkit {toolkit} at hook {hook}")]
 pub struct Misfit {
     server: ServerKind,
     needs: &'static str,
     filter: FilterName,
+    toolkit: Toolkit,
     hook: Hook,
 }
 
@@ -146,9 +147,13 @@ impl ServerKind {
     }
 
     /// Whether it can serve behind that filter at that hook.
-    pub fn check(self, filter: FilterName, hook: Hook) -> Result<(), Misfit> {
+    pub fn check(self, filter: FilterName, toolkit: Toolkit, hook: Hook) -> Result<(), Misfit> {
         let Row { fits, needs, .. } = self.row();
-        if fits(filter, hook) { Ok(()) } else { Err(Misfit { server: self, needs, filter, hook }) }
+        if fits(filter, toolkit, hook) {
+            Ok(())
+        } else {
+            Err(Misfit { server: self, needs, filter, toolkit, hook })
+        }
     }
 
     fn row(self) -> &'static Row {
@@ -184,8 +189,8 @@ mod tests {
     #[test]
     fn every_server_fits_where_it_usually_stands() {
         for kind in ServerKind::ALL {
-            if let Some((_, hook)) = kind.usual_placement() {
-                assert_eq!(kind.check(FilterName::ValidCommand, hook), Ok(()));
+            if let Some((toolkit, hook)) = kind.usual_placement() {
+                assert_eq!(kind.check(FilterName::ValidCommand, toolkit, hook), Ok(()));
             }
         }
     }

@@ -10,7 +10,7 @@ mod watch;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use thiserror::Error;
-use weir_filters::{Combination, Filter, FilterName, Gap, Hook, Site, Toolkit, fun::dynamic::KEYS};
+use weir_filters::{Filter, FilterName, Gap, Hook, Site, Toolkit, fun::dynamic::KEYS};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
@@ -234,14 +234,19 @@ impl Plan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
-        let each = |filter| weir_hooks::available(Combination { filter, toolkit, hook });
+        let each = |name| weir_hooks::loadable(Filter { name, ..filter }, toolkit, hook);
         let chain = filter.chain().try_for_each(each);
         chain.map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
         let (capacity, most) = (self.config.capacity, KEYS.max_entries());
         if filter.has(FilterName::KnownKey) && hook != Hook::User && capacity > most as usize {
             return Err(ServeError::Keys { capacity, most });
         }
-        Ok(self.kind.check(filter.name, hook)?)
+        self.kind.check(filter.name, toolkit, hook)?;
+        if self.statistics && !toolkit.can_be_asked() {
+            let gap = Gap("the kernel keeps no statistics of classic BPF; leave --stats out");
+            return Err(unavailable(filter, toolkit, hook, gap));
+        }
+        Ok(())
     }
 
     fn config(&self) -> ServerConfig {

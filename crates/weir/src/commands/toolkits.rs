@@ -93,8 +93,11 @@ fn text(rows: &[Row], toolkits: &[Needs]) -> String {
     text + &notes()
 }
 
+/// What the kernel doesn't tell.
+const HIDDEN: &str = "hidden";
+
 fn cells(row: &Row) -> [String; 10] {
-    let known = |value: Option<u32>| value.map_or_else(|| "hidden".to_owned(), |value| value.to_string());
+    let known = |value: Option<u32>| value.map_or_else(|| HIDDEN.to_owned(), |value| value.to_string());
     [
         row.filter.to_string(),
         row.toolkit.to_string(),
@@ -102,10 +105,10 @@ fn cells(row: &Row) -> [String; 10] {
         row.instructions_written.to_string(),
         known(row.instructions_translated),
         known(row.verified_instructions),
-        row.jited_bytes.to_string(),
+        known(row.jited_bytes),
         row.stack_bytes.to_string(),
         estimate(row.load_ms),
-        estimate(row.ns_over_accept_all),
+        row.ns_over_accept_all.map_or_else(|| HIDDEN.to_owned(), estimate),
     ]
 }
 
@@ -120,7 +123,7 @@ fn notes() -> String {
          the filter alone, shared what other filters of the toolkit have too.\ninstructions: as the toolkit writes them, \
          8 bytes each; translated: as the kernel keeps them; verified: those that the verifier walked through.\nstack: \
          the deepest byte that an instruction or an argument names.\nload: from the specification to a verified \
-         program, median [95 % interval] of {LOADS}, the toolkits in turn.\nns over accept-all: a test run on a PUT less \
+         program (cbpf: to an attached one), median [95 % interval] of {LOADS}, the toolkits in turn.\nns over accept-all: a test run on a PUT less \
          that of the toolkit's accept-all program, median [95 % interval] of {} batches in turn, each the mean of {} \
          runs.\n",
         filter_cost::BATCHES,

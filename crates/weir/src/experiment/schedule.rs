@@ -1,6 +1,7 @@
 //! The order of an experiment's runs: random, the same for the same seed, with the runs that are compared side by side.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use weir_filters::FilterName;
 
 use super::definition::{Definition, PlacementRow};
 use crate::{
@@ -57,7 +58,8 @@ pub fn of(definition: &Definition, seed: u64) -> Vec<Scheduled> {
 /// Whether an audited run follows: one repetition in [`Definition::audit_every`], and every one where nobody but the
 /// audit counts.
 fn audits(definition: &Definition, row: &PlacementRow, repetition: u32) -> bool {
-    let uncounted = row.external_server.is_some();
+    let keeps_no_counts = !row.toolkit.can_be_asked() && row.filter != FilterName::Simple;
+    let uncounted = row.external_server.is_some() || keeps_no_counts;
     definition.audit_every.is_some_and(|every| uncounted || repetition.is_multiple_of(every))
 }
 

@@ -25,7 +25,8 @@ const BATCHES: usize = 5;
 /// # Errors
 /// The programs can't be loaded, or the kernel refuses to run them.
 pub(super) fn beside(bench: &Bench<'_>, cell: &Cell) -> Result<Option<TestRun>, RunError> {
-    let decides = cell.placement == Placement::Kernel && cell.hook == Hook::Socket;
+    let decides =
+        cell.placement == Placement::Kernel && cell.hook == Hook::Socket && cell.toolkit.can_be_asked();
     if !bench.definition.program_stats || !decides || cell.external_server.is_some() {
         return Ok(None);
     }

@@ -138,7 +138,7 @@ fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), S
                     )
                 })?;
                 let misfit = |misfit| format!("placement '{}': {misfit}", row.id());
-                server.check(row.filter, row.hook).map_err(misfit)?;
+                server.check(row.filter, row.toolkit, row.hook).map_err(misfit)?;
             }
             Some(name) if !definition.external_server.contains_key(name) => {
                 return Err(missing("external_server", name));

@@ -4,11 +4,12 @@
 mod sources;
 mod stack;
 
-use std::time::Instant;
+use std::{net::UdpSocket, time::Instant};
 
+use anyhow::Context as _;
 use serde::Serialize;
 use weir_asm::Code;
-use weir_filters::{Combination, FilterName, Hook, Site, Toolkit};
+use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Site, Toolkit, cbpf};
 use weir_hooks::KernelFilter;
 use weir_wire::Request;
 
@@ -32,18 +33,21 @@ pub struct Row {
     pub lines: Lines,
     /// Instructions of the program as its toolkit wrote it, 8 bytes each.
     pub instructions_written: usize,
-    /// The same as the kernel keeps it, after the verifier's rewriting; null where the kernel hides it.
+    /// The same as the kernel keeps it, after the verifier's rewriting; null where the kernel hides it, as it does all
+    /// that it makes of classic BPF.
     pub instructions_translated: Option<u32>,
-    /// Instructions that the verifier walked through; null before Linux 5.16.
+    /// Instructions that the verifier walked through; null before Linux 5.16 and for classic BPF.
     pub verified_instructions: Option<u32>,
-    /// Machine code, bytes; 0 where the JIT is off.
-    pub jited_bytes: u32,
+    /// Machine code, bytes; 0 where the JIT is off, null for classic BPF.
+    pub jited_bytes: Option<u32>,
     /// The deepest byte of the stack that the written program names.
     pub stack_bytes: usize,
-    /// From the specification to a verified program in the kernel, ms.
+    /// From the specification to a verified program in the kernel, ms; for classic BPF, which the kernel gets then, to
+    /// one that is attached.
     pub load_ms: Median,
-    /// Mean of a run on a PUT less the same toolkit's accept-all program, ns.
-    pub ns_over_accept_all: Median,
+    /// Mean of a run on a PUT less the same toolkit's accept-all program, ns; null for classic BPF, which the kernel
+    /// doesn't run on given bytes.
+    pub ns_over_accept_all: Option<Median>,
 }
 
 /// Lines of source.
@@ -83,9 +87,10 @@ pub const fn needs(toolkit: Toolkit) -> Needs {
              rustc-web with libstd-rust-web-dev-bpf) and bpf-linker with its LLVM",
             "the objects, which lie in weir's binary",
         ),
-        Toolkit::Fun | Toolkit::Cbpf => {
+        Toolkit::Fun => {
             ("stable Rust", "weir-asm, which is in weir's binary and writes the program when it is loaded")
         }
+        Toolkit::Cbpf => ("stable Rust", "nothing, not even a privilege: the kernel takes it from anyone"),
         Toolkit::C => ("clang and libbpf's headers", "the objects, which lie in weir's binary"),
     };
     Needs { toolkit, to_build, to_load }
@@ -102,14 +107,14 @@ pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Res
         say(filter.as_str());
         let toolkits: Vec<_> = of(filter).collect();
         let loads = in_turn(&toolkits, LOADS, |toolkit| load_ms(filter, *toolkit))?;
-        let pairs = toolkits
-            .iter()
-            .map(|&toolkit| Pair::load(filter, toolkit))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let asked: Vec<_> = toolkits.iter().copied().filter(|toolkit| toolkit.can_be_asked()).collect();
+        let pairs =
+            asked.iter().map(|&toolkit| Pair::load(filter, toolkit)).collect::<anyhow::Result<Vec<_>>>()?;
         let packet = filter_cost::packet(&Request::Put { key: 10, value: 1 }.to_bytes());
         let costs = in_turn(&pairs, filter_cost::BATCHES, |pair| pair.difference(&packet))?;
-        for (toolkit, (load, cost)) in toolkits.into_iter().zip(loads.iter().zip(&costs)) {
-            rows.push(row(filter, toolkit, median(load), median(cost))?);
+        for (toolkit, load) in toolkits.into_iter().zip(&loads) {
+            let cost = asked.iter().position(|other| *other == toolkit).map(|at| median(&costs[at]));
+            rows.push(row(filter, toolkit, median(load), cost)?);
         }
     }
     Ok(rows)
@@ -136,33 +141,60 @@ fn median(values: &[f64]) -> Median {
 }
 
 fn load_ms(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<f64> {
+    let socket = UdpSocket::bind("127.0.0.1:0").context("making a socket to attach to")?;
     let started = Instant::now();
-    let loaded = KernelFilter::load(filter.into(), toolkit, &Site::socket())?;
+    let loaded = load(filter, toolkit)?;
+    let attached = (!toolkit.can_be_asked()).then(|| loaded.attach(&socket)).transpose()?;
     let taken = started.elapsed();
-    drop(loaded);
+    drop((attached, loaded));
     Ok(taken.as_secs_f64() * 1e3)
+}
+
+fn load(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<KernelFilter> {
+    Ok(KernelFilter::load(with_parameters(filter, toolkit), toolkit, &Site::socket())?)
+}
+
+/// The filter as the toolkit can write it.
+fn with_parameters(filter: FilterName, toolkit: Toolkit) -> Filter {
+    let usual = Filter::from(filter);
+    let constant = Filter { binding: Binding::Constant, ..usual };
+    if weir_hooks::loadable(usual, toolkit, Hook::Socket).is_ok() { usual } else { constant }
 }
 
 fn row(
     filter: FilterName,
     toolkit: Toolkit,
     load_ms: Median,
-    ns_over_accept_all: Median,
+    ns_over_accept_all: Option<Median>,
 ) -> anyhow::Result<Row> {
-    let facts = KernelFilter::load(filter.into(), toolkit, &Site::socket())?.facts()?;
-    let written = KernelFilter::written(filter.into(), toolkit, &Site::socket())?;
+    let facts = toolkit.can_be_asked().then(|| load(filter, toolkit)?.facts().map_err(anyhow::Error::from));
+    let facts = facts.transpose()?;
+    let (instructions_written, stack_bytes) = written(filter, toolkit)?;
     Ok(Row {
         filter,
         toolkit,
         lines: sources::lines(filter, toolkit),
-        instructions_written: slots(&written),
-        instructions_translated: facts.translated_bytes.map(|bytes| bytes / 8),
-        verified_instructions: facts.verified_instructions,
-        jited_bytes: facts.jited_bytes,
-        stack_bytes: stack::bytes(&written),
+        instructions_written,
+        instructions_translated: facts.and_then(|facts| facts.translated_bytes).map(|bytes| bytes / 8),
+        verified_instructions: facts.and_then(|facts| facts.verified_instructions),
+        jited_bytes: facts.map(|facts| facts.jited_bytes),
+        stack_bytes,
         load_ms,
         ns_over_accept_all,
     })
+}
+
+/// Instructions, and bytes of the stack. Classic programs have no stack but 16 words of memory, which none of ours uses.
+fn written(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<(usize, usize)> {
+    let filter = with_parameters(filter, toolkit);
+    if toolkit == Toolkit::Cbpf {
+        return Ok((
+            cbpf::program(filter).map_err(|gap| anyhow::anyhow!("{}: {gap}", filter.name))?.len(),
+            0,
+        ));
+    }
+    let code = KernelFilter::written(filter, toolkit, &Site::socket())?;
+    Ok((slots(&code), stack::bytes(&code)))
 }
 
 /// As llvm-objdump and the kernel count them: a 64-bit immediate takes two.

@@ -26,15 +26,16 @@ macro_rules! part {
 
 /// Lines of `filter` by `toolkit` without blank ones and comments; imports, declarations of maps and attributes count.
 ///
-/// With `aya` and `c`, a filter's own are those of its file; with `fun`, its arm of the table of filters and the functions
-/// that it alone uses. Shared is what other filters of the toolkit have beside that, for every hook: finding and reading
+/// With `aya` and `c`, a filter's own are those of its file; with `fun` and `cbpf`, its arm of the table of filters and the
+/// functions that it alone uses. Shared is what other filters of the toolkit have beside that, for every hook: finding and reading
 /// the packet, counting the verdict. Constants that user space has too (`weir-wire`) count for neither.
 pub(super) fn lines(filter: FilterName, toolkit: Toolkit) -> Lines {
     let [own, shared] = match toolkit {
-        Toolkit::Rust | Toolkit::Cbpf => [vec![], vec![]],
+        Toolkit::Rust => [vec![], vec![]],
         Toolkit::Aya => aya(filter),
         Toolkit::C => c(filter),
         Toolkit::Fun => fun(filter),
+        Toolkit::Cbpf => cbpf(filter),
     };
     let count = |parts: Vec<Part>| parts.iter().map(Part::lines).sum();
     Lines { own: count(own), shared: count(shared) }
@@ -73,6 +74,25 @@ fn c(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => return [vec![], vec![]],
     };
     [vec![own], vec![part!("bpf/c/weir.h"), part!("bpf/c/verdicts.h")]]
+}
+
+fn cbpf(filter: FilterName) -> [Vec<Part>; 2] {
+    const FILE: &str = include_str!("../../../../crates/filters/src/cbpf/mod.rs");
+    let of_file = |items| Part { text: FILE, items };
+    let own = of_file(match filter {
+        FilterName::Simple => &["FilterName::Simple =>"],
+        FilterName::Reject => &["FilterName::Reject =>"],
+        FilterName::ValidCommand => &["FilterName::ValidCommand =>", "fn valid("],
+        FilterName::RobustValidCommand => &["FilterName::RobustValidCommand =>", "fn robust("],
+        FilterName::Parameterized => &["FilterName::Parameterized if"],
+        FilterName::Print
+        | FilterName::Count
+        | FilterName::KnownKey
+        | FilterName::Quota
+        | FilterName::Blocklist => return [vec![], vec![]],
+    });
+    let shared = of_file(&["const ACCEPT:", "const DROP:", "fn program(", "fn by_length(", "fn accept("]);
+    [vec![own], vec![shared, part!("crates/filters/src/cbpf/insn.rs")]]
 }
 
 macro_rules! fun_part {

@@ -7,10 +7,10 @@ use std::{
 };
 
 use weir_filters::{
-    Binding, Combination, Filter, FilterName, Hook, Layer, Parameter, Site, SuperPackets, Toolkit, cbpf,
+    Binding, Combination, Filter, FilterName, Hook, Layer, Parameter, Site, SuperPackets, Toolkit,
     corpus::Case,
 };
-use weir_hooks::{ClassicFilter, KernelFilter, Target};
+use weir_hooks::{KernelFilter, Target};
 
 use super::{
     Subject,
@@ -74,7 +74,7 @@ pub(super) enum Way {
 
 impl Way {
     pub(super) fn of(combination: Combination) -> Self {
-        let is_sent = combination.hook == Hook::Reuseport || combination.toolkit == Toolkit::Cbpf;
+        let is_sent = combination.hook == Hook::Reuseport || !combination.toolkit.can_be_asked();
         if is_sent { Self::Sockets } else { Self::TestRun }
     }
 
@@ -202,18 +202,16 @@ impl Plan {
             |combination: &&Combination| combination.hook == site.hook && Way::of(**combination) == *way;
         let mut programs = Vec::new();
         for combination in self.combinations.iter().filter(is_there) {
-            let mut filters = self.filters(combination.filter);
-            filters.retain(|filter| combination.toolkit != Toolkit::Cbpf || cbpf::program(*filter).is_ok());
+            let Combination { filter, toolkit, hook } = *combination;
+            let mut filters = self.filters(filter);
+            filters.retain(|filter| weir_hooks::loadable(*filter, toolkit, hook).is_ok());
             let share = (sites * filters.len()) as u64;
             for filter in filters {
                 programs.push(Program {
                     combination: *combination,
                     filter,
                     site: *site,
-                    subject: match combination.toolkit {
-                        Toolkit::Cbpf => Box::new(classic(filter, site)?),
-                        toolkit => way.subject(KernelFilter::load(filter, toolkit, site)?)?,
-                    },
+                    subject: way.subject(KernelFilter::load(filter, toolkit, site)?)?,
                     left: packets(share),
                     tally: Tally::default(),
                     first: None,
@@ -251,17 +249,7 @@ fn obstacle(combination: Combination) -> Option<&'static str> {
     if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
         return Some(REFERENCE);
     }
-    // The server can't load it, but a socket takes it.
-    if combination.toolkit == Toolkit::Cbpf && combination.hook == Hook::Socket {
-        let filter = Filter { binding: Binding::Constant, ..combination.filter.into() };
-        return cbpf::program(filter).err().map(|gap| gap.0);
-    }
     weir_hooks::available(combination).err().map(|gap| gap.0)
-}
-
-fn classic(filter: Filter, site: &Site) -> anyhow::Result<Sockets> {
-    let program = ClassicFilter::new(filter)?;
-    Sockets::new(site, |socket| program.attach(socket))
 }
 
 /// A server on IPv4, one on IPv6, and one on every address.

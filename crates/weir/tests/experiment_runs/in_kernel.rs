@@ -6,8 +6,19 @@ use weir::{cell::Placement, sample::Sample};
 
 use crate::{Test, bench::Bench};
 
-pub(crate) const TESTS: &[Test] =
-    &[("a_program_is_timed_in_place_and_by_test_runs_beside_an_accept_all_program", timed)];
+pub(crate) const TESTS: &[Test] = &[
+    ("a_program_is_timed_in_place_and_by_test_runs_beside_an_accept_all_program", timed),
+    ("of_a_filter_without_counts_every_repetition_is_audited_and_only_the_audit_makes_a_ledger", uncounted),
+    ("without_audits_a_filter_without_counts_has_no_ledger_and_no_flaw", unaudited),
+];
+
+/// Classic BPF counts nothing.
+const UNCOUNTED: &str = "[[placements]]\nplacement = 'user'\nfilter = 'simple-socket-filter'\ntoolkit = 'cbpf'\n\
+                         hook = 'socket'\n\
+                         [[placements]]\nplacement = 'kernel'\nfilter = 'valid-command'\ntoolkit = 'cbpf'\n\
+                         hook = 'socket'\n";
+
+const HALF_INVALID: &str = "invalid_percent = [50]\npackets = [40]";
 
 const PLACED: &str = "[[placements]]\nplacement = 'user'\nfilter = 'simple-socket-filter'\ntoolkit = 'aya'\n\
                       hook = 'socket'\n\
@@ -35,4 +46,44 @@ fn timed() {
     let summary: weir::report::Summary = serde_json::from_str(&summary).unwrap();
     let [cost] = summary.filter_costs.as_slice() else { panic!("one program decides: {summary:?}") };
     assert!(cost.test_run_ns.is_some() && cost.program_run_ns.is_some(), "{cost:?}");
+}
+
+fn uncounted() {
+    let samples = sound_samples("runs = 2\nprogram_stats = true\naudit_every = 2");
+    let decides = |sample: &&Sample| sample.cell.placement == Placement::Kernel;
+    let (kernel, user): (Vec<_>, Vec<_>) = samples.iter().partition(decides);
+    let audited = |samples: &[&Sample]| samples.iter().filter(|sample| sample.audit.is_some()).count();
+    assert_eq!((kernel.len(), audited(&kernel)), (4, 2), "each of both repetitions");
+    assert_eq!((user.len(), audited(&user)), (3, 1), "what accepts everything needs no counts");
+    for sample in kernel {
+        let dropped = sample.ledger.as_ref().map(|ledger| (ledger.dropped_by_filter, ledger.read));
+        // Of 20 PUTs, a GET and the harness' STOP each is read.
+        assert_eq!(dropped, sample.audit.as_ref().map(|_| (20, 22)), "{sample:?}");
+    }
+    assert!(user.iter().all(|sample| sample.ledger.is_some()), "{user:?}");
+}
+
+fn unaudited() {
+    let samples = sound_samples("runs = 1");
+    let ledgers = samples.iter().map(|sample| (sample.cell.placement, sample.ledger.is_some()));
+    let mut ledgers: Vec<_> = ledgers.collect();
+    ledgers.sort();
+    assert_eq!(ledgers, [(Placement::User, true), (Placement::Kernel, false)]);
+}
+
+/// Runs of classic programs, of which none has a flaw, statistics or test runs; and there is a report of them.
+fn sound_samples(head: &str) -> Vec<Sample> {
+    let bench = Bench::new(head, HALF_INVALID, UNCOUNTED);
+    let ended = bench.begin();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let samples = bench.samples();
+    for sample in &samples {
+        assert!(sample.is_sound(), "{sample:?}");
+        assert_eq!(sample.get_value, Some(20), "{sample:?}");
+        assert_eq!(sample.server.as_ref().and_then(|server| server.runs), None);
+        assert_eq!(sample.test_run, None);
+    }
+    let summary = fs::read_to_string(bench.out().join("summary.json")).unwrap();
+    assert!(summary.contains("cbpf"), "{summary}");
+    samples
 }

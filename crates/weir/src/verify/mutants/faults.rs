@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use weir_filters::{FilterName, Hook, Layer, Site, SuperPackets};
+use weir_filters::{FilterName, Hook, Layer, Site, SuperPackets, cbpf::Insn};
 use weir_wire::{
     Command,
     headers::{self, ethernet, ipv4, ipv6},
@@ -24,6 +24,8 @@ pub(super) struct Fault {
 pub(super) enum Kind {
     /// In the code: what becomes of an instruction among the others, at a hook; nothing where it isn't concerned.
     Code(fn(Hook, &[Slot], usize) -> Option<Slot>),
+    /// In classic code: what becomes of an instruction.
+    Classic(fn(Insn) -> Option<Insn>),
     /// In what the program is told of its place: it is loaded for another; nothing where that makes no difference.
     Site(fn(Site) -> Option<Site>),
 }

@@ -1,5 +1,6 @@
 //! Faults planted in programs, to see that the comparison finds each.
 
+mod classic;
 mod faults;
 mod slot;
 
@@ -7,7 +8,11 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit, corpus::Case};
+use weir_filters::{
+    Combination, Filter, FilterName, Hook, Site, Toolkit,
+    cbpf::{self, Insn},
+    corpus::Case,
+};
 use weir_hooks::{HookError, KernelFilter};
 
 use self::faults::{FAULTS, Fault, Kind};
@@ -69,12 +74,11 @@ pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
         (place, cases(&place, packets).take(count).collect())
     };
     let places: Vec<(Place, Vec<Case>)> = plan.places().into_iter().map(take).collect();
-    // Classic programs aren't in objects, where faults are planted.
-    for combination in plan.combinations().filter(|combination| combination.toolkit != Toolkit::Cbpf) {
+    for combination in plan.combinations() {
         let fits = |fault: &&Fault| {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
         };
-        for fault in FAULTS.iter().filter(fits) {
+        for fault in FAULTS.iter().chain(classic::FAULTS).filter(fits) {
             let is_there =
                 |place: &Place| place.site.hook == combination.hook && place.way == Way::of(combination);
             let there = places.iter().filter(|(place, _)| is_there(place));
@@ -120,12 +124,19 @@ fn load(
     Combination { filter, toolkit, hook }: Combination,
     site: &Site,
 ) -> anyhow::Result<Option<Result<KernelFilter, HookError>>> {
-    let filter = filter.into();
+    let filter = Filter::from(filter);
     match fault.kind {
         Kind::Site(change) => match change(*site) {
             Some(other) => Ok(Some(Ok(KernelFilter::load(filter, toolkit, &other)?))),
             None => Ok(None),
         },
+        Kind::Classic(change) if toolkit == Toolkit::Cbpf => {
+            let program = cbpf::program(filter).map_err(|gap| anyhow::anyhow!("{}: {gap}", filter.name))?;
+            let changed: Vec<Insn> = program.iter().map(|insn| change(*insn).unwrap_or(*insn)).collect();
+            Ok((changed != program).then(|| KernelFilter::load_classic(filter, &changed, site)))
+        }
+        Kind::Classic(_) => Ok(None),
+        Kind::Code(_) if toolkit == Toolkit::Cbpf => Ok(None),
         Kind::Code(change) => {
             let (mut elf, program) = KernelFilter::object(filter, toolkit, site)?;
             let changed = slot::change(&mut elf, &program, |all, at| change(hook, all, at))?;
