@@ -18,6 +18,7 @@ pub(crate) const ANYWHERE: &[Test] = &[
 pub(crate) const IN_KERNEL: &[Test] = &[
     ("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
     ("cap_bpf_alone_loads_every_filter", cap_bpf_alone_loads_every_filter),
+    ("classic_bpf_needs_no_privilege", classic_bpf_needs_no_privilege),
 ];
 
 pub(crate) fn check(ended: &Ended, status: i32, parts: &[&str]) {
@@ -123,13 +124,32 @@ fn cap_bpf_alone_loads_every_filter() {
 /// As root, the binary is run as nobody; anybody else has no privilege anyway.
 fn without_privilege_the_remedy_is_said() {
     let (_folder, copy) = copy_for_nobody();
+    let ended = Ended::from(by_nobody(&copy, &[]).output().expect("the copy starts"));
+    check(&ended, 1, &["loading valid-command", "Operation not permitted", "needs root, or CAP_BPF"]);
+}
+
+fn classic_bpf_needs_no_privilege() {
+    let (_folder, copy) = copy_for_nobody();
+    let server = crate::running::Server::of(by_nobody(&copy, &["--toolkit", "cbpf"]));
+    let socket = server.socket();
+    socket.send(b"no command").expect("send");
+    socket.send(&weir_wire::Request::Put { key: 1, value: 5 }.to_bytes()).expect("send");
+    let get = weir_wire::Request::Get { key: 1 }.to_bytes();
+    assert_eq!(crate::running::ask(&socket, &get).as_deref(), Some("5"));
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    let ended = server.ended();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("0 of them invalid"), "{ended:?}");
+    assert!(ended.stderr.contains("1 dropped in all by the socket"), "{ended:?}");
+}
+
+fn by_nobody(copy: &std::path::Path, arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(copy);
-    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
     if nix::unistd::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    let ended = Ended::from(command.output().expect("the copy starts"));
-    check(&ended, 1, &["loading valid-command", "Operation not permitted", "needs root, or CAP_BPF"]);
+    command
 }
 
 fn a_client_without_a_server_fails_and_says_so() {

@@ -45,8 +45,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME", requires = "object")]
     program: Option<String>,
 
-    /// How the filter is written: `aya`, `fun` (generated now) or `rust`; by default what the server is for, or aya in
-    /// the kernel, rust in the server.
+    /// How the filter is written: `aya`, `c`, `fun` (generated now), `cbpf` (classic BPF, generated now; needs no
+    /// privilege) or `rust`; by default what the server is for, or aya in the kernel, rust in the server.
     #[arg(long)]
     toolkit: Option<Toolkit>,
 
