@@ -291,7 +291,7 @@ fn ticks(axis: &Axis, at: impl Fn(f64) -> f64, character: f64) -> Vec<Tick> {
         let half = name.chars().count() as f64 * character / 2.0;
         let fits = character == 0.0 || at - half > free_from;
         if fits {
-            free_from = at + half + 8.0;
+            free_from = at + half + 2.0;
         }
         Tick { at: px(at), label: if fits { name } else { String::new() } }
     };
