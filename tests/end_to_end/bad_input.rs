@@ -85,6 +85,19 @@ pub(crate) fn copy_for_nobody() -> (tempfile::TempDir, std::path::PathBuf) {
     std::fs::set_permissions(folder.path(), open).expect("our folder");
     let copy = folder.path().join("weir");
     std::fs::copy(env!("CARGO_BIN_EXE_weir"), &copy).expect("a copy");
+    // A process that another test started meanwhile holds the file open for writing until it executes something.
+    let is_busy = || match std::process::Command::new(&copy).arg("--version").output() {
+        Ok(_) => false,
+        Err(error) => error.kind() == std::io::ErrorKind::ExecutableFileBusy,
+    };
+    let is_free = (0..200).any(|_| {
+        let free = !is_busy();
+        if !free {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        free
+    });
+    assert!(is_free, "the copy stays open for writing");
     (folder, copy)
 }
 

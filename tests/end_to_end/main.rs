@@ -4,6 +4,7 @@
 //! brackets.
 
 mod bad_input;
+mod dynamic;
 mod hooks;
 mod neighbour;
 mod net;
@@ -28,6 +29,7 @@ fn main() {
         serving::IN_KERNEL,
         watching::IN_KERNEL,
         bad_input::IN_KERNEL,
+        dynamic::IN_KERNEL,
         hooks::IN_KERNEL,
         net::TESTS,
         objects::IN_KERNEL,
@@ -39,6 +41,7 @@ fn main() {
         serving::ANYWHERE,
         watching::ANYWHERE,
         bad_input::ANYWHERE,
+        dynamic::ANYWHERE,
         hooks::ANYWHERE,
         neighbour::TESTS,
         objects::ANYWHERE,

@@ -88,6 +88,43 @@ pub(crate) const fn entry(name: FilterName) -> &'static Entry {
             maps: &[VERDICTS, MapUse { name: maps::COUNTER, kind: "percpu_array", holds: "packets seen" }],
             parameters: &[],
         },
+        FilterName::KnownKey => &Entry {
+            name: "known-key",
+            decides: "accepts what robust-valid-command accepts, GET and DELETE only of keys that the bag holds",
+            maps: &[VERDICTS, MapUse { name: maps::KEYS, kind: "hash", holds: "keys of the bag; 1" }],
+            parameters: &[],
+        },
+        FilterName::Quota => &Entry {
+            name: "quota",
+            decides: "drops packets of a source beyond its quota; alone or before another filter, as in quota+valid-command",
+            maps: &[
+                VERDICTS,
+                MapUse {
+                    name: maps::QUOTA,
+                    kind: "array",
+                    holds: "ns from packet to packet, ns that one may be early",
+                },
+                MapUse {
+                    name: maps::SOURCES,
+                    kind: "lru_hash",
+                    holds: "source to when its next packet is due, ns",
+                },
+            ],
+            parameters: &["--quota RATE[/BURST]; weir filter quota changes it while it runs"],
+        },
+        FilterName::Blocklist => &Entry {
+            name: "blocklist",
+            decides: "drops packets from blocked prefixes; alone or before another filter, as in blocklist+valid-command",
+            maps: &[
+                VERDICTS,
+                MapUse {
+                    name: maps::BLOCKLIST,
+                    kind: "lpm_trie",
+                    holds: "prefix to when it ends, ns; 0 for ever",
+                },
+            ],
+            parameters: &["weir filter block|unblock|list, while it runs"],
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::catalogue;
+use crate::{Guards, Quota, catalogue};
 
 /// Which decision a filter makes. Its text form is the name that the catalogue lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,11 +25,17 @@ pub enum FilterName {
     Print,
     /// Accept everything and count it per CPU.
     Count,
+    /// Accept valid commands, those that ask for a key only where the key is known.
+    KnownKey,
+    /// Accept as many packets of a source as its quota allows.
+    Quota,
+    /// Accept what doesn't come from a blocked source.
+    Blocklist,
 }
 
 impl FilterName {
     /// Every filter, in catalogue order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Simple,
         Self::Reject,
         Self::ValidCommand,
@@ -37,6 +43,9 @@ impl FilterName {
         Self::Parameterized,
         Self::Print,
         Self::Count,
+        Self::KnownKey,
+        Self::Quota,
+        Self::Blocklist,
     ];
 
     /// The name on the command line and in samples.
@@ -74,7 +83,8 @@ impl TryFrom<String> for FilterName {
 }
 
 /// What `parameterized-filter` does with every packet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Parameter {
     /// Accept; the value 0 in the map or the constant.
     #[default]
@@ -154,6 +164,10 @@ pub struct Filter {
     pub parameter: Parameter,
     /// Read by `parameterized-filter` alone.
     pub binding: Binding,
+    /// Read by `quota` alone, in the chain or by itself.
+    pub quota: Quota,
+    /// What decides before it.
+    pub guards: Guards,
 }
 
 impl Filter {
@@ -166,7 +180,13 @@ impl Filter {
 impl From<FilterName> for Filter {
     /// The filter with its default parameters.
     fn from(name: FilterName) -> Self {
-        Self { name, parameter: Parameter::default(), binding: Binding::default() }
+        Self {
+            name,
+            parameter: Parameter::default(),
+            binding: Binding::default(),
+            quota: Quota::default(),
+            guards: Guards::NONE,
+        }
     }
 }
 

@@ -5,21 +5,29 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+mod blocklist;
 mod catalogue;
 pub mod cbpf;
 pub mod corpus;
+mod dynamic;
 mod filter;
 mod frame;
 pub mod fun;
+mod guard;
 mod matrix;
+mod moment;
 mod packet;
 mod reference;
 mod site;
 
+pub use blocklist::{Blocklist, Until, octets};
 pub use catalogue::{Entry, MapUse};
+pub use dynamic::{BLOCKED_PREFIXES, QUOTA_SOURCES, Reference};
 pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
 pub use frame::Found;
+pub use guard::{ChainError, Guard, Guards, NoQuota, Quota};
 pub use matrix::{Combination, Gap, Hook, Toolkit};
+pub use moment::Moment;
 pub use packet::Packet;
 pub use site::{Endpoint, Layer, Site, SuperPackets};
 

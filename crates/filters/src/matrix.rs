@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FilterName, UnknownName, cbpf::NO_MAPS};
+use crate::{Filter, FilterName, UnknownName, cbpf::NO_MAPS};
 
 /// How a filter is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +62,13 @@ impl fmt::Display for Gap {
     }
 }
 
+impl Filter {
+    /// Whether every filter of the chain exists there, or the reason why not.
+    pub fn available(&self, toolkit: Toolkit, hook: Hook) -> Result<(), Gap> {
+        self.chain().try_for_each(|filter| Combination { filter, toolkit, hook }.available())
+    }
+}
+
 impl Combination {
     /// Every combination, those that exist and those that don't.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -88,6 +95,9 @@ impl Combination {
                 "plain Rust runs in the server's loop; the kernel takes BPF, which 'aya' makes of Rust",
             )),
             (_, Hook::User) => Err(Gap("BPF runs in the kernel; at the hook 'user' the toolkit is 'rust'")),
+            (Toolkit::Aya | Toolkit::C | Toolkit::Cbpf, _) if self.filter.is_dynamic() => {
+                Err(DYNAMIC_IS_GENERATED)
+            }
             (Toolkit::Aya, hook) => aya(hook),
             (Toolkit::Fun, hook) => fun(hook),
             (Toolkit::C, hook) => c(hook),
@@ -95,6 +105,10 @@ impl Combination {
         }
     }
 }
+
+/// Filters with a memory, and the chains of guards, exist where a program is generated from the chain.
+const DYNAMIC_IS_GENERATED: Gap =
+    Gap("a chain of filters becomes one program when it is asked for: the toolkit is 'fun'");
 
 /// Written for every hook.
 const fn aya(_hook: Hook) -> Result<(), Gap> {
@@ -167,15 +181,16 @@ impl Hook {
         matches!(self, Self::Socket | Self::Cgroup)
     }
 
-    /// The reason under which the kernel frees what a program there drops (`enum skb_drop_reason`,
-    /// include/net/dropreason-core.h), as the tracepoint `skb:kfree_skb` shows it; nothing where it shows none.
-    pub const fn drop_reason(self) -> Option<&'static str> {
+    /// The reasons under which the kernel frees what a program there drops (`enum skb_drop_reason`,
+    /// include/net/dropreason-core.h), as the tracepoint `skb:kfree_skb` shows them. XDP has its own in generic mode; veth
+    /// gives none for what its native mode drops, and other drivers have no `sk_buff` there to free.
+    pub const fn drop_reasons(self) -> &'static [&'static str] {
         match self {
-            Self::User => None,
-            Self::Socket | Self::Cgroup => Some("SOCKET_FILTER"),
-            Self::Reuseport => Some("NO_SOCKET"),
-            Self::Tc => Some("TC_INGRESS"),
-            Self::Xdp => Some("XDP"),
+            Self::User => &[],
+            Self::Socket | Self::Cgroup => &["SOCKET_FILTER"],
+            Self::Reuseport => &["NO_SOCKET"],
+            Self::Tc => &["TC_INGRESS"],
+            Self::Xdp => &["XDP", "NOT_SPECIFIED"],
         }
     }
 

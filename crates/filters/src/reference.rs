@@ -2,13 +2,17 @@
 
 use weir_wire::{Command, udp};
 
-use crate::{Filter, FilterName, Packet, Parameter, Verdict};
+use crate::{Filter, FilterName, Moment, Packet, Parameter, Reference, Verdict};
 
 impl Filter {
-    /// Decides one packet, as every other implementation must.
+    /// Decides one packet, as every other implementation must: a dynamic filter as if nothing were remembered, and as if
+    /// nobody knew where the packet comes from. [`Reference`] has a memory.
     pub fn decide(&self, packet: Packet<'_>) -> Verdict {
         match self.name {
             FilterName::Simple | FilterName::Print | FilterName::Count => Verdict::Accept,
+            FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
+                Reference::new(*self).decide(packet, None, Moment::ZERO)
+            }
             FilterName::Reject => Verdict::Drop,
             FilterName::ValidCommand => accept_if(leading_command(packet).is_some()),
             FilterName::RobustValidCommand => {

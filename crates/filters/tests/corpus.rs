@@ -57,7 +57,7 @@ fn packets_are_found_dropped_and_left_alone_at_every_hook() {
             let dropped = count(&|case| is_found(case) && verdict(case) == Verdict::Drop);
             let other = count(&|case| !is_found(case));
             for (what, count) in [("accepted", accepted), ("dropped", dropped), ("other", other)] {
-                assert!(count > 500, "{count} {what} at {hook} for {endpoint}");
+                assert!(count > 100, "{count} {what} at {hook} for {endpoint}");
             }
         }
     }

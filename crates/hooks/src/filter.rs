@@ -1,5 +1,7 @@
 //! A filter loaded into the kernel.
 
+use std::path::PathBuf;
+
 use aya::{
     Ebpf,
     programs::{Program, ProgramInfo},
@@ -76,11 +78,11 @@ impl KernelFilter {
     /// and the kernel gives no descriptor of it: what asks for either says so.
     pub fn load(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Self, HookError> {
         if toolkit != Toolkit::Cbpf {
-            return Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site);
+            return Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[]);
         }
-        let program = cbpf::program(filter);
-        let what = filter.name.to_string();
-        Self::load_classic(filter, &program.map_err(|gap| HookError::Unavailable { what, gap })?, site)
+        let unavailable = |gap| HookError::Unavailable { what: filter.to_string(), gap };
+        objects::loadable(filter, toolkit, site.hook).map_err(unavailable)?;
+        Self::load_classic(filter, &cbpf::program(filter).map_err(unavailable)?, site)
     }
 
     /// The same from classic instructions that somebody else made.
@@ -88,7 +90,7 @@ impl KernelFilter {
     /// # Errors
     /// The site's hook takes no classic BPF.
     pub fn load_classic(filter: Filter, program: &[cbpf::Insn], site: &Site) -> Result<Self, HookError> {
-        let what = filter.name.to_string();
+        let what = filter.to_string();
         let combination = Combination { filter: filter.name, toolkit: Toolkit::Cbpf, hook: site.hook };
         match objects::available(combination) {
             Ok(()) => Ok(Self {
@@ -107,25 +109,28 @@ impl KernelFilter {
     pub fn load_from(filter: Filter, object: &[u8], program: &str, site: &Site) -> Result<Self, HookError> {
         let constants = objects::constants(filter, site);
         let object = Loadable { elf: object.into(), program: program.into(), constants };
-        Self::load_object(filter, object, false, site)
+        Self::load_object(filter, object, false, site, &[])
     }
 
-    fn load_object(
+    /// Maps of `places` are those that are there already.
+    pub(crate) fn load_object(
         filter: Filter,
         object: Loadable<'_>,
         has_constants: bool,
         site: &Site,
+        places: &[(&'static str, PathBuf)],
     ) -> Result<Self, HookError> {
         let Loadable { elf, program, constants } = object;
         let mut loader = loader::without_kernel_btf();
         for constant in &constants {
             loader.override_global(constant.name, &*constant.bytes, has_constants);
         }
-        let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
-        let loaded = Self::load_program(filter.name.to_string(), ebpf, program.into_owned(), site)?;
-        if filter.has_changeable_parameter() {
-            loaded.parameter_map()?.set(filter.parameter)?;
+        for (name, place) in places {
+            loader.map_pin_path(name, place);
         }
+        let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
+        let loaded = Self::load_program(filter.to_string(), ebpf, program.into_owned(), site)?;
+        loaded.set_parameters(filter)?;
         Ok(loaded)
     }
 
@@ -198,6 +203,11 @@ impl KernelFilter {
     {
         let ebpf = self.ebpf().ok_or_else(|| self.other("opening a map", CLASSIC_HAS_NO_MAPS.to_owned()))?;
         Ok(Map::of(ebpf, spec)?)
+    }
+
+    /// Whether the kernel can be asked about it, as [`Toolkit::can_be_asked`] says.
+    pub fn can_be_asked(&self) -> bool {
+        self.ebpf().is_some()
     }
 
     /// Where it was loaded for.

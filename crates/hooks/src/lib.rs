@@ -20,6 +20,7 @@ mod audit;
 mod bare_loop;
 mod classic;
 mod counters;
+mod dynamic;
 mod error;
 pub mod ethtool;
 mod filter;

@@ -33,8 +33,8 @@ pub(crate) struct Constant {
 /// The object with the filter's program, written with that toolkit for that site.
 pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, HookError> {
     let name = filter.name;
-    let combination = Combination { filter: name, toolkit, hook: site.hook };
-    available(combination).map_err(|gap| HookError::Unavailable { what: name.to_string(), gap })?;
+    loadable(filter, toolkit, site.hook)
+        .map_err(|gap| HookError::Unavailable { what: filter.to_string(), gap })?;
     match toolkit {
         Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
         Toolkit::C => Ok(compiled(filter, c(name), site)),
@@ -89,7 +89,7 @@ pub fn available(combination: Combination) -> Result<(), Gap> {
 
 /// The same of a filter with its parameters: what [`crate::KernelFilter::load`] would refuse before it asks the kernel.
 pub fn loadable(filter: Filter, toolkit: Toolkit, hook: Hook) -> Result<(), Gap> {
-    available(Combination { filter: filter.name, toolkit, hook })?;
+    filter.chain().try_for_each(|filter| available(Combination { filter, toolkit, hook }))?;
     if toolkit == Toolkit::Cbpf { cbpf::program(filter).map(drop) } else { Ok(()) }
 }
 
@@ -106,6 +106,9 @@ fn compiled(filter: Filter, elf: &'static [u8], site: &Site) -> Loadable<'static
         },
         FilterName::Print => "print",
         FilterName::Count => "count_packets",
+        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
+            unreachable!("the matrix doesn't have it")
+        }
     };
     let program = format!("{}_{program}", site.hook);
     Loadable { elf: elf.into(), program: program.into(), constants: constants(filter, site) }
@@ -129,6 +132,9 @@ macro_rules! objects {
     ($filter:expr, $folder:literal, $($name:ident $file:literal),*) => {
         match $filter {
             $(FilterName::$name => include_bytes_aligned!(concat!(env!("OUT_DIR"), $folder, "/", $file)),)*
+            FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
+                unreachable!("the matrix doesn't have it")
+            }
         }
     };
 }

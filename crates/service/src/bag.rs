@@ -47,6 +47,21 @@ impl Bag {
         Ok(())
     }
 
+    /// How many keys it holds.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// The keys that it holds, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = u32> {
+        self.counts.keys().copied()
+    }
+
     /// The count of `key`, or nothing when it is absent.
     pub fn get(&self, key: u32) -> Option<i64> {
         self.counts.get(&key).copied()

@@ -2,6 +2,7 @@
 
 mod bag;
 pub mod client;
+pub mod control;
 mod control_group;
 mod cost;
 mod latencies;
@@ -17,6 +18,6 @@ pub use control_group::{ControlGroup, ControlGroupError};
 pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
-pub use summary::{EndedBy, Io, LoopRecord, Refused, ReplyCounts, RequestCounts, ServerSummary};
+pub use summary::{EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary};
 pub use sys::socket_drops;
 pub use weir_hooks::{ProgramRuns, VerdictCounts};

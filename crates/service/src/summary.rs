@@ -158,6 +158,17 @@ pub struct LoopRecord {
     pub cost: Cost,
 }
 
+/// A filter that was replaced by another while the server ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The filter, with the guards before it.
+    pub filter: String,
+    /// Toolkit that it was written with.
+    pub toolkit: String,
+    /// What it decided up to its last packet; nothing where it kept no counts.
+    pub verdicts: Option<VerdictCounts>,
+}
+
 /// A server's record of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerSummary {
@@ -177,6 +188,9 @@ pub struct ServerSummary {
     pub attached_to: Vec<String>,
     /// The program's own verdict counts, where it keeps them.
     pub verdicts: Option<VerdictCounts>,
+    /// The programs that ran before the last one; `verdicts` has theirs too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Replaced>,
     /// The program's runs, where BPF statistics were on.
     pub runs: Option<ProgramRuns>,
     /// The loop.

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     advise, asm, bench, capacity, check, client, compare, completions, disasm, doctor, dump, experiment,
-    filters, neighbour, net, report, run, serve, toolkits, verify,
+    filter, filters, neighbour, net, report, run, serve, toolkits, verify,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -49,6 +49,7 @@ enum Command {
     Net(net::Args),
     #[command(hide = true)]
     Neighbour(neighbour::Args),
+    Filter(filter::Args),
     Filters(filters::Args),
     Doctor(doctor::Args),
     Toolkits(toolkits::Args),
@@ -84,6 +85,7 @@ impl Cli {
             Command::Dump(args) => dump::run(args),
             Command::Run(args) => run::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Filter(args) => filter::run(args),
             Command::Filters(args) => filters::run(args),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::completions(args),

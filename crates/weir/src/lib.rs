@@ -20,6 +20,7 @@ pub mod sample;
 pub mod stats;
 pub mod store;
 pub mod surroundings;
+pub mod swapping;
 pub mod terminal;
 pub mod toolkits;
 pub mod topology;

@@ -59,6 +59,7 @@ fn every_built_in_definition_is_sound_and_has_quick_and_standard_profiles() {
         names,
         [
             "kernel-or-user",
+            "hooks",
             "toolkits",
             "rate",
             "size",
@@ -209,7 +210,7 @@ fn check_not_found(name: &str, expected: &str) {
 
 #[test]
 fn an_unknown_experiment_is_refused_with_those_there_are() {
-    check_not_found("kernel", "there are: kernel-or-user, toolkits, rate, size");
+    check_not_found("kernel", "there are: kernel-or-user, hooks, toolkits, rate, size");
     check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
     check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
 }
@@ -230,8 +231,7 @@ fn check_rule(figure: &str, compare: &str, at: &str, expected: Result<(), &str>)
 #[test]
 fn a_rule_chooses_cells_by_what_there_is() {
     check_rule("wall", "kernel-user", "invalid_percent = 99, placement = 'kernel', pinned = true", Ok(()));
-    let known =
-        "a verdict can't choose cells by 'percent'; there are: placement, topology, receive_work, background";
+    let known = "a verdict can't choose cells by 'percent'; there are: placement, hook, toolkit, topology, receive_work, background";
     check_rule("wall", "kernel-user", "percent = 99", Err(known));
     check_rule("ndr", "kernel-user", "invalid_percent = 99", Ok(()));
     check_rule(

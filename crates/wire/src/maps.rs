@@ -13,6 +13,21 @@ pub const PARAMETER_CONSTANT: &str = "PARAMETER_CONSTANT";
 /// Per-CPU array of one `u64`: packets seen.
 pub const COUNTER: &str = "counter";
 
+/// Hash from a key of the bag, a `u32`, to 1 as a `u8`.
+pub const KEYS: &str = "keys";
+
+/// Array of one `[u64; 2]`: nanoseconds from one packet of a source to its next, and how many of them a packet may be
+/// early.
+pub const QUOTA: &str = "quota_rate";
+
+/// LRU hash from a source, 16 bytes in network byte order, IPv4 as ::ffff:a.b.c.d, to when its next packet is due: a `u64`
+/// of nanoseconds of `CLOCK_MONOTONIC`.
+pub const SOURCES: &str = "sources";
+
+/// Trie from a prefix (its bits as a `u32`, and a source's 16 bytes) to when it ends: a `u64` of nanoseconds of
+/// `CLOCK_MONOTONIC`, 0 for ever.
+pub const BLOCKLIST: &str = "blocked";
+
 /// Per-CPU array of one [`Capture`].
 pub const CAPTURE: &str = "capture";
 

@@ -21,6 +21,9 @@ const DROP: u32 = 0;
 /// # Errors
 /// The filter needs a map.
 pub fn program(filter: Filter) -> Result<Vec<Insn>, Gap> {
+    if filter.is_dynamic() {
+        return Err(NO_MAPS);
+    }
     let mut code = Code::default();
     match filter.name {
         FilterName::Simple => code.push(RETURN, ACCEPT),
@@ -31,7 +34,12 @@ pub fn program(filter: Filter) -> Result<Vec<Insn>, Gap> {
             let is_accept = filter.parameter == Parameter::Accept;
             code.push(RETURN, if is_accept { ACCEPT } else { DROP });
         }
-        FilterName::Parameterized | FilterName::Print | FilterName::Count => return Err(NO_MAPS),
+        FilterName::Parameterized
+        | FilterName::Print
+        | FilterName::Count
+        | FilterName::KnownKey
+        | FilterName::Quota
+        | FilterName::Blocklist => return Err(NO_MAPS),
     }
     Ok(code.finish())
 }

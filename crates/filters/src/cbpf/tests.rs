@@ -35,7 +35,7 @@ fn run(program: &[Insn], packet: &[u8]) -> Verdict {
 fn every_program_decides_as_the_reference() {
     for name in FilterName::ALL {
         for parameter in [Parameter::Accept, Parameter::Drop] {
-            let filter = Filter { name, parameter, binding: Binding::Constant };
+            let filter = Filter { parameter, binding: Binding::Constant, ..Filter::from(name) };
             let Ok(program) = program(filter) else { continue };
             for packet in corpus::packets(0xc1a5).take(60_000) {
                 let expected = filter.decide(Packet::from_udp(&packet));

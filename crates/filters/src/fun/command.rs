@@ -13,24 +13,30 @@ use crate::{Site, Verdict};
 
 /// Accepts payloads that begin with a command; the longest word is compared last, as the rarest.
 pub(super) fn valid(code: &mut Code, site: &Site) {
-    judge(code, site, false, |code, accept| {
-        let mut masked = None;
-        for command in Command::ALL {
-            compare(code, command, &mut masked, accept);
-        }
-    });
+    judge(code, site, false, find);
 }
 
 /// The same where the UDP length is that command's.
 pub(super) fn robust(code: &mut Code, site: &Site) {
-    judge(code, site, true, |code, accept| {
-        for command in Command::ALL {
-            let next = code.fresh_label();
-            ebpf! { in code; jne $LENGTH, {i32::from(udp::length_field(command.request_len()))}, $next }
-            compare(code, command, &mut None, accept);
-            ebpf! { in code; $next: }
-        }
-    });
+    judge(code, site, true, |code, accept| find_whole(code, |_| accept));
+}
+
+/// On at `found` where the payload begins with a command.
+pub(super) fn find(code: &mut Code, found: Label) {
+    let mut masked = None;
+    for command in Command::ALL {
+        compare(code, command, &mut masked, found);
+    }
+}
+
+/// On at the command's label where the payload begins with a command and has its length.
+pub(super) fn find_whole(code: &mut Code, found: impl Fn(Command) -> Label) {
+    for command in Command::ALL {
+        let next = code.fresh_label();
+        ebpf! { in code; jne $LENGTH, {i32::from(udp::length_field(command.request_len()))}, $next }
+        compare(code, command, &mut None, found(command));
+        ebpf! { in code; $next: }
+    }
 }
 
 /// `compare` goes on at the label that it is given where it finds a command.

@@ -4,7 +4,11 @@
 
 mod access;
 mod capture;
+mod chain;
 mod command;
+pub mod dynamic;
+mod guard;
+mod known_key;
 pub mod map;
 mod parse;
 pub mod probe;
@@ -49,7 +53,7 @@ pub(crate) fn with_listing(file: &str, object: &Object) -> Object {
 fn generate(filter: Filter, site: &Site) -> Object {
     let code = code(filter, site);
     let name = filter.name.as_str().replace('-', "_");
-    let maps = map::ALL.iter().map(|map| map()).filter(|map| uses(&code, map)).collect();
+    let maps = map::ALL.iter().chain(&dynamic::ALL).map(|map| map()).filter(|map| uses(&code, map)).collect();
     let section = Access::at(site.hook).section.to_owned();
     let program = Program { name, section, code, source: None };
     Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] }
@@ -61,6 +65,10 @@ fn uses(code: &Code, map: &MapDef) -> bool {
 
 fn code(filter: Filter, site: &Site) -> Code {
     let mut code = Code::new();
+    if filter.is_dynamic() {
+        chain::chain(&mut code, filter, site);
+        return code;
+    }
     match filter.name {
         FilterName::Simple => verdict::give(&mut code, Access::at(site.hook), Verdict::Accept),
         FilterName::ValidCommand => command::valid(&mut code, site),
@@ -74,24 +82,27 @@ fn code(filter: Filter, site: &Site) -> Code {
 fn without_payload(code: &mut Code, filter: Filter, site: &Site) {
     let access = Access::at(site.hook);
     let wants = if filter.name == FilterName::Print { Wants::Place } else { Wants::Nothing };
-    let place = |code: &mut Code| {
-        let verdict = match filter.name {
-            FilterName::Reject => Verdict::Drop,
-            FilterName::Parameterized => match filter.binding {
-                Binding::Map => return parameterized_by_map(code, access),
-                Binding::Constant => verdict_of(filter.parameter),
-            },
-            _ => Verdict::Accept,
-        };
-        match filter.name {
-            FilterName::Print => capture::keep(code, access),
-            FilterName::Count => map::count(code, maps::COUNTER, 0),
-            _ => {}
-        }
-        verdict::count_and_give(code, access, verdict);
-    };
+    let place = |code: &mut Code| decide_alike(code, filter, access);
     let no_command = code.fresh_label();
     parse(code, site, Judge { wants, no_command, place });
+}
+
+/// The same verdict for every packet.
+fn decide_alike(code: &mut Code, filter: Filter, access: &Access) {
+    let verdict = match filter.name {
+        FilterName::Reject => Verdict::Drop,
+        FilterName::Parameterized => match filter.binding {
+            Binding::Map => return parameterized_by_map(code, access),
+            Binding::Constant => verdict_of(filter.parameter),
+        },
+        _ => Verdict::Accept,
+    };
+    match filter.name {
+        FilterName::Print => capture::keep(code, access),
+        FilterName::Count => map::count(code, maps::COUNTER, 0),
+        _ => {}
+    }
+    verdict::count_and_give(code, access, verdict);
 }
 
 const fn verdict_of(parameter: Parameter) -> Verdict {

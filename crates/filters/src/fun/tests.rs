@@ -10,9 +10,11 @@ fn every_filter() -> Vec<Filter> {
     let mut filters: Vec<_> = FilterName::ALL.map(Filter::from).to_vec();
     for parameter in [Parameter::Accept, Parameter::Drop] {
         for binding in [Binding::Map, Binding::Constant] {
-            filters.push(Filter { name: FilterName::Parameterized, parameter, binding });
+            filters.push(Filter { parameter, binding, ..Filter::from(FilterName::Parameterized) });
         }
     }
+    let chains = ["blocklist+quota+valid-command", "quota+known-key", "quota+blocklist+print-filter"];
+    filters.extend(chains.map(|chain| chain.parse::<Filter>().expect("a chain")));
     filters
 }
 
@@ -83,7 +85,8 @@ fn a_capture_is_laid_out_as_user_space_reads_it() {
 #[test]
 fn a_constant_parameter_leaves_one_verdict_and_no_parameter_map() {
     for parameter in [Parameter::Accept, Parameter::Drop] {
-        let filter = Filter { name: FilterName::Parameterized, parameter, binding: Binding::Constant };
+        let binding = Binding::Constant;
+        let filter = Filter { parameter, binding, ..Filter::from(FilterName::Parameterized) };
         let object = object(filter, &Site::socket());
         assert_eq!(object.maps.len(), 1, "{filter:?}");
         assert_eq!(object.maps[0].name, maps::VERDICTS, "{filter:?}");

@@ -12,6 +12,7 @@ use weir_asm::maps::{MapShape, MapSpec};
 
 pub use entries::{Entries, Update};
 pub use error::MapFailure;
+pub(crate) use raw::data as data_of;
 pub use raw::{Copies, Raw};
 pub use records::Records;
 

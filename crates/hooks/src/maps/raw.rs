@@ -92,7 +92,7 @@ impl<K: MapType, V: MapType> Copies<K, V> for PerCpu {
 }
 
 /// What there is of a map whose kind has typed handles.
-pub(super) fn data(map: &Map) -> Option<&MapData> {
+pub(crate) fn data(map: &Map) -> Option<&MapData> {
     match map {
         Map::HashMap(data)
         | Map::LruHashMap(data)

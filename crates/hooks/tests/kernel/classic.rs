@@ -29,7 +29,10 @@ fn decide_as_the_reference() {
             check(name.into(), address);
         }
         for parameter in [Parameter::Accept, Parameter::Drop] {
-            check(Filter { name: FilterName::Parameterized, parameter, binding: Binding::Constant }, address);
+            check(
+                Filter { parameter, binding: Binding::Constant, ..FilterName::Parameterized.into() },
+                address,
+            );
         }
     }
 }

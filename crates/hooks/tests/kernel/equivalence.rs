@@ -27,7 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 fn check_parameterized(binding: Binding, toolkit: Toolkit) {
     for parameter in [Parameter::Accept, Parameter::Drop] {
-        check(Filter { name: FilterName::Parameterized, parameter, binding }, toolkit);
+        check(Filter { parameter, binding, ..Filter::from(FilterName::Parameterized) }, toolkit);
     }
 }
 

@@ -6,6 +6,7 @@
 mod attaching;
 mod audit;
 mod classic;
+mod dynamic;
 mod equivalence;
 mod frames;
 mod loading;
@@ -48,6 +49,7 @@ fn main() {
         audit::TESTS,
         audit::headers::TESTS,
         classic::TESTS,
+        &dynamic::tests(),
         equivalence::TESTS,
         frames::TESTS,
         loading::TESTS,

@@ -16,7 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn parameterized(parameter: Parameter, binding: Binding) -> Filter {
-    Filter { name: FilterName::Parameterized, parameter, binding }
+    Filter { parameter, binding, ..Filter::from(FilterName::Parameterized) }
 }
 
 fn the_parameter_changes_while_the_program_runs(toolkit: Toolkit) {

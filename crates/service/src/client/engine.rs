@@ -36,7 +36,7 @@ pub fn run(
     let _punctual = config.pacing.map(|_| PunctualSleep::new());
     let mut engine = Engine {
         config,
-        sender: Sender::new(config.server, config.io)?,
+        sender: Sender::new(config.server, config.io, config.hide_refusals)?,
         pace: config.pacing.map(|pacing| Pace {
             start: None,
             schedule: Schedule::new(pacing, config.seed.unwrap_or_default()),

@@ -51,7 +51,7 @@ impl Runs {
 impl Lane {
     pub(super) fn open(plan: &Plan<'_>, socket: u32) -> Result<Self, ClientError> {
         let server = plan.config.server;
-        let sender = Sender::new(server, plan.config.io)?;
+        let sender = Sender::new(server, plan.config.io, plan.config.hide_refusals)?;
         let port =
             sender.socket().local_addr().map_err(|cause| ClientError::Socket { server, cause })?.port();
         let questions =

@@ -56,6 +56,9 @@ pub struct ClientConfig {
     pub fan: Fan,
     /// CPUs that the threads of a load are confined to, in turn; anywhere if there are none.
     pub pin: Vec<usize>,
+    /// Take what the sending kernel drops on the way out for sent, as a program does that asks for no errors
+    /// (`IP_RECVERR`, ip(7)); else it is tried again for a while, and counted as refused.
+    pub hide_refusals: bool,
 }
 
 impl ClientConfig {
@@ -69,6 +72,7 @@ impl ClientConfig {
             seed: None,
             fan: Fan::default(),
             pin: Vec::new(),
+            hide_refusals: false,
         }
     }
 }

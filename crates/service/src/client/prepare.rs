@@ -22,7 +22,7 @@ const AT_A_TIME: usize = 32;
 pub(super) fn keys(keys: Keys, config: &ClientConfig) -> Result<Record, ClientError> {
     let mut preparation = Preparation {
         config,
-        sender: Sender::new(config.server, crate::Io::Simple)?,
+        sender: Sender::new(config.server, crate::Io::Simple, config.hide_refusals)?,
         record: Record::default(),
     };
     let all: Vec<_> = keys.all().collect();

@@ -23,6 +23,7 @@ use crate::{Io, sys};
 pub(super) struct Sender {
     socket: UdpSocket,
     server: SocketAddr,
+    hide_refusals: bool,
     way: Way,
     /// Whether a send of several segments went out by GSO.
     pub(super) segmented: bool,
@@ -92,10 +93,11 @@ impl Run {
 
 impl Sender {
     /// A sender to `server`, one packet a send or as many as a send takes.
-    pub(super) fn new(server: SocketAddr, io: Io) -> Result<Self, ClientError> {
+    pub(super) fn new(server: SocketAddr, io: Io, hide_refusals: bool) -> Result<Self, ClientError> {
         Ok(Self {
-            socket: connect(server)?,
+            socket: connect(server, hide_refusals)?,
             server,
+            hide_refusals,
             way: if io == Io::Batch { Way::Gso } else { Way::Single },
             segmented: false,
             fell_back: false,
@@ -105,7 +107,7 @@ impl Sender {
 
     /// Leaves what may still arrive at the socket behind, and goes on with a fresh one.
     pub(super) fn reconnect(&mut self) -> Result<(), ClientError> {
-        self.socket = connect(self.server)?;
+        self.socket = connect(self.server, self.hide_refusals)?;
         Ok(())
     }
 
@@ -229,14 +231,16 @@ fn send_segmented(socket: &UdpSocket, bytes: &[u8], segment: usize, flags: MsgFl
     Ok(())
 }
 
-fn connect(server: SocketAddr) -> Result<UdpSocket, ClientError> {
+fn connect(server: SocketAddr, hide_refusals: bool) -> Result<UdpSocket, ClientError> {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let open = || {
         let socket = UdpSocket::bind(any)?;
-        report_every_refusal(&socket, server)?;
+        if !hide_refusals {
+            report_every_refusal(&socket, server)?;
+        }
         socket.connect(server)?;
         Ok(socket)
     };
@@ -277,7 +281,7 @@ mod tests {
     fn where_gso_is_refused_every_packet_goes_by_sendmmsg() {
         let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
         listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut sender = Sender::new(listener.local_addr().unwrap(), Io::Batch).unwrap();
+        let mut sender = Sender::new(listener.local_addr().unwrap(), Io::Batch, false).unwrap();
         refuse_gso(&sender.socket);
 
         let run = Run::new(b"BAD", 150);

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{Filter, Packet, Verdict};
+use weir_filters::{FilterName, Moment, Packet, Reference, Verdict};
 use weir_wire::{MAX_REQUEST_LEN, Request};
 
-use super::{AllowStop, ServerConfig, verbose};
-use crate::{Bag, RequestCounts, bag::PutError};
+use super::{AllowStop, ServerConfig, known_keys::KnownKeys, verbose};
+use crate::{Bag, Monotonic, RequestCounts, bag::PutError};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,13 @@ pub(super) enum Outcome {
 }
 
 /// The bag, the rules that requests are held to, and the counts of what came.
+#[derive(Debug)]
 pub(super) struct Handler {
-    bag: Bag,
-    filter: Option<Filter>,
+    pub(super) bag: Bag,
+    /// Decides each datagram before it is parsed.
+    pub(super) reference: Option<Reference>,
+    /// What keeps a program's keys in step with the bag.
+    pub(super) known_keys: KnownKeys,
     allow_stop: AllowStop,
     verbose: bool,
     pub(super) requests: RequestCounts,
@@ -41,10 +45,11 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    pub(super) fn new(bag: Bag, config: &ServerConfig) -> Self {
+    pub(super) fn new(config: &ServerConfig) -> Self {
         Self {
-            bag,
-            filter: config.filter,
+            bag: Bag::new(config.capacity),
+            reference: config.filter.map(Reference::new),
+            known_keys: KnownKeys::default(),
             allow_stop: config.allow_stop,
             verbose: config.verbose,
             requests: RequestCounts::default(),
@@ -64,24 +69,55 @@ impl Handler {
     }
 
     fn decide(&mut self, at_hand: &[u8], len: usize, source: impl Fn() -> SocketAddr) -> Outcome {
-        if let Some(filter) = &self.filter
-            && filter.decide(Packet::from_datagram(at_hand, len)) == Verdict::Drop
-        {
+        if self.filters_out(Packet::from_datagram(at_hand, len), &source) {
             return Outcome::Filtered;
         }
         match parse(at_hand, len) {
-            Some(Request::Put { key, value }) => {
-                self.bag.put(key, value).map_or_else(Outcome::Refused, |()| Outcome::Put)
-            }
+            Some(Request::Put { key, value }) => self.put(key, value),
             Some(Request::Get { key }) => Outcome::Get(self.bag.get(key)),
             Some(Request::Delete { key }) => {
                 self.bag.delete(key);
+                self.touch(key);
                 Outcome::Delete
             }
             Some(Request::Stop) if self.allow_stop.allows(source().ip()) => Outcome::Stop,
             Some(Request::Stop) => Outcome::StopRefused,
             None => Outcome::Invalid,
         }
+    }
+
+    fn filters_out(&mut self, packet: Packet<'_>, source: impl Fn() -> SocketAddr) -> bool {
+        let Some(reference) = &mut self.reference else { return false };
+        let verdict = if reference.filter.is_dynamic() {
+            reference.decide(packet, Some(source().ip()), Moment::from_ns(Monotonic::now().ns))
+        } else {
+            reference.filter.decide(packet)
+        };
+        verdict == Verdict::Drop
+    }
+
+    /// A program that let the PUT through knows its key already: a key that the bag refused must be told too.
+    fn put(&mut self, key: u32, value: i64) -> Outcome {
+        let keys = self.bag.len();
+        let put = self.bag.put(key, value);
+        if self.bag.len() != keys || put.is_err() {
+            self.touch(key);
+        }
+        put.map_or_else(Outcome::Refused, |()| Outcome::Put)
+    }
+
+    /// The key came, went or was refused, which matters where somebody knows keys.
+    fn touch(&mut self, key: u32) {
+        let in_loop =
+            self.reference.as_ref().is_some_and(|reference| reference.filter.has(FilterName::KnownKey));
+        if in_loop || self.known_keys.is_followed() {
+            self.known_keys.touch(key);
+        }
+    }
+
+    /// Brings what knows the bag's keys in step with it.
+    pub(super) fn settle(&mut self) {
+        self.known_keys.settle(&self.bag, self.reference.as_mut());
     }
 
     fn count(&mut self, outcome: Outcome) {

@@ -3,18 +3,21 @@
 mod allow_stop;
 mod error;
 mod handler;
+mod inside;
 mod io;
+mod known_keys;
 mod serve;
 mod stop;
 mod verbose;
 
 pub use allow_stop::AllowStop;
 pub use error::ServerError;
+pub use inside::Inside;
 pub use stop::StopHandle;
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -22,7 +25,7 @@ use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
 
-use crate::{Bag, Cost, Io, LoopRecord, Monotonic, cost, sys};
+use crate::{Cost, Io, LoopRecord, Monotonic, cost, sys};
 use handler::Handler;
 use io::{BatchIo, DatagramIo, SimpleIo};
 use stop::Shared;
@@ -61,6 +64,7 @@ impl Default for ServerConfig {
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    handler: Arc<Mutex<Handler>>,
     local_addr: SocketAddr,
     config: ServerConfig,
     /// Packets that were dropped before any was let in.
@@ -80,7 +84,14 @@ impl Server {
                 cause,
             })?;
         }
-        Ok(Self { shared: Arc::new(Shared::new(socket.into())), local_addr: addr, config, held_out: 0 })
+        let handler = Arc::new(Mutex::new(Handler::new(&config)));
+        Ok(Self {
+            shared: Arc::new(Shared::new(socket.into())),
+            handler,
+            local_addr: addr,
+            config,
+            held_out: 0,
+        })
     }
 
     /// Binds the address; port 0 takes a free one. What arrives from now on waits in the receive buffer.
@@ -131,12 +142,17 @@ impl Server {
         self.local_addr
     }
 
+    /// What of it may be changed from another thread while it serves.
+    pub fn inside(&self) -> Inside {
+        Inside::new(Arc::clone(&self.handler))
+    }
+
     /// What ends the loop from another thread.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle::new(&self.shared)
     }
 
-    /// Serves, with an empty bag, until a STOP request or the stop handle ends it.
+    /// Serves, with an empty bag the first time, until a STOP request or the stop handle ends it.
     ///
     /// # Errors
     /// The socket can't be read any more or doesn't answer for its counters. A datagram, whatever it holds, is no
@@ -149,17 +165,17 @@ impl Server {
     }
 
     fn serve(&self, mut io: impl DatagramIo) -> Result<LoopRecord, ServerError> {
-        let mut handler = Handler::new(Bag::new(self.config.capacity), &self.config);
         let receive_buffer = self.receive_buffer()?;
         let ready_rss_kib =
             cost::resident_kib().map_err(|cause| self.unreadable("its resident set", cause))?;
         let ready_cost = Cost::of_this_process();
         let ready_at = Monotonic::now();
 
-        let end = serve::until_ended(&mut io, &mut handler, &self.shared)
+        let end = serve::until_ended(&mut io, &self.handler, &self.shared)
             .map_err(|cause| self.unreadable("the next datagram", cause))?;
         let unread = end.rest_of_batch + serve::drain(&self.shared.socket, receive_buffer);
 
+        let handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(LoopRecord {
             listen: self.local_addr,
             io: self.config.io,

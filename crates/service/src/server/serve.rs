@@ -1,6 +1,10 @@
 //! The loop: read, handle, reply, until something ends it.
 
-use std::{io, net::UdpSocket};
+use std::{
+    io,
+    net::UdpSocket,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{
     handler::{Handler, Outcome},
@@ -23,7 +27,7 @@ pub(super) struct End {
 /// Serves until a STOP or the stop handle ends it; an error is one that reading can't get past.
 pub(super) fn until_ended(
     io: &mut impl DatagramIo,
-    handler: &mut Handler,
+    handler: &Mutex<Handler>,
     shared: &Shared,
 ) -> io::Result<End> {
     let mut end = End {
@@ -41,6 +45,8 @@ pub(super) fn until_ended(
             Ok(received) => {
                 patience = Patience::default();
                 end.first_read_at.get_or_insert_with(Monotonic::now);
+                // Locked for as long as a batch takes: nothing is changed in the middle of one.
+                let handler = &mut handler.lock().unwrap_or_else(PoisonError::into_inner);
                 if serve_batch(io, handler, received, &mut end) {
                     return Ok(end);
                 }
@@ -74,6 +80,7 @@ fn serve_batch(io: &mut impl DatagramIo, handler: &mut Handler, received: usize,
             _ => load = true,
         }
     }
+    handler.settle();
     end.replies += io.flush();
     // One clock read a batch: a clock read a datagram would be a good part of what a datagram costs.
     let now = Monotonic::now();

@@ -7,20 +7,24 @@ mod place;
 mod signals;
 mod watch;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use thiserror::Error;
-use weir_filters::{Filter, Gap, Hook, Site, Toolkit};
+use weir_filters::{Filter, FilterName, Gap, Hook, Site, Toolkit, fun::dynamic::KEYS};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
 use place::Ground;
 pub use place::Place;
+pub(crate) use place::Standing;
 use signals::Signals;
 use watch::Watch;
 
-use crate::{ControlGroupError, Server, ServerConfig, ServerError, ServerSummary};
+use crate::{
+    ControlGroupError, Server, ServerConfig, ServerError, ServerSummary,
+    control::{Control, ControlError, Running, Setup, State},
+};
 
 /// What to serve: which server, behind which filter, where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +71,19 @@ pub enum ServeError {
     /// The socket.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// There can be no control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A program has no room for the keys that the bag may hold.
+    #[error(
+        "known-key has room for {most} keys, and the bag may hold {capacity}; serve with a --capacity of at most {most}"
+    )]
+    Keys {
+        /// Most keys of the bag.
+        capacity: usize,
+        /// Most keys of the map.
+        most: u32,
+    },
     /// The control group.
     #[error(transparent)]
     Group(#[from] ControlGroupError),
@@ -88,7 +105,7 @@ pub enum ServeError {
 impl ServeError {
     /// Whether what was asked for can't be, rather than that it failed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Misfit(_))
+        matches!(self, Self::Unavailable { .. } | Self::Misfit(_) | Self::Keys { .. })
     }
 }
 
@@ -104,11 +121,20 @@ pub struct Served {
 /// Serves until STOP, SIGINT or SIGTERM, then does what the server does at its end. `on_ready` is called when
 /// requests are served.
 pub fn serve(plan: Plan, on_ready: impl FnOnce(Ready<'_>)) -> Result<Served, ServeError> {
+    serve_controlled(plan, None, on_ready)
+}
+
+/// The same with a control socket at `control`, through which what decides can be changed meanwhile ([`crate::control`]).
+pub fn serve_controlled(
+    plan: Plan,
+    control: Option<&Path>,
+    on_ready: impl FnOnce(Ready<'_>),
+) -> Result<Served, ServeError> {
     plan.check()?;
     let Plan { filter, toolkit, .. } = plan;
-    let names = Names { filter: filter.name.to_string(), toolkit: toolkit.to_string() };
     let changeable = filter.has_changeable_parameter();
-    let behind = Behind { load: |site: &Site| KernelFilter::load(filter, toolkit, site), changeable, names };
+    let load = |site: &Site| KernelFilter::load(filter, toolkit, site);
+    let behind = Behind { load, changeable, names: None, control };
     serve_behind(&plan, behind, on_ready)
 }
 
@@ -122,12 +148,14 @@ pub struct Ready<'a> {
 }
 
 /// What stands between the socket and the server.
-struct Behind<L> {
+struct Behind<'a, L> {
     /// Loads the program, where the hook has one.
     load: L,
     /// Whether SIGUSR1 flips its parameter.
     changeable: bool,
-    names: Names,
+    /// What the record calls it, where that isn't the filter's name.
+    names: Option<Names>,
+    control: Option<&'a Path>,
 }
 
 /// What the record calls it.
@@ -138,31 +166,43 @@ struct Names {
 
 fn serve_behind(
     plan: &Plan,
-    behind: Behind<impl FnOnce(&Site) -> Result<KernelFilter, HookError>>,
+    behind: Behind<'_, impl FnOnce(&Site) -> Result<KernelFilter, HookError>>,
     on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
-    let Behind { load, changeable, names } = behind;
+    let Behind { load, changeable, names, control } = behind;
     let ground = Ground::prepare(plan.hook, &plan.place)?;
     let mut server = Server::open(plan.listen, plan.config())?;
-    let standing = ground.listen(&mut server, load)?;
-    let program = standing.filter.as_ref();
-    let parameter = program.filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
-    let signals = Signals::catch(server.stop_handle(), parameter).map_err(ServeError::Signals)?;
+    let mut standing = ground.listen(&mut server, load)?;
+    let attached_to = standing.places();
+    let program = standing.filter.take();
+    let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
+    let Plan { kind, filter, toolkit, hook, .. } = *plan;
+    let setup = Setup { kind, filter, toolkit, hook, program, standing: Some(standing), parameter };
+    let running = Running::new(setup, server.inside())?;
+    let signals = Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
+    let control = control.map(|path| Control::start(path, Arc::clone(&running))).transpose()?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
-    let attached_to = standing.places();
     on_ready(Ready { listen: server.local_addr(), attached_to: &attached_to });
     let served = server.run()?;
 
+    drop(control);
+    let mut state = running.state();
+    let program = state.program();
     let runs = match (program, &statistics) {
-        (Some(program), Some(_)) => Some(program.runs()?),
+        (Some(program), Some(_)) if program.can_be_asked() => Some(program.runs()?),
         _ => None,
     };
-    let verdicts = program.map(KernelFilter::verdicts).transpose()?.flatten();
+    let verdicts = state.verdicts()?;
     let after = program.map(|program| after::show(plan.kind, program, runs)).transpose()?;
     let seen = watch.map(Watch::end).transpose()?;
-    drop((signals, standing, statistics));
+    let names = names.unwrap_or_else(|| Names::of(&state));
+    let replaced = state.replaced().to_vec();
+    state.detach();
+    // Signals want the state, too.
+    drop(state);
+    drop((signals, statistics));
 
     let summary = ServerSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -172,26 +212,37 @@ fn serve_behind(
         hook: plan.hook.to_string(),
         attached_to,
         verdicts,
+        replaced,
         runs,
         served,
     };
     Ok(Served { summary, shown: [after, seen].into_iter().flatten().collect() })
 }
 
+impl Names {
+    fn of(state: &State) -> Self {
+        Self { filter: state.filter().to_string(), toolkit: state.toolkit().to_string() }
+    }
+}
+
+pub(crate) fn unavailable(filter: Filter, toolkit: Toolkit, hook: Hook, gap: Gap) -> ServeError {
+    let (filter, toolkit, hook) = (filter.to_string(), toolkit.to_string(), hook.to_string());
+    ServeError::Unavailable { filter, toolkit, hook, gap }
+}
+
 impl Plan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
-        let unavailable = |gap| ServeError::Unavailable {
-            filter: filter.name.to_string(),
-            toolkit: toolkit.to_string(),
-            hook: hook.to_string(),
-            gap,
-        };
-        weir_hooks::loadable(filter, toolkit, hook).map_err(unavailable)?;
+        let refused = |gap| unavailable(filter, toolkit, hook, gap);
+        weir_hooks::loadable(filter, toolkit, hook).map_err(refused)?;
+        let (capacity, most) = (self.config.capacity, KEYS.max_entries());
+        if filter.has(FilterName::KnownKey) && hook != Hook::User && capacity > most as usize {
+            return Err(ServeError::Keys { capacity, most });
+        }
         self.kind.check(filter.name, toolkit, hook)?;
         if self.statistics && !toolkit.can_be_asked() {
-            return Err(unavailable(Gap("the kernel keeps no statistics of classic BPF; leave --stats out")));
+            return Err(refused(Gap("the kernel keeps no statistics of classic BPF; leave --stats out")));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{Hook, Parameter, Site};
+use weir_filters::{FilterName, Hook, Parameter, Site};
 use weir_hooks::{KernelFilter, ObjectFile};
 use weir_wire::maps;
 
@@ -49,8 +49,10 @@ pub fn serve_object(
     let changeable = file.has_map(maps::PARAMETER)?;
     let names = Names { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
     let load = |_: &Site| KernelFilter::load_file(file, program, parameter);
-    let plan = Plan { hook: Hook::Socket, ..plan };
-    serve_behind(&plan, Behind { load, changeable, names }, |ready| on_ready(program, ready.listen))
+    let plan = Plan { hook: Hook::Socket, filter: FilterName::Simple.into(), ..plan };
+    serve_behind(&plan, Behind { load, changeable, names: Some(names), control: None }, |ready| {
+        on_ready(program, ready.listen)
+    })
 }
 
 /// The map that a server needs its program to have.

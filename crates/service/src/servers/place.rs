@@ -23,7 +23,7 @@ pub struct Place {
 }
 
 /// A filter that decides for a server, until this is dropped.
-pub(super) struct Standing {
+pub(crate) struct Standing {
     pub(super) filter: Option<KernelFilter>,
     attached: Vec<(Attached, String)>,
     /// Left when nothing is attached to it any more.
@@ -125,6 +125,21 @@ impl<'a> Ground<'a> {
 }
 
 impl Standing {
+    /// Puts `next` in the place of `before`, everywhere or nowhere: at several interfaces one after the other, so that for a
+    /// moment both decide, each at its own.
+    pub(crate) fn replace(&self, before: &KernelFilter, next: &KernelFilter) -> Result<(), HookError> {
+        for (number, (attached, _)) in self.attached.iter().enumerate() {
+            if let Err(error) = attached.replace(next) {
+                for (attached, _) in &self.attached[..number] {
+                    // It was attached there a moment ago.
+                    let _ = attached.replace(before);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// What the filter is attached to, a line each, where that isn't the server's socket.
     pub(super) fn places(&self) -> Vec<String> {
         let line = |(attached, name): &(Attached, String)| {

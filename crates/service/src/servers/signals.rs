@@ -1,15 +1,16 @@
 //! SIGINT and SIGTERM end a server as STOP does; SIGUSR1 flips its parameter.
 
-use std::{io, thread::JoinHandle};
+use std::{io, sync::Arc, thread::JoinHandle};
 
 use nix::sys::signal::SigSet;
 use signal_hook::{
     consts::{SIGINT, SIGTERM, SIGUSR1},
     iterator::{Handle, Signals as Pending},
 };
-use weir_hooks::{HookError, ParameterMap};
+use weir_filters::Parameter;
+use weir_hooks::HookError;
 
-use crate::StopHandle;
+use crate::{StopHandle, control::Running};
 
 /// Catches signals for as long as it lives, on a thread of its own: the one that serves blocks them, so that no
 /// signal interrupts a receive call, which the kernel would begin again and a probe count twice.
@@ -23,13 +24,13 @@ const CAUGHT: [i32; 3] = [SIGINT, SIGTERM, SIGUSR1];
 
 impl Signals {
     /// From now on; without a parameter that can change, SIGUSR1 says so and does nothing.
-    pub(super) fn catch(stop: StopHandle, mut parameter: Option<ParameterMap>) -> io::Result<Self> {
+    pub(super) fn catch(stop: StopHandle, running: Arc<Running>) -> io::Result<Self> {
         let mut pending = Pending::new(CAUGHT)?;
         let handle = pending.handle();
         let thread = std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in pending.forever() {
                 match signal {
-                    SIGUSR1 => on_usr1(parameter.as_mut()),
+                    SIGUSR1 => on_usr1(running.flip()),
                     _ => stop.stop(),
                 }
             }
@@ -51,16 +52,10 @@ impl Drop for Signals {
     }
 }
 
-fn on_usr1(parameter: Option<&mut ParameterMap>) {
-    match parameter.map(flip) {
+fn on_usr1(flipped: Option<Result<Parameter, HookError>>) {
+    match flipped {
         None => eprintln!("weir: SIGUSR1: this filter has no parameter that can change while it runs"),
         Some(Ok(now)) => eprintln!("weir: SIGUSR1: the parameter is now {now}"),
         Some(Err(error)) => eprintln!("weir: SIGUSR1: {error}"),
     }
-}
-
-fn flip(map: &mut ParameterMap) -> Result<weir_filters::Parameter, HookError> {
-    let flipped = map.get()?.flipped();
-    map.set(flipped)?;
-    Ok(flipped)
 }

@@ -90,6 +90,10 @@ pub struct Args {
     #[arg(long, value_name = "CPUS", value_delimiter = ',')]
     pin: Vec<usize>,
 
+    /// Take what this kernel drops on the way out for sent, instead of trying again and counting it as refused
+    #[arg(long)]
+    hide_refusals: bool,
+
     /// Payload bytes of each BAD packet, 1 to 65507; the behaviour's own where not given
     #[arg(long, value_name = "BYTES")]
     invalid_size: Option<InvalidSize>,
@@ -198,6 +202,7 @@ impl Args {
             seed: self.seed,
             fan,
             pin: self.pin.clone(),
+            hide_refusals: self.hide_refusals,
             ..ClientConfig::new(self.server())
         })
     }

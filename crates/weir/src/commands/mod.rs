@@ -13,6 +13,7 @@ pub mod disasm;
 pub mod doctor;
 pub mod dump;
 pub mod experiment;
+pub mod filter;
 pub mod filters;
 pub mod neighbour;
 pub mod net;

@@ -7,11 +7,13 @@ use std::{
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, SuperPackets, Toolkit};
+use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Quota, SuperPackets, Toolkit};
 use weir_hooks::{ObjectFile, XdpMode};
 use weir_service::{
     AllowStop, Io, ServerConfig,
-    servers::{ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve, serve_object},
+    servers::{
+        ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object,
+    },
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
@@ -29,9 +31,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The filter; `weir filters` lists them.
-    #[arg(long, default_value_t = FilterName::ValidCommand)]
-    filter: FilterName,
+    /// The filter; `weir filters` lists them. `blocklist` and `quota` may stand before another one:
+    /// blocklist+quota+valid-command.
+    #[arg(long, value_name = "FILTER", default_value_t = Filter::from(FilterName::ValidCommand))]
+    filter: Filter,
 
     /// Serve behind a program of this ELF object in place of a filter of the catalogue: ours or anyone's, as long as it
     /// is a socket filter. `-` is standard input.
@@ -116,6 +119,14 @@ pub struct Args {
     #[arg(long, value_name = "HOW")]
     bind: Option<Binding>,
 
+    /// How many packets each source may send, where the filter has a quota: packets/s, and packets at once.
+    #[arg(long, value_name = "RATE[/BURST]")]
+    quota: Option<Quota>,
+
+    /// Listen at this path for changes while it serves (`weir filter`): a unix socket for the server's owner and root.
+    #[arg(long, value_name = "PATH", conflicts_with = "object")]
+    control: Option<PathBuf>,
+
     /// Keep BPF run statistics on, and put them into the summary; they cost every program two clock reads a run.
     #[arg(long)]
     stats: bool,
@@ -171,9 +182,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 impl Args {
     fn serve(&self, plan: Plan) -> anyhow::Result<Served> {
         let Some(path) = &self.object else {
-            let behind = format!("{} ({} at {})", plan.filter.name, plan.toolkit, plan.hook);
+            let behind = format!("{} ({} at {})", plan.filter, plan.toolkit, plan.hook);
             let kind = plan.kind;
-            return Ok(serve(plan, |ready| say_ready(kind, &behind, ready))?);
+            return Ok(serve_controlled(plan, self.control.as_deref(), |ready| {
+                say_ready(kind, &behind, ready)
+            })?);
         };
         let reading = Reading { file: path.clone(), json: false };
         let file = ObjectFile::read(&reading.name(), reading.bytes()?)?;
@@ -187,7 +200,7 @@ impl Args {
     }
 
     fn plan(&self) -> anyhow::Result<Plan> {
-        let has_parameter = self.filter == FilterName::Parameterized || self.object.is_some();
+        let has_parameter = self.filter.has(FilterName::Parameterized) || self.object.is_some();
         if !has_parameter && (self.parameter.is_some() || self.bind.is_some()) {
             let text = format!(
                 "--parameter and --bind are for parameterized-filter; {} has no parameter",
@@ -195,14 +208,20 @@ impl Args {
             );
             return Err(UsageError(text).into());
         }
+        if self.quota.is_some() && !self.filter.has(FilterName::Quota) {
+            let text =
+                format!("--quota is for a filter with a quota, such as quota+{0}; {0} has none", self.filter);
+            return Err(UsageError(text).into());
+        }
         let filter = Filter {
-            name: self.filter,
             parameter: self.parameter.unwrap_or_default(),
             binding: self.bind.unwrap_or_default(),
+            quota: self.quota.unwrap_or_default(),
+            ..self.filter
         };
         let kind = self.server.unwrap_or_else(|| match self.object {
             Some(_) => ServerKind::Simple,
-            None => ServerKind::default_for(self.filter),
+            None => ServerKind::default_for(self.filter.name),
         });
         let usual = kind.usual_placement();
         let hook = self.hook.or(usual.map(|(_, hook)| hook)).unwrap_or(Hook::Socket);
@@ -210,7 +229,7 @@ impl Args {
         Ok(Plan {
             kind,
             filter,
-            toolkit: self.toolkit.or(usual_toolkit).unwrap_or_else(|| hook.default_toolkit()),
+            toolkit: self.toolkit.or(usual_toolkit).unwrap_or_else(|| toolkit_for(filter, hook)),
             hook,
             place: self.place(hook)?,
             listen: self.listen.unwrap_or_else(|| {
@@ -231,6 +250,13 @@ impl Args {
             statistics: self.stats,
         })
     }
+}
+
+/// The hook's usual toolkit, or where that hasn't got the filter the one that has.
+fn toolkit_for(filter: Filter, hook: Hook) -> Toolkit {
+    let fits = |toolkit: &Toolkit| filter.available(*toolkit, hook).is_ok();
+    let usual = hook.default_toolkit();
+    [usual, Toolkit::Fun].into_iter().find(fits).unwrap_or(usual)
 }
 
 impl Args {

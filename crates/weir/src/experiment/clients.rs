@@ -19,7 +19,7 @@ use super::{
     site::Site,
     template::Placeholder,
 };
-use crate::cell::Cell;
+use crate::cell::{Cell, Placement};
 
 /// The clients of a run, running or ended.
 #[derive(Debug)]
@@ -185,6 +185,10 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
     }
     if let Some(size) = cell.invalid_size {
         command.args(["--invalid-size", &size.to_string()]);
+    }
+    if cell.placement == Placement::Sender {
+        // What the filter drops there is the filter's, and not to be tried again.
+        command.arg("--hide-refusals");
     }
     if let Some(ms) = definition.get_timeout_ms {
         command.args(["--get-timeout", &ms.to_string()]);

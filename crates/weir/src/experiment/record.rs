@@ -187,21 +187,21 @@ fn ledger(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> Opti
 
 /// What the audit saw dropped by the filter of `cell`.
 fn dropped_at(cell: &Cell, audit: &Drops) -> u64 {
-    drop_reason(cell).map_or(0, |reason| audit.reason(reason))
+    drop_reasons(cell).iter().map(|reason| audit.reason(reason)).sum()
 }
 
-/// The kernel's reason for what the filter of `cell` drops.
-fn drop_reason(cell: &Cell) -> Option<&'static str> {
+/// The kernel's reasons for what the filter of `cell` drops.
+fn drop_reasons(cell: &Cell) -> &'static [&'static str] {
     match cell.placement {
-        Placement::Sender => Some("TC_EGRESS"),
-        _ => cell.hook.drop_reason(),
+        Placement::Sender => &["TC_EGRESS"],
+        _ => cell.hook.drop_reasons(),
     }
 }
 
 /// What was dropped neither by the filter nor for a full receive buffer, by reason.
 fn dropped_elsewhere(cell: &Cell, observed: &Observed, surroundings: &Surroundings) -> BTreeMap<String, u64> {
     if let Some(audit) = &observed.audit {
-        let has_its_term = |reason: &str| [Some("SOCKET_RCVBUFF"), drop_reason(cell)].contains(&Some(reason));
+        let has_its_term = |reason: &str| reason == "SOCKET_RCVBUFF" || drop_reasons(cell).contains(&reason);
         let by_reason = audit.by_reason.iter().filter(|(reason, _)| !has_its_term(reason));
         return by_reason.map(|(reason, &count)| (reason.clone(), count)).collect();
     }

@@ -21,8 +21,7 @@ const BAD_LEN: usize = 259;
 /// `valid-command` on a valid and on an invalid packet.
 pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
-    let bad = [&b"BAD"[..], &[b'B'; BAD_LEN - 3]].concat();
-    let (put, bad) = (over_accept_all(&packet(&put))?, over_accept_all(&packet(&bad))?);
+    let (put, bad) = (over_accept_all(&packet(&put))?, over_accept_all(&packet(&bad()))?);
     Ok(vec![
         Figure::new(
             "valid-command on a PUT, test run less an accept-all program's",
@@ -39,6 +38,11 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
         ),
         Figure::new("  the same on an invalid packet", "", bad.fun_to_aya(), Bar::IntervalAtMost(1.1)),
     ])
+}
+
+/// The payload of an invalid packet.
+pub(super) fn bad() -> Vec<u8> {
+    [&b"BAD"[..], &[b'B'; BAD_LEN - 3]].concat()
 }
 
 /// The packet with that payload, from its UDP header on.

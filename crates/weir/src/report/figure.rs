@@ -185,7 +185,7 @@ impl Figure {
     }
 
     /// The figure of one sample, in its unit; nothing where the sample doesn't have it.
-    pub(super) fn of(self, sample: &Sample) -> Option<f64> {
+    pub(crate) fn of(self, sample: &Sample) -> Option<f64> {
         let packets = (sample.valid_sent + sample.invalid_sent).max(1) as f64;
         let server_us = sample.server_cpu_us_per_packet() * packets;
         let client_us = sample.client_cost.cpu().as_secs_f64() * 1e6;

@@ -50,6 +50,7 @@ fn aya(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Parameterized => part!("bpf/src/bin/parameterized-filter.rs"),
         FilterName::Print => part!("bpf/src/bin/print-filter.rs"),
         FilterName::Count => part!("bpf/src/bin/count-filter.rs"),
+        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => return [vec![], vec![]],
     };
     let shared = vec![
         part!("bpf/src/lib.rs"),
@@ -70,6 +71,7 @@ fn c(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Parameterized => part!("bpf/c/parameterized-filter.bpf.c"),
         FilterName::Print => part!("bpf/c/print-filter.bpf.c"),
         FilterName::Count => part!("bpf/c/count-filter.bpf.c"),
+        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => return [vec![], vec![]],
     };
     [vec![own], vec![part!("bpf/c/weir.h"), part!("bpf/c/verdicts.h")]]
 }
@@ -83,7 +85,11 @@ fn cbpf(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::ValidCommand => &["FilterName::ValidCommand =>", "fn valid("],
         FilterName::RobustValidCommand => &["FilterName::RobustValidCommand =>", "fn robust("],
         FilterName::Parameterized => &["FilterName::Parameterized if"],
-        FilterName::Print | FilterName::Count => return [vec![], vec![]],
+        FilterName::Print
+        | FilterName::Count
+        | FilterName::KnownKey
+        | FilterName::Quota
+        | FilterName::Blocklist => return [vec![], vec![]],
     });
     let shared = of_file(&["const ACCEPT:", "const DROP:", "fn program(", "fn by_length(", "fn accept("]);
     [vec![own], vec![shared, part!("crates/filters/src/cbpf/insn.rs")]]
@@ -120,6 +126,14 @@ fn fun(filter: FilterName) -> [Vec<Part>; 2] {
         ],
         FilterName::Count => {
             vec![fun_part!("mod.rs", ["FilterName::Count =>"]), fun_part!("map.rs", ["const COUNTER:"])]
+        }
+        FilterName::KnownKey => vec![fun_part!("known_key.rs"), fun_part!("dynamic.rs", ["const KEYS:"])],
+        FilterName::Quota => vec![
+            fun_part!("guard.rs", ["fn quota("]),
+            fun_part!("dynamic.rs", ["const QUOTA:", "const SOURCES:"]),
+        ],
+        FilterName::Blocklist => {
+            vec![fun_part!("guard.rs", ["fn blocklist("]), fun_part!("dynamic.rs", ["const BLOCKLIST:"])]
         }
     };
     let shared = vec![

@@ -99,6 +99,8 @@ pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
 const REFERENCE: &str =
     "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
+const WITH_A_MEMORY: &str =
+    "a decision by packets before it, by the clock or by its source has tests of its own";
 const PORT: u16 = 12_345;
 
 impl Plan {
@@ -231,7 +233,7 @@ impl Plan {
                 if wanted.is_none_or(|wanted| wanted == parameter)
                     && wanted_binding.is_none_or(|wanted| wanted == binding)
                 {
-                    filters.push(Filter { name, parameter, binding });
+                    filters.push(Filter { parameter, binding, ..Filter::from(name) });
                 }
             }
         }
@@ -241,6 +243,9 @@ impl Plan {
 
 /// Why a combination isn't compared.
 fn obstacle(combination: Combination) -> Option<&'static str> {
+    if combination.filter.is_dynamic() {
+        return Some(WITH_A_MEMORY);
+    }
     if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
         return Some(REFERENCE);
     }

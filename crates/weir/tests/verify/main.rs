@@ -63,10 +63,12 @@ fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_else(|| panic!("{field} is a number in {value}"))
 }
 
-/// Every program that the matrix has for the kernel.
+/// Every program that the matrix has for the kernel, but for those with a memory, which a single packet doesn't show.
 fn compared() -> BTreeSet<(String, String, String)> {
     let is_compared = |combination: &Combination| {
-        weir_hooks::available(*combination).is_ok() && combination.hook != Hook::User
+        weir_hooks::available(*combination).is_ok()
+            && combination.hook != Hook::User
+            && !combination.filter.is_dynamic()
     };
     let names = |Combination { filter, toolkit, hook }| {
         (filter.to_string(), Toolkit::to_string(&toolkit), Hook::to_string(&hook))

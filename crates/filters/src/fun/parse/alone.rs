@@ -32,7 +32,7 @@ impl Parser<'_> {
     /// From the packet's length in [`END`].
     pub(super) fn alone(&self, code: &mut Code) {
         ebpf! { in code; mov $AT, {udp::PAYLOAD_OFFSET as i32} }
-        if self.wants == Wants::Place {
+        if matches!(self.wants, Wants::Place | Wants::Source) {
             return ebpf! { in code; mov $LENGTH, $END };
         }
         ebpf! { in code; jle $END, $AT, {self.no_command} }

@@ -75,7 +75,7 @@ impl Parser<'_> {
     fn payload_needed(&self) -> usize {
         match self.wants {
             Wants::Beginning { .. } => longest_word(),
-            Wants::Nothing | Wants::Place => 0,
+            Wants::Nothing | Wants::Place | Wants::Source => 0,
         }
     }
 
@@ -131,7 +131,7 @@ impl Parser<'_> {
         ebpf! { in code; jgt $said, $seen, $beyond }
         let (least, shorter) = match self.wants {
             Wants::Beginning { .. } => (udp::HEADER_LEN + longest_word(), self.walk),
-            Wants::Nothing | Wants::Place => (udp::HEADER_LEN, self.other),
+            Wants::Nothing | Wants::Place | Wants::Source => (udp::HEADER_LEN, self.other),
         };
         ebpf! { in code; jlt $LENGTH, {least as i32}, $shorter }
     }

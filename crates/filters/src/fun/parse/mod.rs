@@ -10,10 +10,11 @@ mod common;
 mod walk;
 
 pub(super) use checks::{half, word};
+pub(super) use walk::beginning;
 
 use std::net::IpAddr;
 
-use weir_asm::{Code, Label, Reg};
+use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
 use weir_wire::headers::{ethernet, ipv4, ipv6};
 
@@ -34,6 +35,9 @@ pub(super) const FIRST: Reg = Reg::R1;
 /// The two bytes behind them.
 pub(super) const REST: Reg = Reg::R2;
 
+/// Where the offset of the IP header in the packet stands, for those who want it.
+pub(super) const IP_AT: Mem = Mem { base: Reg::R10, off: -80 };
+
 /// Where the IP header stands on the stack. 8 divides it, so that fields have the alignment that the kernel wants.
 const IP: i16 = -72;
 
@@ -46,6 +50,8 @@ pub(super) enum Wants {
     Beginning { length: bool },
     /// [`AT`], [`END`] and [`LENGTH`].
     Place,
+    /// The same, and below UDP [`IP_AT`] too.
+    Source,
 }
 
 /// A program's decision: what it wants to know, and the code that ends the program, written at the label.
@@ -87,7 +93,7 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         _ => ebpf! { in code; mov $CONTEXT, r1 },
     }
     match (site.hook.layer(), judge.wants) {
-        (_, Wants::Place) => {
+        (_, Wants::Place | Wants::Source) => {
             parser.walk(code);
             ebpf! { in code; {parser.judge}: }
             (judge.place)(code);

@@ -9,11 +9,11 @@ use weir_wire::{
 };
 
 use super::{
-    AT, END, IP, LENGTH, Parser, Version, Wants,
+    AT, END, IP, IP_AT, LENGTH, Parser, Version, Wants,
     checks::{field, half},
     common::{load_beginning, longest_word},
 };
-use crate::Layer;
+use crate::{Layer, fun::access::Access};
 
 /// The header that is read.
 pub(super) const HEADER: Mem = Mem { base: Reg::R10, off: IP };
@@ -45,7 +45,7 @@ impl Parser<'_> {
             }
         }
         if let Wants::Beginning { .. } = self.wants {
-            self.beginning(code);
+            beginning(code, self.access, self.no_command);
         }
     }
 
@@ -78,6 +78,9 @@ impl Parser<'_> {
 
     /// The IP version is that whose `key` is in r1.
     fn ip(&self, code: &mut Code, key: impl Fn(&Version) -> i32) {
+        if self.wants == Wants::Source {
+            ebpf! { in code; stxdw [$IP_AT], $AT }
+        }
         let udp = code.fresh_label();
         let versions: Vec<_> = self.versions().collect();
         for (number, version) in versions.iter().enumerate() {
@@ -204,23 +207,24 @@ impl Parser<'_> {
         }
         self.check_segments(code);
     }
+}
 
-    /// `FIRST` and `REST`, from a payload that may be shorter than they are.
-    fn beginning(&self, code: &mut Code) {
-        let shortest = Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default();
-        ebpf! { in code;
-            mov r4, $END
-            sub r4, $AT
-            jlt r4, {shortest as i32}, {self.no_command}
-            jle r4, {longest_word() as i32}, whole
-            mov r4, {longest_word() as i32}
-        whole:
-            stdw [$PAYLOAD], 0
-            mov r2, $AT
-            mov r3, r10
-            add r3, {i32::from(PAYLOAD.off)}
-        }
-        self.access.call_load(code, self.no_command);
-        load_beginning(code, PAYLOAD);
+/// `FIRST` and `REST`, from a payload between [`AT`] and [`END`] that may be shorter than they are; on at
+/// `no_command` where it is shorter than any command.
+pub(in crate::fun) fn beginning(code: &mut Code, access: &Access, no_command: Label) {
+    let shortest = Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default();
+    ebpf! { in code;
+        mov r4, $END
+        sub r4, $AT
+        jlt r4, {shortest as i32}, $no_command
+        jle r4, {longest_word() as i32}, whole
+        mov r4, {longest_word() as i32}
+    whole:
+        stdw [$PAYLOAD], 0
+        mov r2, $AT
+        mov r3, r10
+        add r3, {i32::from(PAYLOAD.off)}
     }
+    access.call_load(code, no_command);
+    load_beginning(code, PAYLOAD);
 }

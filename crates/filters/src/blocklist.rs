@@ -1,0 +1,212 @@
+//! Blocked prefixes with their expiry, and what of them a longest-prefix match must be given.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::Moment;
+
+/// How long a prefix is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Until {
+    /// Up to that moment.
+    Moment(Moment),
+    /// Until it is unblocked.
+    Unblocked,
+}
+
+impl Until {
+    /// Whether it is over.
+    pub fn is_over(self, now: Moment) -> bool {
+        matches!(self, Self::Moment(moment) if moment <= now)
+    }
+
+    /// The value that stands for it in a map: nanoseconds of `CLOCK_MONOTONIC`, 0 for ever.
+    pub fn value(self) -> u64 {
+        match self {
+            Self::Moment(moment) => moment.ns().max(1),
+            Self::Unblocked => 0,
+        }
+    }
+}
+
+/// Which sources are blocked. An address is blocked while any prefix that it lies in is.
+///
+/// A map finds the longest prefix alone, which may be over before a shorter one is: what goes into the map is
+/// [`Self::effective`], the latest end of all prefixes around.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blocklist {
+    prefixes: BTreeMap<Ipv6Net, Until>,
+}
+
+impl Blocklist {
+    /// Blocks a prefix; one that is blocked already gets the new end.
+    pub fn block(&mut self, prefix: IpNet, until: Until) {
+        self.prefixes.insert(as_ipv6(prefix), until);
+    }
+
+    /// Unblocks exactly that prefix, and says whether it was there; what lies in it or around it stays blocked.
+    pub fn unblock(&mut self, prefix: IpNet) -> bool {
+        self.prefixes.remove(&as_ipv6(prefix)).is_some()
+    }
+
+    /// Forgets what is over.
+    pub fn expire(&mut self, now: Moment) {
+        self.prefixes.retain(|_, until| !until.is_over(now));
+    }
+
+    /// Whether a packet from `source` is dropped.
+    pub fn blocks(&self, source: IpAddr, now: Moment) -> bool {
+        let source = IpNet::from(source);
+        self.around(as_ipv6(source)).any(|until| !until.is_over(now))
+    }
+
+    /// The prefixes with their ends, in the order of their addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (IpNet, Until)> {
+        self.prefixes.iter().map(|(&prefix, &until)| (as_written(prefix), until))
+    }
+
+    /// How many prefixes there are.
+    pub fn len(&self) -> usize {
+        self.prefixes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.prefixes.is_empty()
+    }
+
+    /// For each prefix the latest end of those around it, itself included: bits, address and end.
+    pub fn effective(&self) -> impl Iterator<Item = (u32, [u8; 16], Until)> {
+        self.prefixes.keys().map(|&prefix| {
+            let latest = self.around(prefix).max().expect("a prefix lies around itself");
+            (prefix.prefix_len().into(), prefix.network().octets(), latest)
+        })
+    }
+
+    fn around(&self, inner: Ipv6Net) -> impl Iterator<Item = Until> {
+        let lengths = 0..=inner.prefix_len();
+        let outer = lengths.map(move |bits| Ipv6Net::new_assert(inner.addr(), bits).trunc());
+        outer.filter_map(|outer| self.prefixes.get(&outer).copied())
+    }
+}
+
+/// Bits that an IPv4 address has before it as an IPv6 one.
+const MAPPED_BITS: u8 = 96;
+
+/// An address as packets are looked up: IPv4 as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2).
+pub fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+fn as_ipv6(prefix: IpNet) -> Ipv6Net {
+    match prefix.trunc() {
+        IpNet::V4(prefix) => {
+            Ipv6Net::new_assert(prefix.network().to_ipv6_mapped(), prefix.prefix_len() + MAPPED_BITS)
+        }
+        IpNet::V6(prefix) => prefix,
+    }
+}
+
+fn as_written(prefix: Ipv6Net) -> IpNet {
+    match (prefix.network().to_ipv4_mapped(), prefix.prefix_len().checked_sub(MAPPED_BITS)) {
+        (Some(address), Some(bits)) => Ipv4Net::new_assert(address, bits).into(),
+        _ => prefix.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn net(text: &str) -> IpNet {
+        text.parse().expect("a prefix")
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_prefix_blocks_its_addresses_up_to_its_end() {
+        let mut list = Blocklist::default();
+        list.block(net("10.1.0.0/16"), Until::Moment(at(10)));
+        list.block(net("2001:db8::/32"), Until::Unblocked);
+        let check = |source: &str, now, expected| {
+            assert_eq!(
+                list.blocks(source.parse().expect("an address"), at(now)),
+                expected,
+                "{source} at {now}"
+            );
+        };
+        check("10.1.2.3", 9, true);
+        check("10.1.2.3", 10, false);
+        check("::ffff:10.1.2.3", 9, true);
+        check("10.2.0.0", 9, false);
+        check("2001:db8::7", 1_000_000, true);
+        check("2001:db9::7", 9, false);
+    }
+
+    #[test]
+    fn a_longer_prefix_that_is_over_opens_no_hole_in_a_shorter_one() {
+        let mut list = Blocklist::default();
+        list.block(net("10.0.0.0/8"), Until::Unblocked);
+        list.block(net("10.1.2.3/32"), Until::Moment(at(1)));
+        assert!(list.blocks("10.1.2.3".parse().expect("an address"), at(2)));
+        assert!(list.effective().all(|(_, _, until)| until == Until::Unblocked));
+    }
+
+    #[test]
+    fn everything_of_one_version_and_of_both() {
+        let mut list = Blocklist::default();
+        let v4 = "192.0.2.1".parse().expect("an address");
+        let v6 = "2001:db8::1".parse().expect("an address");
+        list.block(net("0.0.0.0/0"), Until::Unblocked);
+        assert_eq!((list.blocks(v4, at(0)), list.blocks(v6, at(0))), (true, false));
+        assert!(list.unblock(net("0.0.0.0/0")) && !list.unblock(net("0.0.0.0/0")));
+        list.block(net("::/0"), Until::Unblocked);
+        assert_eq!((list.blocks(v4, at(0)), list.blocks(v6, at(0))), (true, true));
+    }
+
+    #[test]
+    fn prefixes_are_listed_as_they_are_written() {
+        let mut list = Blocklist::default();
+        for text in ["10.1.2.3/8", "::1/128", "::ffff:1.2.3.4/128"] {
+            list.block(net(text), Until::Unblocked);
+        }
+        let listed: Vec<_> = list.iter().map(|(prefix, _)| prefix.to_string()).collect();
+        assert_eq!(listed, ["::1/128", "1.2.3.4/32", "10.0.0.0/8"]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_longest_prefix_with_its_effective_end_decides_as_the_list(
+            prefixes in prop::collection::vec((any::<u32>(), 0..=32u8, 0..5u64), 1..20),
+            source in any::<u32>(),
+            now in 0..5u64,
+        ) {
+            let mut list = Blocklist::default();
+            for (address, bits, end) in prefixes {
+                // Few different addresses, so that prefixes lie in each other.
+                let address = IpAddr::from((address & 0x8080_8001).to_be_bytes());
+                let until = if end == 0 { Until::Unblocked } else { Until::Moment(at(end)) };
+                list.block(IpNet::new_assert(address, bits), until);
+            }
+            let source = IpAddr::from((source & 0x8080_8001).to_be_bytes());
+            let matches = |bits: u32, data: [u8; 16]| {
+                let kept = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+                (u128::from_be_bytes(data) ^ u128::from_be_bytes(octets(source))) & kept == 0
+            };
+            let longest = list.effective().filter(|&(bits, data, _)| matches(bits, data)).max_by_key(|entry| entry.0);
+            let decided = longest.is_some_and(|(_, _, until)| until.value() == 0 || until.value() > at(now).ns());
+            prop_assert_eq!(decided, list.blocks(source, at(now)));
+        }
+    }
+}

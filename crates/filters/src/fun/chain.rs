@@ -1,0 +1,63 @@
+//! A chain in one program: the guards' code, then that of the filter that decides.
+
+use weir_asm::{Code, Label};
+use weir_asm_macros::ebpf;
+use weir_wire::udp;
+
+use super::{
+    access::Access,
+    command, decide_alike, guard, known_key,
+    parse::{Judge, LENGTH, Wants, beginning, parse},
+    verdict,
+};
+use crate::{Filter, FilterName, Layer, Site, Verdict};
+
+/// Decides by the guards and then by the filter itself.
+pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
+    let access = Access::at(site.hook);
+    let refused = code.label("refused");
+    let place = |code: &mut Code| {
+        guard::place(code, filter, site, refused);
+        decide(code, filter, site, refused);
+        verdict::place(code, access, refused, Verdict::Drop);
+    };
+    parse(code, site, Judge { wants: Wants::Source, no_command: refused, place });
+}
+
+fn decide(code: &mut Code, filter: Filter, site: &Site, refused: Label) {
+    let access = Access::at(site.hook);
+    let found = code.label("found");
+    match filter.name {
+        FilterName::ValidCommand => {
+            beginning(code, access, refused);
+            command::find(code, found);
+        }
+        FilterName::RobustValidCommand => {
+            length(code, site, refused);
+            beginning(code, access, refused);
+            command::find_whole(code, |_| found);
+        }
+        FilterName::KnownKey => {
+            length(code, site, refused);
+            beginning(code, access, refused);
+            return known_key::decide(code, access, refused);
+        }
+        _ => return decide_alike(code, filter, access),
+    }
+    ebpf! { in code; ja $refused }
+    verdict::place(code, access, found, Verdict::Accept);
+}
+
+/// [`LENGTH`], which nobody looked at yet where a program sees UDP alone.
+fn length(code: &mut Code, site: &Site, absent: Label) {
+    if site.hook.layer() != Layer::Udp {
+        return;
+    }
+    Access::at(site.hook).load(code, udp::LENGTH_OFFSET as i32, size_of::<u16>(), SLOT, absent);
+    ebpf! { in code;
+        ldxh $LENGTH, [r10 + $SLOT]
+        be16 $LENGTH
+    }
+}
+
+const SLOT: i16 = -8;

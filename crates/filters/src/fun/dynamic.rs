@@ -1,0 +1,26 @@
+//! The maps of filters with a memory.
+
+use weir_asm::{
+    MapDef,
+    maps::{Array, Hash, LpmTrie, LruHash, MapSpec},
+};
+use weir_wire::{DEFAULT_CAPACITY, maps};
+
+use crate::{BLOCKED_PREFIXES, QUOTA_SOURCES};
+
+/// Keys of the bag, with 1. Room for twice as many as a bag holds by default: programs add the keys of PUTs that the
+/// server never sees.
+pub const KEYS: MapSpec<Hash<u32, u8>> = MapSpec::new(maps::KEYS, 2 * DEFAULT_CAPACITY as u32);
+
+/// Nanoseconds from one packet of a source to its next, and how many of them a packet may be early.
+pub const QUOTA: MapSpec<Array<[u64; 2]>> = MapSpec::new(maps::QUOTA, 1);
+
+/// When each source's next packet is due, nanoseconds of `CLOCK_MONOTONIC`.
+pub const SOURCES: MapSpec<LruHash<[u8; 16], u64>> = MapSpec::new(maps::SOURCES, QUOTA_SOURCES);
+
+/// When a blocked prefix is free again, nanoseconds of `CLOCK_MONOTONIC`; 0 for never.
+pub const BLOCKLIST: MapSpec<LpmTrie<16, u64>> = MapSpec::new(maps::BLOCKLIST, BLOCKED_PREFIXES);
+
+/// All of them.
+pub(super) const ALL: [fn() -> MapDef; 4] =
+    [|| KEYS.definition(), || QUOTA.definition(), || SOURCES.definition(), || BLOCKLIST.definition()];

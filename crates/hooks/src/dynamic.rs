@@ -1,0 +1,128 @@
+//! Filters with a memory: their maps, and handing them on to the filter that takes over.
+
+use std::{
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::PathBuf,
+};
+
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use weir_asm::maps::{Hash, LpmTrie, Prefix};
+use weir_filters::{
+    Blocklist, Filter, FilterName, Quota, Site, Toolkit,
+    fun::dynamic::{BLOCKLIST, KEYS, QUOTA, SOURCES},
+};
+
+use crate::{
+    HookError, KernelFilter, Map,
+    maps::{self, Update},
+    objects,
+};
+
+/// The maps that a filter keeps when it is replaced.
+const KEPT: [&str; 4] = [KEYS.name(), QUOTA.name(), SOURCES.name(), BLOCKLIST.name()];
+
+impl KernelFilter {
+    /// Loads a filter to take over from this one: of the maps of guards and of known keys, those that both have are one and
+    /// the same. The site is this one's.
+    ///
+    /// Needs what [`KernelFilter::load`] needs and CAP_SYS_ADMIN, for a bpffs that is mounted nowhere (Linux 5.2), where
+    /// maps have a name for as long as this takes.
+    pub fn load_successor(&self, filter: Filter, toolkit: Toolkit) -> Result<Self, HookError> {
+        let site: &Site = self.site();
+        let map_of = |name| self.ebpf().and_then(|ebpf| ebpf.map(name));
+        let kept: Vec<_> = KEPT.into_iter().filter(|name| map_of(name).is_some()).collect();
+        if kept.is_empty() || toolkit == Toolkit::Cbpf {
+            return Self::load(filter, toolkit, site);
+        }
+        let object = objects::of(filter, toolkit, site)?;
+        let nowhere = nowhere()
+            .map_err(|error| self.sharing(format!("a bpffs: {error}; needs root, or CAP_SYS_ADMIN")))?;
+        let mut places = Vec::new();
+        for name in kept {
+            let place = PathBuf::from(format!("/proc/self/fd/{}/{name}", nowhere.as_raw_fd()));
+            let map = map_of(name).and_then(maps::data_of).expect("it was found above, and has keys");
+            map.pin(&place).map_err(|error| self.sharing(format!("naming the map {name}: {error}")))?;
+            places.push((name, place));
+        }
+        Self::load_object(filter, object, true, site, &places)
+    }
+
+    fn sharing(&self, reason: String) -> HookError {
+        self.other("handing the maps on of", reason)
+    }
+
+    /// How many packets a source may send, from the next packet on: every source begins anew, since what it owes by the
+    /// old quota means nothing by the new one.
+    ///
+    /// # Errors
+    /// The filter has no quota, or what the kernel says.
+    pub fn set_quota(&self, quota: Quota) -> Result<(), HookError> {
+        self.write_quota(quota)?;
+        let mut sources = self.map(SOURCES)?;
+        let known = sources.fold(Vec::new(), |mut known, source, _| {
+            known.push(source);
+            known
+        })?;
+        for source in known {
+            sources.delete(source)?;
+        }
+        Ok(())
+    }
+
+    fn write_quota(&self, quota: Quota) -> Result<(), HookError> {
+        let ns = [quota.interval(), quota.tolerance()].map(|time| time.as_nanos() as u64);
+        Ok(self.map(QUOTA)?.update(0, ns, Update::Any)?)
+    }
+
+    /// The keys that `known-key` lets GET and DELETE through for.
+    ///
+    /// # Errors
+    /// The filter has none.
+    pub fn key_map(&self) -> Result<Map<Hash<u32, u8>>, HookError> {
+        self.map(KEYS)
+    }
+
+    /// Has the program block what the list blocks, and nothing else. No source is free meanwhile that was blocked before
+    /// and is blocked behind it.
+    ///
+    /// # Errors
+    /// The filter has no blocklist, or the map is full ([`weir_filters::BLOCKED_PREFIXES`]): then some of the list is in
+    /// it.
+    pub fn set_blocklist(&self, list: &Blocklist) -> Result<(), HookError> {
+        let mut map: Map<LpmTrie<16, u64>> = self.map(BLOCKLIST)?;
+        let wanted: Vec<_> =
+            list.effective().map(|(bits, data, until)| (Prefix::new(bits, data), until)).collect();
+        let keys: std::collections::HashSet<_> = wanted.iter().map(|(prefix, _)| *prefix).collect();
+        let over = map.fold(Vec::new(), |mut over, prefix, _| {
+            if !keys.contains(&prefix) {
+                over.push(prefix);
+            }
+            over
+        })?;
+        for (prefix, until) in wanted {
+            map.update(prefix, until.value(), Update::Any)?;
+        }
+        for prefix in over {
+            map.delete(prefix)?;
+        }
+        Ok(())
+    }
+
+    /// Sets what of the filter's parameters is in maps.
+    pub(crate) fn set_parameters(&self, filter: Filter) -> Result<(), HookError> {
+        if filter.has_changeable_parameter() {
+            self.parameter_map()?.set(filter.parameter)?;
+        }
+        if filter.has(FilterName::Quota) {
+            self.write_quota(filter.quota)?;
+        }
+        Ok(())
+    }
+}
+
+/// A bpffs that is mounted nowhere: it is gone with the descriptor, whatever ends the process.
+fn nowhere() -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("bpf", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}

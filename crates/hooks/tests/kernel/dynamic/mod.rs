@@ -1,0 +1,51 @@
+//! Filters with a memory in the kernel: on real sockets, by IPv4 and IPv6, from several sources; and packet by packet as
+//! the reference with a memory decides, where the kernel runs them on given bytes.
+
+mod by_key;
+mod by_source;
+mod taking_over;
+
+use std::{
+    io::ErrorKind,
+    net::{SocketAddr, UdpSocket},
+};
+
+use weir_filters::{Filter, Site, Toolkit};
+use weir_hooks::KernelFilter;
+
+use crate::Test;
+
+pub(crate) fn tests() -> Vec<Test> {
+    [by_key::TESTS, by_source::TESTS, taking_over::TESTS].concat()
+}
+
+fn load(chain: &str, site: &Site) -> KernelFilter {
+    load_filter(chain.parse().expect("a chain"), site)
+}
+
+fn load_filter(filter: Filter, site: &Site) -> KernelFilter {
+    let loaded = KernelFilter::load(filter, Toolkit::Fun, site);
+    loaded.unwrap_or_else(|error| panic!("{filter} at {}: {error}", site.hook))
+}
+
+fn bound(address: &str) -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind(address).expect("a free port");
+    socket.set_nonblocking(true).expect("a socket can be non-blocking");
+    let address = socket.local_addr().expect("it is bound");
+    (socket, address)
+}
+
+fn sender(address: &str) -> UdpSocket {
+    UdpSocket::bind((address, 0)).expect("an address of this machine")
+}
+
+/// How many packets wait. Over loopback a packet is delivered, or dropped, before `send` returns.
+fn received(socket: &UdpSocket) -> usize {
+    let mut buffer = [0; 64];
+    let one = || match socket.recv(&mut buffer) {
+        Ok(len) => Some(len),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        Err(error) => panic!("recv: {error}"),
+    };
+    std::iter::from_fn(one).count()
+}

@@ -1,0 +1,351 @@
+//! What decides in a running server, and changing it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::thread::{MembarrierCommand, membarrier};
+use weir_filters::{
+    Blocklist, Filter, FilterName, Hook, Moment, Parameter, Quota, Reference, Toolkit, Until,
+};
+use weir_hooks::{HookError, KernelFilter, ParameterMap, VerdictCounts, maps::Update};
+
+use super::{BlockedPrefix, Prefix, Reply, Request, Status, listener::Answers};
+use crate::{
+    Monotonic, Replaced,
+    server::Inside,
+    servers::{ServeError, ServerKind, Standing, unavailable},
+};
+
+/// What a server begins with.
+pub(crate) struct Setup {
+    pub(crate) kind: ServerKind,
+    pub(crate) filter: Filter,
+    pub(crate) toolkit: Toolkit,
+    pub(crate) hook: Hook,
+    pub(crate) program: Option<KernelFilter>,
+    pub(crate) standing: Option<Standing>,
+    /// What can be changed while the program runs.
+    pub(crate) parameter: Option<ParameterMap>,
+}
+
+/// The filter that decides now, and those that did before it.
+pub(crate) struct Running {
+    state: Mutex<State>,
+    inside: Inside,
+    since: Monotonic,
+}
+
+/// What decides, behind its lock.
+pub(crate) struct State {
+    setup: Setup,
+    blocklist: Blocklist,
+    replaced: Vec<Replaced>,
+}
+
+/// Why something was not done, for people.
+type Failure = Box<dyn std::error::Error>;
+
+impl Running {
+    /// Takes over what was loaded and attached.
+    pub(crate) fn new(setup: Setup, inside: Inside) -> Result<Arc<Self>, HookError> {
+        if let Some(program) = &setup.program
+            && setup.filter.has(FilterName::KnownKey)
+        {
+            inside.follow(Some(program.key_map()?));
+        }
+        let state = State { setup, blocklist: Blocklist::default(), replaced: Vec::new() };
+        Ok(Arc::new(Self { state: Mutex::new(state), inside, since: Monotonic::now() }))
+    }
+
+    /// What decides at this moment; it doesn't change before this is dropped.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns the parameter round, and says what it is now; nothing where it can't change.
+    pub(crate) fn flip(&self) -> Option<Result<Parameter, HookError>> {
+        let mut state = self.state();
+        let map = state.setup.parameter.as_mut()?;
+        Some(map.get().and_then(|now| map.set(now.flipped()).map(|()| now.flipped())))
+    }
+
+    fn try_answer(&self, request: Request) -> Result<Reply, Failure> {
+        let mut state = self.state();
+        let did = match request {
+            Request::Status => return Ok(Reply::Status(state.status(&self.inside, self.since)?)),
+            Request::List => {
+                state.expire(&self.inside)?;
+                return Ok(Reply::Blocked { prefixes: state.blocked() });
+            }
+            Request::Block { prefix, for_ms } => state.block(&self.inside, prefix, for_ms)?,
+            Request::Unblock { prefix } => state.unblock(&self.inside, prefix)?,
+            Request::Parameter { parameter } => state.set_parameter(&self.inside, parameter)?,
+            Request::Quota { rate, burst } => {
+                let quota = Quota::new(rate, burst).ok_or_else(|| format!("{rate}/{burst}").parse::<Quota>());
+                let quota = quota.or_else(|refused| refused)?;
+                state.set_quota(&self.inside, quota)?
+            }
+            Request::Swap { filter, toolkit } => state.swap(&self.inside, filter, toolkit)?,
+        };
+        Ok(Reply::Done { did })
+    }
+}
+
+impl Answers for Running {
+    fn answer(&self, request: Request) -> Reply {
+        self.try_answer(request).unwrap_or_else(|error| Reply::Error { error: error.to_string() })
+    }
+
+    /// Failures come up again where a client asks.
+    fn tick(&self) {
+        let _ = self.state().expire(&self.inside);
+    }
+}
+
+fn now() -> Moment {
+    Moment::from_ns(Monotonic::now().ns)
+}
+
+impl State {
+    /// The program that decides, where one does.
+    pub(crate) fn program(&self) -> Option<&KernelFilter> {
+        self.setup.program.as_ref()
+    }
+
+    /// The filter that decides.
+    pub(crate) fn filter(&self) -> Filter {
+        self.setup.filter
+    }
+
+    /// How it is written.
+    pub(crate) fn toolkit(&self) -> Toolkit {
+        self.setup.toolkit
+    }
+
+    /// The filters before it.
+    pub(crate) fn replaced(&self) -> &[Replaced] {
+        &self.replaced
+    }
+
+    /// Detaches.
+    pub(crate) fn detach(&mut self) {
+        self.setup.standing = None;
+    }
+
+    /// What all programs so far accepted and dropped.
+    pub(crate) fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
+        let last = self.program().map(KernelFilter::verdicts).transpose()?.flatten();
+        let before = self.replaced.iter().filter_map(|replaced| replaced.verdicts);
+        Ok(before.chain(last).reduce(|sum, counts| VerdictCounts {
+            accepted: sum.accepted + counts.accepted,
+            dropped: sum.dropped + counts.dropped,
+        }))
+    }
+
+    fn status(&self, inside: &Inside, since: Monotonic) -> Result<Status, HookError> {
+        let Setup { filter, toolkit, hook, parameter, .. } = &self.setup;
+        let verdicts = match hook {
+            Hook::User => {
+                let [accepted, dropped] = inside.filtered();
+                Some(VerdictCounts { accepted, dropped })
+            }
+            _ => self.verdicts()?,
+        };
+        let parameter = match parameter {
+            Some(map) => Some(map.get()?),
+            None => (filter.name == FilterName::Parameterized).then_some(filter.parameter),
+        };
+        Ok(Status {
+            filter: filter.to_string(),
+            toolkit: *toolkit,
+            hook: *hook,
+            verdicts,
+            replaced: self.replaced.clone(),
+            parameter,
+            quota: filter.has(FilterName::Quota).then_some(filter.quota),
+            blocked: filter.has(FilterName::Blocklist).then(|| self.blocklist.len()),
+            uptime_ms: Monotonic::now().since(since).as_millis() as u64,
+        })
+    }
+
+    /// The chain has that filter, or what to do about it.
+    fn needs(&self, name: FilterName) -> Result<(), Failure> {
+        let filter = self.setup.filter;
+        if filter.has(name) {
+            return Ok(());
+        }
+        Err(format!("the filter that runs is {filter}, which has no {name}; `weir filter swap {name}+{filter}` gives it one")
+            .into())
+    }
+
+    fn blocked(&self) -> Vec<BlockedPrefix> {
+        let now = now();
+        let left = |until| match until {
+            Until::Moment(moment) => Some(moment.since(now).as_millis() as u64),
+            Until::Unblocked => None,
+        };
+        let prefixes = self.blocklist.iter();
+        prefixes
+            .map(|(prefix, until)| BlockedPrefix { prefix: Prefix(prefix), left_ms: left(until) })
+            .collect()
+    }
+
+    fn block(&mut self, inside: &Inside, prefix: Prefix, for_ms: Option<u64>) -> Result<String, Failure> {
+        self.needs(FilterName::Blocklist)?;
+        let until =
+            for_ms.map_or(Until::Unblocked, |ms| Until::Moment(now() + std::time::Duration::from_millis(ms)));
+        self.change_blocklist(inside, |list| list.block(prefix.0, until))?;
+        Ok(match for_ms {
+            Some(ms) => format!("{prefix} is blocked for {ms} ms"),
+            None => format!("{prefix} is blocked until it is unblocked"),
+        })
+    }
+
+    fn unblock(&mut self, inside: &Inside, prefix: Prefix) -> Result<String, Failure> {
+        self.needs(FilterName::Blocklist)?;
+        let mut was_there = false;
+        self.change_blocklist(inside, |list| was_there = list.unblock(prefix.0))?;
+        if was_there {
+            return Ok(format!("{prefix} is not blocked any more"));
+        }
+        Err(format!("{prefix} was not blocked as such; `weir filter list` shows what is").into())
+    }
+
+    /// Forgets what is over, in the list and in the map.
+    fn expire(&mut self, inside: &Inside) -> Result<(), HookError> {
+        let now = now();
+        if self.blocklist.iter().any(|(_, until)| until.is_over(now)) {
+            self.change_blocklist(inside, |list| list.expire(now))?;
+        }
+        Ok(())
+    }
+
+    /// All of the change or nothing.
+    fn change_blocklist(
+        &mut self,
+        inside: &Inside,
+        change: impl FnOnce(&mut Blocklist),
+    ) -> Result<(), HookError> {
+        let mut list = self.blocklist.clone();
+        change(&mut list);
+        if let Some(program) = self.program()
+            && let Err(error) = program.set_blocklist(&list)
+        {
+            // What was in the map before fits into it.
+            let _ = program.set_blocklist(&self.blocklist);
+            return Err(error);
+        }
+        inside.with_reference(|reference| reference.blocklist = list.clone());
+        self.blocklist = list;
+        Ok(())
+    }
+
+    fn set_parameter(&mut self, inside: &Inside, parameter: Parameter) -> Result<String, Failure> {
+        self.needs(FilterName::Parameterized)?;
+        match (&mut self.setup.parameter, self.setup.hook) {
+            (Some(map), _) => map.set(parameter)?,
+            (None, Hook::User) => {
+                inside.with_reference(|reference| reference.filter.parameter = parameter);
+            }
+            (None, _) => {
+                return Err(
+                    "the parameter was bound to a constant when the filter was loaded; serve with --bind map"
+                        .into(),
+                );
+            }
+        }
+        self.setup.filter.parameter = parameter;
+        Ok(format!("the parameter is now {parameter}"))
+    }
+
+    fn set_quota(&mut self, inside: &Inside, quota: Quota) -> Result<String, Failure> {
+        self.needs(FilterName::Quota)?;
+        if let Some(program) = self.program() {
+            program.set_quota(quota)?;
+        }
+        inside.with_reference(|reference| reference.set_quota(quota));
+        self.setup.filter.quota = quota;
+        Ok(format!("each source may send {} packets/s, {} at once", quota.rate(), quota.burst()))
+    }
+
+    fn swap(&mut self, inside: &Inside, filter: Filter, toolkit: Option<Toolkit>) -> Result<String, Failure> {
+        let Setup { kind, hook, filter: before, .. } = self.setup;
+        let toolkit = toolkit.unwrap_or_else(|| self.toolkit_for(filter));
+        let filter =
+            Filter { parameter: before.parameter, binding: before.binding, quota: before.quota, ..filter };
+        weir_hooks::loadable(filter, toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
+        kind.check(filter.name, toolkit, hook).map_err(ServeError::from)?;
+        let verdicts = match &self.setup.program {
+            None => {
+                let mut reference = Reference::new(filter);
+                reference.blocklist = self.blocklist.clone();
+                inside.replace_reference(reference);
+                None
+            }
+            Some(program) => {
+                let next = self.load(inside, program, filter, toolkit)?;
+                self.put_in_place(inside, next, filter)?
+            }
+        };
+        let replaced =
+            Replaced { filter: before.to_string(), toolkit: self.setup.toolkit.to_string(), verdicts };
+        self.replaced.push(replaced);
+        self.setup.filter = filter;
+        self.setup.toolkit = toolkit;
+        Ok(format!("{filter} by {toolkit} decides in place of {before}"))
+    }
+
+    fn toolkit_for(&self, filter: Filter) -> Toolkit {
+        let Setup { toolkit, hook, .. } = self.setup;
+        let fits = |toolkit: &Toolkit| weir_hooks::loadable(filter, *toolkit, hook).is_ok();
+        [toolkit, Toolkit::Fun].into_iter().find(fits).unwrap_or(toolkit)
+    }
+
+    /// The next program with everything in its maps.
+    fn load(
+        &self,
+        inside: &Inside,
+        program: &KernelFilter,
+        filter: Filter,
+        toolkit: Toolkit,
+    ) -> Result<KernelFilter, HookError> {
+        let next = program.load_successor(filter, toolkit)?;
+        if filter.has(FilterName::Blocklist) {
+            next.set_blocklist(&self.blocklist)?;
+        }
+        if filter.has(FilterName::KnownKey) && !self.setup.filter.has(FilterName::KnownKey) {
+            // What comes or goes from here on goes to the map by itself.
+            let mut map = next.key_map()?;
+            for key in inside.follow(Some(next.key_map()?)) {
+                map.update(key, 1, Update::Any)?;
+            }
+        }
+        Ok(next)
+    }
+
+    /// Attaches `next`, and says what the program before it decided, up to its last packet.
+    fn put_in_place(
+        &mut self,
+        inside: &Inside,
+        next: KernelFilter,
+        filter: Filter,
+    ) -> Result<Option<VerdictCounts>, HookError> {
+        let parameter = filter.has_changeable_parameter().then(|| next.parameter_map()).transpose()?;
+        let standing = self.setup.standing.as_ref().expect("a program that runs is attached");
+        let before = self.setup.program.as_ref().expect("a program runs");
+        if let Err(error) = standing.replace(before, &next) {
+            if !self.setup.filter.has(FilterName::KnownKey) {
+                inside.follow(None);
+            }
+            return Err(error);
+        }
+        if !filter.has(FilterName::KnownKey) {
+            inside.follow(None);
+        }
+        let before = self.setup.program.replace(next).expect("a program ran");
+        self.setup.parameter = parameter;
+        // Packets that it still decides are let finish: the command waits for a grace period of RCU, under which
+        // programs run (kernel/sched/membarrier.c). Where the kernel refuses it the counts may lack their last few.
+        let _ = membarrier(MembarrierCommand::Global);
+        before.verdicts()
+    }
+}

@@ -1,0 +1,157 @@
+//! `weir filter`: what decides in a running server, seen and changed through its control socket.
+
+use std::{env, num::NonZeroU32, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Subcommand;
+use jiff::SignedDuration;
+use weir_filters::{Filter, Parameter, Quota, Toolkit};
+use weir_service::control::{AskError, BlockedPrefix, Prefix, Reply, Request, Status, ask};
+
+use crate::{exit::UsageError, output::print};
+
+/// Change what a running server filters: what it blocks, how much a source may send, which filter decides.
+///
+/// The server listens at a control socket (`weir serve --control PATH`), which its owner and root may use.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    change: Change,
+
+    /// The server's control socket; by default what WEIR_CONTROL in the environment says
+    #[arg(long, global = true, value_name = "PATH")]
+    control: Option<PathBuf>,
+
+    /// Print the server's answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir serve --filter blocklist+quota+valid-command --toolkit fun --control /run/weir.sock
+  export WEIR_CONTROL=/run/weir.sock
+  weir filter status
+  weir filter block 192.0.2.0/24 --for 10m
+  weir filter quota 1000/50
+  weir filter swap blocklist+robust-valid-command";
+
+#[derive(Debug, Subcommand)]
+enum Change {
+    /// Drop what comes from an address or a prefix
+    Block {
+        /// IPv4 or IPv6, such as 192.0.2.7 or 2001:db8::/32
+        prefix: Prefix,
+        /// For how long, such as 90s, 10m or 2h; until it is unblocked where nothing is said
+        #[arg(long = "for", value_name = "TIME", value_parser = time)]
+        lasting: Option<Duration>,
+    },
+    /// Let an address or a prefix through again that was blocked as such
+    Unblock {
+        /// As it was blocked
+        prefix: Prefix,
+    },
+    /// List what is blocked, and for how much longer
+    List,
+    /// Show what decides, what it decided, and what it is told
+    Status,
+    /// Set what parameterized-filter does
+    Set {
+        /// `accept` or `drop`
+        parameter: Parameter,
+    },
+    /// Set how many packets each source may send
+    Quota {
+        /// Packets/s, and packets at once
+        #[arg(value_name = "RATE[/BURST]")]
+        quota: Quota,
+    },
+    /// Put another filter in the place of the one that decides; no packet goes by undecided
+    Swap {
+        /// The filter, with guards before it: such as blocklist+quota+valid-command
+        filter: Filter,
+        /// How it is written; by default as the one before, or fun where that can't be
+        #[arg(long)]
+        toolkit: Option<Toolkit>,
+    },
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let wanted = "a time above 0 is wanted, such as 90s, 10m or 2h";
+    let time = text.parse::<SignedDuration>().map_err(|error| format!("{error}; {wanted}"))?;
+    let time = Duration::try_from(time).map_err(|_| wanted.to_owned())?;
+    if time.is_zero() { Err(wanted.to_owned()) } else { Ok(time) }
+}
+
+/// Runs `weir filter`.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let path = args.control.or_else(|| env::var_os("WEIR_CONTROL").map(PathBuf::from));
+    let path = path.ok_or_else(|| {
+        UsageError("which server? --control PATH or WEIR_CONTROL says where it is controlled".to_owned())
+    })?;
+    let reply = ask(&path, &args.change.request()).or_else(|error| match error {
+        AskError::Refused(error) if args.json => {
+            print(serde_json::to_string_pretty(&Reply::Error { error: error.clone() })? + "\n")?;
+            Err(anyhow::Error::from(AskError::Refused(error)))
+        }
+        error => Err(error.into()),
+    })?;
+    print(if args.json { serde_json::to_string_pretty(&reply)? + "\n" } else { text(&reply) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Change {
+    fn request(self) -> Request {
+        match self {
+            Self::Block { prefix, lasting } => {
+                let for_ms = lasting.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1));
+                Request::Block { prefix, for_ms }
+            }
+            Self::Unblock { prefix } => Request::Unblock { prefix },
+            Self::List => Request::List,
+            Self::Status => Request::Status,
+            Self::Set { parameter } => Request::Parameter { parameter },
+            Self::Quota { quota } => {
+                let burst = NonZeroU32::new(quota.burst()).expect("a quota has a burst");
+                Request::Quota { rate: quota.rate(), burst }
+            }
+            Self::Swap { filter, toolkit } => Request::Swap { filter, toolkit },
+        }
+    }
+}
+
+fn text(reply: &Reply) -> String {
+    match reply {
+        Reply::Done { did } => format!("{did}\n"),
+        Reply::Error { error } => format!("{error}\n"),
+        Reply::Blocked { prefixes } if prefixes.is_empty() => "nothing is blocked\n".to_owned(),
+        Reply::Blocked { prefixes } => prefixes.iter().map(blocked).collect(),
+        Reply::Status(status) => lines(status),
+    }
+}
+
+fn blocked(BlockedPrefix { prefix, left_ms }: &BlockedPrefix) -> String {
+    let left = left_ms.map_or("until it is unblocked".to_owned(), |ms| format!("for {} more", seconds(ms)));
+    format!("{prefix} {left}\n")
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{:.1} s", Duration::from_millis(ms).as_secs_f64())
+}
+
+fn lines(status: &Status) -> String {
+    let Status { filter, toolkit, hook, verdicts, replaced, parameter, quota, blocked, uptime_ms } = status;
+    let mut lines =
+        vec![format!("{filter} by {toolkit} at {hook}, the server up for {}", seconds(*uptime_ms))];
+    lines.extend(verdicts.map(|counts| format!("{} accepted, {} dropped", counts.accepted, counts.dropped)));
+    lines.extend(parameter.map(|parameter| format!("parameter: {parameter}")));
+    lines.extend(quota.map(|quota| format!("quota: {} packets/s, {} at once", quota.rate(), quota.burst())));
+    lines.extend(blocked.map(|blocked| format!("blocked: {blocked} prefixes")));
+    for before in replaced {
+        let counts = before
+            .verdicts
+            .map(|counts| format!(": {} accepted, {} dropped", counts.accepted, counts.dropped));
+        lines.push(format!("before: {} by {}{}", before.filter, before.toolkit, counts.unwrap_or_default()));
+    }
+    lines.join("\n") + "\n"
+}

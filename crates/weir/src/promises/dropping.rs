@@ -1,0 +1,119 @@
+//! What dropping costs the whole machine at xdp and at the socket, over a pair of interfaces of its own.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+
+use super::{Bar, Figure};
+use crate::{
+    experiment::{
+        catalogue, definition::Definition, interrupt::Interrupt, machine::Pinning, measure, one_run::Bench,
+        schedule,
+    },
+    report,
+    stats::{Repetition, paired_differences, paired_ratios},
+};
+
+/// The experiment whose cells are run.
+const EXPERIMENT: &str = "hooks";
+
+const SENDER: &str = "sender";
+const SOCKET: &str = "socket-fun";
+const XDP: &str = "xdp-fun";
+
+const INVALID_PERCENT: u8 = 99;
+const PACKETS: u64 = 100_000;
+
+/// Of the runs' order, for which any will do.
+const SEED: u64 = 1;
+
+/// CPU time of the whole machine per packet, µs, in each repetition.
+type Runs = BTreeMap<Repetition, f64>;
+
+pub(super) fn measure(
+    runs: u32,
+    pinning: &Pinning,
+    interrupt: &Interrupt,
+    say: &mut dyn FnMut(&str),
+) -> anyhow::Result<Vec<Figure>> {
+    let definition = definition(runs)?;
+    let bench = Bench { definition: &definition, pinning, interrupt, ceiling: None };
+    let mut costs: BTreeMap<&str, Runs> = BTreeMap::new();
+    for scheduled in schedule::of(&definition, SEED) {
+        let place = [SENDER, SOCKET, XDP].into_iter().find(|&id| {
+            let row = definition.placements.iter().find(|row| row.id() == id);
+            row.is_some_and(|row| {
+                (row.placement, row.hook) == (scheduled.cell.placement, scheduled.cell.hook)
+            })
+        });
+        let place = place.expect("every cell is of one of the three");
+        say(&format!("run {} of {runs}: {PACKETS} packets dropped at {place}", scheduled.repetition + 1));
+        let sample = measure::measure(&bench, &scheduled)?;
+        if !sample.is_sound() {
+            bail!("a run that drops at {place} is invalid: {:?}", sample.flaws);
+        }
+        let cost =
+            report::Figure::MachineCpu.of(&sample).context("reading the cores' times in /proc/stat")?;
+        costs.entry(place).or_default().insert(scheduled.repetition, cost);
+    }
+    Ok(figures(&costs[SENDER], &costs[SOCKET], &costs[XDP]))
+}
+
+/// The experiment's cells that are compared, alone.
+fn definition(runs: u32) -> anyhow::Result<Definition> {
+    let mut definition = catalogue::find(EXPERIMENT)?;
+    definition.profiles.clear();
+    definition.verdicts.clear();
+    definition.runs = runs;
+    definition.audit_every = None;
+    definition.grid.invalid_percent = vec![INVALID_PERCENT];
+    definition.grid.packets = vec![PACKETS];
+    definition.placements.retain(|row| [SENDER, SOCKET, XDP].contains(&row.id()));
+    Ok(definition)
+}
+
+fn figures(sender: &Runs, socket: &Runs, xdp: &Runs) -> Vec<Figure> {
+    let less = |from: &Runs| -> Runs {
+        let differences = paired_differences(from, sender);
+        sender.keys().copied().zip(differences).collect()
+    };
+    let values = |runs: &Runs| runs.values().copied().collect::<Vec<_>>();
+    vec![
+        Figure::new(
+            "machine's CPU per packet at 99 % invalid over veth, one a send, valid-command by fun, xdp ÷ socket",
+            "",
+            paired_ratios(xdp, socket),
+            Bar::IntervalBelow(1.0),
+        ),
+        Figure::new(
+            "  the same, the sender's own cost taken off",
+            "",
+            paired_ratios(&less(xdp), &less(socket)),
+            Bar::Nothing,
+        ),
+        Figure::new("  of which the socket takes", "µs", values(socket), Bar::Nothing),
+        Figure::new("  xdp", "µs", values(xdp), Bar::Nothing),
+        Figure::new("  and the sender by itself", "µs", values(sender), Bar::Nothing),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_cells_are_those_of_the_experiment() {
+        let definition = definition(6).expect("it is built in");
+        let ids: Vec<_> = definition.placements.iter().map(|row| row.id()).collect();
+        assert_eq!(ids, [SENDER, SOCKET, XDP]);
+        assert_eq!(schedule::of(&definition, SEED).len(), 18);
+    }
+
+    #[test]
+    fn the_senders_own_cost_is_taken_off_run_by_run() {
+        let runs = |values: [f64; 2]| (0..).zip(values).collect::<Runs>();
+        let figures = figures(&runs([1.0, 2.0]), &runs([5.0, 6.0]), &runs([3.0, 4.0]));
+        assert_eq!(figures[0].values, [3.0 / 5.0, 4.0 / 6.0]);
+        assert_eq!(figures[1].values, [0.5, 0.5]);
+    }
+}

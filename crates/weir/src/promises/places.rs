@@ -1,0 +1,171 @@
+//! What a filter's own work costs at each hook in the kernel's test run, by toolkit against C.
+
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use weir_filters::{Combination, FilterName, Hook, Layer, Site, Toolkit};
+use weir_hooks::{KernelFilter, available};
+use weir_wire::{
+    Request,
+    headers::{self, ethernet, ipv4},
+    udp,
+};
+
+use super::{Bar, Figure, filter_cost};
+
+/// The hooks whose programs the kernel runs on given bytes.
+const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+
+/// C last, against which the others are held.
+const TOOLKITS: [Toolkit; 3] = [Toolkit::Aya, Toolkit::Fun, Toolkit::C];
+
+/// Quotients of each pair of toolkits.
+const REPETITIONS: usize = 15;
+
+/// Batches of each program in a repetition, the programs in turn. The median of their times counts, as a neighbour's
+/// work falls on some of them.
+const BATCHES: usize = 9;
+
+/// Runs in a batch, so many that the system call around them takes less than 0.1 ns of each.
+const RUNS: u32 = 100_000;
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const PORT: u16 = 12_345;
+
+/// `valid-command` on a valid and on an invalid packet, at each hook.
+pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
+    let put = Request::Put { key: 10, value: 1 }.to_bytes();
+    let bad = filter_cost::bad();
+    let mut figures = Vec::new();
+    for hook in HOOKS {
+        let pairs = Pairs::load(&Site::new(hook, (ADDRESS, PORT).into()))?;
+        for (packet, payload) in [("a PUT", &put[..]), ("an invalid packet", &bad)] {
+            let costs = pairs.costs(&frame(hook.layer(), payload))?;
+            figures.extend(pairs.figures(hook, packet, &costs));
+        }
+    }
+    Ok(figures)
+}
+
+/// The filter and the accept-all program of each toolkit.
+struct Pairs(Vec<(Toolkit, [KernelFilter; 2])>);
+
+/// What the filter's run takes longer than the accept-all program's, ns, for each toolkit.
+type Costs = Vec<f64>;
+
+impl Pairs {
+    fn load(site: &Site) -> anyhow::Result<Self> {
+        let hook = site.hook;
+        let here = |filter, toolkit| available(Combination { filter, toolkit, hook });
+        let is_here = |&toolkit: &Toolkit| here(FilterName::ValidCommand, toolkit).is_ok();
+        let pair = |toolkit| -> anyhow::Result<_> {
+            let load = |name: FilterName| KernelFilter::load(name.into(), toolkit, site);
+            Ok((toolkit, [load(FilterName::Simple)?, load(FilterName::ValidCommand)?]))
+        };
+        Ok(Self(TOOLKITS.into_iter().filter(is_here).map(pair).collect::<anyhow::Result<_>>()?))
+    }
+
+    fn costs(&self, seen: &[u8]) -> anyhow::Result<Vec<Costs>> {
+        (0..REPETITIONS).map(|_| self.cost(seen)).collect()
+    }
+
+    /// The medians of batches of all programs in turn, so that what drifts meets all of them.
+    fn cost(&self, seen: &[u8]) -> anyhow::Result<Costs> {
+        let mut batches = vec![[const { Vec::new() }; 2]; self.0.len()];
+        for _ in 0..BATCHES {
+            for ((_, programs), batches) in self.0.iter().zip(&mut batches) {
+                for (program, batches) in programs.iter().zip(batches) {
+                    batches.push(wall_clock(program, seen)?);
+                }
+            }
+        }
+        let ns = |mut times: Vec<Duration>| {
+            times.sort_unstable();
+            times[times.len() / 2].as_nanos() as f64 / f64::from(RUNS)
+        };
+        let over_accept_all = |times: [Vec<Duration>; 2]| {
+            let [accept_all, filter] = times.map(ns);
+            filter - accept_all
+        };
+        Ok(batches.into_iter().map(over_accept_all).collect())
+    }
+
+    /// The quotients, and what they are of; where this build has no C, the quotients have no values.
+    fn figures(&self, hook: Hook, packet: &str, costs: &[Costs]) -> Vec<Figure> {
+        let of = |toolkit| {
+            let at = self.0.iter().position(|(one, _)| *one == toolkit);
+            costs.iter().filter_map(|costs| Some(costs[at?])).collect::<Vec<f64>>()
+        };
+        let c = of(Toolkit::C);
+        let mut figures = Vec::new();
+        for toolkit in [Toolkit::Aya, Toolkit::Fun] {
+            let quotients = of(toolkit).iter().zip(&c).map(|(ours, c)| ours / c).collect();
+            figures.push(Figure::new(
+                &format!("valid-command at {hook} on {packet}, ns over an accept-all program, {toolkit} ÷ c"),
+                "",
+                quotients,
+                Bar::IntervalAtMost(1.1),
+            ));
+        }
+        figures.push(Figure::new("  of which c takes", "ns", c, Bar::Nothing));
+        figures
+    }
+}
+
+/// Time of a batch. What the kernel itself tells is the mean in whole nanoseconds, of which a filter at xdp takes
+/// about ten; the clock around the system call counts nothing that isn't in both sides of a difference.
+fn wall_clock(program: &KernelFilter, seen: &[u8]) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    program.time(seen, 1, RUNS)?;
+    Ok(started.elapsed())
+}
+
+/// The packet with that payload to our server, from that layer's header on.
+fn frame(layer: Layer, payload: &[u8]) -> Vec<u8> {
+    let mut packet = filter_cost::packet(payload);
+    packet[udp::DESTINATION_OFFSET..][..2].copy_from_slice(&PORT.to_be_bytes());
+    if layer == Layer::Udp {
+        return packet;
+    }
+    let packet = [&ip_header(packet.len())[..], &packet].concat();
+    if layer == Layer::Ip {
+        return packet;
+    }
+    let mut header = [0; ethernet::HEADER_LEN];
+    header[ethernet::TYPE_OFFSET..][..2].copy_from_slice(&ethernet::IPV4.to_be_bytes());
+    [&header[..], &packet].concat()
+}
+
+fn ip_header(payload_len: usize) -> [u8; ipv4::MIN_HEADER_LEN] {
+    let mut header = [0; ipv4::MIN_HEADER_LEN];
+    let length = (header.len() + payload_len) as u16;
+    header[ipv4::VERSION_OFFSET] = 4 << 4 | (ipv4::MIN_HEADER_LEN / 4) as u8;
+    header[ipv4::TOTAL_LENGTH_OFFSET..][..2].copy_from_slice(&length.to_be_bytes());
+    header[ipv4::PROTOCOL_OFFSET] = headers::UDP;
+    header[ipv4::DESTINATION_OFFSET..][..4].copy_from_slice(&ADDRESS.octets());
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_filters::{Filter, Verdict};
+
+    use super::*;
+
+    fn check(payload: &[u8], expected: Verdict) {
+        for hook in HOOKS {
+            let site = Site::new(hook, (ADDRESS, PORT).into());
+            let seen = frame(hook.layer(), payload);
+            assert!(matches!(site.find(&seen, 1), weir_filters::Found::Packet(_)), "{hook}");
+            assert_eq!(Filter::from(FilterName::ValidCommand).decide_at(&site, &seen, 1), expected, "{hook}");
+        }
+    }
+
+    #[test]
+    fn the_packets_are_the_servers_at_every_hook() {
+        check(&Request::Put { key: 10, value: 1 }.to_bytes(), Verdict::Accept);
+        check(&filter_cost::bad(), Verdict::Drop);
+    }
+}

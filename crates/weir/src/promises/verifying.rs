@@ -1,0 +1,39 @@
+//! How fast `weir verify` is beside a bare loop over the system call that it is made of.
+
+use std::collections::BTreeMap;
+
+use weir_filters::FilterName;
+
+use super::{Bar, Figure};
+use crate::verify::{Choice, Packets, Plan, Speed, speed};
+
+/// Turns of each combination are in one value.
+const REPETITIONS: usize = 6;
+
+pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
+    let plan = Plan::new(&Choice { filter: Some(FilterName::ValidCommand), ..Choice::default() })?;
+    let packets = Packets { count: 1, seed: 1, captured: Vec::new() };
+    let mut all = Vec::new();
+    let mut each: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for _ in 0..REPETITIONS {
+        let speeds = speed(&plan, &packets)?;
+        // Every combination gets as many packets, so that the times add up as the rates' inverses do.
+        let seconds = |rate: fn(&Speed) -> f64| speeds.iter().map(|one| 1.0 / rate(one)).sum::<f64>();
+        all.push(seconds(|one| one.bare) / seconds(|one| one.verify));
+        for one in speeds {
+            let name = format!("{} at {}", one.toolkit, one.hook);
+            each.entry(name).or_default().push(one.verify / one.bare);
+        }
+    }
+    let mut figures = vec![Figure::new(
+        "weir verify, packets/s ÷ calls/s of a bare loop, every toolkit and hook of valid-command",
+        "",
+        all,
+        Bar::AtLeast(0.7),
+    )];
+    let of_each = each
+        .into_iter()
+        .map(|(name, values)| Figure::new(&format!("  the same, {name}"), "", values, Bar::AtLeast(0.7)));
+    figures.extend(of_each);
+    Ok(figures)
+}
