@@ -28,6 +28,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_quota_is_changed_while_it_serves", a_quota_is_changed_while_it_serves),
     ("the_parameter_is_set_through_the_control_socket", the_parameter_is_set),
     ("a_swap_keeps_what_is_blocked_and_counts_both_filters", a_swap_keeps_what_is_blocked),
+    ("a_swap_to_classic_bpf_and_back", a_swap_to_classic_bpf_and_back),
     ("a_swap_to_known_key_knows_the_bags_keys", a_swap_to_known_key_knows_the_bags_keys),
     ("after_each_datagram_every_key_of_the_bag_is_known", every_key_of_the_bag_is_known),
     ("a_full_map_makes_room_for_the_bags_keys", a_full_map_makes_room),
@@ -161,6 +162,23 @@ fn a_swap_keeps_what_is_blocked() {
     assert_eq!(summary["verdicts"], serde_json::json!({"accepted": 4, "dropped": 2}));
     assert_eq!(summary["replaced"][0]["verdicts"]["accepted"], 2);
     assert_eq!(summary["toolkit"], "aya");
+}
+
+fn a_swap_to_classic_bpf_and_back() {
+    let served = Controlled::start(&["--stats"]);
+    served.put(1);
+    assert!(served.answers("127.0.0.1", 1));
+    served.done("swap reject-filter --toolkit cbpf", "reject-filter by cbpf decides");
+    assert!(!served.answers("127.0.0.1", 1));
+    served.refused("swap count-filter --toolkit cbpf", &["classic BPF has no maps"]);
+    served.done("swap valid-command --toolkit fun", "in place of reject-filter");
+    assert!(served.answers("127.0.0.1", 1));
+    served.done("swap valid-command --toolkit cbpf", "valid-command by cbpf decides");
+    assert!(served.answers("127.0.0.1", 1));
+    let summary = served.summary();
+    assert_eq!(summary["toolkit"], "cbpf");
+    assert_eq!(summary["runs"], Value::Null);
+    assert_eq!(summary["socket_drops"], 1);
 }
 
 fn a_swap_to_known_key_knows_the_bags_keys() {

@@ -29,7 +29,7 @@ impl KernelFilter {
     /// maps have a name for as long as this takes.
     pub fn load_successor(&self, filter: Filter, toolkit: Toolkit) -> Result<Self, HookError> {
         let site: &Site = self.site();
-        let map_of = |name: &str| self.ebpf().and_then(|ebpf| ebpf.map(name));
+        let map_of = |name| self.ebpf().and_then(|ebpf| ebpf.map(name));
         let kept: Vec<_> = KEPT.into_iter().filter(|name| map_of(name).is_some()).collect();
         if kept.is_empty() || toolkit == Toolkit::Cbpf {
             return Self::load(filter, toolkit, site);

@@ -80,9 +80,9 @@ impl KernelFilter {
         if toolkit != Toolkit::Cbpf {
             return Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[]);
         }
-        let program = cbpf::program(filter);
-        let what = filter.name.to_string();
-        Self::load_classic(filter, &program.map_err(|gap| HookError::Unavailable { what, gap })?, site)
+        let unavailable = |gap| HookError::Unavailable { what: filter.to_string(), gap };
+        objects::loadable(filter, toolkit, site.hook).map_err(unavailable)?;
+        Self::load_classic(filter, &cbpf::program(filter).map_err(unavailable)?, site)
     }
 
     /// The same from classic instructions that somebody else made.
@@ -90,7 +90,7 @@ impl KernelFilter {
     /// # Errors
     /// The site's hook takes no classic BPF.
     pub fn load_classic(filter: Filter, program: &[cbpf::Insn], site: &Site) -> Result<Self, HookError> {
-        let what = filter.name.to_string();
+        let what = filter.to_string();
         let combination = Combination { filter: filter.name, toolkit: Toolkit::Cbpf, hook: site.hook };
         match objects::available(combination) {
             Ok(()) => Ok(Self {
@@ -203,6 +203,11 @@ impl KernelFilter {
     {
         let ebpf = self.ebpf().ok_or_else(|| self.other("opening a map", CLASSIC_HAS_NO_MAPS.to_owned()))?;
         Ok(Map::of(ebpf, spec)?)
+    }
+
+    /// Whether the kernel can be asked about it, as [`Toolkit::can_be_asked`] says.
+    pub fn can_be_asked(&self) -> bool {
+        self.ebpf().is_some()
     }
 
     /// Where it was loaded for.

@@ -33,9 +33,8 @@ pub(crate) struct Constant {
 /// The object with the filter's program, written with that toolkit for that site.
 pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, HookError> {
     let name = filter.name;
-    let each = |filter| available(Combination { filter, toolkit, hook: site.hook });
-    let chain = filter.chain().try_for_each(each);
-    chain.map_err(|gap| HookError::Unavailable { what: filter.to_string(), gap })?;
+    loadable(filter, toolkit, site.hook)
+        .map_err(|gap| HookError::Unavailable { what: filter.to_string(), gap })?;
     match toolkit {
         Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
         Toolkit::C => Ok(compiled(filter, c(name), site)),
@@ -90,7 +89,7 @@ pub fn available(combination: Combination) -> Result<(), Gap> {
 
 /// The same of a filter with its parameters: what [`crate::KernelFilter::load`] would refuse before it asks the kernel.
 pub fn loadable(filter: Filter, toolkit: Toolkit, hook: Hook) -> Result<(), Gap> {
-    available(Combination { filter: filter.name, toolkit, hook })?;
+    filter.chain().try_for_each(|filter| available(Combination { filter, toolkit, hook }))?;
     if toolkit == Toolkit::Cbpf { cbpf::program(filter).map(drop) } else { Ok(()) }
 }
 

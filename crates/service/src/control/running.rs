@@ -272,7 +272,7 @@ impl State {
         let toolkit = toolkit.unwrap_or_else(|| self.toolkit_for(filter));
         let filter =
             Filter { parameter: before.parameter, binding: before.binding, quota: before.quota, ..filter };
-        filter.available(toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
+        weir_hooks::loadable(filter, toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
         kind.check(filter.name, toolkit, hook).map_err(ServeError::from)?;
         let verdicts = match &self.setup.program {
             None => {
@@ -296,7 +296,7 @@ impl State {
 
     fn toolkit_for(&self, filter: Filter) -> Toolkit {
         let Setup { toolkit, hook, .. } = self.setup;
-        let fits = |toolkit: &Toolkit| filter.available(*toolkit, hook).is_ok();
+        let fits = |toolkit: &Toolkit| weir_hooks::loadable(filter, *toolkit, hook).is_ok();
         [toolkit, Toolkit::Fun].into_iter().find(fits).unwrap_or(toolkit)
     }
 

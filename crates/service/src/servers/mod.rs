@@ -191,7 +191,7 @@ fn serve_behind(
     let mut state = running.state();
     let program = state.program();
     let runs = match (program, &statistics) {
-        (Some(program), Some(_)) => Some(program.runs()?),
+        (Some(program), Some(_)) if program.can_be_asked() => Some(program.runs()?),
         _ => None,
     };
     let verdicts = state.verdicts()?;
@@ -234,17 +234,15 @@ impl Plan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
-        let each = |name| weir_hooks::loadable(Filter { name, ..filter }, toolkit, hook);
-        let chain = filter.chain().try_for_each(each);
-        chain.map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
+        let refused = |gap| unavailable(filter, toolkit, hook, gap);
+        weir_hooks::loadable(filter, toolkit, hook).map_err(refused)?;
         let (capacity, most) = (self.config.capacity, KEYS.max_entries());
         if filter.has(FilterName::KnownKey) && hook != Hook::User && capacity > most as usize {
             return Err(ServeError::Keys { capacity, most });
         }
         self.kind.check(filter.name, toolkit, hook)?;
         if self.statistics && !toolkit.can_be_asked() {
-            let gap = Gap("the kernel keeps no statistics of classic BPF; leave --stats out");
-            return Err(unavailable(filter, toolkit, hook, gap));
+            return Err(refused(Gap("the kernel keeps no statistics of classic BPF; leave --stats out")));
         }
         Ok(())
     }
