@@ -118,8 +118,8 @@ impl Pairs {
 }
 
 /// Time of a batch, by the clock around the system call: what the kernel tells is the mean in whole nanoseconds, of
-/// which a filter takes few. At xdp it is that mean all the same, of many batches, as the kernel changes its own code
-/// before and after them (`bpf_prog_change_xdp`, net/bpf/test_run.c), which takes milliseconds.
+/// which a filter takes few. At xdp it is that mean all the same, of many batches, as there the system call takes
+/// milliseconds besides, on and off, which look like `bpf_prog_change_xdp` in net/bpf/test_run.c.
 fn batch(program: &KernelFilter, seen: &[u8]) -> anyhow::Result<Duration> {
     let started = Instant::now();
     let mean = program.time(seen, 1, RUNS)?;
