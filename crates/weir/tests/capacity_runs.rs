@@ -35,7 +35,7 @@ const ANYWHERE: &[Test] = &[
 
 const IN_KERNEL: &[Test] = &[
     ("placements_are_searched_side_by_side_and_compared", side_by_side),
-    ("a_search_runs_over_veth", veth),
+    ("hooks_are_searched_beside_each_other_with_the_receive_work_on_the_servers_core", hooks),
     ("the_filter_without_counts_decides_as_the_one_that_counts", uncounted),
 ];
 
@@ -48,7 +48,19 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Short and coarse.
 const QUICK: [&str; 8] = ["--first-trial", "10ms", "--trial", "20ms", "--sum", "40ms", "--width", "40"];
-const PLAIN: [&str; 8] = ["--placements", "plain", "--invalid", "50", "--searches", "2", "--cost-runs", "1"];
+/// What needs no root.
+const PLAIN: [&str; 10] = [
+    "--placements",
+    "plain",
+    "--topology",
+    "loopback",
+    "--invalid",
+    "50",
+    "--searches",
+    "2",
+    "--cost-runs",
+    "1",
+];
 
 /// A folder to work in; results go to `out` in it.
 struct Bench(TempDir);
@@ -232,6 +244,10 @@ fn usage() {
     check_usage(&["--invalid", "100"], "there must be some");
     check_usage(&["--invalid", "300"], "300");
     check_usage(&["--placements", "moon"], "there are: plain, user, kernel");
+    check_usage(&["--placements", "user,user"], "user stands there twice");
+    check_usage(&["--placements", "tc", "--topology", "loopback"], "take --topology veth");
+    check_usage(&["--receive-work", "server", "--topology", "loopback"], "can't be steered");
+    check_usage(&["--receive-work", "nobody"], "one of sender, server");
     check_usage(&["--searches", "0"], "--searches 0");
     check_usage(&["--trial", "soon"], "write 500ms or 2s");
     check_usage(&["--trial=-1s"], "write 500ms or 2s");
@@ -285,14 +301,26 @@ fn side_by_side() {
     bench.assert_nobody_is_left();
 }
 
-fn veth() {
+fn hooks() {
     let bench = Bench::new();
-    let arguments = ["--placements", "kernel", "--invalid", "50", "--searches", "1", "--cost-runs", "0"];
-    let summary = bench.search(&[&arguments[..], &["--topology", "veth"]].concat());
-    assert_consistent(&bench, 2);
-    assert_eq!(summary["plan"]["topology"], "veth");
-    assert!(summary["costs"].as_array().unwrap().is_empty());
-    assert!(bench.samples().iter().all(|sample| sample.net.is_some()));
+    let names = ["kernel", "cgroup", "xdp"];
+    let arguments =
+        ["--placements", &names.join(","), "--invalid", "50", "--searches", "1", "--cost-runs", "1"];
+    let summary = bench.search(&arguments);
+    assert_consistent(&bench, 2 * names.len());
+    assert_eq!(summary["plan"]["placements"], serde_json::json!(names));
+    let ratios = summary["ratios"].as_array().unwrap();
+    let compared: Vec<_> = ratios
+        .iter()
+        .filter(|ratio| ratio["of"] == "NDR")
+        .map(|ratio| [ratio["numerator"].as_str().unwrap(), ratio["denominator"].as_str().unwrap()])
+        .collect();
+    assert_eq!(compared, [["cgroup", "kernel"], ["xdp", "kernel"]], "each to the one at the socket");
+    for sample in bench.samples() {
+        let net = sample.net.expect("a pair of interfaces is between them");
+        assert!(net.interfaces.server.receive_on.is_some_and(|cores| !cores.is_empty()));
+    }
+    bench.assert_nobody_is_left();
 }
 
 fn uncounted() {

@@ -3,7 +3,7 @@
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom as _};
 
 use super::{
-    Ended,
+    Decider, Ended,
     lab::{Lab, Order, Purpose},
     plan::Plan,
     record::SearchRecord,
@@ -19,8 +19,10 @@ pub(super) struct CostRun {
     pub(super) rate: u64,
     pub(super) repetition: u32,
     pub(super) us_per_packet: f64,
-    /// Of one core.
+    /// The server's, of one core.
     pub(super) core_percent: f64,
+    /// How busy the server's core was, receive work included; nothing where it has none of its own.
+    pub(super) busy_percent: Option<f64>,
 }
 
 /// Runs at the lowest of the placements' capacities, by turns.
@@ -29,6 +31,7 @@ pub(super) fn measure(
     plan: &Plan,
     searches: &[SearchRecord],
 ) -> Result<Vec<CostRun>, Ended> {
+    let server_core = lab.server_core();
     let mut random = StdRng::seed_from_u64(lab.seed());
     let mut runs = Vec::new();
     let of = lab.cells().len() * plan.cost_runs as usize;
@@ -45,13 +48,18 @@ pub(super) fn measure(
                 rate,
                 repetition,
             };
-            runs.push(trial::usable(lab, &order, |sample| spent(sample, &order), &mut |_, _| {})?);
+            runs.push(trial::usable(
+                lab,
+                &order,
+                |sample| spent(sample, &order, server_core),
+                &mut |_, _| {},
+            )?);
         }
     }
     Ok(runs)
 }
 
-fn spent(sample: &Sample, order: &Order) -> Result<CostRun, String> {
+fn spent(sample: &Sample, order: &Order, server_core: Option<usize>) -> Result<CostRun, String> {
     let wall_s = sample.wall_s.filter(|&wall_s| wall_s > 0.0).ok_or("no packet was handled")?;
     let us_per_packet = sample.server_cpu_us_per_packet();
     let packets = (sample.valid_sent + sample.invalid_sent) as f64;
@@ -60,19 +68,28 @@ fn spent(sample: &Sample, order: &Order) -> Result<CostRun, String> {
         rate: order.rate,
         repetition: order.repetition,
         us_per_packet,
+        busy_percent: server_core.and_then(|core| busy_percent(sample, core, wall_s)),
         core_percent: us_per_packet * packets / 1e6 / wall_s * 100.0,
     })
+}
+
+/// Whoever's time it was: what is steered to a core counts as nobody's. Server and clients start and end outside of the
+/// time under load, so that it may come out a little high.
+fn busy_percent(sample: &Sample, core: usize, wall_s: f64) -> Option<f64> {
+    let time = sample.surroundings.core_time.get(&core)?;
+    let busy_us = time.user_us + time.system_us + time.softirq_us;
+    Some(busy_us as f64 / 1e6 / wall_s * 100.0)
 }
 
 /// The lowest median of the first goal's rates among the placements at a share of invalid packets, packets/s.
 fn common_rate(plan: &Plan, searches: &[SearchRecord], invalid_percent: u8) -> u64 {
     let first = plan.goals.first().map(|named| named.name.as_str());
-    let of = |placement| {
+    let of = |decider| {
         let here = searches.iter().filter(|record| {
             Some(record.goal_name.as_str()) == first
-                && (record.cell.placement, record.cell.invalid_percent) == (placement, invalid_percent)
+                && (Decider::of(&record.cell), record.cell.invalid_percent) == (decider, invalid_percent)
         });
         Estimate::of(&here.map(SearchRecord::rate).collect::<Vec<_>>()).map(|estimate| estimate.median as u64)
     };
-    plan.placements.iter().filter_map(|&placement| of(placement)).min().unwrap_or(0).max(plan.lowest)
+    plan.placements.iter().filter_map(|&decider| of(decider)).min().unwrap_or(0).max(plan.lowest)
 }

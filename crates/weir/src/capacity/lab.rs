@@ -109,6 +109,14 @@ impl<'a> Lab<'a> {
         self.folder.manifest.seed
     }
 
+    /// The core that the servers run on alone; nothing where they are not confined to one.
+    pub(super) fn server_core(&self) -> Option<usize> {
+        match self.pinning.server[..] {
+            [core] => Some(core),
+            _ => None,
+        }
+    }
+
     pub(super) fn how_to_resume(&self) -> String {
         self.folder.how_to_resume()
     }

@@ -4,6 +4,7 @@
 //! offered rate, and the searches' results become [`record::SearchRecord`]s and a [`summary::Summary`].
 
 mod cost;
+mod decider;
 pub(crate) mod known;
 mod lab;
 pub mod plan;
@@ -17,6 +18,7 @@ pub mod summary;
 pub mod table;
 mod trial;
 
+pub use decider::Decider;
 pub use known::Known;
 pub(crate) use lab::Purpose;
 pub use priority::Priority;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use weir_service::Io;
 
 use super::{
-    NAME,
+    Decider, NAME,
     search::{Config, Goal, Next, Search, TrialResult},
 };
 use crate::{
-    cell::Placement,
+    cell::ReceiveWork,
     exit::UsageError,
     experiment::definition::{Definition, Profile},
     topology::Topology,
@@ -44,7 +44,7 @@ pub struct NamedGoal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Where the decision is made.
-    pub placements: Vec<Placement>,
+    pub placements: Vec<Decider>,
     /// Shares of invalid packets, percent, below 100.
     pub invalid_percent: Vec<u8>,
     /// Searches of each placement at each share.
@@ -57,6 +57,9 @@ pub struct Plan {
     pub most_trials: u32,
     /// What lies between client and server.
     pub topology: Topology,
+    /// On whose core the kernel does the work of receiving.
+    #[serde(default)]
+    pub receive_work: ReceiveWork,
     /// How the server reads and writes.
     pub io: Io,
     /// What is searched for.
@@ -70,14 +73,14 @@ pub const FILE: &str = "capacity.toml";
 /// about once a second, half of the trials of 500 ms lose packets at any rate, and with an exceed ratio of 0.5 chance
 /// decides; of those of 100 ms few do.
 struct Row {
-    placements: &'static [Placement],
+    placements: &'static [Decider],
     invalid_percent: &'static [u8],
     searches: u32,
     milliseconds: [u64; 3],
     width: f64,
 }
 
-const BOTH: &[Placement] = &[Placement::User, Placement::Kernel];
+const BOTH: &[Decider] = &[Decider::USER, Decider::KERNEL];
 
 const fn row(profile: Profile) -> Row {
     match profile {
@@ -96,7 +99,7 @@ const fn row(profile: Profile) -> Row {
             width: 0.05,
         },
         Profile::Paper => Row {
-            placements: &[Placement::Plain, Placement::User, Placement::Kernel],
+            placements: &[Decider::PLAIN, Decider::USER, Decider::KERNEL],
             invalid_percent: &[0, 1, 25, 50, 75, 99],
             searches: 10,
             milliseconds: [1_000, 5_000, 15_000],
@@ -128,7 +131,8 @@ impl Plan {
             cost_runs: row.searches.max(6),
             lowest: LOWEST,
             most_trials: MOST_TRIALS,
-            topology: Topology::default(),
+            topology: Topology::Veth,
+            receive_work: ReceiveWork::Server,
             io: Io::default(),
             goals: vec![goal("NDR", 0.0), goal("PDR", PARTIAL_DROP)],
         }
@@ -146,10 +150,21 @@ impl Plan {
             ));
         }
         check_list("--invalid", &self.invalid_percent)?;
-        check_list(
-            "--placements",
-            &self.placements.iter().map(|placement| placement.name()).collect::<Vec<_>>(),
-        )?;
+        check_list("--placements", &self.placements)?;
+        if self.topology == Topology::Loopback {
+            if self.receive_work == ReceiveWork::Server {
+                return wrong(
+                    "--receive-work server: what loopback receives can't be steered; take --topology veth, or \
+                     --receive-work sender"
+                        .into(),
+                );
+            }
+            if let Some(decider) = self.placements.iter().find(|decider| decider.is_below_the_socket()) {
+                return wrong(format!(
+                    "--placements {decider}: the loopback interface is everybody's; take --topology veth"
+                ));
+            }
+        }
         if self.searches == 0 {
             return wrong("--searches 0: nothing is found by no search".into());
         }
@@ -178,7 +193,8 @@ impl Plan {
         definition.name = NAME.into();
         definition.grid.invalid_percent.clone_from(&self.invalid_percent);
         definition.grid.topology = vec![self.topology];
-        definition.placements.retain(|row| self.placements.contains(&row.placement));
+        definition.grid.receive_work = vec![self.receive_work];
+        definition.placements.retain(|row| self.placements.iter().any(|decider| decider.name() == row.id()));
         definition.placements.iter_mut().for_each(|row| row.io = self.io);
         Ok(definition)
     }

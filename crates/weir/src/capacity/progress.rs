@@ -123,7 +123,7 @@ impl Progress {
 fn bounds(running: &Running) -> String {
     let (lower, upper) = running.bounds();
     let rate = |rate: Option<u64>| rate.map_or_else(|| "?".to_owned(), number::count);
-    format!("{} {}–{} packets/s", running.placement().name(), rate(lower), rate(upper))
+    format!("{} {}–{} packets/s", running.decider(), rate(lower), rate(upper))
 }
 
 fn about(time: Duration) -> String {

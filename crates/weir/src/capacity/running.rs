@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    Ended,
+    Decider, Ended,
     lab::{Lab, Order, Purpose},
     plan::Plan,
     record::{Rest, SearchRecord},
     search::{Next, Search, Trial, TrialResult},
     trial::{self, ServerCeiling},
 };
-use crate::{cell::Placement, sample::Sample};
+use crate::{cell::ReceiveWork, sample::Sample};
 
 /// How often a trial is made again in which the generator fell behind below its ceiling.
 const AGAIN: u32 = 2;
@@ -75,8 +75,8 @@ impl Running {
         self.search.bounds_so_far()
     }
 
-    pub(super) const fn placement(&self) -> Placement {
-        self.ceiling.cell.placement
+    pub(super) const fn decider(&self) -> Decider {
+        Decider::of(&self.ceiling.cell)
     }
 
     pub(super) fn make(&mut self, lab: &mut Lab<'_>, trial: Trial) -> Result<(), Ended> {
@@ -173,12 +173,14 @@ fn is_disturbed(sample: &Sample) -> bool {
     others > cores.mul_f64(DISTURBED) || Duration::from_micros(stolen) > cores.mul_f64(STOLEN)
 }
 
-/// The time of all cores during a run, and what of it neither its server nor its clients used.
+/// The time of all cores during a run, and what of it neither its server nor its clients used. Receive work that was
+/// steered away from the sender counts as nobody's, but is theirs.
 fn of_the_cores(sample: &Sample) -> (Duration, Duration) {
+    let is_steered = sample.cell.conditions.receive_work == ReceiveWork::Server;
     let (mut all, mut busy) = (0, 0);
     for core in sample.surroundings.core_time.values() {
         let used = core.user_us + core.system_us + core.softirq_us;
-        busy += used;
+        busy += if is_steered { used - core.softirq_us } else { used };
         all += used + core.idle_us + core.steal_us;
     }
     let own = sample.server_cost.cpu() + sample.client_cost.cpu();

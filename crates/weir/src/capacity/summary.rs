@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
+    Decider,
     cost::CostRun,
     known::{self, Figures, Known, Range},
     plan::Plan,
@@ -14,7 +15,7 @@ use super::{
     spread::Spread,
     trial::ServerCeiling,
 };
-use crate::{cell::Placement, stats::Estimate};
+use crate::stats::Estimate;
 
 /// The file of a results folder that holds its summary.
 pub const FILE: &str = "capacity.json";
@@ -46,7 +47,7 @@ pub struct Capacity {
     /// Share of invalid packets, percent.
     pub invalid_percent: u8,
     /// Where the decision is made.
-    pub placement: Placement,
+    pub placement: Decider,
     /// Highest rate carried, packets/s offered, valid and invalid.
     pub rate: Estimate,
     /// Whether the true one may be higher: the generator could not send more, or a search found no end.
@@ -80,9 +81,9 @@ pub struct Ratio {
     /// Share of invalid packets, percent.
     pub invalid_percent: u8,
     /// Whose figure is divided.
-    pub numerator: Placement,
+    pub numerator: Decider,
     /// By whose.
-    pub denominator: Placement,
+    pub denominator: Decider,
     /// The ratio.
     pub ratio: Estimate,
     /// Which side of it is known.
@@ -99,19 +100,22 @@ pub struct Cost {
     /// Share of invalid packets, percent.
     pub invalid_percent: u8,
     /// Where the decision is made.
-    pub placement: Placement,
+    pub placement: Decider,
     /// The rate offered, packets/s.
     pub rate: u64,
     /// CPU time of the server a packet offered, microseconds.
     pub us_per_packet: Estimate,
     /// CPU time of the server, percent of one core.
     pub core_percent: Estimate,
+    /// How busy the server's core was, percent, the kernel's receiving included where it is steered there; nothing where
+    /// the server has no core of its own.
+    pub busy_percent: Option<Estimate>,
     /// The runs' microseconds a packet.
     pub runs: Vec<f64>,
 }
 
-/// A figure of each placement, by repetition.
-type ByPlacement = BTreeMap<Placement, Figures>;
+/// A figure of each decider, by repetition.
+type ByDecider = BTreeMap<Decider, Figures>;
 
 impl Summary {
     pub(super) fn new(
@@ -140,10 +144,10 @@ impl Summary {
     }
 
     fn add_goal(&mut self, goal: &str, percent: u8, searches: &[SearchRecord]) {
-        let mut figures = ByPlacement::new();
+        let mut figures = ByDecider::new();
         for &placement in &self.plan.placements {
             let here = |record: &&SearchRecord| {
-                (record.goal_name.as_str(), record.cell.invalid_percent, record.cell.placement)
+                (record.goal_name.as_str(), record.cell.invalid_percent, Decider::of(&record.cell))
                     == (goal, percent, placement)
             };
             let mut records: Vec<_> = searches.iter().filter(here).collect();
@@ -156,19 +160,29 @@ impl Summary {
     }
 
     fn add_costs(&mut self, percent: u8, costs: &[CostRun]) {
-        let mut figures = ByPlacement::new();
+        let mut figures = ByDecider::new();
         for &placement in &self.plan.placements {
             let here =
-                |run: &&CostRun| (run.cell.invalid_percent, run.cell.placement) == (percent, placement);
+                |run: &&CostRun| (run.cell.invalid_percent, Decider::of(&run.cell)) == (percent, placement);
             let runs: Vec<_> = costs.iter().filter(here).collect();
             let each = |of: fn(&CostRun) -> f64| runs.iter().map(|run| of(run)).collect::<Vec<_>>();
             let values = each(|run| run.us_per_packet);
             let estimates = (Estimate::of(&values), Estimate::of(&each(|run| run.core_percent)));
             let (Some(us_per_packet), Some(core_percent)) = estimates else { continue };
+            let busy: Vec<_> = runs.iter().filter_map(|run| run.busy_percent).collect();
+            let busy_percent = Estimate::of(&busy).filter(|_| busy.len() == runs.len());
             let figure = |run: &&CostRun| (run.repetition, Range::exactly(run.us_per_packet));
             figures.insert(placement, runs.iter().map(figure).collect());
             let (rate, invalid_percent, runs) = (runs[0].rate, percent, values);
-            self.costs.push(Cost { invalid_percent, placement, rate, us_per_packet, core_percent, runs });
+            self.costs.push(Cost {
+                invalid_percent,
+                placement,
+                rate,
+                us_per_packet,
+                core_percent,
+                busy_percent,
+                runs,
+            });
         }
         self.cost_ratios.extend(ratios("CPU", percent, &figures));
     }
@@ -185,7 +199,7 @@ fn capacity(records: &[&SearchRecord]) -> Option<Capacity> {
     Some(Capacity {
         goal: first.goal_name.clone(),
         invalid_percent: first.cell.invalid_percent,
-        placement: first.cell.placement,
+        placement: Decider::of(&first.cell),
         rate,
         valid_a_trial: rate.median * valid_share * first.result.goal.final_trial.as_secs_f64(),
         known: Known::rate(records.iter().all(|record| record.is_exact())),
@@ -200,12 +214,13 @@ fn capacity(records: &[&SearchRecord]) -> Option<Capacity> {
     })
 }
 
-/// Each placement to each one before it: the later one decides nearer to the sender.
-fn ratios(of: &str, invalid_percent: u8, figures: &ByPlacement) -> Vec<Ratio> {
+/// Each decider to each reference before it: the later one decides nearer to the sender.
+fn ratios(of: &str, invalid_percent: u8, figures: &ByDecider) -> Vec<Ratio> {
     let all: Vec<_> = figures.iter().collect();
     let pairs =
         all.iter().enumerate().flat_map(|(i, below)| all[i + 1..].iter().map(move |above| (above, below)));
     pairs
+        .filter(|(_, (denominator, _))| denominator.is_reference())
         .filter_map(|((numerator, above), (denominator, below))| {
             let (known, pairs) = known::ratios(above, below);
             let ratio = Estimate::of(&pairs)?;
@@ -233,15 +248,9 @@ mod tests {
     const PRIORITY: Priority = Priority { nice: 0, is_highest: false };
 
     /// What a search found: `None` for an upper bound that the generator kept from being found.
-    fn record(
-        plan: &Plan,
-        placement: Placement,
-        search: u32,
-        lower: u64,
-        upper: Option<u64>,
-    ) -> SearchRecord {
+    fn record(plan: &Plan, decider: Decider, search: u32, lower: u64, upper: Option<u64>) -> SearchRecord {
         let cells = schedule::of(&plan.definition().unwrap(), 0);
-        let run = cells.into_iter().find(|run| run.cell.placement == placement).unwrap();
+        let run = cells.into_iter().find(|run| Decider::of(&run.cell) == decider).unwrap();
         from_value(json!({
             "goal_name": "NDR", "search": search, "cell": run.cell, "goal": plan.goals[0].goal,
             "lower": lower, "upper": upper, "upper_by_loss": upper, "conditional_throughput": lower,
@@ -258,10 +267,10 @@ mod tests {
         let mut records = Vec::new();
         for search in 0..6 {
             let user = user[search as usize];
-            records.push(record(&plan, Placement::User, search, user, Some(user * 11 / 10)));
+            records.push(record(&plan, Decider::USER, search, user, Some(user * 11 / 10)));
             let found = kernel.map(|rates| rates[search as usize]);
             let (lower, upper) = found.map_or((270_000, None), |rate| (rate, Some(rate * 11 / 10)));
-            records.push(record(&plan, Placement::Kernel, search, lower, upper));
+            records.push(record(&plan, Decider::KERNEL, search, lower, upper));
         }
         Summary::new(&plan, PRIORITY, Vec::new(), &records, &[])
     }
@@ -270,7 +279,7 @@ mod tests {
     fn a_side_at_the_generators_ceiling_leaves_a_ratio_that_is_known_from_below() {
         let summary = summary([27_000, 30_000, 27_000, 30_000, 27_000, 30_000], None);
         let [ratio] = summary.ratios.as_slice() else { panic!("{:?}", summary.ratios) };
-        assert_eq!((ratio.numerator, ratio.denominator), (Placement::Kernel, Placement::User));
+        assert_eq!((ratio.numerator, ratio.denominator), (Decider::KERNEL, Decider::USER));
         assert_eq!((ratio.known, ratio.excludes_one), (Known::AtLeast, true));
         assert_eq!((ratio.ratio.low, ratio.ratio.high), (9.0, 10.0));
         let limited: Vec<_> =

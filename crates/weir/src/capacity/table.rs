@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    Decider,
     known::Known,
     priority::Priority,
     summary::{Capacity, Cost, Ratio, Summary},
@@ -46,7 +47,7 @@ fn ceilings(summary: &Summary, plain: bool) -> impl std::fmt::Display {
     for ceiling in &summary.ceilings {
         table.add_row([
             format!("{} %", ceiling.cell.invalid_percent),
-            ceiling.cell.placement.name().to_owned(),
+            Decider::of(&ceiling.cell).name().to_owned(),
             number::count(ceiling.rate as u64),
             number::count(ceiling.highest),
         ]);
@@ -142,7 +143,14 @@ fn coarse(capacities: &[&Capacity], loss_ratio: f64) -> String {
 
 fn costs(costs: &[Cost], plain: bool) -> impl std::fmt::Display {
     let mut table = terminal::table(plain);
-    table.set_header(["invalid", "server", "offered, packets/s", "CPU a packet, µs", "of a core, %"]);
+    table.set_header([
+        "invalid",
+        "server",
+        "offered, packets/s",
+        "CPU a packet, µs",
+        "of a core, %",
+        "core busy, %",
+    ]);
     for cost in costs {
         let three = |value| number::number(value, 3);
         table.add_row([
@@ -151,6 +159,7 @@ fn costs(costs: &[Cost], plain: bool) -> impl std::fmt::Display {
             number::count(cost.rate),
             number::estimate(&cost.us_per_packet, three),
             number::estimate(&cost.core_percent, three),
+            cost.busy_percent.map_or_else(|| "–".into(), |busy| number::estimate(&busy, three)),
         ]);
     }
     table

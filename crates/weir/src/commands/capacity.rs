@@ -13,11 +13,11 @@ use weir_service::Io;
 
 use crate::{
     capacity::{
-        self, Ended,
+        self, Decider, Ended,
         plan::{self, Plan},
         table,
     },
-    cell::Placement,
+    cell::ReceiveWork,
     experiment::{
         ceiling::Ceiling,
         definition::{Profile, Resolved},
@@ -42,9 +42,9 @@ pub struct Args {
     #[arg(long, default_value = "quick")]
     profile: Profile,
 
-    /// Where the decision is made, of: plain, user, kernel
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = parse_placement)]
-    placements: Option<Vec<Placement>>,
+    /// Where the decision is made, of: plain, user, kernel (at the socket), reuseport, cgroup, tc, xdp
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    placements: Option<Vec<Decider>>,
 
     /// Shares of invalid packets, percent
     #[arg(long, value_delimiter = ',', value_name = "PERCENTS")]
@@ -74,9 +74,14 @@ pub struct Args {
     #[arg(long, value_name = "PERCENT")]
     width: Option<f64>,
 
-    /// What lies between client and server: loopback or veth
-    #[arg(long, default_value_t)]
-    topology: Topology,
+    /// What lies between client and server: veth, or loopback, which needs no root but where the sender's core does the
+    /// server's receiving, so that no more can be offered than is carried
+    #[arg(long, value_name = "TOPOLOGY")]
+    topology: Option<Topology>,
+
+    /// On whose core the kernel receives: the server's, as a device steers it, or the sender's
+    #[arg(long, value_name = "WHOSE", value_parser = parse_receive_work)]
+    receive_work: Option<ReceiveWork>,
 
     /// How the server reads: batch or simple
     #[arg(long, default_value_t)]
@@ -93,7 +98,7 @@ pub struct Args {
     /// Go on with the searches of a results folder
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "profile", "placements", "invalid", "searches", "cost_runs", "first_trial", "trial", "sum", "width", "topology",
-        "io", "seed", "out", "no_pin", "list",
+        "receive_work", "io", "seed", "out", "no_pin", "list",
     ])]
     resume: Option<PathBuf>,
 
@@ -114,7 +119,8 @@ const EXAMPLES: &str = "\
 Examples:
   weir capacity                                     about a minute: user against kernel at 99 % invalid
   weir capacity --profile standard                  at 0, 50 and 99 % invalid, with intervals
-  weir capacity --invalid 75 --searches 6 --topology veth
+  weir capacity --placements user,kernel,tc,xdp --invalid 50
+  weir capacity --placements plain --topology loopback   what needs no root
   weir capacity --resume results/latest             go on where a search was ended";
 
 /// Runs `weir capacity`.
@@ -170,7 +176,12 @@ fn create(args: &Args) -> anyhow::Result<(Folder, Plan)> {
 }
 
 fn plan_of(args: &Args) -> Plan {
-    let mut plan = Plan { topology: args.topology, io: args.io, ..Plan::of(args.profile) };
+    let mut plan = Plan { io: args.io, ..Plan::of(args.profile) };
+    if let Some(topology) = args.topology {
+        plan.topology = topology;
+        plan.receive_work = if topology == Topology::Veth { plan.receive_work } else { ReceiveWork::Sender };
+    }
+    plan.receive_work = args.receive_work.unwrap_or(plan.receive_work);
     plan.placements = args.placements.clone().unwrap_or(plan.placements);
     plan.invalid_percent = args.invalid.clone().unwrap_or(plan.invalid_percent);
     plan.searches = args.searches.unwrap_or(plan.searches);
@@ -227,11 +238,11 @@ fn about(time: Duration) -> String {
     }
 }
 
-fn parse_placement(name: &str) -> Result<Placement, String> {
-    let all = [Placement::Plain, Placement::User, Placement::Kernel];
+fn parse_receive_work(name: &str) -> Result<ReceiveWork, String> {
+    let all = [ReceiveWork::Sender, ReceiveWork::Server];
     all.into_iter()
-        .find(|placement| placement.name() == name)
-        .ok_or_else(|| format!("unknown placement '{name}'; there are: plain, user, kernel"))
+        .find(|whose| whose.name() == name)
+        .ok_or_else(|| format!("unknown '{name}'; it is one of sender, server"))
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {
