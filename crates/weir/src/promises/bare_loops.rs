@@ -15,6 +15,7 @@ use nix::{
 };
 use weir_asm::{Endian, Object, text};
 use weir_hooks::{KernelFilter, ObjectFile};
+use weir_service::client::Step;
 use weir_wire::Request;
 
 use crate::experiment::machine::Pinning;
@@ -29,11 +30,13 @@ const BUFFER_LEN: usize = 1 << 16;
 const END_WITHIN: Duration = Duration::from_secs(5);
 const END_AGAIN: Duration = Duration::from_millis(1);
 
-/// Packets/s that leave where nobody counts: `packets` times `payload`, one a send(2), over loopback, through the filter
-/// without counts, to a thread that reads one a recvfrom(2).
+/// Packets/s that leave where nobody counts: the bursts of `steps`, one packet a send(2), over loopback, through the
+/// filter without counts, to a thread that reads one a recvfrom(2).
 ///
 /// Both loops know when to end, which a client and a server have to know too, and nothing else.
-pub(super) fn rate(payload: &[u8], packets: u64, pinning: &Pinning) -> anyhow::Result<f64> {
+pub(super) fn rate(steps: &[Step], pinning: &Pinning) -> anyhow::Result<f64> {
+    let bursts: Vec<_> = steps.iter().filter_map(burst).collect();
+    let packets: u64 = bursts.iter().map(|(_, count)| count).sum();
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a UDP socket on 127.0.0.1")?;
     let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a UDP socket on 127.0.0.1")?;
     sender.connect(receiver.local_addr()?).context("connecting to a UDP socket on 127.0.0.1")?;
@@ -41,7 +44,7 @@ pub(super) fn rate(payload: &[u8], packets: u64, pinning: &Pinning) -> anyhow::R
     let _attached = filter.attach(&receiver)?;
     thread::scope(|scope| {
         let receiving = scope.spawn(|| pin(&pinning.server).and_then(|()| receive(&receiver)));
-        let sending = scope.spawn(|| pin(&pinning.clients).and_then(|()| send(&sender, payload, packets)));
+        let sending = scope.spawn(|| pin(&pinning.clients).and_then(|()| send(&sender, &bursts)));
         let sent = sending.join().expect("the sender does not panic");
         end(&sender, &receiving)?;
         receiving
@@ -67,10 +70,20 @@ fn assembled() -> Object {
     text::assemble("uncounted.asm", FILTER.as_bytes()).expect("it is constant, and a test assembles it")
 }
 
-fn send(socket: &UdpSocket, payload: &[u8], packets: u64) -> io::Result<Duration> {
+/// A payload, and how often it is sent.
+fn burst(step: &Step) -> Option<(Vec<u8>, u64)> {
+    match step {
+        Step::Burst { payload, count } => Some((payload.bytes(), *count)),
+        _ => None,
+    }
+}
+
+fn send(socket: &UdpSocket, bursts: &[(Vec<u8>, u64)]) -> io::Result<Duration> {
     let started = Instant::now();
-    for _ in 0..packets {
-        socket.send(payload)?;
+    for (payload, count) in bursts {
+        for _ in 0..*count {
+            socket.send(payload)?;
+        }
     }
     Ok(started.elapsed())
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::Io;
-use weir_wire::Request;
 
-use super::{Bar, Figure, bare_loops};
+use super::{Bar, Figure};
 use crate::{
     cell::Placement,
     experiment::{
@@ -36,17 +35,20 @@ toolkit = "aya"
 hook = "socket"
 "#;
 
+/// Of the definition's clients.
+pub(super) const BEHAVIOUR: &str = "frigg";
+
 const MILLION: u64 = 1_000_000;
 
 /// A load: how client and server do their I/O, what is sent, where it is filtered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Load {
-    client: Io,
-    server: Io,
-    placement: Placement,
-    invalid_percent: u8,
-    packets: u64,
-    audited: bool,
+    pub(super) client: Io,
+    pub(super) server: Io,
+    pub(super) placement: Placement,
+    pub(super) invalid_percent: u8,
+    pub(super) packets: u64,
+    pub(super) audited: bool,
 }
 
 pub(super) const BATCH: Load = Load {
@@ -57,7 +59,7 @@ pub(super) const BATCH: Load = Load {
     packets: MILLION,
     audited: false,
 };
-const SIMPLE: Load = Load { client: Io::Simple, server: Io::Simple, ..BATCH };
+pub(super) const SIMPLE: Load = Load { client: Io::Simple, server: Io::Simple, ..BATCH };
 const SIMPLE_SERVER: Load = Load { server: Io::Simple, ..BATCH };
 const KERNEL_99: Load = Load { invalid_percent: 99, ..BATCH };
 const USER_99: Load = Load { placement: Placement::User, ..KERNEL_99 };
@@ -66,9 +68,6 @@ const USER_99: Load = Load { placement: Placement::User, ..KERNEL_99 };
 const SIMPLE_99: Load = Load { packets: MILLION / 4, invalid_percent: 99, ..SIMPLE };
 const AUDITED_99: Load = Load { audited: true, ..KERNEL_99 };
 const AUDITED_SIMPLE_99: Load = Load { audited: true, ..SIMPLE_99 };
-
-/// What the loops without a ledger send: no filter drops it, as it drops none of [`SIMPLE`].
-const PUT: Request = Request::Put { key: 10, value: 1 };
 
 /// Lengths of the runs whose memory is compared.
 const SHORT: Load = Load { packets: MILLION / 10, ..BATCH };
@@ -87,14 +86,9 @@ pub(super) fn measure(
 ) -> anyhow::Result<Vec<Figure>> {
     let mut runner = Runner { pinning, interrupt, say };
     runner.run(&SHORT, 0)?; // Warms up, and isn't counted.
-    let mut uncounted = BTreeMap::new();
     let compared =
         [BATCH, SIMPLE, SIMPLE_SERVER, KERNEL_99, USER_99, AUDITED_99, SIMPLE_99, AUDITED_SIMPLE_99];
-    let loads = runner.interleaved(&compared, runs, |repetition| {
-        let rate = bare_loops::rate(&PUT.to_bytes(), SIMPLE.packets, pinning)?;
-        uncounted.insert(repetition, rate);
-        Ok(())
-    })?;
+    let loads = runner.interleaved(&compared, runs, |_| Ok(()))?;
     let lengths = runner.interleaved(&[SHORT, LONG], MEMORY_RUNS, |_| Ok(()))?;
     let ratio = |a: &Load, b: &Load, of: fn(&Sample) -> f64| {
         paired_ratios(&each(&loads[a], of), &each(&loads[b], of))
@@ -143,12 +137,6 @@ pub(super) fn measure(
         ),
         Figure::new("memory of the server before the first packet", "MB", ready, Bar::AtMost(10.0)),
         Figure::new(
-            "packets/s, one packet a send: client, server and filter with the ledger ÷ bare loops without",
-            "",
-            paired_ratios(&each(&loads[&SIMPLE], client_rate), &uncounted),
-            Bar::AtLeast(0.97),
-        ),
-        Figure::new(
             "packets/s at 99 % invalid, audited ÷ not, one packet a send",
             "",
             ratio(&AUDITED_SIMPLE_99, &SIMPLE_99, client_rate),
@@ -177,15 +165,15 @@ pub(super) fn measure(
     ])
 }
 
-struct Runner<'a> {
-    pinning: &'a Pinning,
-    interrupt: &'a Interrupt,
-    say: &'a mut dyn FnMut(&str),
+pub(super) struct Runner<'a> {
+    pub(super) pinning: &'a Pinning,
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) say: &'a mut dyn FnMut(&str),
 }
 
 impl Runner<'_> {
     /// The loads in turn, after what is done each time, so that what drifts meets all of them.
-    fn interleaved(
+    pub(super) fn interleaved(
         &mut self,
         loads: &[Load],
         runs: u32,
@@ -240,6 +228,7 @@ impl Runner<'_> {
 /// What makes one run of that load.
 pub(super) fn definition(load: &Load) -> anyhow::Result<Definition> {
     let mut definition = Definition::parse(DEFINITION, "the bench's definition")?;
+    definition.behaviour = BEHAVIOUR.into();
     definition.client_io = load.client;
     definition.grid.invalid_percent = vec![load.invalid_percent];
     definition.grid.packets = vec![load.packets];
@@ -263,7 +252,7 @@ fn values(runs: &Runs, of: fn(&Sample) -> f64) -> Vec<f64> {
     runs.values().map(of).collect()
 }
 
-fn client_rate(sample: &Sample) -> f64 {
+pub(super) fn client_rate(sample: &Sample) -> f64 {
     sample.clients.first().and_then(|client| client.achieved_rate).unwrap_or(f64::NAN)
 }
 

@@ -4,6 +4,7 @@ mod attaching;
 mod bare_loops;
 mod dropping;
 pub(crate) mod filter_cost;
+mod ledger;
 mod loads;
 mod places;
 mod starting;
@@ -99,6 +100,8 @@ pub enum Group {
     Starting,
     /// Servers and clients under load, and their memory
     Loads,
+    /// What counting takes of the rate
+    Ledger,
     /// What dropping costs the machine, xdp against the socket
     Dropping,
     /// Requests lost while filters are swapped
@@ -130,6 +133,7 @@ pub fn measure(
             Group::Attaching => attaching::measure()?,
             Group::Starting => starting::measure(&pinning, interrupt)?,
             Group::Loads => loads::measure(runs, &pinning, interrupt, say)?,
+            Group::Ledger => ledger::measure(runs, &pinning, interrupt, say)?,
             Group::Dropping => dropping::measure(runs, &pinning, interrupt, say)?,
             Group::Swaps => swaps::measure(runs)?,
             Group::Verifying => verifying::measure()?,
