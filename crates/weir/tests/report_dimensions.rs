@@ -14,6 +14,7 @@ use weir::{
     report::{self, Outcome, Report},
     sample::{Sample, TestRun},
 };
+use weir_filters::Hook;
 use weir_hooks::Drops;
 
 /// The quick experiment's samples at each of `values`, which `set` puts into the cell.
@@ -213,8 +214,8 @@ fn audited_runs_have_their_own_table_and_time_nothing() {
 #[test]
 fn capacities_are_bars_and_say_what_the_generator_limits() {
     let dir = folder_of(&Experiment::quick().samples());
-    let search = |placement, search: u64, lower: u64, limited: bool| {
-        let cell = synthetic::cell(placement, 99, 0);
+    let search = |(placement, hook), search: u64, lower: u64, limited: bool| {
+        let cell = Cell { hook, ..synthetic::cell(placement, 99, 0) };
         let goal = Plan::of(Profile::Quick).goals[0].goal;
         let (upper, end) = if limited { (None, "highest") } else { (Some(lower + 1000), "found") };
         let line = json!({
@@ -228,7 +229,11 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
     };
     let lines: String = (0..6)
         .flat_map(|i| {
-            [search(Placement::User, i, 100_000 + i, false), search(Placement::Kernel, i, 400_000, true)]
+            [
+                search((Placement::User, Hook::Socket), i, 100_000 + i, false),
+                search((Placement::Kernel, Hook::Socket), i, 400_000, true),
+                search((Placement::Kernel, Hook::Xdp), i, 200_000, false),
+            ]
         })
         .collect();
     fs::write(dir.path().join("searches.jsonl"), lines).unwrap();
@@ -248,9 +253,12 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
     assert_eq!(outcomes, [supported, contradicted, contradicted, Outcome::Inconclusive]);
     assert_eq!(verdicts[0].known, Some(Known::AtLeast));
     assert!(report.findings()[0].contains("(NDR) with the filter in the kernel is ≥ 4.00 times"));
+    assert!(report.findings()[1].contains("(NDR) with the filter at xdp is 2.00 times"));
     let capacity = table(dir.path(), "capacity");
+    let heads = ["goal", "invalid %", "user", "kernel", "xdp", "kernel ÷ user", "xdp ÷ user", "searches"];
+    assert_eq!(capacity[0], heads);
     assert_eq!(capacity[1][0], "NDR");
-    assert!(capacity[1][4].starts_with("≥ 400"), "{capacity:?}");
+    assert!(capacity[1][3].starts_with("≥ 400"), "{capacity:?}");
     assert!(capacity[1][5].starts_with("≥ 4.00 [4.00, 4.00]"), "{capacity:?}");
     let bars = fs::read_to_string(dir.path().join("plots/capacity-ndr.svg")).unwrap();
     assert!(bars.contains("limited by the generator"));

@@ -54,7 +54,7 @@ impl Decider {
     }
 
     /// Whether it needs an interface that isn't everybody's.
-    pub(super) const fn is_below_the_socket(self) -> bool {
+    pub(crate) const fn is_below_the_socket(self) -> bool {
         matches!(self.hook, Hook::Tc | Hook::Xdp)
     }
 

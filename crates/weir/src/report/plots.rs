@@ -164,15 +164,25 @@ fn lines(grid: &Grid, points: impl Fn(&Series) -> Vec<Point>) -> Option<Vec<Line
 /// A style for each series: that of its placement while it is free, so that a placement looks the same in every
 /// report, and then the next one that is.
 pub(super) fn styles(grid: &Grid) -> Vec<usize> {
-    let mut free: Vec<usize> = (0..grid.series.len().max(PALETTE.len())).collect();
-    let take = |free: &mut Vec<usize>, wanted: usize| {
-        let at = free
-            .iter()
-            .position(|&style| style == wanted)
-            .or_else(|| free.iter().position(|&style| style > 2));
-        free.remove(at.unwrap_or(0))
-    };
-    grid.series.iter().map(|series| take(&mut free, style_of(series.placement()))).collect()
+    let mut free = Free::styles(grid.series.len());
+    grid.series.iter().map(|series| free.take(style_of(series.placement()))).collect()
+}
+
+/// Styles that no line has yet.
+pub(super) struct Free(Vec<usize>);
+
+impl Free {
+    /// Enough for so many lines.
+    pub(super) fn styles(lines: usize) -> Self {
+        Self((0..lines.max(PALETTE.len())).collect())
+    }
+
+    /// The wanted one, or else the next that no placement has.
+    pub(super) fn take(&mut self, wanted: usize) -> usize {
+        let position = |is_right: &dyn Fn(usize) -> bool| self.0.iter().position(|&style| is_right(style));
+        let at = position(&|style| style == wanted).or_else(|| position(&|style| style > 2));
+        self.0.remove(at.unwrap_or(0))
+    }
 }
 
 /// The row of [`PALETTE`] that a placement has in every report.

@@ -10,12 +10,12 @@ use super::{
     axis::Axis,
     number::{count, estimate, ratio},
     plot::{Form, Line, Plot, Point},
-    plots::style_of,
+    plots::{Free, style_of},
     table::Table,
 };
 use crate::{
     capacity::{
-        Known, Purpose,
+        Decider, Known, Purpose,
         known::{Figures, ratios},
         record::{FILE, SearchRecord},
         summary,
@@ -26,8 +26,6 @@ use crate::{
 };
 
 const LIMITS_BOTH: &str = "not known: the generator limits both";
-
-const PLACEMENTS: [Placement; 3] = [Placement::Plain, Placement::User, Placement::Kernel];
 
 /// Whether `sample` is a trial of a search or of the generator's ceiling: it shows what is carried at a rate that
 /// nobody asked about.
@@ -59,7 +57,7 @@ pub(super) struct Searches {
 /// Goal and share of invalid packets, percent.
 type Place = (String, u8);
 
-/// What the searches of one placement found at one place.
+/// What the searches of one decider found at one place.
 struct Found<'a>(Vec<&'a SearchRecord>);
 
 impl Found<'_> {
@@ -83,11 +81,11 @@ impl Found<'_> {
     }
 }
 
-/// The placements that were searched at one place.
-type Here<'a> = BTreeMap<Placement, Found<'a>>;
+/// Who was searched at one place.
+type Here<'a> = BTreeMap<Decider, Found<'a>>;
 
-fn kernel_to_user(here: &Here<'_>) -> Option<(Known, Vec<f64>)> {
-    Some(ratios(&here.get(&Placement::Kernel)?.figures(), &here.get(&Placement::User)?.figures()))
+fn to_user(here: &Here<'_>, program: Decider) -> Option<(Known, Vec<f64>)> {
+    Some(ratios(&here.get(&program)?.figures(), &here.get(&Decider::USER)?.figures()))
 }
 
 impl Searches {
@@ -112,7 +110,7 @@ impl Searches {
         let mut found: BTreeMap<Place, Here<'_>> = BTreeMap::new();
         for record in &self.records {
             let place = found.entry((record.goal_name.clone(), record.cell.invalid_percent)).or_default();
-            place.entry(record.cell.placement).or_insert_with(|| Found(Vec::new())).0.push(record);
+            place.entry(Decider::of(&record.cell)).or_insert_with(|| Found(Vec::new())).0.push(record);
         }
         found
     }
@@ -120,17 +118,28 @@ impl Searches {
     /// The ratios kernel ÷ user of `goal`'s rates, search by search, of each place at which the kernel's cell counts.
     pub(super) fn ratios(&self, goal: &str, counts: impl Fn(&Cell) -> bool) -> Vec<(Known, Vec<f64>)> {
         let counted = |here: &Here<'_>| {
-            here.get(&Placement::Kernel)?.0.first().filter(|record| counts(&record.cell))?;
-            kernel_to_user(here)
+            here.get(&Decider::KERNEL)?.0.first().filter(|record| counts(&record.cell))?;
+            to_user(here, Decider::KERNEL)
         };
         let found = self.found();
         found.iter().filter(|((name, _), _)| name == goal).filter_map(|(_, here)| counted(here)).collect()
     }
 
-    /// The capacities of every placement, and kernel ÷ user; nothing without a search.
+    /// Who was searched anywhere.
+    fn deciders(&self) -> BTreeSet<Decider> {
+        self.records.iter().map(|record| Decider::of(&record.cell)).collect()
+    }
+
+    /// The programs among them.
+    fn programs(&self) -> Vec<Decider> {
+        self.deciders().into_iter().filter(|decider| decider.placement() == Placement::Kernel).collect()
+    }
+
+    /// The capacities of all, and each program ÷ user; nothing without a search.
     pub(super) fn table(&self) -> Option<Table> {
-        let quotient = |here: &Here<'_>| {
-            let (known, ratios) = kernel_to_user(here)?;
+        let (deciders, programs) = (self.deciders(), self.programs());
+        let quotient = |here: &Here<'_>, program: Decider| {
+            let (known, ratios) = to_user(here, program)?;
             let text = estimate(&Estimate::of(&ratios)?, ratio);
             Some(if known == Known::NotAtAll {
                 LIMITS_BOTH.to_owned()
@@ -140,16 +149,20 @@ impl Searches {
         };
         let row = |((goal, percent), here): (&Place, &Here<'_>)| {
             let mut row = vec![goal.clone(), percent.to_string()];
-            row.extend(PLACEMENTS.map(|one| here.get(&one).map_or("–".to_owned(), Found::text)));
-            row.push(quotient(here).unwrap_or_else(|| "no pair".to_owned()));
+            row.extend(deciders.iter().map(|one| here.get(one).map_or("–".to_owned(), Found::text)));
+            let no_pair = || "no pair".to_owned();
+            row.extend(programs.iter().map(|program| quotient(here, *program).unwrap_or_else(no_pair)));
             row.push(here.values().map(|found| found.0.len()).max().unwrap_or(0).to_string());
             row
         };
-        let heads = ["goal", "invalid %", "plain", "user", "kernel", "kernel ÷ user", "searches"];
+        let mut columns = vec!["goal".to_owned(), "invalid %".to_owned()];
+        columns.extend(deciders.iter().map(Decider::to_string));
+        columns.extend(programs.iter().map(|program| format!("{program} ÷ user")));
+        columns.push("searches".to_owned());
         (!self.records.is_empty()).then(|| Table {
             slug: "capacity".to_owned(),
             title: "Capacity: the highest offered rate that is carried, packets/s".to_owned(),
-            columns: heads.map(str::to_owned).to_vec(),
+            columns,
             rows: self.found().iter().map(row).collect(),
             note: "Valid and invalid packets together. NDR: no valid request is lost; PDR: as many as its goal allows. \
                    \"≥\" stands where the generator could send no faster: the capacity is at least that, and a ratio \
@@ -158,14 +171,18 @@ impl Searches {
         })
     }
 
-    /// What the searches allow to say of kernel and user, the highest share of invalid packets first.
+    /// What the searches allow to say of each program and the server, the highest share of invalid packets first.
     pub(super) fn findings(&self) -> Vec<String> {
-        let sentence = |((goal, percent), here): (&Place, &Here<'_>)| {
-            let (known, ratios) = kernel_to_user(here)?;
+        let sentence = |(goal, percent): &Place, here: &Here<'_>, program: Decider| {
+            let (known, ratios) = to_user(here, program)?;
             let found = Estimate::of(&ratios)?;
+            let place = match program {
+                Decider::KERNEL => "in the kernel".to_owned(),
+                program => format!("at {program}"),
+            };
             if known == Known::NotAtAll {
                 return Some(format!(
-                    "At {percent} % invalid, the capacity ({goal}) with the filter in the kernel to that with the \
+                    "At {percent} % invalid, the capacity ({goal}) with the filter {place} to that with the \
                      server deciding is {LIMITS_BOTH}."
                 ));
             }
@@ -174,7 +191,7 @@ impl Searches {
                 Kind::Range => "range, since there are too few searches for an interval,",
             };
             Some(format!(
-                "At {percent} % invalid, the highest rate that is carried ({goal}) with the filter in the kernel is {}{} \
+                "At {percent} % invalid, the highest rate that is carried ({goal}) with the filter {place} is {}{} \
                  times that with the server deciding ({ends} {} to {}, {} searches).",
                 known.sign(),
                 ratio(found.median),
@@ -186,17 +203,22 @@ impl Searches {
         let found = self.found();
         let mut by_share: Vec<_> = found.iter().collect();
         by_share.sort_by_key(|((_, percent), _)| std::cmp::Reverse(*percent));
-        by_share.into_iter().filter_map(sentence).collect()
+        let programs = self.programs();
+        let sentences = by_share.into_iter().flat_map(|(place, here)| {
+            programs.iter().filter_map(move |&program| sentence(place, here, program))
+        });
+        sentences.collect()
     }
 
-    /// For each goal, bars of the capacity by share and placement.
+    /// For each goal, bars of the capacity by share and decider.
     pub(super) fn plots(&self) -> Vec<Plot> {
         let found = self.found();
         let goals: BTreeSet<_> = found.keys().map(|(goal, _)| goal).collect();
         let plot = |goal: &String| {
             let here: Vec<_> = found.iter().filter(|((one, _), _)| one == goal).collect();
-            let lines = PLACEMENTS.map(|placement| bars(placement, &here));
-            let lines: Vec<_> = lines.into_iter().filter(|line| !line.points.is_empty()).collect();
+            let mut free = Free::styles(self.deciders().len());
+            let lines = self.deciders().into_iter().map(|decider| bars(decider, &here, &mut free));
+            let lines: Vec<_> = lines.filter(|line| !line.points.is_empty()).collect();
             let heights =
                 lines.iter().flat_map(|line| &line.points).flat_map(|point| [point.low, point.high]);
             Plot {
@@ -217,9 +239,9 @@ impl Searches {
     }
 }
 
-fn bars(placement: Placement, places: &[(&Place, &Here<'_>)]) -> Line {
+fn bars(decider: Decider, places: &[(&Place, &Here<'_>)], free: &mut Free) -> Line {
     let point = |(at, (_, here)): (usize, &(&Place, &Here<'_>))| {
-        let found = here.get(&placement)?;
+        let found = here.get(&decider)?;
         let mut point = Point::of(at as f64, found.rates())?;
         if !found.is_exact() {
             "limited by the generator: a lower bound".clone_into(&mut point.remark);
@@ -227,8 +249,8 @@ fn bars(placement: Placement, places: &[(&Place, &Here<'_>)]) -> Line {
         Some(point)
     };
     Line {
-        label: placement.name().to_owned(),
-        style: style_of(placement),
+        label: decider.to_string(),
+        style: free.take(style_of(decider.placement())),
         form: Form::Bars,
         points: places.iter().enumerate().filter_map(point).collect(),
     }
