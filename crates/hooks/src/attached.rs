@@ -156,9 +156,11 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        if let Hold::Slot(socket, slot) = &self.hold {
-            // It fails only where nothing is attached any more, which is what dropping is for.
-            let _ = slot.empty(socket.as_fd());
-        }
+        // It fails only where nothing is attached any more, which is what dropping is for.
+        let _ = match &self.hold {
+            Hold::Slot(socket, slot) => slot.empty(socket.as_fd()),
+            // The descriptor may not be the last one: whoever looks at links has another for a moment.
+            Hold::Link(link) => sys::detach_link(link.as_fd()),
+        };
     }
 }

@@ -133,7 +133,8 @@ fn trace_pipe_remedy(error: &io::Error) -> &'static str {
 
 fn remedy(reason: &str) -> &'static str {
     if reason.contains("os error 1)") || reason.contains("os error 13)") {
-        "; needs root, or CAP_BPF (`setcap cap_bpf+ep` on the binary) and, elsewhere than at sockets, CAP_NET_ADMIN"
+        "; needs root, or CAP_BPF (`setcap cap_bpf+ep` on the binary), elsewhere than at sockets CAP_NET_ADMIN too, and at \
+         xdp CAP_PERFMON"
     } else if reason.contains("os error 38)") {
         "; this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"
     } else if reason.contains("os error 12)") {
@@ -143,9 +144,19 @@ fn remedy(reason: &str) -> &'static str {
     }
 }
 
-/// The verifier says EACCES too: with a log, privilege is not what lacks.
+/// The verifier says EACCES too: with a log, privilege is not what lacks, but for what kernel/bpf/verifier.c calls
+/// prohibited to who may not learn addresses.
 fn refusal(io_error: &io::Error, verifier_log: &str) -> &'static str {
-    if verifier_log.trim().is_empty() { remedy(&io_error.to_string()) } else { "; the verifier refuses it" }
+    if verifier_log.trim().is_empty() {
+        remedy(&io_error.to_string())
+    } else if ["pointer -= pointer prohibited", "pointer comparison prohibited"]
+        .iter()
+        .any(|prohibited| verifier_log.contains(prohibited))
+    {
+        "; the verifier refuses it: comparing a packet's addresses needs CAP_PERFMON, or root"
+    } else {
+        "; the verifier refuses it"
+    }
 }
 
 fn log_of(verifier_log: &str) -> String {

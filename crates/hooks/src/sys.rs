@@ -44,6 +44,17 @@ pub(crate) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
     bpf(bpf_cmd::BPF_LINK_UPDATE, &attributes).map(|_| ())
 }
 
+/// The same for `BPF_LINK_DETACH`.
+#[repr(C)]
+struct LinkDetach {
+    link: u32,
+}
+
+/// Detaches the link's program now, whoever else has a descriptor of the link (`BPF_LINK_DETACH`, Linux 5.9; tcx 6.6).
+pub(crate) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    bpf(bpf_cmd::BPF_LINK_DETACH, &LinkDetach { link: link.as_raw_fd() as u32 }).map(|_| ())
+}
+
 fn bpf<T>(command: bpf_cmd, attributes: &T) -> io::Result<i32> {
     // SAFETY: `attributes` is a repr(C) struct without padding, of the length that is given; the commands above only
     // read it.

@@ -1,15 +1,20 @@
 //! Nothing of an attachment outlives its guard or its process. `WEIR_LONG=1` makes it 1000 cycles and 50 kills a hook.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Write as _},
+    os::fd::{OwnedFd, RawFd},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use aya::programs::{loaded_links, loaded_programs};
+use aya::{
+    maps::loaded_maps,
+    programs::{loaded_links, loaded_programs},
+};
 use rand::RngExt as _;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use weir_filters::{Hook, Verdict};
 
 use super::setting::{HOOKS, Setting, fixed, lo_without_super_packets, own_namespace};
@@ -17,6 +22,7 @@ use crate::{Test, once};
 
 pub(super) const TESTS: &[Test] = &[
     once("cycles_of_attaching_and_detaching_leave_nothing", cycles_leave_nothing),
+    once("who_looks_at_links_keeps_none_attached", an_onlooker_keeps_nothing_attached),
     once("a_process_killed_while_it_attaches_leaves_nothing", a_killed_process_leaves_nothing),
 ];
 
@@ -27,15 +33,34 @@ fn is_long() -> bool {
     env::var_os("WEIR_LONG").is_some_and(|value| value == "1")
 }
 
-/// Programs of that name, and links with one of them; other processes' don't matter.
-fn left(name: &str) -> (usize, usize) {
+/// What the kernel holds; other processes' don't matter.
+#[derive(Debug, Default, PartialEq)]
+struct Left {
+    /// Of that name.
+    programs: usize,
+    /// With one of those programs.
+    links: usize,
+    /// Of theirs.
+    maps: usize,
+}
+
+fn left(name: &str) -> Left {
     let programs: Vec<u32> = loaded_programs()
         .filter_map(Result::ok)
         .filter(|program| program.name_as_str() == Some(name))
         .map(|program| program.id())
         .collect();
     let links = loaded_links().filter_map(Result::ok).filter(|link| programs.contains(&link.program_id()));
-    (programs.len(), links.count())
+    let map_name = format!("{name}_m");
+    let maps =
+        loaded_maps().filter_map(Result::ok).filter(|map| map.name_as_str() == Some(map_name.as_str()));
+    Left { programs: programs.len(), links: links.count(), maps: maps.count() }
+}
+
+/// Of a link the kernel tells where the hook is attached to by one.
+fn assert_seen(name: &str) {
+    let left = left(name);
+    assert!(left.programs >= 1 && left.maps >= 1, "the count sees what is loaded: {left:?}");
 }
 
 fn cycles_leave_nothing() {
@@ -48,13 +73,46 @@ fn cycles_leave_nothing() {
                 let filter = fixed(hook, Verdict::Drop, name);
                 let attached = setting.attach(&filter);
                 // A socket's program is let go a grace period after it was detached.
-                assert!(left(name).0 >= 1, "the count sees what is loaded");
+                assert_seen(name);
                 drop((attached, filter));
             }
             setting.check_reached(true, "after the cycles");
         });
-        assert_eq!(settled(name), (0, 0), "at {hook}");
+        assert_eq!(settled(name), Left::default(), "at {hook}");
     }
+}
+
+/// To look at a link takes a descriptor of it, such as `bpftool link` has for a moment.
+fn an_onlooker_keeps_nothing_attached() {
+    for (hook, name) in [(Hook::Cgroup, "look_cgroup"), (Hook::Tc, "look_tc"), (Hook::Xdp, "look_xdp")] {
+        own_namespace(move || {
+            lo_without_super_packets();
+            let setting = Setting::new(hook, "127.0.0.1:0");
+            let filter = fixed(hook, Verdict::Drop, name);
+            let attached = setting.attach(&filter);
+            setting.check_reached(false, "while it drops");
+            let onlooker = another_descriptor_of_the_link(name);
+            drop(attached);
+            setting.check_reached(true, "when it is detached, and somebody looks at the link");
+            drop((setting.attach(&filter), onlooker));
+        });
+    }
+}
+
+/// Of the link of the program of that name, which this process has.
+fn another_descriptor_of_the_link(name: &str) -> OwnedFd {
+    let mut programs = loaded_programs().filter_map(Result::ok);
+    let program = programs.find(|program| program.name_as_str() == Some(name)).expect("it is loaded");
+    let line = format!("prog_id:\t{}", program.id());
+    let is_the_links = |descriptor: &RawFd| {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap_or_default();
+        info.contains("link_type") && info.lines().any(|one| one == line)
+    };
+    let descriptors = fs::read_dir("/proc/self/fd").expect("it is mounted").filter_map(Result::ok);
+    let mut numbers = descriptors.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let number = numbers.find(is_the_links).expect("it is attached by a link");
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).expect("Linux 5.3");
+    pidfd_getfd(this, number, PidfdGetfdFlags::empty()).expect("Linux 5.6")
 }
 
 fn a_killed_process_leaves_nothing() {
@@ -72,24 +130,24 @@ fn a_killed_process_leaves_nothing() {
                 let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
                 said.read_line(&mut line).expect("a line comes");
                 assert_eq!(line, "attached\n", "{hook}");
-                assert!(left(&name).0 >= 1, "the count sees what is loaded");
+                assert_seen(&name);
             } else {
                 thread::sleep(Duration::from_micros(rand::rng().random_range(0..60_000)));
             }
             child.kill().expect("it runs");
             child.wait().expect("it was started");
         }
-        assert_eq!(settled(&name), (0, 0), "at {hook}");
+        assert_eq!(settled(&name), Left::default(), "at {hook}");
     }
     super::setting::remove_groups_of_the_dead();
 }
 
 /// What is left when the kernel has done what it puts off, such as destroying a namespace.
-fn settled(name: &str) -> (usize, usize) {
+fn settled(name: &str) -> Left {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let left = left(name);
-        if left == (0, 0) || Instant::now() > deadline {
+        if left == Left::default() || Instant::now() > deadline {
             return left;
         }
         thread::sleep(Duration::from_millis(20));

@@ -1,6 +1,7 @@
 //! Every hook on real packets: attached, replaced, detached, and gone with the process that attached it.
 
 mod life;
+mod privileges;
 mod setting;
 mod swaps;
 mod xdp;
@@ -20,6 +21,7 @@ pub(crate) const TESTS: &[&[Test]] = &[
         once("a_test_run_gives_each_hooks_verdicts", a_test_run_gives_each_hooks_verdicts),
     ],
     life::TESTS,
+    privileges::TESTS,
     swaps::TESTS,
     xdp::TESTS,
 ];

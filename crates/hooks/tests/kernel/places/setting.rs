@@ -31,7 +31,7 @@ pub(crate) fn lo_without_super_packets() {
     ethtool.set_features("lo", &["tx-udp-segmentation"], false).expect("root may");
 }
 
-/// A program for `hook` that always gives that verdict, loaded.
+/// A program for `hook` that always gives that verdict, loaded, and a map, named so with `_m` behind it.
 pub(crate) fn fixed(hook: Hook, verdict: Verdict, name: &str) -> KernelFilter {
     fixed_at(&Site::new(hook, "127.0.0.1:9".parse().expect("an address")), verdict, name)
 }
@@ -47,7 +47,9 @@ pub(crate) fn fixed_at(site: &Site, verdict: Verdict, name: &str) -> KernelFilte
         Hook::Xdp => ("xdp", 2, 1),
     };
     let value = if verdict == Verdict::Accept { accept } else { drop };
-    let source = format!(".license \"GPL\"\n.program {name} \"{section}\"\n    mov r0, {value}\n    exit\n");
+    let source = format!(
+        ".license \"GPL\"\n.map {name}_m array key=u32 value=u64 entries=1\n.program {name} \"{section}\"\n    lmap r1, {name}_m\n    mov r0, {value}\n    exit\n"
+    );
     let object = text::assemble("fixed.asm", source.as_bytes()).unwrap_or_else(|error| panic!("{error:?}"));
     let elf = object.to_elf(Endian::Little).expect("it is written");
     let loaded = KernelFilter::load_from(FilterName::Simple.into(), &elf, name, site);

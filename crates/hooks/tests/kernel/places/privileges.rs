@@ -1,0 +1,69 @@
+//! What each hook takes of privileges: with these a filter is loaded and attached, with one less it is refused.
+
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
+use weir_hooks::{HookError, KernelFilter, loadable};
+
+use super::setting::{Setting, lo_without_super_packets, own_namespace};
+use crate::{Test, once};
+
+pub(super) const TESTS: &[Test] = &[
+    once("a_filter_takes_no_more_privileges_than_are_written_down", no_more_than_written_down),
+    once("with_one_privilege_less_it_says_which_are_needed", one_less),
+];
+
+/// As in docs/hooks.md.
+const NEEDED: [(Hook, &[CapabilitySet]); 5] = [
+    (Hook::Socket, &[CapabilitySet::BPF]),
+    (Hook::Reuseport, &[CapabilitySet::BPF]),
+    (Hook::Cgroup, &[CapabilitySet::BPF, CapabilitySet::NET_ADMIN]),
+    (Hook::Tc, &[CapabilitySet::BPF, CapabilitySet::NET_ADMIN]),
+    (Hook::Xdp, &[CapabilitySet::BPF, CapabilitySet::NET_ADMIN, CapabilitySet::PERFMON]),
+];
+
+const FILTER: FilterName = FilterName::ValidCommand;
+const TOOLKITS: [Toolkit; 3] = [Toolkit::Aya, Toolkit::Fun, Toolkit::C];
+
+/// What comes of loading and attaching `valid-command` in a thread that has these capabilities alone. In its user
+/// namespace, root is a user like others as soon as it lacks them.
+fn tried_with(hook: Hook, toolkit: Toolkit, allowed: CapabilitySet) -> Result<(), HookError> {
+    own_namespace(move || {
+        lo_without_super_packets();
+        let setting = Setting::new(hook, "127.0.0.1:0");
+        let server = setting.receiver.local_addr().expect("it is bound");
+        let all = capabilities(None).expect("a thread may know its own");
+        let few = CapabilitySets { effective: allowed, ..all };
+        set_capabilities(None, few).expect("a thread may leave some unused");
+        let site = Site { super_packets: SuperPackets::Drop, ..Site::new(hook, server) };
+        let tried = KernelFilter::load(FILTER.into(), toolkit, &site)
+            .and_then(|filter| Ok((setting.try_attach(&filter)?, filter)));
+        // Removing what the test made needs more of them.
+        set_capabilities(None, all).expect("they are still permitted");
+        if tried.is_ok() {
+            setting.check_reached(false, "while valid-command decides about what is no command");
+        }
+        tried.map(drop)
+    })
+}
+
+fn no_more_than_written_down() {
+    for (hook, needed) in NEEDED {
+        for toolkit in TOOLKITS.into_iter().filter(|&toolkit| loadable(FILTER.into(), toolkit, hook).is_ok())
+        {
+            let tried = tried_with(hook, toolkit, needed.iter().copied().collect());
+            assert!(tried.is_ok(), "{toolkit} at {hook} with {needed:?}: {}", tried.unwrap_err());
+        }
+    }
+}
+
+fn one_less() {
+    for (hook, needed) in NEEDED {
+        for missing in needed {
+            let rest = needed.iter().filter(|capability| *capability != missing).copied().collect();
+            let error = tried_with(hook, Toolkit::Fun, rest).expect_err("too few").to_string();
+            assert!(error.contains("needs"), "at {hook} without {missing:?}: {error}");
+            let name = missing.iter_names().next().expect("it has a name").0;
+            assert!(error.contains(&format!("CAP_{name}")), "at {hook} without CAP_{name}: {error}");
+        }
+    }
+}
