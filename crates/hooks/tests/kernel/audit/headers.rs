@@ -1,7 +1,7 @@
 //! The audit's way from the IP header to the port: options, extension headers, fragments.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::fd::AsRawFd as _,
     thread,
 };
@@ -14,7 +14,7 @@ use nix::{
 };
 use weir_filters::audit::Flow;
 
-use super::{BOTH, V4, V6, address, bind, check, drain, eventually, read, reject, start};
+use super::{V4, V6, address, bind, check, drain, eventually, read, reject, start};
 use crate::{Test, once};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -69,8 +69,7 @@ fn ipv4_options_and_ipv6_extensions_are_passed() {
 /// In a network namespace with an MTU of 1280 bytes; datagrams dropped, and datagrams read.
 fn a_fragmented_datagram_counts_once() {
     thread::spawn(|| {
-        enter_namespace_with_mtu(1280);
-        for ip in BOTH {
+        for ip in enter_namespace(1280, 1) {
             let (rejecting, reading) = (bind(ip), bind(ip));
             let _filter = reject(&rejecting);
             let [dropped, read_by] = [&rejecting, &reading].map(|socket| start(Flow::to(address(socket))));
@@ -89,8 +88,9 @@ fn a_fragmented_datagram_counts_once() {
     .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
-/// Puts this thread in a namespace of its own, which ends with it.
-fn enter_namespace_with_mtu(mtu: i32) {
+/// Puts this thread in a namespace of its own, which ends with it. The audit counts fragments by their address alone, in
+/// every namespace: what comes back are addresses that nobody else sends to, one for each `number`.
+fn enter_namespace(mtu: i32, number: u8) -> [IpAddr; 2] {
     unshare(CloneFlags::CLONE_NEWNET).expect("needs CAP_SYS_ADMIN");
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
     // SAFETY: zeroes are a value of every field.
@@ -107,13 +107,31 @@ fn enter_namespace_with_mtu(mtu: i32) {
         let result = unsafe { libc::ioctl(socket.as_raw_fd(), call as _, &request) };
         assert_eq!(result, 0, "ioctl: {}", std::io::Error::last_os_error());
     }
+    let v6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number.into());
+    add_to_loopback(v6);
+    [Ipv4Addr::new(127, 77, 0, number).into(), v6.into()]
+}
+
+/// The loopback interface has all of 127.0.0.0/8, but one address of IPv6 (netdevice(7)).
+fn add_to_loopback(address: Ipv6Addr) {
+    const INDEX: i32 = 1;
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("a free port");
+    let mut request = libc::in6_ifreq {
+        ifr6_addr: libc::in6_addr { s6_addr: address.octets() },
+        ifr6_prefixlen: 128,
+        ifr6_ifindex: INDEX,
+    };
+    // SAFETY: the request lives, and is what the call reads.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR as _, &raw mut request) };
+    assert_eq!(result, 0, "ioctl: {}", std::io::Error::last_os_error());
 }
 
 /// A lone first fragment and a lone last one, which the kernel gives up waiting for after a second.
 fn fragments_without_a_port_are_counted_apart() {
     thread::spawn(|| {
-        enter_namespace_with_mtu(1280);
-        for (ip, timeout) in BOTH.into_iter().zip(["ipv4/ipfrag_time", "ipv6/ip6frag_time"]) {
+        for (ip, timeout) in
+            enter_namespace(1280, 2).into_iter().zip(["ipv4/ipfrag_time", "ipv6/ip6frag_time"])
+        {
             std::fs::write(format!("/proc/sys/net/{timeout}"), "1").expect("it can be set");
             let to = SocketAddr::new(ip, 9);
             let audit = start(Flow::to(to));
