@@ -1,7 +1,7 @@
 /* Counting verdicts. */
 #pragma once
 
-#include "weir.h"
+#include "frame.h"
 
 /* Each CPU's packets accepted and packets dropped, in this order. */
 struct {

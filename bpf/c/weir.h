@@ -1,4 +1,4 @@
-/* What the programs in C share: the hooks, finding and reading the packet, the verdict and its counts, the licence.
+/* What the programs in C share: the hooks, reading the packet, what is returned for a verdict, the licence.
  *
  * wire.h is generated from weir-wire when weir is built: every offset and every number of a protocol is there.
  */
@@ -54,6 +54,17 @@ struct packet {
 	/* What finding it has loaded already, below the socket. */
 	struct head head;
 };
+
+/* Words of four bytes at most, from the IP header on. Where the machine wants them aligned the kernel lays a packet so
+ * that its IP header is (NET_IP_ALIGN in include/linux/skbuff.h), and with it all that follows, since each header there
+ * is as long as a multiple of four; the verifier counts on no more (kernel/bpf/verifier.c, check_pkt_ptr_alignment).
+ */
+typedef __u64 __attribute__((aligned(4))) words;
+
+#define U8(bytes, offset) (*(const __u8 *)((const void *)(bytes) + (offset)))
+#define U16(bytes, offset) (*(const __u16 *)((const void *)(bytes) + (offset)))
+#define U32(bytes, offset) (*(const __u32 *)((const void *)(bytes) + (offset)))
+#define U64(bytes, offset) (*(const words *)((const void *)(bytes) + (offset)))
 
 /* What the hook shows; offsets are bytes from its first one. */
 
@@ -112,6 +123,30 @@ static __always_inline __u32 segments(void *ctx, enum hook hook)
 	return hook == cgroup || hook == tc ? ((struct __sk_buff *)ctx)->gso_segs : 1;
 }
 
+/* The eight bytes from `start` on in the packet itself as a load gives them, with zeros where it ends earlier. */
+static __always_inline __u64 first_at(void *ctx, const void *start)
+{
+	const void *end = data_end(ctx);
+	__u64 first = 0;
+	__u32 bits = 8 * sizeof(first);
+
+	if (start + sizeof(first) <= end)
+		return U64(start, 0);
+	if (start + sizeof(__u32) <= end) {
+		bits -= 8 * sizeof(__u32);
+		first = (__u64)bpf_ntohl(U32(start, 0)) << bits;
+		start += sizeof(__u32);
+	}
+	if (start + sizeof(__u16) <= end) {
+		bits -= 8 * sizeof(__u16);
+		first |= (__u64)bpf_ntohs(U16(start, 0)) << bits;
+		start += sizeof(__u16);
+	}
+	if (start + sizeof(__u8) <= end)
+		first |= (__u64)U8(start, 0) << (bits - 8);
+	return bpf_cpu_to_be64(first);
+}
+
 /* Loads the head at `at`, of a packet with `rest` bytes from there. */
 static __always_inline bool load_head(void *ctx, enum hook hook, __u32 at, __u32 rest, struct head *head)
 {
@@ -122,160 +157,18 @@ static __always_inline bool load_head(void *ctx, enum hook hook, __u32 at, __u32
 		return len > 0 && bpf_skb_load_bytes(ctx, at, head, len) == 0;
 	}
 
-	const __u8 *start = data(ctx) + at;
-	const __u8 *payload = start + UDP_PAYLOAD_OFFSET;
-	const void *end = data_end(ctx);
+	const void *start = data(ctx) + at;
 
-	if ((void *)payload > end)
+	if (start + UDP_HEADER_LEN > data_end(ctx))
 		return false;
-	*(__u64 *)head->header = *(__u64 *)start;
-	if ((void *)(payload + sizeof(head->first)) <= end) {
-		head->first = *(__u64 *)payload;
-		return true;
-	}
-	/* The payload is shorter than what is looked at of it, and the frame isn't padded. */
-#pragma unroll
-	for (int i = 0; i < sizeof(head->first) - 1; i++) {
-		if ((void *)(payload + i + 1) > end)
-			break;
-		((__u8 *)&head->first)[i] = payload[i];
-	}
+	*(__u64 *)head->header = U64(start, 0);
+	head->first = first_at(ctx, start + UDP_PAYLOAD_OFFSET);
 	return true;
 }
-
-#define U8(bytes, offset) (*(const __u8 *)((const void *)(bytes) + (offset)))
-#define U16(bytes, offset) (*(const __u16 *)((const void *)(bytes) + (offset)))
-#define U32(bytes, offset) (*(const __u32 *)((const void *)(bytes) + (offset)))
 
 static __always_inline __u32 udp_length(const struct head *head)
 {
 	return bpf_ntohs(U16(head->header, UDP_LENGTH_OFFSET));
-}
-
-/* Finding the server's packet; weir_filters::Site::find is the reference. */
-
-/* The packet whose UDP header is at `at`, where what IP carries ends at `end`. */
-static __always_inline bool datagram(void *ctx, enum hook hook, __u32 at, __u32 end, struct packet *packet)
-{
-	__u32 rest = end - at, len;
-
-	if (rest < UDP_HEADER_LEN || !reaches(ctx, hook, end) || !load_head(ctx, hook, at, rest, &packet->head))
-		return false;
-	len = udp_length(&packet->head);
-	if (U16(packet->head.header, UDP_DESTINATION_OFFSET) != ENDPOINT.port || len < UDP_HEADER_LEN || len > rest)
-		return false;
-	packet->at = at;
-	packet->len = len;
-	if (len < sizeof(packet->head))
-		packet->head.first &= FIRST_BYTES_MASK(len - UDP_HEADER_LEN);
-	return true;
-}
-
-static __always_inline bool in_ipv4(void *ctx, enum hook hook, __u32 at, const void *header, struct packet *packet)
-{
-	__u32 header_len = 4 * (U8(header, IPV4_VERSION_OFFSET) & 0xf);
-	__u32 total = bpf_ntohs(U16(header, IPV4_TOTAL_LENGTH_OFFSET));
-
-	if (U8(header, IPV4_PROTOCOL_OFFSET) != PROTOCOL_UDP ||
-	    (U16(header, IPV4_FRAGMENT_OFFSET) & bpf_htons(IPV4_FRAGMENT_MASK)) || !(ENDPOINT.versions & ENDPOINT_V4) ||
-	    (!ENDPOINT.any_address && U32(header, IPV4_DESTINATION_OFFSET) != ENDPOINT.address[0]) ||
-	    header_len < IPV4_MIN_HEADER_LEN || total < header_len)
-		return false;
-	return datagram(ctx, hook, at + header_len, at + total, packet);
-}
-
-static __always_inline bool has_address(void *ctx, enum hook hook, __u32 at)
-{
-	__u32 buffer[4];
-	const void *address = load(ctx, hook, at, buffer, sizeof(buffer));
-
-	return address && U32(address, 0) == ENDPOINT.address[0] && U32(address, 4) == ENDPOINT.address[1] &&
-	       U32(address, 8) == ENDPOINT.address[2] && U32(address, 12) == ENDPOINT.address[3];
-}
-
-/* Length of an extension header that is read; 0 of one that isn't. */
-static __always_inline __u32 extension_len(__u8 kind, const void *extension)
-{
-	__u32 units = U8(extension, IPV6_EXTENSION_LENGTH_OFFSET);
-
-	switch (kind) {
-	case IPV6_ROUTING:
-		if (U8(extension, IPV6_SEGMENTS_LEFT_OFFSET))
-			return 0;
-		/* fallthrough */
-	case IPV6_HOP_BY_HOP:
-	case IPV6_DESTINATION_OPTIONS:
-		return 8 * (units + 1);
-	case IPV6_AUTHENTICATION:
-		return 4 * (units + 2);
-	case IPV6_FRAGMENT:
-		return U16(extension, IPV6_FRAGMENT_OFFSET) & bpf_htons(IPV6_FRAGMENT_MASK) ? 0 : IPV6_FRAGMENT_LEN;
-	default:
-		return 0;
-	}
-}
-
-static __always_inline bool in_ipv6(void *ctx, enum hook hook, __u32 at, const void *header, struct packet *packet)
-{
-	__u32 end = at + IPV6_HEADER_LEN + bpf_ntohs(U16(header, IPV6_PAYLOAD_LENGTH_OFFSET));
-	__u8 next = U8(header, IPV6_NEXT_HEADER_OFFSET);
-
-	if (!(ENDPOINT.versions & ENDPOINT_V6) ||
-	    (!ENDPOINT.any_address && !has_address(ctx, hook, at + IPV6_DESTINATION_OFFSET)))
-		return false;
-	at += IPV6_HEADER_LEN;
-	for (int i = 0; i < IPV6_MAX_EXTENSIONS && next != PROTOCOL_UDP; i++) {
-		__u64 buffer;
-		const void *extension = load(ctx, hook, at, &buffer, sizeof(buffer));
-		__u32 len = extension ? extension_len(next, extension) : 0;
-
-		if (!len || at + len > end)
-			return false;
-		next = U8(extension, 0);
-		at += len;
-	}
-	return next == PROTOCOL_UDP && datagram(ctx, hook, at, end, packet);
-}
-
-static __always_inline bool is_tag(__u16 ethertype)
-{
-	return ethertype == bpf_htons(ETHERTYPE_VLAN) || ethertype == bpf_htons(ETHERTYPE_SERVICE_VLAN);
-}
-
-/* Whether the hook shows a packet for the server; which one. */
-static __always_inline bool find(void *ctx, enum hook hook, struct packet *packet)
-{
-	__u16 buffer, ethertype = 0;
-	__u32 header_buffer[IPV4_MIN_HEADER_LEN / sizeof(__u32)];
-	const void *header;
-	__u32 at = 0;
-
-	if (hook == tc || hook == xdp) {
-		const __u16 *type;
-
-		at = ETHERNET_TYPE_OFFSET;
-		type = load(ctx, hook, at, &buffer, sizeof(buffer));
-		for (int i = 0; i < ETHERNET_MAX_TAGS && type && is_tag(*type); i++) {
-			at += ETHERNET_TAG_LEN;
-			type = load(ctx, hook, at, &buffer, sizeof(buffer));
-		}
-		if (!type)
-			return false;
-		ethertype = *type;
-		at += sizeof(ethertype);
-	}
-	/* The beginning that both versions' headers have room for. */
-	header = load(ctx, hook, at, header_buffer, sizeof(header_buffer));
-	if (!header)
-		return false;
-	switch (U8(header, IPV4_VERSION_OFFSET) >> 4) {
-	case 4:
-		return (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV4)) && in_ipv4(ctx, hook, at, header, packet);
-	case 6:
-		return (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV6)) && in_ipv6(ctx, hook, at, header, packet);
-	default:
-		return false;
-	}
 }
 
 /* The packet's head; false where it is empty. */
@@ -307,21 +200,4 @@ static __always_inline int at(enum hook hook, enum verdict verdict)
 	case xdp:
 		return verdict == ACCEPT ? XDP_PASS : XDP_DROP;
 	}
-}
-
-/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. */
-enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET };
-
-static __always_inline enum found found(void *ctx, enum hook hook, struct packet *packet)
-{
-	if (hook == socket || hook == reuseport) {
-		packet->at = 0;
-		packet->len = length(ctx, hook);
-		return FOUND_PACKET;
-	}
-	if (!find(ctx, hook, packet))
-		return FOUND_OTHER;
-	if (segments(ctx, hook) <= 1)
-		return FOUND_PACKET;
-	return ENDPOINT.drop_super_packets ? FOUND_SUPER_PACKET : FOUND_OTHER;
 }

@@ -8,7 +8,9 @@ use weir_wire::{
 
 use crate::{
     hook::{Hook, Layer},
-    packet::Packet,
+    packet::{Head, Packet},
+    view::{Buffer, Fields},
+    window::{self, Window},
 };
 
 /// Set by the loader for hooks below the socket; the verifier then knows it and removes the branches not taken.
@@ -57,13 +59,27 @@ pub(crate) fn find<H: Hook>(hook: &H) -> Found<'_, H> {
 
 #[inline(always)]
 fn packet<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
+    let mut buffer = Buffer::new();
+    if endpoint!(versions) & endpoint::V4 != 0
+        && let Some(window) = Window::open(hook, &mut buffer)
+    {
+        let (header_len, total) = udp_in_ipv4(&window)?;
+        let at = window::ip_offset(H::LAYER);
+        return datagram(hook, at + header_len, at + total, |_| Some(window.head(hook)));
+    }
+    walk(hook)
+}
+
+/// The general case: header by header.
+#[inline(always)]
+fn walk<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
     let (at, ethertype) = match H::LAYER {
         Layer::Ethernet => behind_ethernet(hook)?,
         Layer::Ip | Layer::Udp => (0, None),
     };
     let is = |kind: u16| ethertype.is_none_or(|ethertype| ethertype == kind);
     let header = hook.load(at)?;
-    match byte_at(&header, ipv4::VERSION_OFFSET) >> 4 {
+    match header.byte(ipv4::VERSION_OFFSET) >> 4 {
         4 if is(ethernet::IPV4) => in_ipv4(hook, at, &header),
         6 if is(ethernet::IPV6) => in_ipv6(hook, at, &header),
         _ => None,
@@ -90,17 +106,23 @@ type IpHeader = [u16; ipv4::MIN_HEADER_LEN / 2];
 
 #[inline(always)]
 fn in_ipv4<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packet<'a, H>> {
-    let header_len = 4 * u32::from(byte_at(header, ipv4::VERSION_OFFSET) & 0xf);
-    let is_fragment = u16_at(header, ipv4::FRAGMENT_OFFSET) & ipv4::FRAGMENT_MASK != 0;
-    let is_udp = byte_at(header, ipv4::PROTOCOL_OFFSET) == headers::UDP;
-    let total = u32::from(u16_at(header, ipv4::TOTAL_LENGTH_OFFSET));
+    let (header_len, total) = udp_in_ipv4(header)?;
+    datagram(hook, at + header_len, at + total, |rest| hook.load_head(at + header_len, rest))
+}
+
+/// Lengths of the header and of the packet, where that is UDP in one piece to the server's address.
+#[inline(always)]
+fn udp_in_ipv4(header: &impl Fields) -> Option<(u32, u32)> {
+    let header_len = 4 * u32::from(header.byte(ipv4::VERSION_OFFSET) & 0xf);
+    let is_fragment = header.u16(ipv4::FRAGMENT_OFFSET) & ipv4::FRAGMENT_MASK != 0;
+    let is_udp = header.byte(ipv4::PROTOCOL_OFFSET) == headers::UDP;
+    let total = u32::from(header.u16(ipv4::TOTAL_LENGTH_OFFSET));
     let is_ours = endpoint!(versions) & endpoint::V4 != 0
-        && (endpoint!(any_address) != 0
-            || word_at(header, ipv4::DESTINATION_OFFSET) == endpoint!(address[0]));
+        && (endpoint!(any_address) != 0 || header.word(ipv4::DESTINATION_OFFSET) == endpoint!(address[0]));
     if !is_udp || is_fragment || !is_ours || header_len < ipv4::MIN_HEADER_LEN as u32 || total < header_len {
         return None;
     }
-    datagram(hook, at + header_len, at + total)
+    Some((header_len, total))
 }
 
 #[inline(always)]
@@ -110,17 +132,17 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packe
     }
     if endpoint!(any_address) == 0 {
         let address: [u16; 8] = hook.load(at + ipv6::DESTINATION_OFFSET as u32)?;
-        let is_ours = word_at(&address, 0) == endpoint!(address[0])
-            && word_at(&address, 4) == endpoint!(address[1])
-            && word_at(&address, 8) == endpoint!(address[2])
-            && word_at(&address, 12) == endpoint!(address[3]);
+        let is_ours = address.word(0) == endpoint!(address[0])
+            && address.word(4) == endpoint!(address[1])
+            && address.word(8) == endpoint!(address[2])
+            && address.word(12) == endpoint!(address[3]);
         if !is_ours {
             return None;
         }
     }
     let mut at = at + ipv6::HEADER_LEN as u32;
-    let end = at + u32::from(u16_at(header, ipv6::PAYLOAD_LENGTH_OFFSET));
-    let mut next = byte_at(header, ipv6::NEXT_HEADER_OFFSET);
+    let end = at + u32::from(header.u16(ipv6::PAYLOAD_LENGTH_OFFSET));
+    let mut next = header.byte(ipv6::NEXT_HEADER_OFFSET);
     for _ in 0..ipv6::MAX_EXTENSIONS {
         if next == headers::UDP {
             break;
@@ -130,38 +152,44 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packe
         if at > end {
             return None;
         }
-        next = byte_at(&extension, 0);
+        next = extension.byte(0);
     }
     if next != headers::UDP {
         return None;
     }
-    datagram(hook, at, end)
+    datagram(hook, at, end, |rest| hook.load_head(at, rest))
 }
 
 /// Length of an extension header that is read.
 #[inline(always)]
 fn extension_len(kind: u8, extension: &[u16; 4]) -> Option<u32> {
-    let units = u32::from(byte_at(extension, ipv6::EXTENSION_LENGTH_OFFSET));
+    let units = u32::from(extension.byte(ipv6::EXTENSION_LENGTH_OFFSET));
     match kind {
-        ipv6::ROUTING if byte_at(extension, ipv6::SEGMENTS_LEFT_OFFSET) != 0 => None,
+        ipv6::ROUTING if extension.byte(ipv6::SEGMENTS_LEFT_OFFSET) != 0 => None,
         ipv6::HOP_BY_HOP | ipv6::DESTINATION_OPTIONS | ipv6::ROUTING => Some(8 * (units + 1)),
         ipv6::AUTHENTICATION => Some(4 * (units + 2)),
         ipv6::FRAGMENT => {
-            let is_whole = u16_at(extension, ipv6::FRAGMENT_OFFSET) & ipv6::FRAGMENT_MASK == 0;
+            let is_whole = extension.u16(ipv6::FRAGMENT_OFFSET) & ipv6::FRAGMENT_MASK == 0;
             is_whole.then_some(ipv6::FRAGMENT_LEN as u32)
         }
         _ => None,
     }
 }
 
-/// The packet whose UDP header is at `at`, where what IP carries ends at `end`.
+/// The packet whose UDP header is at `at`, where what IP carries ends at `end`; `head` gives its head where so many bytes
+/// are carried.
 #[inline(always)]
-fn datagram<H: Hook>(hook: &H, at: u32, end: u32) -> Option<Packet<'_, H>> {
+fn datagram<H: Hook>(
+    hook: &H,
+    at: u32,
+    end: u32,
+    head: impl FnOnce(u32) -> Option<Head>,
+) -> Option<Packet<'_, H>> {
     let rest = end - at;
     if rest < udp::HEADER_LEN as u32 || !hook.reaches(end) {
         return None;
     }
-    let head = hook.load_head(at, rest)?;
+    let head = head(rest)?;
     let length = u32::from(head.udp_length());
     if head.destination_port() != endpoint!(port) || length < udp::HEADER_LEN as u32 || length > rest {
         return None;
@@ -172,21 +200,4 @@ fn datagram<H: Hook>(hook: &H, at: u32, end: u32) -> Option<Packet<'_, H>> {
 #[inline(always)]
 fn load_u16<H: Hook>(hook: &H, at: u32) -> Option<u16> {
     hook.load(at).map(|[word]| u16::from_be(word))
-}
-
-#[inline(always)]
-fn byte_at(words: &[u16], offset: usize) -> u8 {
-    words[offset / 2].to_ne_bytes()[offset % 2]
-}
-
-#[inline(always)]
-fn u16_at(words: &[u16], offset: usize) -> u16 {
-    u16::from_be(words[offset / 2])
-}
-
-/// Four bytes as a load from the packet gives them.
-#[inline(always)]
-fn word_at(words: &[u16], offset: usize) -> u32 {
-    let [[a, b], [c, d]] = [words[offset / 2].to_ne_bytes(), words[offset / 2 + 1].to_ne_bytes()];
-    u32::from_ne_bytes([a, b, c, d])
 }

@@ -7,7 +7,11 @@ use aya_ebpf::{
     helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
 };
 
-use crate::packet::Head;
+use crate::{
+    packet::Head,
+    view::{Buffer, View},
+    window,
+};
 
 /// The first header that a program sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,15 @@ pub trait Hook {
 
     /// Loads the UDP header at an even offset and the payload's first bytes, of a packet with `rest` bytes from there.
     fn load_head(&self, at: u32, rest: u32) -> Option<Head>;
+
+    /// The window's headers, where the packet has so many bytes.
+    fn window<'a>(
+        &self,
+        buffer: &'a mut Buffer<{ window::LEN }>,
+    ) -> Option<View<'a, { window::HEADERS_LEN }>>;
+
+    /// The bytes behind those headers as a load gives them, with zeros where the packet ends earlier.
+    fn first(&self, headers: &View<'_, { window::HEADERS_LEN }>) -> u64;
 
     /// Copies bytes; false where the packet ends before.
     ///
@@ -108,6 +121,26 @@ macro_rules! skb_hook {
             }
 
             #[inline(always)]
+            fn window<'a>(&self, buffer: &'a mut Buffer<{ window::LEN }>) -> Option<View<'a, { window::HEADERS_LEN }>> {
+                let (at, before) = window::place(Self::LAYER);
+                let end = |len: usize| at + (len - before) as u32;
+                let seen = self.len().min(end(window::LEN));
+                if seen < end(window::HEADERS_LEN) {
+                    return None;
+                }
+                buffer.clear();
+                let len = seen - at;
+                // SAFETY: behind what is left out there is room for `len` bytes, and all are something.
+                unsafe { self.copy(at, buffer.start().add(before), len).then(|| View::new(buffer.start())) }
+            }
+
+            #[inline(always)]
+            fn first(&self, headers: &View<'_, { window::HEADERS_LEN }>) -> u64 {
+                // SAFETY: the headers are a buffer's, where these bytes are behind them.
+                unsafe { headers.start().add(window::HEADERS_LEN).cast::<u64>().read() }
+            }
+
+            #[inline(always)]
             unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool {
                 // SAFETY: the caller's.
                 unsafe { bpf_skb_load_bytes(self.0.cast(), at, to.cast(), len) == 0 }
@@ -143,10 +176,33 @@ impl Xdp {
         // SAFETY: as above.
         unsafe { (*self.0).data_end as usize }
     }
+
+    /// Eight bytes of the frame as a load gives them, with zeros where it ends earlier.
+    #[inline(always)]
+    fn first_at(&self, start: usize) -> u64 {
+        if start + size_of::<u64>() <= self.end() {
+            // SAFETY: these bytes are in the frame, as the comparison showed.
+            return unsafe { (start as *const u64).read_unaligned() };
+        }
+        let (mut first, mut at) = (0, start);
+        // SAFETY: as above, in each of them.
+        if at + size_of::<u32>() <= self.end() {
+            first = u64::from(u32::from_le(unsafe { (at as *const u32).read_unaligned() }));
+            at += size_of::<u32>();
+        }
+        if at + size_of::<u16>() <= self.end() {
+            let half = u64::from(u16::from_le(unsafe { (at as *const u16).read_unaligned() }));
+            first |= half << (8 * (at - start));
+            at += size_of::<u16>();
+        }
+        if at < self.end() {
+            first |= u64::from(unsafe { (at as *const u8).read() }) << (8 * (at - start));
+        }
+        first.to_le()
+    }
 }
 
-/// Direct access. Words of 2 bytes alone: no more alignment does the kernel promise a frame (kernel/bpf/verifier.c,
-/// check_pkt_ptr_alignment), and all headers have an even length.
+/// Direct access, to words wherever they stand: build.rs says what makes one load of each.
 impl Hook for Xdp {
     const LAYER: Layer = Layer::Ethernet;
     const ACCEPT: i64 = xdp_action::XDP_PASS as i64;
@@ -169,27 +225,28 @@ impl Hook for Xdp {
             return None;
         }
         // SAFETY: these bytes are in the frame, as the comparison showed, to the verifier too.
-        Some(unsafe { (start as *const [u16; N]).read() })
+        Some(unsafe { (start as *const [u16; N]).read_unaligned() })
     }
 
     #[inline(always)]
     fn load_head(&self, at: u32, _rest: u32) -> Option<Head> {
-        if let Some(words) = self.load::<{ size_of::<Head>() / 2 }>(at) {
-            return Some(Head::whole(words));
-        }
-        // The payload is shorter than what is looked at of it, and the frame isn't padded.
         let header = self.load(at)?;
-        let payload = self.data() + at as usize + size_of_val(&header);
-        let mut first = 0;
-        for i in 0..size_of::<u64>() - 1 {
-            if payload + i + 1 > self.end() {
-                break;
-            }
-            // SAFETY: the byte is in the frame, as the comparison showed.
-            let byte = unsafe { ((payload + i) as *const u8).read() };
-            first |= u64::from(byte) << (8 * i);
-        }
-        Some(Head::new(header, first))
+        Some(Head::seen(header, self.first_at(self.data() + at as usize + size_of_val(&header))))
+    }
+
+    #[inline(always)]
+    fn window<'a>(
+        &self,
+        _buffer: &'a mut Buffer<{ window::LEN }>,
+    ) -> Option<View<'a, { window::HEADERS_LEN }>> {
+        let start = self.data() + window::place(Self::LAYER).0 as usize;
+        // SAFETY: these bytes are in the frame, as the comparison shows.
+        (start + window::HEADERS_LEN <= self.end()).then(|| unsafe { View::new(start as *const u8) })
+    }
+
+    #[inline(always)]
+    fn first(&self, headers: &View<'_, { window::HEADERS_LEN }>) -> u64 {
+        self.first_at(headers.start() as usize + window::HEADERS_LEN)
     }
 
     #[inline(always)]

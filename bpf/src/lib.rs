@@ -5,6 +5,8 @@ mod frame;
 mod hook;
 mod packet;
 mod verdict;
+mod view;
+mod window;
 
 pub use hook::{Cgroup, Hook, Reuseport, Socket, Tc, Xdp};
 pub use packet::{Head, Packet};

@@ -71,11 +71,10 @@ impl Head {
         Self { header, first: first.to_le() }
     }
 
-    /// From all of its words.
+    /// From the payload's first bytes as a load gives them.
     #[inline(always)]
-    pub(crate) fn whole([a, b, c, d, words @ ..]: [u16; size_of::<Self>() / 2]) -> Self {
-        let word = |i: usize| u64::from(u16::from_le(words[i])) << (16 * i);
-        Self::new([a, b, c, d], word(0) | word(1) | word(2) | word(3))
+    pub(crate) fn seen(header: [u16; udp::HEADER_LEN / 2], first: u64) -> Self {
+        Self { header, first }
     }
 
     /// What a call writes into zeros; `None` where it says that it failed.

@@ -36,6 +36,7 @@ pub(crate) fn text(is_little_endian: bool) -> String {
 
 fn constants() -> impl IntoIterator<Item = (&'static str, u64)> {
     constants![
+        "ETHERNET_HEADER_LEN" = ethernet::HEADER_LEN,
         "ETHERNET_TYPE_OFFSET" = ethernet::TYPE_OFFSET,
         "ETHERNET_TAG_LEN" = ethernet::TAG_LEN,
         "ETHERNET_MAX_TAGS" = ethernet::MAX_TAGS,

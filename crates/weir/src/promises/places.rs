@@ -36,14 +36,24 @@ const RUNS: u32 = 50_000;
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const PORT: u16 = 12_345;
 
-/// `valid-command` on a valid and on an invalid packet, at each hook.
+/// As long as the shortest command's word, and none.
+const SHORT: &[u8] = b"BAD";
+
+/// `valid-command` on valid and on invalid packets, at each hook.
 pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
+    let stop = Request::Stop.to_bytes();
     let bad = filter_cost::bad();
+    let packets = [
+        ("a PUT", &put[..]),
+        ("an invalid packet", &bad),
+        ("a STOP", &stop),
+        ("an invalid packet of 3 bytes", SHORT),
+    ];
     let mut figures = Vec::new();
     for hook in HOOKS {
         let pairs = Pairs::load(&Site::new(hook, (ADDRESS, PORT).into()))?;
-        for (packet, payload) in [("a PUT", &put[..]), ("an invalid packet", &bad)] {
+        for (packet, payload) in packets {
             let costs = pairs.costs(&frame(hook.layer(), payload))?;
             figures.extend(pairs.figures(hook, packet, &costs));
         }
@@ -171,5 +181,7 @@ mod tests {
     fn the_packets_are_the_servers_at_every_hook() {
         check(&Request::Put { key: 10, value: 1 }.to_bytes(), Verdict::Accept);
         check(&filter_cost::bad(), Verdict::Drop);
+        check(&Request::Stop.to_bytes(), Verdict::Accept);
+        check(SHORT, Verdict::Drop);
     }
 }

@@ -8,16 +8,19 @@ use super::{
     AT, END, IP, LENGTH, Parser, Wants,
     checks::field,
     common::{load_beginning, longest_word},
-    walk::HEADER,
 };
 
 impl Parser<'_> {
-    /// In one call what decides, where the payload is as long as that.
+    /// In one call what decides, of as much of the payload as there is.
     pub(super) fn common_alone(&self, code: &mut Code, judge: impl FnOnce(&mut Code)) {
         let from = if self.wants_length() { udp::LENGTH_OFFSET } else { udp::PAYLOAD_OFFSET };
         let end = udp::PAYLOAD_OFFSET + longest_word();
-        self.access.load(code, from as i32, end - from, IP + from as i16, self.walk);
+        let opened = code.fresh_label();
+        self.access.length(code, Reg::R4);
+        ebpf! { in code; jlt r4, {end as i32}, {self.walk} }
+        self.access.load(code, from as i32, end - from, IP + from as i16, self.no_command);
         let udp = Mem { base: Reg::R10, off: IP };
+        ebpf! { in code; $opened: }
         if self.wants_length() {
             ebpf! { in code;
                 ldxh $LENGTH, [{field(udp, udp::LENGTH_OFFSET)}]
@@ -27,22 +30,25 @@ impl Parser<'_> {
         load_beginning(code, field(udp, udp::PAYLOAD_OFFSET));
         ebpf! { in code; {self.judge}: }
         judge(code);
+        ebpf! { in code;
+        {self.walk}:
+            jle r4, {udp::PAYLOAD_OFFSET as i32}, {self.no_command}
+            stdw [r10 + $IP], 0
+            stdw [r10 + {IP + udp::PAYLOAD_OFFSET as i16}], 0
+            sub r4, {from as i32}
+            mov r2, {from as i32}
+            mov r3, r10
+            add r3, {i32::from(IP) + from as i32}
+        }
+        self.access.call_load(code, self.no_command);
+        ebpf! { in code; ja $opened }
     }
 
-    /// From the packet's length in [`END`].
+    /// From the packet's length in [`END`], which is where its payload ends, and all of it is the packet.
     pub(super) fn alone(&self, code: &mut Code) {
-        ebpf! { in code; mov $AT, {udp::PAYLOAD_OFFSET as i32} }
-        if matches!(self.wants, Wants::Place | Wants::Source) {
-            return ebpf! { in code; mov $LENGTH, $END };
-        }
-        ebpf! { in code; jle $END, $AT, {self.no_command} }
-        if self.wants_length() {
-            let length = udp::LENGTH_OFFSET as i32;
-            self.access.load(code, length, size_of::<u16>(), HEADER.off, self.no_command);
-            ebpf! { in code;
-                ldxh $LENGTH, [$HEADER]
-                be16 $LENGTH
-            }
+        ebpf! { in code;
+            mov $AT, {udp::PAYLOAD_OFFSET as i32}
+            mov $LENGTH, $END
         }
     }
 

@@ -1,21 +1,15 @@
-//! The common case: all headers in one piece, read at offsets that are known when the program is made.
+//! The common case: headers at offsets that are known when the program is made.
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
 use weir_wire::{Command, headers, headers::ethernet, udp};
 
 use super::{
-    CONTEXT, FIRST, IP, LENGTH, Parser, REST, Version, Wants,
+    FIRST, LENGTH, Parser, REST, Version, Wants,
     checks::{field, half},
+    window::{START, STOP, Window},
 };
-use crate::{
-    Layer,
-    fun::access::{DATA, DATA_END},
-};
-
-/// Where packets are read in place: their first byte, and the end of the first piece.
-const START: Reg = Reg::R7;
-const STOP: Reg = Reg::R8;
+use crate::Layer;
 
 /// Version and header length of an IPv4 header without options.
 const PLAIN_IPV4: i32 = 0x45;
@@ -28,54 +22,31 @@ impl Parser<'_> {
         let otherwise = second.map_or(self.walk, |(_, label)| label);
         let first = versions[0];
 
-        let ip = self.window(code, 0, first);
         let is_ethernet = self.site.hook.layer() == Layer::Ethernet;
+        let from = if is_ethernet { ethernet::TYPE_OFFSET } else { 0 };
+        let window = self.open(code, from, first);
+        let ip = window.ip;
         if is_ethernet {
             ebpf! { in code; ldxh r1, [{Mem { off: ip.off - size_of::<u16>() as i16, ..ip }}] }
             self.check_ethertype(code, first, otherwise);
         }
         ebpf! { in code; ldxb r1, [$ip] }
         let not_plain = if is_ethernet { self.walk } else { otherwise };
-        self.check_headers(code, first, ip, not_plain);
+        self.check_headers(code, &window, not_plain);
         ebpf! { in code; {self.judge}: }
         judge(code);
+        self.short(code, &window);
 
         if let Some((version, label)) = second {
             ebpf! { in code; $label: }
             if is_ethernet {
                 self.check_ethertype(code, version, self.walk);
             }
-            let ip = self.window(code, self.ip_offset(), version);
-            ebpf! { in code; ldxb r1, [$ip] }
-            self.check_headers(code, version, ip, self.walk);
+            let window = self.open(code, self.ip_offset(), version);
+            ebpf! { in code; ldxb r1, [{window.ip}] }
+            self.check_headers(code, &window, self.walk);
             ebpf! { in code; ja {self.judge} }
-        }
-    }
-
-    /// Where the IP header is read, once everything from `from` on that the common case looks at is there.
-    fn window(&self, code: &mut Code, from: usize, version: &Version) -> Mem {
-        let ip_offset = self.ip_offset();
-        let end = ip_offset + version.header_len + udp::HEADER_LEN + self.payload_needed();
-        if self.access.is_direct {
-            ebpf! { in code;
-                ldxw $START, [$CONTEXT + $DATA]
-                ldxw $STOP, [$CONTEXT + $DATA_END]
-                mov r1, $START
-                add r1, {end as i32}
-                jgt r1, $STOP, {self.walk}
-            }
-            return Mem { base: START, off: ip_offset as i16 };
-        }
-        let slot = IP - ip_offset as i16 + from as i16;
-        self.access.load(code, from as i32, end - from, slot, self.walk);
-        Mem { base: Reg::R10, off: IP }
-    }
-
-    /// How much of the payload the common case has at once: as much as decides.
-    fn payload_needed(&self) -> usize {
-        match self.wants {
-            Wants::Beginning { .. } => longest_word(),
-            Wants::Nothing | Wants::Place | Wants::Source => 0,
+            self.short(code, &window);
         }
     }
 
@@ -84,7 +55,8 @@ impl Parser<'_> {
     }
 
     /// From IP's first byte in r1 on, to [`LENGTH`], [`FIRST`] and [`REST`].
-    fn check_headers(&self, code: &mut Code, version: &Version, ip: Mem, not_plain: Label) {
+    fn check_headers(&self, code: &mut Code, window: &Window, not_plain: Label) {
+        let &Window { version, ip, .. } = window;
         if version.number == Version::V4.number {
             ebpf! { in code; jne r1, $PLAIN_IPV4, $not_plain }
         } else {
@@ -100,7 +72,9 @@ impl Parser<'_> {
         self.check_lengths(code, version, ip);
         self.check_segments(code);
         if let Wants::Beginning { .. } = self.wants {
-            load_beginning(code, field(udp, udp::PAYLOAD_OFFSET));
+            ebpf! { in code; jlt $LENGTH, {i32::from(udp::length_field(longest_word()))}, {window.short_payload} }
+            self.check_room_in_place(code, window, longest_word());
+            load_beginning(code, window.payload());
         }
     }
 
@@ -129,11 +103,7 @@ impl Parser<'_> {
             (seen, self.other)
         };
         ebpf! { in code; jgt $said, $seen, $beyond }
-        let (least, shorter) = match self.wants {
-            Wants::Beginning { .. } => (udp::HEADER_LEN + longest_word(), self.walk),
-            Wants::Nothing | Wants::Place | Wants::Source => (udp::HEADER_LEN, self.other),
-        };
-        ebpf! { in code; jlt $LENGTH, {least as i32}, $shorter }
+        ebpf! { in code; jlt $LENGTH, {udp::HEADER_LEN as i32}, {self.other} }
     }
 }
 
@@ -149,6 +119,11 @@ fn add(code: &mut Code, to: Reg, bytes: usize) {
     if bytes > 0 {
         ebpf! { in code; add $to, {bytes as i32} }
     }
+}
+
+/// Length of the shortest command's word.
+pub(super) fn shortest_word() -> usize {
+    Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default()
 }
 
 /// Length of the longest command's word.

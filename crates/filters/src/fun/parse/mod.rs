@@ -8,6 +8,7 @@ mod alone;
 mod checks;
 mod common;
 mod walk;
+mod window;
 
 pub(super) use checks::{half, word};
 pub(super) use walk::beginning;
@@ -98,12 +99,9 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
             ebpf! { in code; {parser.judge}: }
             (judge.place)(code);
         }
-        (layer, _) => {
-            if layer == Layer::Udp {
-                parser.common_alone(code, judge.place);
-            } else {
-                parser.common(code, judge.place);
-            }
+        (Layer::Udp, _) => parser.common_alone(code, judge.place),
+        _ => {
+            parser.common(code, judge.place);
             parser.walk(code);
             ebpf! { in code; ja {parser.judge} }
         }

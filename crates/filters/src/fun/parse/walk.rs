@@ -3,7 +3,7 @@
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
 use weir_wire::{
-    Command, headers,
+    headers,
     headers::{ethernet, ipv4, ipv6},
     udp,
 };
@@ -11,7 +11,7 @@ use weir_wire::{
 use super::{
     AT, END, IP, IP_AT, LENGTH, Parser, Version, Wants,
     checks::{field, half},
-    common::{load_beginning, longest_word},
+    common::{load_beginning, longest_word, shortest_word},
 };
 use crate::{Layer, fun::access::Access};
 
@@ -212,11 +212,10 @@ impl Parser<'_> {
 /// `FIRST` and `REST`, from a payload between [`AT`] and [`END`] that may be shorter than they are; on at
 /// `no_command` where it is shorter than any command.
 pub(in crate::fun) fn beginning(code: &mut Code, access: &Access, no_command: Label) {
-    let shortest = Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default();
     ebpf! { in code;
         mov r4, $END
         sub r4, $AT
-        jlt r4, {shortest as i32}, $no_command
+        jlt r4, {shortest_word() as i32}, $no_command
         jle r4, {longest_word() as i32}, whole
         mov r4, {longest_word() as i32}
     whole:

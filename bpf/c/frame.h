@@ -1,0 +1,211 @@
+/* From what a hook shows to the server's packet in it; weir_filters::Site::find is the reference. */
+#pragma once
+
+#include "weir.h"
+
+/* The common case: the headers of a UDP packet in IPv4, without VLAN tags and options, and the first bytes of its
+ * payload at offsets that are known, so that one call or one comparison shows that they are there. The ethertype is
+ * before the IP header, and words are aligned in a copy.
+ */
+enum {
+	WINDOW_IP = 4,
+	WINDOW_ETHERTYPE = WINDOW_IP - sizeof(__u16),
+	WINDOW_UDP = WINDOW_IP + IPV4_MIN_HEADER_LEN,
+	WINDOW_PAYLOAD = WINDOW_UDP + UDP_PAYLOAD_OFFSET,
+	WINDOW_LEN = WINDOW_PAYLOAD + sizeof(__u64),
+};
+
+/* Where an IP header is behind Ethernet's without tags. */
+static __always_inline __u32 ip_offset(enum hook hook)
+{
+	return hook == cgroup ? 0 : ETHERNET_HEADER_LEN;
+}
+
+/* The window, in `buffer` but at xdp, where the packet has all of its headers. At cgroup it begins before the packet.
+ */
+static __always_inline const void *window(void *ctx, enum hook hook, void *buffer)
+{
+	__u32 before = hook == cgroup ? WINDOW_IP : 0, at = ip_offset(hook) + before - WINDOW_IP, len;
+
+	if (hook == xdp) {
+		void *start = data(ctx) + at;
+
+		return start + WINDOW_PAYLOAD > data_end(ctx) ? NULL : start;
+	}
+	len = length(ctx, hook);
+	if (len > at + WINDOW_LEN - before)
+		len = at + WINDOW_LEN - before;
+	if (len < at + WINDOW_PAYLOAD - before)
+		return NULL;
+	/* Without CAP_PERFMON the verifier wants a copy of a length that it doesn't know to go where something is. */
+	__builtin_memset(buffer, 0, WINDOW_LEN);
+	return bpf_skb_load_bytes(ctx, at, buffer + before, len - at) ? NULL : buffer;
+}
+
+static __always_inline bool is_plain_ipv4(enum hook hook, const void *window)
+{
+	return (hook == cgroup || U16(window, WINDOW_ETHERTYPE) == bpf_htons(ETHERTYPE_IPV4)) &&
+	       U8(window, WINDOW_IP + IPV4_VERSION_OFFSET) == (4 << 4 | IPV4_MIN_HEADER_LEN / 4);
+}
+
+static __always_inline bool head_in(void *ctx, enum hook hook, const void *window, struct head *head)
+{
+	*(__u64 *)head->header = U64(window, WINDOW_UDP);
+	head->first = hook == xdp ? first_at(ctx, window + WINDOW_PAYLOAD) : U64(window, WINDOW_PAYLOAD);
+	return true;
+}
+
+/* The packet whose UDP header is at `at`, where what IP carries ends at `end`; in a window if there is one. */
+static __always_inline bool datagram(void *ctx, enum hook hook, const void *window, __u32 at, __u32 end,
+				     struct packet *packet)
+{
+	__u32 rest = end - at, len;
+
+	if (rest < UDP_HEADER_LEN || !reaches(ctx, hook, end) ||
+	    !(window ? head_in(ctx, hook, window, &packet->head) : load_head(ctx, hook, at, rest, &packet->head)))
+		return false;
+	len = udp_length(&packet->head);
+	if (U16(packet->head.header, UDP_DESTINATION_OFFSET) != ENDPOINT.port || len < UDP_HEADER_LEN || len > rest)
+		return false;
+	packet->at = at;
+	packet->len = len;
+	if (len < sizeof(packet->head))
+		packet->head.first &= FIRST_BYTES_MASK(len - UDP_HEADER_LEN);
+	return true;
+}
+
+static __always_inline bool in_ipv4(void *ctx, enum hook hook, const void *window, __u32 at, const void *header,
+				    struct packet *packet)
+{
+	__u32 header_len = 4 * (U8(header, IPV4_VERSION_OFFSET) & 0xf);
+	__u32 total = bpf_ntohs(U16(header, IPV4_TOTAL_LENGTH_OFFSET));
+
+	if (U8(header, IPV4_PROTOCOL_OFFSET) != PROTOCOL_UDP ||
+	    (U16(header, IPV4_FRAGMENT_OFFSET) & bpf_htons(IPV4_FRAGMENT_MASK)) || !(ENDPOINT.versions & ENDPOINT_V4) ||
+	    (!ENDPOINT.any_address && U32(header, IPV4_DESTINATION_OFFSET) != ENDPOINT.address[0]) ||
+	    header_len < IPV4_MIN_HEADER_LEN || total < header_len)
+		return false;
+	return datagram(ctx, hook, window, at + header_len, at + total, packet);
+}
+
+static __always_inline bool has_address(void *ctx, enum hook hook, __u32 at)
+{
+	__u32 buffer[4];
+	const void *address = load(ctx, hook, at, buffer, sizeof(buffer));
+
+	return address && U32(address, 0) == ENDPOINT.address[0] && U32(address, 4) == ENDPOINT.address[1] &&
+	       U32(address, 8) == ENDPOINT.address[2] && U32(address, 12) == ENDPOINT.address[3];
+}
+
+/* Length of an extension header that is read; 0 of one that isn't. */
+static __always_inline __u32 extension_len(__u8 kind, const void *extension)
+{
+	__u32 units = U8(extension, IPV6_EXTENSION_LENGTH_OFFSET);
+
+	switch (kind) {
+	case IPV6_ROUTING:
+		if (U8(extension, IPV6_SEGMENTS_LEFT_OFFSET))
+			return 0;
+		/* fallthrough */
+	case IPV6_HOP_BY_HOP:
+	case IPV6_DESTINATION_OPTIONS:
+		return 8 * (units + 1);
+	case IPV6_AUTHENTICATION:
+		return 4 * (units + 2);
+	case IPV6_FRAGMENT:
+		return U16(extension, IPV6_FRAGMENT_OFFSET) & bpf_htons(IPV6_FRAGMENT_MASK) ? 0 : IPV6_FRAGMENT_LEN;
+	default:
+		return 0;
+	}
+}
+
+static __always_inline bool in_ipv6(void *ctx, enum hook hook, __u32 at, const void *header, struct packet *packet)
+{
+	__u32 end = at + IPV6_HEADER_LEN + bpf_ntohs(U16(header, IPV6_PAYLOAD_LENGTH_OFFSET));
+	__u8 next = U8(header, IPV6_NEXT_HEADER_OFFSET);
+
+	if (!(ENDPOINT.versions & ENDPOINT_V6) ||
+	    (!ENDPOINT.any_address && !has_address(ctx, hook, at + IPV6_DESTINATION_OFFSET)))
+		return false;
+	at += IPV6_HEADER_LEN;
+	for (int i = 0; i < IPV6_MAX_EXTENSIONS && next != PROTOCOL_UDP; i++) {
+		__u64 buffer;
+		const void *extension = load(ctx, hook, at, &buffer, sizeof(buffer));
+		__u32 len = extension ? extension_len(next, extension) : 0;
+
+		if (!len || at + len > end)
+			return false;
+		next = U8(extension, 0);
+		at += len;
+	}
+	return next == PROTOCOL_UDP && datagram(ctx, hook, NULL, at, end, packet);
+}
+
+static __always_inline bool is_tag(__u16 ethertype)
+{
+	return ethertype == bpf_htons(ETHERTYPE_VLAN) || ethertype == bpf_htons(ETHERTYPE_SERVICE_VLAN);
+}
+
+/* The general case: header by header. */
+static __always_inline bool walk(void *ctx, enum hook hook, struct packet *packet)
+{
+	__u16 buffer, ethertype = 0;
+	__u32 header_buffer[IPV4_MIN_HEADER_LEN / sizeof(__u32)];
+	const void *header;
+	__u32 at = 0;
+
+	if (hook == tc || hook == xdp) {
+		const __u16 *type;
+
+		at = ETHERNET_TYPE_OFFSET;
+		type = load(ctx, hook, at, &buffer, sizeof(buffer));
+		for (int i = 0; i < ETHERNET_MAX_TAGS && type && is_tag(*type); i++) {
+			at += ETHERNET_TAG_LEN;
+			type = load(ctx, hook, at, &buffer, sizeof(buffer));
+		}
+		if (!type)
+			return false;
+		ethertype = *type;
+		at += sizeof(ethertype);
+	}
+	/* The beginning that both versions' headers have room for. */
+	header = load(ctx, hook, at, header_buffer, sizeof(header_buffer));
+	if (!header)
+		return false;
+	switch (U8(header, IPV4_VERSION_OFFSET) >> 4) {
+	case 4:
+		return (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV4)) && in_ipv4(ctx, hook, NULL, at, header, packet);
+	case 6:
+		return (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV6)) && in_ipv6(ctx, hook, at, header, packet);
+	default:
+		return false;
+	}
+}
+
+/* Whether the hook shows a packet for the server; which one. */
+static __always_inline bool find(void *ctx, enum hook hook, struct packet *packet)
+{
+	__u64 buffer[WINDOW_LEN / sizeof(__u64)];
+	const void *seen = ENDPOINT.versions & ENDPOINT_V4 ? window(ctx, hook, buffer) : NULL;
+
+	if (seen && is_plain_ipv4(hook, seen))
+		return in_ipv4(ctx, hook, seen, ip_offset(hook), seen + WINDOW_IP, packet);
+	return walk(ctx, hook, packet);
+}
+
+/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. */
+enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET };
+
+static __always_inline enum found found(void *ctx, enum hook hook, struct packet *packet)
+{
+	if (hook == socket || hook == reuseport) {
+		packet->at = 0;
+		packet->len = length(ctx, hook);
+		return FOUND_PACKET;
+	}
+	if (!find(ctx, hook, packet))
+		return FOUND_OTHER;
+	if (segments(ctx, hook) <= 1)
+		return FOUND_PACKET;
+	return ENDPOINT.drop_super_packets ? FOUND_SUPER_PACKET : FOUND_OTHER;
+}
