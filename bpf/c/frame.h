@@ -205,7 +205,7 @@ static __always_inline enum found found(void *ctx, enum hook hook, struct packet
 	}
 	if (!find(ctx, hook, packet))
 		return FOUND_OTHER;
-	if (segments(ctx, hook) <= 1)
+	if (!is_super_packet(ctx, hook))
 		return FOUND_PACKET;
 	return ENDPOINT.drop_super_packets ? FOUND_SUPER_PACKET : FOUND_OTHER;
 }

@@ -117,10 +117,10 @@ static __always_inline bool copy(void *ctx, enum hook hook, __u32 at, void *to, 
 	return bpf_skb_load_bytes(ctx, at, to, len) == 0;
 }
 
-/* Of how many datagrams segmentation offload made the packet, as far as the hook tells; 0 and 1 are both one. */
-static __always_inline __u32 segments(void *ctx, enum hook hook)
+/* Whether the packet is several datagrams that segmentation offload left together, as far as the hook tells. */
+static __always_inline bool is_super_packet(void *ctx, enum hook hook)
 {
-	return hook == cgroup || hook == tc ? ((struct __sk_buff *)ctx)->gso_segs : 1;
+	return (hook == cgroup || hook == tc) && ((struct __sk_buff *)ctx)->gso_size;
 }
 
 /* The eight bytes from `start` on in the packet itself as a load gives them, with zeros where it ends earlier. */

@@ -49,7 +49,7 @@ pub(crate) fn find<H: Hook>(hook: &H) -> Found<'_, H> {
         return Found::Packet(Packet::whole(hook));
     }
     match packet(hook) {
-        Some(_) if hook.segments() > 1 => {
+        Some(_) if hook.is_super_packet() => {
             Found::SuperPacket { is_dropped: endpoint!(drop_super_packets) != 0 }
         }
         Some(packet) => Found::Packet(packet),

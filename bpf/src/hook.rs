@@ -63,10 +63,10 @@ pub trait Hook {
     /// `to` has room for `len` bytes.
     unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool;
 
-    /// Of how many datagrams segmentation offload made the packet, as far as the hook tells; 0 and 1 are both one.
+    /// Whether the packet is several datagrams that segmentation offload left together, as far as the hook tells.
     #[inline(always)]
-    fn segments(&self) -> u32 {
-        1
+    fn is_super_packet(&self) -> bool {
+        false
     }
 }
 
@@ -88,7 +88,7 @@ pub struct Xdp(pub *mut xdp_md);
 /// Hooks whose packets `bpf_skb_load_bytes` reads: a UDP payload may lie in page fragments, which direct access doesn't
 /// reach (net/ipv4/ip_output.c, ip_append_data).
 macro_rules! skb_hook {
-    ($hook:ident, $layer:ident, accept: $accept:expr, drop: $drop:expr $(, segments: $segments:ident)?) => {
+    ($hook:ident, $layer:ident, accept: $accept:expr, drop: $drop:expr $(, gso_size: $gso_size:ident)?) => {
         impl Hook for $hook {
             const LAYER: Layer = Layer::$layer;
             const ACCEPT: i64 = $accept;
@@ -148,9 +148,9 @@ macro_rules! skb_hook {
 
             $(
                 #[inline(always)]
-                fn segments(&self) -> u32 {
+                fn is_super_packet(&self) -> bool {
                     // SAFETY: as above.
-                    unsafe { (*self.0).$segments }
+                    unsafe { (*self.0).$gso_size != 0 }
                 }
             )?
         }
@@ -161,8 +161,8 @@ macro_rules! skb_hook {
 skb_hook!(Socket, Udp, accept: -1, drop: 0);
 skb_hook!(Reuseport, Udp, accept: sk_action::SK_PASS as i64, drop: sk_action::SK_DROP as i64);
 // __cgroup_bpf_run_filter_skb in kernel/bpf/cgroup.c: 1 lets it on.
-skb_hook!(Cgroup, Ip, accept: 1, drop: 0, segments: gso_segs);
-skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT as i64, drop: tcx_action_base::TCX_DROP as i64, segments: gso_segs);
+skb_hook!(Cgroup, Ip, accept: 1, drop: 0, gso_size: gso_size);
+skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT as i64, drop: tcx_action_base::TCX_DROP as i64, gso_size: gso_size);
 
 impl Xdp {
     #[inline(always)]

@@ -23,7 +23,7 @@ pub enum Found<'a> {
 
 impl Filter {
     /// Decides what a program at `site` sees: `seen` from that hook's first header on, of which the kernel says that it
-    /// is `segments` datagrams (`gso_segs`; 0 and 1 are both one). A filter without a decision, the accept-all one, looks
+    /// is `segments` datagrams (0 and 1 are both one). A filter without a decision, the accept-all one, looks
     /// at none of it.
     pub fn decide_at(&self, site: &Site, seen: &[u8], segments: u32) -> Verdict {
         if self.name == FilterName::Simple {

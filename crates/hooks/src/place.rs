@@ -14,7 +14,7 @@ pub(crate) struct Place {
     pub(crate) program_type: ProgramType,
     /// Which frame shows a program there given bytes (`BPF_PROG_TEST_RUN`); none where the kernel runs none so.
     frame: Option<Frame>,
-    /// Whether a program there is told how many datagrams a packet is (`gso_segs` of `struct __sk_buff`).
+    /// Whether a program there is told that a packet is several datagrams (`gso_size` of `struct __sk_buff`).
     pub(crate) sees_segments: bool,
     drop: i32,
     /// Every value but `drop` where there is none.

@@ -41,7 +41,7 @@ impl KernelFilter {
                 "the kernel runs no program of that type on given bytes (BPF_PROG_TEST_RUN); send it packets";
             self.other("a test run", format!("{reason} at hook {hook}"))
         })?;
-        let context = (segments > 1).then(|| segmented(segments));
+        let context = (segments > 1).then(segmented);
         if context.is_some() && !place.sees_segments {
             let reason =
                 format!("a program at hook {hook} isn't told of segments, and {segments} were given");
@@ -59,9 +59,10 @@ impl KernelFilter {
     }
 }
 
-/// The context of a packet that is so many datagrams, all else being nothing.
-fn segmented(segments: u32) -> Vec<u8> {
+/// The context of a packet that is several datagrams, all else being nothing: nobody has counted them.
+fn segmented() -> Vec<u8> {
+    const GSO_SIZE: u32 = 1;
     let mut context = vec![0; sk_buff::LEN];
-    context[sk_buff::GSO_SEGS_OFFSET..][..size_of::<u32>()].copy_from_slice(&segments.to_ne_bytes());
+    context[sk_buff::GSO_SIZE_OFFSET..][..size_of::<u32>()].copy_from_slice(&GSO_SIZE.to_ne_bytes());
     context
 }

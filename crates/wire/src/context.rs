@@ -2,12 +2,15 @@
 
 /// `struct __sk_buff`, of programs at sockets, control groups and tc.
 pub mod sk_buff {
-    /// Length of the struct that Linux 5.5, which has all of these, has.
+    /// Length of the struct that Linux 5.16 has; an older kernel takes what it doesn't know where that is 0.
     pub const LEN: usize = 192;
     /// Offset of the `u32` length of the packet.
     pub const PACKET_LEN_OFFSET: usize = 0;
-    /// Offset of the `u32` number of datagrams that segmentation offload made the packet of; 0 and 1 are both one.
-    pub const GSO_SEGS_OFFSET: usize = 164;
+    /// Offset of the `u32` payload that each datagram of the packet has where there are several; 0 where it is one.
+    ///
+    /// Their number, `gso_segs`, doesn't tell: it is 0 of what comes from a virtual machine (drivers/net/tun.c,
+    /// virtio_net_hdr_to_skb in include/linux/virtio_net.h), until something counts.
+    pub const GSO_SIZE_OFFSET: usize = 176;
 }
 
 /// `struct sk_reuseport_md`, of programs that pick one of the sockets of a port.

@@ -24,7 +24,7 @@ use requests::Recipe;
 pub struct Case {
     /// The bytes that it sees, from its hook's first header on; at least one.
     pub seen: Vec<u8>,
-    /// Datagrams that the kernel says it is (`gso_segs`); other than 1 at hooks that know it alone.
+    /// Datagrams that it is; other than 1 at hooks alone that are told of several.
     pub segments: u32,
 }
 

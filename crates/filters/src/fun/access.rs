@@ -17,8 +17,8 @@ pub(super) struct Access {
     drop: i32,
     length: Length,
     load: LoadHelper,
-    /// Offset of `gso_segs` in the context, where it has one.
-    pub(super) segments: Option<i16>,
+    /// Offset of `gso_size` in the context, where it has one.
+    pub(super) gso_size: Option<i16>,
     /// Whether packet bytes can be read in place, between [`DATA`] and [`DATA_END`].
     pub(super) is_direct: bool,
 }
@@ -45,8 +45,8 @@ pub(super) const DATA_END: i16 = xdp_md::DATA_END_OFFSET as i16;
 
 const SKB_LEN: i16 = sk_buff::PACKET_LEN_OFFSET as i16;
 const REUSEPORT_LEN: i16 = sk_reuseport_md::PACKET_LEN_OFFSET as i16;
-/// Linux 5.1.
-const SKB_SEGMENTS: i16 = sk_buff::GSO_SEGS_OFFSET as i16;
+/// Linux 5.7.
+const SKB_GSO_SIZE: i16 = sk_buff::GSO_SIZE_OFFSET as i16;
 
 /// What a socket filter returns is how many bytes of the packet to keep: -1 is more than any has (net/core/filter.c,
 /// sk_filter_trim_cap).
@@ -56,7 +56,7 @@ const SOCKET: Access = Access {
     drop: 0,
     length: Length::Field(SKB_LEN),
     load: LoadHelper::Skb,
-    segments: None,
+    gso_size: None,
     is_direct: false,
 };
 
@@ -64,11 +64,11 @@ const SOCKET: Access = Access {
 const REUSEPORT: Access =
     Access { section: "sk_reuseport", accept: 1, length: Length::Field(REUSEPORT_LEN), ..SOCKET };
 
-const CGROUP: Access = Access { section: "cgroup/skb", accept: 1, segments: Some(SKB_SEGMENTS), ..SOCKET };
+const CGROUP: Access = Access { section: "cgroup/skb", accept: 1, gso_size: Some(SKB_GSO_SIZE), ..SOCKET };
 
 /// TCX_NEXT, so that programs behind this one have their turn; TCX_DROP.
 const TC: Access =
-    Access { section: "classifier", accept: -1, drop: 2, segments: Some(SKB_SEGMENTS), ..SOCKET };
+    Access { section: "classifier", accept: -1, drop: 2, gso_size: Some(SKB_GSO_SIZE), ..SOCKET };
 
 /// XDP_PASS, XDP_DROP. "frags" says that the program deals with packets in several pieces, which jumbo frames are.
 const XDP: Access = Access {
@@ -77,7 +77,7 @@ const XDP: Access = Access {
     drop: 1,
     length: Length::Helper,
     load: LoadHelper::Xdp,
-    segments: None,
+    gso_size: None,
     is_direct: true,
 };
 

@@ -75,10 +75,10 @@ impl Parser<'_> {
 
     /// On at the super packet's end where the packet is one.
     pub(super) fn check_segments(&self, code: &mut Code) {
-        if let Some(segments) = self.access.segments {
+        if let Some(gso_size) = self.access.gso_size {
             ebpf! { in code;
-                ldxw r1, [{Mem { base: CONTEXT, off: segments }}]
-                jgt r1, 1, {self.super_packet}
+                ldxw r1, [{Mem { base: CONTEXT, off: gso_size }}]
+                jne r1, 0, {self.super_packet}
             }
         }
     }

@@ -115,7 +115,7 @@ impl Parser<'_> {
     fn end_without_decision(&self, code: &mut Code) {
         ebpf! { in code; {self.other}: }
         verdict::give(code, self.access, Verdict::Accept);
-        if self.access.segments.is_some() {
+        if self.access.gso_size.is_some() {
             match self.site.super_packets {
                 SuperPackets::Drop => verdict::place(code, self.access, self.super_packet, Verdict::Drop),
                 SuperPackets::Pass => {
