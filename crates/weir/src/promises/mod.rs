@@ -4,6 +4,7 @@ mod attaching;
 mod bare_loops;
 mod dropping;
 pub(crate) mod filter_cost;
+mod kept;
 mod ledger;
 mod loads;
 mod places;
