@@ -78,7 +78,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(table: &'a Table) -> Self {
-        Self { table, csv: data_uri("text/csv;charset=utf-8", &table.to_csv()) }
+        Self { table, csv: csv_uri(&table.to_csv()) }
     }
 }
 
@@ -89,7 +89,6 @@ struct Chart<'a> {
     svg: &'a str,
     data: Table,
     csv: String,
-    svg_uri: String,
 }
 
 impl<'a> Chart<'a> {
@@ -99,21 +98,20 @@ impl<'a> Chart<'a> {
             slug: &plot.slug,
             reading: &plot.reading,
             svg: &picture.svg,
-            csv: data_uri("text/csv;charset=utf-8", &data.to_csv()),
-            svg_uri: data_uri("image/svg+xml", picture.svg.as_bytes()),
+            csv: csv_uri(&data.to_csv()),
             data,
         }
     }
 }
 
-fn data_uri(media_type: &str, bytes: &[u8]) -> String {
-    format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
+fn csv_uri(csv: &[u8]) -> String {
+    format!("data:text/csv;charset=utf-8;base64,{}", STANDARD.encode(csv))
 }
 
 const SCRIPT: &str = include_str!("report.js");
 
 /// The whole file. Everything that comes from samples or the manifest is escaped; only the plots, which weir drew,
-/// its style and its script stand as they are, and no other script is let run.
+/// the encoded CSV, its style and its script stand as they are, and no other script is let run.
 pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
