@@ -25,6 +25,7 @@ struct Page<'a> {
     answer: &'a str,
     findings: &'a [String],
     remarks: &'a [String],
+    unusual: &'a [String],
     verdicts: Vec<Card<'a>>,
     /// What this experiment is about, if it has a table of its own.
     leading: Vec<Shown<'a>>,
@@ -121,6 +122,7 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
     let (leading, rest) =
         report.tables.split_at_checked(report.overview).context("a report has an overview")?;
     let (overview, others) = rest.split_first().context("a report has an overview")?;
+    let (remarks, unusual) = report.remarks.split_at(report.unusual.min(report.remarks.len()));
     // The cards say what the table of verdicts does.
     let leading = leading.iter().filter(|table| table.slug != "verdicts");
     let page = Page {
@@ -128,7 +130,8 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
         question: report.environment.asked.question.as_deref(),
         answer,
         findings,
-        remarks: &report.remarks,
+        remarks,
+        unusual,
         verdicts: report.summary.verdicts.iter().map(Card::of).collect(),
         leading: leading.map(Shown::of).collect(),
         overview: Shown::of(overview),
