@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use flate2::read::GzDecoder;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -14,6 +15,8 @@ use crate::sample::{SCHEMA, Sample};
 
 /// The samples of a results folder, one JSON object a line.
 pub const SAMPLES: &str = "samples.jsonl";
+/// The same, packed by gzip, in a folder that is kept.
+pub const PACKED: &str = "samples.jsonl.gz";
 /// The environment that the samples were made in: a JSON object.
 pub const MANIFEST: &str = "manifest.json";
 /// The experiment's definition as it was run.
@@ -110,12 +113,18 @@ pub struct Saved {
     pub warnings: Vec<String>,
 }
 
-/// Reads the samples of the results folder `dir`.
+/// Reads the samples of the results folder `dir`, packed by gzip where they are kept so.
 ///
 /// A last line that was cut off while it was written is left out with a warning. Anything else that is wrong is an
 /// error: a missing folder or file, a broken line before the end, another format, a sample that is there twice.
 pub fn read(dir: &Path) -> Result<Saved, StoreError> {
-    let path = dir.join(SAMPLES);
+    let (path, packed) = (dir.join(SAMPLES), dir.join(PACKED));
+    if packed.is_file() && !path.exists() {
+        let mut bytes = Vec::new();
+        let unpacked = File::open(&packed).and_then(|file| GzDecoder::new(file).read_to_end(&mut bytes));
+        unpacked.map_err(failed("unpacking", &packed))?;
+        return parse(&packed, &bytes).map(|(saved, _)| saved);
+    }
     let bytes = fs::read(&path).map_err(failed("reading", &path))?;
     parse(&path, &bytes).map(|(saved, _)| saved)
 }

@@ -3,8 +3,9 @@
 #[allow(dead_code)]
 mod synthetic;
 
-use std::path::Path;
+use std::{io::Write as _, path::Path};
 
+use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use synthetic::Experiment;
 use weir::sample::Sample;
@@ -73,10 +74,20 @@ fn a_change_is_found_with_its_size() {
 
 #[test]
 fn people_get_a_table_with_both_sides() {
-    let ended = weir(&["compare", "a", "b"], two_results(2.0).path());
-    for expected in ["A against B", "B is higher", "no difference shown", "Hodges-Lehmann"] {
-        assert!(ended.stdout.contains(expected), "{expected} in {}", ended.stdout);
-    }
+    let dir = two_results(2.0);
+    let check = |arguments: &[&str], expected: &[&str]| {
+        let ended = weir(arguments, dir.path());
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        for expected in expected {
+            assert!(ended.stdout.contains(expected), "{expected} in {}", ended.stdout);
+        }
+        ended.stdout
+    };
+    let shown =
+        check(&["compare", "a", "b"], &["Of ", "B is better in", "B is higher: worse", "Hodges-Lehmann"]);
+    let all = check(&["compare", "a", "b", "--all"], &["A against B", "no difference shown"]);
+    assert!(all.lines().count() > shown.lines().count() && shown.starts_with("Of "), "{shown}");
+    check(&["compare", "a", "a"], &["hold the same runs", "No difference was shown"]);
 }
 
 fn check_refused(arguments: &[&str], status: i32, expected: &str) {
@@ -102,6 +113,8 @@ fn what_can_not_be_answered_is_refused_with_the_reason() {
     check_refused(&["advise", "--invalid", "101", "--rate", "1", "--from", "a"], 2, "between 0 and 100");
     check_refused(&["advise", "--invalid", "NaN", "--rate", "1", "--from", "a"], 2, "between 0 and 100");
     check_refused(&["advise", "--invalid", "5", "--rate", "0", "--from", "a"], 2, "a number above 0");
+    check_refused(&["advise", "--invalid", "-3", "--rate", "1", "--from", "a"], 2, "between 0 and 100");
+    check_refused(&["advise", "--invalid", "5", "--rate", "100k", "--from", "a"], 2, "'100k' is no number");
     check_refused(
         &["advise", "--invalid", "99.5", "--rate", "1", "--from", "a"],
         1,
@@ -132,5 +145,30 @@ fn advice_for_people_begins_with_the_answer() {
     let arguments = ["advise", "--invalid", "99", "--rate", "100000", "--from", "a"];
     let ended = weir(&arguments, two_results(1.0).path());
     assert!(ended.stdout.starts_with("Filter in the kernel: it saves"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("The kernel saves "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("the kernel saves"), "{}", ended.stdout);
+}
+
+#[test]
+fn advice_beyond_the_rates_measured_says_so() {
+    let check = |rate: &str, expected: bool| {
+        let arguments = ["advise", "--invalid", "50%", "--rate", rate, "--from", "a"];
+        let ended = weir(&arguments, two_results(1.0).path());
+        assert_eq!(ended.stdout.contains("is extrapolated"), expected, "{}{}", ended.stdout, ended.stderr);
+    };
+    check("1000000000", true);
+    check("1000", false);
+}
+
+#[test]
+fn results_that_are_kept_packed_are_read_as_they_are() {
+    let dir = two_results(1.0);
+    let arguments = ["advise", "--invalid", "99", "--rate", "100000", "--from", "a"];
+    let unpacked = weir(&arguments, dir.path());
+    let samples = dir.path().join("a/samples.jsonl");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&std::fs::read(&samples).unwrap()).unwrap();
+    std::fs::write(dir.path().join("a/samples.jsonl.gz"), packed.finish().unwrap()).unwrap();
+    std::fs::remove_file(samples).unwrap();
+    let packed = weir(&arguments, dir.path());
+    assert_eq!((packed.status, packed.stdout), (Some(0), unpacked.stdout), "{}", packed.stderr);
 }

@@ -241,7 +241,7 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
         format!(
             "[[verdicts]]\nhypothesis = 'Question 1'\nclaim = 'It carries more.'\nfigure = 'ndr'\n\
              compare = 'kernel-user'\ndirection = '{direction}'\nsmallest_effect = 10.0\n\
-             at = {{ invalid_percent = {at} }}\n"
+             at = {{ invalid_percent = {at}, hook = 'socket' }}\n"
         )
     };
     let rules = rule(99, "above") + &rule(99, "below") + &rule(99, "equal") + &rule(50, "above");
@@ -252,13 +252,18 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
     let [supported, contradicted] = [Outcome::Supported, Outcome::Contradicted];
     assert_eq!(outcomes, [supported, contradicted, contradicted, Outcome::Inconclusive]);
     assert_eq!(verdicts[0].known, Some(Known::AtLeast));
-    assert!(report.findings()[0].contains("(NDR) with the filter in the kernel is ≥ 4.00 times"));
-    assert!(report.findings()[1].contains("(NDR) with the filter at xdp is 2.00 times"));
+    for (finding, expected) in report
+        .findings()
+        .iter()
+        .zip(["in the kernel, at socket is ≥ 4.00 times", "in the kernel, at xdp is 2.00 times"])
+    {
+        assert!(finding.contains(expected), "{finding}");
+    }
     let capacity = table(dir.path(), "capacity");
-    let heads = ["goal", "invalid %", "user", "kernel", "xdp", "kernel ÷ user", "xdp ÷ user", "searches"];
-    assert_eq!(capacity[0], heads);
     assert_eq!(capacity[1][0], "NDR");
     assert!(capacity[1][3].starts_with("≥ 400"), "{capacity:?}");
+    let heads = ["goal", "invalid %", "user", "kernel, at socket", "kernel, at xdp"];
+    assert_eq!(capacity[0][..heads.len()], heads);
     assert!(capacity[1][5].starts_with("≥ 4.00 [4.00, 4.00]"), "{capacity:?}");
     let bars = fs::read_to_string(dir.path().join("plots/capacity-ndr.svg")).unwrap();
     assert!(bars.contains("limited by the generator"));

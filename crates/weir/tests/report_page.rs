@@ -10,13 +10,17 @@ mod browser;
 
 use std::{
     fs,
+    path::Path,
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use browser::{Tab, chromium};
-use resvg::tiny_skia::Pixmap;
+use resvg::{
+    tiny_skia::Pixmap,
+    usvg::roxmltree::{Document, Node},
+};
 use serde_json::{Value, json};
 use synthetic::Experiment;
 use tempfile::TempDir;
@@ -45,7 +49,7 @@ const BURST: Duration = Duration::from_secs(3);
 /// A report open in a browser of its own.
 struct Page {
     tab: Tab,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Page {
@@ -56,7 +60,7 @@ impl Page {
         fs::write(dir.path().join("definition.toml"), DEFINITION).unwrap();
         report::write_all(dir.path()).unwrap();
         let tab = Tab::open(&format!("file://{}", dir.path().join("report.html").display()));
-        Self { tab, _dir: dir }
+        Self { tab, dir }
     }
 
     /// What `script`, an expression, gives as JSON.
@@ -86,8 +90,8 @@ impl Page {
         }
     }
 
-    /// Each of the links called `names` leaves a PNG file of that name, with something drawn, when it is clicked.
-    fn assert_clicks_leave_pictures(&mut self, names: &[&str]) {
+    /// A click on each of the links called `names` leaves a file of that name that `is_whole`.
+    fn assert_clicks_leave_files(&mut self, names: &[String], is_whole: IsWhole) {
         let folder = tempfile::tempdir().unwrap();
         let to = json!({"behavior": "allow", "downloadPath": folder.path()});
         self.tab.call("Page.setDownloadBehavior", to);
@@ -98,22 +102,14 @@ impl Page {
             let path = folder.path().join(name);
             let deadline = Instant::now() + DEADLINE;
             // The file may be there before all of it is.
-            let image = loop {
-                let whole = fs::read(&path).ok().and_then(|bytes| Pixmap::decode_png(&bytes).ok());
-                if let Some(image) = whole {
-                    break image;
-                }
-                assert!(Instant::now() < deadline, "{name} is not there after {DEADLINE:?}");
+            while !fs::read(&path).is_ok_and(|bytes| is_whole(name, &bytes, self.dir.path())) {
+                assert!(Instant::now() < deadline, "{name} is not there, whole, after {DEADLINE:?}");
                 if clicked.elapsed() > BURST {
                     clicked = Instant::now();
                     self.click(&link);
                 }
                 sleep(Duration::from_millis(10));
-            };
-            assert_eq!((image.width(), image.height()), (960, 720), "{name}");
-            let first = image.pixels()[0];
-            let inked = image.pixels().iter().filter(|&&pixel| pixel != first).count();
-            assert!(inked > 1000, "{name} has {inked} pixels that are not its ground");
+            }
         }
     }
 
@@ -174,21 +170,52 @@ fn every_download_is_what_it_says() {
         "[...document.querySelectorAll('a')].flatMap(a => [a.getAttribute('download') ?? '', a.href])";
     let links = page.list(links);
     assert!(links.len() > 40, "{}", links.len());
-    let (pictures, embedded): (Vec<_>, Vec<_>) = links.chunks(2).partition(|link| link[0].ends_with(".png"));
+    let (embedded, made): (Vec<_>, Vec<_>) = links.chunks(2).partition(|link| link[0].ends_with(".csv"));
     for link in embedded {
         let (name, href) = (&link[0], &link[1]);
         let (head, encoded) = href.split_once(";base64,").unwrap_or_else(|| panic!("{name}: {href:.60}"));
-        let bytes = STANDARD.decode(encoded).unwrap();
-        let sound = match name.rsplit('.').next().unwrap() {
-            "csv" => head.starts_with("data:text/csv") && csv_rows(&bytes) > 0,
-            "svg" => head == "data:image/svg+xml" && bytes.starts_with(b"<svg") && bytes.ends_with(b"</svg>"),
-            _ => false,
-        };
-        assert!(sound, "{name} is {head}");
+        let rows = csv_rows(&STANDARD.decode(encoded).unwrap());
+        assert!(head.starts_with("data:text/csv") && rows > 0, "{name} is {head} with {rows} rows");
     }
-    assert!(pictures.len() >= 8, "{}", pictures.len());
-    page.assert_clicks_leave_pictures(&pictures.iter().map(|link| link[0].as_str()).collect::<Vec<_>>());
+    for (extension, is_whole) in MADE_IN_THE_PAGE {
+        let names: Vec<_> =
+            made.iter().map(|link| link[0].clone()).filter(|name| name.ends_with(extension)).collect();
+        assert!(names.len() >= 8, "{names:?}");
+        page.assert_clicks_leave_files(&names, is_whole);
+    }
     page.assert_quiet();
+}
+
+/// Whether a file of that name has these bytes and all of them, by the results folder that the page belongs to.
+type IsWhole = fn(&str, &[u8], &Path) -> bool;
+
+const MADE_IN_THE_PAGE: [(&str, IsWhole); 2] = [("png", is_picture), ("svg", is_the_plot)];
+
+/// A picture of the plots' size with something drawn.
+fn is_picture(name: &str, bytes: &[u8], _: &Path) -> bool {
+    let Ok(image) = Pixmap::decode_png(bytes) else { return false };
+    assert_eq!((image.width(), image.height()), (960, 720), "{name}");
+    let first = image.pixels()[0];
+    let inked = image.pixels().iter().filter(|&&pixel| pixel != first).count();
+    assert!(inked > 1000, "{name} has {inked} pixels that are not its ground");
+    true
+}
+
+/// The same document as the plot beside the report, however its tags are written.
+fn is_the_plot(name: &str, bytes: &[u8], dir: &Path) -> bool {
+    let Ok(text) = str::from_utf8(bytes) else { return false };
+    let Ok(document) = Document::parse(text) else { return false };
+    let plot = fs::read_to_string(dir.join("plots").join(name)).unwrap();
+    let plot = Document::parse(&plot).unwrap();
+    let nodes = |document: &Document<'_>| -> Vec<String> {
+        let node = |node: Node<'_, '_>| {
+            let attributes = node.attributes().map(|one| format!(" {}={}", one.name(), one.value()));
+            format!("{:?}{} {:?}", node.tag_name(), attributes.collect::<String>(), node.text())
+        };
+        document.descendants().map(node).collect()
+    };
+    assert_eq!(nodes(&document), nodes(&plot), "{name}");
+    true
 }
 
 fn csv_rows(bytes: &[u8]) -> usize {

@@ -14,14 +14,15 @@ use crate::{
 /// kernel-or-user, and says for your share of invalid requests and your rate: which placement, what it saves, how sure
 /// that is, and from which share of invalid requests on the kernel pays.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  weir advise --invalid 30 --rate 100000")]
+#[command(after_help = "Examples:\n  weir advise --invalid 30 --rate 100000\n  \
+                  weir advise --invalid 30 --rate 100000 --from docs/results/kernel-or-user")]
 pub struct Args {
     /// Share of invalid requests, percent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     invalid: f64,
 
     /// Requests per second, valid and invalid together
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number)]
     rate: f64,
 
     /// The results folder to answer from
@@ -31,6 +32,14 @@ pub struct Args {
     /// Print one JSON document instead of sentences
     #[arg(long)]
     json: bool,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    number(text.strip_suffix('%').unwrap_or(text))
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| format!("'{text}' is no number; write it in digits, as 30 or 100000"))
 }
 
 /// Runs `weir advise`.

@@ -10,7 +10,8 @@ use crate::{output::print, report::Comparison};
 
 /// Compare two results: did my change help?
 ///
-/// The cells that both folders have, side by side: each figure's median with its interval, and the ratio B ÷ A with
+/// Says in how many comparisons of the cells that both folders have, and of the capacities that both searched for, B
+/// is better or worse, and shows those side by side: each figure's median with its interval, and the ratio B ÷ A with
 /// that of independent samples. For a difference that drifts of the machine can't make, run both in one experiment
 /// instead, where they lie side by side in time.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,10 @@ pub struct Args {
     #[arg(value_name = "DIR_B")]
     after: PathBuf,
 
+    /// Print every comparison, not only those that show a difference
+    #[arg(long)]
+    all: bool,
+
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -32,6 +37,7 @@ pub struct Args {
 /// Runs `weir compare`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let comparison = Comparison::read(&args.before, &args.after)?;
-    print(if args.json { comparison.to_json()? } else { comparison.to_terminal(!stdout().is_terminal()) })?;
+    let plain = !stdout().is_terminal();
+    print(if args.json { comparison.to_json()? } else { comparison.to_terminal(plain, args.all) })?;
     Ok(ExitCode::SUCCESS)
 }

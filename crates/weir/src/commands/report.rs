@@ -6,23 +6,33 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{output::print, report};
+use crate::{output::print, report::Report};
 
 /// Make a report from saved samples.
 ///
-/// Reads the samples of a results folder and writes report.html, report.md, summary.json, tables/*.csv and
+/// Reads the samples of a results folder (samples.jsonl, or samples.jsonl.gz where it is kept packed) and writes report.html, report.md, summary.json, tables/*.csv and
 /// plots/*.{svg,png} into it. The same samples always give the same report.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  weir report results/latest")]
+#[command(
+    after_help = "Examples:\n  weir report results/latest\n  weir report results/hooks --capacity results/capacity"
+)]
 pub struct Args {
     /// The results folder that `weir experiment` made
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+
+    /// A results folder of `weir capacity`, whose capacities are shown beside the same hooks in the report of `hooks`
+    #[arg(long, value_name = "DIR")]
+    capacity: Option<PathBuf>,
 }
 
 /// Runs `weir report`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let report = report::write_all(&args.dir)?;
+    let report = match &args.capacity {
+        Some(capacity) => Report::read_beside(&args.dir, capacity)?,
+        None => Report::read(&args.dir)?,
+    };
+    report.write(&args.dir)?;
     let text = report.to_terminal(!io::stdout().is_terminal());
     print(format!("{text}\nReport: {}\n", args.dir.join("report.html").display()))?;
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use weir_filters::Hook;
 
 use crate::{
     cell::{Cell, Dimension},
@@ -109,6 +110,9 @@ fn digits(number: u64) -> usize {
 /// A cell in a few words.
 pub fn name_of(cell: &Cell) -> String {
     let mut name = format!("{} {} ({})", cell.placement.name(), cell.filter, cell.toolkit);
+    if cell.hook != Hook::Socket {
+        name += &format!(" at {}", cell.hook);
+    }
     for dimension in Dimension::ALL {
         let value = dimension.of(cell);
         let mut usual = cell.clone();

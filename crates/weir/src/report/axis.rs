@@ -11,6 +11,8 @@ pub(super) struct Axis {
     ticks: Vec<f64>,
     /// Names of the places 0, 1, 2 …; empty for numbers.
     names: Vec<String>,
+    /// Whether the lowest tick of a logarithmic axis stands for zero.
+    from_zero: bool,
 }
 
 /// How much larger the largest value must be than the smallest for a logarithmic axis to show more than a linear one.
@@ -24,13 +26,7 @@ impl Axis {
     pub(super) fn at(values: &[f64]) -> Self {
         let (low, high) = ends(values);
         let room = if high > low { (high - low) * 0.06 } else { 1.0 };
-        Self {
-            low: low - room,
-            high: high + room,
-            logarithmic: false,
-            ticks: values.to_vec(),
-            names: Vec::new(),
-        }
+        Self { low: low - room, high: high + room, ticks: values.to_vec(), ..Self::default() }
     }
 
     /// An axis whose ticks are `values` (ascending): logarithmic where ratios tell more than differences do.
@@ -42,7 +38,7 @@ impl Axis {
     /// An axis of names side by side, at 0, 1, 2 and so on.
     pub(super) fn of_names(names: Vec<String>) -> Self {
         let ticks: Vec<f64> = (0..names.len()).map(|i| i as f64).collect();
-        Self { low: -0.5, high: names.len() as f64 - 0.5, logarithmic: false, ticks, names }
+        Self { low: -0.5, high: names.len() as f64 - 0.5, ticks, names, ..Self::default() }
     }
 
     /// A logarithmic axis whose ticks are `values` (ascending, above zero), with room at both ends.
@@ -54,7 +50,7 @@ impl Axis {
             high: high * room,
             logarithmic: true,
             ticks: values.to_vec(),
-            names: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -67,7 +63,7 @@ impl Axis {
                 high: high * 1.3,
                 logarithmic: true,
                 ticks: logarithmic_ticks(low / 1.3, high * 1.3),
-                names: Vec::new(),
+                ..Self::default()
             };
         }
         Self::from_zero(values)
@@ -83,7 +79,7 @@ impl Axis {
         let step = round_step((high - low) / 5.5);
         let ticks =
             ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
-        Self { low, high, logarithmic: false, ticks, names: Vec::new() }
+        Self { low, high, ticks, ..Self::default() }
     }
 
     /// A linear axis that fits `values` closely, with room at both ends.
@@ -94,7 +90,27 @@ impl Axis {
         let step = round_step((high - low) / 5.5);
         let ticks =
             ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
-        Self { low, high, logarithmic: false, ticks, names: Vec::new() }
+        Self { low, high, ticks, ..Self::default() }
+    }
+
+    /// A logarithmic axis for `values` (not negative) of which some are zero: zero stands a decade below the smallest.
+    pub(super) fn with_zero(values: &[f64]) -> Self {
+        let (smallest, high) = ends(&values.iter().copied().filter(|&value| value > 0.0).collect::<Vec<_>>());
+        if smallest == 0.0 {
+            return Self::from_zero(values);
+        }
+        let zero = 10_f64.powf(smallest.log10().floor() - 1.0);
+        let mut ticks = logarithmic_ticks(zero * 10.0, high * 1.3);
+        ticks.retain(|tick| tick.log10().fract().abs() < 1e-9);
+        ticks.insert(0, zero);
+        Self {
+            low: zero / 1.5,
+            high: high * 1.3,
+            logarithmic: true,
+            ticks,
+            from_zero: true,
+            ..Self::default()
+        }
     }
 
     /// Where its ticks are.
@@ -109,6 +125,9 @@ impl Axis {
 
     /// What stands at `value`: its name, or the number.
     pub(super) fn name(&self, value: f64) -> String {
+        if self.from_zero && self.ticks.first() == Some(&value) {
+            return Self::label(0.0);
+        }
         self.names.get(value as usize).cloned().unwrap_or_else(|| Self::label(value))
     }
 
@@ -128,7 +147,8 @@ impl Axis {
     /// Where `value` lies, 0 at the low end and 1 at the high one.
     pub(super) fn share(&self, value: f64) -> f64 {
         if self.logarithmic {
-            (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
+            let lowest = if self.from_zero { self.ticks[0] } else { self.low };
+            (value.max(lowest) / self.low).ln() / (self.high / self.low).ln()
         } else {
             (value - self.low) / (self.high - self.low)
         }
@@ -177,6 +197,16 @@ mod tests {
         let axis = Axis::around(&[0.02, 9.0]);
         assert!(axis.logarithmic);
         assert_eq!(axis.ticks, [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]);
+    }
+
+    #[test]
+    fn zero_has_a_place_on_a_logarithmic_axis() {
+        let axis = Axis::with_zero(&[0.0, 0.02, 9.0]);
+        assert_eq!(axis.ticks, [0.001, 0.01, 0.1, 1.0, 10.0]);
+        assert_eq!((axis.name(0.001), axis.name(0.01)), ("0".to_owned(), "0.01".to_owned()));
+        assert_eq!(axis.share(0.0), axis.share(0.001));
+        assert!(axis.share(0.0) > 0.0 && axis.share(0.0) < axis.share(0.02));
+        assert_eq!(Axis::with_zero(&[0.0]), Axis::from_zero(&[0.0]));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use super::{
     searches::{self, Searches},
     summary::total_ledger,
     table::Table,
-    unusual,
 };
 use crate::{
     report::Rule,
@@ -135,7 +134,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// What a reader must know of the samples before trusting the figures: missing runs, runs left out, unusual runs.
+/// What a reader must know of the samples before trusting the figures: missing runs, runs left out.
 pub(super) fn remarks(
     grid: &Grid,
     samples: &[Sample],
@@ -184,7 +183,6 @@ pub(super) fn remarks(
     if environment.get("build.optimised") == Some("false") {
         remarks.push("The samples were made by a build without optimisation, which is slower.".to_owned());
     }
-    remarks.extend(unusual::remarks(grid));
     remarks
 }
 

@@ -24,6 +24,10 @@ pub enum Figure {
     ClientCpuPerValid,
     /// CPU time of both per valid request served.
     TotalCpuPerValid,
+    /// CPU time of the whole machine per valid request served.
+    MachineCpuPerValid,
+    /// CPU time of the whole machine per invalid packet sent, each of which somebody drops.
+    MachineCpuPerInvalid,
     /// Valid requests served per second.
     Goodput,
     /// Packets per second asked for.
@@ -57,7 +61,7 @@ struct Names(&'static str, &'static str, &'static str, &'static str, &'static st
 
 impl Figure {
     /// Every figure of a run, in the order in which a report shows them.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::ServerCpu,
         Self::ClientCpu,
         Self::MachineCpu,
@@ -66,6 +70,8 @@ impl Figure {
         Self::ServerCpuPerValid,
         Self::ClientCpuPerValid,
         Self::TotalCpuPerValid,
+        Self::MachineCpuPerValid,
+        Self::MachineCpuPerInvalid,
         Self::Goodput,
         Self::OfferedRate,
         Self::AchievedRate,
@@ -111,7 +117,9 @@ impl Figure {
             Self::ServerCpuPerValid => Names("Server CPU time per valid request", "server CPU time", "µs", " per valid request served", "server-cpu-per-valid"),
             Self::ClientCpuPerValid => Names("Client CPU time per valid request", "client CPU time", "µs", " per valid request served", "client-cpu-per-valid"),
             Self::TotalCpuPerValid => Names("CPU time of server and client per valid request", "CPU time of both", "µs", " per valid request served", "total-cpu-per-valid"),
-            Self::Goodput => Names("Goodput", "valid requests served", "1/s", "", "goodput"),
+            Self::MachineCpuPerValid => Names("CPU time of the whole machine per valid request", "the whole machine's CPU time", "µs", " per valid request served", "machine-cpu-per-valid"),
+            Self::MachineCpuPerInvalid => Names("CPU time of the whole machine per invalid packet", "the whole machine's CPU time", "µs", " per invalid packet dropped", "machine-cpu-per-invalid"),
+            Self::Goodput => Names("Goodput", "valid requests served", "requests/s", "", "goodput"),
             Self::OfferedRate => Names("Offered rate", "offered rate", "packets/s", "", "offered-rate"),
             Self::AchievedRate => Names("Achieved rate", "achieved rate", "packets/s", "", "achieved-rate"),
             Self::LatencyP50 => Names("GET latency, p50", "median GET latency", "µs", "", "latency-p50"),
@@ -157,6 +165,15 @@ impl Figure {
         format!("{noun}, {unit}{per}")
     }
 
+    /// Whether a lower value is the better one; nothing where it is neither better nor worse.
+    pub(super) const fn lower_is_better(self) -> Option<bool> {
+        match self {
+            Self::Goodput | Self::Ndr | Self::Pdr => Some(false),
+            Self::OfferedRate | Self::AchievedRate => None,
+            _ => Some(true),
+        }
+    }
+
     /// The name in file names, definitions and `summary.json`.
     pub(super) const fn slug(self) -> &'static str {
         self.names().4
@@ -168,7 +185,7 @@ impl Figure {
         let unit = match unit {
             "%" => "percent",
             "µs" => "us",
-            "1/s" | "packets/s" => "per_s",
+            "requests/s" | "packets/s" => "per_s",
             "J" => "j",
             unit => unit,
         };
@@ -189,17 +206,22 @@ impl Figure {
         let packets = (sample.valid_sent + sample.invalid_sent).max(1) as f64;
         let server_us = sample.server_cpu_us_per_packet() * packets;
         let client_us = sample.client_cost.cpu().as_secs_f64() * 1e6;
+        let machine_us = sample.surroundings.machine_cpu_s().map(|cpu_s| cpu_s * 1e6);
         let per_valid =
             |us: f64| valid_served(sample).filter(|&served| served > 0.0).map(|served| us / served);
         match self {
             Self::ServerCpu => Some(server_us / packets),
             Self::ClientCpu => Some(client_us / packets),
-            Self::MachineCpu => sample.surroundings.machine_cpu_s().map(|cpu_s| cpu_s * 1e6 / packets),
+            Self::MachineCpu => Some(machine_us? / packets),
             Self::Wall => sample.wall_s,
             Self::Loss => sample.loss_percent(),
             Self::ServerCpuPerValid => per_valid(server_us),
             Self::ClientCpuPerValid => per_valid(client_us),
             Self::TotalCpuPerValid => per_valid(server_us + client_us),
+            Self::MachineCpuPerValid => per_valid(machine_us?),
+            Self::MachineCpuPerInvalid => {
+                (sample.invalid_sent > 0).then_some(machine_us? / sample.invalid_sent as f64)
+            }
             Self::Goodput => Some(valid_served(sample)? / sample.wall_s.filter(|&wall| wall > 0.0)?),
             Self::OfferedRate => sample.cell.conditions.rate.map(|rate| rate as f64),
             Self::AchievedRate => sum(sample.clients.iter().map(|client| client.achieved_rate)),

@@ -28,7 +28,10 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
     }
     for place in most_loaded(grid).iter().rev() {
         for comparison in contrasts.iter().flatten().filter(|comparison| comparison.place() == *place) {
-            found.extend(Figure::WITH_RATIO.map(|figure| ratio_finding(grid, comparison, figure)));
+            // At a rate that is kept, the load lasts as long as it was told to.
+            let is_given = |figure| figure == Figure::Wall && comparison.cell.cell.conditions.rate.is_some();
+            let told = Figure::WITH_RATIO.into_iter().filter(|&figure| !is_given(figure));
+            found.extend(told.map(|figure| ratio_finding(grid, comparison, figure)));
         }
         found.extend(loss_finding(grid, place));
     }
@@ -114,7 +117,7 @@ fn evidence(median: &Estimate) -> String {
 fn loss_finding(grid: &Grid, place: &Place) -> Option<String> {
     let cells: Vec<_> = grid.series.iter().filter_map(|series| grid.cell(series, place)).collect();
     cells.iter().any(|runs| !runs.sound.is_empty()).then(|| {
-        let losses: Vec<_> = cells.iter().filter_map(|runs| loss_in(grid, runs)).collect();
+        let losses = losses_in(grid, &cells);
         let place = place_of(grid, place);
         if losses.is_empty() {
             format!("{place}, no valid request was sent, so none could be lost.")
@@ -124,7 +127,24 @@ fn loss_finding(grid: &Grid, place: &Place) -> Option<String> {
     })
 }
 
-fn loss_in(grid: &Grid, runs: &CellRuns) -> Option<String> {
+/// The loss of each cell, those with the same together.
+fn losses_in(grid: &Grid, cells: &[&CellRuns]) -> Vec<String> {
+    let mut labels: Vec<(String, Vec<String>)> = Vec::new();
+    for runs in cells {
+        let Some(loss) = loss_in(runs) else { continue };
+        let label = grid.label_of(&runs.cell);
+        match labels.iter_mut().find(|(known, _)| *known == loss) {
+            Some((_, labels)) => labels.push(label),
+            None => labels.push((loss, vec![label])),
+        }
+    }
+    match labels.as_slice() {
+        [(loss, all)] if all.len() > 2 => vec![format!("{loss} for each of the {} series", all.len())],
+        _ => labels.iter().map(|(loss, labels)| format!("{loss} for {}", labels.join(" and "))).collect(),
+    }
+}
+
+fn loss_in(runs: &CellRuns) -> Option<String> {
     let values = runs.values(Figure::Loss);
     let median = Estimate::of(&values)?.median;
     let text = |value| number(value, Figure::Loss.digits());
@@ -135,7 +155,7 @@ fn loss_in(grid: &Grid, runs: &CellRuns) -> Option<String> {
         n if smallest == largest => format!("the same in all {n} runs"),
         n => format!("range {} to {} of {n} runs", text(smallest), text(largest)),
     };
-    Some(format!("{} % ({spread}) for {}", text(median), grid.label_of(&runs.cell)))
+    Some(format!("{} % ({spread})", text(median)))
 }
 
 fn tally(comparisons: &[&Comparison<'_>], quotient: &str, figure: Figure) -> String {

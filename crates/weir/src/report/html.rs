@@ -25,6 +25,7 @@ struct Page<'a> {
     answer: &'a str,
     findings: &'a [String],
     remarks: &'a [String],
+    unusual: &'a [String],
     verdicts: Vec<Card<'a>>,
     /// What this experiment is about, if it has a table of its own.
     leading: Vec<Shown<'a>>,
@@ -78,7 +79,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(table: &'a Table) -> Self {
-        Self { table, csv: data_uri("text/csv;charset=utf-8", &table.to_csv()) }
+        Self { table, csv: csv_uri(&table.to_csv()) }
     }
 }
 
@@ -89,7 +90,6 @@ struct Chart<'a> {
     svg: &'a str,
     data: Table,
     csv: String,
-    svg_uri: String,
 }
 
 impl<'a> Chart<'a> {
@@ -99,21 +99,20 @@ impl<'a> Chart<'a> {
             slug: &plot.slug,
             reading: &plot.reading,
             svg: &picture.svg,
-            csv: data_uri("text/csv;charset=utf-8", &data.to_csv()),
-            svg_uri: data_uri("image/svg+xml", picture.svg.as_bytes()),
+            csv: csv_uri(&data.to_csv()),
             data,
         }
     }
 }
 
-fn data_uri(media_type: &str, bytes: &[u8]) -> String {
-    format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
+fn csv_uri(csv: &[u8]) -> String {
+    format!("data:text/csv;charset=utf-8;base64,{}", STANDARD.encode(csv))
 }
 
 const SCRIPT: &str = include_str!("report.js");
 
 /// The whole file. Everything that comes from samples or the manifest is escaped; only the plots, which weir drew,
-/// its style and its script stand as they are, and no other script is let run.
+/// the encoded CSV, its style and its script stand as they are, and no other script is let run.
 pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -123,6 +122,7 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
     let (leading, rest) =
         report.tables.split_at_checked(report.overview).context("a report has an overview")?;
     let (overview, others) = rest.split_first().context("a report has an overview")?;
+    let (remarks, unusual) = report.remarks.split_at(report.unusual.min(report.remarks.len()));
     // The cards say what the table of verdicts does.
     let leading = leading.iter().filter(|table| table.slug != "verdicts");
     let page = Page {
@@ -130,7 +130,8 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
         question: report.environment.asked.question.as_deref(),
         answer,
         findings,
-        remarks: &report.remarks,
+        remarks,
+        unusual,
         verdicts: report.summary.verdicts.iter().map(Card::of).collect(),
         leading: leading.map(Shown::of).collect(),
         overview: Shown::of(overview),

@@ -9,7 +9,10 @@ pub(super) fn render(report: &Report) -> String {
     if !report.remarks.is_empty() {
         text += &format!("## To be known before reading on\n\n{}", bullets(&report.remarks));
     }
-    text += "## Tables\n\n";
+    let again = &report.remake.report;
+    text += &format!(
+        "## Tables\n\nEach is also a file below tables/, made again from the samples by `{again}`.\n\n"
+    );
     for table in report.tables.iter().filter(|table| !table.rows.is_empty() || !table.note.is_empty()) {
         text += &format!("{}\n", table.to_markdown());
     }

@@ -16,8 +16,10 @@ mod html;
 mod ladder;
 mod ledgers;
 mod markdown;
+mod marks;
 mod narrowing;
 pub(crate) mod number;
+mod onset;
 mod overviews;
 mod pairings;
 mod place;
@@ -30,6 +32,7 @@ mod searches;
 mod summary;
 mod table;
 mod tables;
+mod trials;
 mod unusual;
 mod verdict;
 
@@ -58,6 +61,9 @@ use html::Remake;
 use plot::Plot;
 use searches::Searches;
 
+/// Of the findings, which begin with the most telling, so many are printed.
+const FINDINGS_ON_TERMINAL: usize = 12;
+
 /// A report before it is written.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -67,6 +73,8 @@ pub struct Report {
     cells: Table,
     findings: Vec<String>,
     remarks: Vec<String>,
+    /// Of the remarks, from which on they are about single runs.
+    unusual: usize,
     /// Verdicts and capacities first, where there are any, and then the overview.
     tables: Vec<Table>,
     /// Which of the tables is the overview.
@@ -93,10 +101,28 @@ pub fn write_all(dir: &Path) -> anyhow::Result<Report> {
 impl Report {
     /// Makes the report of the results folder `dir` without writing anything.
     pub fn read(dir: &Path) -> anyhow::Result<Self> {
-        Ok(Self::of(store::read(dir)?, Environment::read(dir), Searches::read(dir)))
+        let searches = Searches::read(dir);
+        Ok(Self::of(store::read(dir)?, Environment::read(dir), searches.clone(), &searches))
     }
 
-    fn of(saved: Saved, environment: Environment, searches: Searches) -> Self {
+    /// The same, with the capacities that were searched for in the folder `capacities` joined to the hooks of `dir`
+    /// where they were measured under the same conditions.
+    ///
+    /// # Errors
+    /// A folder can't be read, or `capacities` has no finished search.
+    pub fn read_beside(dir: &Path, capacities: &Path) -> anyhow::Result<Self> {
+        let beside = Searches::read(capacities);
+        anyhow::ensure!(
+            !beside.records.is_empty(),
+            "{} has no finished search to join; `weir capacity` makes them",
+            capacities.display()
+        );
+        let mut report = Self::of(store::read(dir)?, Environment::read(dir), Searches::read(dir), &beside);
+        report.remake.report += " --capacity CAPACITY_DIR";
+        Ok(report)
+    }
+
+    fn of(saved: Saved, environment: Environment, searches: Searches, capacities: &Searches) -> Self {
         let Saved { samples, mut warnings } = saved;
         // A search's trials are too many rates for a grid; what they come to is in its record.
         let (trials, placed): (Vec<_>, Vec<_>) = samples.iter().cloned().partition(searches::is_trial);
@@ -105,6 +131,9 @@ impl Report {
         warnings.extend(environment::remarks(&grid, &samples, &environment, &searches));
         warnings.extend(searches.warnings.iter().cloned());
         warnings.extend(searches::unusable(&trials));
+        warnings.extend(ladder::unjoined(&grid, capacities));
+        let unusual = warnings.len();
+        warnings.extend(unusual::remarks(&grid));
         let verdicts: Vec<_> = environment.rules.iter().map(|rule| rule.apply(&grid, &searches)).collect();
         let mut tables: Vec<_> = verdict::table(&verdicts).into_iter().collect();
         tables.extend(searches.table());
@@ -131,6 +160,7 @@ impl Report {
         let mut findings = searches.findings();
         if findings.is_empty() || !placed.is_empty() {
             findings.extend(ladder::findings(&grid));
+            findings.extend(onset::findings(&grid));
             findings.extend(filter_cost::findings(&grid));
             findings.extend(findings::findings(&grid));
             findings.extend(narrowing::finding(&grid));
@@ -141,12 +171,13 @@ impl Report {
             cells: raw::cells(&grid),
             findings,
             remarks: warnings,
+            unusual,
             tables,
             tables_on_terminal: before + tables_on_terminal,
             overview: before,
             invalid: raw::invalid(&grid),
             manifest: environment.table(),
-            plots: plots_of(&grid, &searches),
+            plots: plots_of(&grid, &searches, capacities, &trials),
             remake: remake(name_of(&samples), &environment),
             environment,
             samples,
@@ -156,6 +187,7 @@ impl Report {
     /// What the report is about.
     pub fn title(&self) -> String {
         match (&self.experiment, &self.environment.asked.title) {
+            (Some(name), Some(title)) if name.eq_ignore_ascii_case(title) => title.clone(),
             (Some(name), Some(title)) => format!("{name}: {title}"),
             (Some(name), _) if !self.summary.toolkit_ratios.is_empty() => {
                 format!("{name}: the same filter by different toolkits")
@@ -188,7 +220,11 @@ impl Report {
         let bullets = |lines: &[String]| {
             lines.iter().map(|line| format!("- {}\n", table::without_controls(line))).collect::<String>()
         };
-        text += &format!("Findings\n{}", bullets(&self.findings));
+        let (shown, rest) = self.findings.split_at(self.findings.len().min(FINDINGS_ON_TERMINAL));
+        text += &format!("Findings\n{}", bullets(shown));
+        if !rest.is_empty() {
+            text += &format!("- and {} more, in report.html and report.md\n", rest.len());
+        }
         if !self.remarks.is_empty() {
             text += &format!("\nTo be known\n{}", bullets(&self.remarks));
         }
@@ -228,9 +264,10 @@ impl Report {
     }
 }
 
-fn plots_of(grid: &Grid, searches: &Searches) -> Vec<Plot> {
+fn plots_of(grid: &Grid, searches: &Searches, capacities: &Searches, trials: &[Sample]) -> Vec<Plot> {
     let mut plots = searches.plots();
-    plots.extend(ladder::plots(grid));
+    plots.extend(trials::plot(searches, trials));
+    plots.extend(ladder::plots(grid, capacities));
     plots.extend(narrowing::plots(grid));
     plots.extend(plots::plots(grid));
     plots.extend(overviews::maps(grid));

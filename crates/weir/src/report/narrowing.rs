@@ -6,7 +6,7 @@ use super::{
     grid::{Comparison, Grid},
     number::{estimate, number, ratio},
     place::Place,
-    plot::{Form, Line, Plot, Point},
+    plot::{Form, Line, Panel, Plot, Point},
     plots::style_of,
     table::Table,
 };
@@ -170,11 +170,13 @@ pub(super) fn plots(grid: &Grid) -> Vec<Plot> {
                       exists; pale dots: the runs that count"
                 .to_owned(),
             x_label: "first runs that count".to_owned(),
-            y_label,
             x: Axis::of_names(counts.iter().map(usize::to_string).collect()),
-            y: Axis::close_to(&heights.collect::<Vec<_>>()),
-            lines,
-            ..Plot::default()
+            panels: vec![Panel {
+                y_label,
+                y: Axis::close_to(&heights.collect::<Vec<_>>()),
+                lines,
+                ..Panel::default()
+            }],
         }
     };
     let noun = FIGURE.noun();

@@ -5,8 +5,8 @@ use super::{
     figure::Figure,
     grid::{Comparison, Grid},
     place::value_text,
-    plot::{Form, Line, Plot, Point, Tile},
-    plots::styles,
+    plot::{Dot, Form, Line, Panel, Plot, Point, Tile},
+    plots::{styles, told},
 };
 use crate::cell::{Dimension, Value};
 
@@ -25,12 +25,13 @@ pub(super) fn maps(grid: &Grid) -> Vec<Plot> {
             let here = comparisons.iter().filter(|one| name(one) == *quotient);
             map(grid, figure, (down, across), &here.collect::<Vec<_>>()).map(|plot| Plot {
                 slug: format!("map-{}-{}", figure.slug(), i + 1),
-                title: format!("{}: {quotient}", figure.title()),
+                title: format!("{}, one ÷ the other", figure.title()),
+                subtitle: format!("{quotient}: median of paired ratios"),
                 ..plot
             })
         })
     };
-    [Figure::ServerCpu, Figure::Wall].into_iter().flat_map(of).collect()
+    told(grid, &[Figure::ServerCpu, Figure::Wall]).flat_map(of).collect()
 }
 
 fn map(
@@ -55,24 +56,20 @@ fn map(
     };
     let tiles: Vec<_> = comparisons.iter().filter_map(tile).collect();
     (!tiles.is_empty()).then(|| Plot {
-        subtitle: "median of paired ratios; below 1 the first is the smaller".to_owned(),
-        reading: "Blue: the first takes less; orange: it takes more; as deep as colours go from 4 times on"
+        reading: "Below 1 the first is the smaller. Blue: the first takes less; orange: it takes more; as deep as colours go from 4 \
+                  times on"
             .to_owned(),
         x_label: super::place::head(across),
-        y_label: super::place::head(down),
         x: names(across),
-        y: names(down),
-        tiles,
+        panels: vec![Panel { y_label: super::place::head(down), y: names(down), tiles, ..Panel::default() }],
         ..Plot::default()
     })
 }
 
 /// Every sound run by its place in the schedule: drift and outliers show, whichever cell they are in.
 pub(super) fn strips(grid: &Grid) -> Vec<Plot> {
-    [Figure::ServerCpu, Figure::Wall, Figure::Loss]
-        .into_iter()
-        .filter_map(|figure| strip(grid, figure))
-        .collect()
+    let figures = [Figure::ServerCpu, Figure::Wall, Figure::Loss];
+    told(grid, &figures).filter_map(|figure| strip(grid, figure)).collect()
 }
 
 fn strip(grid: &Grid, figure: Figure) -> Option<Plot> {
@@ -100,7 +97,7 @@ fn strip(grid: &Grid, figure: Figure) -> Option<Plot> {
             })
             .collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Line { label: grid.label(series), style, form: Form::Dots, points }
+        Line { label: grid.label(series), style, form: Form::Dots(Dot::Full), points }
     };
     let lines: Vec<_> = grid.series.iter().zip(styles(grid)).map(line).collect();
     let points = || lines.iter().flat_map(|line| &line.points);
@@ -113,11 +110,13 @@ fn strip(grid: &Grid, figure: Figure) -> Option<Plot> {
         reading: "Each dot is one run, in the order of the schedule; invalid and audited runs are left out"
             .to_owned(),
         x_label: "sample".to_owned(),
-        y_label: if relative { "÷ the median of its cell".to_owned() } else { figure.axis_label() },
         x: Axis::from_zero(&[last]),
-        y: if relative { Axis::close_to(&heights) } else { Axis::from_zero(&heights) },
-        reference: relative.then_some(1.0),
-        lines,
-        ..Plot::default()
+        panels: vec![Panel {
+            y_label: if relative { "÷ the median of its cell".to_owned() } else { figure.axis_label() },
+            y: if relative { Axis::close_to(&heights) } else { Axis::from_zero(&heights) },
+            reference: relative.then_some(1.0),
+            lines,
+            ..Panel::default()
+        }],
     })
 }

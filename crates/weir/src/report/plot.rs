@@ -1,4 +1,4 @@
-//! A plot before it is drawn: lines, bars or dots with their intervals, or a map of tiles, between two axes.
+//! A plot before it is drawn: lines, bars or dots with their intervals, or a map of tiles, in panels over one axis.
 
 use super::{axis::Axis, number::estimate, table::Table};
 use crate::stats::{Estimate, Kind};
@@ -16,10 +16,17 @@ pub(super) struct Plot {
     pub(super) reading: String,
     /// Name and unit of the horizontal axis.
     pub(super) x_label: String,
+    /// The horizontal axis, which all panels share.
+    pub(super) x: Axis,
+    /// What stands above it: one panel, or several below each other.
+    pub(super) panels: Vec<Panel>,
+}
+
+/// An area between the horizontal axis of a plot and a vertical one of its own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Panel {
     /// Name and unit of the vertical axis.
     pub(super) y_label: String,
-    /// The horizontal axis.
-    pub(super) x: Axis,
     /// The vertical axis.
     pub(super) y: Axis,
     /// A height that others are to be seen against.
@@ -51,7 +58,18 @@ pub(super) enum Form {
     /// Bars from the bottom up to the medians, with their ends and runs.
     Bars,
     /// A dot for each point and nothing else.
-    Dots,
+    Dots(Dot),
+}
+
+/// How a dot looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dot {
+    /// Filled: it counts.
+    Full,
+    /// A ring.
+    Hollow,
+    /// A cross: it doesn't count.
+    Cross,
 }
 
 /// A median with its ends and the runs that it is made of.
@@ -71,20 +89,24 @@ pub(super) struct Point {
     pub(super) runs: Vec<f64>,
     /// What is to be known beside the numbers; may be empty.
     pub(super) remark: String,
+    /// Whether the median and its ends are known from below alone.
+    pub(super) at_least: bool,
 }
 
 impl Point {
     /// The point of `runs` at `x`; nothing where there is no run.
     pub(super) fn of(x: f64, runs: Vec<f64>) -> Option<Self> {
         let Estimate { median, low, high, kind, .. } = Estimate::of(&runs)?;
-        Some(Self { x, median, low, high, kind, runs, remark: String::new() })
+        Some(Self { x, median, low, high, kind, runs, remark: String::new(), at_least: false })
     }
 
     /// Its numbers: "2.31 [2.25, 2.40]".
     pub(super) fn text(&self) -> String {
         let Self { median, low, high, kind, .. } = *self;
         let runs = self.runs.len().max(1);
-        estimate(&Estimate { median, low, high, kind, runs, coverage: 0.0 }, Axis::label)
+        let sign = if self.at_least { "≥ " } else { "" };
+        let numbers = estimate(&Estimate { median, low, high, kind, runs, coverage: 0.0 }, Axis::label);
+        format!("{sign}{numbers}")
     }
 }
 
@@ -105,34 +127,64 @@ pub(super) const PALETTE: [&str; 6] = ["#009e73", "#d55e00", "#0072b2", "#cc79a7
 impl Plot {
     /// What is drawn, as numbers.
     pub(super) fn data(&self) -> Table {
-        let columns = ["series", &self.x_label, &self.y_label, "low", "high", "ends are", "runs"];
-        let kind = |kind| match kind {
-            Kind::Interval => "a 95 % interval",
-            Kind::Range => "the range",
+        let several = self.panels.len() > 1;
+        let (y_label, is_map) = match self.panels.as_slice() {
+            [panel] => (panel.y_label.as_str(), !panel.tiles.is_empty()),
+            _ => ("value", false),
         };
-        let point = |line: &Line, point: &Point| {
-            let numbers = [point.median, point.low, point.high].map(|value| value.to_string());
-            let [median, low, high] = numbers;
-            let (x, runs) = (self.x.name(point.x), point.runs.len().max(1).to_string());
-            vec![line.label.clone(), x, median, low, high, kind(point.kind).to_owned(), runs]
+        let heads = if is_map {
+            [y_label, &self.x_label, "ratio", "low", "high", "ends are", "runs"]
+        } else {
+            ["series", &self.x_label, y_label, "low", "high", "ends are", "runs"]
         };
-        let points = self.lines.iter().flat_map(|line| line.points.iter().map(move |one| point(line, one)));
-        let tile = |tile: &Tile| {
-            let Estimate { median, low, high, runs, .. } = tile.ratio;
-            let [median, low, high] = [median, low, high].map(|value| value.to_string());
-            let kind = kind(tile.ratio.kind).to_owned();
-            vec![self.y.name(tile.y), self.x.name(tile.x), median, low, high, kind, runs.to_string()]
+        let remarked = self.points().any(|point| !point.remark.is_empty());
+        let what = several.then_some("figure");
+        let rows = |panel: &Panel| {
+            let label = several.then(|| panel.y_label.clone());
+            let under = move |row: Vec<String>| label.clone().into_iter().chain(row).collect::<Vec<_>>();
+            self.rows(panel, remarked).into_iter().map(under).collect::<Vec<_>>()
         };
-        let mut columns = columns.map(str::to_owned).to_vec();
-        if !self.tiles.is_empty() {
-            (columns[0], columns[2]) = (self.y_label.clone(), "ratio".to_owned());
-        }
         Table {
             slug: self.slug.clone(),
             title: self.title.clone(),
-            columns,
-            rows: points.chain(self.tiles.iter().map(tile)).collect(),
+            columns: what
+                .into_iter()
+                .chain(heads)
+                .chain(remarked.then_some("remark"))
+                .map(str::to_owned)
+                .collect(),
+            rows: self.panels.iter().flat_map(rows).collect(),
             note: String::new(),
         }
+    }
+
+    fn points(&self) -> impl Iterator<Item = &Point> {
+        self.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.points)
+    }
+
+    fn rows(&self, panel: &Panel, remarked: bool) -> Vec<Vec<String>> {
+        let ends = |median: f64, low: f64, high: f64, kind: Kind, runs: usize| {
+            let kind = match kind {
+                Kind::Interval => "a 95 % interval",
+                Kind::Range => "the range",
+            };
+            [median.to_string(), low.to_string(), high.to_string(), kind.to_owned(), runs.to_string()]
+        };
+        let point = |line: &Line, point: &Point| {
+            let Point { x, median, low, high, kind, .. } = *point;
+            let mut ends = ends(median, low, high, kind, point.runs.len().max(1));
+            if point.at_least {
+                ends[3] += " of what is known from below";
+            }
+            let place = [line.label.clone(), self.x.name(x)];
+            place.into_iter().chain(ends).chain(remarked.then(|| point.remark.clone())).collect()
+        };
+        let tile = |tile: &Tile| {
+            let Estimate { median, low, high, runs, kind, .. } = tile.ratio;
+            let place = [panel.y.name(tile.y), self.x.name(tile.x)];
+            place.into_iter().chain(ends(median, low, high, kind, runs)).collect()
+        };
+        let points = panel.lines.iter().flat_map(|line| line.points.iter().map(move |one| point(line, one)));
+        points.chain(panel.tiles.iter().map(tile)).collect()
     }
 }

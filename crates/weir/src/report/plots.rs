@@ -5,7 +5,7 @@ use super::{
     figure::Figure,
     grid::{CellRuns, Grid, Series},
     place::{Place, head, value_text},
-    plot::{Form, Line, PALETTE, Plot, Point},
+    plot::{Form, Line, PALETTE, Panel, Plot, Point},
 };
 use crate::{
     cell::{Dimension, Placement, Value},
@@ -35,10 +35,16 @@ pub(super) fn plots(grid: &Grid) -> Vec<Plot> {
     let panels = Panels::of(grid, x);
     let figures = if panels.lines.len() > 1 { &PLOTTED_OFTEN[..] } else { &PLOTTED };
     let mut plots: Vec<_> = panels.crossover(grid).into_iter().collect();
-    for &figure in figures {
+    for figure in told(grid, figures) {
         plots.extend(panels.lines.iter().filter_map(|panel| plot(grid, figure, x, panel, &panels.rest)));
     }
     plots
+}
+
+/// Those of `figures` that say something: where a rate was kept throughout, the load lasts as long as it was told to.
+pub(super) fn told(grid: &Grid, figures: &[Figure]) -> impl Iterator<Item = Figure> {
+    let is_paced = grid.cells().all(|runs| runs.cell.conditions.rate.is_some());
+    figures.iter().copied().filter(move |&figure| figure != Figure::Wall || !is_paced)
 }
 
 /// What stands still in each of the plots of a figure.
@@ -104,11 +110,13 @@ fn plot(grid: &Grid, figure: Figure, x: Dimension, panel: &Place, rest: &[Dimens
         } else {
             head(x)
         },
-        y_label: figure.axis_label(),
         x: horizontal.axis,
-        y: Axis::around(&heights),
-        lines,
-        ..Plot::default()
+        panels: vec![Panel {
+            y_label: figure.axis_label(),
+            y: Axis::around(&heights),
+            lines,
+            ..Panel::default()
+        }],
     })
 }
 

@@ -20,7 +20,7 @@ function hide() {
   tip.hidden = true;
 }
 
-for (const chart of document.querySelectorAll(".chart svg")) {
+function letTell(chart) {
   const marks = [...chart.querySelectorAll(".mark")];
   for (const mark of marks) {
     const title = mark.querySelector("title");
@@ -48,32 +48,49 @@ for (const chart of document.querySelectorAll(".chart svg")) {
   for (const name of ["pointerleave", "focusout"]) chart.addEventListener(name, hide);
 }
 
-// A PNG is drawn from the SVG that the page holds when it is asked for: each holds some 50 kB that few want.
+// A chart's files are made from the chart that the page shows when they are asked for, so that the page holds it once.
 const PIXELS_A_UNIT = 2;
+
+function address(type, bytes) {
+  return URL.createObjectURL(new Blob([bytes], { type }));
+}
 
 async function drawn(svg) {
   const image = new Image();
-  image.src = svg.href;
+  image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
   await image.decode();
   const canvas = document.createElement("canvas");
   canvas.width = image.naturalWidth * PIXELS_A_UNIT;
   canvas.height = image.naturalHeight * PIXELS_A_UNIT;
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  return canvas.toDataURL("image/png");
+  return new Promise((resolve) => canvas.toBlob(resolve));
 }
 
-for (const svg of document.querySelectorAll('.chart a[download$=".svg"]')) {
-  const png = document.createElement("a");
-  png.download = svg.download.replace(/svg$/, "png");
-  png.href = "#";
-  png.textContent = "PNG";
-  png.addEventListener("click", async (event) => {
-    if (png.href.startsWith("data:")) return;
-    event.preventDefault();
-    png.href = await drawn(svg);
-    png.click();
-  });
-  svg.after(png);
+const FILES = {
+  svg: async (svg) => address("image/svg+xml", svg),
+  png: async (svg) => address("image/png", await drawn(svg)),
+};
+
+function offer(figure, svg) {
+  for (const [extension, make] of Object.entries(FILES)) {
+    const link = document.createElement("a");
+    link.download = `${figure.id}.${extension}`;
+    link.href = "#";
+    link.textContent = extension.toUpperCase();
+    link.addEventListener("click", async (event) => {
+      if (link.href.startsWith("blob:")) return;
+      event.preventDefault();
+      link.href = await make(svg);
+      link.click();
+    });
+    figure.querySelector(".downloads").append(link);
+  }
+}
+
+for (const figure of document.querySelectorAll(".chart")) {
+  const chart = figure.querySelector("svg");
+  offer(figure, new XMLSerializer().serializeToString(chart));
+  letTell(chart);
 }
 
 // Paper has nothing to unfold.

@@ -6,24 +6,30 @@ use std::{
     path::Path,
 };
 
+use weir_filters::{Hook, Toolkit};
+
 use super::{
     axis::Axis,
-    number::{count, estimate, ratio},
-    plot::{Form, Line, Plot, Point},
+    number::{count, estimate, number, ratio},
+    place,
+    plot::{Form, Line, Panel, Plot, Point},
     plots::{Free, style_of},
     table::Table,
 };
 use crate::{
     capacity::{
-        Decider, Known, Purpose,
+        Known, Purpose,
         known::{Figures, ratios},
         record::{FILE, SearchRecord},
         summary,
     },
-    cell::{Cell, Placement},
+    cell::{Cell, Dimension, Placement},
     sample::Sample,
     stats::{Estimate, Kind},
 };
+
+/// The goal of no loss at all.
+pub(super) const NDR: &str = "NDR";
 
 const LIMITS_BOTH: &str = "not known: the generator limits both";
 
@@ -47,7 +53,8 @@ pub(super) fn unusable(trials: &[Sample]) -> Option<String> {
 /// The finished searches of a results folder.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Searches {
-    records: Vec<SearchRecord>,
+    /// In the order of their numbers.
+    pub(super) records: Vec<SearchRecord>,
     /// Whether all that were asked for are made.
     pub(super) complete: bool,
     /// What could not be read.
@@ -57,7 +64,34 @@ pub(super) struct Searches {
 /// Goal and share of invalid packets, percent.
 type Place = (String, u8);
 
-/// What the searches of one decider found at one place.
+/// Where the decision was made in a search, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Side {
+    placement: Placement,
+    hook: Hook,
+    toolkit: Toolkit,
+}
+
+impl Side {
+    pub(super) const fn of(cell: &Cell) -> Self {
+        Self { placement: cell.placement, hook: cell.hook, toolkit: cell.toolkit }
+    }
+
+    /// Its placement, and what tells it from those of `all` that share it.
+    fn label(self, all: &[Self]) -> String {
+        let peers = || all.iter().filter(|peer| peer.placement == self.placement);
+        let mut label = self.placement.name().to_owned();
+        if peers().any(|peer| peer.toolkit != self.toolkit) {
+            label += &format!(", {}", self.toolkit);
+        }
+        if peers().any(|peer| peer.hook != self.hook) {
+            label += &format!(", at {}", self.hook);
+        }
+        label
+    }
+}
+
+/// What the searches of one side found at one place.
 struct Found<'a>(Vec<&'a SearchRecord>);
 
 impl Found<'_> {
@@ -81,11 +115,26 @@ impl Found<'_> {
     }
 }
 
-/// Who was searched at one place.
-type Here<'a> = BTreeMap<Decider, Found<'a>>;
+/// The sides that were searched at one place.
+type Here<'a> = BTreeMap<Side, Found<'a>>;
 
-fn to_user(here: &Here<'_>, program: Decider) -> Option<(Known, Vec<f64>)> {
-    Some(ratios(&here.get(&program)?.figures(), &here.get(&Decider::USER)?.figures()))
+fn user<'h, 'a>(here: &'h Here<'a>) -> Option<&'h Found<'a>> {
+    here.iter().find(|(side, _)| side.placement == Placement::User).map(|(_, found)| found)
+}
+
+fn to_user(here: &Here<'_>, side: Side) -> Option<(Known, Vec<f64>)> {
+    (side.placement == Placement::Kernel)
+        .then(|| Some(ratios(&here.get(&side)?.figures(), &user(here)?.figures())))
+        .flatten()
+}
+
+/// What the searches of a cell found.
+pub(super) struct Capacity<'a> {
+    pub(super) cell: &'a Cell,
+    /// Packets/s, one a search.
+    pub(super) rates: Vec<f64>,
+    /// Whether they are more than lower bounds.
+    pub(super) exact: bool,
 }
 
 impl Searches {
@@ -110,36 +159,57 @@ impl Searches {
         let mut found: BTreeMap<Place, Here<'_>> = BTreeMap::new();
         for record in &self.records {
             let place = found.entry((record.goal_name.clone(), record.cell.invalid_percent)).or_default();
-            place.entry(Decider::of(&record.cell)).or_insert_with(|| Found(Vec::new())).0.push(record);
+            place.entry(Side::of(&record.cell)).or_insert_with(|| Found(Vec::new())).0.push(record);
         }
         found
     }
 
-    /// The ratios kernel ÷ user of `goal`'s rates, search by search, of each place at which the kernel's cell counts.
+    /// Every side that was searched anywhere, with its name.
+    pub(super) fn sides(&self) -> Vec<(Side, String)> {
+        let sides: BTreeSet<_> = self.records.iter().map(|record| Side::of(&record.cell)).collect();
+        let sides: Vec<_> = sides.into_iter().collect();
+        sides.iter().map(|&side| (side, side.label(&sides))).collect()
+    }
+
+    /// What was found for each goal and cell.
+    pub(super) fn capacities(&self) -> Vec<(&str, Capacity<'_>)> {
+        let mut found: BTreeMap<(&str, u8, Side), Found<'_>> = BTreeMap::new();
+        for record in &self.records {
+            let key = (record.goal_name.as_str(), record.cell.invalid_percent, Side::of(&record.cell));
+            found.entry(key).or_insert_with(|| Found(Vec::new())).0.push(record);
+        }
+        let capacity = |((goal, ..), found): ((_, _, _), Found<'_>)| (goal, found.rates(), found.is_exact());
+        let cells: Vec<_> = found.values().map(|found| &found.0[0].cell).collect();
+        let told = found.into_iter().map(capacity);
+        told.zip(cells).map(|((goal, rates, exact), cell)| (goal, Capacity { cell, rates, exact })).collect()
+    }
+
+    /// What was found for `goal` under the conditions of `place`, whatever its rate and packets.
+    pub(super) fn at(&self, place: &place::Place, goal: &str) -> Vec<Capacity<'_>> {
+        let free = [Dimension::Rate, Dimension::Packets];
+        let conditions: Vec<_> = Dimension::ALL.into_iter().filter(|one| !free.contains(one)).collect();
+        let is_there = |cell: &Cell| place::Place::of(cell).only(&conditions) == place.only(&conditions);
+        let here = self.capacities().into_iter().filter(|(name, one)| *name == goal && is_there(one.cell));
+        here.map(|(_, capacity)| capacity).collect()
+    }
+
+    /// The ratios kernel ÷ user of `goal`'s rates, search by search, of each cell of the kernel's that counts.
     pub(super) fn ratios(&self, goal: &str, counts: impl Fn(&Cell) -> bool) -> Vec<(Known, Vec<f64>)> {
-        let counted = |here: &Here<'_>| {
-            here.get(&Decider::KERNEL)?.0.first().filter(|record| counts(&record.cell))?;
-            to_user(here, Decider::KERNEL)
-        };
         let found = self.found();
-        found.iter().filter(|((name, _), _)| name == goal).filter_map(|(_, here)| counted(here)).collect()
+        let here = found.iter().filter(|((name, _), _)| name == goal).map(|(_, here)| here);
+        let counted = |here: &Here<'_>| {
+            let sides = here.iter().filter(|(_, found)| found.0.iter().all(|record| counts(&record.cell)));
+            sides.filter_map(|(&side, _)| to_user(here, side)).collect::<Vec<_>>()
+        };
+        here.flat_map(counted).collect()
     }
 
-    /// Who was searched anywhere.
-    fn deciders(&self) -> BTreeSet<Decider> {
-        self.records.iter().map(|record| Decider::of(&record.cell)).collect()
-    }
-
-    /// The programs among them.
-    fn programs(&self) -> Vec<Decider> {
-        self.deciders().into_iter().filter(|decider| decider.placement() == Placement::Kernel).collect()
-    }
-
-    /// The capacities of all, and each program ÷ user; nothing without a search.
+    /// The capacities of every side, and kernel ÷ user; nothing without a search.
     pub(super) fn table(&self) -> Option<Table> {
-        let (deciders, programs) = (self.deciders(), self.programs());
-        let quotient = |here: &Here<'_>, program: Decider| {
-            let (known, ratios) = to_user(here, program)?;
+        let sides = self.sides();
+        let compared: Vec<_> = sides.iter().filter(|(side, _)| side.placement == Placement::Kernel).collect();
+        let quotient = |here: &Here<'_>, side: Side| {
+            let (known, ratios) = to_user(here, side)?;
             let text = estimate(&Estimate::of(&ratios)?, ratio);
             Some(if known == Known::NotAtAll {
                 LIMITS_BOTH.to_owned()
@@ -149,109 +219,152 @@ impl Searches {
         };
         let row = |((goal, percent), here): (&Place, &Here<'_>)| {
             let mut row = vec![goal.clone(), percent.to_string()];
-            row.extend(deciders.iter().map(|one| here.get(one).map_or("–".to_owned(), Found::text)));
-            let no_pair = || "no pair".to_owned();
-            row.extend(programs.iter().map(|program| quotient(here, *program).unwrap_or_else(no_pair)));
+            row.extend(sides.iter().map(|(side, _)| here.get(side).map_or("–".to_owned(), Found::text)));
+            row.extend(
+                compared
+                    .iter()
+                    .map(|(side, _)| quotient(here, *side).unwrap_or_else(|| "no pair".to_owned())),
+            );
             row.push(here.values().map(|found| found.0.len()).max().unwrap_or(0).to_string());
             row
         };
-        let mut columns = vec!["goal".to_owned(), "invalid %".to_owned()];
-        columns.extend(deciders.iter().map(Decider::to_string));
-        columns.extend(programs.iter().map(|program| format!("{program} ÷ user")));
-        columns.push("searches".to_owned());
+        let heads = ["goal", "invalid %"].map(str::to_owned).into_iter();
+        let heads = heads.chain(sides.iter().map(|(_, label)| label.clone()));
+        let heads = heads.chain(compared.iter().map(|(_, label)| format!("{label} ÷ user")));
         (!self.records.is_empty()).then(|| Table {
             slug: "capacity".to_owned(),
             title: "Capacity: the highest offered rate that is carried, packets/s".to_owned(),
-            columns,
+            columns: heads.chain(["searches".to_owned()]).collect(),
             rows: self.found().iter().map(row).collect(),
-            note: "Valid and invalid packets together. NDR: no valid request is lost; PDR: as many as its goal allows. \
-                   \"≥\" stands where the generator could send no faster: the capacity is at least that, and a ratio \
-                   is bounded on the side that is known."
-                .to_owned(),
+            note: format!(
+                "Valid and invalid packets together; median over searches [95 % interval]. {} \"≥\" stands where the \
+                 generator could send no faster: the capacity is at least that, and a ratio is bounded on the side that \
+                 is known.",
+                self.goals()
+            ),
         })
     }
 
-    /// What the searches allow to say of each program and the server, the highest share of invalid packets first.
-    pub(super) fn findings(&self) -> Vec<String> {
-        let sentence = |(goal, percent): &Place, here: &Here<'_>, program: Decider| {
-            let (known, ratios) = to_user(here, program)?;
-            let found = Estimate::of(&ratios)?;
-            let place = match program {
-                Decider::KERNEL => "in the kernel".to_owned(),
-                program => format!("at {program}"),
-            };
-            if known == Known::NotAtAll {
-                return Some(format!(
-                    "At {percent} % invalid, the capacity ({goal}) with the filter {place} to that with the \
-                     server deciding is {LIMITS_BOTH}."
-                ));
+    /// What each goal allows: "NDR: no valid request is lost. PDR: at most 0.5 % of them are."
+    pub(super) fn goals(&self) -> String {
+        let allowed: BTreeMap<_, _> =
+            self.records.iter().map(|record| (&record.goal_name, record.result.goal.loss_ratio)).collect();
+        let text = |(name, ratio): (&String, f64)| {
+            if ratio == 0.0 {
+                format!("{name}: no valid request is lost.")
+            } else {
+                format!("{name}: at most {} % of the valid requests are lost.", number(ratio * 100.0, 2))
             }
-            let ends = match found.kind {
-                Kind::Interval => "95 % interval",
-                Kind::Range => "range, since there are too few searches for an interval,",
-            };
-            Some(format!(
-                "At {percent} % invalid, the highest rate that is carried ({goal}) with the filter {place} is {}{} \
-                 times that with the server deciding ({ends} {} to {}, {} searches).",
-                known.sign(),
-                ratio(found.median),
-                ratio(found.low),
-                ratio(found.high),
-                found.runs
-            ))
         };
+        allowed.into_iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What the searches allow to say of kernel and user, the highest share of invalid packets first.
+    pub(super) fn findings(&self) -> Vec<String> {
+        let sides = self.sides();
         let found = self.found();
         let mut by_share: Vec<_> = found.iter().collect();
         by_share.sort_by_key(|((_, percent), _)| std::cmp::Reverse(*percent));
-        let programs = self.programs();
-        let sentences = by_share.into_iter().flat_map(|(place, here)| {
-            programs.iter().filter_map(move |&program| sentence(place, here, program))
-        });
-        sentences.collect()
+        let at = |(place, here): (&Place, &Here<'_>)| {
+            let sentence = |(side, label): &(Side, String)| sentence(place, here, *side, label);
+            sides.iter().filter_map(sentence).collect::<Vec<_>>()
+        };
+        by_share.into_iter().flat_map(at).collect()
     }
 
-    /// For each goal, bars of the capacity by share and decider.
+    /// For each goal, bars of the capacity by share and side.
     pub(super) fn plots(&self) -> Vec<Plot> {
         let found = self.found();
         let goals: BTreeSet<_> = found.keys().map(|(goal, _)| goal).collect();
         let plot = |goal: &String| {
             let here: Vec<_> = found.iter().filter(|((one, _), _)| one == goal).collect();
-            let mut free = Free::styles(self.deciders().len());
-            let lines = self.deciders().into_iter().map(|decider| bars(decider, &here, &mut free));
+            let lines = styled(self.sides()).into_iter().map(|(side, label, style)| Line {
+                label,
+                style,
+                form: Form::Bars,
+                points: bars(side, &here),
+            });
             let lines: Vec<_> = lines.filter(|line| !line.points.is_empty()).collect();
-            let heights =
-                lines.iter().flat_map(|line| &line.points).flat_map(|point| [point.low, point.high]);
+            let points = || lines.iter().flat_map(|line| &line.points);
+            let heights: Vec<_> = points().flat_map(|point| [point.low, point.high]).collect();
+            let bounded = if points().any(|point| point.at_least) {
+                "; ≥, broken outline: the generator could send no faster, the capacity is at least that"
+            } else {
+                ""
+            };
             Plot {
                 slug: format!("capacity-{}", goal.to_lowercase()),
-                title: format!("{goal}: the highest rate carried"),
+                title: format!("Capacity ({goal}): the highest rate carried"),
                 subtitle: "valid and invalid packets together".to_owned(),
-                reading: "Bars: medians of the searches; whiskers: 95 % intervals, ranges below 6 searches"
-                    .to_owned(),
+                reading: format!(
+                    "Bars: medians of the searches; whiskers: 95 % intervals, ranges below 6 searches; dots: \
+                     searches{bounded}"
+                ),
                 x_label: "share of invalid packets, %".to_owned(),
-                y_label: "offered rate, packets/s".to_owned(),
                 x: Axis::of_names(here.iter().map(|((_, percent), _)| percent.to_string()).collect()),
-                y: Axis::from_zero(&heights.collect::<Vec<_>>()),
-                lines,
-                ..Plot::default()
+                panels: vec![Panel {
+                    y_label: "offered rate, packets/s".to_owned(),
+                    y: Axis::from_zero(&heights),
+                    lines,
+                    ..Panel::default()
+                }],
             }
         };
         goals.into_iter().map(plot).collect()
     }
 }
 
-fn bars(decider: Decider, places: &[(&Place, &Here<'_>)], free: &mut Free) -> Line {
+fn sentence((goal, percent): &Place, here: &Here<'_>, side: Side, label: &str) -> Option<String> {
+    let (known, ratios) = to_user(here, side)?;
+    let found = Estimate::of(&ratios)?;
+    let (ours, theirs) = (here.get(&side)?.text(), user(here)?.text());
+    let filtered = if label == Placement::Kernel.name() {
+        "with the filter in the kernel".to_owned()
+    } else {
+        format!("with the filter in the {label}")
+    };
+    if known == Known::NotAtAll {
+        return Some(format!(
+            "At {percent} % invalid, {filtered} {ours} packets/s are carried ({goal}), and {theirs} with the server \
+             deciding; which of the two carries more is {LIMITS_BOTH}."
+        ));
+    }
+    let ends = match found.kind {
+        Kind::Interval => "95 % interval",
+        Kind::Range => "range, since there are too few searches for an interval,",
+    };
+    Some(format!(
+        "At {percent} % invalid, the highest rate that is carried ({goal}) {filtered} is {}{} times that with the server \
+         deciding ({ends} {} to {}, {} searches): {ours} against {theirs} packets/s.",
+        known.sign(),
+        ratio(found.median),
+        ratio(found.low),
+        ratio(found.high),
+        found.runs
+    ))
+}
+
+/// The style of each side: that of its placement while it is free, then the next that is.
+pub(super) fn styled(sides: Vec<(Side, String)>) -> Vec<(Side, String, usize)> {
+    let mut free = Free::styles(sides.len());
+    sides
+        .into_iter()
+        .map(|(side, label)| {
+            let style = free.take(style_of(side.placement));
+            (side, label, style)
+        })
+        .collect()
+}
+
+fn bars(side: Side, places: &[(&Place, &Here<'_>)]) -> Vec<Point> {
     let point = |(at, (_, here)): (usize, &(&Place, &Here<'_>))| {
-        let found = here.get(&decider)?;
+        let found = here.get(&side)?;
         let mut point = Point::of(at as f64, found.rates())?;
         if !found.is_exact() {
+            point.at_least = true;
             "limited by the generator: a lower bound".clone_into(&mut point.remark);
         }
         Some(point)
     };
-    Line {
-        label: decider.to_string(),
-        style: free.take(style_of(decider.placement())),
-        form: Form::Bars,
-        points: places.iter().enumerate().filter_map(point).collect(),
-    }
+    places.iter().enumerate().filter_map(point).collect()
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    figure::Figure,
     grid::{CellRuns, Grid},
     number::{estimate, number, ratio},
     place::Place,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     capacity::Known,
     cell::Dimension,
-    stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
+    stats::{Estimate, Kind, RUNS_FOR_INTERVAL, Repetition},
 };
 
 /// What the samples say to a claim.
@@ -98,28 +99,6 @@ impl Rule {
         pairs.into_iter().filter(|(cell, _)| self.counts(&cell.cell)).collect()
     }
 
-    /// One value a repetition in which every pair has its runs: the geometric mean of ratios, the mean of differences.
-    fn values(&self, pairs: &[(&CellRuns, &CellRuns)]) -> Vec<f64> {
-        let runs: Vec<_> = pairs
-            .iter()
-            .map(|(cell, base)| (cell.by_repetition(self.figure), base.by_repetition(self.figure)))
-            .collect();
-        let repetitions: BTreeSet<_> = runs.iter().flat_map(|(cell, _)| cell.keys().copied()).collect();
-        let of = |repetition| {
-            let one = |(cell, base): &(BTreeMap<_, f64>, BTreeMap<_, f64>)| {
-                let (cell, base) = (*cell.get(&repetition)?, *base.get(&repetition)?);
-                if self.is_difference() {
-                    return Some(cell - base);
-                }
-                (cell > 0.0 && base > 0.0).then(|| (cell / base).ln())
-            };
-            let values = runs.iter().map(one).collect::<Option<Vec<f64>>>()?;
-            let mean = mean(&values);
-            Some(if self.is_difference() { mean } else { mean.exp() })
-        };
-        repetitions.into_iter().filter_map(of).collect()
-    }
-
     /// One ratio a search, the geometric mean over places; how many places; and which side of the true one is known.
     fn of_capacities(&self, ratios: &[(Known, Vec<f64>)]) -> (Vec<f64>, usize, Option<Known>) {
         let searches = ratios.iter().map(|(_, ratios)| ratios.len()).min().unwrap_or(0);
@@ -134,7 +113,12 @@ impl Rule {
         let (values, comparisons, known) = match self.figure.goal() {
             None => {
                 let pairs = self.pairs(grid);
-                (self.values(&pairs), pairs.len(), None)
+                let values = if self.is_difference() {
+                    mean_differences(&pairs, self.figure)
+                } else {
+                    mean_ratios(&pairs, self.figure)
+                };
+                (values, pairs.len(), None)
             }
             Some(goal) => self.of_capacities(&searches.ratios(goal, |cell| self.counts(cell))),
         };
@@ -155,6 +139,35 @@ impl Rule {
             smallest_visible: found.filter(|found| found.kind == Kind::Interval).as_ref().map(visible),
         }
     }
+}
+
+/// One ratio a repetition in which every pair has its runs: the geometric mean of theirs.
+pub(super) fn mean_ratios(pairs: &[(&CellRuns, &CellRuns)], figure: Figure) -> Vec<f64> {
+    let log = |cell: f64, base: f64| (cell > 0.0 && base > 0.0).then(|| (cell / base).ln());
+    mean_of(pairs, figure, log).into_iter().map(f64::exp).collect()
+}
+
+/// One difference a repetition in which every pair has its runs: the mean of theirs.
+fn mean_differences(pairs: &[(&CellRuns, &CellRuns)], figure: Figure) -> Vec<f64> {
+    mean_of(pairs, figure, |cell, base| Some(cell - base))
+}
+
+fn mean_of(
+    pairs: &[(&CellRuns, &CellRuns)],
+    figure: Figure,
+    of: impl Fn(f64, f64) -> Option<f64>,
+) -> Vec<f64> {
+    let runs =
+        |(cell, base): &(&CellRuns, &CellRuns)| (cell.by_repetition(figure), base.by_repetition(figure));
+    let runs: Vec<_> = pairs.iter().map(runs).collect();
+    let repetitions: BTreeSet<_> = runs.iter().flat_map(|(cell, _)| cell.keys().copied()).collect();
+    let mean_at = |repetition: Repetition| {
+        let one = |(cell, base): &(BTreeMap<_, f64>, BTreeMap<_, f64>)| {
+            of(*cell.get(&repetition)?, *base.get(&repetition)?)
+        };
+        Some(mean(&runs.iter().map(one).collect::<Option<Vec<f64>>>()?))
+    };
+    repetitions.into_iter().filter_map(mean_at).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {
