@@ -110,7 +110,7 @@ fn digits(number: u64) -> usize {
 /// A cell in a few words.
 pub fn name_of(cell: &Cell) -> String {
     let mut name = format!("{} {} ({})", cell.placement.name(), cell.filter, cell.toolkit);
-    if cell.hook != Hook::Socket {
+    if !matches!(cell.hook, Hook::Socket | Hook::User) {
         name += &format!(" at {}", cell.hook);
     }
     for dimension in Dimension::ALL {

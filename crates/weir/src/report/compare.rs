@@ -82,7 +82,7 @@ impl Comparison {
         rows.extend(capacities(&Searches::read(before), &Searches::read(after)));
         anyhow::ensure!(
             !rows.is_empty(),
-            "{} and {} have no cell in common: they are results of different experiments or grids.{}{}",
+            "{} and {} have no cell in common: they are results of different experiments or grids{}{}",
             before.display(),
             after.display(),
             first_cell("A", &first),
@@ -162,7 +162,7 @@ impl Comparison {
 }
 
 fn first_cell(name: &str, grid: &Grid) -> String {
-    grid.cells().next().map_or_else(String::new, |runs| format!(" {name} has, say, {};", name_of(&runs.cell)))
+    grid.cells().next().map_or_else(String::new, |runs| format!("; {name} has, say, {}", name_of(&runs.cell)))
 }
 
 /// The capacities that both folders searched for.

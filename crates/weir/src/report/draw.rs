@@ -203,7 +203,7 @@ impl Plot {
         }
         let entries: Vec<_> = lines.into_iter().map(|line| Entry::of(line, entry(line))).collect();
         let last = if entries.is_empty() { head - LEGEND_ROW } else { middle };
-        (entries, last + 34.0)
+        (entries, last + 37.0)
     }
 }
 

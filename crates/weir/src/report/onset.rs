@@ -23,10 +23,12 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
         let told: Vec<_> = grid
             .series
             .iter()
-            .filter_map(|series| Some(format!("{} {}", grid.label(series), onset(&cells(series), *highest)?)))
+            .filter_map(|series| {
+                Some(format!("with {}, {}", grid.label(series), onset(&cells(series), *highest)?))
+            })
             .collect();
         let place = line.phrase(&rest);
-        (!told.is_empty()).then(|| format!("At {place}, of the valid requests {}.", told.join("; ")))
+        (!told.is_empty()).then(|| format!("At {place}: {}.", told.join("; ")))
     };
     grid.lines(&rest).iter().rev().filter_map(sentence).collect()
 }
@@ -39,9 +41,12 @@ fn onset(cells: &[&CellRuns], highest: u64) -> Option<String> {
     let (_, most) = losses.iter().find(|(rate, _)| *rate == highest)?;
     let at_most = estimate(most, |percent| number(percent, Figure::Loss.digits()));
     Some(match losses.iter().find(|(_, loss)| loss.median > 0.0) {
-        None => format!("loses none in the median run up to {} packets/s ({at_most} %)", count(highest)),
+        None => format!(
+            "no valid request is lost in the median run up to {} packets/s offered ({at_most} %)",
+            count(highest)
+        ),
         Some((rate, _)) => format!(
-            "loses some in the median run from {} packets/s offered on, and {at_most} % at {}",
+            "valid requests are lost in the median run from {} packets/s offered on ({at_most} % at {})",
             count(*rate),
             count(highest)
         ),

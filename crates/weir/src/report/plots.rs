@@ -35,7 +35,10 @@ pub(super) fn plots(grid: &Grid) -> Vec<Plot> {
     let panels = Panels::of(grid, x);
     let figures = if panels.lines.len() > 1 { &PLOTTED_OFTEN[..] } else { &PLOTTED };
     let mut plots: Vec<_> = panels.crossover(grid).into_iter().collect();
-    for figure in told(grid, figures) {
+    let mut figures: Vec<_> = told(grid, figures).collect();
+    // Whoever raises the rate asks what is lost.
+    figures.sort_by_key(|&figure| (x == Dimension::Rate) && figure != Figure::Loss);
+    for figure in figures {
         plots.extend(panels.lines.iter().filter_map(|panel| plot(grid, figure, x, panel, &panels.rest)));
     }
     plots
