@@ -184,19 +184,20 @@ impl Xdp {
             // SAFETY: these bytes are in the frame, as the comparison showed.
             return unsafe { (start as *const u64).read_unaligned() };
         }
-        let (mut first, mut at) = (0, start);
+        let (mut first, mut at, mut bits) = (0, start, 0);
         // SAFETY: as above, in each of them.
         if at + size_of::<u32>() <= self.end() {
             first = u64::from(u32::from_le(unsafe { (at as *const u32).read_unaligned() }));
             at += size_of::<u32>();
+            bits += u32::BITS;
         }
         if at + size_of::<u16>() <= self.end() {
-            let half = u64::from(u16::from_le(unsafe { (at as *const u16).read_unaligned() }));
-            first |= half << (8 * (at - start));
+            first |= u64::from(u16::from_le(unsafe { (at as *const u16).read_unaligned() })) << bits;
             at += size_of::<u16>();
+            bits += u16::BITS;
         }
-        if at < self.end() {
-            first |= u64::from(unsafe { (at as *const u8).read() }) << (8 * (at - start));
+        if at + size_of::<u8>() <= self.end() {
+            first |= u64::from(unsafe { (at as *const u8).read() }) << bits;
         }
         first.to_le()
     }

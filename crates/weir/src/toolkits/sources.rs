@@ -58,6 +58,8 @@ fn aya(filter: FilterName) -> [Vec<Part>; 2] {
         part!("bpf/src/hook.rs"),
         part!("bpf/src/packet.rs"),
         part!("bpf/src/verdict.rs"),
+        part!("bpf/src/view.rs"),
+        part!("bpf/src/window.rs"),
     ];
     [vec![own], shared]
 }
@@ -73,7 +75,7 @@ fn c(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Count => part!("bpf/c/count-filter.bpf.c"),
         FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => return [vec![], vec![]],
     };
-    [vec![own], vec![part!("bpf/c/weir.h"), part!("bpf/c/verdicts.h")]]
+    [vec![own], vec![part!("bpf/c/weir.h"), part!("bpf/c/frame.h"), part!("bpf/c/verdicts.h")]]
 }
 
 fn cbpf(filter: FilterName) -> [Vec<Part>; 2] {
@@ -146,6 +148,7 @@ fn fun(filter: FilterName) -> [Vec<Part>; 2] {
         fun_part!("parse/checks.rs"),
         fun_part!("parse/common.rs"),
         fun_part!("parse/walk.rs"),
+        fun_part!("parse/window.rs"),
         fun_part!("verdict.rs"),
     ];
     [own, shared]
