@@ -3,6 +3,7 @@
 mod life;
 mod setting;
 mod swaps;
+mod tap;
 mod xdp;
 
 pub(crate) use life::attach_as_child;
@@ -21,6 +22,7 @@ pub(crate) const TESTS: &[&[Test]] = &[
     ],
     life::TESTS,
     swaps::TESTS,
+    tap::TESTS,
     xdp::TESTS,
 ];
 
