@@ -281,9 +281,17 @@ fn the_filters_are_listed_as_json() {
         for cell in row["combinations"].as_array().expect("an array") {
             let has_reason = cell["reason"].as_str().is_some_and(|reason| !reason.is_empty());
             assert_ne!(cell["available"].as_bool().expect("a truth"), has_reason, "{row}");
+            assert_ne!(cell["super_packets"].is_string(), has_reason, "{row}");
         }
     }
-    let table = run(&["filters"]).stdout;
+    let text = run(&["filters"]).stdout;
+    let (table, _) = text.split_once("\n\n").expect("tables");
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+    let cell = |words: &str| words.split(' ').all(|word| table.contains(word));
+    for entry in weir_filters::FilterName::ALL.map(|name| name.entry()) {
+        assert!(cell(entry.decides) && entry.parameters.iter().all(|words| cell(words)), "{table}");
+    }
+    let table = text;
     assert!(
         table.contains("robust-valid-command") && table.contains("✓") && table.contains("\na: "),
         "{table}"

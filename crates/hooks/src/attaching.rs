@@ -107,7 +107,12 @@ impl KernelFilter {
                 self.refuse_super_packets(interface)?;
                 XDP_FLAGS_SKB_MODE
             }
-            XdpMode::Auto | XdpMode::Native => XDP_FLAGS_DRV_MODE,
+            XdpMode::Auto | XdpMode::Native => {
+                if super_packets::is_written_by_a_program(interface) {
+                    self.refuse_super_packets(interface)?;
+                }
+                XDP_FLAGS_DRV_MODE
+            }
         };
         let mut attached = self.link(interface.index(), BPF_XDP, flags)?;
         attached.mode = Some(mode);

@@ -8,11 +8,13 @@ use netlink_packet_generic::{
 };
 use rtnetlink::{
     packet_core::{
-        DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage,
-        NetlinkPayload, Nla as _, NlaBuffer, NlasIterator, Parseable as _, ParseableParametrized,
+        DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST, Nla as _, NlaBuffer,
+        NlasIterator, Parseable as _, ParseableParametrized,
     },
-    sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC},
+    sys::{Socket, protocols::NETLINK_GENERIC},
 };
+
+use crate::netlink::{self, ask};
 
 // include/uapi/linux/ethtool_netlink.h and ethtool_netlink_generated.h
 const MSG_FEATURES_GET: u8 = 11;
@@ -39,9 +41,7 @@ pub struct Ethtool {
 impl Ethtool {
     /// Opens one in the calling thread's network namespace.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_GENERIC)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
+        let socket = netlink::open(NETLINK_GENERIC)?;
         let family = family_of(&socket)?;
         Ok(Self { socket, family })
     }
@@ -81,25 +81,6 @@ fn family_of(socket: &Socket) -> io::Result<u16> {
         _ => None,
     });
     number.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
-}
-
-/// Sends a message and takes the reply; nothing where the kernel only says that it is done.
-fn ask<F>(socket: &Socket, message: GenlMessage<F>, flags: u16) -> io::Result<Option<GenlMessage<F>>>
-where
-    F: GenlFamily + Emitable + ParseableParametrized<[u8], GenlHeader> + std::fmt::Debug,
-{
-    let mut request = NetlinkMessage::from(message);
-    request.header.flags = flags;
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    let (reply, _) = socket.recv_from_full()?;
-    match NetlinkMessage::deserialize(&reply).map_err(io::Error::other)?.payload {
-        NetlinkPayload::InnerMessage(reply) => Ok(Some(reply)),
-        NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
-        _ => Ok(None),
-    }
 }
 
 /// A message about features, either way.

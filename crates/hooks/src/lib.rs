@@ -27,6 +27,7 @@ mod filter;
 mod interface;
 mod loader;
 pub mod maps;
+mod netlink;
 mod object_file;
 mod objects;
 mod place;

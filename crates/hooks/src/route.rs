@@ -3,13 +3,15 @@
 use std::io;
 
 use rtnetlink::{
-    packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
+    packet_core::{NLM_F_ACK, NLM_F_REQUEST},
     packet_route::{
         RouteNetlinkMessage,
         link::{LinkFlags, LinkMessage},
     },
-    sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE},
+    sys::protocols::NETLINK_ROUTE,
 };
+
+use crate::netlink;
 
 /// What the kernel says of an interface.
 pub(crate) fn link(index: u32) -> io::Result<LinkMessage> {
@@ -31,19 +33,5 @@ pub(crate) fn set_up(index: u32) -> io::Result<()> {
 }
 
 fn ask(question: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut request = NetlinkMessage::from(question);
-    request.header.flags = flags;
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    let (reply, _) = socket.recv_from_full()?;
-    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&reply).map_err(io::Error::other)?.payload {
-        NetlinkPayload::InnerMessage(reply) => Ok(Some(reply)),
-        NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
-        _ => Ok(None),
-    }
+    netlink::ask(&netlink::open(NETLINK_ROUTE)?, question, flags)
 }

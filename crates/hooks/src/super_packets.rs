@@ -19,6 +19,12 @@ pub(crate) fn reach(interface: &Interface) -> Option<String> {
     })
 }
 
+/// Whether what comes in by it is written by a program, such as a virtual machine's (tun), whose super-packets even its
+/// driver's XDP takes whole (drivers/net/tun.c, tun_build_skb).
+pub(crate) fn is_written_by_a_program(interface: &Interface) -> bool {
+    matches!(Sender::to(interface), Ok(Sender::Program))
+}
+
 fn found(interface: &Interface) -> io::Result<Option<String>> {
     let sends_whole = |name: &str| {
         format!(
@@ -31,6 +37,11 @@ fn found(interface: &Interface) -> io::Result<Option<String>> {
             return Ok(Some(format!(
                 "UDP super-packets can come in by {interface}, whose other end is in another network namespace, where \
                  it can't be asked for {SENDS_WHOLE}"
+            )));
+        }
+        Sender::Program => {
+            return Ok(Some(format!(
+                "UDP super-packets can come in by {interface}, from the program or virtual machine behind it"
             )));
         }
         Sender::Local(_) | Sender::Wire => {}
@@ -52,6 +63,8 @@ enum Sender {
     Local(String),
     /// The other end of its pair, in another namespace.
     Foreign,
+    /// A program that has it open, which may write super-packets (`IFF_VNET_HDR`).
+    Program,
     /// Another machine: its datagrams come one by one.
     Wire,
 }
@@ -63,7 +76,10 @@ impl Sender {
             LinkAttribute::LinkInfo(info) => Some(info),
             _ => None,
         });
-        let is_pair = info.into_iter().flatten().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth)));
+        let is_kind = |kind: InfoKind| {
+            info.into_iter().flatten().any(|info| matches!(info, LinkInfo::Kind(found) if *found == kind))
+        };
+        let (is_pair, is_tap) = (is_kind(InfoKind::Veth), is_kind(InfoKind::Tun));
         let is_foreign =
             link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::LinkNetNsId(_)));
         let peer = link.attributes.iter().find_map(|attribute| match attribute {
@@ -72,6 +88,7 @@ impl Sender {
         });
         Ok(match peer {
             _ if link.header.flags.contains(LinkFlags::Loopback) => Self::Local(interface.name().to_owned()),
+            _ if is_tap => Self::Program,
             _ if is_pair && is_foreign => Self::Foreign,
             Some(peer) if is_pair => {
                 let all = Interface::all()?;

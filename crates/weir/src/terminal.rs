@@ -12,3 +12,15 @@ pub fn table(plain: bool) -> Table {
     }
     table
 }
+
+/// Columns of a page, for what is wider in a pipe.
+const PAGE: u16 = 100;
+
+/// The same for long texts: `plain`, it is fitted to 100 columns, its texts on as many lines as they take.
+pub fn page_table(plain: bool) -> Table {
+    let mut table = table(plain);
+    if plain {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(PAGE);
+    }
+    table
+}

@@ -193,6 +193,11 @@ fn a_grid_that_makes_no_sense_is_refused() {
 #[test]
 fn a_placement_that_makes_no_sense_is_refused() {
     check_refused("toolkit = \"aya\"", "toolkit = \"rust\"", "simple-socket-filter with rust at socket");
+    check_refused(
+        "filter = \"simple-socket-filter\"\ntoolkit = \"aya\"",
+        "filter = \"parameterized-filter\"\ntoolkit = \"cbpf\"",
+        "placement 'user': parameterized-filter with cbpf at socket: classic BPF has no maps",
+    );
     check_refused("\"valid-command\"", "\"nothing\"", "unknown filter 'nothing'");
     check_refused("id = \"theirs\"", "id = \"user\"", "user stands there twice");
     check_refused("[external_server.theirs]", "[external_server.other]", "external_server.theirs");

@@ -5,7 +5,7 @@ use std::{io::ErrorKind, net::UdpSocket};
 use weir_filters::{FilterName, Toolkit};
 use weir_wire::Request;
 
-use crate::{Test, each, load};
+use crate::{Test, each, load, pair};
 
 pub(crate) const TESTS: &[Test] = &[
     each("a_socket_gets_only_what_its_filter_accepts", a_socket_gets_only_what_its_filter_accepts),
@@ -18,14 +18,6 @@ pub(crate) const TESTS: &[Test] = &[
 
 const LOOPBACK_V4: &str = "127.0.0.1:0";
 const LOOPBACK_V6: &str = "[::1]:0";
-
-fn pair(address: &str) -> (UdpSocket, UdpSocket) {
-    let receiver = UdpSocket::bind(address).expect("a free port");
-    receiver.set_nonblocking(true).expect("a socket can be non-blocking");
-    let sender = UdpSocket::bind(address).expect("a free port");
-    sender.connect(receiver.local_addr().expect("it is bound")).expect("UDP connects at once");
-    (receiver, sender)
-}
 
 /// Everything in the receive buffer. Over loopback a packet is delivered, or dropped, before `send` returns.
 fn received(socket: &UdpSocket) -> Vec<Vec<u8>> {

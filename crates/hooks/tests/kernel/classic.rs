@@ -6,7 +6,7 @@ use weir_filters::{Binding, Filter, FilterName, Hook, Packet, Parameter, Site, T
 use weir_hooks::{HookError, KernelFilter};
 use weir_wire::udp;
 
-use crate::{Test, load, once};
+use crate::{Test, load, once, pair};
 
 pub(crate) const TESTS: &[Test] = &[
     once("classic_filters_decide_as_the_reference_on_a_socket", decide_as_the_reference),
@@ -130,13 +130,4 @@ fn what_it_cant_do_is_refused() {
         check(FilterName::ValidCommand.into(), &at(hook), "at sockets alone");
     }
     check(FilterName::ValidCommand.into(), &at(Hook::Reuseport), "it can't drop");
-}
-
-/// Over loopback a packet is delivered, or dropped, before `send` returns.
-fn pair(address: &str) -> (UdpSocket, UdpSocket) {
-    let receiver = UdpSocket::bind(address).expect("a free port");
-    receiver.set_nonblocking(true).expect("a socket can be non-blocking");
-    let sender = UdpSocket::bind(address).expect("a free port");
-    sender.connect(receiver.local_addr().expect("it is bound")).expect("UDP connects at once");
-    (receiver, sender)
 }

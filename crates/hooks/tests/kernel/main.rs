@@ -16,6 +16,8 @@ mod probes;
 mod translated;
 mod typed_maps;
 
+use std::net::UdpSocket;
+
 use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit};
 use weir_hooks::KernelFilter;
 use weir_testing::{Group, lack_of};
@@ -86,4 +88,14 @@ fn load(filter: impl Into<Filter>, toolkit: Toolkit) -> KernelFilter {
     let filter = filter.into();
     KernelFilter::load(filter, toolkit, &Site::socket())
         .unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"))
+}
+
+/// A receiver that doesn't wait, and a sender to it. Over loopback a packet is delivered, or dropped, before `send`
+/// returns.
+pub(crate) fn pair(address: &str) -> (UdpSocket, UdpSocket) {
+    let receiver = UdpSocket::bind(address).expect("a free port");
+    receiver.set_nonblocking(true).expect("a socket can be non-blocking");
+    let sender = UdpSocket::bind(address).expect("a free port");
+    sender.connect(receiver.local_addr().expect("it is bound")).expect("UDP connects at once");
+    (receiver, sender)
 }

@@ -46,6 +46,9 @@ struct Cell {
     available: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Where it is available.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    super_packets: Option<&'static str>,
 }
 
 impl Row {
@@ -70,6 +73,7 @@ impl Cell {
             hook: combination.hook,
             available: gap.is_none(),
             reason: gap.map(|gap| gap.0),
+            super_packets: gap.is_none().then(|| super_packets(combination.hook)),
         }
     }
 }
@@ -78,7 +82,8 @@ impl Cell {
 const THERE: &str = "✓";
 
 fn tables(rows: &[Row]) -> String {
-    let mut decisions = table(["filter", "decides", "maps of its kernel program", "parameters"]);
+    let mut decisions = terminal::page_table(!io::stdout().is_terminal());
+    decisions.set_header(["filter", "decides", "maps of its kernel program", "parameters"]);
     for row in rows {
         let maps = row.maps.iter().map(|map| format!("{} ({}): {}", map.name, map.kind, map.holds));
         decisions.add_row([

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Display, hash::Hash};
 
-use weir_filters::{Combination, Hook};
+use weir_filters::Hook;
 use weir_service::servers::ServerKind;
 
 use super::definition::{BEHAVIOURS, Definition, Overrides, PlacementRow};
@@ -125,10 +125,9 @@ fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), S
                 row.id()
             ));
         }
-        let combination = Combination { filter: row.filter, toolkit: row.toolkit, hook: row.hook };
         match &row.external_server {
             None => {
-                weir_hooks::available(combination).map_err(|gap| {
+                weir_hooks::loadable(row.filter.into(), row.toolkit, row.hook).map_err(|gap| {
                     format!(
                         "placement '{}': {} with {} at {}: {gap}",
                         row.id(),

@@ -4,6 +4,7 @@ mod life;
 mod privileges;
 mod setting;
 mod swaps;
+mod tap;
 mod xdp;
 
 pub(crate) use life::attach_as_child;
@@ -23,6 +24,7 @@ pub(crate) const TESTS: &[&[Test]] = &[
     life::TESTS,
     privileges::TESTS,
     swaps::TESTS,
+    tap::TESTS,
     xdp::TESTS,
 ];
 
