@@ -88,7 +88,7 @@ fn walk<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
 
 /// Where the IP header is, and the ethertype before it.
 #[inline(always)]
-fn behind_ethernet<H: Hook>(hook: &H) -> Option<(u32, Option<u16>)> {
+pub(crate) fn behind_ethernet<H: Hook>(hook: &H) -> Option<(u32, Option<u16>)> {
     let mut at = ethernet::TYPE_OFFSET as u32;
     let mut ethertype = load_u16(hook, at)?;
     for _ in 0..ethernet::MAX_TAGS {

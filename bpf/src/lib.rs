@@ -1,14 +1,23 @@
 //! What the BPF programs share: the hooks, finding and reading the packet, the verdict and its counts, the licence.
 #![no_std]
+#![feature(asm_experimental_arch)]
 
+mod capture;
+mod command;
 mod frame;
+mod guard;
 mod hook;
+mod known_key;
 mod packet;
 mod verdict;
 mod view;
 mod window;
 
+pub use capture::{Captures, keep_a_copy};
+pub use command::{begins_with_a_command, is_a_command_of_its_length};
+pub use guard::{Blocked, Origin, Rate, Source, Sources, is_blocked, source, spend};
 pub use hook::{Cgroup, Hook, Reuseport, Socket, Tc, Xdp};
+pub use known_key::{Keys, asks_for_a_known_key};
 pub use packet::{Head, Packet};
 pub use verdict::{Verdict, Verdicts, count, decide, decide_uncounted};
 

@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use weir_filters::{Filter, FilterName, Site, Toolkit, fun::dynamic::KEYS};
+use weir_filters::{Filter, FilterName, Site, Toolkit};
 use weir_hooks::{KernelFilter, maps::Update};
 use weir_service::{Server as BagServer, ServerConfig};
 use weir_testing::{Test, folder};
@@ -32,6 +32,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_swap_to_known_key_knows_the_bags_keys", a_swap_to_known_key_knows_the_bags_keys),
     ("after_each_datagram_every_key_of_the_bag_is_known", every_key_of_the_bag_is_known),
     ("a_full_map_makes_room_for_the_bags_keys", a_full_map_makes_room),
+    ("the_map_has_room_for_a_bag_of_any_size", the_map_has_room_for_a_bag_of_any_size),
     ("a_hundred_swaps_under_load_lose_no_request_and_leave_none_undecided", a_hundred_swaps_lose_nothing),
     ("a_killed_server_with_a_control_socket_is_started_again_there", a_killed_server_is_started_again_there),
 ];
@@ -148,11 +149,11 @@ fn a_swap_keeps_what_is_blocked() {
     assert!(server.answers("127.0.0.2", 1));
     server.done(
         "swap blocklist+valid-command",
-        "blocklist+valid-command by fun decides in place of valid-command",
+        "blocklist+valid-command by aya decides in place of valid-command",
     );
     server.done("block 127.0.0.2", "is blocked");
     assert!(!server.answers("127.0.0.2", 1));
-    server.done("swap quota+blocklist+robust-valid-command", "by fun");
+    server.done("swap quota+blocklist+robust-valid-command --toolkit fun", "by fun");
     assert!(!server.answers("127.0.0.2", 1) && server.answers("127.0.0.1", 1));
     server.done("swap valid-command --toolkit aya", "valid-command by aya");
     assert!(server.answers("127.0.0.2", 1));
@@ -187,7 +188,7 @@ fn a_swap_to_known_key_knows_the_bags_keys() {
         server.put(key);
     }
     assert!(server.answers("127.0.0.1", 99));
-    server.done("swap known-key", "known-key by fun");
+    server.done("swap known-key", "known-key by aya");
     assert!((0..100).step_by(9).all(|key| server.answers("127.0.0.1", key)));
     assert!(!server.answers("127.0.0.1", 100));
     server.put(100);
@@ -234,7 +235,6 @@ fn who_asks_for_what_is_not_there_hears_why() {
         ("filter block ::1 --for never --control x", "such as 90s"),
         ("serve --filter valid-command --quota 5", "--quota is for a filter with a quota"),
         ("serve --filter valid-command+quota", "no guard"),
-        ("serve --filter known-key --capacity 1000000", "at most 200000"),
     ] {
         let ended = run(&words.split(' ').collect::<Vec<_>>());
         assert_eq!(ended.status, Some(2), "{words}: {ended:?}");
@@ -244,11 +244,15 @@ fn who_asks_for_what_is_not_there_hears_why() {
 
 /// The bag server itself, behind known-key, with its keys followed; `task` gets a connected socket, and a function that
 /// checks that every key that the bag holds at that moment is known.
-fn behind_known_key(capacity: usize, task: impl FnOnce(&UdpSocket, &KernelFilter, &dyn Fn() -> usize)) {
+fn behind_known_key(
+    toolkit: Toolkit,
+    capacity: usize,
+    task: impl FnOnce(&UdpSocket, &KernelFilter, &dyn Fn() -> usize),
+) {
     let config = ServerConfig { capacity, ..ServerConfig::default() };
     let mut server = BagServer::open("127.0.0.1:0".parse().expect("an address"), config).expect("a socket");
-    let filter: Filter = FilterName::KnownKey.into();
-    let filter = KernelFilter::load(filter, Toolkit::Fun, &Site::socket()).expect("it loads");
+    let filter = Filter { known_keys: 2 * capacity as u32, ..FilterName::KnownKey.into() };
+    let filter = KernelFilter::load(filter, toolkit, &Site::socket()).expect("it loads");
     let _attached = filter.attach(&server.socket()).expect("attach");
     let inside = server.inside();
     let keys = || filter.key_map().expect("it has one");
@@ -282,7 +286,7 @@ fn behind_known_key(capacity: usize, task: impl FnOnce(&UdpSocket, &KernelFilter
 
 /// A bag for 20 of 40 keys, so that PUTs are refused; requests come in bursts, and the check runs in between and beside.
 fn every_key_of_the_bag_is_known() {
-    behind_known_key(20, |socket, _, check| {
+    behind_known_key(Toolkit::Fun, 20, |socket, _, check| {
         let mut state = 7u32;
         let mut random = |below: u32| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -305,18 +309,40 @@ fn every_key_of_the_bag_is_known() {
 }
 
 fn a_full_map_makes_room() {
-    behind_known_key(1000, |socket, filter, check| {
+    for toolkit in [Toolkit::Fun, Toolkit::Aya] {
+        behind_known_key(toolkit, 1000, |socket, filter, check| {
+            let mut keys = filter.key_map().expect("it has one");
+            assert_eq!(keys.spec().max_entries(), 2000);
+            for stranger in 0..2000 {
+                keys.update(1_000_000 + stranger, 1, Update::Any).expect("there is room");
+            }
+            for key in 0..50 {
+                socket.send(&Request::Put { key, value: 1 }.to_bytes()).expect("send");
+            }
+            let all = (0..100).any(|_| check() == 50 || (thread::sleep(Duration::from_millis(50)), false).1);
+            assert!(all, "the server handled them");
+            for key in 0..50 {
+                assert_eq!(ask(socket, &Request::Get { key }.to_bytes()).as_deref(), Some("1"));
+            }
+        });
+    }
+}
+
+/// More keys than are known by default.
+fn the_map_has_room_for_a_bag_of_any_size() {
+    const KEYS: u32 = 250_000;
+    behind_known_key(Toolkit::Aya, KEYS as usize, |socket, filter, _| {
         let mut keys = filter.key_map().expect("it has one");
-        for stranger in 0..KEYS.max_entries() {
-            keys.update(1_000_000 + stranger, 1, Update::Any).expect("there is room");
+        assert_eq!(keys.spec().max_entries(), 2 * KEYS);
+        for key in 0..KEYS {
+            keys.update(key, 1, Update::Any).expect("there is room");
         }
-        for key in 0..50 {
-            socket.send(&Request::Put { key, value: 1 }.to_bytes()).expect("send");
-        }
-        let all = (0..100).any(|_| check() == 50 || (thread::sleep(Duration::from_millis(50)), false).1);
-        assert!(all, "the server handled them");
-        assert_eq!(ask(socket, &Request::Get { key: 49 }.to_bytes()).as_deref(), Some("1"));
+        socket.send(&Request::Put { key: KEYS, value: 1 }.to_bytes()).expect("send");
+        assert_eq!(ask(socket, &Request::Get { key: KEYS }.to_bytes()).as_deref(), Some("1"));
     });
+    let server = Controlled::start(&["--filter", "known-key", "--capacity", "1000000"]);
+    server.put(1);
+    assert!(server.answers("127.0.0.1", 1) && !server.answers("127.0.0.1", 2));
 }
 
 fn a_hundred_swaps_lose_nothing() {

@@ -3,8 +3,7 @@
 #![no_main]
 
 use aya_ebpf::macros::btf_map;
-use weir_bpf::{Hook, Packet, Verdicts, decide, programs};
-use weir_wire::{Command, udp};
+use weir_bpf::{Hook, Verdicts, decide, is_a_command_of_its_length, programs};
 
 #[btf_map(name = "verdicts")]
 static VERDICTS: Verdicts = Verdicts::new();
@@ -14,16 +13,4 @@ programs!("robust_command", robust_command);
 #[inline(always)]
 fn robust_command<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |packet| is_a_command_of_its_length(packet).into())
-}
-
-#[inline(always)]
-fn is_a_command_of_its_length<H: Hook>(packet: &Packet<'_, H>) -> bool {
-    let Some(head) = packet.head() else { return false };
-    let has_its_length = |command: Command| {
-        head.udp_length() == udp::length_field(command.request_len()) && head.begins_with(command)
-    };
-    has_its_length(Command::Put)
-        || has_its_length(Command::Get)
-        || has_its_length(Command::Delete)
-        || has_its_length(Command::Stop)
 }

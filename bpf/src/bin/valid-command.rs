@@ -3,8 +3,7 @@
 #![no_main]
 
 use aya_ebpf::macros::btf_map;
-use weir_bpf::{Hook, Packet, Verdicts, decide, programs};
-use weir_wire::Command;
+use weir_bpf::{Hook, Verdicts, begins_with_a_command, decide, programs};
 
 #[btf_map(name = "verdicts")]
 static VERDICTS: Verdicts = Verdicts::new();
@@ -14,13 +13,4 @@ programs!("valid_command", valid_command);
 #[inline(always)]
 fn valid_command<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |packet| begins_with_a_command(packet).into())
-}
-
-#[inline(always)]
-fn begins_with_a_command<H: Hook>(packet: &Packet<'_, H>) -> bool {
-    let Some(head) = packet.head() else { return false };
-    head.begins_with(Command::Put)
-        || head.begins_with(Command::Get)
-        || head.begins_with(Command::Delete)
-        || head.begins_with(Command::Stop)
 }

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use weir_wire::{Command, udp};
+use weir_wire::{Command, DEFAULT_CAPACITY, udp};
 
 use crate::{Blocklist, Filter, FilterName, Guard, Moment, Packet, Quota, Verdict, blocklist::octets};
 
@@ -18,12 +18,19 @@ pub struct Reference {
     pub blocklist: Blocklist,
     keys: HashSet<u32>,
     /// When each source's next packet would be due (GCRA's theoretical arrival time).
-    due: HashMap<[u8; 16], Moment>,
+    due: HashMap<[u8; 16], During>,
 }
+
+/// The earliest and the latest moment at which something may have been.
+pub type During = [Moment; 2];
 
 /// How many sources a quota remembers; a program's map forgets who was silent longest, this reference everybody. Who is
 /// forgotten has a full bucket again.
 pub const QUOTA_SOURCES: u32 = 65_536;
+
+/// How many keys can be known unless something else is asked for: twice as many as a bag holds then, because programs add
+/// the keys of PUTs that the server never sees.
+pub const KNOWN_KEYS: u32 = 2 * DEFAULT_CAPACITY as u32;
 
 /// How many prefixes can be blocked at a time.
 pub const BLOCKED_PREFIXES: u32 = 16_384;
@@ -36,12 +43,27 @@ impl Reference {
 
     /// Decides a packet, and remembers what the decision changes. A guard passes a packet without a source on.
     pub fn decide(&mut self, packet: Packet<'_>, source: Option<IpAddr>, now: Moment) -> Verdict {
+        self.decide_within(packet, source, [now; 2], Verdict::Accept)
+    }
+
+    /// The same where somebody else decided too, and it isn't known when exactly: where that moment matters, both
+    /// verdicts are right, and what was `said` is taken for what happened.
+    pub fn decide_within(
+        &mut self,
+        packet: Packet<'_>,
+        source: Option<IpAddr>,
+        during: During,
+        said: Verdict,
+    ) -> Verdict {
         let guards = self.filter.guards.iter().chain(self.filter.name.guard());
         for guard in guards {
             let Some(source) = source else { break };
             let passes = match guard {
-                Guard::Blocklist => !self.blocklist.blocks(source, now),
-                Guard::Quota => self.spend(source, now),
+                Guard::Blocklist => {
+                    let [before, after] = during.map(|moment| self.blocklist.blocks(source, moment));
+                    if before == after { !before } else { said == Verdict::Accept }
+                }
+                Guard::Quota => self.spend(source, during, said),
             };
             if !passes {
                 return Verdict::Drop;
@@ -75,15 +97,26 @@ impl Reference {
         self.keys.contains(&key)
     }
 
+    /// The keys that are known, in no order.
+    pub fn known(&self) -> impl Iterator<Item = u32> {
+        self.keys.iter().copied()
+    }
+
     /// Takes a token out of the source's bucket, if there is one.
-    fn spend(&mut self, source: IpAddr, now: Moment) -> bool {
+    fn spend(&mut self, source: IpAddr, during: During, said: Verdict) -> bool {
+        let [before, after] = during;
         let (interval, tolerance) = (self.filter.quota.interval(), self.filter.quota.tolerance());
-        self.make_room(now);
-        let due = self.due.entry(octets(source)).or_insert(now);
-        let from = (*due).max(now);
-        let passes = from.since(now) <= tolerance;
+        self.make_room(before);
+        let due = self.due.entry(octets(source)).or_insert(during);
+        let [least, most] = [due[0].since(after), due[1].since(before)];
+        let spent = [due[0].max(before) + interval, due[1].max(after) + interval];
+        let is_open = most > tolerance && least <= tolerance;
+        let passes = if is_open { said == Verdict::Accept } else { most <= tolerance };
         if passes {
-            *due = from + interval;
+            *due = spent;
+        } else if is_open {
+            // A later filter may have dropped it, when its token was spent.
+            due[1] = spent[1];
         }
         passes
     }
@@ -92,7 +125,7 @@ impl Reference {
         if self.due.len() < QUOTA_SOURCES as usize {
             return;
         }
-        self.due.retain(|_, due| *due > now);
+        self.due.retain(|_, due| due[1] > now);
         // All at once: looking for who was silent longest at every packet would cost more than the packets do.
         if self.due.len() > QUOTA_SOURCES as usize / 4 * 3 {
             self.due.clear();

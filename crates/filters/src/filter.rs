@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Guards, Quota, catalogue};
+use crate::{Guards, KNOWN_KEYS, Quota, catalogue};
 
 /// Which decision a filter makes. Its text form is the name that the catalogue lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -166,6 +166,8 @@ pub struct Filter {
     pub binding: Binding,
     /// Read by `quota` alone, in the chain or by itself.
     pub quota: Quota,
+    /// How many keys `known-key` has room for; read by it alone.
+    pub known_keys: u32,
     /// What decides before it.
     pub guards: Guards,
 }
@@ -185,6 +187,7 @@ impl From<FilterName> for Filter {
             parameter: Parameter::default(),
             binding: Binding::default(),
             quota: Quota::default(),
+            known_keys: KNOWN_KEYS,
             guards: Guards::NONE,
         }
     }

@@ -54,18 +54,28 @@ impl Site {
         }
     }
 
+    /// Where the server's packet in what a program there sees comes from; nothing where that begins with UDP.
+    pub fn source(&self, seen: &[u8]) -> Option<IpAddr> {
+        if self.hook.layer() == Layer::Udp { None } else { self.addressed(seen).map(|(source, _)| source) }
+    }
+
     fn packet<'a>(&self, seen: &'a [u8]) -> Option<Packet<'a>> {
+        self.addressed(seen).map(|(_, packet)| packet)
+    }
+
+    /// The server's packet, and its source.
+    fn addressed<'a>(&self, seen: &'a [u8]) -> Option<(IpAddr, Packet<'a>)> {
         let ip = match self.hook.layer() {
             Layer::Ethernet => behind_ethernet(seen)?,
             Layer::Ip | Layer::Udp => Ip { bytes: seen, ethertype: None },
         };
-        let Datagram { destination, udp } = ip.datagram()?;
+        let Datagram { source, destination, udp } = ip.datagram()?;
         let length = u16_at(udp, udp::LENGTH_OFFSET)?;
         let datagram = udp.get(..length.into())?;
         let payload = datagram.get(udp::PAYLOAD_OFFSET..)?;
         let port = u16_at(udp, udp::DESTINATION_OFFSET)?;
         let is_ours = self.endpoint.is_reached_at(destination, port);
-        is_ours.then_some(Packet { udp_length: Some(length), payload })
+        is_ours.then_some((source, Packet { udp_length: Some(length), payload }))
     }
 }
 
@@ -77,6 +87,7 @@ struct Ip<'a> {
 
 /// What IP carries, where that is UDP and whole.
 struct Datagram<'a> {
+    source: IpAddr,
     destination: IpAddr,
     udp: &'a [u8],
 }
@@ -113,8 +124,10 @@ impl<'a> Ip<'a> {
         }
         let total = u16_at(header, ipv4::TOTAL_LENGTH_OFFSET)?;
         let udp = self.bytes.get(..total.into())?.get(header_len..)?;
-        let destination: [u8; 4] = *header[ipv4::DESTINATION_OFFSET..].first_chunk()?;
-        Some(Datagram { destination: Ipv4Addr::from(destination).into(), udp })
+        let address =
+            |offset: usize| header[offset..].first_chunk().map(|&octets: &[u8; 4]| Ipv4Addr::from(octets));
+        let [source, destination] = [ipv4::SOURCE_OFFSET, ipv4::DESTINATION_OFFSET].map(address);
+        Some(Datagram { source: source?.into(), destination: destination?.into(), udp })
     }
 
     fn in_ipv6(&self) -> Option<Datagram<'a>> {
@@ -134,8 +147,10 @@ impl<'a> Ip<'a> {
         if next != headers::UDP {
             return None;
         }
-        let destination: [u8; 16] = *header[ipv6::DESTINATION_OFFSET..].first_chunk()?;
-        Some(Datagram { destination: Ipv6Addr::from(destination).into(), udp: packet.get(at..)? })
+        let address =
+            |offset: usize| header[offset..].first_chunk().map(|&octets: &[u8; 16]| Ipv6Addr::from(octets));
+        let [source, destination] = [ipv6::SOURCE_OFFSET, ipv6::DESTINATION_OFFSET].map(address);
+        Some(Datagram { source: source?.into(), destination: destination?.into(), udp: packet.get(at..)? })
     }
 }
 

@@ -5,7 +5,9 @@ use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Filter, FilterName, UnknownName};
+use weir_wire::chain::{self, Chain, MAX_GUARDS};
+
+use crate::{Binding, Filter, FilterName, Parameter, UnknownName};
 
 /// A filter that may stand before another one in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +82,32 @@ impl Filter {
     /// Whether `name` is one of the chain's filters.
     pub fn has(&self, name: FilterName) -> bool {
         self.chain().any(|other| other == name)
+    }
+
+    /// The constant with which the object of all chains, compiled ahead of time, decides so.
+    pub fn constant(&self) -> Chain {
+        let mut guards = [0; MAX_GUARDS];
+        for (slot, guard) in guards.iter_mut().zip(self.guards.iter().chain(self.name.guard())) {
+            *slot = match guard {
+                Guard::Blocklist => chain::BLOCKLIST,
+                Guard::Quota => chain::QUOTA,
+            };
+        }
+        let last = match self.name {
+            FilterName::Simple | FilterName::Blocklist | FilterName::Quota => chain::ACCEPT,
+            FilterName::Reject => chain::REJECT,
+            FilterName::ValidCommand => chain::VALID_COMMAND,
+            FilterName::RobustValidCommand => chain::ROBUST_VALID_COMMAND,
+            FilterName::Parameterized => match (self.binding, self.parameter) {
+                (Binding::Map, _) => chain::PARAMETER,
+                (Binding::Constant, Parameter::Accept) => chain::ACCEPT,
+                (Binding::Constant, Parameter::Drop) => chain::REJECT,
+            },
+            FilterName::Print => chain::PRINT,
+            FilterName::Count => chain::COUNT,
+            FilterName::KnownKey => chain::KNOWN_KEY,
+        };
+        Chain { guards, last }
     }
 
     /// Whether a decision can depend on the packet's source, on the time, or on packets before it.
@@ -249,6 +277,18 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Filter>().map(|filter| filter.to_string()), Ok(text.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_constant_has_the_guards_in_their_order_and_the_last_filter() {
+        let check = |text: &str, guards, last| {
+            let filter: Filter = text.parse().expect(text);
+            assert_eq!(filter.constant(), Chain { guards, last }, "{text}");
+        };
+        check("quota+blocklist+valid-command", [chain::QUOTA, chain::BLOCKLIST], chain::VALID_COMMAND);
+        check("blocklist+quota", [chain::BLOCKLIST, chain::QUOTA], chain::ACCEPT);
+        check("quota", [chain::QUOTA, 0], chain::ACCEPT);
+        check("known-key", [0, 0], chain::KNOWN_KEY);
     }
 
     #[test]

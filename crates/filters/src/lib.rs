@@ -22,7 +22,7 @@ mod site;
 
 pub use blocklist::{Blocklist, Until, octets};
 pub use catalogue::{Entry, MapUse};
-pub use dynamic::{BLOCKED_PREFIXES, QUOTA_SOURCES, Reference};
+pub use dynamic::{BLOCKED_PREFIXES, During, KNOWN_KEYS, QUOTA_SOURCES, Reference};
 pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
 pub use frame::Found;
 pub use guard::{ChainError, Guard, Guards, NoQuota, Quota};

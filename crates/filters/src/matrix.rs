@@ -95,9 +95,8 @@ impl Combination {
                 "plain Rust runs in the server's loop; the kernel takes BPF, which 'aya' makes of Rust",
             )),
             (_, Hook::User) => Err(Gap("BPF runs in the kernel; at the hook 'user' the toolkit is 'rust'")),
-            (Toolkit::Aya | Toolkit::C | Toolkit::Cbpf, _) if self.filter.is_dynamic() => {
-                Err(DYNAMIC_IS_GENERATED)
-            }
+            (Toolkit::C, _) if self.filter.is_dynamic() => Err(NO_CHAINS_IN_C),
+            (Toolkit::Cbpf, Hook::Socket) if self.filter.is_dynamic() => Err(NO_MAPS),
             (Toolkit::Aya, hook) => aya(hook),
             (Toolkit::Fun, hook) => fun(hook),
             (Toolkit::C, hook) => c(hook),
@@ -106,9 +105,9 @@ impl Combination {
     }
 }
 
-/// Filters with a memory, and the chains of guards, exist where a program is generated from the chain.
-const DYNAMIC_IS_GENERATED: Gap =
-    Gap("a chain of filters becomes one program when it is asked for: the toolkit is 'fun'");
+/// In C there is an object for each filter, and none for chains.
+const NO_CHAINS_IN_C: Gap =
+    Gap("filters with a memory, and chains, are written with 'aya' and 'fun': an object in C has one filter");
 
 /// Written for every hook.
 const fn aya(_hook: Hook) -> Result<(), Gap> {

@@ -130,3 +130,22 @@ fn check(reference: &mut Reference, packets: &[(&str, u64, Verdict)]) {
         assert_eq!(verdict, expected, "packet {number} from {from} at {ms} ms");
     }
 }
+
+/// One token, spent between 100 and 200 ms, and due again a second later.
+#[test]
+fn where_the_clock_leaves_both_open_what_was_said_is_right() {
+    let packet = Packet::from_datagram(b"x", 1);
+    let check = |during: [u64; 2], said, expected| {
+        let mut reference = reference("quota");
+        reference.set_quota("1/1".parse().expect("a quota"));
+        let mut decide = |during: [u64; 2], said| {
+            reference.decide_within(packet, source("10.0.0.1"), during.map(at_ms), said)
+        };
+        assert_eq!(decide([100, 200], A), A);
+        assert_eq!(decide(during, said), expected, "{during:?}");
+    };
+    check([1000, 1099], A, D);
+    check([1050, 1150], A, A);
+    check([1050, 1150], D, D);
+    check([1200, 1300], D, A);
+}

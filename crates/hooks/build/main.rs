@@ -25,9 +25,9 @@ fn build() -> anyhow::Result<()> {
     let toolchain = choose_toolchain()?;
     if matches!(toolchain, Toolchain::Custom(_)) {
         // SAFETY: a build script's main thread, before it starts another.
-        // That one crate may use an unstable feature (asm_experimental_arch) on a stable compiler; since it is not
+        // Those two crates may use an unstable feature (asm_experimental_arch) on a stable compiler; since that is not
         // this package's name, aya-build leaves out -Zbuild-std, which that compiler doesn't need.
-        unsafe { env::set_var("RUSTC_BOOTSTRAP", "aya_ebpf") };
+        unsafe { env::set_var("RUSTC_BOOTSTRAP", "aya_ebpf,weir_bpf") };
     }
     // SAFETY: as above. aya-build forwards every line that cargo prints as a warning.
     unsafe { env::set_var("CARGO_TERM_QUIET", "true") };

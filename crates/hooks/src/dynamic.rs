@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
-use weir_asm::maps::{Hash, LpmTrie, Prefix};
+use weir_asm::maps::{Hash, LpmTrie, MapShape, MapSpec, Prefix};
 use weir_filters::{
     Blocklist, Filter, FilterName, Quota, Site, Toolkit,
     fun::dynamic::{BLOCKLIST, KEYS, QUOTA, SOURCES},
@@ -14,12 +14,17 @@ use weir_filters::{
 
 use crate::{
     HookError, KernelFilter, Map,
-    maps::{self, Update},
+    maps::{self, Copies, Update},
     objects,
 };
 
-/// The maps that a filter keeps when it is replaced.
-const KEPT: [&str; 4] = [KEYS.name(), QUOTA.name(), SOURCES.name(), BLOCKLIST.name()];
+/// The maps that a filter keeps when it is replaced, by whose they are.
+const KEPT: [(FilterName, &str); 4] = [
+    (FilterName::KnownKey, KEYS.name()),
+    (FilterName::Quota, QUOTA.name()),
+    (FilterName::Quota, SOURCES.name()),
+    (FilterName::Blocklist, BLOCKLIST.name()),
+];
 
 impl KernelFilter {
     /// Loads a filter to take over from this one: of the maps of guards and of known keys, those that both have are one and
@@ -30,7 +35,9 @@ impl KernelFilter {
     pub fn load_successor(&self, filter: Filter, toolkit: Toolkit) -> Result<Self, HookError> {
         let site: &Site = self.site();
         let map_of = |name| self.ebpf().and_then(|ebpf| ebpf.map(name));
-        let kept: Vec<_> = KEPT.into_iter().filter(|name| map_of(name).is_some()).collect();
+        let is_in_both = |name| filter.has(name) && self.has(name);
+        let kept: Vec<_> =
+            KEPT.into_iter().filter(|(name, _)| is_in_both(*name)).map(|(_, map)| map).collect();
         if kept.is_empty() || toolkit == Toolkit::Cbpf {
             return Self::load(filter, toolkit, site);
         }
@@ -47,6 +54,22 @@ impl KernelFilter {
         Self::load_object(filter, object, true, site, &places)
     }
 
+    fn has(&self, name: FilterName) -> bool {
+        self.filter.is_some_and(|filter| filter.has(name))
+    }
+
+    /// That filter's map.
+    fn map_for<S: MapShape>(&self, name: FilterName, spec: MapSpec<S>) -> Result<Map<S>, HookError>
+    where
+        S::Copies: Copies<S::Key, S::Value>,
+    {
+        if self.has(name) {
+            return self.map(spec);
+        }
+        Err(self
+            .other("opening a map", format!("{name} isn't in the chain, and `{}` is its map", spec.name())))
+    }
+
     fn sharing(&self, reason: String) -> HookError {
         self.other("handing the maps on of", reason)
     }
@@ -58,7 +81,7 @@ impl KernelFilter {
     /// The filter has no quota, or what the kernel says.
     pub fn set_quota(&self, quota: Quota) -> Result<(), HookError> {
         self.write_quota(quota)?;
-        let mut sources = self.map(SOURCES)?;
+        let mut sources = self.map_for(FilterName::Quota, SOURCES)?;
         let known = sources.fold(Vec::new(), |mut known, source, _| {
             known.push(source);
             known
@@ -71,7 +94,7 @@ impl KernelFilter {
 
     fn write_quota(&self, quota: Quota) -> Result<(), HookError> {
         let ns = [quota.interval(), quota.tolerance()].map(|time| time.as_nanos() as u64);
-        Ok(self.map(QUOTA)?.update(0, ns, Update::Any)?)
+        Ok(self.map_for(FilterName::Quota, QUOTA)?.update(0, ns, Update::Any)?)
     }
 
     /// The keys that `known-key` lets GET and DELETE through for.
@@ -79,7 +102,7 @@ impl KernelFilter {
     /// # Errors
     /// The filter has none.
     pub fn key_map(&self) -> Result<Map<Hash<u32, u8>>, HookError> {
-        self.map(KEYS)
+        self.map_for(FilterName::KnownKey, KEYS)
     }
 
     /// Has the program block what the list blocks, and nothing else. No source is free meanwhile that was blocked before
@@ -89,7 +112,7 @@ impl KernelFilter {
     /// The filter has no blocklist, or the map is full ([`weir_filters::BLOCKED_PREFIXES`]): then some of the list is in
     /// it.
     pub fn set_blocklist(&self, list: &Blocklist) -> Result<(), HookError> {
-        let mut map: Map<LpmTrie<16, u64>> = self.map(BLOCKLIST)?;
+        let mut map: Map<LpmTrie<16, u64>> = self.map_for(FilterName::Blocklist, BLOCKLIST)?;
         let wanted: Vec<_> =
             list.effective().map(|(bits, data, until)| (Prefix::new(bits, data), until)).collect();
         let keys: std::collections::HashSet<_> = wanted.iter().map(|(prefix, _)| *prefix).collect();

@@ -26,6 +26,8 @@ use crate::{
 pub struct KernelFilter {
     /// How it is called in messages: the filter's name, or the object's.
     what: String,
+    /// What it decides, where it has the maps for that.
+    pub(crate) filter: Option<Filter>,
     pub(crate) loaded: Loaded,
     pub(crate) site: Site,
     place: &'static Place,
@@ -95,6 +97,7 @@ impl KernelFilter {
         match objects::available(combination) {
             Ok(()) => Ok(Self {
                 what,
+                filter: None,
                 loaded: Loaded::Classic(ClassicProgram::new(program)),
                 site: *site,
                 place: Place::of(site.hook)?,
@@ -125,11 +128,15 @@ impl KernelFilter {
         for constant in &constants {
             loader.override_global(constant.name, &*constant.bytes, has_constants);
         }
+        for (name, room) in objects::rooms(filter) {
+            loader.map_max_entries(name, room);
+        }
         for (name, place) in places {
             loader.map_pin_path(name, place);
         }
         let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
-        let loaded = Self::load_program(filter.to_string(), ebpf, program.into_owned(), site)?;
+        let mut loaded = Self::load_program(filter.to_string(), ebpf, program.into_owned(), site)?;
+        loaded.filter = Some(filter);
         loaded.set_parameters(filter)?;
         Ok(loaded)
     }
@@ -164,7 +171,7 @@ impl KernelFilter {
             return Err(other(format!("it is of type {name}, and hook {} takes {wanted}", site.hook)));
         }
         program_type::load(found).map_err(|error| HookError::program("loading", &what, error))?;
-        Ok(Self { what, loaded: Loaded::Object { ebpf, program }, site: *site, place })
+        Ok(Self { what, filter: None, loaded: Loaded::Object { ebpf, program }, site: *site, place })
     }
 
     /// The filter's program as `toolkit` writes it for `site`, before the kernel rewrites it; the kernel isn't asked.

@@ -4,8 +4,12 @@ use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
-use weir_filters::{Binding, Combination, Filter, FilterName, Gap, Hook, Layer, Site, Toolkit, cbpf, fun};
+use weir_filters::{
+    Binding, Combination, Filter, FilterName, Gap, Hook, Layer, Site, Toolkit, cbpf, fun,
+    fun::dynamic::{BLOCKLIST, KEYS, SOURCES},
+};
 use weir_wire::{
+    chain::{CHAIN, Chain},
     endpoint::{ENDPOINT, Endpoint},
     maps,
 };
@@ -36,6 +40,7 @@ pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadab
     loadable(filter, toolkit, site.hook)
         .map_err(|gap| HookError::Unavailable { what: filter.to_string(), gap })?;
     match toolkit {
+        Toolkit::Aya if filter.is_dynamic() => Ok(compiled(filter, CHAINS, site)),
         Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
         Toolkit::C => Ok(compiled(filter, c(name), site)),
         Toolkit::Fun => generated(filter, site),
@@ -60,12 +65,30 @@ pub(crate) fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<C
 /// The constants that an object compiled ahead of time has: for the filter's parameter, and for whose packets it decides
 /// below the socket.
 pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
-    let is_bound = filter.name == FilterName::Parameterized && filter.binding == Binding::Constant;
+    let is_bound = filter.name == FilterName::Parameterized
+        && filter.binding == Binding::Constant
+        && !filter.is_dynamic();
     let value = || filter.parameter.value().to_ne_bytes().to_vec();
     let parameter = is_bound.then(|| Constant { name: maps::PARAMETER_CONSTANT, bytes: value() });
     let is_below = site.hook.layer() != Layer::Udp;
     let endpoint = is_below.then(|| Constant { name: ENDPOINT, bytes: bytes_of(site.constant()) });
-    parameter.into_iter().chain(endpoint).collect()
+    let order = || {
+        let Chain { guards, last } = filter.constant();
+        [&guards[..], &[last]].concat()
+    };
+    let chain = filter.is_dynamic().then(|| Constant { name: CHAIN, bytes: order() });
+    parameter.into_iter().chain(endpoint).chain(chain).collect()
+}
+
+/// How many entries the filter's maps have, where the object doesn't say or says otherwise. The object of all chains has
+/// maps that a chain doesn't use: those stay as small as they go.
+pub(crate) fn rooms(filter: Filter) -> Vec<(&'static str, u32)> {
+    let rooms = [
+        (FilterName::KnownKey, KEYS.name(), filter.known_keys.max(1)),
+        (FilterName::Quota, SOURCES.name(), SOURCES.max_entries()),
+        (FilterName::Blocklist, BLOCKLIST.name(), BLOCKLIST.max_entries()),
+    ];
+    rooms.into_iter().filter(|(name, ..)| filter.has(*name)).map(|(_, map, room)| (map, room)).collect()
 }
 
 fn bytes_of(endpoint: Endpoint) -> Vec<u8> {
@@ -96,6 +119,7 @@ pub fn loadable(filter: Filter, toolkit: Toolkit, hook: Hook) -> Result<(), Gap>
 /// A program of an object compiled ahead of time, which has one for every hook, called after both.
 fn compiled(filter: Filter, elf: &'static [u8], site: &Site) -> Loadable<'static> {
     let program = match filter.name {
+        _ if filter.is_dynamic() => "chain",
         FilterName::Simple => "simple",
         FilterName::Reject => "reject",
         FilterName::ValidCommand => "valid_command",
@@ -138,6 +162,9 @@ macro_rules! objects {
         }
     };
 }
+
+/// Every chain: [`CHAIN`] says which of them decides.
+const CHAINS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/chain"));
 
 fn aya(filter: FilterName) -> &'static [u8] {
     objects!(filter, "")

@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod chain;
 mod command;
 pub mod context;
 pub mod endpoint;

@@ -21,6 +21,7 @@ pub(super) enum Change {
     Fragment(u16),
     Protocol(u8),
     Extensions(Vec<Extension>),
+    Source(IpAddr),
     Destination(IpAddr),
     Port(u16),
     SourcePort(u16),
@@ -31,7 +32,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// Makes it. An address of the other IP version changes nothing.
+    /// Makes it. A destination or source of the other IP version changes nothing.
     pub(super) fn make(&self, shape: &mut Shape) {
         match self.clone() {
             Self::Tags(tags) => shape.tags = tags,
@@ -45,7 +46,8 @@ impl Change {
             Self::Destination(address) if address.is_ipv4() == shape.destination.is_ipv4() => {
                 shape.destination = address;
             }
-            Self::Destination(_) => {}
+            Self::Source(address) if address.is_ipv4() == shape.source.is_ipv4() => shape.source = address,
+            Self::Source(_) | Self::Destination(_) => {}
             Self::Port(port) => shape.port = port,
             Self::SourcePort(port) => shape.source_port = port,
             Self::IpLength(length) => shape.ip_length = length,
@@ -62,6 +64,7 @@ pub(super) fn all(endpoint: &Endpoint, base: &Shape, with_segments: bool) -> Vec
     changes.extend(if base.destination.is_ipv4() { in_ipv4() } else { in_ipv6(endpoint.port) });
     changes.extend((0..=u8::MAX).map(Change::Protocol));
     changes.extend(other_addresses(base.destination).into_iter().map(Change::Destination));
+    changes.extend(sources(base.source).map(Change::Source));
     let port = endpoint.port;
     let ports = [port ^ 1, port ^ 0x100, port.swap_bytes(), 0, u16::MAX, port.wrapping_add(1)];
     changes.extend(ports.map(Change::Port));
@@ -151,6 +154,11 @@ fn chains() -> Vec<Vec<Extension>> {
 
 fn routing(segments_left: u8) -> Extension {
     Extension::new(ipv6::ROUTING, 2).with(ipv6::SEGMENTS_LEFT_OFFSET, segments_left)
+}
+
+/// Sources of that one's IP version.
+pub(super) fn sources(like: IpAddr) -> impl Iterator<Item = IpAddr> + Clone {
+    super::SOURCES.into_iter().filter(move |source| source.is_ipv4() == like.is_ipv4())
 }
 
 /// Addresses that differ from `address` in one byte each, and in all.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rand::{RngExt as _, rngs::StdRng};
+use rand::{RngExt as _, rngs::StdRng, seq::IteratorRandom as _};
 use weir_wire::{headers::ipv6, udp};
 
 use super::{
@@ -37,9 +37,7 @@ impl Frames {
             IpAddr::V6(address) if !address.is_unspecified() => address,
             _ => Ipv6Addr::new(0xfd00, 1, 2, 3, 4, 5, 6, 7),
         };
-        let from4 = Ipv4Addr::new(10, 9, 8, 7).into();
-        let from6 = Ipv6Addr::new(0xfd00, 9, 8, 7, 6, 5, 4, 3).into();
-        let bases = [(from4, v4.into()), (from6, v6.into())]
+        let bases = [(super::FROM_V4, v4.into()), (super::FROM_V6, v6.into())]
             .map(|(source, destination)| Shape::new(source, destination, endpoint.port, INVALID));
         let with_segments = site.hook == Hook::Tc;
         let changes = [0, 1].map(|version| changes::all(&endpoint, &bases[version], with_segments));
@@ -70,13 +68,15 @@ impl Frames {
         let said = u16::from_be_bytes([high, low]);
         let payload = packet[udp::PAYLOAD_OFFSET..].to_vec();
         let base = self.bases[rng.random_range(0..2)].clone();
-        Shape { payload, udp_length: super::shape::Length::Is(said), ..base }.case(self.layer)
+        let source = changes::sources(base.source).choose(rng).unwrap_or(base.source);
+        Shape { source, payload, udp_length: super::shape::Length::Is(said), ..base }.case(self.layer)
     }
 
     /// Up to three changes at once, around any payload.
     pub(super) fn combined(&self, rng: &mut StdRng) -> Case {
         let version = rng.random_range(0..2);
         let mut shape = self.bases[version].clone();
+        shape.source = changes::sources(shape.source).choose(rng).unwrap_or(shape.source);
         for _ in 0..rng.random_range(0..4) {
             self.changes[version][rng.random_range(0..self.changes[version].len())].make(&mut shape);
         }

@@ -9,15 +9,37 @@ mod mutate;
 mod requests;
 mod shape;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
 pub use capture::Captured;
-pub use requests::{MAX_SWEPT_PAYLOAD, packet, packets, swept};
+pub use requests::{MAX_SWEPT_PAYLOAD, keys, packet, packets, swept};
 
 use crate::{Layer, Site};
 use frames::Frames;
 use mutate::mutate;
 use requests::Recipe;
+
+/// Where honest frames come from.
+const FROM_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 8, 7));
+const FROM_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 8, 7, 6, 5, 4, 3));
+
+/// Where other frames come from: neighbours in ever larger prefixes, and an IPv6 source that holds an IPv4 one.
+pub const SOURCES: [IpAddr; 12] = [
+    FROM_V4,
+    IpAddr::V4(Ipv4Addr::new(10, 9, 8, 6)),
+    IpAddr::V4(Ipv4Addr::new(10, 9, 9, 7)),
+    IpAddr::V4(Ipv4Addr::new(10, 137, 8, 7)),
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    FROM_V6,
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 8, 7, 6, 5, 4, 2)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 8, 7, 0x8006, 5, 4, 3)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 3)),
+    IpAddr::V6(Ipv4Addr::new(10, 9, 8, 7).to_ipv6_mapped()),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+];
 
 /// What a program is given once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -87,6 +87,14 @@ fn stretched(beginning: &[u8], len: usize) -> Vec<u8> {
     beginning.iter().copied().chain(fill).take(len).collect()
 }
 
+/// Keys that many of the requests ask for.
+pub fn keys() -> impl Iterator<Item = u32> {
+    let words = Command::ALL.map(Command::word).into_iter();
+    let stretched = words.map(|word| stretched(word, word.len() + size_of::<u32>()).split_off(word.len()));
+    let keys = stretched.chain([vec![1, 2, 3, 4]]);
+    keys.map(|key| u32::from_le_bytes(key.try_into().expect("a key is 4 bytes")))
+}
+
 /// The true length, each command's, their neighbours, the same with bytes swapped, and extremes.
 fn udp_lengths(payload_len: usize) -> Vec<u16> {
     let of_commands = Command::ALL.map(|command| udp::length_field(command.request_len()));

@@ -4,13 +4,12 @@ use weir_asm::{
     MapDef,
     maps::{Array, Hash, LpmTrie, LruHash, MapSpec},
 };
-use weir_wire::{DEFAULT_CAPACITY, maps};
+use weir_wire::maps;
 
-use crate::{BLOCKED_PREFIXES, QUOTA_SOURCES};
+use crate::{BLOCKED_PREFIXES, KNOWN_KEYS, QUOTA_SOURCES};
 
-/// Keys of the bag, with 1. Room for twice as many as a bag holds by default: programs add the keys of PUTs that the
-/// server never sees.
-pub const KEYS: MapSpec<Hash<u32, u8>> = MapSpec::new(maps::KEYS, 2 * DEFAULT_CAPACITY as u32);
+/// Keys of the bag, with 1. The loader gives it the room that the filter asks for.
+pub const KEYS: MapSpec<Hash<u32, u8>> = MapSpec::new(maps::KEYS, KNOWN_KEYS);
 
 /// Nanoseconds from one packet of a source to its next, and how many of them a packet may be early.
 pub const QUOTA: MapSpec<Array<[u64; 2]>> = MapSpec::new(maps::QUOTA, 1);

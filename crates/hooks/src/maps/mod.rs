@@ -41,6 +41,9 @@ where
     /// The object has no such map, or one of another kind or of other sizes.
     pub(crate) fn of(ebpf: &Ebpf, spec: MapSpec<S>) -> Result<Self, MapFailure> {
         let data = data(ebpf, &spec)?;
+        let info = data.info().map_err(|error| MapFailure::of(spec.name(), "asking for", None, error))?;
+        // The loader may have given it another room than it was declared with.
+        let spec = MapSpec::new(spec.name(), info.max_entries());
         let descriptor = data.fd().as_fd().try_clone_to_owned();
         let descriptor = descriptor.map_err(|error| MapFailure::open(spec.name(), error.to_string()))?;
         let data = MapData::from_fd(descriptor)

@@ -270,8 +270,7 @@ impl State {
     fn swap(&mut self, inside: &Inside, filter: Filter, toolkit: Option<Toolkit>) -> Result<String, Failure> {
         let Setup { kind, hook, filter: before, .. } = self.setup;
         let toolkit = toolkit.unwrap_or_else(|| self.toolkit_for(filter));
-        let filter =
-            Filter { parameter: before.parameter, binding: before.binding, quota: before.quota, ..filter };
+        let filter = Filter { name: filter.name, guards: filter.guards, ..before };
         weir_hooks::loadable(filter, toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
         kind.check(filter.name, toolkit, hook).map_err(ServeError::from)?;
         let verdicts = match &self.setup.program {

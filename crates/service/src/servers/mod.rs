@@ -10,7 +10,7 @@ mod watch;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use thiserror::Error;
-use weir_filters::{Filter, FilterName, Gap, Hook, Site, Toolkit, fun::dynamic::KEYS};
+use weir_filters::{Filter, Gap, Hook, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
@@ -74,16 +74,6 @@ pub enum ServeError {
     /// There can be no control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// A program has no room for the keys that the bag may hold.
-    #[error(
-        "known-key has room for {most} keys, and the bag may hold {capacity}; serve with a --capacity of at most {most}"
-    )]
-    Keys {
-        /// Most keys of the bag.
-        capacity: usize,
-        /// Most keys of the map.
-        most: u32,
-    },
     /// The control group.
     #[error(transparent)]
     Group(#[from] ControlGroupError),
@@ -105,7 +95,7 @@ pub enum ServeError {
 impl ServeError {
     /// Whether what was asked for can't be, rather than that it failed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Misfit(_) | Self::Keys { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Misfit(_))
     }
 }
 
@@ -236,10 +226,6 @@ impl Plan {
         let Self { filter, toolkit, hook, .. } = *self;
         let refused = |gap| unavailable(filter, toolkit, hook, gap);
         weir_hooks::loadable(filter, toolkit, hook).map_err(refused)?;
-        let (capacity, most) = (self.config.capacity, KEYS.max_entries());
-        if filter.has(FilterName::KnownKey) && hook != Hook::User && capacity > most as usize {
-            return Err(ServeError::Keys { capacity, most });
-        }
         self.kind.check(filter.name, toolkit, hook)?;
         if self.statistics && !toolkit.can_be_asked() {
             return Err(refused(Gap("the kernel keeps no statistics of classic BPF; leave --stats out")));

@@ -217,6 +217,8 @@ impl Args {
             parameter: self.parameter.unwrap_or_default(),
             binding: self.bind.unwrap_or_default(),
             quota: self.quota.unwrap_or_default(),
+            // Twice as many as the bag: programs add the keys of PUTs that the server never sees.
+            known_keys: u32::try_from(self.capacity.saturating_mul(2)).unwrap_or(u32::MAX),
             ..self.filter
         };
         let kind = self.server.unwrap_or_else(|| match self.object {

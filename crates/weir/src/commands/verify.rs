@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use weir_filters::{Binding, FilterName, Hook, Parameter, SuperPackets, Toolkit, corpus::Case};
+use weir_filters::{Binding, Filter, Guards, Hook, Parameter, SuperPackets, Toolkit, corpus::Case};
 
 use crate::{
     exit::UsageError,
@@ -14,14 +14,15 @@ use crate::{
 /// Compare programs with the reference, packet by packet, in the kernel (`BPF_PROG_TEST_RUN`).
 ///
 /// Each combination of filter, toolkit and hook that exists gets every boundary, then exhaustive, mutated and random
-/// packets, for servers on IPv4, IPv6 and every address. A packet of which they think differently is made as small as it
+/// packets, for servers on IPv4, IPv6 and every address. Filters with a memory are compared with a reference that
+/// remembers the same, by themselves and in chains. A packet of which they think differently is made as small as it
 /// goes and shown. Needs root, or CAP_BPF and CAP_NET_ADMIN.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// This filter alone; `weir filters` lists them.
-    #[arg(long, value_name = "NAME")]
-    filter: Option<FilterName>,
+    /// This filter alone, or this chain; `weir filters` lists them.
+    #[arg(long, value_name = "CHAIN")]
+    filter: Option<Filter>,
 
     /// This toolkit alone.
     #[arg(long, value_name = "NAME")]
@@ -67,6 +68,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "packet")]
     segments: u32,
 
+    /// Begin with the memory that filters with one have at that turn; it changes every 256 packets.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    turn: u32,
+
     /// Plant faults in the programs instead, and see that each is caught by the packets.
     #[arg(long, conflicts_with_all = ["packet", "speed"])]
     mutants: bool,
@@ -92,7 +97,9 @@ Exit status: 0 all agree, 1 one disagrees or it failed, 2 it was asked for somet
 /// Runs `weir verify`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = Plan::new(&Choice {
-        filter: args.filter,
+        filter: args.filter.map(|filter| filter.name),
+        guards: args.filter.map_or(Guards::NONE, |filter| filter.guards),
+        turn: args.turn,
         toolkit: args.toolkit,
         hook: args.hook,
         endpoints: args.endpoint.clone(),

@@ -43,14 +43,31 @@ pub(super) fn lines(filter: FilterName, toolkit: Toolkit) -> Lines {
 
 fn aya(filter: FilterName) -> [Vec<Part>; 2] {
     let own = match filter {
-        FilterName::Simple => part!("bpf/src/bin/simple-socket-filter.rs"),
-        FilterName::Reject => part!("bpf/src/bin/reject-filter.rs"),
-        FilterName::ValidCommand => part!("bpf/src/bin/valid-command.rs"),
-        FilterName::RobustValidCommand => part!("bpf/src/bin/robust-valid-command.rs"),
-        FilterName::Parameterized => part!("bpf/src/bin/parameterized-filter.rs"),
-        FilterName::Print => part!("bpf/src/bin/print-filter.rs"),
-        FilterName::Count => part!("bpf/src/bin/count-filter.rs"),
-        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => return [vec![], vec![]],
+        FilterName::Simple => vec![part!("bpf/src/bin/simple-socket-filter.rs")],
+        FilterName::Reject => vec![part!("bpf/src/bin/reject-filter.rs")],
+        FilterName::ValidCommand => vec![
+            part!("bpf/src/bin/valid-command.rs"),
+            part!("bpf/src/command.rs", ["fn begins_with_a_command"]),
+        ],
+        FilterName::RobustValidCommand => vec![
+            part!("bpf/src/bin/robust-valid-command.rs"),
+            part!("bpf/src/command.rs", ["fn is_a_command_of_its_length", "fn whole_command"]),
+        ],
+        FilterName::Parameterized => vec![part!("bpf/src/bin/parameterized-filter.rs")],
+        FilterName::Print => vec![part!("bpf/src/bin/print-filter.rs"), part!("bpf/src/capture.rs")],
+        FilterName::Count => vec![part!("bpf/src/bin/count-filter.rs")],
+        FilterName::KnownKey => vec![part!("bpf/src/known_key.rs")],
+        FilterName::Quota => {
+            vec![part!("bpf/src/guard.rs", ["type Rate", "type Sources", "fn spend", "fn compare_exchange"])]
+        }
+        FilterName::Blocklist => vec![part!("bpf/src/guard.rs", ["type Blocked", "fn is_blocked"])],
+    };
+    let chained = match filter.is_dynamic() {
+        true => vec![
+            part!("bpf/src/bin/chain.rs"),
+            part!("bpf/src/guard.rs", ["type Source ", "trait Origin", "fn source<", "fn now"]),
+        ],
+        false => vec![],
     };
     let shared = vec![
         part!("bpf/src/lib.rs"),
@@ -61,7 +78,7 @@ fn aya(filter: FilterName) -> [Vec<Part>; 2] {
         part!("bpf/src/view.rs"),
         part!("bpf/src/window.rs"),
     ];
-    [vec![own], shared]
+    [own, [shared, chained].concat()]
 }
 
 fn c(filter: FilterName) -> [Vec<Part>; 2] {

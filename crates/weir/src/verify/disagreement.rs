@@ -19,6 +19,8 @@ pub struct Disagreement {
     pub combination: Combination,
     /// Where it was loaded for.
     pub site: Site,
+    /// Of a filter with a memory, the turn that it had it from.
+    pub turn: Option<u32>,
     /// The packet, made as small as it goes.
     pub case: Case,
     /// What the reference says.
@@ -30,8 +32,11 @@ pub struct Disagreement {
 impl Disagreement {
     /// The command that shows it again.
     pub fn command(&self) -> String {
-        let Combination { filter, toolkit, hook } = self.combination;
-        let mut command = format!("weir verify --filter {filter} --toolkit {toolkit} --hook {hook}");
+        let Combination { toolkit, hook, .. } = self.combination;
+        let mut command = format!("weir verify --filter {} --toolkit {toolkit} --hook {hook}", self.filter);
+        if let Some(turn) = self.turn {
+            command += &format!(" --turn {turn}");
+        }
         if self.filter.name == FilterName::Parameterized {
             let binding = match self.filter.binding {
                 Binding::Map => "map",
@@ -59,9 +64,9 @@ impl Disagreement {
 
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Combination { filter, toolkit, hook } = self.combination;
+        let Combination { toolkit, hook, .. } = self.combination;
         let Filter { name, parameter, .. } = self.filter;
-        write!(f, "{filter} with {toolkit} at {hook}")?;
+        write!(f, "{} with {toolkit} at {hook}", self.filter)?;
         if name == FilterName::Parameterized && parameter == Parameter::Drop {
             write!(f, " that is to drop")?;
         }
@@ -117,8 +122,15 @@ mod tests {
         let combination = Combination { filter: filter.name, toolkit, hook };
         let (expected, said) = (Verdict::Accept, Verdict::Drop);
         let site = Site { super_packets: SuperPackets::Pass, ..site };
-        let disagreement =
-            Disagreement { filter, combination, site, case: Case { seen, segments: 10 }, expected, said };
+        let disagreement = Disagreement {
+            filter,
+            combination,
+            site,
+            turn: None,
+            case: Case { seen, segments: 10 },
+            expected,
+            said,
+        };
         let text = disagreement.to_string();
         for part in [
             "at tc that is to drop: the reference says accept, the program drop\n",

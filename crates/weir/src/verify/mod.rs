@@ -3,6 +3,7 @@
 mod capture;
 mod disagreement;
 mod fields;
+mod memory;
 mod minimise;
 mod mutants;
 mod plan;

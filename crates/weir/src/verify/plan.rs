@@ -7,13 +7,14 @@ use std::{
 };
 
 use weir_filters::{
-    Binding, Combination, Filter, FilterName, Hook, Layer, Parameter, Site, SuperPackets, Toolkit,
+    Binding, Combination, Filter, FilterName, Guards, Hook, Layer, Parameter, Site, SuperPackets, Toolkit,
     corpus::Case,
 };
 use weir_hooks::{KernelFilter, Target};
 
 use super::{
     Subject,
+    memory::Memory,
     program::{Program, Tally},
     sockets::{Sendable as _, Sockets},
 };
@@ -34,6 +35,10 @@ pub struct Choice {
     pub parameters: Parameters,
     /// With this setting alone, where a hook has it.
     pub super_packets: Option<SuperPackets>,
+    /// The filters before it; with none of them, a filter without a memory is compared by itself.
+    pub guards: Guards,
+    /// The turn whose memory packets begin with.
+    pub turn: u32,
 }
 
 /// What `parameterized-filter` is loaded with; nothing stands for each.
@@ -52,6 +57,8 @@ pub struct Plan {
     endpoints: Vec<SocketAddr>,
     parameters: Parameters,
     super_packets: Option<SuperPackets>,
+    guards: Guards,
+    turn: u32,
     /// What was asked for and isn't there.
     pub gaps: Gaps,
 }
@@ -74,7 +81,10 @@ pub(super) enum Way {
 
 impl Way {
     pub(super) fn of(combination: Combination) -> Self {
-        let is_sent = combination.hook == Hook::Reuseport || !combination.toolkit.can_be_asked();
+        // A test run at the socket has no IP header.
+        let is_by_source = combination.hook == Hook::Socket && combination.filter.guard().is_some();
+        let is_sent =
+            combination.hook == Hook::Reuseport || !combination.toolkit.can_be_asked() || is_by_source;
         if is_sent { Self::Sockets } else { Self::TestRun }
     }
 
@@ -86,7 +96,7 @@ impl Way {
     pub(super) fn subject(self, program: KernelFilter) -> anyhow::Result<Box<dyn Subject>> {
         Ok(match self {
             Self::TestRun => Box::new(program),
-            Self::Sockets => Box::new(Sockets::new(program.site(), |socket| match program.site().hook {
+            Self::Sockets => Box::new(Sockets::new(program, |program, socket| match program.site().hook {
                 Hook::Reuseport => program.attach(Target::Reuseport(socket.as_fd())),
                 _ => program.attach(socket),
             })?),
@@ -99,8 +109,6 @@ pub type Gaps = BTreeMap<&'static str, Vec<String>>;
 
 const REFERENCE: &str =
     "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
-const WITH_A_MEMORY: &str =
-    "a decision by packets before it, by the clock or by its source has tests of its own";
 const PORT: u16 = 12_345;
 
 impl Plan {
@@ -139,8 +147,14 @@ impl Plan {
             [] => default_endpoints().to_vec(),
             chosen => chosen.to_vec(),
         };
-        let Choice { parameters, super_packets, .. } = *choice;
-        Ok(Self { combinations, endpoints, parameters, super_packets, gaps })
+        let Choice { parameters, super_packets, guards, turn, .. } = *choice;
+        Ok(Self { combinations, endpoints, parameters, super_packets, guards, turn, gaps })
+    }
+
+    /// How its programs are asked.
+    pub(super) fn way_of(&self, combination: Combination) -> Way {
+        let is_by_source = combination.hook == Hook::Socket && !self.guards.is_empty();
+        if is_by_source { Way::Sockets } else { Way::of(combination) }
     }
 
     /// Every place, server and way of it.
@@ -149,7 +163,7 @@ impl Plan {
         for hook in Hook::ALL {
             for way in [Way::TestRun, Way::Sockets] {
                 let is_there =
-                    |combination: &Combination| combination.hook == hook && Way::of(*combination) == way;
+                    |combination: &Combination| combination.hook == hook && self.way_of(*combination) == way;
                 if self.combinations.iter().any(is_there) {
                     places.extend(self.sites(hook, way).into_iter().map(|site| Place { site, way }));
                 }
@@ -199,30 +213,42 @@ impl Plan {
         let Place { site, way } = place;
         let sites = self.sites(site.hook, *way).len();
         let is_there =
-            |combination: &&Combination| combination.hook == site.hook && Way::of(**combination) == *way;
+            |combination: &&Combination| combination.hook == site.hook && self.way_of(**combination) == *way;
         let mut programs = Vec::new();
         for combination in self.combinations.iter().filter(is_there) {
             let Combination { filter, toolkit, hook } = *combination;
-            let mut filters = self.filters(filter);
+            let mut filters = self.filters(filter, hook, *way);
             filters.retain(|filter| weir_hooks::loadable(*filter, toolkit, hook).is_ok());
             let share = (sites * filters.len()) as u64;
             for filter in filters {
-                programs.push(Program {
-                    combination: *combination,
-                    filter,
-                    site: *site,
-                    subject: way.subject(KernelFilter::load(filter, toolkit, site)?)?,
-                    left: packets(share),
-                    tally: Tally::default(),
-                    first: None,
-                });
+                let subject = way.subject(KernelFilter::load(filter, toolkit, site)?)?;
+                let program = self.program(*combination, filter, *site, subject);
+                programs.push(Program { left: packets(share), ..program });
             }
         }
         Ok(programs)
     }
 
-    /// A filter with each of its parameters that is to be compared.
-    fn filters(&self, name: FilterName) -> Vec<Filter> {
+    /// A program that has decided nothing, and is to decide nothing.
+    pub(super) fn program(
+        &self,
+        combination: Combination,
+        filter: Filter,
+        site: Site,
+        subject: Box<dyn Subject>,
+    ) -> Program {
+        let memory = Memory::of(filter, self.turn);
+        Program { combination, filter, site, subject, memory, left: 0, tally: Tally::default(), first: None }
+    }
+
+    /// A filter with each of its parameters that is to be compared, and one with a memory in chains too.
+    fn filters(&self, name: FilterName, hook: Hook, way: Way) -> Vec<Filter> {
+        if !self.guards.is_empty() {
+            return vec![Filter::from(name).behind(self.guards)];
+        }
+        if name.is_dynamic() {
+            return chains(name, hook, way).iter().map(|chain| chain.parse().expect("a chain")).collect();
+        }
         if name != FilterName::Parameterized {
             return vec![name.into()];
         }
@@ -241,11 +267,18 @@ impl Plan {
     }
 }
 
+/// The chains that a filter with a memory decides in; by a test run at the socket guards know no source.
+fn chains(name: FilterName, hook: Hook, way: Way) -> &'static [&'static str] {
+    match name {
+        FilterName::Blocklist => &["blocklist", "quota+blocklist"],
+        FilterName::Quota => &["quota", "blocklist+quota"],
+        FilterName::KnownKey if hook == Hook::Socket && way == Way::TestRun => &["known-key"],
+        _ => &["known-key", "blocklist+quota+known-key", "quota+blocklist+known-key"],
+    }
+}
+
 /// Why a combination isn't compared.
 fn obstacle(combination: Combination) -> Option<&'static str> {
-    if combination.filter.is_dynamic() {
-        return Some(WITH_A_MEMORY);
-    }
     if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
         return Some(REFERENCE);
     }

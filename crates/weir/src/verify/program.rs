@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use weir_filters::{Combination, Filter, Site, Verdict, corpus::Case};
 
-use super::{Decided, Disagreement, Subject, minimise::minimise};
+use super::{
+    Decided, Disagreement, Subject,
+    memory::{Memory, now},
+    minimise::minimise,
+};
 
 /// A program, and its tally.
 pub(super) struct Program {
@@ -12,6 +16,8 @@ pub(super) struct Program {
     pub(super) filter: Filter,
     pub(super) site: Site,
     pub(super) subject: Box<dyn Subject>,
+    /// What the reference remembers, where the filter remembers anything.
+    pub(super) memory: Option<Memory>,
     /// Packets that it is still to decide.
     pub(super) left: u64,
     pub(super) tally: Tally,
@@ -46,50 +52,101 @@ impl Program {
         let started = Instant::now();
         let cases = &cases[..cases.len().min(self.left.try_into().unwrap_or(usize::MAX))];
         self.left -= cases.len() as u64;
-        self.subject.decide(cases, decided)?;
         let mut first = None;
-        for (case, decided) in cases.iter().zip(decided) {
-            match *decided {
-                Decided::NotRunnable => self.tally.not_runnable += 1,
-                Decided::Verdict(verdict) => {
-                    self.tally.decided += 1;
-                    if verdict != self.expected(case) {
-                        self.tally.disagreements += 1;
-                        first = first.or(Some((case, verdict)));
-                    }
-                }
+        if self.memory.is_none() {
+            self.subject.decide(cases, decided)?;
+            for (case, decided) in cases.iter().zip(decided) {
+                first = first.or(self.note(case, *decided, |program| program.filter_says(case)));
+            }
+        } else {
+            for case in cases {
+                let (decided, expected) = self.ask(case)?;
+                first = first.or(self.note(case, decided, |_| expected));
             }
         }
         self.tally.spent += started.elapsed() + made_in;
-        if let (None, Some((case, said))) = (&self.first, first) {
-            self.first = Some(self.disagreement(case, said));
+        if let (None, Some((case, said, expected))) = (&self.first, first) {
+            self.first = Some(self.disagreement(case, said, expected));
         }
         Ok(cases.len() as u64)
     }
 
-    /// What the reference says.
-    pub(super) fn expected(&self, case: &Case) -> Verdict {
+    /// Counts what came of a packet, and gives it back with both verdicts where they differ.
+    fn note<'a>(
+        &mut self,
+        case: &'a Case,
+        decided: Decided,
+        expected: impl FnOnce(&Self) -> Verdict,
+    ) -> Option<(&'a Case, Verdict, Verdict)> {
+        let Decided::Verdict(said) = decided else {
+            self.tally.not_runnable += 1;
+            return None;
+        };
+        self.tally.decided += 1;
+        let expected = expected(self);
+        let differs = said != expected;
+        self.tally.disagreements += u64::from(differs);
+        differs.then_some((case, said, expected))
+    }
+
+    /// What the reference says where it remembers nothing.
+    fn filter_says(&self, case: &Case) -> Verdict {
         self.filter.decide_at(&self.site, &case.seen, case.segments)
     }
 
-    /// What the program says, where that isn't what the reference says; nothing where it can't be asked.
-    pub(super) fn disagrees(&mut self, case: &Case) -> Option<Verdict> {
-        let expected = self.expected(case);
-        match self.subject.decide_one(case) {
-            Ok(Decided::Verdict(said)) if said != expected => Some(said),
+    /// What came of the next packet, and what the reference says.
+    pub(super) fn ask(&mut self, case: &Case) -> anyhow::Result<(Decided, Verdict)> {
+        let Some(memory) = &mut self.memory else {
+            return Ok((self.subject.decide_one(case)?, self.filter_says(case)));
+        };
+        memory.pass(self.subject.program())?;
+        let before = now();
+        let decided = self.subject.decide_one(case)?;
+        let (during, sender) = ([before, now()], self.subject.sender(case));
+        // A packet that can't be run changes nothing; its verdict is nobody's.
+        let expected = match decided {
+            Decided::Verdict(said) => memory.expected(&self.site, case, sender, during, said),
+            Decided::NotRunnable => Verdict::Accept,
+        };
+        if decided != Decided::Verdict(expected) {
+            // What both remember may differ from here on.
+            memory.restore(self.subject.program())?;
+        }
+        Ok((decided, expected))
+    }
+
+    /// Whether they differ about a packet by itself, or the program has no verdict.
+    pub(super) fn differs_by_itself(&mut self, case: &Case) -> bool {
+        let restored = self.memory.as_mut().map(|memory| memory.restore(self.subject.program())).transpose();
+        match restored.map_err(anyhow::Error::from).and_then(|_| self.ask(case)) {
+            Ok((Decided::NotRunnable, _)) => false,
+            Ok((Decided::Verdict(said), expected)) => said != expected,
+            Err(_) => true,
+        }
+    }
+
+    /// Both verdicts on one packet by itself, where they differ: the program's, and the reference's. Nothing where it
+    /// can't be asked.
+    fn disagrees(&mut self, case: &Case) -> Option<(Verdict, Verdict)> {
+        if let Some(memory) = &mut self.memory {
+            memory.restore(self.subject.program()).ok()?;
+        }
+        match self.ask(case) {
+            Ok((Decided::Verdict(said), expected)) if said != expected => Some((said, expected)),
             _ => None,
         }
     }
 
-    fn disagreement(&mut self, case: &Case, said: Verdict) -> Disagreement {
+    fn disagreement(&mut self, case: &Case, said: Verdict, expected: Verdict) -> Disagreement {
         let smallest = minimise(case, |case| self.disagrees(case).is_some());
-        // Where the smallest one shows nothing any more, such as a program that decides by chance, the first one stays.
-        let (case, said) = match self.disagrees(&smallest) {
-            Some(said) => (smallest, said),
-            None => (case.clone(), said),
+        // Where the smallest one shows nothing, such as a program that decides by chance or by packets before, the
+        // first one stays.
+        let (case, said, expected) = match self.disagrees(&smallest) {
+            Some((said, expected)) => (smallest, said, expected),
+            None => (case.clone(), said, expected),
         };
-        let expected = self.expected(&case);
+        let turn = self.memory.as_ref().map(Memory::turn);
         let Self { filter, combination, site, .. } = *self;
-        Disagreement { filter, combination, site, case, expected, said }
+        Disagreement { filter, combination, site, turn, case, expected, said }
     }
 }

@@ -1,7 +1,7 @@
 //! One packet, given in hex, decided by each program.
 
 use serde::Serialize;
-use weir_filters::{FilterName, Hook, Layer, Toolkit, corpus::Case};
+use weir_filters::{Hook, Layer, Toolkit, corpus::Case};
 
 use super::{
     Decided, Plan,
@@ -13,7 +13,7 @@ use crate::exit::UsageError;
 /// What one program said of the packet.
 #[derive(Clone, Debug, Serialize)]
 pub struct Answer {
-    filter: FilterName,
+    filter: String,
     toolkit: Toolkit,
     hook: Hook,
     reference: &'static str,
@@ -57,12 +57,12 @@ pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<Answer>> {
     for place in plan.places() {
         let site = place.site;
         for mut program in plan.load(&place, |_| 1)? {
-            let decided = program.subject.decide_one(case)?;
+            let (decided, expected) = program.ask(case)?;
             answers.push(Answer {
-                filter: program.combination.filter,
+                filter: program.filter.to_string(),
                 toolkit: program.combination.toolkit,
                 hook: site.hook,
-                reference: name_of(program.expected(case)),
+                reference: name_of(expected),
                 program: match decided {
                     Decided::Verdict(verdict) => Some(name_of(verdict)),
                     Decided::NotRunnable => None,

@@ -1,6 +1,6 @@
 //! What is compared with the reference: a program, asked packet by packet.
 
-use std::io;
+use std::{io, net::IpAddr};
 
 use weir_filters::{Verdict, corpus::Case};
 use weir_hooks::{HookError, KernelFilter};
@@ -12,6 +12,14 @@ pub trait Subject {
     /// # Errors
     /// It decided nothing: a verdict that its hook doesn't know, or what the machine says.
     fn decide(&mut self, cases: &[Case], decided: &mut Vec<Decided>) -> anyhow::Result<()>;
+
+    /// The program, for what its maps hold.
+    fn program(&self) -> &KernelFilter;
+
+    /// Who sends a packet, where that isn't in what a program sees of it.
+    fn sender(&self, _case: &Case) -> Option<IpAddr> {
+        None
+    }
 }
 
 /// What came of a packet.
@@ -36,6 +44,10 @@ impl Subject for KernelFilter {
             });
         }
         Ok(())
+    }
+
+    fn program(&self) -> &KernelFilter {
+        self
     }
 }
 

@@ -2,24 +2,26 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{Filter, Hook, Moment, Packet, Reference, Site, Verdict, corpus};
+use weir_filters::{Filter, FilterName, Hook, Moment, Packet, Reference, Site, Toolkit, Verdict, corpus};
 use weir_hooks::maps::Update;
 use weir_wire::{Command, Request};
 
-use super::{bound, load, received, sender};
+use super::{both, bound, load, received, sender};
 use crate::{Test, once};
 
 pub(crate) const TESTS: &[Test] = &[
-    once("a_get_follows_its_put_through_at_once", a_get_follows_its_put_through_at_once),
-    once("keys_that_the_server_sets_and_removes_are_known_and_not", keys_that_the_server_sets_and_removes),
-    once("known_key_decides_as_the_reference_with_a_memory", known_key_decides_as_the_reference),
-    once("a_full_map_learns_nothing_and_lets_puts_through", a_full_map_learns_nothing),
+    once("a_get_follows_its_put_through_at_once", || both(a_get_follows_its_put_through_at_once)),
+    once("keys_that_the_server_sets_and_removes_are_known_and_not", || {
+        both(keys_that_the_server_sets_and_removes)
+    }),
+    once("known_key_decides_as_the_reference_with_a_memory", || both(known_key_decides_as_the_reference)),
+    once("a_full_map_learns_nothing_and_lets_puts_through", || both(a_full_map_learns_nothing)),
 ];
 
-fn a_get_follows_its_put_through_at_once() {
+fn a_get_follows_its_put_through_at_once(toolkit: Toolkit) {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let (socket, to) = bound(address);
-        let filter = load("known-key", &Site::socket());
+        let filter = load(toolkit, "known-key", &Site::socket());
         let _attached = filter.attach(&socket).expect("attach");
         let from = sender(&to.ip().to_string());
         let arrives = |request: Request| {
@@ -38,8 +40,8 @@ fn a_get_follows_its_put_through_at_once() {
     }
 }
 
-fn keys_that_the_server_sets_and_removes() {
-    let filter = load("known-key", &Site::socket());
+fn keys_that_the_server_sets_and_removes(toolkit: Toolkit) {
+    let filter = load(toolkit, "known-key", &Site::socket());
     let mut keys = filter.key_map().expect("it has one");
     let decide = |request: Request| {
         let payload = request.to_bytes();
@@ -59,12 +61,12 @@ fn keys_that_the_server_sets_and_removes() {
 const PACKETS: usize = 40_000;
 
 /// At every hook whose programs run on given bytes; keys come and go by the server's hand as well.
-fn known_key_decides_as_the_reference() {
+fn known_key_decides_as_the_reference(toolkit: Toolkit) {
     let endpoint: SocketAddr = "127.0.0.1:12345".parse().expect("an address");
     let filter: Filter = "known-key".parse().expect("a filter");
     for hook in [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp] {
         let site = Site::new(hook, endpoint);
-        let program = super::load_filter(filter, &site);
+        let program = super::load_filter(toolkit, filter, &site);
         let mut keys = program.key_map().expect("it has one");
         let mut reference = Reference::new(filter);
         let mut accepted = 0;
@@ -129,17 +131,25 @@ fn in_ipv4(udp: &[u8], to: SocketAddr) -> Vec<u8> {
     [&header, udp].concat()
 }
 
-fn a_full_map_learns_nothing() {
-    let filter = load("known-key", &Site::socket());
+fn a_full_map_learns_nothing(toolkit: Toolkit) {
+    const MOST: u32 = 300;
+    let filter = Filter { known_keys: MOST, ..FilterName::KnownKey.into() };
+    let filter = super::load_filter(toolkit, filter, &Site::socket());
     let mut keys = filter.key_map().expect("it has one");
-    let most = keys.spec().max_entries();
-    for key in 0..most {
+    assert_eq!(keys.spec().max_entries(), MOST);
+    for key in 0..MOST {
         keys.update(key, 1, Update::Any).expect("there is room");
     }
-    assert!(keys.update(most, 1, Update::Any).expect_err("it is full").is_full());
-    let put = Request::Put { key: most, value: 1 }.to_bytes();
-    let packet = corpus::packet(weir_wire::udp::length_field(put.len()), &put);
-    assert_eq!(filter.decide(&packet, 1).expect("a test run"), Verdict::Accept);
-    assert_eq!(keys.get(most).expect("read"), None);
-    assert_eq!(keys.get(most - 1).expect("read"), Some(1));
+    assert!(keys.update(MOST, 1, Update::Any).expect_err("it is full").is_full());
+    let decide = |request: Request| {
+        let payload = request.to_bytes();
+        let packet = corpus::packet(weir_wire::udp::length_field(payload.len()), &payload);
+        filter.decide(&packet, 1).expect("a test run")
+    };
+    assert_eq!(decide(Request::Put { key: MOST, value: 1 }), Verdict::Accept);
+    assert_eq!(keys.get(MOST).expect("read"), None);
+    assert_eq!(keys.get(MOST - 1).expect("read"), Some(1));
+    keys.delete(0).expect("the server makes room");
+    assert_eq!(decide(Request::Put { key: MOST, value: 1 }), Verdict::Accept);
+    assert_eq!(decide(Request::Get { key: MOST }), Verdict::Accept);
 }

@@ -7,21 +7,29 @@ use std::{
 };
 
 use nix::time::{ClockId, clock_gettime};
-use weir_filters::{Blocklist, Filter, Moment, Quota, Site, Until};
+use weir_filters::{Blocklist, Filter, Moment, Quota, Site, Toolkit, Until};
 
-use super::{bound, load, load_filter, received, sender};
+use super::{both, bound, load, load_filter, received, sender};
 use crate::{Test, once};
 
 pub(crate) const TESTS: &[Test] = &[
-    once("a_blocked_prefix_is_dropped_by_ipv4_and_by_ipv6", a_blocked_prefix_is_dropped),
-    once("a_socket_for_both_versions_blocks_ipv4_sources", a_socket_for_both_versions_blocks_ipv4_sources),
-    once("a_prefix_is_free_again_at_its_end_by_the_programs_own_clock", a_prefix_is_free_again_at_its_end),
-    once("the_longest_prefix_that_is_over_leaves_the_shorter_one_in_force", the_shorter_one_stays_in_force),
-    once("a_burst_passes_and_what_is_beyond_it_is_dropped_for_each_source_alone", a_burst_passes),
-    once("tokens_come_back_at_the_rate", tokens_come_back_at_the_rate),
-    once("several_threads_never_spend_more_than_the_quota", several_threads_never_spend_more),
-    once("a_quota_changes_while_the_program_runs", a_quota_changes_while_the_program_runs),
-    once("a_chain_drops_at_its_first_filter_that_drops", a_chain_drops_at_its_first_filter_that_drops),
+    once("a_blocked_prefix_is_dropped_by_ipv4_and_by_ipv6", || both(a_blocked_prefix_is_dropped)),
+    once("a_socket_for_both_versions_blocks_ipv4_sources", || {
+        both(a_socket_for_both_versions_blocks_ipv4_sources)
+    }),
+    once("a_prefix_is_free_again_at_its_end_by_the_programs_own_clock", || {
+        both(a_prefix_is_free_again_at_its_end)
+    }),
+    once("the_longest_prefix_that_is_over_leaves_the_shorter_one_in_force", || {
+        both(the_shorter_one_stays_in_force)
+    }),
+    once("a_burst_passes_and_what_is_beyond_it_is_dropped_for_each_source_alone", || both(a_burst_passes)),
+    once("tokens_come_back_at_the_rate", || both(tokens_come_back_at_the_rate)),
+    once("several_threads_never_spend_more_than_the_quota", || both(several_threads_never_spend_more)),
+    once("a_quota_changes_while_the_program_runs", || both(a_quota_changes_while_the_program_runs)),
+    once("a_chain_drops_at_its_first_filter_that_drops", || {
+        both(a_chain_drops_at_its_first_filter_that_drops)
+    }),
 ];
 
 fn now() -> Moment {
@@ -38,9 +46,9 @@ fn blocking(prefixes: &[(&str, Until)]) -> Blocklist {
 }
 
 /// What of one packet from each source arrives.
-fn check(to: &str, list: &Blocklist, sources: &[(&str, usize)]) {
+fn check(toolkit: Toolkit, to: &str, list: &Blocklist, sources: &[(&str, usize)]) {
     let (socket, address) = bound(to);
-    let filter = load("blocklist+valid-command", &Site::socket());
+    let filter = load(toolkit, "blocklist+valid-command", &Site::socket());
     let _attached = filter.attach(&socket).expect("attach");
     filter.set_blocklist(list).expect("set");
     for &(source, expected) in sources {
@@ -56,23 +64,28 @@ fn check(to: &str, list: &Blocklist, sources: &[(&str, usize)]) {
     }
 }
 
-fn a_blocked_prefix_is_dropped() {
+fn a_blocked_prefix_is_dropped(toolkit: Toolkit) {
     let list = blocking(&[("127.0.0.2/31", Until::Unblocked), ("::1/128", Until::Unblocked)]);
-    check("127.0.0.1:0", &list, &[("127.0.0.1", 1), ("127.0.0.2", 0), ("127.0.0.3", 0), ("127.0.0.4", 1)]);
-    check("[::1]:0", &list, &[("::1", 0)]);
-    check("[::1]:0", &blocking(&[("::2/128", Until::Unblocked)]), &[("::1", 1)]);
+    check(
+        toolkit,
+        "127.0.0.1:0",
+        &list,
+        &[("127.0.0.1", 1), ("127.0.0.2", 0), ("127.0.0.3", 0), ("127.0.0.4", 1)],
+    );
+    check(toolkit, "[::1]:0", &list, &[("::1", 0)]);
+    check(toolkit, "[::1]:0", &blocking(&[("::2/128", Until::Unblocked)]), &[("::1", 1)]);
 }
 
-fn a_socket_for_both_versions_blocks_ipv4_sources() {
+fn a_socket_for_both_versions_blocks_ipv4_sources(toolkit: Toolkit) {
     let list = blocking(&[("127.0.0.2/32", Until::Unblocked)]);
-    check("[::]:0", &list, &[("127.0.0.1", 1), ("127.0.0.2", 0), ("::1", 1)]);
-    check("[::]:0", &blocking(&[("0.0.0.0/0", Until::Unblocked)]), &[("127.0.0.1", 0), ("::1", 1)]);
-    check("[::]:0", &blocking(&[("::/0", Until::Unblocked)]), &[("127.0.0.1", 0), ("::1", 0)]);
+    check(toolkit, "[::]:0", &list, &[("127.0.0.1", 1), ("127.0.0.2", 0), ("::1", 1)]);
+    check(toolkit, "[::]:0", &blocking(&[("0.0.0.0/0", Until::Unblocked)]), &[("127.0.0.1", 0), ("::1", 1)]);
+    check(toolkit, "[::]:0", &blocking(&[("::/0", Until::Unblocked)]), &[("127.0.0.1", 0), ("::1", 0)]);
 }
 
-fn a_prefix_is_free_again_at_its_end() {
+fn a_prefix_is_free_again_at_its_end(toolkit: Toolkit) {
     let (socket, address) = bound("127.0.0.1:0");
-    let filter = load("blocklist", &Site::socket());
+    let filter = load(toolkit, "blocklist", &Site::socket());
     let _attached = filter.attach(&socket).expect("attach");
     let end = now() + Duration::from_millis(300);
     filter.set_blocklist(&blocking(&[("127.0.0.2/32", Until::Moment(end))])).expect("set");
@@ -94,24 +107,24 @@ fn a_prefix_is_free_again_at_its_end() {
     panic!("it never got through");
 }
 
-fn the_shorter_one_stays_in_force() {
+fn the_shorter_one_stays_in_force(toolkit: Toolkit) {
     let over = Until::Moment(Moment::from_ns(1));
     let list = blocking(&[("127.0.0.0/8", Until::Unblocked), ("127.0.0.2/32", over)]);
-    check("127.0.0.1:0", &list, &[("127.0.0.2", 0)]);
-    check("127.0.0.1:0", &blocking(&[("127.0.0.2/32", over)]), &[("127.0.0.2", 1)]);
+    check(toolkit, "127.0.0.1:0", &list, &[("127.0.0.2", 0)]);
+    check(toolkit, "127.0.0.1:0", &blocking(&[("127.0.0.2/32", over)]), &[("127.0.0.2", 1)]);
 }
 
 fn with_quota(chain: &str, quota: &str) -> Filter {
     Filter { quota: quota.parse().expect("a quota"), ..chain.parse().expect("a chain") }
 }
 
-fn a_burst_passes() {
+fn a_burst_passes(toolkit: Toolkit) {
     for (to, sources) in
         [("127.0.0.1:0", &["127.0.0.1", "127.0.0.2", "127.0.0.3"][..]), ("[::1]:0", &["::1"])]
     {
         let (socket, address) = bound(to);
         // A token comes back after a second at the earliest.
-        let filter = load_filter(with_quota("quota", "1/5"), &Site::socket());
+        let filter = load_filter(toolkit, with_quota("quota", "1/5"), &Site::socket());
         let _attached = filter.attach(&socket).expect("attach");
         for source in sources {
             let (from, began) = (sender(source), Instant::now());
@@ -126,9 +139,9 @@ fn a_burst_passes() {
     }
 }
 
-fn tokens_come_back_at_the_rate() {
+fn tokens_come_back_at_the_rate(toolkit: Toolkit) {
     let (socket, address) = bound("127.0.0.1:0");
-    let filter = load_filter(with_quota("quota", "50/1"), &Site::socket());
+    let filter = load_filter(toolkit, with_quota("quota", "50/1"), &Site::socket());
     let _attached = filter.attach(&socket).expect("attach");
     let from = sender("127.0.0.1");
     let began = now();
@@ -142,9 +155,9 @@ fn tokens_come_back_at_the_rate() {
     assert!((2..=most).contains(&arrived), "{arrived} of at most {most}");
 }
 
-fn several_threads_never_spend_more() {
+fn several_threads_never_spend_more(toolkit: Toolkit) {
     let (socket, address) = bound("127.0.0.1:0");
-    let filter = load_filter(with_quota("quota", "1/100"), &Site::socket());
+    let filter = load_filter(toolkit, with_quota("quota", "1/100"), &Site::socket());
     let _attached = filter.attach(&socket).expect("attach");
     let began = Instant::now();
     thread::scope(|scope| {
@@ -163,9 +176,9 @@ fn several_threads_never_spend_more() {
     assert!((90..=100 + back).contains(&counts.accepted), "{counts:?}");
 }
 
-fn a_quota_changes_while_the_program_runs() {
+fn a_quota_changes_while_the_program_runs(toolkit: Toolkit) {
     let (socket, address) = bound("127.0.0.1:0");
-    let filter = load_filter(with_quota("quota", "1/1"), &Site::socket());
+    let filter = load_filter(toolkit, with_quota("quota", "1/1"), &Site::socket());
     let _attached = filter.attach(&socket).expect("attach");
     let from = sender("127.0.0.1");
     let send = |packets| {
@@ -179,9 +192,9 @@ fn a_quota_changes_while_the_program_runs() {
     assert!(send(50) >= 40);
 }
 
-fn a_chain_drops_at_its_first_filter_that_drops() {
+fn a_chain_drops_at_its_first_filter_that_drops(toolkit: Toolkit) {
     let (socket, address) = bound("127.0.0.1:0");
-    let filter = load_filter(with_quota("blocklist+quota+valid-command", "1/3"), &Site::socket());
+    let filter = load_filter(toolkit, with_quota("blocklist+quota+valid-command", "1/3"), &Site::socket());
     let _attached = filter.attach(&socket).expect("attach");
     let from = sender("127.0.0.1");
     let send = |payload: &[u8]| {

@@ -19,13 +19,18 @@ pub(crate) fn tests() -> Vec<Test> {
     [by_key::TESTS, by_source::TESTS, taking_over::TESTS].concat()
 }
 
-fn load(chain: &str, site: &Site) -> KernelFilter {
-    load_filter(chain.parse().expect("a chain"), site)
+/// The test with either toolkit that has such filters.
+fn both(test: fn(Toolkit)) {
+    [Toolkit::Fun, Toolkit::Aya].into_iter().for_each(test);
 }
 
-fn load_filter(filter: Filter, site: &Site) -> KernelFilter {
-    let loaded = KernelFilter::load(filter, Toolkit::Fun, site);
-    loaded.unwrap_or_else(|error| panic!("{filter} at {}: {error}", site.hook))
+fn load(toolkit: Toolkit, chain: &str, site: &Site) -> KernelFilter {
+    load_filter(toolkit, chain.parse().expect("a chain"), site)
+}
+
+fn load_filter(toolkit: Toolkit, filter: Filter, site: &Site) -> KernelFilter {
+    let loaded = KernelFilter::load(filter, toolkit, site);
+    loaded.unwrap_or_else(|error| panic!("{filter} by {toolkit} at {}: {error}", site.hook))
 }
 
 fn bound(address: &str) -> (UdpSocket, SocketAddr) {

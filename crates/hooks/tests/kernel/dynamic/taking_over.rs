@@ -3,24 +3,24 @@
 use weir_filters::{Blocklist, Filter, FilterName, Site, Toolkit, Until};
 use weir_hooks::maps::Update;
 
-use super::{bound, load, load_filter, received, sender};
+use super::{both, bound, load, load_filter, received, sender};
 use crate::{Test, once};
 
 pub(crate) const TESTS: &[Test] = &[
-    once("a_successor_shares_the_maps_that_both_have", a_successor_shares_the_maps_that_both_have),
-    once("a_successor_without_a_memory_has_nothing_to_share", a_successor_without_a_memory),
-    once("a_quota_goes_on_where_it_was", a_quota_goes_on_where_it_was),
+    once("a_successor_shares_the_maps_that_both_have", || both(a_successor_shares_the_maps_that_both_have)),
+    once("a_successor_without_a_memory_has_nothing_to_share", || both(a_successor_without_a_memory)),
+    once("a_quota_goes_on_where_it_was", || both(a_quota_goes_on_where_it_was)),
 ];
 
-fn a_successor_shares_the_maps_that_both_have() {
-    let filter = load("blocklist+known-key", &Site::socket());
+fn a_successor_shares_the_maps_that_both_have(toolkit: Toolkit) {
+    let filter = load(toolkit, "blocklist+known-key", &Site::socket());
     filter.key_map().expect("it has one").update(7, 1, Update::Any).expect("there is room");
     let mut list = Blocklist::default();
     list.block("127.0.0.2/32".parse().expect("a prefix"), Until::Unblocked);
     filter.set_blocklist(&list).expect("set");
 
     let next: Filter = "blocklist+quota+known-key".parse().expect("a chain");
-    let next = filter.load_successor(next, Toolkit::Fun).expect("it loads");
+    let next = filter.load_successor(next, other(toolkit)).expect("it loads");
     assert_eq!(next.key_map().expect("it has one").get(7).expect("read"), Some(1));
     next.key_map().expect("it has one").update(8, 1, Update::Any).expect("there is room");
     assert_eq!(filter.key_map().expect("it has one").get(8).expect("read"), Some(1), "both are one");
@@ -34,18 +34,18 @@ fn a_successor_shares_the_maps_that_both_have() {
     }
 }
 
-fn a_successor_without_a_memory() {
-    let filter = load("blocklist+valid-command", &Site::socket());
+fn a_successor_without_a_memory(toolkit: Toolkit) {
+    let filter = load(toolkit, "blocklist+valid-command", &Site::socket());
     let next = filter.load_successor(FilterName::ValidCommand.into(), Toolkit::Aya).expect("it loads");
     assert!(next.key_map().is_err() && next.set_blocklist(&Blocklist::default()).is_err());
     let back = next.load_successor("blocklist+valid-command".parse().expect("a chain"), Toolkit::Fun);
     assert!(back.expect("it loads").set_blocklist(&Blocklist::default()).is_ok());
 }
 
-fn a_quota_goes_on_where_it_was() {
+fn a_quota_goes_on_where_it_was(toolkit: Toolkit) {
     let (socket, address) = bound("127.0.0.1:0");
     let quota = "1/3".parse().expect("a quota");
-    let filter = load_filter(Filter { quota, ..FilterName::Quota.into() }, &Site::socket());
+    let filter = load_filter(toolkit, Filter { quota, ..FilterName::Quota.into() }, &Site::socket());
     let attached = filter.attach(&socket).expect("attach");
     let from = sender("127.0.0.1");
     let send = || {
@@ -54,7 +54,12 @@ fn a_quota_goes_on_where_it_was() {
     };
     assert_eq!([send(), send(), send()], [1; 3]);
     let next = Filter { quota, ..Filter::from(FilterName::Quota) };
-    let next = filter.load_successor(next, Toolkit::Fun).expect("it loads");
+    let next = filter.load_successor(next, other(toolkit)).expect("it loads");
     attached.replace(&next).expect("replaced");
     assert_eq!(send(), 0, "the bucket is as empty as before");
+}
+
+/// The other toolkit: maps are handed on between them, too.
+fn other(toolkit: Toolkit) -> Toolkit {
+    if toolkit == Toolkit::Fun { Toolkit::Aya } else { Toolkit::Fun }
 }

@@ -9,7 +9,10 @@ use weir_wire::{
     udp,
 };
 
-use super::slot::{LDDW, Slot};
+use super::{
+    super::memory::Contents,
+    slot::{LDDW, Slot},
+};
 
 /// A fault.
 pub(super) struct Fault {
@@ -22,6 +25,8 @@ pub(super) struct Fault {
 
 /// Where a fault lies.
 pub(super) enum Kind {
+    /// In what its maps are given.
+    Memory(fn(&mut Contents)),
     /// In the code: what becomes of an instruction among the others, at a hook; nothing where it isn't concerned.
     Code(fn(Hook, &[Slot], usize) -> Option<Slot>),
     /// In classic code: what becomes of an instruction.
@@ -30,13 +35,13 @@ pub(super) enum Kind {
     Site(fn(Site) -> Option<Site>),
 }
 
-const ALL: &[Layer] = &[Layer::Udp, Layer::Ip, Layer::Ethernet];
+pub(super) const ALL: &[Layer] = &[Layer::Udp, Layer::Ip, Layer::Ethernet];
 const BELOW: &[Layer] = &[Layer::Ip, Layer::Ethernet];
 const ETHERNET: &[Layer] = &[Layer::Ethernet];
 
 use FilterName::{RobustValidCommand as Robust, ValidCommand as Valid};
 
-const fn code(
+pub(super) const fn code(
     name: &'static str,
     filter: FilterName,
     layers: &'static [Layer],

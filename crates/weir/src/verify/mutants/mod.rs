@@ -2,6 +2,7 @@
 
 mod classic;
 mod faults;
+mod guards;
 mod slot;
 
 use std::io::IsTerminal as _;
@@ -17,10 +18,8 @@ use weir_hooks::{HookError, KernelFilter};
 
 use self::faults::{FAULTS, Fault, Kind};
 use super::{
-    Decided, Packets, Plan, boundaries, cases,
-    disagreement::hex,
-    minimise::minimise,
-    plan::{Place, Way},
+    Decided, Packets, Plan, boundaries, cases, disagreement::hex, minimise::minimise, plan::Place,
+    program::Program,
 };
 use crate::terminal;
 
@@ -78,11 +77,11 @@ pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
         let fits = |fault: &&Fault| {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
         };
-        for fault in FAULTS.iter().chain(classic::FAULTS).filter(fits) {
+        for fault in FAULTS.iter().chain(classic::FAULTS).chain(guards::FAULTS).filter(fits) {
             let is_there =
-                |place: &Place| place.site.hook == combination.hook && place.way == Way::of(combination);
+                |place: &Place| place.site.hook == combination.hook && place.way == plan.way_of(combination);
             let there = places.iter().filter(|(place, _)| is_there(place));
-            if let Some(outcome) = plant(fault, combination, there).with_context(|| fault.name)? {
+            if let Some(outcome) = plant(plan, fault, combination, there).with_context(|| fault.name)? {
                 let Combination { filter, toolkit, hook } = combination;
                 mutants.push(Mutant { fault: fault.name, filter, toolkit, hook, outcome });
             }
@@ -93,6 +92,7 @@ pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
 
 /// What comes of a fault at each site in turn, until it is caught; nothing where it can't be there.
 fn plant<'a>(
+    plan: &Plan,
     fault: &Fault,
     combination: Combination,
     places: impl Iterator<Item = &'a (Place, Vec<Case>)>,
@@ -108,7 +108,12 @@ fn plant<'a>(
             }
             Some(Ok(loaded)) => loaded,
         };
-        if let Some((count, case)) = first_difference(loaded, combination, place, cases)? {
+        let subject = place.way.subject(loaded)?;
+        let mut program = plan.program(combination, combination.filter.into(), place.site, subject);
+        if let (Kind::Memory(change), Some(memory)) = (&fault.kind, &mut program.memory) {
+            memory.fault = *change;
+        }
+        if let Some((count, case)) = first_difference(&mut program, cases) {
             let (packet, segments, after) = (hex(&case.seen), case.segments, packets + count);
             return Ok(Some(Outcome::Caught { packet, segments, after }));
         }
@@ -126,6 +131,7 @@ fn load(
 ) -> anyhow::Result<Option<Result<KernelFilter, HookError>>> {
     let filter = Filter::from(filter);
     match fault.kind {
+        Kind::Memory(_) => Ok(Some(Ok(KernelFilter::load(filter, toolkit, site)?))),
         Kind::Site(change) => match change(*site) {
             Some(other) => Ok(Some(Ok(KernelFilter::load(filter, toolkit, &other)?))),
             None => Ok(None),
@@ -147,21 +153,15 @@ fn load(
 
 /// The first packet that the program decides otherwise than the reference, or with a verdict that there isn't, made as
 /// small as it goes, and how many there were up to it.
-fn first_difference(
-    program: KernelFilter,
-    combination: Combination,
-    Place { site, way }: &Place,
-    cases: &[Case],
-) -> anyhow::Result<Option<(u64, Case)>> {
-    let mut program = way.subject(program)?;
-    let filter = Filter::from(combination.filter);
-    let mut differs = |case: &Case| match program.decide_one(case) {
-        Ok(Decided::NotRunnable) => false,
-        Ok(Decided::Verdict(verdict)) => verdict != filter.decide_at(site, &case.seen, case.segments),
+fn first_difference(program: &mut Program, cases: &[Case]) -> Option<(u64, Case)> {
+    let mut differs = |case: &Case| match program.ask(case) {
+        Ok((Decided::NotRunnable, _)) => false,
+        Ok((Decided::Verdict(verdict), expected)) => verdict != expected,
         Err(_) => true,
     };
-    let Some(index) = cases.iter().position(&mut differs) else { return Ok(None) };
-    Ok(Some((index as u64 + 1, minimise(&cases[index], differs))))
+    let index = cases.iter().position(&mut differs)?;
+    let smallest = minimise(&cases[index], |case| program.differs_by_itself(case));
+    Some((index as u64 + 1, smallest))
 }
 
 /// Whether all that the verifier let in were caught.

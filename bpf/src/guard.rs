@@ -1,0 +1,166 @@
+//! Guards: the packet's source is looked up, and lets the packet on to the next filter or not.
+
+use core::{arch::asm, mem::MaybeUninit};
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    btf_maps::{Array, LpmTrie, LruHashMap, lpm_trie::Key},
+    helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes_relative},
+};
+use weir_wire::headers::{ipv4, ipv6};
+
+use crate::{
+    frame,
+    hook::{Cgroup, Hook, Layer, Reuseport, Socket, Tc, Xdp},
+};
+
+/// A packet's source as packets are looked up: 16 bytes in network byte order, IPv4 as ::ffff:a.b.c.d.
+pub type Source = [u32; 4];
+
+/// Prefixes by when they end; the loader says how many there is room for.
+pub type Blocked = LpmTrie<Source, u64, 1>;
+
+/// From one packet of a source to its next, and how many of them a packet may be early, nanoseconds.
+pub type Rate = Array<[u64; 2], 1>;
+
+/// When each source's next packet is due; the loader says for how many there is room.
+pub type Sources = LruHashMap<Source, u64, 1>;
+
+/// A hook at which the IP header can be read.
+pub trait Origin: Hook {
+    /// Copies bytes of the IP header, which begins at `ip` where the hook shows it; false where they aren't there.
+    ///
+    /// # Safety
+    /// `to` has room for `len` bytes.
+    #[inline(always)]
+    unsafe fn copy_ip(&self, ip: u32, offset: u32, to: *mut u8, len: u32) -> bool {
+        // SAFETY: the caller's.
+        unsafe { self.copy(ip + offset, to, len) }
+    }
+}
+
+impl Origin for Cgroup {}
+impl Origin for Tc {}
+impl Origin for Xdp {}
+
+/// BPF_HDR_START_NET, include/uapi/linux/bpf.h (Linux 4.18): the IP header, although the program sees UDP's first.
+const FROM_NETWORK_HEADER: u32 = 1;
+
+macro_rules! behind_ip {
+    ($($hook:ident)*) => {$(
+        impl Origin for $hook {
+            #[inline(always)]
+            unsafe fn copy_ip(&self, _ip: u32, offset: u32, to: *mut u8, len: u32) -> bool {
+                // SAFETY: the kernel's pointer to the context; the rest is the caller's.
+                unsafe {
+                    bpf_skb_load_bytes_relative(self.0.cast(), offset, to.cast(), len, FROM_NETWORK_HEADER) == 0
+                }
+            }
+        }
+    )*};
+}
+
+behind_ip!(Socket Reuseport);
+
+/// The source of the server's packet; `None` where there is no IP header, which a test run can bring about.
+#[inline(always)]
+pub fn source<H: Origin>(hook: &H) -> Option<Source> {
+    /// The third word of ::ffff:0:0.
+    const MAPPED: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+    let ip = match H::LAYER {
+        Layer::Ethernet => frame::behind_ethernet(hook)?.0,
+        Layer::Ip | Layer::Udp => 0,
+    };
+    let mut version = MaybeUninit::<u8>::uninit();
+    let mut address = MaybeUninit::<Source>::uninit();
+    // SAFETY: each length is that of what is written, and what is read was written.
+    unsafe {
+        if !hook.copy_ip(ip, ipv4::VERSION_OFFSET as u32, version.as_mut_ptr(), 1) {
+            return None;
+        }
+        let words = address.as_mut_ptr().cast::<u32>();
+        let is_loaded = match version.assume_init() >> 4 {
+            4 => {
+                words.write(0);
+                words.add(1).write(0);
+                words.add(2).write(MAPPED);
+                hook.copy_ip(ip, ipv4::SOURCE_OFFSET as u32, words.add(3).cast(), size_of::<u32>() as u32)
+            }
+            6 => hook.copy_ip(ip, ipv6::SOURCE_OFFSET as u32, words.cast(), size_of::<Source>() as u32),
+            _ => false,
+        };
+        is_loaded.then(|| address.assume_init())
+    }
+}
+
+/// Whether the source is in a prefix that isn't over.
+#[inline(always)]
+pub fn is_blocked(blocked: &'static Blocked, source: &Source) -> bool {
+    match blocked.get(&Key::new(8 * size_of::<Source>() as u32, *source)) {
+        None => false,
+        Some(0) => true,
+        Some(end) => *end > now(),
+    }
+}
+
+/// How often a moment is put in place of another: each time but the last it was another CPU that did.
+const TRIES: usize = 8;
+
+/// Takes a token of the source's, if there is one. The virtual scheduling algorithm: a packet conforms where its due moment
+/// is not further off than the tolerance. The next one's is put in place by compare and exchange (Linux 5.12), so that two
+/// CPUs never spend the same token; a packet that finds others faster each time is refused.
+#[inline(always)]
+pub fn spend(rate: &'static Rate, sources: &'static Sources, source: &Source) -> bool {
+    let Some(&[interval, tolerance]) = rate.get(0) else { return true };
+    let now = now();
+    let due = match sources.get_ptr_mut(source) {
+        Some(due) => due,
+        None if sources.insert(source, &(now + interval), BPF_NOEXIST.into()).is_ok() => return true,
+        None => match sources.get_ptr_mut(source) {
+            Some(due) => due,
+            None => return true,
+        },
+    };
+    // SAFETY: the lookup gave a live and aligned value, which programs write in one piece.
+    let mut seen = unsafe { due.read_volatile() };
+    for _ in 0..TRIES {
+        let from = if seen > now { seen } else { now };
+        if from > now + tolerance {
+            return false;
+        }
+        // SAFETY: as above.
+        let found = unsafe { compare_exchange(due, seen, from + interval) };
+        if found == seen {
+            return true;
+        }
+        seen = found;
+    }
+    false
+}
+
+/// Puts `new` in place of `old`, if that is what is there, and gives what was there. `core` has no such operation for BPF,
+/// whose first instruction set had none.
+///
+/// # Safety
+/// `at` is live and aligned.
+#[inline(always)]
+unsafe fn compare_exchange(at: *mut u64, old: u64, new: u64) -> u64 {
+    let found;
+    // SAFETY: the caller's; the instruction touches nothing else (RFC 9669, section 5.3).
+    unsafe {
+        asm!(
+            "r0 = cmpxchg_64({at} + 0, r0, {new})",
+            at = in(reg) at,
+            new = in(reg) new,
+            inout("r0") old => found,
+            options(nostack, preserves_flags),
+        );
+    }
+    found
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: it takes nothing.
+    unsafe { bpf_ktime_get_ns() }
+}
