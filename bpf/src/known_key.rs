@@ -18,11 +18,7 @@ pub fn asks_for_a_known_key<H: Hook>(packet: &Packet<'_, H>, keys: &'static Keys
         return true;
     }
     // A request whose key isn't in the packet, which a false length field can bring about, has no key to be asked for.
-    let key = match command {
-        Command::Delete => key_of::<H, { offset(Command::Delete) }>(packet),
-        _ => key_of::<H, { offset(Command::Get) }>(packet),
-    };
-    let Some(key) = key else { return true };
+    let Some(key) = key_at(packet, offset(command)) else { return true };
     let is_known = keys.get_ptr(&key).is_some();
     match command {
         Command::Put => {
@@ -36,20 +32,20 @@ pub fn asks_for_a_known_key<H: Hook>(packet: &Packet<'_, H>, keys: &'static Keys
     }
 }
 
-/// Where the key of a request stands, from the UDP header on; PUT's word is as long as GET's.
+/// Where the key of a request stands, from the UDP header on.
+#[inline(always)]
 const fn offset(command: Command) -> usize {
     udp::PAYLOAD_OFFSET + command.word().len()
 }
 
+/// Loaded into a word of its own: a packet's words may lie anywhere, the stack's may not.
 #[inline(always)]
-fn key_of<H: Hook, const AT: usize>(packet: &Packet<'_, H>) -> Option<u32> {
-    let mut beginning = MaybeUninit::<[u8; offset(Command::Delete) + size_of::<u32>()]>::uninit();
-    // SAFETY: DELETE's word is the longest, so that there is room, and what is read was written.
+fn key_at<H: Hook>(packet: &Packet<'_, H>, at: usize) -> Option<u32> {
+    let mut key = MaybeUninit::<u32>::uninit();
+    // SAFETY: there is room, and what is read was written.
     unsafe {
-        if !packet.copy(beginning.as_mut_ptr().cast(), (AT + size_of::<u32>()) as u32) {
-            return None;
-        }
-        let key = beginning.as_ptr().cast::<u8>().add(AT);
-        Some(u32::from_le_bytes([*key, *key.add(1), *key.add(2), *key.add(3)]))
+        packet
+            .copy_from(at as u32, key.as_mut_ptr().cast(), size_of::<u32>() as u32)
+            .then(|| u32::from_le(key.assume_init()))
     }
 }

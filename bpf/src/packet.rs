@@ -42,7 +42,17 @@ impl<'a, H: Hook> Packet<'a, H> {
     #[inline(always)]
     pub unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: the caller's.
-        unsafe { self.hook.copy(self.at, to, len) }
+        unsafe { self.copy_from(0, to, len) }
+    }
+
+    /// The same of its bytes from `at` on.
+    ///
+    /// # Safety
+    /// `to` has room for `len` bytes.
+    #[inline(always)]
+    pub unsafe fn copy_from(&self, at: u32, to: *mut u8, len: u32) -> bool {
+        // SAFETY: the caller's.
+        unsafe { self.hook.copy(self.at + at, to, len) }
     }
 
     /// Its UDP header and the payload's first bytes; `None` where the packet is empty.

@@ -15,9 +15,10 @@ use crate::{
 
 /// Measure the figures that weir promises, and say which are met here.
 ///
-/// Takes about four minutes and needs root; --only measures a part. Medians with 95 % order-statistic intervals; ratios are paired by run. The
+/// Needs root; --only measures a part. Medians with 95 % order-statistic intervals; ratios are paired by run. The
 /// exit status is 1 when a figure misses its bar.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = times())]
 pub struct Args {
     /// Runs of each load; from 6 on there are intervals.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
@@ -43,6 +44,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         print(format!("{}\n", table(&figures)))?;
     }
     Ok(if figures.iter().all(Figure::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How long all figures take, and each group of them.
+fn times() -> String {
+    let seconds = |group: &Group| group.takes().as_secs();
+    let all: u64 = Group::value_variants().iter().map(seconds).sum();
+    let rows = Group::value_variants().iter().filter_map(|group| {
+        let name = group.to_possible_value()?;
+        Some(format!("\n  {:12} {:>4} s", name.get_name(), seconds(group)))
+    });
+    format!("All of it takes about {} minutes, a part about:{}", all.div_ceil(60), rows.collect::<String>())
 }
 
 fn table(figures: &[Figure]) -> Table {

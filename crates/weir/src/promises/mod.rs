@@ -14,6 +14,8 @@ mod verifying;
 
 pub use bare_loops::uncounted_filter;
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -109,6 +111,22 @@ pub enum Group {
     Swaps,
     /// weir verify against a bare loop over its system call
     Verifying,
+}
+
+impl Group {
+    /// Roughly how long it takes with the runs that are usual, on two cores.
+    pub const fn takes(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::FilterCost => 3,
+            Self::Places => 75,
+            Self::Attaching | Self::Starting => 1,
+            Self::Loads => 105,
+            Self::Ledger => 95,
+            Self::Dropping => 15,
+            Self::Swaps => 16,
+            Self::Verifying => 30,
+        })
+    }
 }
 
 /// Measures the figures of `groups`, `runs` runs of each load; `say` hears what is being done.
