@@ -118,12 +118,12 @@ impl Group {
     pub const fn takes(self) -> Duration {
         Duration::from_secs(match self {
             Self::FilterCost => 3,
-            Self::Places => 75,
+            Self::Places => 30,
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
             Self::Ledger => 95,
-            Self::Dropping => 15,
-            Self::Swaps => 16,
+            Self::Dropping => 25,
+            Self::Swaps => 10,
             Self::Verifying => 30,
         })
     }
