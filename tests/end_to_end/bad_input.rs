@@ -119,6 +119,9 @@ fn cap_bpf_alone_loads_every_filter() {
     }
     let statistics = with_only_bpf(&["--server", "ebpf-stats-server"]).output().expect("setpriv starts");
     check(&Ended::from(statistics), 1, &["switching BPF statistics on", "CAP_SYS_ADMIN"]);
+    // The program that could tell GSO packets isn't let in, and the one that can't isn't attached.
+    let untold = with_only_bpf(&["--hook", "reuseport", "--toolkit", "fun"]).output();
+    check(&Ended::from(untold.expect("setpriv starts")), 1, &["can come in by lo", "CAP_PERFMON"]);
 }
 
 /// As root, the binary is run as nobody; anybody else has no privilege anyway.

@@ -25,7 +25,7 @@ pub mod splice;
 pub mod stack;
 pub mod text;
 
-pub use btf::{BtfFile, Field, LayoutError};
+pub use btf::{BtfFile, Field, LayoutError, Structure};
 pub use check::check;
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};

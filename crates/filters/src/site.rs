@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use weir_wire::endpoint;
 
-use crate::Hook;
+use crate::{GsoLayout, Hook};
 
 /// A place in the kernel's receive path: everything about it that goes into a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +15,9 @@ pub struct Site {
     pub endpoint: Endpoint,
     /// What becomes of packets that are several datagrams at once; hooks that never see one don't ask.
     pub super_packets: SuperPackets,
+    /// How a program of the toolkit `fun` tells them at hooks whose context doesn't; nothing where it needn't, or can't.
+    /// With it a program for xdp is one for generic XDP.
+    pub gso: Option<GsoLayout>,
 }
 
 /// A server's address and port, as packets name them.
@@ -63,13 +66,13 @@ impl Hook {
 impl Site {
     /// At `hook`, for the server at `address`.
     pub fn new(hook: Hook, address: SocketAddr) -> Self {
-        Self { hook, endpoint: address.into(), super_packets: SuperPackets::default() }
+        Self { hook, endpoint: address.into(), super_packets: SuperPackets::default(), gso: None }
     }
 
     /// At the socket, where the packets are one server's already.
     pub const fn socket() -> Self {
         let endpoint = Endpoint { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: 0 };
-        Self { hook: Hook::Socket, endpoint, super_packets: SuperPackets::Drop }
+        Self { hook: Hook::Socket, endpoint, super_packets: SuperPackets::Drop, gso: None }
     }
 
     /// The constant of an object compiled ahead of time.

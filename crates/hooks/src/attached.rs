@@ -84,6 +84,8 @@ pub struct Attached {
     pub(crate) hold: Hold,
     pub(crate) mode: Option<XdpMode>,
     pub(crate) fallback: Option<String>,
+    /// By which packets come in that only a program with [`weir_filters::Site::gso`] tells from one datagram.
+    pub(crate) whole_from: Vec<Interface>,
 }
 
 /// What keeps a program attached.
@@ -128,9 +130,14 @@ impl Attached {
     /// Puts `filter` in the place of what is attached, while packets come: each is decided by one or the other.
     ///
     /// # Errors
-    /// The filter was loaded for another hook, or what the kernel says.
+    /// The filter was loaded for another hook; it would take a packet of several datagrams for its first one, as
+    /// [`KernelFilter::attach`] refuses too; or what the kernel says.
     pub fn replace(&self, filter: &KernelFilter) -> Result<(), HookError> {
         filter.check_hook(self.hook)?;
+        if let Some(mode) = self.mode {
+            filter.check_mode(mode)?;
+        }
+        filter.refuse_super_packets("replacing", &self.whole_from)?;
         let (call, done) = match &self.hold {
             Hold::Slot(socket, slot) => filter.fill(*slot, socket.as_fd())?,
             Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), filter.program_fd()?)),

@@ -40,7 +40,7 @@ impl KernelFilter {
     /// # Errors
     /// It was loaded for another hook; what the kernel says, with the reason where it is known; or, in generic XDP and
     /// at a shared port, that the program would take a packet of several datagrams for its first one, and such packets
-    /// can come in there ([`weir_filters::SuperPackets::Pass`] allows that).
+    /// can come in there ([`weir_filters::SuperPackets::Pass`] allows that, and [`weir_filters::Site::gso`] tells them).
     pub fn attach<'a>(&self, target: impl Into<Target<'a>>) -> Result<Attached, HookError> {
         let target = target.into();
         self.check_hook(target.hook())?;
@@ -48,11 +48,13 @@ impl KernelFilter {
             Target::Socket(socket) => self.occupy(Slot::Filter, socket),
             Target::Reuseport(socket) => {
                 let address = self.site.endpoint.address;
-                let interfaces = Interface::reaching(address).map_err(|error| {
+                let interfaces = Interface::delivering(address).map_err(|error| {
                     self.other("attaching", format!("looking for the interfaces of {address}: {error}"))
                 })?;
-                interfaces.iter().try_for_each(|interface| self.refuse_super_packets(interface))?;
-                self.occupy(Slot::Reuseport, socket)
+                self.refuse_super_packets("attaching", &interfaces)?;
+                let mut attached = self.occupy(Slot::Reuseport, socket)?;
+                attached.whole_from = interfaces;
+                Ok(attached)
             }
             Target::Cgroup(folder) => self.link(folder.as_raw_fd() as u32, BPF_CGROUP_INET_INGRESS, 0),
             Target::Tc(interface) => self.link(interface.index(), BPF_TCX_INGRESS, 0),
@@ -102,41 +104,59 @@ impl KernelFilter {
     }
 
     fn xdp(&self, interface: &Interface, mode: XdpMode) -> Result<Attached, HookError> {
-        let flags = match mode {
-            XdpMode::Generic => {
-                self.refuse_super_packets(interface)?;
-                XDP_FLAGS_SKB_MODE
-            }
+        self.check_mode(mode)?;
+        let (flags, sees_whole) = match mode {
+            XdpMode::Generic => (XDP_FLAGS_SKB_MODE, true),
             XdpMode::Auto | XdpMode::Native => {
-                if super_packets::is_written_by_a_program(interface) {
-                    self.refuse_super_packets(interface)?;
-                }
-                XDP_FLAGS_DRV_MODE
+                (XDP_FLAGS_DRV_MODE, super_packets::is_written_by_a_program(interface))
             }
         };
+        let whole_from: Vec<_> = sees_whole.then(|| interface.clone()).into_iter().collect();
+        self.refuse_super_packets("attaching", &whole_from)?;
         let mut attached = self.link(interface.index(), BPF_XDP, flags)?;
         attached.mode = Some(mode);
+        attached.whole_from = whole_from;
         Ok(attached)
     }
 
-    fn refuse_super_packets(&self, interface: &Interface) -> Result<(), HookError> {
-        if self.site.super_packets == SuperPackets::Pass {
+    /// A program that looks for `gso_size` where generic XDP has it would find anything in a driver's buffer.
+    pub(crate) fn check_mode(&self, mode: XdpMode) -> Result<(), HookError> {
+        if !self.reads_gso || mode == XdpMode::Generic {
             return Ok(());
         }
-        super_packets::reach(interface).map_or(Ok(()), |reason| {
-            let hook = self.site.hook;
-            Err(self.other(
-                "attaching",
-                format!(
-                    "{reason}, and a program at hook {hook} would take a packet of several datagrams for its first \
-                     one; or let them go by that one (--super-packets pass), or filter at hook socket, cgroup or tc"
-                ),
-            ))
-        })
+        let reason = "it was made for generic XDP, to tell packets of several datagrams (`Site::gso`); attach it in \
+                      mode generic, or load it without";
+        Err(self.other("attaching", reason.to_owned()))
+    }
+
+    /// Where the program would take a packet of several datagrams for its first one, and one can come in.
+    pub(crate) fn refuse_super_packets(
+        &self,
+        doing: &'static str,
+        interfaces: &[Interface],
+    ) -> Result<(), HookError> {
+        if self.site.super_packets == SuperPackets::Pass || self.reads_gso {
+            return Ok(());
+        }
+        let Some(reason) = interfaces.iter().find_map(super_packets::reach) else { return Ok(()) };
+        let hook = self.site.hook;
+        let told = "have the toolkit fun write it, which tells them there (Linux 6.2, CAP_PERFMON)";
+        let told = match hook {
+            Hook::Xdp => format!("{told}, in mode generic"),
+            _ => told.to_owned(),
+        };
+        Err(self.other(
+            doing,
+            format!(
+                "{reason}, and this program at hook {hook} would take a packet of several datagrams for its first \
+                 one; or {told}, or let them go by that one (--super-packets pass), or filter at hook socket, cgroup \
+                 or tc"
+            ),
+        ))
     }
 
     fn attached(&self, hold: Hold) -> Attached {
-        Attached { hook: self.site.hook, hold, mode: None, fallback: None }
+        Attached { hook: self.site.hook, hold, mode: None, fallback: None, whole_from: Vec::new() }
     }
 
     pub(crate) fn check_hook(&self, wanted: Hook) -> Result<(), HookError> {

@@ -51,7 +51,7 @@ impl KernelFilter {
             map.pin(&place).map_err(|error| self.sharing(format!("naming the map {name}: {error}")))?;
             places.push((name, place));
         }
-        Self::load_object(filter, object, true, site, &places)
+        Ok(Self::load_object(filter, object, true, site, &places)?.written_with(toolkit))
     }
 
     fn has(&self, name: FilterName) -> bool {

@@ -31,6 +31,8 @@ pub struct KernelFilter {
     pub(crate) loaded: Loaded,
     pub(crate) site: Site,
     place: &'static Place,
+    /// Whether it tells packets of several datagrams as [`Site::gso`] says.
+    pub(crate) reads_gso: bool,
 }
 
 /// What of a filter is loaded.
@@ -80,7 +82,8 @@ impl KernelFilter {
     /// and the kernel gives no descriptor of it: what asks for either says so.
     pub fn load(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Self, HookError> {
         if toolkit != Toolkit::Cbpf {
-            return Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[]);
+            let loaded = Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[])?;
+            return Ok(loaded.written_with(toolkit));
         }
         let unavailable = |gap| HookError::Unavailable { what: filter.to_string(), gap };
         objects::loadable(filter, toolkit, site.hook).map_err(unavailable)?;
@@ -101,6 +104,7 @@ impl KernelFilter {
                 loaded: Loaded::Classic(ClassicProgram::new(program)),
                 site: *site,
                 place: Place::of(site.hook)?,
+                reads_gso: false,
             }),
             Err(gap) => Err(HookError::Unavailable { what, gap }),
         }
@@ -171,7 +175,18 @@ impl KernelFilter {
             return Err(other(format!("it is of type {name}, and hook {} takes {wanted}", site.hook)));
         }
         program_type::load(found).map_err(|error| HookError::program("loading", &what, error))?;
-        Ok(Self { what, filter: None, loaded: Loaded::Object { ebpf, program }, site: *site, place })
+        Ok(Self {
+            what,
+            filter: None,
+            loaded: Loaded::Object { ebpf, program },
+            site: *site,
+            place,
+            reads_gso: false,
+        })
+    }
+
+    pub(crate) fn written_with(self, toolkit: Toolkit) -> Self {
+        Self { reads_gso: toolkit == Toolkit::Fun && self.site.gso.is_some(), ..self }
     }
 
     /// The filter's program as `toolkit` writes it for `site`, before the kernel rewrites it; the kernel isn't asked.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use nix::{
@@ -45,6 +45,17 @@ impl Interface {
             }
         }
         Ok(found)
+    }
+
+    /// The interfaces by which packets for a socket on `address` can come in, from wherever: the loopback interface alone
+    /// for a loopback address, and for every other all that are up. The kernel takes a packet for any address of its own
+    /// by any interface, and what it sends to one itself comes in by loopback.
+    pub fn delivering(address: IpAddr) -> io::Result<Vec<Self>> {
+        let any = match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        Self::reaching(if address.to_canonical().is_loopback() { address } else { any })
     }
 
     /// Every interface here.

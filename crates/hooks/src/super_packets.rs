@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 
 use crate::{Interface, ethtool::Ethtool, route::link};
 
@@ -10,6 +10,9 @@ use crate::{Interface, ethtool::Ethtool, route::link};
 const SENDS_WHOLE: &str = "tx-udp-segmentation";
 /// With one of these on, an interface makes one packet of several that came (GRO) for anybody's sockets.
 const JOINS: [&str; 2] = ["rx-gro-list", "rx-udp-gro-forwarding"];
+/// With this on, the host of a virtual machine may hand over UDP packets that are joined (drivers/net/virtio_net.c,
+/// `GUEST_OFFLOAD_GRO_HW_MASK`); the driver switches it off for a program of its own.
+const HOST_JOINS: &str = "rx-gro-hw";
 
 /// Why such packets can come in by it, and what to do; nothing where they can't, but for packets that came in by a
 /// socket which asks for them (`UDP_GRO`), as none of weir's does.
@@ -22,80 +25,197 @@ pub(crate) fn reach(interface: &Interface) -> Option<String> {
 /// Whether what comes in by it is written by a program, such as a virtual machine's (tun), whose super-packets even its
 /// driver's XDP takes whole (drivers/net/tun.c, tun_build_skb).
 pub(crate) fn is_written_by_a_program(interface: &Interface) -> bool {
-    matches!(Sender::to(interface), Ok(Sender::Program))
+    let sources = sources(interface).unwrap_or_default();
+    sources.iter().any(|(_, sender)| matches!(sender, Sender::Program))
 }
 
 fn found(interface: &Interface) -> io::Result<Option<String>> {
-    let sends_whole = |name: &str| {
-        format!(
-            "UDP super-packets can come in by {interface}: switch them off (`ethtool -K {name} {SENDS_WHOLE} off`)"
-        )
-    };
-    match Sender::to(interface)? {
-        Sender::Local(name) if is_on(&name, &[SENDS_WHOLE])? => return Ok(Some(sends_whole(&name))),
-        Sender::Foreign => {
-            return Ok(Some(format!(
-                "UDP super-packets can come in by {interface}, whose other end is in another network namespace, where \
-                 it can't be asked for {SENDS_WHOLE}"
-            )));
+    for (source, sender) in sources(interface)? {
+        if let Some(reason) = sender.reason(&source)? {
+            let by = format!("UDP super-packets can come in by {interface}");
+            let by = if source == *interface { by } else { format!("{by}, from {source} below it") };
+            return Ok(Some(format!("{by}{reason}")));
         }
-        Sender::Program => {
-            return Ok(Some(format!(
-                "UDP super-packets can come in by {interface}, from the program or virtual machine behind it"
-            )));
-        }
-        Sender::Local(_) | Sender::Wire => {}
     }
-    let joins = is_on(interface.name(), &JOINS)?;
-    Ok(joins.then(|| {
-        let off = JOINS.map(|name| format!("{name} off")).join(" ");
-        format!("{interface} joins UDP packets: switch that off (`ethtool -K {interface} {off}`)")
-    }))
+    Ok(None)
+}
+
+/// The interface, and those below it, whose packets come in by it too.
+fn sources(interface: &Interface) -> io::Result<Vec<(Interface, Sender)>> {
+    let all: Vec<_> = Interface::all()?
+        .into_iter()
+        .map(|interface| Ok((link(interface.index())?, interface)))
+        .collect::<io::Result<_>>()?;
+    let mut sources = Vec::new();
+    let mut waiting = vec![interface.index()];
+    while let Some(index) = waiting.pop() {
+        let is_known = |(known, _): &(Interface, Sender)| known.index() == index;
+        let found = all.iter().find(|(link, _)| link.header.index == index);
+        let Some((link, interface)) = found.filter(|_| !sources.iter().any(is_known)) else { continue };
+        let sender = Sender::to(link);
+        waiting.extend(match sender {
+            Sender::Members => {
+                all.iter().filter(|(link, _)| controller(link) == Some(index)).map(at).collect()
+            }
+            Sender::Lower(lower) => vec![lower],
+            _ => Vec::new(),
+        });
+        sources.push((interface.clone(), sender));
+    }
+    Ok(sources)
+}
+
+fn at((link, _): &(LinkMessage, Interface)) -> u32 {
+    link.header.index
 }
 
 fn is_on(interface: &str, features: &[&str]) -> io::Result<bool> {
     Ok(Ethtool::open()?.features(interface, features)?.values().any(|is_on| *is_on))
 }
 
-/// Who puts packets on the interface.
+/// Who puts packets on an interface.
+#[derive(Debug, PartialEq, Eq)]
 enum Sender {
-    /// An interface of this namespace: itself (loopback), or the other end of its pair.
-    Local(String),
+    /// This machine itself, by the interface (loopback).
+    Itself,
+    /// The other end of its pair, the interface of that index in this namespace.
+    Peer(u32),
     /// The other end of its pair, in another namespace.
     Foreign,
     /// A program that has it open, which may write super-packets (`IFF_VNET_HDR`).
     Program,
+    /// The host of this virtual machine.
+    Host,
     /// Another machine: its datagrams come one by one.
     Wire,
+    /// The interfaces that belong to it, such as a bridge's.
+    Members,
+    /// The interface of that index, which it divides, such as a VLAN's.
+    Lower(u32),
+    /// Nobody has looked at this kind of interface.
+    Unknown(String),
 }
 
 impl Sender {
-    fn to(interface: &Interface) -> io::Result<Self> {
-        let link = link(interface.index())?;
-        let info = link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::LinkInfo(info) => Some(info),
-            _ => None,
-        });
-        let is_kind = |kind: InfoKind| {
-            info.into_iter().flatten().any(|info| matches!(info, LinkInfo::Kind(found) if *found == kind))
-        };
-        let (is_pair, is_tap) = (is_kind(InfoKind::Veth), is_kind(InfoKind::Tun));
+    fn to(link: &LinkMessage) -> Self {
+        let attribute = |wanted: fn(&LinkAttribute) -> Option<u32>| link.attributes.iter().find_map(wanted);
         let is_foreign =
             link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::LinkNetNsId(_)));
-        let peer = link.attributes.iter().find_map(|attribute| match attribute {
+        let lower = attribute(|attribute| match attribute {
             LinkAttribute::Link(index) => Some(*index),
             _ => None,
         });
-        Ok(match peer {
-            _ if link.header.flags.contains(LinkFlags::Loopback) => Self::Local(interface.name().to_owned()),
-            _ if is_tap => Self::Program,
-            _ if is_pair && is_foreign => Self::Foreign,
-            Some(peer) if is_pair => {
-                let all = Interface::all()?;
-                let found = all.into_iter().find(|other| other.index() == peer);
-                found.map_or(Self::Foreign, |other| Self::Local(other.name().to_owned()))
+        let lower = lower.filter(|_| !is_foreign);
+        match kind(link) {
+            _ if link.header.flags.contains(LinkFlags::Loopback) => Self::Itself,
+            None if is_of_virtio(link) => Self::Host,
+            None | Some(InfoKind::Dummy | InfoKind::Ifb | InfoKind::Wireguard) => Self::Wire,
+            Some(InfoKind::Tun) => Self::Program,
+            Some(InfoKind::Veth) => lower.map_or(Self::Foreign, Self::Peer),
+            Some(InfoKind::Vlan) => lower.map_or(Self::Foreign, Self::Lower),
+            Some(InfoKind::Bridge | InfoKind::Bond | InfoKind::Team | InfoKind::Vrf) => Self::Members,
+            Some(other) => Self::Unknown(other.to_string()),
+        }
+    }
+
+    /// What follows "UDP super-packets can come in by it", where they can.
+    fn reason(&self, interface: &Interface) -> io::Result<Option<String>> {
+        let sends_whole = |name: &str| format!(": switch them off (`ethtool -K {name} {SENDS_WHOLE} off`)");
+        let elsewhere = || {
+            format!(
+                ", whose other end is in another network namespace, where it can't be asked for {SENDS_WHOLE}"
+            )
+        };
+        match self {
+            Self::Itself if is_on(interface.name(), &[SENDS_WHOLE])? => {
+                return Ok(Some(sends_whole(interface.name())));
             }
-            _ => Self::Wire,
-        })
+            Self::Peer(index) => match Interface::all()?.iter().find(|other| other.index() == *index) {
+                Some(peer) if is_on(peer.name(), &[SENDS_WHOLE])? => {
+                    return Ok(Some(sends_whole(peer.name())));
+                }
+                Some(_) => {}
+                None => return Ok(Some(elsewhere())),
+            },
+            Self::Foreign => return Ok(Some(elsewhere())),
+            Self::Program => return Ok(Some(", from the program or virtual machine behind it".to_owned())),
+            Self::Host if is_on(interface.name(), &[HOST_JOINS])? => {
+                return Ok(Some(format!(
+                    ", from the host: switch that off (`ethtool -K {interface} {HOST_JOINS} off`)"
+                )));
+            }
+            Self::Unknown(kind) => {
+                return Ok(Some(format!(", for all that weir knows of interfaces of the kind {kind}")));
+            }
+            Self::Itself | Self::Host | Self::Wire | Self::Members | Self::Lower(_) => {}
+        }
+        let joins = is_on(interface.name(), &JOINS)?;
+        Ok(joins.then(|| {
+            let off = JOINS.map(|name| format!("{name} off")).join(" ");
+            format!(", which joins UDP packets: switch that off (`ethtool -K {interface} {off}`)")
+        }))
+    }
+}
+
+fn kind(link: &LinkMessage) -> Option<InfoKind> {
+    let infos = link.attributes.iter().filter_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    });
+    infos.flatten().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind.clone()),
+        _ => None,
+    })
+}
+
+/// What it belongs to, such as a bridge.
+fn controller(link: &LinkMessage) -> Option<u32> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Controller(index) => Some(*index),
+        _ => None,
+    })
+}
+
+/// Since Linux 5.14 the kernel says which bus an interface's device is on.
+fn is_of_virtio(link: &LinkMessage) -> bool {
+    link.attributes
+        .iter()
+        .any(|attribute| matches!(attribute, LinkAttribute::ParentDevBusName(bus) if bus == "virtio"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_is_told_by_the_interfaces_kind() {
+        check(None, &[], Sender::Wire);
+        check(None, &[LinkAttribute::ParentDevBusName("pci".to_owned())], Sender::Wire);
+        check(None, &[LinkAttribute::ParentDevBusName("virtio".to_owned())], Sender::Host);
+        check(Some(InfoKind::Tun), &[], Sender::Program);
+        check(Some(InfoKind::Veth), &[LinkAttribute::Link(7)], Sender::Peer(7));
+        check(
+            Some(InfoKind::Veth),
+            &[LinkAttribute::Link(7), LinkAttribute::LinkNetNsId(0)],
+            Sender::Foreign,
+        );
+        check(Some(InfoKind::Vlan), &[LinkAttribute::Link(7)], Sender::Lower(7));
+        check(
+            Some(InfoKind::Vlan),
+            &[LinkAttribute::Link(7), LinkAttribute::LinkNetNsId(0)],
+            Sender::Foreign,
+        );
+        for kind in [InfoKind::Bridge, InfoKind::Bond, InfoKind::Team, InfoKind::Vrf] {
+            check(Some(kind), &[], Sender::Members);
+        }
+        check(Some(InfoKind::Vxlan), &[], Sender::Unknown("vxlan".to_owned()));
+        check(Some(InfoKind::MacVlan), &[LinkAttribute::Link(7)], Sender::Unknown("macvlan".to_owned()));
+    }
+
+    fn check(kind: Option<InfoKind>, attributes: &[LinkAttribute], expected: Sender) {
+        let mut link = LinkMessage::default();
+        link.attributes = attributes.to_vec();
+        link.attributes.extend(kind.map(|kind| LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)])));
+        assert_eq!(Sender::to(&link), expected, "{attributes:?}");
     }
 }

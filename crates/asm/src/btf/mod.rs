@@ -13,7 +13,7 @@ pub(crate) use ext::{BtfExt, LineInfo};
 pub(crate) use function::{c_name, function, program};
 pub use map::LayoutError;
 pub(crate) use map::{map_fields, variable};
-pub use query::Field;
+pub use query::{Field, Structure};
 pub use read::BtfFile;
 pub(crate) use read::{map_kind, word};
 pub(crate) use types::{Btf, Linkage, TypeId};

@@ -14,20 +14,39 @@ pub struct Field {
     pub size: u32,
 }
 
+/// A structure as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Structure {
+    /// Its BTF id.
+    pub id: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
 impl<'a> BtfFile<'a> {
+    /// The BTF id of the function `name`: of the kernel's, what a call of it as a kfunc names.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.named(name).find(|(_, found)| found.kind == kind::FUNC).map(|(id, _)| id)
+    }
+
+    /// `struct structure`, where it is defined and not only declared.
+    pub fn structure(&self, structure: &str) -> Option<Structure> {
+        let (id, found) = self.defined(structure)?;
+        Some(Structure { id, size: found.size_or_type })
+    }
+
     /// The field `name` of `struct structure`, also where it stands in unnamed structs and unions inside of it.
     /// Nothing where there is none, or where it is a bit field.
     pub fn field(&self, structure: &str, name: &str) -> Option<Field> {
-        let is_defined = |found: &&Type<'_>| found.kind == kind::STRUCT && !found.rest.is_empty();
-        let structure = self.named(structure).find(is_defined)?;
+        let (_, structure) = self.defined(structure)?;
         self.field_in(structure, name, 0)
     }
 
     /// The names and values of `enum enumeration`, in the order of the source; a value appears as often as names have
     /// it. Nothing where there is no such enumeration of 32 bits.
     pub fn enumerators(&self, enumeration: &str) -> Option<Vec<(&'a str, u32)>> {
-        let found =
-            self.named(enumeration).find(|found| found.kind == kind::ENUM && !found.rest.is_empty())?;
+        let is_it = |found: &Type<'_>| found.kind == kind::ENUM && !found.rest.is_empty();
+        let (_, found) = self.named(enumeration).find(|(_, found)| is_it(found))?;
         let entries = found.rest.chunks_exact(8);
         entries
             .map(|entry| Some((self.string(word(entry, 0, self.endian)?)?, word(entry, 4, self.endian)?)))
@@ -37,7 +56,7 @@ impl<'a> BtfFile<'a> {
     /// What a function of the type `typedef` takes: for each argument the name of its type, or of what it points at;
     /// empty where that has none.
     pub fn arguments(&self, typedef: &str) -> Option<Vec<&'a str>> {
-        let found = self.named(typedef).find(|found| found.kind == kind::TYPEDEF)?;
+        let (_, found) = self.named(typedef).find(|(_, found)| found.kind == kind::TYPEDEF)?;
         let function = self.behind_pointers(found.size_or_type)?;
         let arguments = (function.kind == kind::FUNC_PROTO).then_some(function.rest)?.chunks_exact(8);
         let name = |argument| {
@@ -47,8 +66,14 @@ impl<'a> BtfFile<'a> {
         arguments.map(name).collect()
     }
 
-    fn named(&self, name: &str) -> impl Iterator<Item = &Type<'a>> {
-        self.types.iter().filter(move |found| {
+    fn defined(&self, structure: &str) -> Option<(u32, &Type<'a>)> {
+        let is_it = |found: &Type<'_>| found.kind == kind::STRUCT && !found.rest.is_empty();
+        self.named(structure).find(|(_, found)| is_it(found))
+    }
+
+    /// With their ids.
+    fn named(&self, name: &str) -> impl Iterator<Item = (u32, &Type<'a>)> {
+        (1..).zip(&self.types).filter(move |(_, found)| {
             let from = self.strings.get(found.name as usize..).unwrap_or_default();
             from.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
         })
@@ -97,7 +122,7 @@ mod tests {
         btf::{magic_and_version, words_to_bytes},
     };
 
-    const STRINGS: &str = "\0int\0packet\0len\0cloned\0head\0reason\0NO\0YES\0called\0";
+    const STRINGS: &str = "\0int\0packet\0len\0cloned\0head\0reason\0NO\0YES\0called\0call\0";
 
     fn name(of: &str) -> u32 {
         let padded = format!("\0{of}\0");
@@ -109,7 +134,7 @@ mod tests {
     }
 
     /// `struct packet { int len; int cloned:1; struct { union { int *head; }; }; }`, `enum reason { NO, YES = 7 }` and
-    /// `typedef void (*called)(void *, struct packet *, enum reason)`.
+    /// `typedef void (*called)(void *, struct packet *, enum reason)`, and a function `call` of that type.
     fn types(endian: Endian) -> Vec<u8> {
         let bit_fields = 1 << 31;
         let words = [
@@ -125,6 +150,7 @@ mod tests {
             &[0, header(kind::PTR, 0), 8],
             &[0, header(kind::PTR, 0), 0],
             &[name("called"), header(kind::TYPEDEF, 0), 9],
+            &[name("call"), header(kind::FUNC, 1), 8],
         ]
         .concat();
         let lengths = [24, 0, 4 * words.len() as u32, 4 * words.len() as u32, STRINGS.len() as u32];
@@ -147,6 +173,14 @@ mod tests {
     fn a_field_is_found_also_inside_of_what_has_no_name() {
         check(|file| file.field("packet", "len"), Some(Field { offset: 0, size: 4 }));
         check(|file| file.field("packet", "head"), Some(Field { offset: 16, size: 8 }));
+    }
+
+    #[test]
+    fn a_function_and_a_structure_are_known_by_their_ids() {
+        check(|file| file.function("call"), Some(12));
+        check(|file| file.function("called"), None);
+        check(|file| file.structure("packet"), Some(Structure { id: 5, size: 24 }));
+        check(|file| file.structure("reason"), None);
     }
 
     #[test]

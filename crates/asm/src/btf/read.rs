@@ -139,12 +139,12 @@ impl<'a> BtfFile<'a> {
                 self.size(id, 0)?;
                 Some(Layout::Array(Box::new(self.layout_in(element, depth + 1)?), count))
             }
-            kind::STRUCT => self.structure(record, depth),
+            kind::STRUCT => self.fields(record, depth),
             _ => None,
         }
     }
 
-    fn structure(&self, record: Type<'a>, depth: usize) -> Option<Layout> {
+    fn fields(&self, record: Type<'a>, depth: usize) -> Option<Layout> {
         let mut fields = Vec::new();
         let mut end = 0_usize;
         for member in record.rest.chunks_exact(12) {

@@ -7,6 +7,7 @@ mod capture;
 mod chain;
 mod command;
 pub mod dynamic;
+mod gso;
 mod guard;
 mod known_key;
 pub mod map;
@@ -31,7 +32,7 @@ pub(crate) const LICENSE: &str = "Dual MIT/GPL";
 ///
 /// To load it needs root, or CAP_BPF, for tc and xdp CAP_NET_ADMIN too, and for xdp CAP_PERFMON, because the program tells
 /// the packet's length from the distance of two addresses. Minimum kernel: that of the hook; below the socket 5.3, for a
-/// loop over IPv6 extension headers, and 5.18 for xdp (`bpf_xdp_load_bytes`).
+/// loop over IPv6 extension headers, and 5.18 for xdp (`bpf_xdp_load_bytes`). With [`Site::gso`] also CAP_PERFMON and 6.2.
 ///
 /// # Panics
 /// Never: every filter's listing assembles, which a test sees to.

@@ -5,10 +5,11 @@ use std::{fs, ops::Range};
 use weir_asm::BtfFile;
 use weir_filters::audit::{Arguments, FreeingCode, KernelLayout, REASONS, SkbOffsets, TRACEPOINT};
 
-use crate::{HookError, objects::NATIVE};
+use crate::{
+    HookError,
+    kernel_types::{self, field, lacking},
+};
 
-/// The kernel's types (CONFIG_DEBUG_INFO_BTF, Linux 5.4).
-const TYPES: &str = "/sys/kernel/btf/vmlinux";
 /// The kernel's symbols (proc(5)); addresses read as 0 without CAP_SYSLOG (`kernel.kptr_restrict`).
 const SYMBOLS: &str = "/proc/kallsyms";
 
@@ -23,9 +24,7 @@ pub(super) struct Kernel {
 impl Kernel {
     /// The one that runs.
     pub(super) fn running() -> Result<Self, HookError> {
-        let bytes = fs::read(TYPES).map_err(|error| {
-            lacking(format!("{error}; the audit takes the offsets of fields from there, which a kernel built with CONFIG_DEBUG_INFO_BTF has (Linux 5.4)"))
-        })?;
+        let bytes = kernel_types::read()?;
         let symbols = fs::read_to_string(SYMBOLS).unwrap_or_default();
         let code = FreeingCode {
             closing_socket: code_of(&symbols, "udp_destruct_common"),
@@ -35,7 +34,7 @@ impl Kernel {
     }
 
     fn described_by(types: &[u8], code: FreeingCode) -> Result<Self, HookError> {
-        let types = BtfFile::parse(types, NATIVE).ok_or_else(|| lacking("this is no BTF".to_owned()))?;
+        let types = kernel_types::parse(types)?;
         let skb = |name, size| field(&types, "sk_buff", name, size);
         let layout = KernelLayout {
             arguments: arguments(&types)?,
@@ -51,18 +50,6 @@ impl Kernel {
         };
         Ok(Self { layout, reasons: reasons(&types)? })
     }
-}
-
-/// A field's offset, where it is as large as the program takes it to be.
-fn field(types: &BtfFile<'_>, structure: &str, name: &str, size: u32) -> Result<u16, HookError> {
-    let what = || format!("struct {structure} has no field {name} of {size} bytes");
-    let field = types.field(structure, name).filter(|field| field.size == size);
-    field.and_then(|field| field.offset.try_into().ok()).ok_or_else(|| {
-        lacking(format!(
-            "{}; the audit reads packets of 64-bit kernels as Linux 5.17 to 6.18 lay them out",
-            what()
-        ))
-    })
 }
 
 /// The first argument of the tracepoint's type is the kernel's own and not passed on (`__data`, tracepoint.h).
@@ -106,10 +93,6 @@ fn code_of(symbols: &str, function: &str) -> Option<Range<u64>> {
     Some(start..end)
 }
 
-fn lacking(reason: String) -> HookError {
-    HookError::Other { doing: "reading the types", what: TYPES.to_owned(), reason }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +127,7 @@ ffffffffc0000000 t nf_hook\t[nf_tables]
     fn bytes_that_are_no_types_are_refused() {
         for bytes in [&b""[..], b"ELF", &[0x9f, 0xeb, 1, 0]] {
             let error = Kernel::described_by(bytes, FreeingCode::default()).expect_err("no BTF").to_string();
-            assert!(error.contains(TYPES) && error.contains("no BTF"), "{error}");
+            assert!(error.contains(kernel_types::FILE) && error.contains("no BTF"), "{error}");
         }
     }
 }

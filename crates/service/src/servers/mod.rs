@@ -156,7 +156,7 @@ struct Names {
 
 fn serve_behind(
     plan: &Plan,
-    behind: Behind<'_, impl FnOnce(&Site) -> Result<KernelFilter, HookError>>,
+    behind: Behind<'_, impl Fn(&Site) -> Result<KernelFilter, HookError>>,
     on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
     let Behind { load, changeable, names, control } = behind;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
 
 use weir_filters::{Hook, Site, SuperPackets};
-use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, XdpMode};
+use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, XdpMode, gso_layout};
 
 use super::ServeError;
 use crate::{Server, control_group::ControlGroup};
@@ -53,7 +53,7 @@ impl<'a> Ground<'a> {
     pub(super) fn listen(
         self,
         server: &mut Server,
-        load: impl FnOnce(&Site) -> Result<KernelFilter, HookError>,
+        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<Standing, ServeError> {
         let asked = server.local_addr();
         let none = Standing { filter: None, attached: Vec::new(), _group: None };
@@ -66,7 +66,7 @@ impl<'a> Ground<'a> {
                 if self.hook == Hook::Reuseport {
                     server.share_port()?;
                 }
-                let filter = load(&self.site(asked))?;
+                let filter = self.load(asked, load)?;
                 let standing = self.attach(server, filter)?;
                 server.listen()?;
                 Ok(standing)
@@ -74,7 +74,7 @@ impl<'a> Ground<'a> {
             Hook::Cgroup | Hook::Tc | Hook::Xdp => {
                 server.hold()?;
                 let listen = server.listen()?;
-                let filter = load(&self.site(listen))?;
+                let filter = self.load(listen, load)?;
                 let standing = self.attach(server, filter)?;
                 server.release()?;
                 Ok(standing)
@@ -82,8 +82,24 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// A program that tells super-packets, where it must and the kernel lets it; attaching another refuses if any can come.
+    fn load(
+        &self,
+        listen: SocketAddr,
+        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
+    ) -> Result<KernelFilter, HookError> {
+        let site = self.site(listen);
+        let loaded = load(&site);
+        if site.gso.is_some() && loaded.is_err() { load(&Site { gso: None, ..site }) } else { loaded }
+    }
+
     fn site(&self, listen: SocketAddr) -> Site {
-        Site { super_packets: self.place.super_packets, ..Site::new(self.hook, listen) }
+        let Place { super_packets, xdp_mode, .. } = *self.place;
+        let sees_whole =
+            self.hook == Hook::Reuseport || self.hook == Hook::Xdp && xdp_mode == XdpMode::Generic;
+        let must_tell = sees_whole && super_packets == SuperPackets::Drop;
+        let gso = must_tell.then(|| gso_layout(self.hook).ok()).flatten();
+        Site { super_packets, gso, ..Site::new(self.hook, listen) }
     }
 
     fn attach(self, server: &Server, filter: KernelFilter) -> Result<Standing, ServeError> {

@@ -155,9 +155,8 @@ const fn super_packets(hook: Hook) -> &'static str {
             "none come, unless a socket asks for them (UDP_GRO), which weir's never does"
         }
         Hook::Tc => "the program is told of them, and drops or passes them whole (--super-packets)",
-        Hook::Reuseport | Hook::Xdp => {
-            "the program isn't told; where they can come it isn't attached, unless they may pass (--super-packets pass)"
-        }
+        Hook::Reuseport => "fun's programs tell them; others are refused where any can come (docs/hooks.md)",
+        Hook::Xdp => "native gets none; in generic mode fun's programs tell them, and others are refused",
     }
 }
 

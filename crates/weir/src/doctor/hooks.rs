@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt::ReusePort};
 use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{Interface, KernelFilter, Target, XdpMode, in_own_network};
+use weir_hooks::{Interface, KernelFilter, Target, XdpMode, gso_layout, in_own_network};
 use weir_service::ControlGroup;
 
 use super::Finding;
@@ -65,10 +65,27 @@ fn attach(hook: Hook) -> anyhow::Result<String> {
         (Hook::Xdp, _) => Target::Xdp(&loopback, XdpMode::Auto),
         _ => Target::Socket(socket.as_fd()),
     })?;
-    Ok(match attached.mode() {
+    let done = match attached.mode() {
         Some(mode) => format!("{DONE} to lo, {mode} mode; another driver may have its own"),
         None => DONE.to_owned(),
+    };
+    Ok(match hook {
+        Hook::Reuseport | Hook::Xdp => format!("{done}; {}", telling(hook)),
+        _ => done,
     })
+}
+
+/// Whether programs there can tell packets of several datagrams, which they aren't told.
+fn telling(hook: Hook) -> &'static str {
+    let told = gso_layout(hook).and_then(|gso| {
+        let site = Site { gso: Some(gso), ..Site::new(hook, NOBODY) };
+        KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, &site)
+    });
+    match (told, hook) {
+        (Ok(_), Hook::Xdp) => "in generic mode fun tells GSO packets",
+        (Ok(_), _) => "fun tells GSO packets",
+        (Err(_), _) => "nobody tells GSO packets (Linux 6.2, BTF, CAP_PERFMON)",
+    }
 }
 
 /// An address for programs that decide for none.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use weir_filters::{Combination, FilterName, Hook, Layer, Site, SuperPackets, Toolkit};
-use weir_hooks::{KernelFilter, available};
+use weir_hooks::{KernelFilter, available, gso_layout};
 use weir_wire::{
     Request,
     headers::{self, ethernet, ipv4},
@@ -54,7 +54,28 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
             figures.extend(pairs.figures(hook, packet, &costs));
         }
     }
+    figures.push(telling(&put)?);
     Ok(figures)
+}
+
+/// What it costs a program for generic XDP to read whether a packet is several datagrams.
+fn telling(payload: &[u8]) -> anyhow::Result<Figure> {
+    // So that the one that can't tell can be attached where it is kept.
+    let super_packets = SuperPackets::Pass;
+    let site = Site { super_packets, ..Site::new(Hook::Xdp, (ADDRESS, PORT).into()) };
+    let sites = [None, gso_layout(Hook::Xdp).ok()].map(|gso| Site { gso, ..site });
+    let ns = match sites {
+        [_, Site { gso: None, .. }] => Vec::new(),
+        _ => {
+            let load = |site| KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, site);
+            let programs = [load(&sites[0])?, load(&sites[1])?];
+            let kept = programs.iter().map(Kept::new).collect::<anyhow::Result<_>>()?;
+            let pairs = Pairs { pairs: vec![(Toolkit::Fun, programs)], _kept: kept };
+            pairs.costs(&frame(Layer::Ethernet, payload))?.concat()
+        }
+    };
+    let name = "telling GSO packets in generic xdp, valid-command by fun on a PUT";
+    Ok(Figure::new(name, "ns", ns, Bar::Nothing))
 }
 
 /// The filter and the accept-all program of each toolkit.

@@ -9,7 +9,7 @@ use weir_wire::{
     udp,
 };
 
-use super::{CONTEXT, LENGTH, Parser, Version};
+use super::{LENGTH, Parser, Version};
 use crate::Layer;
 
 /// The field `offset` bytes behind the header's start.
@@ -75,9 +75,9 @@ impl Parser<'_> {
 
     /// On at the super packet's end where the packet is one.
     pub(super) fn check_segments(&self, code: &mut Code) {
-        if let Some(gso_size) = self.access.gso_size {
+        if let Some(gso_size) = self.gso_size {
             ebpf! { in code;
-                ldxw r1, [{Mem { base: CONTEXT, off: gso_size }}]
+                ldxw r1, [$gso_size]
                 jne r1, 0, {self.super_packet}
             }
         }

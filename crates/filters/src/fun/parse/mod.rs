@@ -21,7 +21,7 @@ use weir_wire::headers::{ethernet, ipv4, ipv6};
 
 use super::{
     access::{Access, CONTEXT},
-    verdict,
+    gso, verdict,
 };
 use crate::{Layer, Site, SuperPackets, Verdict};
 
@@ -74,11 +74,14 @@ struct Parser<'a> {
     /// Somebody else's packet.
     other: Label,
     super_packet: Label,
+    /// What is not 0 of a packet that is several datagrams, where the program can know.
+    gso_size: Option<Mem>,
 }
 
 /// Finds the server's packet and has it judged; everything else goes on uncounted.
 pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut Code)>) {
     let access = Access::at(site.hook);
+    let in_context = access.gso_size.map(|off| Mem { base: CONTEXT, off });
     let parser = Parser {
         site,
         access,
@@ -88,10 +91,18 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         walk: code.label("walk"),
         other: code.label("other"),
         super_packet: code.label("super_packet"),
+        gso_size: in_context.or(site.gso.map(|_| gso::GSO_SIZE)),
     };
-    match (site.hook.layer(), judge.wants) {
-        (Layer::Udp, Wants::Nothing) => return (judge.place)(code),
-        _ => ebpf! { in code; mov $CONTEXT, r1 },
+    let is_alone = site.hook.layer() == Layer::Udp;
+    if is_alone && judge.wants == Wants::Nothing && parser.gso_size.is_none() {
+        return (judge.place)(code);
+    }
+    ebpf! { in code; mov $CONTEXT, r1 }
+    if let Some(layout) = &site.gso {
+        gso::keep(code, layout);
+    }
+    if is_alone {
+        parser.check_segments(code);
     }
     match (site.hook.layer(), judge.wants) {
         (_, Wants::Place | Wants::Source) => {
@@ -99,6 +110,7 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
             ebpf! { in code; {parser.judge}: }
             (judge.place)(code);
         }
+        (Layer::Udp, Wants::Nothing) => (judge.place)(code),
         (Layer::Udp, _) => parser.common_alone(code, judge.place),
         _ => {
             parser.common(code, judge.place);
@@ -106,16 +118,16 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
             ebpf! { in code; ja {parser.judge} }
         }
     }
-    if site.hook.layer() != Layer::Udp {
-        parser.end_without_decision(code);
-    }
+    parser.end_without_decision(code);
 }
 
 impl Parser<'_> {
     fn end_without_decision(&self, code: &mut Code) {
-        ebpf! { in code; {self.other}: }
-        verdict::give(code, self.access, Verdict::Accept);
-        if self.access.gso_size.is_some() {
+        if self.site.hook.layer() != Layer::Udp {
+            ebpf! { in code; {self.other}: }
+            verdict::give(code, self.access, Verdict::Accept);
+        }
+        if self.gso_size.is_some() {
             match self.site.super_packets {
                 SuperPackets::Drop => verdict::place(code, self.access, self.super_packet, Verdict::Drop),
                 SuperPackets::Pass => {

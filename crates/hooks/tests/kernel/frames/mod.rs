@@ -4,19 +4,27 @@ mod generator;
 mod reuseport;
 
 use weir_filters::{
-    Binding, Filter, FilterName, Found, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
+    Binding, Filter, FilterName, Found, GsoLayout, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
 };
-use weir_hooks::{KernelFilter, VerdictCounts};
+use weir_hooks::{KernelFilter, VerdictCounts, gso_layout};
 use weir_wire::headers::ethernet;
 
-use crate::{Test, each};
+use crate::{Test, each, once};
 use generator::Frames;
 
 pub(crate) const TESTS: &[Test] = &[
-    each("cgroup_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Cgroup)),
-    each("tc_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Tc)),
-    each("xdp_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Xdp)),
-    each("reuseport_decides_datagrams_as_the_reference", reuseport::decides_datagrams_as_the_reference),
+    each("cgroup_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Cgroup, None)),
+    each("tc_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Tc, None)),
+    each("xdp_decides_frames_as_the_reference", |toolkit| check_hook(toolkit, Hook::Xdp, None)),
+    each("reuseport_decides_datagrams_as_the_reference", |toolkit| {
+        reuseport::decides_datagrams_as_the_reference(toolkit, None)
+    }),
+    once("xdp_that_reads_gso_size_decides_frames_as_the_reference", || {
+        check_hook(Toolkit::Fun, Hook::Xdp, Some(gso(Hook::Xdp)))
+    }),
+    once("reuseport_that_reads_gso_size_decides_datagrams_as_the_reference", || {
+        reuseport::decides_datagrams_as_the_reference(Toolkit::Fun, Some(gso(Hook::Reuseport)))
+    }),
 ];
 
 /// An address of each version, and what stands for every address.
@@ -26,9 +34,13 @@ const ENDPOINTS: [&str; 4] = ["10.0.0.2:12345", "0.0.0.0:12345", "[fd00::2]:1234
 const JUDGED: usize = 15_000;
 const COUNTED: usize = 2_500;
 
-fn check_hook(toolkit: Toolkit, hook: Hook) {
+fn gso(hook: Hook) -> GsoLayout {
+    gso_layout(hook).expect("Linux 6.2 with BTF")
+}
+
+fn check_hook(toolkit: Toolkit, hook: Hook, gso: Option<GsoLayout>) {
     for (seed, endpoint) in (0..).zip(ENDPOINTS) {
-        let site = Site::new(hook, endpoint.parse().expect("an address"));
+        let site = Site { gso, ..Site::new(hook, endpoint.parse().expect("an address")) };
         for name in FilterName::ALL.into_iter().filter(|name| !name.is_dynamic()) {
             let is_judging = matches!(name, FilterName::ValidCommand | FilterName::RobustValidCommand);
             check(name.into(), toolkit, &site, seed, if is_judging { JUDGED } else { COUNTED });

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use weir_filters::{Filter, FilterName, Hook, Packet, Site, Toolkit, Verdict, corpus};
+use weir_filters::{Filter, FilterName, GsoLayout, Hook, Packet, Site, Toolkit, Verdict, corpus};
 use weir_hooks::{KernelFilter, VerdictCounts};
 use weir_wire::udp;
 
@@ -11,21 +11,25 @@ use crate::places::{Setting, lo_without_super_packets, own_namespace};
 /// Datagrams for each filter, each swept one in its true length once.
 const DATAGRAMS: usize = 4_000;
 
-pub(super) fn decides_datagrams_as_the_reference(toolkit: Toolkit) {
+/// A program that reads `gso_size` is attached to an interface with super-packets, too.
+pub(super) fn decides_datagrams_as_the_reference(toolkit: Toolkit, gso: Option<GsoLayout>) {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         own_namespace(move || {
-            lo_without_super_packets();
+            if gso.is_none() {
+                lo_without_super_packets();
+            }
             let setting = Setting::new(Hook::Reuseport, address);
             for name in FilterName::ALL.into_iter().filter(|name| !name.is_dynamic()) {
-                check(&setting, name.into(), toolkit);
+                check(&setting, name.into(), toolkit, gso);
             }
         });
     }
 }
 
-fn check(setting: &Setting, filter: Filter, toolkit: Toolkit) {
+fn check(setting: &Setting, filter: Filter, toolkit: Toolkit, gso: Option<GsoLayout>) {
     let reached = setting.receiver.local_addr().expect("it is bound");
-    let kernel = KernelFilter::load(filter, toolkit, &Site::new(Hook::Reuseport, reached));
+    let site = Site { gso, ..Site::new(Hook::Reuseport, reached) };
+    let kernel = KernelFilter::load(filter, toolkit, &site);
     let kernel = kernel.unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"));
     let attached = setting.attach(&kernel);
     let mut expected_counts = VerdictCounts::default();

@@ -1,5 +1,6 @@
 //! Every hook on real packets: attached, replaced, detached, and gone with the process that attached it.
 
+mod gso;
 mod life;
 mod privileges;
 mod setting;
@@ -21,6 +22,7 @@ pub(crate) const TESTS: &[&[Test]] = &[
         once("a_program_for_another_hook_is_not_attached", a_program_for_another_hook_is_not_attached),
         once("a_test_run_gives_each_hooks_verdicts", a_test_run_gives_each_hooks_verdicts),
     ],
+    gso::TESTS,
     life::TESTS,
     privileges::TESTS,
     swaps::TESTS,

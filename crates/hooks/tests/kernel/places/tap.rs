@@ -12,15 +12,19 @@ use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Interface, KernelFilter, Target, XdpMode, loadable};
 use weir_wire::headers::{self, ethernet};
 
-use super::setting::own_namespace;
+use super::setting::{lo_without_super_packets, own_namespace};
 use crate::{Test, once};
 
 pub(super) const TESTS: &[Test] = &[
     once("tc_drops_several_datagrams_that_nobody_counted", tc_drops_several_datagrams),
     once("a_tap_is_refused_where_several_datagrams_go_for_one", a_tap_is_refused),
+    once("what_a_bridge_gets_from_a_tap_is_known", a_bridge_of_a_tap_is_refused),
 ];
 
 const NAME: &str = "tap0";
+/// SIOCBRADDBR and SIOCBRADDIF (include/uapi/linux/sockios.h).
+const ADD_BRIDGE: libc::c_ulong = 0x89a0;
+const ADD_TO_BRIDGE: libc::c_ulong = 0x89a2;
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 1);
 const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 2);
 
@@ -53,6 +57,7 @@ fn tc_drops_several_datagrams() {
 
 fn a_tap_is_refused() {
     own_namespace(|| {
+        lo_without_super_packets();
         let _tap = Tap::up();
         let server = UdpSocket::bind((OURS, 0)).expect("a free port");
         let address = server.local_addr().expect("it is bound");
@@ -74,6 +79,28 @@ fn a_tap_is_refused() {
     });
 }
 
+fn a_bridge_of_a_tap_is_refused() {
+    own_namespace(|| {
+        let _tap = Tap::up();
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+        // SAFETY: the name ends with a zero.
+        let made = unsafe { libc::ioctl(socket.as_raw_fd(), ADD_BRIDGE, c"bridge0".as_ptr()) };
+        assert_eq!(made, 0, "SIOCBRADDBR: {}", std::io::Error::last_os_error());
+        let bridge = Interface::named("bridge0").expect("it was made");
+        let site = Site::new(Hook::Xdp, (OURS, 1).into());
+        let filter =
+            KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Aya, &site).expect("root may");
+        let attach = || filter.attach(Target::Xdp(&bridge, XdpMode::Generic));
+        drop(attach().expect("nobody belongs to it"));
+
+        let tap = Interface::named(NAME).expect("it was made").index();
+        let tap = libc::__c_anonymous_ifr_ifru { ifru_ifindex: tap as libc::c_int };
+        set("bridge0", &socket, ADD_TO_BRIDGE, tap);
+        let shown = attach().expect_err("they come").to_string();
+        assert!(shown.contains("come in by bridge0, from tap0 below it, from the program"), "{shown}");
+    });
+}
+
 /// An interface whose packets this process writes, each behind a `struct virtio_net_hdr`.
 struct Tap(File);
 
@@ -82,16 +109,16 @@ impl Tap {
         let open = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
         let tap = Self(open.expect("the kernel has tun"));
         let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
-        set(&tap.0, libc::TUNSETIFF as _, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
+        set(NAME, &tap.0, libc::TUNSETIFF as _, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
         let mut address = libc::sockaddr { sa_family: libc::AF_INET as _, sa_data: [0; 14] };
         for (to, octet) in address.sa_data[2..].iter_mut().zip(OURS.octets()) {
             *to = octet as libc::c_char;
         }
         let address = libc::__c_anonymous_ifr_ifru { ifru_addr: address };
-        set(&socket, libc::SIOCSIFADDR as _, address);
+        set(NAME, &socket, libc::SIOCSIFADDR as _, address);
         let up = libc::IFF_UP as libc::c_short;
-        set(&socket, libc::SIOCSIFFLAGS as _, libc::__c_anonymous_ifr_ifru { ifru_flags: up });
+        set(NAME, &socket, libc::SIOCSIFFLAGS as _, libc::__c_anonymous_ifr_ifru { ifru_flags: up });
         tap
     }
 
@@ -120,11 +147,11 @@ impl Tap {
     }
 }
 
-/// An ioctl(2) for the interface.
-fn set(descriptor: &impl AsRawFd, call: libc::c_ulong, value: libc::__c_anonymous_ifr_ifru) {
+/// An ioctl(2) for an interface.
+fn set(interface: &str, descriptor: &impl AsRawFd, call: libc::c_ulong, value: libc::__c_anonymous_ifr_ifru) {
     // SAFETY: zeroes are a value of every field.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, byte) in request.ifr_name.iter_mut().zip(NAME.bytes()) {
+    for (to, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
         *to = byte as libc::c_char;
     }
     request.ifr_ifru = value;
