@@ -4,6 +4,7 @@ mod gso;
 mod life;
 mod privileges;
 mod setting;
+mod shared_port;
 mod swaps;
 mod tap;
 mod xdp;
@@ -25,6 +26,7 @@ pub(crate) const TESTS: &[&[Test]] = &[
     gso::TESTS,
     life::TESTS,
     privileges::TESTS,
+    shared_port::TESTS,
     swaps::TESTS,
     tap::TESTS,
     xdp::TESTS,
