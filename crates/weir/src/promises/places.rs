@@ -22,16 +22,18 @@ const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 const TOOLKITS: [Toolkit; 3] = [Toolkit::Aya, Toolkit::Fun, Toolkit::C];
 
 /// Quotients of each pair of toolkits.
-const REPETITIONS: usize = 15;
+const REPETITIONS: usize = 25;
 
 /// Batches of each program in a repetition, the programs in turn.
-const BATCHES: usize = 15;
+const BATCHES: usize = 40;
 
-/// The fastest and the slowest, on which a neighbour's work falls, are left out; the mean of the others counts.
-const MARGIN: usize = 4;
+/// Of these the fastest count, by their mean: a run takes the same whenever nobody disturbs it, and whatever disturbs it
+/// makes it longer.
+const UNDISTURBED: usize = 8;
 
-/// Runs in a batch, so many that the system call around them takes less than 0.1 ns of each.
-const RUNS: u32 = 50_000;
+/// Runs in a batch, so many that the system call around them takes less than 0.1 ns of each, and so few that many batches
+/// lie between two disturbances.
+const RUNS: u32 = 20_000;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const PORT: u16 = 12_345;
@@ -48,10 +50,11 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     for hook in HOOKS {
         // So that a program at xdp can be attached where it is kept.
         let super_packets = SuperPackets::Pass;
-        let pairs = Pairs::load(&Site { super_packets, ..Site::new(hook, (ADDRESS, PORT).into()) })?;
+        let site = Site { super_packets, ..Site::new(hook, (ADDRESS, PORT).into()) };
         for (packet, payload) in packets {
-            let costs = pairs.costs(&frame(hook.layer(), payload))?;
-            figures.extend(pairs.figures(hook, packet, &costs));
+            let seen = frame(hook.layer(), payload);
+            let repetitions = repeat(|| Pairs::load(&site), &seen)?;
+            figures.extend(figures_of(hook, packet, &repetitions));
         }
     }
     figures.push(telling(&put)?);
@@ -68,14 +71,47 @@ fn telling(payload: &[u8]) -> anyhow::Result<Figure> {
         [_, Site { gso: None, .. }] => Vec::new(),
         _ => {
             let load = |site| KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, site);
-            let programs = [load(&sites[0])?, load(&sites[1])?];
-            let kept = programs.iter().map(Kept::new).collect::<anyhow::Result<_>>()?;
-            let pairs = Pairs { pairs: vec![(Toolkit::Fun, programs)], _kept: kept };
-            pairs.costs(&frame(Layer::Ethernet, payload))?.concat()
+            let pairs = || {
+                let programs = [load(&sites[0])?, load(&sites[1])?];
+                let kept = programs.iter().map(Kept::new).collect::<anyhow::Result<_>>()?;
+                Ok(Pairs { pairs: vec![(Toolkit::Fun, programs)], _kept: kept })
+            };
+            of(Toolkit::Fun, &repeat(pairs, &frame(Layer::Ethernet, payload))?)
         }
     };
     let name = "telling GSO packets in generic xdp, valid-command by fun on a PUT";
     Ok(Figure::new(name, "ns", ns, Bar::Nothing))
+}
+
+/// What the filter's run takes longer than the accept-all program's, ns, for each toolkit.
+type Costs = Vec<(Toolkit, f64)>;
+
+/// With programs loaded anew in each repetition: how fast one is depends also on where in memory the kernel puts it.
+fn repeat(load: impl Fn() -> anyhow::Result<Pairs>, seen: &[u8]) -> anyhow::Result<Vec<Costs>> {
+    (0..REPETITIONS).map(|_| load()?.cost(seen)).collect()
+}
+
+/// A toolkit's; none where this build hasn't got it.
+fn of(toolkit: Toolkit, repetitions: &[Costs]) -> Vec<f64> {
+    let cost = |costs: &Costs| costs.iter().find(|(one, _)| *one == toolkit).map(|(_, cost)| *cost);
+    repetitions.iter().filter_map(cost).collect()
+}
+
+/// The quotients, and what they are of; where this build has no C, the quotients have no values.
+fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<Figure> {
+    let c = of(Toolkit::C, repetitions);
+    let mut figures = Vec::new();
+    for toolkit in [Toolkit::Aya, Toolkit::Fun] {
+        let quotients = of(toolkit, repetitions).iter().zip(&c).map(|(ours, c)| ours / c).collect();
+        figures.push(Figure::new(
+            &format!("valid-command at {hook} on {packet}, ns over an accept-all program, {toolkit} ÷ c"),
+            "",
+            quotients,
+            Bar::IntervalAtMost(1.1),
+        ));
+    }
+    figures.push(Figure::new("  of which c takes", "ns", c, Bar::Nothing));
+    figures
 }
 
 /// The filter and the accept-all program of each toolkit.
@@ -83,9 +119,6 @@ struct Pairs {
     pairs: Vec<(Toolkit, [KernelFilter; 2])>,
     _kept: Vec<Kept>,
 }
-
-/// What the filter's run takes longer than the accept-all program's, ns, for each toolkit.
-type Costs = Vec<f64>;
 
 impl Pairs {
     fn load(site: &Site) -> anyhow::Result<Self> {
@@ -102,11 +135,7 @@ impl Pairs {
         Ok(Self { pairs, _kept: kept })
     }
 
-    fn costs(&self, seen: &[u8]) -> anyhow::Result<Vec<Costs>> {
-        (0..REPETITIONS).map(|_| self.cost(seen)).collect()
-    }
-
-    /// The means of batches of all programs in turn, so that what drifts meets all of them.
+    /// From batches of all programs in turn, so that what drifts meets all of them.
     fn cost(&self, seen: &[u8]) -> anyhow::Result<Costs> {
         let mut batches = vec![[const { Vec::new() }; 2]; self.pairs.len()];
         for _ in 0..BATCHES {
@@ -118,35 +147,15 @@ impl Pairs {
         }
         let ns = |mut times: Vec<Duration>| {
             times.sort_unstable();
-            let middle = &times[MARGIN..BATCHES - MARGIN];
-            middle.iter().sum::<Duration>().as_nanos() as f64 / middle.len() as f64 / f64::from(RUNS)
+            let fastest = &times[..UNDISTURBED];
+            fastest.iter().sum::<Duration>().as_nanos() as f64 / fastest.len() as f64 / f64::from(RUNS)
         };
         let over_accept_all = |times: [Vec<Duration>; 2]| {
             let [accept_all, filter] = times.map(ns);
             filter - accept_all
         };
-        Ok(batches.into_iter().map(over_accept_all).collect())
-    }
-
-    /// The quotients, and what they are of; where this build has no C, the quotients have no values.
-    fn figures(&self, hook: Hook, packet: &str, costs: &[Costs]) -> Vec<Figure> {
-        let of = |toolkit| {
-            let at = self.pairs.iter().position(|(one, _)| *one == toolkit);
-            costs.iter().filter_map(|costs| Some(costs[at?])).collect::<Vec<f64>>()
-        };
-        let c = of(Toolkit::C);
-        let mut figures = Vec::new();
-        for toolkit in [Toolkit::Aya, Toolkit::Fun] {
-            let quotients = of(toolkit).iter().zip(&c).map(|(ours, c)| ours / c).collect();
-            figures.push(Figure::new(
-                &format!("valid-command at {hook} on {packet}, ns over an accept-all program, {toolkit} ÷ c"),
-                "",
-                quotients,
-                Bar::IntervalAtMost(1.1),
-            ));
-        }
-        figures.push(Figure::new("  of which c takes", "ns", c, Bar::Nothing));
-        figures
+        let costs = self.pairs.iter().zip(batches);
+        Ok(costs.map(|((toolkit, _), times)| (*toolkit, over_accept_all(times))).collect())
     }
 }
 
