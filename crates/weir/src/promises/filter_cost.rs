@@ -7,7 +7,10 @@ use weir_filters::{FilterName, Site, Toolkit, corpus};
 use weir_hooks::KernelFilter;
 use weir_wire::{Request, udp};
 
-use super::{Bar, Figure};
+use super::{
+    Bar, Figure,
+    places::{self, Pairs},
+};
 
 /// Batches of each program, in turn.
 pub(crate) const BATCHES: usize = 25;
@@ -21,22 +24,22 @@ const BAD_LEN: usize = 259;
 /// `valid-command` on a valid and on an invalid packet.
 pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
-    let (put, bad) = (over_accept_all(&packet(&put))?, over_accept_all(&packet(&bad()))?);
+    let cost = |payload: &[u8]| {
+        let pairs = || Pairs::load(&Site::socket(), &[Toolkit::Aya, Toolkit::Fun]);
+        let repetitions = places::repeat(pairs, &packet(payload))?;
+        let [aya, fun] = [Toolkit::Aya, Toolkit::Fun].map(|toolkit| places::of(toolkit, &repetitions));
+        let fun_to_aya = fun.iter().zip(&aya).map(|(fun, aya)| fun / aya).collect();
+        anyhow::Ok((aya, fun_to_aya))
+    };
+    let (put, put_to_aya) = cost(&put)?;
+    let (bad, bad_to_aya) = cost(&bad())?;
+    let ns = |name, values| Figure::new(name, "ns", values, Bar::AtMost(40.0));
+    let ratio = |name, values| Figure::new(name, "", values, Bar::IntervalAtMost(1.1));
     Ok(vec![
-        Figure::new(
-            "valid-command on a PUT, test run less an accept-all program's",
-            "ns",
-            put.aya.clone(),
-            Bar::AtMost(40.0),
-        ),
-        Figure::new("valid-command on an invalid packet, the same", "ns", bad.aya.clone(), Bar::AtMost(40.0)),
-        Figure::new(
-            "valid-command on a PUT, ns over an accept-all program, fun ÷ aya",
-            "",
-            put.fun_to_aya(),
-            Bar::IntervalAtMost(1.1),
-        ),
-        Figure::new("  the same on an invalid packet", "", bad.fun_to_aya(), Bar::IntervalAtMost(1.1)),
+        ns("valid-command on a PUT, test run less an accept-all program's", put),
+        ns("valid-command on an invalid packet, the same", bad),
+        ratio("valid-command on a PUT, ns over an accept-all program, fun ÷ aya", put_to_aya),
+        ratio("  the same on an invalid packet", bad_to_aya),
     ])
 }
 
@@ -48,30 +51,6 @@ pub(super) fn bad() -> Vec<u8> {
 /// The packet with that payload, from its UDP header on.
 pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
     corpus::packet(udp::length_field(payload.len()), payload)
-}
-
-/// What `valid-command` takes longer than its toolkit's accept-all program, batch by batch, ns.
-struct Cost {
-    aya: Vec<f64>,
-    fun: Vec<f64>,
-}
-
-impl Cost {
-    fn fun_to_aya(&self) -> Vec<f64> {
-        self.fun.iter().zip(&self.aya).map(|(fun, aya)| fun / aya).collect()
-    }
-}
-
-/// Differences of mean times of neighbouring batches, the toolkits in turn.
-fn over_accept_all(packet: &[u8]) -> anyhow::Result<Cost> {
-    let load = |toolkit| Pair::load(FilterName::ValidCommand, toolkit);
-    let (aya, fun) = (load(Toolkit::Aya)?, load(Toolkit::Fun)?);
-    let mut cost = Cost { aya: Vec::new(), fun: Vec::new() };
-    for _ in 0..BATCHES {
-        cost.aya.push(aya.difference(packet)?);
-        cost.fun.push(fun.difference(packet)?);
-    }
-    Ok(cost)
 }
 
 /// A filter, and the accept-all program of the same toolkit.

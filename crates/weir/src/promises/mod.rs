@@ -117,12 +117,12 @@ impl Group {
     /// Roughly how long it takes with the runs that are usual, on two cores.
     pub const fn takes(self) -> Duration {
         Duration::from_secs(match self {
-            Self::FilterCost => 3,
-            Self::Places => 30,
+            Self::FilterCost => 7,
+            Self::Places => 70,
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
             Self::Ledger => 95,
-            Self::Dropping => 25,
+            Self::Dropping => 75,
             Self::Swaps => 10,
             Self::Verifying => 30,
         })

@@ -53,7 +53,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
         let site = Site { super_packets, ..Site::new(hook, (ADDRESS, PORT).into()) };
         for (packet, payload) in packets {
             let seen = frame(hook.layer(), payload);
-            let repetitions = repeat(|| Pairs::load(&site), &seen)?;
+            let repetitions = repeat(|| Pairs::load(&site, &TOOLKITS), &seen)?;
             figures.extend(figures_of(hook, packet, &repetitions));
         }
     }
@@ -84,15 +84,15 @@ fn telling(payload: &[u8]) -> anyhow::Result<Figure> {
 }
 
 /// What the filter's run takes longer than the accept-all program's, ns, for each toolkit.
-type Costs = Vec<(Toolkit, f64)>;
+pub(super) type Costs = Vec<(Toolkit, f64)>;
 
 /// With programs loaded anew in each repetition: how fast one is depends also on where in memory the kernel puts it.
-fn repeat(load: impl Fn() -> anyhow::Result<Pairs>, seen: &[u8]) -> anyhow::Result<Vec<Costs>> {
+pub(super) fn repeat(load: impl Fn() -> anyhow::Result<Pairs>, seen: &[u8]) -> anyhow::Result<Vec<Costs>> {
     (0..REPETITIONS).map(|_| load()?.cost(seen)).collect()
 }
 
 /// A toolkit's; none where this build hasn't got it.
-fn of(toolkit: Toolkit, repetitions: &[Costs]) -> Vec<f64> {
+pub(super) fn of(toolkit: Toolkit, repetitions: &[Costs]) -> Vec<f64> {
     let cost = |costs: &Costs| costs.iter().find(|(one, _)| *one == toolkit).map(|(_, cost)| *cost);
     repetitions.iter().filter_map(cost).collect()
 }
@@ -115,21 +115,23 @@ fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<Figure> {
 }
 
 /// The filter and the accept-all program of each toolkit.
-struct Pairs {
+pub(super) struct Pairs {
     pairs: Vec<(Toolkit, [KernelFilter; 2])>,
     _kept: Vec<Kept>,
 }
 
 impl Pairs {
-    fn load(site: &Site) -> anyhow::Result<Self> {
+    /// Of those toolkits that this build has.
+    pub(super) fn load(site: &Site, toolkits: &[Toolkit]) -> anyhow::Result<Self> {
         let hook = site.hook;
         let here = |filter, toolkit| available(Combination { filter, toolkit, hook });
-        let is_here = |&toolkit: &Toolkit| here(FilterName::ValidCommand, toolkit).is_ok();
+        let is_here = |toolkit: &Toolkit| here(FilterName::ValidCommand, *toolkit).is_ok();
         let pair = |toolkit| -> anyhow::Result<_> {
             let load = |name: FilterName| KernelFilter::load(name.into(), toolkit, site);
             Ok((toolkit, [load(FilterName::Simple)?, load(FilterName::ValidCommand)?]))
         };
-        let pairs: Vec<_> = TOOLKITS.into_iter().filter(is_here).map(pair).collect::<anyhow::Result<_>>()?;
+        let toolkits = toolkits.iter().copied().filter(is_here);
+        let pairs: Vec<_> = toolkits.map(pair).collect::<anyhow::Result<_>>()?;
         let programs = pairs.iter().flat_map(|(_, programs)| programs).filter(|_| hook == Hook::Xdp);
         let kept = programs.map(Kept::new).collect::<anyhow::Result<_>>()?;
         Ok(Self { pairs, _kept: kept })
