@@ -122,7 +122,7 @@ impl Group {
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
             Self::Ledger => 95,
-            Self::Dropping => 75,
+            Self::Dropping => 25,
             Self::Swaps => 10,
             Self::Verifying => 30,
         })
