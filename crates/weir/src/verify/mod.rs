@@ -1,5 +1,6 @@
 //! Every program against the reference: the same packets, and each verdict compared.
 
+mod batches;
 mod capture;
 mod disagreement;
 mod fields;
@@ -28,11 +29,9 @@ pub use speed::{Speed, speed};
 pub use subject::{Decided, Subject};
 pub use table::{Row, json, speeds, text};
 
+use batches::Batches;
 use plan::Place;
 use program::Program;
-
-/// Packets that are made at a time and given to each program of a site.
-const BATCH: usize = 512;
 
 /// What packets are made of.
 pub struct Packets {
@@ -90,17 +89,15 @@ fn verify_place(
 ) -> anyhow::Result<Vec<Program>> {
     let least = boundaries(place, packets);
     let mut programs = plan.load(place, |share| packets.count.div_ceil(share).max(least))?;
-    let mut cases = cases(place, packets);
-    let mut batch: Vec<Case> = Vec::with_capacity(BATCH);
-    let mut decided = Vec::with_capacity(BATCH);
+    let mut batches = Batches::of(cases(place, packets));
+    let mut decided = Vec::new();
     while programs.iter().any(|program| program.left > 0) {
-        let making = Instant::now();
-        batch.clear();
-        batch.extend(cases.by_ref().take(BATCH));
+        let waiting = Instant::now();
+        let batch = batches.next();
         let asked = programs.iter().filter(|program| program.left > 0).count();
-        let share = making.elapsed() / asked as u32;
+        let share = waiting.elapsed() / asked as u32;
         for program in programs.iter_mut().filter(|program| program.left > 0) {
-            let asked = program.compare(&batch, &mut decided, share).with_context(|| program.what())?;
+            let asked = program.compare(batch, &mut decided, share).with_context(|| program.what())?;
             done.packets += asked;
             (done.progress)(done.packets, done.total.max(done.packets));
         }

@@ -41,13 +41,13 @@ impl Program {
         format!("{filter} with {toolkit} at {hook}")
     }
 
-    /// Compares as many of `cases` as are left to it, and gives their number; `made_in` is its share of the time that
-    /// making them took.
+    /// Compares as many of `cases` as are left to it, and gives their number; `waited` is its share of the time that
+    /// it took until they were made.
     pub(super) fn compare(
         &mut self,
         cases: &[Case],
         decided: &mut Vec<Decided>,
-        made_in: Duration,
+        waited: Duration,
     ) -> anyhow::Result<u64> {
         let started = Instant::now();
         let cases = &cases[..cases.len().min(self.left.try_into().unwrap_or(usize::MAX))];
@@ -64,7 +64,7 @@ impl Program {
                 first = first.or(self.note(case, decided, |_| expected));
             }
         }
-        self.tally.spent += started.elapsed() + made_in;
+        self.tally.spent += started.elapsed() + waited;
         if let (None, Some((case, said, expected))) = (&self.first, first) {
             self.first = Some(self.disagreement(case, said, expected));
         }

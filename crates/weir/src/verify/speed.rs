@@ -9,13 +9,18 @@ use weir_filters::{
 };
 use weir_hooks::KernelFilter;
 
-use super::{BATCH, Packets, Plan, per_second, plan::Way};
+use super::{
+    Packets, Plan,
+    batches::{BATCH, Batches},
+    per_second,
+    plan::Way,
+};
 
 /// Turns of each side.
-const TURNS: usize = 20;
+const TURNS: usize = 5;
 
-/// Packets of a turn.
-const PACKETS: usize = 8 * BATCH;
+/// Packets of a turn, so many that the one batch that is there before the turn is a small part.
+const PACKETS: usize = 32 * BATCH;
 
 /// What both sides did in turn.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -52,16 +57,14 @@ pub fn speed(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Speed>> {
             let bare = KernelFilter::load(program.filter, toolkit, &site)?;
             let mut cases = corpus::cases(&site, &packets.captured, packets.seed);
             let one = bare_case(&mut cases);
-            let mut batch: Vec<Case> = Vec::with_capacity(BATCH);
-            let mut decided = Vec::with_capacity(BATCH);
+            let mut batches = Batches::of(cases);
+            let mut decided = Vec::new();
             let mut spent = [Duration::ZERO; 2];
             for _ in 0..TURNS {
                 spent[0] += bare.bare_loop(&one.seen, PACKETS as u32)?;
                 let started = Instant::now();
                 for _ in 0..PACKETS / BATCH {
-                    batch.clear();
-                    batch.extend(cases.by_ref().take(BATCH));
-                    program.compare(&batch, &mut decided, Duration::ZERO)?;
+                    program.compare(batches.next(), &mut decided, Duration::ZERO)?;
                 }
                 spent[1] += started.elapsed();
             }
