@@ -9,12 +9,14 @@ use aya_obj::generated::{
     XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE,
     bpf_attach_type::{self, BPF_CGROUP_INET_INGRESS, BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_XDP},
 };
+use rtnetlink::packet_route::link::LinkLayerType;
 use weir_filters::{Hook, SuperPackets};
 
 use crate::{
     Attached, HookError, Interface, KernelFilter, Target, XdpMode,
     attached::{Hold, Slot},
     filter::Loaded,
+    route::link,
     super_packets, sys,
 };
 
@@ -57,11 +59,32 @@ impl KernelFilter {
                 Ok(attached)
             }
             Target::Cgroup(folder) => self.link(folder.as_raw_fd() as u32, BPF_CGROUP_INET_INGRESS, 0),
-            Target::Tc(interface) => self.link(interface.index(), BPF_TCX_INGRESS, 0),
-            Target::TcEgress(interface) => self.link(interface.index(), BPF_TCX_EGRESS, 0),
+            Target::Tc(interface) => self.tcx(interface, BPF_TCX_INGRESS),
+            Target::TcEgress(interface) => self.tcx(interface, BPF_TCX_EGRESS),
             Target::Xdp(interface, XdpMode::Auto) => self.native_or_generic(interface),
             Target::Xdp(interface, mode) => self.xdp(interface, mode),
         }
+    }
+
+    fn tcx(&self, interface: &Interface, attach_type: bpf_attach_type) -> Result<Attached, HookError> {
+        self.refuse_without_ethernet(interface)?;
+        self.link(interface.index(), attach_type, 0)
+    }
+
+    /// There a program would take every packet for somebody else's.
+    fn refuse_without_ethernet(&self, interface: &Interface) -> Result<(), HookError> {
+        let link = link(interface.index()).map_err(|error| {
+            self.other("attaching", format!("asking for the kind of {interface}: {error}"))
+        })?;
+        let reason = match link.header.link_layer_type {
+            LinkLayerType::Ether | LinkLayerType::Loopback => return Ok(()),
+            other => format!(
+                "packets of {interface} begin with no Ethernet header (link layer {other}), which programs at hook {} \
+                 look for; attach to others (--interface), or filter at hook socket, reuseport or cgroup",
+                self.site.hook
+            ),
+        };
+        Err(self.other("attaching", reason))
     }
 
     fn occupy(&self, slot: Slot, socket: BorrowedFd<'_>) -> Result<Attached, HookError> {
@@ -105,6 +128,7 @@ impl KernelFilter {
 
     fn xdp(&self, interface: &Interface, mode: XdpMode) -> Result<Attached, HookError> {
         self.check_mode(mode)?;
+        self.refuse_without_ethernet(interface)?;
         let (flags, sees_whole) = match mode {
             XdpMode::Generic => (XDP_FLAGS_SKB_MODE, true),
             XdpMode::Auto | XdpMode::Native => {

@@ -18,6 +18,7 @@ use crate::{Test, once};
 pub(super) const TESTS: &[Test] = &[
     once("tc_drops_several_datagrams_that_nobody_counted", tc_drops_several_datagrams),
     once("a_tap_is_refused_where_several_datagrams_go_for_one", a_tap_is_refused),
+    once("an_interface_without_ethernet_is_refused", without_ethernet_is_refused),
     once("what_a_bridge_gets_from_a_tap_is_known", a_bridge_of_a_tap_is_refused),
 ];
 
@@ -79,6 +80,26 @@ fn a_tap_is_refused() {
     });
 }
 
+fn without_ethernet_is_refused() {
+    own_namespace(|| {
+        let _tun = Tap::of(libc::IFF_TUN);
+        let interface = Interface::named(NAME).expect("it was made");
+        for target in [
+            Target::Tc(&interface),
+            Target::TcEgress(&interface),
+            Target::Xdp(&interface, XdpMode::Generic),
+            Target::Xdp(&interface, XdpMode::Auto),
+        ] {
+            let site =
+                Site { super_packets: SuperPackets::Pass, ..Site::new(target.hook(), (OURS, 1).into()) };
+            let filter =
+                KernelFilter::load(FilterName::Reject.into(), Toolkit::Aya, &site).expect("root may");
+            let shown = filter.attach(target).expect_err("there is none").to_string();
+            assert!(shown.contains("packets of tap0 begin with no Ethernet header"), "{target:?}: {shown}");
+        }
+    });
+}
+
 fn a_bridge_of_a_tap_is_refused() {
     own_namespace(|| {
         let _tap = Tap::up();
@@ -106,9 +127,14 @@ struct Tap(File);
 
 impl Tap {
     fn up() -> Self {
+        Self::of(libc::IFF_TAP)
+    }
+
+    /// With Ethernet headers (`IFF_TAP`) or without (`IFF_TUN`).
+    fn of(kind: libc::c_int) -> Self {
         let open = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
         let tap = Self(open.expect("the kernel has tun"));
-        let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
+        let flags = (kind | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
         set(NAME, &tap.0, libc::TUNSETIFF as _, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
         let mut address = libc::sockaddr { sa_family: libc::AF_INET as _, sa_data: [0; 14] };
