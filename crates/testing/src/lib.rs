@@ -13,6 +13,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod control_group;
+mod process;
+
 use std::{
     any::Any,
     fmt::Display,
@@ -20,6 +23,9 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
+
+pub use control_group::ControlGroup;
+pub use process::{Ended, end, is_in_a_command_line, wait_until};
 
 /// A test's name, a sentence in snake case, and what it runs.
 pub type Test = (&'static str, fn());
