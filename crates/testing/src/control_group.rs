@@ -19,6 +19,8 @@ pub struct ControlGroup {
 }
 
 impl ControlGroup {
+    /// Makes one that takes threads.
+    ///
     /// # Panics
     /// Without root or cgroup2.
     #[expect(clippy::new_without_default, reason = "it makes something of the machine's")]
