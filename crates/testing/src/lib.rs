@@ -1,5 +1,6 @@
 //! Tests that need something of the machine: where it is missing they count as ignored, with the reason in brackets;
-//! with `WEIR_REQUIRE_KERNEL=1` in the environment they run, and fail, instead.
+//! with `WEIR_REQUIRE_KERNEL=1` in the environment they run, and fail, instead. Beside that, what tests of several crates
+//! have in common.
 //!
 //! For test targets with `harness = false`:
 //!
