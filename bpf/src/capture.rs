@@ -12,7 +12,7 @@ pub type Captures = PerCpuArray<Capture, 1>;
 #[inline(always)]
 pub fn keep_a_copy<H: Hook>(packet: &Packet<'_, H>, captures: &'static Captures) {
     let Some(capture) = captures.get_ptr_mut(0) else { return };
-    let len = packet.len();
+    let len = packet.length();
     let captured = len.min(CAPTURE_LEN as u32);
     if captured == 0 {
         return;

@@ -1,6 +1,6 @@
 //! Guards: the packet's source is looked up, and lets the packet on to the next filter or not.
 
-use core::{arch::asm, mem::MaybeUninit};
+use core::mem::MaybeUninit;
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -143,12 +143,13 @@ pub fn spend(rate: &'static Rate, sources: &'static Sources, source: &Source) ->
 ///
 /// # Safety
 /// `at` is live and aligned.
+#[cfg(target_arch = "bpf")]
 #[inline(always)]
 unsafe fn compare_exchange(at: *mut u64, old: u64, new: u64) -> u64 {
     let found;
     // SAFETY: the caller's; the instruction touches nothing else (RFC 9669, section 5.3).
     unsafe {
-        asm!(
+        core::arch::asm!(
             "r0 = cmpxchg_64({at} + 0, r0, {new})",
             at = in(reg) at,
             new = in(reg) new,
@@ -157,6 +158,19 @@ unsafe fn compare_exchange(at: *mut u64, old: u64, new: u64) -> u64 {
         );
     }
     found
+}
+
+/// The same for a lint of this package, which compiles it for the machine that it runs on.
+///
+/// # Safety
+/// `at` is live and aligned.
+#[cfg(not(target_arch = "bpf"))]
+unsafe fn compare_exchange(at: *mut u64, old: u64, new: u64) -> u64 {
+    use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    // SAFETY: the caller's.
+    unsafe { AtomicU64::from_ptr(at) }
+        .compare_exchange(old, new, SeqCst, SeqCst)
+        .unwrap_or_else(|found| found)
 }
 
 #[inline(always)]

@@ -34,12 +34,12 @@ pub trait Hook {
     const DROP: i64;
 
     /// How many bytes there are.
-    fn len(&self) -> u32;
+    fn length(&self) -> u32;
 
     /// Whether there are `end` bytes.
     #[inline(always)]
     fn reaches(&self, end: u32) -> bool {
-        end <= self.len()
+        end <= self.length()
     }
 
     /// Loads the words at an even offset, each in the packet's byte order.
@@ -95,7 +95,7 @@ macro_rules! skb_hook {
             const DROP: i64 = $drop;
 
             #[inline(always)]
-            fn len(&self) -> u32 {
+            fn length(&self) -> u32 {
                 // SAFETY: the kernel's pointer to the context, which is live while the program runs.
                 unsafe { (*self.0).len }
             }
@@ -124,7 +124,7 @@ macro_rules! skb_hook {
             fn window<'a>(&self, buffer: &'a mut Buffer<{ window::LEN }>) -> Option<View<'a, { window::HEADERS_LEN }>> {
                 let (at, before) = window::place(Self::LAYER);
                 let end = |len: usize| at + (len - before) as u32;
-                let seen = self.len().min(end(window::LEN));
+                let seen = self.length().min(end(window::LEN));
                 if seen < end(window::HEADERS_LEN) {
                     return None;
                 }
@@ -210,7 +210,7 @@ impl Hook for Xdp {
     const DROP: i64 = xdp_action::XDP_DROP as i64;
 
     #[inline(always)]
-    fn len(&self) -> u32 {
+    fn length(&self) -> u32 {
         (self.end() - self.data()) as u32
     }
 

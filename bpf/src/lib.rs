@@ -1,6 +1,10 @@
 //! What the BPF programs share: the hooks, finding and reading the packet, the verdict and its counts, the licence.
 #![no_std]
-#![feature(asm_experimental_arch)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "what a map is given by value is copied once more"
+)]
 
 mod capture;
 mod command;

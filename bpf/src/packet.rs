@@ -20,7 +20,7 @@ impl<'a, H: Hook> Packet<'a, H> {
     /// At a hook that shows the server's packets alone, each from its UDP header on.
     #[inline(always)]
     pub(crate) fn whole(hook: &'a H) -> Self {
-        Self { hook, at: 0, len: hook.len(), head: None }
+        Self { hook, at: 0, len: hook.length(), head: None }
     }
 
     /// The packet whose UDP header is at that offset.
@@ -31,7 +31,7 @@ impl<'a, H: Hook> Packet<'a, H> {
 
     /// Its length from its UDP header on, bytes.
     #[inline(always)]
-    pub fn len(&self) -> u32 {
+    pub fn length(&self) -> u32 {
         self.len
     }
 

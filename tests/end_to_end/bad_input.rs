@@ -2,9 +2,9 @@
 
 use std::{net::UdpSocket, os::unix::process::CommandExt as _};
 
-use weir_testing::{Test, folder};
+use weir_testing::{Ended, Test, folder};
 
-use crate::running::{Ended, run, weir};
+use crate::running::{run, weir};
 
 pub(crate) const ANYWHERE: &[Test] = &[
     ("unknown_names_list_what_there_is", unknown_names_list_what_there_is),

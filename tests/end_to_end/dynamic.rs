@@ -13,10 +13,10 @@ use serde_json::Value;
 use weir_filters::{Filter, FilterName, Site, Toolkit};
 use weir_hooks::{KernelFilter, maps::Update};
 use weir_service::{Server as BagServer, ServerConfig};
-use weir_testing::{Test, folder};
+use weir_testing::{Ended, Test, folder};
 use weir_wire::Request;
 
-use crate::running::{Ended, Server, ask, run};
+use crate::running::{Server, ask, run};
 
 pub(crate) const ANYWHERE: &[Test] = &[
     ("the_server_in_user_space_is_changed_through_its_control_socket", in_user_space),

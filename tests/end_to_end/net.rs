@@ -18,9 +18,9 @@ use serde_json::Value;
 use weir::topology::{LinkCounters, Net, Segmentation, Settings, Side, Sided, Topology};
 use weir_service::process::confine;
 
-use weir_testing::Test;
+use weir_testing::{Ended, Test};
 
-use crate::running::{Ended, Server, run, weir};
+use crate::running::{Server, run, weir};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_pair_by_hand_comes_up_serves_and_leaves_nothing", a_pair_by_hand),

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use nix::sys::signal::Signal;
 use weir_wire::Request;
 
-use weir_testing::Test;
+use weir_testing::{Ended, Test};
 
-use crate::running::{Ended, Server, ask, run};
+use crate::running::{Server, ask, run};
 
 pub(crate) const ANYWHERE: &[Test] = &[
     ("programs_that_do_not_fit_are_refused_before_the_kernel", programs_that_do_not_fit_are_refused),

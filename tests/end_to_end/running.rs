@@ -3,17 +3,16 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::{SocketAddr, UdpSocket},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-
-const DEADLINE: Duration = Duration::from_secs(20);
+use weir_testing::{Ended, wait_until};
 
 /// The binary under test.
 pub(crate) fn weir(arguments: &[&str]) -> Command {
@@ -25,24 +24,6 @@ pub(crate) fn weir(arguments: &[&str]) -> Command {
 /// Runs a command to its end.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
     Ended::from(weir(arguments).output().expect("the binary starts"))
-}
-
-/// What a command left.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        Self {
-            status: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
 }
 
 /// A server that was ready; killed when dropped.
@@ -101,18 +82,15 @@ impl Server {
 
     /// Waits for its end.
     pub(crate) fn ended(mut self) -> Ended {
-        let deadline = Instant::now() + DEADLINE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "the server still runs");
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let mut status = None;
+        wait_until("the server has ended", || {
+            status = self.child.try_wait().expect("it is our child");
+            status.is_some()
+        });
         let mut stdout = String::new();
         self.child.stdout.take().expect("it is piped").read_to_string(&mut stdout).expect("stdout is text");
         let stderr = self.stderr.take().expect("not joined yet").join().expect("the reader doesn't panic");
-        Ended { status: status.code(), stdout, stderr }
+        Ended { status: status.and_then(|status| status.code()), stdout, stderr }
     }
 }
 

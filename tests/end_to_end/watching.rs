@@ -1,14 +1,14 @@
 //! The servers of the toolkit fun: what they show of their receive calls, and what they leave behind.
 
-use std::{collections::HashSet, fs, process::Command, time::Duration};
+use std::{collections::HashSet, fs, process::Command};
 
 use nix::sys::signal::Signal;
-use weir_testing::Test;
+use weir_testing::{Ended, Test, wait_until};
 use weir_wire::Request;
 
 use crate::{
     bad_input::{NOBODY, check, copy_for_nobody},
-    running::{Ended, Server, ask, run},
+    running::{Server, ask, run},
 };
 
 pub(crate) const ANYWHERE: &[Test] = &[
@@ -65,7 +65,7 @@ fn served(server: &str, io: &str, end: EndBy) -> (u32, Ended) {
 /// Until nothing waits in the receive buffer of that port (/proc/net/udp, tx_queue:rx_queue).
 fn wait_until_read(port: u16) {
     let local = format!("0100007F:{port:04X}");
-    until("the server has read", || {
+    wait_until("the server has read", || {
         let sockets = fs::read_to_string("/proc/net/udp").expect("Linux has it");
         let mut rows = sockets.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
         let row = rows.find(|row| row.get(1) == Some(&local.as_str())).expect("it listens");
@@ -75,19 +75,10 @@ fn wait_until_read(port: u16) {
 
 /// Until the server's first thread sleeps (proc_pid_stat(5)), which it does in a receive call alone.
 fn wait_until_waiting(server: &Server) {
-    until("the server waits", || {
+    wait_until("the server waits", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", server.process())).expect("it runs");
         stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'))
     });
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let held = (0..1000).any(|_| {
-        let holds = holds();
-        std::thread::sleep(Duration::from_millis(5));
-        holds
-    });
-    assert!(held, "not within five seconds: {what}");
 }
 
 /// Every way to read with every way to end.
@@ -163,7 +154,7 @@ fn killed_leaves_nothing(server: &str, programs: usize) {
     drop(server);
     assert_eq!(mounts(), before);
     // The kernel lets go of a dead process's descriptors, and of the programs with them, a moment later.
-    until("its programs are unloaded", || {
+    wait_until("its programs are unloaded", || {
         let loaded = aya::programs::loaded_programs().filter_map(Result::ok).map(|program| program.id());
         loaded.collect::<HashSet<_>>().is_disjoint(&ours)
     });

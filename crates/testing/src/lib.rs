@@ -1,5 +1,6 @@
 //! Tests that need something of the machine: where it is missing they count as ignored, with the reason in brackets;
-//! with `WEIR_REQUIRE_KERNEL=1` in the environment they run, and fail, instead.
+//! with `WEIR_REQUIRE_KERNEL=1` in the environment they run, and fail, instead. Beside that, what tests of several crates
+//! have in common.
 //!
 //! For test targets with `harness = false`:
 //!
@@ -13,6 +14,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod control_group;
+mod process;
+
 use std::{
     any::Any,
     fmt::Display,
@@ -20,6 +24,9 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
+
+pub use control_group::ControlGroup;
+pub use process::{Ended, end, is_in_a_command_line, wait_until};
 
 /// A test's name, a sentence in snake case, and what it runs.
 pub type Test = (&'static str, fn());

@@ -3,15 +3,10 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Output, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    process::{Child, Command, Stdio},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use weir::{
@@ -22,7 +17,7 @@ use weir::{
 };
 use weir_filters::{Filter, FilterName, Packet, corpus};
 use weir_hooks::KernelFilter;
-use weir_testing::{Group, Test, lack_of};
+use weir_testing::{Ended, Group, Test, end, is_in_a_command_line, lack_of, wait_until};
 
 const ANYWHERE: &[Test] = &[
     ("a_search_leaves_its_bounds_and_the_samples_that_they_rest_on", plain),
@@ -43,8 +38,6 @@ fn main() {
     let obstacle = lack_of(KernelFilter::probe().err());
     weir_testing::run([Group::of(ANYWHERE), Group::of(IN_KERNEL).skipped_for(obstacle)]);
 }
-
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Short and coarse.
 const QUICK: [&str; 8] = ["--first-trial", "10ms", "--trial", "20ms", "--sum", "40ms", "--width", "40"];
@@ -77,14 +70,14 @@ impl Bench {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+    fn run(&self, arguments: &[&str]) -> Ended {
+        self.command(arguments).output().unwrap().into()
     }
 
     fn search(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &QUICK, &["--out", "out", "--json", "--seed", "1"]].concat());
-        assert!(output.status.success(), "{}", stderr(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
+        assert_eq!(output.status, Some(0), "{}", output.stderr);
+        serde_json::from_str(&output.stdout).unwrap()
     }
 
     fn samples(&self) -> Vec<Sample> {
@@ -100,25 +93,6 @@ impl Bench {
         let folder = self.0.path().to_str().unwrap();
         wait_until("all processes are gone", || !is_in_a_command_line(folder));
     }
-}
-
-fn is_in_a_command_line(text: &str) -> bool {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    processes
-        .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
-        .any(|line| String::from_utf8_lossy(&line).contains(text))
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain until {what}");
-        sleep(Duration::from_millis(10));
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// What holds of searches whatever they found.
@@ -190,15 +164,14 @@ fn interrupted() {
     let search = begin(&bench);
     // After the ceilings, in the first search.
     wait_until("some trials are made", || lines(&bench.0.path().join("out/samples.jsonl")) >= 5);
-    kill(Pid::from_raw(search.id() as i32), Signal::SIGINT).unwrap();
-    let output = search.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
-    assert!(stderr(&output).contains("go on with: weir capacity --resume out"), "{}", stderr(&output));
+    let output = end(search, Signal::SIGINT);
+    assert_eq!(output.status, Some(130), "{}", output.stderr);
+    assert!(output.stderr.contains("go on with: weir capacity --resume out"), "{}", output.stderr);
     bench.assert_nobody_is_left();
 
     let before = bench.samples();
     let output = bench.run(&["--resume", "out"]);
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.status, Some(0), "{}", output.stderr);
     assert_consistent(&bench, 4);
     let after = bench.samples();
     assert_eq!(after[..before.len()], before);
@@ -206,9 +179,9 @@ fn interrupted() {
 
     let searches = bench.searches();
     let again = bench.run(&["--resume", "out"]);
-    assert!(again.status.success(), "{}", stderr(&again));
+    assert_eq!(again.status, Some(0), "{}", again.stderr);
     assert_eq!((bench.samples(), bench.searches()), (after, searches), "what is done is not made again");
-    assert_eq!(String::from_utf8_lossy(&again.stdout), String::from_utf8_lossy(&output.stdout));
+    assert_eq!(again.stdout, output.stdout);
 }
 
 /// The last one is made again; without one in between, those after it are not what the search asks for.
@@ -222,7 +195,7 @@ fn sample_lost() {
 
     write(&kept[..kept.len() - 1]);
     let output = bench.run(&["--resume", "out"]);
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.status, Some(0), "{}", output.stderr);
     assert_eq!(bench.samples().len(), kept.len());
 
     // What follows a lost one is at another rate; made here, as a search may also stay at one rate.
@@ -232,14 +205,14 @@ fn sample_lost() {
     *rate = (rate.as_u64().unwrap() - 1).into();
     write(&[&kept[..first_trial], &[trial.to_string().as_str()], &kept[first_trial + 1..]].concat());
     let output = bench.run(&["--resume", "out"]);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("a sample before it is gone"), "{}", stderr(&output));
+    assert_eq!(output.status, Some(1), "{}", output.stderr);
+    assert!(output.stderr.contains("a sample before it is gone"), "{}", output.stderr);
 }
 
 fn check_usage(arguments: &[&str], expected: &str) {
     let output = Bench::new().run(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
-    assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+    assert_eq!(output.status, Some(2), "{arguments:?}: {}", output.stderr);
+    assert!(output.stderr.contains(expected), "{arguments:?}: {}", output.stderr);
 }
 
 fn usage() {
@@ -261,20 +234,20 @@ fn usage() {
 fn wrong_folder() {
     let bench = Bench::new();
     let output = bench.run(&["--resume", "nowhere"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("no folder of `weir capacity`"), "{}", stderr(&output));
+    assert_eq!(output.status, Some(1));
+    assert!(output.stderr.contains("no folder of `weir capacity`"), "{}", output.stderr);
     fs::create_dir(bench.0.path().join("full")).unwrap();
     fs::write(bench.0.path().join("full/mine"), "").unwrap();
     let output = bench.run(&[&PLAIN[..], &["--out", "full"]].concat());
-    assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("full is not empty"), "{}", stderr(&output));
+    assert_eq!(output.status, Some(2));
+    assert!(output.stderr.contains("full is not empty"), "{}", output.stderr);
 }
 
 fn list() {
     let output = Bench::new().run(&["--list"]);
-    let text = String::from_utf8(output.stdout).unwrap();
     for profile in ["quick", "standard", "paper"] {
-        let line = text.lines().find(|line| line.starts_with(profile)).expect("a line for each profile");
+        let line =
+            output.stdout.lines().find(|line| line.starts_with(profile)).expect("a line for each profile");
         assert!(line.contains("runs") && (line.contains(" s") || line.contains("min")), "{line}");
     }
 }

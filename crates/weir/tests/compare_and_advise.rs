@@ -9,21 +9,11 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use synthetic::Experiment;
 use weir::sample::Sample;
-
-struct Ended {
-    status: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
+use weir_testing::Ended;
 
 fn weir(arguments: &[&str], dir: &Path) -> Ended {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(arguments)
-        .current_dir(dir)
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(arguments).current_dir(dir).output().unwrap().into()
 }
 
 fn write(dir: &tempfile::TempDir, name: &str, samples: &[Sample]) {

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use weir_filters::Hook;
+use weir_filters::{Hook, UnknownName};
 
 use crate::cell::{Cell, Placement};
 
@@ -82,21 +82,18 @@ impl From<Decider> for &'static str {
 }
 
 impl TryFrom<String> for Decider {
-    type Error = String;
+    type Error = UnknownName;
 
-    fn try_from(name: String) -> Result<Self, String> {
+    fn try_from(name: String) -> Result<Self, UnknownName> {
         name.parse()
     }
 }
 
 impl FromStr for Decider {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|decider| decider.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("unknown placement '{name}'; there are: {names}")
-        })
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("placement", name, &Self::ALL, Self::name)
     }
 }
 
@@ -115,7 +112,7 @@ mod tests {
         }
         let error = "socket".parse::<Decider>().unwrap_err();
         assert_eq!(
-            error,
+            error.to_string(),
             "unknown placement 'socket'; there are: plain, user, kernel, reuseport, cgroup, tc, xdp"
         );
     }

@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context as _;
 use weir_service::Io;
 
+use super::conducting::Conducting;
 use crate::{
     capacity::{
         self, Decider, Ended,
@@ -23,7 +24,6 @@ use crate::{
         definition::{Profile, Resolved},
         folder::Folder,
         interrupt::{self, Interrupt},
-        machine::Pinning,
         manifest::{Manifest, Wish},
     },
     output::{print, write_whole},
@@ -87,13 +87,8 @@ pub struct Args {
     #[arg(long, default_value_t)]
     io: Io,
 
-    /// Seed of the order of the trials and of the clients; by default another one each time, kept in the manifest
-    #[arg(long, value_name = "N")]
-    seed: Option<u32>,
-
-    /// Folder for the results; by default results/ and the time, with results/latest pointing there
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    conducting: Conducting,
 
     /// Go on with the searches of a results folder
     #[arg(long, value_name = "DIR", conflicts_with_all = [
@@ -101,10 +96,6 @@ pub struct Args {
         "receive_work", "io", "seed", "out", "no_pin", "list",
     ])]
     resume: Option<PathBuf>,
-
-    /// Let server and clients run on any core
-    #[arg(long)]
-    no_pin: bool,
 
     /// Print one JSON document instead of tables
     #[arg(long)]
@@ -153,18 +144,14 @@ fn create(args: &Args) -> anyhow::Result<(Folder, Plan)> {
     let plan = plan_of(args);
     plan.check()?;
     let definition = plan.definition()?;
-    let pinning = if args.no_pin { Pinning::none("--no-pin was given") } else { Pinning::of_this_machine() };
-    if let Some(note) = &pinning.note {
-        eprintln!("weir: pinning: {note}");
-    }
-    // Any number will do: it is kept in the manifest.
-    let seed = args.seed.unwrap_or_else(|| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    let pinning = args.conducting.pinning();
+    let seed = args.conducting.seed();
     let (planned_samples, time) = plan.budget();
-    let wish = Wish { profile: Some(args.profile), seed: seed.into(), planned_samples };
+    let wish = Wish { profile: Some(args.profile), seed, planned_samples };
     let resolved = Resolved { definition: definition.clone(), profile: Some(args.profile) };
     let ceiling = Some(Ceiling::measure(&definition, &pinning)?);
     let manifest = |text: &str| Manifest::new(&definition, text, wish, pinning, ceiling);
-    let folder = Folder::create(args.out.clone(), &resolved, manifest)?;
+    let folder = Folder::create(args.conducting.out.clone(), &resolved, manifest)?;
     let text = toml::to_string(&plan).context("making TOML of the plan")?;
     write_whole(&folder.dir.join(plan::FILE), text.as_bytes())?;
     eprintln!(

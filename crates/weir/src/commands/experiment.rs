@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use weir_hooks::Audit;
 
+use super::conducting::Conducting;
 use crate::{
     exit::UsageError,
     experiment::{
@@ -50,21 +51,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "50", requires = "precision")]
     max_runs: NonZeroU32,
 
-    /// Seed of the order of the runs; by default another one each time, kept in the manifest
-    #[arg(long, value_name = "N")]
-    seed: Option<u32>,
-
-    /// Folder for the results; by default results/ and the time, with results/latest pointing there
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    conducting: Conducting,
 
     /// Make the runs that a results folder misses, with its definition and seed
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "profile", "runs", "precision", "seed", "no_pin", "list"])]
     resume: Option<PathBuf>,
-
-    /// Let server and clients run on any core
-    #[arg(long)]
-    no_pin: bool,
 
     /// Print each run as a JSON object a line in place of tables and progress
     #[arg(long)]
@@ -105,20 +97,15 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
         eprintln!("weir: no run is audited: {error}");
         resolved.definition.audit_every = None;
     }
-    let pinning = if args.no_pin { Pinning::none("--no-pin was given") } else { Pinning::of_this_machine() };
-    if let Some(note) = &pinning.note {
-        eprintln!("weir: pinning: {note}");
-    }
-    // Any number will do: it is kept in the manifest.
-    let seed = args.seed.unwrap_or_else(|| jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    let pinning = args.conducting.pinning();
+    let seed = args.conducting.seed();
     let definition = &resolved.definition;
-    let seed = u64::from(seed);
     let is_planned = |run: &&Scheduled| run.repetition < definition.runs;
     let planned_samples = schedule::of(definition, seed).iter().filter(is_planned).count() as u64;
     let wish = Wish { profile: resolved.profile, seed, planned_samples };
     let ceiling = ceiling(definition, &pinning)?;
     let manifest = |text: &str| Manifest::new(definition, text, wish, pinning, ceiling);
-    let folder = Folder::create(args.out.clone(), &resolved, manifest)?;
+    let folder = Folder::create(args.conducting.out.clone(), &resolved, manifest)?;
     eprintln!(
         "weir: {}: {planned_samples} runs, seed {seed}, into {}",
         definition.name,

@@ -9,6 +9,7 @@ pub mod client;
 mod client_report;
 pub mod compare;
 pub mod completions;
+mod conducting;
 pub mod disasm;
 pub mod doctor;
 pub mod dump;

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 
-use super::{Bar, Figure};
+use super::{Bar, Figure, Runner};
 use crate::{
-    experiment::{
-        catalogue, definition::Definition, interrupt::Interrupt, machine::Pinning, measure, one_run::Bench,
-        schedule,
-    },
+    experiment::{catalogue, definition::Definition, measure, schedule},
     report,
     stats::{Repetition, paired_differences, paired_ratios},
 };
@@ -33,15 +30,9 @@ const SEED: u64 = 1;
 /// CPU time of the whole machine per packet, µs, in each repetition.
 type Runs = BTreeMap<Repetition, f64>;
 
-pub(super) fn measure(
-    runs: u32,
-    pinning: &Pinning,
-    interrupt: &Interrupt,
-    say: &mut dyn FnMut(&str),
-) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
     let runs = EACH * runs;
     let definition = definition(runs)?;
-    let bench = Bench { definition: &definition, pinning, interrupt, ceiling: None };
     let mut costs: BTreeMap<&str, Runs> = BTreeMap::new();
     for scheduled in schedule::of(&definition, SEED) {
         let place = [SENDER, SOCKET, XDP].into_iter().find(|&id| {
@@ -51,8 +42,11 @@ pub(super) fn measure(
             })
         });
         let place = place.expect("every cell is of one of the three");
-        say(&format!("run {} of {runs}: {PACKETS} packets dropped at {place}", scheduled.repetition + 1));
-        let sample = measure::measure(&bench, &scheduled)?;
+        (runner.say)(&format!(
+            "run {} of {runs}: {PACKETS} packets dropped at {place}",
+            scheduled.repetition + 1
+        ));
+        let sample = measure::measure(&runner.bench(&definition), &scheduled)?;
         if !sample.is_sound() {
             bail!("a run that drops at {place} is invalid: {:?}", sample.flaws);
         }

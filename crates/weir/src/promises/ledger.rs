@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use weir_service::client::{Behaviour, Percent, Step, Workload};
 
 use super::{
-    Bar, Figure, bare_loops,
-    loads::{BEHAVIOUR, Load, Runner, SIMPLE, client_rate},
+    Bar, Figure, Runner, bare_loops,
+    loads::{BEHAVIOUR, Load, SIMPLE, client_rate},
 };
-use crate::{
-    experiment::{interrupt::Interrupt, machine::Pinning},
-    stats::paired_ratios,
-};
+use crate::stats::paired_ratios;
 
 /// About a second of a sender of single packets: the two of a pair lie near each other.
 const PACKETS: u64 = 250_000;
@@ -23,26 +20,16 @@ const PAIRS: u32 = 3;
 /// Where nothing is dropped every count is at work; where almost all is, little but the counts and the filter.
 const INVALID_PERCENT: [u8; 2] = [0, 99];
 
-pub(super) fn measure(
-    runs: u32,
-    pinning: &Pinning,
-    interrupt: &Interrupt,
-    say: &mut dyn FnMut(&str),
-) -> anyhow::Result<Vec<Figure>> {
-    INVALID_PERCENT.into_iter().map(|percent| ratio(percent, runs, pinning, interrupt, say)).collect()
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+    INVALID_PERCENT.into_iter().map(|percent| ratio(percent, runs, runner)).collect()
 }
 
-fn ratio(
-    invalid_percent: u8,
-    runs: u32,
-    pinning: &Pinning,
-    interrupt: &Interrupt,
-    say: &mut dyn FnMut(&str),
-) -> anyhow::Result<Figure> {
+fn ratio(invalid_percent: u8, runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Figure> {
+    let pinning = runner.pinning;
     let load = Load { packets: PACKETS, invalid_percent, ..SIMPLE };
     let steps = steps(&load)?;
     let mut uncounted = BTreeMap::new();
-    let counted = Runner { pinning, interrupt, say }.interleaved(&[load], PAIRS * runs, |repetition| {
+    let counted = runner.interleaved(&[load], PAIRS * runs, |repetition| {
         uncounted.insert(repetition, bare_loops::rate(&steps, pinning)?);
         Ok(())
     })?;

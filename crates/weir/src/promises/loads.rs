@@ -6,15 +6,12 @@ use anyhow::bail;
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::Io;
 
-use super::{Bar, Figure};
+use super::{Bar, Figure, Runner};
 use crate::{
     cell::Placement,
     experiment::{
         definition::Definition,
-        interrupt::Interrupt,
-        machine::Pinning,
         measure,
-        one_run::Bench,
         schedule::{self, Scheduled},
     },
     sample::Sample,
@@ -78,13 +75,7 @@ const MEMORY_RUNS: u32 = 2;
 
 type Runs = BTreeMap<u32, Sample>;
 
-pub(super) fn measure(
-    runs: u32,
-    pinning: &Pinning,
-    interrupt: &Interrupt,
-    say: &mut dyn FnMut(&str),
-) -> anyhow::Result<Vec<Figure>> {
-    let mut runner = Runner { pinning, interrupt, say };
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
     runner.run(&SHORT, 0)?; // Warms up, and isn't counted.
     let compared =
         [BATCH, SIMPLE, SIMPLE_SERVER, KERNEL_99, USER_99, AUDITED_99, SIMPLE_99, AUDITED_SIMPLE_99];
@@ -165,12 +156,6 @@ pub(super) fn measure(
     ])
 }
 
-pub(super) struct Runner<'a> {
-    pub(super) pinning: &'a Pinning,
-    pub(super) interrupt: &'a Interrupt,
-    pub(super) say: &'a mut dyn FnMut(&str),
-}
-
 impl Runner<'_> {
     /// The loads in turn, after what is done each time, so that what drifts meets all of them.
     pub(super) fn interleaved(
@@ -200,18 +185,12 @@ impl Runner<'_> {
 
     fn run(&self, load: &Load, repetition: u32) -> anyhow::Result<Sample> {
         let definition = definition(load)?;
-        let bench = Bench {
-            definition: &definition,
-            pinning: self.pinning,
-            interrupt: self.interrupt,
-            ceiling: None,
-        };
         let scheduled = schedule::of(&definition, 1).into_iter().next();
         let audited = load.audited;
         let Some(scheduled) = scheduled.map(|run| Scheduled { repetition, audited, ..run }) else {
             bail!("the definition has no cell");
         };
-        let sample = measure::measure(&bench, &scheduled)?;
+        let sample = measure::measure(&self.bench(&definition), &scheduled)?;
         if let Some(message) = sample.failure() {
             bail!("{message}");
         }

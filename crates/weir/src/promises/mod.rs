@@ -20,7 +20,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
-    experiment::{interrupt::Interrupt, machine::Pinning},
+    experiment::{definition::Definition, interrupt::Interrupt, machine::Pinning, one_run::Bench},
     stats::Estimate,
 };
 
@@ -140,23 +140,38 @@ pub fn measure(
     say: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<Figure>> {
     let pinning = Pinning::of_this_machine();
+    let mut runner = Runner { pinning: &pinning, interrupt, say };
     let mut figures = Vec::new();
     for group in groups {
         interrupt.check()?;
         if let Some(what) = group.to_possible_value() {
-            say(&format!("figures of {}", what.get_name()));
+            (runner.say)(&format!("figures of {}", what.get_name()));
         }
         figures.extend(match group {
             Group::FilterCost => filter_cost::measure()?,
             Group::Places => places::measure()?,
             Group::Attaching => attaching::measure()?,
-            Group::Starting => starting::measure(&pinning, interrupt)?,
-            Group::Loads => loads::measure(runs, &pinning, interrupt, say)?,
-            Group::Ledger => ledger::measure(runs, &pinning, interrupt, say)?,
-            Group::Dropping => dropping::measure(runs, &pinning, interrupt, say)?,
+            Group::Starting => starting::measure(&runner)?,
+            Group::Loads => loads::measure(runs, &mut runner)?,
+            Group::Ledger => ledger::measure(runs, &mut runner)?,
+            Group::Dropping => dropping::measure(runs, &mut runner)?,
             Group::Swaps => swaps::measure(runs)?,
             Group::Verifying => verifying::measure()?,
         });
     }
     Ok(figures)
+}
+
+/// What every run needs beside what is run.
+struct Runner<'a> {
+    pinning: &'a Pinning,
+    interrupt: &'a Interrupt,
+    /// Hears what is being done.
+    say: &'a mut dyn FnMut(&str),
+}
+
+impl Runner<'_> {
+    fn bench<'a>(&'a self, definition: &'a Definition) -> Bench<'a> {
+        Bench { definition, pinning: self.pinning, interrupt: self.interrupt, ceiling: None }
+    }
 }

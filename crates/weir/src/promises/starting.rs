@@ -4,10 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::{Bar, Figure, loads};
+use super::{Bar, Figure, Runner, loads};
 use crate::experiment::{
-    interrupt::Interrupt,
-    machine::Pinning,
     one_run::{Bench, RunError},
     schedule,
     server::Server,
@@ -19,9 +17,9 @@ const STARTS: usize = 20;
 /// Time that a server has to end when it is told to.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) fn measure(pinning: &Pinning, interrupt: &Interrupt) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runner: &Runner<'_>) -> anyhow::Result<Vec<Figure>> {
     let definition = loads::definition(&loads::BATCH)?;
-    let bench = Bench { definition: &definition, pinning, interrupt, ceiling: None };
+    let bench = runner.bench(&definition);
     let times = (0..STARTS).map(|_| start(&bench)).collect::<anyhow::Result<_>>()?;
     Ok(vec![Figure::new("start of weir serve to ready", "ms", times, Bar::AtMost(50.0))])
 }

@@ -3,19 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    process::{Child, Command, Stdio},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use tempfile::TempDir;
 use weir::{sample::Sample, store};
-
-const DEADLINE: Duration = Duration::from_secs(30);
+use weir_testing::{Ended, wait_until};
 
 /// weir's own server without a program, which needs no privilege.
 pub(crate) const OWN: &str = "[[placements]]\nplacement = 'plain'\nfilter = 'simple-socket-filter'\n\
@@ -24,24 +17,6 @@ pub(crate) const OWN: &str = "[[placements]]\nplacement = 'plain'\nfilter = 'sim
 /// A folder with a definition `mine.toml`; results go to `out` in it.
 pub(crate) struct Bench {
     dir: TempDir,
-}
-
-/// What a command left.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        Self {
-            status: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
 }
 
 impl Bench {
@@ -149,18 +124,4 @@ fn is_running(pid: i32) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
     // Whoever inherits an orphan may take its time to reap it; a zombie does nothing any more.
     stat.is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
-}
-
-pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain until {what}");
-        sleep(Duration::from_millis(10));
-    }
-}
-
-/// Sends `signal` to `child` and waits for its end.
-pub(crate) fn end(child: Child, signal: Signal) -> Ended {
-    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
-    child.wait_with_output().unwrap().into()
 }

@@ -4,10 +4,11 @@ use std::{fs, os::unix::process::CommandExt as _, process::Command};
 
 use nix::sys::signal::Signal;
 use weir::sample::Sample;
+use weir_testing::{Ended, end, wait_until};
 
 use crate::{
     Test,
-    bench::{Bench, OWN, end, wait_until},
+    bench::{Bench, OWN},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -25,7 +26,7 @@ fn asleep_in_the_second_run() -> Bench {
     Bench::of_stand_ins("runs = 3", "good", "sleeps@3")
 }
 
-fn end_in_the_second_run(bench: &Bench, signal: Signal) -> crate::bench::Ended {
+fn end_in_the_second_run(bench: &Bench, signal: Signal) -> Ended {
     let harness = bench.spawn();
     wait_until("the second run's client is started", || bench.pids("clients").len() == 3);
     let ended = end(harness, signal);

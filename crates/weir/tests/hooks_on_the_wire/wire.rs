@@ -1,11 +1,8 @@
 //! A veth pair with a server at one end, a filter at one of its hooks, and frames of our own sent from the other.
 
 use std::{
-    fs::{self, File},
     net::{IpAddr, Ipv6Addr, TcpListener, UdpSocket},
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -22,6 +19,7 @@ use nix::{
 use weir::topology::{Net, Settings, Side, Topology};
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, Interface, KernelFilter, Target, XdpMode};
+use weir_testing::ControlGroup;
 
 use crate::frames::{Mac, Path};
 
@@ -45,7 +43,7 @@ pub(crate) struct Wire {
     /// Sends and receives frames at the client's interface.
     raw: OwnedFd,
     macs: (Mac, Mac),
-    group: Group,
+    group: ControlGroup,
     /// Whose packets a filter decides.
     pub(crate) server: UdpSocket,
     /// Another's, to which markers go.
@@ -60,7 +58,7 @@ impl Wire {
         let (client, server) = (link(Side::Client), link(Side::Server));
         let mac = |link: LinkAddr| link.addr().expect("Ethernet has addresses");
         let raw = net.within(Side::Client, || packet_socket(&client)).expect("root may");
-        let group = Group::new();
+        let group = ControlGroup::new();
         let any = (Ipv6Addr::UNSPECIFIED, 0);
         let inside = || {
             group.within(|| {
@@ -97,7 +95,7 @@ impl Wire {
             filter.attach(match hook {
                 Hook::User | Hook::Socket => Target::Socket(self.server.as_fd()),
                 Hook::Reuseport => Target::Reuseport(self.server.as_fd()),
-                Hook::Cgroup => Target::Cgroup(self.group.folder.as_fd()),
+                Hook::Cgroup => Target::Cgroup(self.group.as_fd()),
                 Hook::Tc => Target::Tc(&interface),
                 Hook::Xdp => Target::Xdp(&interface, mode),
             })
@@ -147,44 +145,4 @@ fn packet_socket(link: &LinkAddr) -> OwnedFd {
     bind(raw.as_raw_fd(), link).expect("it is an interface of this namespace");
     setsockopt(&raw, ReceiveTimeout, &TimeVal::new(PATIENCE.as_secs() as i64, 0)).expect("it can be");
     raw
-}
-
-/// A control group of the test's own.
-struct Group {
-    path: PathBuf,
-    folder: File,
-}
-
-static GROUPS: AtomicU32 = AtomicU32::new(0);
-
-impl Group {
-    fn new() -> Self {
-        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
-        let path = cgroup2().join(format!("weir-wire-test-{}-{number}", std::process::id()));
-        fs::create_dir(&path).expect("root may make a control group");
-        fs::write(path.join("cgroup.type"), "threaded").expect("a group may be threaded");
-        let folder = File::open(&path).expect("it was made");
-        Self { path, folder }
-    }
-
-    /// Sockets that are made so belong to the group.
-    fn within<T>(&self, make: impl FnOnce() -> T) -> T {
-        let enter = |group: &std::path::Path| fs::write(group.join("cgroup.threads"), "0");
-        enter(&self.path).expect("root may move a thread");
-        let made = make();
-        enter(&cgroup2()).expect("root may move it back");
-        made
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        fs::remove_dir(&self.path).expect("nothing is in it");
-    }
-}
-
-fn cgroup2() -> PathBuf {
-    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
-    let mut rows = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    rows.find(|row| row.get(2) == Some(&"cgroup2")).expect("cgroup2 is mounted")[1].into()
 }

@@ -139,7 +139,7 @@ fn a_killed_process_leaves_nothing() {
         }
         assert_eq!(settled(&name), Left::default(), "at {hook}");
     }
-    super::setting::remove_groups_of_the_dead();
+    weir_testing::ControlGroup::remove_those_of_the_dead();
 }
 
 /// What is left when the kernel has done what it puts off, such as destroying a namespace.

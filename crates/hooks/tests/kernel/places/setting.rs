@@ -2,11 +2,8 @@
 //! same.
 
 use std::{
-    fs::{self, File},
     net::{SocketAddr, UdpSocket},
     os::fd::AsFd as _,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -16,6 +13,7 @@ use weir_filters::{FilterName, Hook, Site, Verdict};
 use weir_hooks::{
     Attached, HookError, Interface, KernelFilter, Target, XdpMode, ethtool::Ethtool, in_own_network,
 };
+use weir_testing::ControlGroup;
 
 /// The hooks that the kernel has programs at.
 pub(crate) const HOOKS: [Hook; 5] = [Hook::Socket, Hook::Reuseport, Hook::Cgroup, Hook::Tc, Hook::Xdp];
@@ -61,15 +59,15 @@ pub(crate) struct Setting {
     hook: Hook,
     pub(crate) receiver: UdpSocket,
     pub(crate) sender: UdpSocket,
-    group: Group,
+    group: ControlGroup,
     loopback: Interface,
 }
 
 impl Setting {
     pub(crate) fn new(hook: Hook, address: &str) -> Self {
-        let group = Group::new();
+        let group = ControlGroup::new();
         let address: SocketAddr = address.parse().expect("an address");
-        let receiver = group.receiver(address);
+        let receiver = group.within(|| shared_port(address));
         receiver.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
         let sender = UdpSocket::bind(address).expect("a free port");
         sender.connect(receiver.local_addr().expect("it is bound")).expect("UDP connects at once");
@@ -81,7 +79,7 @@ impl Setting {
         filter.attach(match self.hook {
             Hook::User | Hook::Socket => Target::Socket(self.receiver.as_fd()),
             Hook::Reuseport => Target::Reuseport(self.receiver.as_fd()),
-            Hook::Cgroup => Target::Cgroup(self.group.folder.as_fd()),
+            Hook::Cgroup => Target::Cgroup(self.group.as_fd()),
             Hook::Tc => Target::Tc(&self.loopback),
             Hook::Xdp => Target::Xdp(&self.loopback, XdpMode::Auto),
         })
@@ -102,58 +100,10 @@ impl Setting {
     }
 }
 
-/// A control group of the test's own, in which receivers are made.
-struct Group {
-    path: PathBuf,
-    folder: File,
-}
-
-static GROUPS: AtomicU32 = AtomicU32::new(0);
-
-impl Group {
-    fn new() -> Self {
-        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
-        let path = cgroup2().join(format!("weir-test-{}-{number}", std::process::id()));
-        fs::create_dir(&path).expect("root may make a control group");
-        let folder = File::open(&path).expect("it was made");
-        Self { path, folder }
-    }
-
-    /// A socket belongs to the group that the process is in when it is made; here one thread is enough of a process.
-    fn receiver(&self, address: SocketAddr) -> UdpSocket {
-        fs::write(self.path.join("cgroup.type"), "threaded").expect("a group may be threaded");
-        fs::write(self.path.join("cgroup.threads"), "0").expect("root may move a thread");
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).expect("a socket");
-        fs::write(cgroup2().join("cgroup.threads"), "0").expect("root may move it back");
-        socket.set_reuse_port(true).expect("Linux 3.9");
-        socket.bind(&address.into()).expect("a free port");
-        socket.into()
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        fs::remove_dir(&self.path).expect("nothing is in it");
-    }
-}
-
-/// Processes that were killed can't remove theirs.
-pub(crate) fn remove_groups_of_the_dead() {
-    for entry in fs::read_dir(cgroup2()).expect("it is mounted").filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let process = name.strip_prefix("weir-test-").and_then(|rest| rest.split('-').next());
-        let is_dead = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
-        if is_dead {
-            fs::remove_dir(entry.path()).expect("nothing is in it");
-        }
-    }
-}
-
-fn cgroup2() -> PathBuf {
-    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
-    let found = mounts.lines().find_map(|line| {
-        let mut words = line.split(' ');
-        (words.nth(2) == Some("cgroup2")).then(|| line.split(' ').nth(1).expect("two words").to_owned())
-    });
-    found.expect("cgroup2 is mounted").into()
+/// A receiver that takes programs at the hook reuseport.
+fn shared_port(address: SocketAddr) -> UdpSocket {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("Linux 3.9");
+    socket.bind(&address.into()).expect("a free port");
+    socket.into()
 }

@@ -1,0 +1,82 @@
+//! Commands under test: what they left, and what must come about within a while.
+
+use std::{
+    fs,
+    process::{Child, Output},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a command left; bytes that are no UTF-8 are replaced.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status; nothing where a signal ended it.
+    pub status: Option<i32>,
+    /// All that it wrote to its standard output, where that was piped.
+    pub stdout: String,
+    /// The same of its standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { status: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+/// Sends `signal` to `child` and waits for its end.
+///
+/// # Panics
+/// Where it can't be sent or the child's output not be read.
+pub fn end(child: Child, signal: Signal) -> Ended {
+    kill(Pid::from_raw(child.id() as i32), signal).expect("it is our child");
+    child.wait_with_output().expect("its output is read").into()
+}
+
+/// Asks every few milliseconds until `condition` holds.
+///
+/// # Panics
+/// Where it doesn't within a minute, with `what` in the words.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain until {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether `text` stands in the command line of any process.
+///
+/// # Panics
+/// Where /proc can't be read.
+pub fn is_in_a_command_line(text: &str) -> bool {
+    let processes = fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    processes
+        .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+        .any(|line| String::from_utf8_lossy(&line).contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_signal_ends_a_command_that_is_seen_while_it_runs() {
+        let mark = &format!("60.{}", std::process::id());
+        let child = Command::new("sleep").arg(mark).stdout(Stdio::piped()).spawn().expect("sleep is there");
+        wait_until("its command line is there", || is_in_a_command_line(mark));
+        let ended = end(child, Signal::SIGTERM);
+        assert_eq!((ended.status, ended.stdout.as_str()), (None, ""));
+        assert!(!is_in_a_command_line(mark));
+    }
+}
