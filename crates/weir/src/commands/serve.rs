@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Quota, SuperPackets, Toolkit};
 use weir_hooks::{ObjectFile, XdpMode};
 use weir_service::{
-    AllowStop, Io, ServerConfig,
+    AllowStop, Io, ServerConfig, ServerSummary,
     servers::{
         ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object,
     },
@@ -18,8 +18,9 @@ use weir_service::{
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
 use crate::{
+    arguments::socket_address,
     exit::UsageError,
-    output::{print, write_json},
+    output::{check_writable, print, write_json},
     programs::Reading,
     topology::{Side, named},
 };
@@ -86,7 +87,7 @@ pub struct Args {
 
     /// Address to listen on, IPv4 or IPv6; port 0 takes a free one. By default 127.0.0.1:12345, with --net
     /// 198.18.0.1:12345.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     listen: Option<SocketAddr>,
 
     /// Serve in the server's namespace of the veth pair that `weir net up` made.
@@ -157,6 +158,7 @@ Examples:
 /// Runs `weir serve`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
+    args.summary.as_deref().map_or(Ok(()), check_writable)?;
     if args.net {
         named::open(Side::Server)?.join()?;
     }
@@ -168,14 +170,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.summary {
         write_json(path, &served.summary)?;
     }
-    let requests = served.summary.served.requests;
-    eprintln!(
-        "weir: ended: {} datagrams read, {} of them invalid, {} dropped by the filter, {} dropped in all by the socket",
-        requests.total(),
-        requests.invalid,
-        served.summary.verdicts.map_or(requests.filtered, |verdicts| verdicts.dropped),
-        served.summary.served.socket_drops,
-    );
+    say_ended(&served.summary);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -287,6 +282,22 @@ fn super_packets() -> impl TypedValueParser<Value = SuperPackets> {
         "pass" => SuperPackets::Pass,
         _ => SuperPackets::Drop,
     })
+}
+
+/// Counts that nobody kept are not called 0.
+fn say_ended(summary: &ServerSummary) {
+    let requests = summary.served.requests;
+    let decided_in_the_loop = summary.hook == Hook::User.as_str();
+    let dropped = match summary.verdicts.map(|verdicts| verdicts.dropped) {
+        None if !decided_in_the_loop => "an uncounted number".to_owned(),
+        dropped => dropped.unwrap_or(requests.filtered).to_string(),
+    };
+    eprintln!(
+        "weir: ended: {} datagrams read, {} of them invalid, {dropped} dropped by the filter, {} dropped in all by the socket",
+        requests.total(),
+        requests.invalid,
+        summary.served.socket_drops,
+    );
 }
 
 fn say_ready(kind: ServerKind, behind: &str, ready: Ready<'_>) {
