@@ -207,7 +207,7 @@ fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
     let plan: Plan = toml::from_str(&text).with_context(damaged)?;
     plan.check().with_context(damaged)?;
     let definition = plan.definition()?;
-    let folder = Folder::resume(dir.to_owned(), |_| Ok(Some(definition)))?;
+    let folder = Folder::resume(dir.to_owned(), capacity::NAME, |_| Ok(Some(definition)))?;
     for difference in folder.manifest.differences() {
         eprintln!("weir: {difference}; the results can't tell them apart");
     }

@@ -147,7 +147,7 @@ fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
         let audit_every = resolved.definition.audit_every.filter(|_| manifest.audited);
         Ok(Some(Definition { precision: manifest.precision, audit_every, ..resolved.definition }))
     };
-    let folder = Folder::resume(dir, same_as)?;
+    let folder = Folder::resume(dir, "experiment", same_as)?;
     for difference in folder.manifest.differences() {
         eprintln!("weir: {difference}; the report can't tell them apart");
     }
