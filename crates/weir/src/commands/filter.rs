@@ -29,7 +29,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir serve --filter blocklist+quota+valid-command --toolkit fun --control /run/weir.sock
+  weir serve --filter blocklist+quota+valid-command --control /run/weir.sock
   export WEIR_CONTROL=/run/weir.sock
   weir filter status
   weir filter block 192.0.2.0/24 --for 10m

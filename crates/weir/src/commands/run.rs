@@ -48,10 +48,10 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir run filter.s --data 0000000000120000505554aabbccdd0100000000000000    a UDP header and a PUT
+  weir run filter.s --data 0000000000120000505554aabbccdd0100000000000000
   weir run filter.o --program main --data @packet.bin --repeat 1000000
   weir run drop.s --type xdp --json
-  echo 'mov r0, 0  exit' | weir run -
+  printf 'mov r0, 0\\nexit\\n' | weir run -
 
 Exit status: 0 it ran, 1 it was refused or can't be read, 2 the arguments are wrong.";
 

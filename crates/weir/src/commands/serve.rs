@@ -143,17 +143,18 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir serve                                        valid-command in the kernel, on 127.0.0.1:12345
-  weir serve --toolkit fun                          the same decision, its program generated at start
-  weir serve --hook user                            the same decision in the server's own loop
-  weir serve --hook tc --toolkit fun                the same decision at the interface, for every packet to the port
-  weir serve --filter count-filter                  counts per CPU, shown at the end
-  weir serve --filter parameterized-filter --parameter drop    then kill -USR1 to let packets through
-  weir serve --server ebpf-stats-server             the program's runs and time at the end
-  weir serve --server snoop                         how many receive calls it made, shown at the end
-  weir serve --server printk                        the kernel's trace line of each receive call
-  weir serve --object mine.o --program keep         a program that you compiled or assembled
-  weir serve --listen '[::1]:0' --summary run.json  a free IPv6 port, counts as JSON";
+  weir serve                                 valid-command, in the kernel
+  weir serve --toolkit fun                   its program generated at start
+  weir serve --hook user                     decided in the server's own loop
+  weir serve --hook tc --toolkit fun         decided at the interface
+  weir serve --filter count-filter           counts per CPU, shown at the end
+  weir serve --filter parameterized-filter --parameter drop
+                                             until kill -USR1 lets them through
+  weir serve --server ebpf-stats-server      the program's runs and time
+  weir serve --server snoop                  how many receive calls it made
+  weir serve --server printk                 the kernel's trace line of each
+  weir serve --object mine.o --program keep  a program that you compiled
+  weir serve --listen '[::1]:0' --summary run.json  a free port, counts in JSON";
 
 /// Runs `weir serve`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
