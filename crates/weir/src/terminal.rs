@@ -25,27 +25,56 @@ pub fn page_table(plain: bool) -> Table {
     table
 }
 
-/// Keeps the words of `table` whole where it is fitted to a width that has room for each column's longest.
+/// Shares the width that `table` is fitted to among its columns so that words stay whole, those of columns with little
+/// text first, and columns with much text get the room that is left.
 pub fn keep_words(table: &mut Table) {
-    const FRAME_AND_PADDING: u16 = 3;
-    let Some(room) = table.width() else { return };
-    let longest: Vec<u16> = (0..table.column_count()).map(|column| longest_word(table, column)).collect();
-    if longest.iter().map(|word| word.saturating_add(FRAME_AND_PADDING)).sum::<u16>() < room {
-        for (column, word) in table.column_iter_mut().zip(longest) {
-            let least = Width::Fixed(word + column.padding_width());
-            column.set_constraint(ColumnConstraint::LowerBoundary(least));
-        }
+    /// Least width of a column whose longest word has no room.
+    const LEAST: usize = 9;
+    let Some(width) = table.width() else { return };
+    let natural: Vec<usize> = table.column_max_content_widths().into_iter().map(usize::from).collect();
+    let Some(mut room) = usize::from(width).checked_sub(3 * natural.len() + 1) else { return };
+    if natural.iter().sum::<usize>() <= room {
+        return;
+    }
+    let columns: Vec<_> = (0..natural.len()).map(|column| Words::of(table, column)).collect();
+    let mut by_text: Vec<usize> = (0..columns.len()).collect();
+    by_text.sort_by_key(|&column| columns[column].text);
+    let mut widths = vec![0; columns.len()];
+    for (place, &column) in by_text.iter().enumerate() {
+        let behind = LEAST * (by_text.len() - place - 1);
+        let free = room.saturating_sub(behind);
+        let longest = columns[column].longest;
+        widths[column] = if longest <= free { longest } else { free.min(LEAST) }.max(1);
+        room = room.saturating_sub(widths[column]);
+    }
+    for _ in 0..room {
+        let wanting = (0..columns.len()).filter(|&column| widths[column] < natural[column]);
+        let Some(next) = wanting.max_by_key(|&column| columns[column].text / widths[column]) else { break };
+        widths[next] += 1;
+    }
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        let width = u16::try_from(width).unwrap_or(u16::MAX).saturating_add(column.padding_width());
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
     }
 }
 
-fn longest_word(table: &Table, column: usize) -> u16 {
-    let head = table.header().and_then(|head| head.cell_iter().nth(column));
-    let cells = table.column_cells_iter(column).flatten().chain(head);
-    let words = cells.flat_map(|cell| {
-        let content = cell.content();
-        content.split_whitespace().map(|word| word.chars().count()).max()
-    });
-    words.max().unwrap_or(0).try_into().unwrap_or(u16::MAX / 64)
+/// What stands in a column, in characters.
+struct Words {
+    longest: usize,
+    text: usize,
+}
+
+impl Words {
+    fn of(table: &Table, column: usize) -> Self {
+        let head = table.header().and_then(|head| head.cell_iter().nth(column));
+        let cells: Vec<_> =
+            table.column_cells_iter(column).flatten().chain(head).map(|cell| cell.content()).collect();
+        let words = cells.iter().flat_map(|content| content.split_whitespace());
+        Self {
+            longest: words.map(|word| word.chars().count()).max().unwrap_or(0),
+            text: cells.iter().map(|content| content.chars().count()).sum(),
+        }
+    }
 }
 
 /// `text` with its lines broken between words where the terminal ends, and as it is where stdout is none.
@@ -98,19 +127,23 @@ mod tests {
         check_broken("- a bullet has a hanging indent", "- a bullet\n  has a\n  hanging\n  indent");
     }
 
-    fn check_table(width: u16, expected: bool) {
+    fn check_table(width: u16, whole: &[&str]) {
         let mut table = table(false);
-        table.set_width(width).set_header(["verdict", "rule"]);
-        table.add_row(["inconclusive", "supported where the whole interval lies below one, and so on"]);
+        table.set_width(width).set_header(["", "verdict", "rule"]);
+        let rule = "supported where the whole interval lies below one, contradicted where none of it does";
+        table.add_row(["T1", "inconclusive", rule]);
         keep_words(&mut table);
         let text = table.to_string();
-        assert_eq!(text.contains("inconclusive"), expected, "{text}");
+        whole.iter().for_each(|word| assert!(text.contains(word), "no {word} in\n{text}"));
         assert!(text.lines().all(|line| line.chars().count() <= width.into()), "{text}");
     }
 
     #[test]
     fn words_of_a_table_stay_whole_where_there_is_room() {
-        check_table(32, true);
-        check_table(16, false);
+        check_table(200, &["inconclusive", "none of it does"]);
+        check_table(60, &["inconclusive", "contradicted"]);
+        check_table(36, &["inconclusive", "contradicted"]);
+        check_table(34, &["inconclusive"]);
+        check_table(24, &[]);
     }
 }
