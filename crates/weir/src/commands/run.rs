@@ -102,7 +102,13 @@ fn test_run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The object to load: an ELF file as it is, or the one that a text or raw instructions become.
 fn object(args: &Args) -> anyhow::Result<Vec<u8>> {
     let input = args.reading.input(&args.form)?;
-    if let Input::Elf(bytes, _) = input {
+    if let Input::Elf(bytes, file) = input {
+        let native: Endian = ByteOrder::default().into();
+        anyhow::ensure!(
+            file.endian == native,
+            "{} is of the other byte order than this machine; build it for this one",
+            args.reading.name()
+        );
         return Ok(bytes);
     }
     let mut object = input.object()?;
