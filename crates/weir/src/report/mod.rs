@@ -216,7 +216,7 @@ impl Report {
     /// Tables, findings and remarks for a terminal; `plain` is for pipes and files: no lines that aren't ASCII, no
     /// fitting to a width.
     pub fn to_terminal(&self, plain: bool) -> String {
-        let tables = self.tables.iter().take(self.tables_on_terminal);
+        let tables = self.tables.iter().take(self.tables_on_terminal).filter(|table| !table.rows.is_empty());
         let mut text = tables.map(|table| format!("{}\n", table.to_terminal(plain))).collect::<String>();
         let bullets = |lines: &[String]| {
             let bullet = |line: &String| format!("- {}\n", table::without_controls(line));
