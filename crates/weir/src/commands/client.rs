@@ -133,7 +133,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if args.verbose {
         for step in &steps {
-            eprintln!("{step:?}");
+            eprintln!("{step}");
         }
     }
 
