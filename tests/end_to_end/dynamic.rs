@@ -171,6 +171,7 @@ fn a_swap_to_classic_bpf_and_back() {
     served.done("swap reject-filter --toolkit cbpf", "reject-filter by cbpf decides");
     assert!(!served.answers("127.0.0.1", 1));
     served.refused("swap count-filter --toolkit cbpf", &["classic BPF has no maps"]);
+    served.done("status", "not counted: ");
     served.done("swap valid-command --toolkit fun", "in place of reject-filter");
     assert!(served.answers("127.0.0.1", 1));
     served.done("swap valid-command --toolkit cbpf", "valid-command by cbpf decides");
