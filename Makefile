@@ -11,7 +11,7 @@ ROOT := scripts/as-root
 
 .PHONY: help setup build build-release run client experiment test bench clean
 help:
-	@echo 'make experiment   set up, build, and measure: filter in the kernel or in user space? (about a minute)'
+	@echo 'make experiment   set up, build, and measure: filter in the kernel or in user space? (half a minute once built)'
 	@echo 'make test         everything that CI runs'
 	@echo 'make setup        install what building needs and this machine lacks'
 	@echo 'make build        a debug build;  make build-release: one binary, $(WEIR)'

@@ -53,4 +53,7 @@ fn a_type_that_does_not_fit_is_refused() {
     running::weir(&["run", "-"], text).check(1, &["BPF_PROG_TEST_RUN", "socket, xdp"]);
     let object = running::weir(&["asm", "-"], b"mov r0, 0\nexit\n").stdout;
     running::weir(&["run", "-", "--type", "xdp"], &object).check(2, &["is of type socket"]);
+    let other = if cfg!(target_endian = "little") { "big" } else { "little" };
+    let object = running::weir(&["asm", "-", "--endian", other], b"mov r0, 0\nexit\n").stdout;
+    running::weir(&["run", "-"], &object).check(1, &["the other byte order", "build it for this one"]);
 }

@@ -9,6 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_object_disassembled_assembles_to_the_same_instructions", an_object_assembles_to_the_same),
     ("raw_instructions_go_to_text_and_back", raw_instructions_go_to_text_and_back),
     ("objects_read_as_llvm_objdump_printed_them", objects_read_as_llvm_objdump_printed_them),
+    ("the_example_of_a_text_from_a_pipe_works", the_example_of_a_text_from_a_pipe_works),
     ("a_file_is_written_whole_or_not_at_all", a_file_is_written_whole_or_not_at_all),
 ];
 
@@ -29,6 +30,16 @@ out:
     mov r0, -1
     exit
 ";
+
+/// As it stands in the help, in a shell, up to the program that shows the bytes.
+fn the_example_of_a_text_from_a_pipe_works() {
+    let help = String::from_utf8(done(&["asm", "--help"], b"")).expect("UTF-8");
+    let example = help.lines().find_map(|line| line.trim().strip_suffix(" | xxd")).expect("an example");
+    let example = example.replace("weir", env!("CARGO_BIN_EXE_weir"));
+    let ended = std::process::Command::new("sh").args(["-c", &example]).output().expect("sh starts");
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(ended.stdout.len(), 16, "two instructions: {ended:?}");
+}
 
 fn an_object_assembles_to_the_same() {
     for endian in ["little", "big"] {

@@ -309,4 +309,6 @@ fn completions_and_man_pages_are_written() {
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let page = std::fs::read_to_string(folder.path().join("weir-serve.1")).expect("a page");
     assert!(page.contains(".SH NAME") && page.contains("allow\\-stop"), "{page}");
+    assert!(page.contains(".SH EXAMPLES\n") && page.contains("\nweir serve \\-\\-toolkit fun  "), "{page}");
+    assert!(folder.path().join("weir-filter-block.1").is_file());
 }

@@ -186,7 +186,7 @@ pub struct ServerSummary {
     /// group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached_to: Vec<String>,
-    /// The program's own verdict counts, where it keeps them.
+    /// The program's own verdict counts, where it and those before it keep them.
     pub verdicts: Option<VerdictCounts>,
     /// The programs that ran before the last one; `verdicts` has theirs too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -19,21 +19,21 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir serve                             serve the bag behind valid-command, in the kernel (as root)
-  weir client -b odin                    PUTs and GETs; ends the server
-  weir client -b frigg -n 1000000 -p 75  a million packets, 75 % of them invalid
-  weir net up                            a veth pair, for serve --net and client --net (as root)
-  weir filters                           what there is, and where it runs
-  weir doctor                            what this machine can and can't do, and why
-  weir toolkits                          what each filter costs by each toolkit (as root)
-  weir verify                            every program against the reference, packet by packet (as root)
-  weir experiment kernel-or-user         measure what filtering in the kernel changes (as root)
-  weir capacity                          the highest rate without loss, in the kernel and in user space (as root)
-  weir report results/latest             the report again, from the saved samples
-  weir compare results/a results/b       two results side by side: did my change help?
-  weir advise --invalid 30 --rate 100000 where to filter, from what was measured here
-  weir bench                             the figures that weir promises, measured here (as root)
-  weir asm filter.s -o filter.o          assemble a program; disasm, check, dump and run take it too
+  weir serve                              the bag behind valid-command (root)
+  weir client -b odin                     PUTs and GETs; ends the server
+  weir client -b frigg -n 1000000 -p 75   a million packets, 75 % invalid
+  weir net up                             a veth pair, for --net (root)
+  weir filters                            what there is, and where it runs
+  weir doctor                             what this machine can't do, and why
+  weir toolkits                           what each filter costs (as root)
+  weir verify                             each program and the reference (root)
+  weir experiment kernel-or-user          what filtering in the kernel changes
+  weir capacity                           the highest rate without loss (root)
+  weir report results/latest              the report again, from its samples
+  weir compare results/a results/b        did my change help?
+  weir advise --invalid 30 --rate 100000  where to filter, from results here
+  weir bench                              the figures that weir promises (root)
+  weir asm filter.s -o filter.o           assemble; see check, disasm, run too
 
 Exit status: 0 done, 1 it failed, 2 it was asked for something that makes no sense.";
 

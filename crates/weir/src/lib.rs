@@ -1,6 +1,7 @@
 //! What the `weir` command is made of: commands, experiments, statistics and reports.
 #![forbid(unsafe_code)]
 
+pub mod arguments;
 pub mod capacity;
 pub mod cell;
 pub mod cli;

@@ -43,16 +43,31 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         }
         _ => replace(path, bytes),
     };
-    written.with_context(|| {
-        format!("writing {}: check that its folder exists, is writable and has room", path.display())
-    })
+    written.with_context(|| cannot_write(path))
+}
+
+/// Says now what [`write_whole`] would only say when all is done: that nothing can be written to `path`.
+pub fn check_writable(path: &Path) -> anyhow::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => OpenOptions::new().append(true).open(path).map(drop),
+        _ => tempfile::tempfile_in(folder_of(path)).map(drop),
+    };
+    found.with_context(|| cannot_write(path))
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("writing {}: check that its folder exists, is writable and has room", path.display())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The mode that any new file gets, not the private one of a temporary file.
     let mode = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().prefix(".weir-").permissions(mode).tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().prefix(".weir-").permissions(mode).tempfile_in(folder_of(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -26,7 +26,7 @@ pub const DEFINITION: &str = "definition.toml";
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// A file or folder could not be read, written or locked.
-    #[error("{tried} {}: {error}; {}", path.display(), remedy(error))]
+    #[error("{tried} {}: {error}; {}", path.display(), remedy(tried, error))]
     Io {
         /// What was tried, such as `reading`.
         tried: &'static str,
@@ -87,8 +87,14 @@ pub enum StoreError {
     },
 }
 
-fn remedy(error: &io::Error) -> &'static str {
+/// What is tried before there is a results folder.
+const MAKING: &str = "making the folder";
+
+fn remedy(tried: &str, error: &io::Error) -> &'static str {
     match error.kind() {
+        ErrorKind::NotFound if tried == MAKING => {
+            "no folder can be made there; choose another one with --out"
+        }
         ErrorKind::NotFound => "is this a results folder? `weir experiment` makes one",
         ErrorKind::NotADirectory => "name a folder that is not below a file",
         ErrorKind::PermissionDenied => "check its owner and mode, or choose another folder",
@@ -236,12 +242,19 @@ fn parse_line(path: &Path, line: usize, bytes: &[u8]) -> Result<Option<Sample>, 
 
 /// Makes the folder `dir`, and those above it, where they are missing.
 pub fn create_folder(dir: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(dir).map_err(failed("making the folder", dir))
+    fs::create_dir_all(dir).map_err(failed(MAKING, dir))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_can_not_be_made_is_not_taken_for_one_of_results() {
+        let message = create_folder(Path::new("/proc/results")).unwrap_err().to_string();
+        assert!(message.contains("making the folder /proc/results: No such file"), "{message}");
+        assert!(message.ends_with("choose another one with --out"), "{message}");
+    }
 
     #[test]
     fn a_full_disk_is_named_as_such() {

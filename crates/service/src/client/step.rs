@@ -1,5 +1,7 @@
 //! What a behaviour is made of: bursts of equal packets, questions and the STOP.
 
+use std::fmt;
+
 use weir_wire::Request;
 
 use super::Mix;
@@ -38,6 +40,28 @@ impl Step {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Burst { payload, count: 1 } => write!(f, "{payload}"),
+            Self::Burst { payload, count } => write!(f, "{count} × {payload}"),
+            Self::Load(Mix { packets, duration, invalid_share, invalid, get_share }) => {
+                match packets {
+                    &u64::MAX => write!(f, "load")?,
+                    packets => write!(f, "load of {packets} packets")?,
+                }
+                duration.map_or(Ok(()), |time| write!(f, " for at most {time:?}"))?;
+                write!(f, ", {invalid_share} % of them {invalid}, {get_share} % of the others GETs")
+            }
+            Self::Get { key, reply_expected: true } => write!(f, "GET {key}"),
+            Self::Get { key, reply_expected: false } => {
+                write!(f, "GET {key}, which may stay without a reply")
+            }
+            Self::Stop => write!(f, "STOP"),
+        }
+    }
+}
+
 /// What a burst sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
@@ -63,6 +87,17 @@ pub enum Payload {
         /// The key, little-endian.
         key: u32,
     },
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put { key, value } => write!(f, "PUT {key} {value}"),
+            Self::Delete { key } => write!(f, "DELETE {key}"),
+            Self::Bad { len } => write!(f, "BAD of {len} bytes"),
+            Self::Delelulu { key } => write!(f, "DELELULU {key}"),
+        }
+    }
 }
 
 /// How a payload counts among the packets sent.
@@ -118,6 +153,19 @@ mod tests {
         check(Payload::Delelulu { key: 10 }, b"DELELULU\x0a\0\0\0");
         check(Payload::bad(0), b"BAD");
         check(Payload::bad(3), b"BADBBB");
+    }
+
+    #[test]
+    fn steps_read_as_the_server_tells_of_them() {
+        let check = |step: Step, expected: &str| assert_eq!(step.to_string(), expected);
+        check(Step::Burst { payload: Payload::Put { key: 10, value: -5 }, count: 1 }, "PUT 10 -5");
+        check(Step::Burst { payload: Payload::bad(1024), count: 1_000_000 }, "1000000 × BAD of 1027 bytes");
+        check(Step::Get { key: 10, reply_expected: true }, "GET 10");
+        check(Step::Stop, "STOP");
+        let percent = |text: &str| text.parse().expect("a share");
+        let (invalid_share, get_share) = (percent("75"), percent("10"));
+        let mix = Mix { packets: 5, duration: None, invalid_share, invalid: Payload::bad(0), get_share };
+        check(Step::Load(mix), "load of 5 packets, 75 % of them BAD of 3 bytes, 10 % of the others GETs");
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub struct Status {
     pub toolkit: Toolkit,
     /// Where it runs.
     pub hook: weir_filters::Hook,
-    /// Of all programs so far; nothing where the filter keeps no counts.
+    /// Of all programs so far; nothing where one of them keeps no counts.
     pub verdicts: Option<VerdictCounts>,
     /// The programs that ran before this one.
     pub replaced: Vec<Replaced>,

@@ -1,6 +1,9 @@
 //! What decides in a running server, and changing it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rustix::thread::{MembarrierCommand, membarrier};
 use weir_filters::{
@@ -131,13 +134,14 @@ impl State {
         self.setup.standing = None;
     }
 
-    /// What all programs so far accepted and dropped.
+    /// What all programs so far accepted and dropped; nothing where one of them keeps no counts.
     pub(crate) fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
         let last = self.program().map(KernelFilter::verdicts).transpose()?.flatten();
-        let before = self.replaced.iter().filter_map(|replaced| replaced.verdicts);
-        Ok(before.chain(last).reduce(|sum, counts| VerdictCounts {
-            accepted: sum.accepted + counts.accepted,
-            dropped: sum.dropped + counts.dropped,
+        let before = self.replaced.iter().map(|replaced| replaced.verdicts);
+        let counts: Option<Vec<_>> = before.chain([last]).collect();
+        Ok(counts.map(|counts| VerdictCounts {
+            accepted: counts.iter().map(|counts| counts.accepted).sum(),
+            dropped: counts.iter().map(|counts| counts.dropped).sum(),
         }))
     }
 
@@ -173,8 +177,15 @@ impl State {
         if filter.has(name) {
             return Ok(());
         }
-        Err(format!("the filter that runs is {filter}, which has no {name}; `weir filter swap {name}+{filter}` gives it one")
-            .into())
+        // A guard goes before a filter; any other takes its place behind the same guards.
+        let wanted = match name.guard() {
+            Some(_) => format!("{name}+{filter}"),
+            None => Filter { name, ..filter }.to_string(),
+        };
+        Err(format!(
+            "the filter that runs is {filter}, which has no {name}; `weir filter swap {wanted}` gives it one"
+        )
+        .into())
     }
 
     fn blocked(&self) -> Vec<BlockedPrefix> {
@@ -191,11 +202,10 @@ impl State {
 
     fn block(&mut self, inside: &Inside, prefix: Prefix, for_ms: Option<u64>) -> Result<String, Failure> {
         self.needs(FilterName::Blocklist)?;
-        let until =
-            for_ms.map_or(Until::Unblocked, |ms| Until::Moment(now() + std::time::Duration::from_millis(ms)));
+        let until = for_ms.map_or(Until::Unblocked, |ms| Until::Moment(now() + Duration::from_millis(ms)));
         self.change_blocklist(inside, |list| list.block(prefix.0, until))?;
         Ok(match for_ms {
-            Some(ms) => format!("{prefix} is blocked for {ms} ms"),
+            Some(ms) => format!("{prefix} is blocked for {:?}", Duration::from_millis(ms)),
             None => format!("{prefix} is blocked until it is unblocked"),
         })
     }

@@ -6,6 +6,7 @@ use crate::{
     exit::UsageError,
     output::print,
     report::{Advice, Wish},
+    terminal::wrapped,
 };
 
 /// Say where to filter, from results measured on this machine.
@@ -55,6 +56,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(UsageError(format!("--rate {}: a rate is a number above 0", args.rate)).into());
     }
     let advice = Advice::read(&args.from, Wish { invalid_percent: args.invalid, rate: args.rate })?;
-    print(if args.json { advice.to_json()? } else { advice.to_text() })?;
+    print(if args.json { advice.to_json()? } else { wrapped(&advice.to_text()) })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -43,10 +43,10 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir asm filter.s -o filter.o                an object: bpftool prog load filter.o /sys/fs/bpf/filter
-  echo 'mov r0, 0  exit' | weir asm - --raw | xxd
-  weir asm filter.s --endian big -o filter.o   for s390x
-  weir asm filter.s --json -o filter.o         errors as JSON, one object a line
+  weir asm filter.s -o filter.o               an object, as bpftool loads it
+  printf 'mov r0, 0\\nexit\\n' | weir asm - --raw | xxd
+  weir asm filter.s --endian big -o filter.o  for s390x
+  weir asm filter.s --json -o filter.o        errors as JSON, one object a line
 
 Exit status: 0 done, 1 the text is wrong or can't be read, 2 the arguments are.";
 

@@ -74,6 +74,7 @@ fn table(figures: &[Figure]) -> Table {
         let measured = format!("{text} {}", figure.unit);
         table.add_row([figure.what.clone(), measured, bar_text(figure), met.to_owned()]);
     }
+    terminal::keep_words(&mut table);
     table
 }
 

@@ -108,11 +108,11 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir capacity                                     about a minute: user against kernel at 99 % invalid
-  weir capacity --profile standard                  at 0, 50 and 99 % invalid, with intervals
+  weir capacity                          user against kernel at 99 % invalid
+  weir capacity --profile standard       at 0, 50 and 99 %, with intervals
   weir capacity --placements user,kernel,tc,xdp --invalid 50
   weir capacity --placements plain --topology loopback   what needs no root
-  weir capacity --resume results/latest             go on where a search was ended";
+  weir capacity --resume results/latest  go on where a search was ended";
 
 /// Runs `weir capacity`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -194,7 +194,7 @@ fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
     let plan: Plan = toml::from_str(&text).with_context(damaged)?;
     plan.check().with_context(damaged)?;
     let definition = plan.definition()?;
-    let folder = Folder::resume(dir.to_owned(), |_| Ok(Some(definition)))?;
+    let folder = Folder::resume(dir.to_owned(), capacity::NAME, |_| Ok(Some(definition)))?;
     for difference in folder.manifest.differences() {
         eprintln!("weir: {difference}; the results can't tell them apart");
     }

@@ -21,9 +21,9 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir check filter.s           text, with what is wrong shown in its line
-  weir check filter.o           an object, whoever compiled it
-  weir check filter.s --json    one JSON object a line: kind, message, file, line, column, help
+  weir check filter.s         text, with what is wrong shown in its line
+  weir check filter.o         an object, whoever compiled it
+  weir check filter.s --json  one object a line: kind, message, file, line …
 
 Exit status: 0 nothing stands in the way (warnings may be said), 1 something does, 2 the arguments are wrong.";
 

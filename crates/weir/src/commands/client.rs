@@ -20,8 +20,9 @@ use weir_wire::DEFAULT_PORT;
 
 use super::client_report::describe;
 use crate::{
+    arguments::socket_address,
     exit::UsageError,
-    output::{print, write_json},
+    output::{check_writable, print, write_json},
     progress::Bar,
     topology::{Side, named},
 };
@@ -55,7 +56,7 @@ pub struct Args {
     verbose: bool,
 
     /// The server's address; by default 127.0.0.1:12345, with --net 198.18.0.1:12345
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     server: Option<SocketAddr>,
 
     /// Send from the client's namespace of the veth pair that `weir net up` made
@@ -123,6 +124,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let steps = args.behaviour.steps(&args.workload()?);
     let config = args.config()?;
+    args.summary.as_deref().map_or(Ok(()), check_writable)?;
     if args.net {
         named::open(Side::Client)?.join()?;
     }
@@ -131,7 +133,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if args.verbose {
         for step in &steps {
-            eprintln!("{step:?}");
+            eprintln!("{step}");
         }
     }
 
@@ -218,14 +220,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("'{text}' is no time; it takes one such as 5s or 500ms"))
 }
 
+/// Paragraphs are one line each: clap breaks them where the terminal ends.
 const ABOUT_RATES: &str = "\
-At a rate, the schedule is fixed before the run. A packet that is late goes out at once and moves no later one; the lag of
-every packet, how many were more than 100 µs late, and the achieved rate are told and recorded. A packet that the kernel
-refuses is counted by its error and not sent again. More than 200 µs ahead of its next packet the sender sleeps, nearer it
-spins and yields, so that from some 5000 packets a second on it uses a CPU whole.
-
-The GETs of a load ask for keys of their own, whose counts tell the replies apart; they are put before the load begins and
-stay in the server's bag. Replies are read between two sends, at the latest after 16 that are behind schedule.";
+At a rate, the schedule is fixed before the run. A packet that is late goes out at once and moves no later one; the \
+lag of every packet, how many were more than 100 µs late, and the achieved rate are told and recorded. A packet that \
+the kernel refuses is counted by its error and not sent again. More than 200 µs ahead of its next packet the sender \
+sleeps, nearer it spins and yields, so that from some 5000 packets a second on it uses a CPU whole.\n\n\
+The GETs of a load ask for keys of their own, whose counts tell the replies apart; they are put before the load begins \
+and stay in the server's bag. Replies are read between two sends, at the latest after 16 that are behind schedule.";
 
 fn after_help() -> String {
     let width = Behaviour::all().iter().map(|row| row.name.len()).max().unwrap_or(0);

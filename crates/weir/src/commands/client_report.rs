@@ -15,14 +15,18 @@ fn describe_get(get: &GetOutcome, verbose: bool) -> String {
     let answer = match (get.reply, get.reply_expected) {
         (Some(count), true) => count.to_string(),
         (Some(count), false) => format!("{count} (no reply was expected)"),
-        (None, true) => format!("no reply after {} attempts", get.attempts),
+        (None, true) => format!("no reply after {}", attempts(get.attempts)),
         (None, false) => "no reply (expected)".to_owned(),
     };
     let took = match get.latency_ns {
-        Some(ns) if verbose => format!(", {} attempts, {:?}", get.attempts, Duration::from_nanos(ns)),
+        Some(ns) if verbose => format!(", {}, {:?}", attempts(get.attempts), Duration::from_nanos(ns)),
         _ => String::new(),
     };
     format!("GET {} -> {answer}{took}", get.key)
+}
+
+fn attempts(count: u32) -> String {
+    if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
 }
 
 fn describe_sent(summary: &ClientSummary) -> String {

@@ -54,10 +54,10 @@ enum Syntax {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir disasm filter.o                            every section of an object
-  weir disasm filter.o --syntax llvm --notes      as llvm-objdump prints it, with helpers and maps
+  weir disasm filter.o                         every section of an object
+  weir disasm filter.o --syntax llvm --notes   as llvm-objdump, with helpers
   weir disasm filter.o --section socket
-  weir disasm filter.o --text > filter.s          text that weir asm takes back
+  weir disasm filter.o --text > filter.s       text that weir asm takes back
   bpftool prog dump xlated id 7 file /dev/stdout | weir disasm - --raw
 
 Exit status: 0 done, 1 there is no program in it or it can't be read, 2 the arguments are wrong.";

@@ -56,5 +56,6 @@ fn table(findings: &[Finding]) -> comfy_table::Table {
     for Finding { what, state, found, remedy } in findings {
         table.add_row([what.as_str(), state.as_str(), found, remedy]);
     }
+    terminal::keep_words(&mut table);
     table
 }

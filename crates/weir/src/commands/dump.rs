@@ -18,7 +18,8 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   weir dump filter.s
-  weir dump filter.o --json | jq '.programs[].instructions[] | select(.kind == \"call\")'
+  weir dump filter.o --json |
+    jq '.programs[].instructions[] | select(.kind == \"call\")'
 
 Exit status: 0 done, 1 the program is wrong or can't be read, 2 the arguments are wrong.";
 

@@ -69,10 +69,10 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir experiment kernel-or-user                      about a minute: what does filtering in the kernel change?
-  weir experiment paper-loss --profile paper          the whole grid of the report
+  weir experiment kernel-or-user              does the kernel's filter pay?
+  weir experiment paper-loss --profile paper  the whole grid of the report
   weir experiment ./my.toml --runs 10 --out results/mine
-  weir experiment --resume results/latest             go on where an experiment was ended";
+  weir experiment --resume results/latest     go on where one was ended";
 
 /// Runs `weir experiment`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -134,7 +134,7 @@ fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
         let audit_every = resolved.definition.audit_every.filter(|_| manifest.audited);
         Ok(Some(Definition { precision: manifest.precision, audit_every, ..resolved.definition }))
     };
-    let folder = Folder::resume(dir, same_as)?;
+    let folder = Folder::resume(dir, "experiment", same_as)?;
     for difference in folder.manifest.differences() {
         eprintln!("weir: {difference}; the report can't tell them apart");
     }

@@ -29,7 +29,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir serve --filter blocklist+quota+valid-command --toolkit fun --control /run/weir.sock
+  weir serve --filter blocklist+quota+valid-command --control /run/weir.sock
   export WEIR_CONTROL=/run/weir.sock
   weir filter status
   weir filter block 192.0.2.0/24 --for 10m
@@ -143,7 +143,10 @@ fn lines(status: &Status) -> String {
     let Status { filter, toolkit, hook, verdicts, replaced, parameter, quota, blocked, uptime_ms } = status;
     let mut lines =
         vec![format!("{filter} by {toolkit} at {hook}, the server up for {}", seconds(*uptime_ms))];
-    lines.extend(verdicts.map(|counts| format!("{} accepted, {} dropped", counts.accepted, counts.dropped)));
+    lines.push(match verdicts {
+        Some(counts) => format!("{} accepted, {} dropped", counts.accepted, counts.dropped),
+        None => "not counted: this filter or one before it keeps no counts".to_owned(),
+    });
     lines.extend(parameter.map(|parameter| format!("parameter: {parameter}")));
     lines.extend(quota.map(|quota| format!("quota: {} packets/s, {} at once", quota.rate(), quota.burst())));
     lines.extend(blocked.map(|blocked| format!("blocked: {blocked} prefixes")));

@@ -25,7 +25,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         print(serde_json::to_string_pretty(&rows)? + "\n")?;
     } else {
-        print(tables(&rows))?;
+        print(terminal::wrapped(&tables(&rows)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -93,6 +93,7 @@ fn tables(rows: &[Row]) -> String {
             row.parameters.join("\n"),
         ]);
     }
+    terminal::keep_words(&mut decisions);
     let mut text = format!("{decisions}\n\n");
 
     let mut reasons: Vec<&str> = Vec::new();

@@ -26,10 +26,10 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir net up --receive-on 0          what arrives at the server's end is received on core 0
-  weir serve --net &                  on 198.18.0.1:12345, in weir-server
-  weir client --net -b odin           from 198.18.0.2, in weir-client
-  ip netns exec weir-server bash      anything else, in the server's namespace
+  weir net up --receive-on 0      the server's end receives on core 0
+  weir serve --net &              on 198.18.0.1:12345, in weir-server
+  weir client --net -b odin       from 198.18.0.2, in weir-client
+  ip netns exec weir-server bash  anything else, in the server's namespace
   weir net down";
 
 #[derive(Debug, Subcommand)]

@@ -48,10 +48,10 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir run filter.s --data 0000000000120000505554aabbccdd0100000000000000    a UDP header and a PUT
+  weir run filter.s --data 0000000000120000505554aabbccdd0100000000000000
   weir run filter.o --program main --data @packet.bin --repeat 1000000
   weir run drop.s --type xdp --json
-  echo 'mov r0, 0  exit' | weir run -
+  printf 'mov r0, 0\\nexit\\n' | weir run -
 
 Exit status: 0 it ran, 1 it was refused or can't be read, 2 the arguments are wrong.";
 
@@ -102,7 +102,13 @@ fn test_run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The object to load: an ELF file as it is, or the one that a text or raw instructions become.
 fn object(args: &Args) -> anyhow::Result<Vec<u8>> {
     let input = args.reading.input(&args.form)?;
-    if let Input::Elf(bytes, _) = input {
+    if let Input::Elf(bytes, file) = input {
+        let native: Endian = ByteOrder::default().into();
+        anyhow::ensure!(
+            file.endian == native,
+            "{} is of the other byte order than this machine; build it for this one",
+            args.reading.name()
+        );
         return Ok(bytes);
     }
     let mut object = input.object()?;

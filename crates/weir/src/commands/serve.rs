@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Quota, SuperPackets, Toolkit};
 use weir_hooks::{ObjectFile, XdpMode};
 use weir_service::{
-    AllowStop, Io, ServerConfig,
+    AllowStop, Io, ServerConfig, ServerSummary,
     servers::{
         ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object,
     },
@@ -18,8 +18,9 @@ use weir_service::{
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
 
 use crate::{
+    arguments::socket_address,
     exit::UsageError,
-    output::{print, write_json},
+    output::{check_writable, print, write_json},
     programs::Reading,
     topology::{Side, named},
 };
@@ -87,7 +88,7 @@ pub struct Args {
 
     /// Address to listen on, IPv4 or IPv6; port 0 takes a free one. By default 127.0.0.1:12345, with --net
     /// 198.18.0.1:12345.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     listen: Option<SocketAddr>,
 
     /// Serve in the server's namespace of the veth pair that `weir net up` made.
@@ -143,21 +144,23 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir serve                                        valid-command in the kernel, on 127.0.0.1:12345
-  weir serve --toolkit fun                          the same decision, its program generated at start
-  weir serve --hook user                            the same decision in the server's own loop
-  weir serve --hook tc --toolkit fun                the same decision at the interface, for every packet to the port
-  weir serve --filter count-filter                  counts per CPU, shown at the end
-  weir serve --filter parameterized-filter --parameter drop    then kill -USR1 to let packets through
-  weir serve --server ebpf-stats-server             the program's runs and time at the end
-  weir serve --server snoop                         how many receive calls it made, shown at the end
-  weir serve --server printk                        the kernel's trace line of each receive call
-  weir serve --object mine.o --program keep         a program that you compiled or assembled
-  weir serve --listen '[::1]:0' --summary run.json  a free IPv6 port, counts as JSON";
+  weir serve                                 valid-command, in the kernel
+  weir serve --toolkit fun                   its program generated at start
+  weir serve --hook user                     decided in the server's own loop
+  weir serve --hook tc --toolkit fun         decided at the interface
+  weir serve --filter count-filter           counts per CPU, shown at the end
+  weir serve --filter parameterized-filter --parameter drop
+                                             until kill -USR1 lets them through
+  weir serve --server ebpf-stats-server      the program's runs and time
+  weir serve --server snoop                  how many receive calls it made
+  weir serve --server printk                 the kernel's trace line of each
+  weir serve --object mine.o --program keep  a program that you compiled
+  weir serve --listen '[::1]:0' --summary run.json  a free port, counts in JSON";
 
 /// Runs `weir serve`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
+    args.summary.as_deref().map_or(Ok(()), check_writable)?;
     if args.net {
         named::open(Side::Server)?.join()?;
     }
@@ -169,14 +172,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.summary {
         write_json(path, &served.summary)?;
     }
-    let requests = served.summary.served.requests;
-    eprintln!(
-        "weir: ended: {} datagrams read, {} of them invalid, {} dropped by the filter, {} dropped in all by the socket",
-        requests.total(),
-        requests.invalid,
-        served.summary.verdicts.map_or(requests.filtered, |verdicts| verdicts.dropped),
-        served.summary.served.socket_drops,
-    );
+    say_ended(&served.summary);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -288,6 +284,22 @@ fn super_packets() -> impl TypedValueParser<Value = SuperPackets> {
         "pass" => SuperPackets::Pass,
         _ => SuperPackets::Drop,
     })
+}
+
+/// Counts that nobody kept are not called 0.
+fn say_ended(summary: &ServerSummary) {
+    let requests = summary.served.requests;
+    let decided_in_the_loop = summary.hook == Hook::User.as_str();
+    let dropped = match summary.verdicts.map(|verdicts| verdicts.dropped) {
+        None if !decided_in_the_loop => "an uncounted number".to_owned(),
+        dropped => dropped.unwrap_or(requests.filtered).to_string(),
+    };
+    eprintln!(
+        "weir: ended: {} datagrams read, {} of them invalid, {dropped} dropped by the filter, {} dropped in all by the socket",
+        requests.total(),
+        requests.invalid,
+        summary.served.socket_drops,
+    );
 }
 
 fn say_ready(kind: ServerKind, behind: &str, ready: Ready<'_>) {

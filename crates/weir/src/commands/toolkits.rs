@@ -51,7 +51,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         print(serde_json::to_string_pretty(&document)? + "\n")?;
     } else {
-        print(text(&rows, &toolkits))?;
+        print(terminal::wrapped(&text(&rows, &toolkits)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,6 +86,7 @@ fn text(rows: &[Row], toolkits: &[Needs]) -> String {
     for row in rows {
         table.add_row(cells(row));
     }
+    terminal::keep_words(&mut table);
     let mut text = format!("{table}\n\n");
     for Needs { toolkit, to_build, to_load } in toolkits {
         let _ = writeln!(text, "{toolkit}: to build, {to_build}; to load, {to_load}.");

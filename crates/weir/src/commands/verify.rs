@@ -45,7 +45,7 @@ pub struct Args {
     pcap: Vec<PathBuf>,
 
     /// A server whose packets programs below the socket decide; repeatable.
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::arguments::socket_address)]
     endpoint: Vec<SocketAddr>,
 
     /// What a program does with several datagrams in one packet, where its hook can see them: drop or pass.
@@ -87,10 +87,11 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  weir verify                                        everything, 100 000 packets each
-  weir verify -n 1000000 --filter valid-command      the long run, of one filter
+  weir verify                                     everything
+  weir verify -n 1000000 --filter valid-command   the long run, of one filter
   weir verify --toolkit fun --hook xdp --pcap my.pcap
-  weir verify --filter valid-command --toolkit aya --hook socket --packet 9c403039000babcd505554
+  weir verify --filter valid-command --toolkit aya --hook socket \\
+    --packet 9c403039000babcd505554
 
 Exit status: 0 all agree, 1 one disagrees or it failed, 2 it was asked for something that makes no sense.";
 

@@ -66,13 +66,14 @@ impl Folder {
         Ok(Self { dir, definition, manifest, samples })
     }
 
-    /// Opens the folder `dir` to go on with its experiment. `same_as` gives, for the manifest found, the definition
+    /// Opens the folder `dir` to go on with its runs, which `command` makes. `same_as` gives, for the manifest found, the definition
     /// that it must be of.
     ///
     /// # Errors
     /// It is no whole results folder, of another version, of another definition, or can't be written.
     pub fn resume(
         dir: PathBuf,
+        command: &str,
         same_as: impl FnOnce(&Manifest) -> anyhow::Result<Option<Definition>>,
     ) -> anyhow::Result<Self> {
         let manifest = read_manifest(&dir)?;
@@ -97,6 +98,14 @@ impl Folder {
             );
         }
         let definition = Definition::parse(&text, &path.display().to_string())?;
+        let its_command = command_of(&definition);
+        if its_command != command {
+            let text = format!(
+                "{0} is a folder of `weir {its_command}`: weir {its_command} --resume {0}",
+                dir.display()
+            );
+            return Err(UsageError(text).into());
+        }
         set_failed_aside(&dir)?;
         let samples = Samples::open(&dir)?;
         Ok(Self { dir, definition, manifest, samples })

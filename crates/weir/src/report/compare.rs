@@ -17,7 +17,7 @@ use crate::{
     experiment::progress::name_of,
     sample::Sample,
     stats::{Estimate, Shift},
-    store,
+    store, terminal,
 };
 
 /// What two results say of the same cells.
@@ -104,9 +104,10 @@ impl Comparison {
     /// [`super::Report::to_terminal`].
     pub fn to_terminal(&self, plain: bool, all: bool) -> String {
         let rows: Vec<_> = self.rows.iter().filter(|row| all || row.change_shown).map(Row::to_text).collect();
-        let answer = self.answer();
+        let fitted = |text: String| if plain { text } else { terminal::wrapped(&text) };
+        let answer = fitted(self.answer());
         if rows.is_empty() {
-            return format!("{answer}\n{}\n", self.note(all));
+            return format!("{answer}\n{}", fitted(format!("{}\n", self.note(all))));
         }
         let columns = ["cell", "figure", "A", "B", "B ÷ A", ""].map(str::to_owned).to_vec();
         let title = if all { "A against B" } else { "A against B, where they differ" };

@@ -19,8 +19,10 @@ use super::{
 const WIDTH: f64 = 480.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 466.0;
-/// Where the area of a single panel ends.
+/// Where the area of a single panel ends, unless the legend above leaves it less than [`LEAST`].
 const BOTTOM: f64 = 312.0;
+/// Least height of the area of a single panel.
+const LEAST: f64 = 190.0;
 /// Height of the area of each of several panels.
 const PANEL: f64 = 116.0;
 /// Room for what stands above a panel.
@@ -176,7 +178,7 @@ impl Plot {
         let several = self.panels.len() > 1;
         let frame = |(i, panel)| {
             let top = top + i as f64 * (PANEL + PANEL_HEAD);
-            let bottom = if several { (top + PANEL).round() } else { BOTTOM };
+            let bottom = if several { (top + PANEL).round() } else { BOTTOM.max(top + LEAST) };
             Frame { plot: self, panel, top, bottom }
         };
         self.panels.iter().enumerate().map(frame).collect()

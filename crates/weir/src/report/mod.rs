@@ -53,6 +53,7 @@ use crate::{
     output,
     sample::Sample,
     store::{self, Saved},
+    terminal,
 };
 use draw::Picture;
 use environment::Environment;
@@ -215,10 +216,12 @@ impl Report {
     /// Tables, findings and remarks for a terminal; `plain` is for pipes and files: no lines that aren't ASCII, no
     /// fitting to a width.
     pub fn to_terminal(&self, plain: bool) -> String {
-        let tables = self.tables.iter().take(self.tables_on_terminal);
+        let tables = self.tables.iter().take(self.tables_on_terminal).filter(|table| !table.rows.is_empty());
         let mut text = tables.map(|table| format!("{}\n", table.to_terminal(plain))).collect::<String>();
         let bullets = |lines: &[String]| {
-            lines.iter().map(|line| format!("- {}\n", table::without_controls(line))).collect::<String>()
+            let bullet = |line: &String| format!("- {}\n", table::without_controls(line));
+            let text = lines.iter().map(bullet).collect::<String>();
+            if plain { text } else { terminal::wrapped(&text) }
         };
         let (shown, rest) = self.findings.split_at(self.findings.len().min(FINDINGS_ON_TERMINAL));
         text += &format!("Findings\n{}", bullets(shown));

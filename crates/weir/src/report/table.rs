@@ -56,7 +56,12 @@ impl Table {
             table.add_row(printable(cells));
         });
         let note = if self.note.is_empty() { String::new() } else { format!("{}\n", self.note) };
-        format!("{}\n{table}\n{}", without_controls(&self.title), without_controls(&note))
+        let mut note = without_controls(&note);
+        if !plain {
+            terminal::keep_words(&mut table);
+            note = terminal::wrapped(&note);
+        }
+        format!("{}\n{table}\n{note}", without_controls(&self.title))
     }
 }
 

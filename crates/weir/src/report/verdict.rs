@@ -199,7 +199,12 @@ impl Verdict {
         } else {
             format!("{}{}", self.known.map_or("", Known::sign), estimate(&found, ratio))
         };
-        format!("{text}, {runs} repetitions of {} {}", self.comparisons, plural("pair", self.comparisons))
+        format!(
+            "{text}, {runs} {} of {} {}",
+            plural("repetition", runs),
+            self.comparisons,
+            plural("pair", self.comparisons)
+        )
     }
 
     /// What these runs could have seen.

@@ -16,7 +16,6 @@ pub enum NetError {
         /// The step, and on what.
         tried: String,
         /// What came back.
-        #[source]
         cause: io::Error,
     },
     /// The kernel took a step and yet left something as it was.
@@ -55,11 +54,12 @@ impl NetError {
 
 /// What to do about an error number, as the end of a message.
 fn remedy(cause: &io::Error) -> &'static str {
-    let remedies: [(Errno, &str); 4] = [
+    let remedies: [(Errno, &str); 5] = [
         (Errno::EPERM, "; needs CAP_SYS_ADMIN and CAP_NET_ADMIN, or root"),
         (Errno::EACCES, "; needs CAP_SYS_ADMIN and CAP_NET_ADMIN, or root"),
         (Errno::EOPNOTSUPP, "; the kernel needs CONFIG_VETH (`modprobe veth`)"),
         (Errno::ENOSYS, "; needs Linux 5.6 with CONFIG_NET_NS"),
+        (Errno::EOVERFLOW, "; this machine hasn't got such a core (`nproc`; they count from 0)"),
     ];
     let number = cause.raw_os_error().map(Errno::from_raw);
     remedies.iter().find(|(errno, _)| Some(*errno) == number).map_or("", |(_, remedy)| remedy)
@@ -71,7 +71,7 @@ mod tests {
 
     fn check(errno: Errno, expected: &str) {
         let error = NetError::tried("making the pair")(errno);
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(format!("{:#}", anyhow::Error::from(error)), expected);
     }
 
     #[test]
@@ -79,6 +79,11 @@ mod tests {
         check(
             Errno::EPERM,
             "making the pair: Operation not permitted (os error 1); needs CAP_SYS_ADMIN and CAP_NET_ADMIN, or root",
+        );
+        check(
+            Errno::EOVERFLOW,
+            "making the pair: Value too large for defined data type (os error 75); this machine hasn't got such a \
+             core (`nproc`; they count from 0)",
         );
         check(Errno::ENODEV, "making the pair: No such device (os error 19)");
     }

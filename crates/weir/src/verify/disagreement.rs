@@ -37,29 +37,36 @@ impl Disagreement {
         if let Some(turn) = self.turn {
             command += &format!(" --turn {turn}");
         }
-        if self.filter.name == FilterName::Parameterized {
-            let binding = match self.filter.binding {
-                Binding::Map => "map",
-                Binding::Constant => "constant",
-            };
-            command += &format!(" --parameter {} --bind {binding}", self.filter.parameter);
-        }
-        if hook.layer() != Layer::Udp {
-            command += &format!(" --endpoint {}", self.endpoint());
-        }
-        if self.site.super_packets == SuperPackets::Pass {
-            command += " --super-packets pass";
-        }
+        command += &options(&self.filter, &self.site);
         command += &format!(" --packet {}", hex(&self.case.seen));
         if self.case.segments != 1 {
             command += &format!(" --segments {}", self.case.segments);
         }
         command
     }
+}
 
-    fn endpoint(&self) -> SocketAddr {
-        SocketAddr::new(self.site.endpoint.address, self.site.endpoint.port)
+fn address_of(site: &Site) -> SocketAddr {
+    SocketAddr::new(site.endpoint.address, site.endpoint.port)
+}
+
+/// The options of `weir verify` that tell this program from others of the filter and hook, each behind a blank.
+pub(super) fn options(filter: &Filter, site: &Site) -> String {
+    let mut options = String::new();
+    if filter.name == FilterName::Parameterized {
+        let binding = match filter.binding {
+            Binding::Map => "map",
+            Binding::Constant => "constant",
+        };
+        options += &format!(" --parameter {} --bind {binding}", filter.parameter);
     }
+    if site.hook.layer() != Layer::Udp {
+        options += &format!(" --endpoint {}", address_of(site));
+    }
+    if site.super_packets == SuperPackets::Pass {
+        options += " --super-packets pass";
+    }
+    options
 }
 
 impl fmt::Display for Disagreement {
@@ -86,7 +93,7 @@ impl Serialize for Disagreement {
         fields.serialize_field("segments", &self.case.segments)?;
         fields.serialize_field("reference", name_of(self.expected))?;
         fields.serialize_field("program", name_of(self.said))?;
-        fields.serialize_field("endpoint", &self.endpoint())?;
+        fields.serialize_field("endpoint", &address_of(&self.site))?;
         fields.serialize_field("command", &self.command())?;
         fields.end()
     }

@@ -19,8 +19,16 @@ pub(super) fn fields(layer: Layer, seen: &[u8]) -> String {
         Layer::Ip => reader.ip(),
         Layer::Udp => reader.udp(),
     };
-    let end = if read.is_none() { "\nthere it ends, or isn't read further" } else { "" };
-    reader.text.trim_end().to_owned() + end
+    if read.is_none() {
+        let said_something = !reader.text.is_empty();
+        let end = if said_something {
+            "there it ends, or isn't read further"
+        } else {
+            "too short for its first header"
+        };
+        reader.line(end.to_owned());
+    }
+    reader.text.trim_end().to_owned()
 }
 
 struct Reader<'a> {

@@ -5,7 +5,7 @@ use weir_filters::{Hook, Layer, Toolkit, corpus::Case};
 
 use super::{
     Decided, Plan,
-    disagreement::{hex, name_of},
+    disagreement::{hex, name_of, options},
     fields::fields,
 };
 use crate::exit::UsageError;
@@ -16,6 +16,8 @@ pub struct Answer {
     filter: String,
     toolkit: Toolkit,
     hook: Hook,
+    /// What tells it from others of the filter and hook, as options of `weir verify`.
+    options: String,
     reference: &'static str,
     /// Null where the kernel doesn't run the program on such a packet.
     program: Option<&'static str>,
@@ -39,11 +41,12 @@ impl Answer {
 
     /// Both verdicts in a line.
     pub fn line(&self) -> String {
-        let Self { filter, toolkit, hook, reference, .. } = self;
+        let Self { filter, toolkit, hook, options, reference, .. } = self;
+        let options = if options.is_empty() { String::new() } else { format!(" ({options})") };
         let program = self.program.unwrap_or("nothing: it can't be given that packet here");
         let end = if self.agrees() { "" } else { ": they disagree" };
         format!(
-            "{filter} with {toolkit} at {hook}: the reference says {reference}, the program {program}{end}"
+            "{filter} with {toolkit} at {hook}{options}: the reference says {reference}, the program {program}{end}"
         )
     }
 }
@@ -62,6 +65,7 @@ pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<Answer>> {
                 filter: program.filter.to_string(),
                 toolkit: program.combination.toolkit,
                 hook: site.hook,
+                options: options(&program.filter, &site).trim_start().to_owned(),
                 reference: name_of(expected),
                 program: match decided {
                     Decided::Verdict(verdict) => Some(name_of(verdict)),

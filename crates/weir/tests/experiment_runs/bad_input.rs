@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("another_sample_format_is_refused", other_schema),
     ("a_changed_definition_is_refused", changed_definition),
     ("samples_of_another_schedule_are_refused", other_schedule),
+    ("a_folder_of_capacity_is_left_to_capacity", folder_of_capacity),
 ];
 
 fn small() -> Bench {
@@ -169,6 +170,15 @@ fn changed_definition() {
     );
     edit(&bench, "definition.toml", "packets = [1]", "packets = [2]");
     check(&bench, &["--resume", "out"], 1, "is not the definition that the runs so far were made with");
+}
+
+fn folder_of_capacity() {
+    let bench = finished();
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/results/capacity");
+    for file in ["definition.toml", "manifest.json"] {
+        fs::copy(format!("{kept}/{file}"), bench.out().join(file)).unwrap();
+    }
+    check(&bench, &["--resume", "out"], 2, "out is a folder of `weir capacity`: weir capacity --resume out");
 }
 
 fn other_schedule() {

@@ -130,6 +130,13 @@ fn one_packet_is_decided_by_both() {
     };
     check("9c403039000babcd505554", "accept");
     check("9c40 3039 000b abcd 505555", "drop");
+    let run =
+        verify(&["--filter", "parameterized-filter", "--toolkit", "fun", "--hook", "tc", "--packet", "00"]);
+    assert!(run.stdout.starts_with("too short for its first header\n"), "{}", run.stdout);
+    let named = |line: &&str| line.contains("(--parameter ") && line.contains(" --endpoint ");
+    let lines: Vec<_> = run.stdout.lines().filter(named).collect();
+    let different: std::collections::BTreeSet<_> = lines.iter().collect();
+    assert!(lines.len() > 1 && different.len() == lines.len(), "{}", run.stdout);
 }
 
 fn the_same_seed_gives_the_same_counts() {

@@ -80,7 +80,7 @@ static TABLE: [Behaviour; 11] = [
     Behaviour {
         name: "loki",
         aliases: &[],
-        sends: "4 PUTs, GET, 1 000 000 invalid packets of 1027 bytes, 4 PUTs, GET; STOP",
+        sends: "4 PUTs, GET, 1 000 000 invalid ones of 1027 bytes, 4 PUTs, GET; STOP",
         parts: &[
             PUT4,
             GET_10,
@@ -150,13 +150,13 @@ static TABLE: [Behaviour; 11] = [
     Behaviour {
         name: "frigg",
         aliases: &[],
-        sends: "-n packets in 100 rounds, each its PUTs first, then its invalid ones; GET",
+        sends: "-n packets in 100 rounds, each PUTs first, then invalid ones; GET",
         parts: &[Part::Rounds(100, &[VALID, INVALID]), Part::Get(10, Expect::ReplyIfPut)],
     },
     Behaviour {
         name: "load",
         aliases: &[],
-        sends: "-n packets, or for --duration: valid and invalid ones evenly interleaved, --gets of the valid; GET",
+        sends: "-n packets, or for --duration: valid and invalid ones mixed; GET",
         parts: &[Part::Load(BAD_256), Part::Get(10, Expect::ReplyIfPut)],
     },
     Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Part::Stop] },
