@@ -133,6 +133,12 @@ fn without_privilege_the_remedy_is_said() {
     let (_folder, copy) = copy_for_nobody();
     let ended = Ended::from(by_nobody(&copy, &[]).output().expect("the copy starts"));
     check(&ended, 1, &["loading valid-command", "Operation not permitted", "needs root, or CAP_BPF"]);
+    let ended = Ended::from(by_nobody(&copy, &["--server", "printk"]).output().expect("the copy starts"));
+    check(
+        &ended,
+        1,
+        &["printk: BPF_PROG_LOAD: Operation not permitted", "); needs root, or CAP_BPF and CAP_PERFMON"],
+    );
 }
 
 fn classic_bpf_needs_no_privilege() {

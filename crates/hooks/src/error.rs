@@ -208,6 +208,9 @@ impl HookError {
             {
                 Self::Load { what: what.to_owned(), io_error, verifier_log: verifier_log.to_string() }
             }
+            ProgramError::LoadError { io_error, .. } => {
+                Self::Probe { doing, what, reason: format!("BPF_PROG_LOAD: {io_error}") }
+            }
             error => Self::Probe { doing, what, reason: chain(&error) },
         }
     }

@@ -38,8 +38,9 @@ fn finding(hook: Hook) -> Finding {
         Err(error) => {
             let text = format!("{error:#}");
             // The kernel's own words come first, and what to do behind the last semicolon.
-            let (found, remedy) =
-                text.rsplit_once("; ").unwrap_or((&text, "see the reason; or use another hook"));
+            let (found, remedy) = text
+                .rsplit_once("; ")
+                .unwrap_or((&text, "be root, where it is permission that is missing; or use another hook"));
             Finding::gap(
                 name(hook),
                 found.lines().next().unwrap_or_default(),
