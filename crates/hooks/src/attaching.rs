@@ -17,7 +17,8 @@ use crate::{
     attached::{Hold, Slot},
     filter::Loaded,
     route::link,
-    super_packets, sys,
+    super_packets::{self, Reach},
+    sys,
 };
 
 impl Target<'_> {
@@ -162,21 +163,20 @@ impl KernelFilter {
         if self.site.super_packets == SuperPackets::Pass || self.reads_gso {
             return Ok(());
         }
-        let Some(reason) = interfaces.iter().find_map(super_packets::reach) else { return Ok(()) };
+        let reach = interfaces.iter().find_map(super_packets::reach);
+        let Some(Reach { way, remedy }) = reach else { return Ok(()) };
+        let remedy = remedy.map(|remedy| format!("{remedy}, or ")).unwrap_or_default();
         let hook = self.site.hook;
         let told = "have the toolkit fun write it, which tells them there (Linux 6.2, CAP_PERFMON)";
         let told = match hook {
             Hook::Xdp => format!("{told}, in mode generic"),
             _ => told.to_owned(),
         };
-        Err(self.other(
-            doing,
-            format!(
-                "{reason}, and this program at hook {hook} would take a packet of several datagrams for its first \
-                 one; or {told}, or let them go by that one (--super-packets pass), or filter at hook socket, cgroup \
-                 or tc"
-            ),
-        ))
+        let text = format!(
+            "this program at hook {hook} would take a packet of several datagrams for its first one, where {way}; \
+             {remedy}{told}, or let them go by that one (--super-packets pass), or filter at hook socket, cgroup or tc"
+        );
+        Err(self.other(doing, text))
     }
 
     fn attached(&self, hold: Hold) -> Attached {

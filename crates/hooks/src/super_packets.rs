@@ -14,11 +14,20 @@ const JOINS: [&str; 2] = ["rx-gro-list", "rx-udp-gro-forwarding"];
 /// `GUEST_OFFLOAD_GRO_HW_MASK`); the driver switches it off for a program of its own.
 const HOST_JOINS: &str = "rx-gro-hw";
 
-/// Why such packets can come in by it, and what to do; nothing where they can't, but for packets that came in by a
-/// socket which asks for them (`UDP_GRO`), as none of weir's does.
-pub(crate) fn reach(interface: &Interface) -> Option<String> {
+/// How such packets can come in.
+pub(crate) struct Reach {
+    /// The way, behind the word "where".
+    pub(crate) way: String,
+    /// What stops them, where something does.
+    pub(crate) remedy: Option<String>,
+}
+
+/// How such packets can come in by it; nothing where they can't, but for packets that came in by a socket which asks for
+/// them (`UDP_GRO`), as none of weir's does.
+pub(crate) fn reach(interface: &Interface) -> Option<Reach> {
     found(interface).unwrap_or_else(|error| {
-        Some(format!("whether UDP super-packets can come in by {interface} can't be asked ({error})"))
+        let way = format!("it can't be asked whether UDP super-packets come in by {interface} ({error})");
+        Some(Reach { way, remedy: None })
     })
 }
 
@@ -29,12 +38,12 @@ pub(crate) fn is_written_by_a_program(interface: &Interface) -> bool {
     sources.iter().any(|(_, sender)| matches!(sender, Sender::Program))
 }
 
-fn found(interface: &Interface) -> io::Result<Option<String>> {
+fn found(interface: &Interface) -> io::Result<Option<Reach>> {
     for (source, sender) in sources(interface)? {
-        if let Some(reason) = sender.reason(&source)? {
+        if let Some(Reach { way, remedy }) = sender.reach(&source)? {
             let by = format!("UDP super-packets can come in by {interface}");
             let by = if source == *interface { by } else { format!("{by}, from {source} below it") };
-            return Ok(Some(format!("{by}{reason}")));
+            return Ok(Some(Reach { way: format!("{by}{way}"), remedy }));
         }
     }
     Ok(None)
@@ -118,42 +127,45 @@ impl Sender {
         }
     }
 
-    /// What follows "UDP super-packets can come in by it", where they can.
-    fn reason(&self, interface: &Interface) -> io::Result<Option<String>> {
-        let sends_whole = |name: &str| format!(": switch them off (`ethtool -K {name} {SENDS_WHOLE} off`)");
-        let elsewhere = || {
-            format!(
-                ", whose other end is in another network namespace, where it can't be asked for {SENDS_WHOLE}"
-            )
+    /// How they come from it, behind "UDP super-packets can come in by it".
+    fn reach(&self, interface: &Interface) -> io::Result<Option<Reach>> {
+        let stopped_by = |way: &str, name: &str, features: &[&str]| {
+            let off: Vec<_> = features.iter().map(|feature| format!("{feature} off")).collect();
+            let remedy = Some(format!("switch that off (`ethtool -K {name} {}`)", off.join(" ")));
+            Some(Reach { way: way.to_owned(), remedy })
         };
-        match self {
+        let joins = || stopped_by(", which joins UDP packets", interface.name(), &JOINS);
+        let by = |way: String| Some(Reach { way, remedy: None });
+        let elsewhere = || {
+            by(format!(
+                ", whose other end is in another network namespace, where it can't be asked for {SENDS_WHOLE}"
+            ))
+        };
+        Ok(match self {
             Self::Itself if is_on(interface.name(), &[SENDS_WHOLE])? => {
-                return Ok(Some(sends_whole(interface.name())));
+                stopped_by("", interface.name(), &[SENDS_WHOLE])
             }
             Self::Peer(index) => match Interface::all()?.iter().find(|other| other.index() == *index) {
                 Some(peer) if is_on(peer.name(), &[SENDS_WHOLE])? => {
-                    return Ok(Some(sends_whole(peer.name())));
+                    stopped_by("", peer.name(), &[SENDS_WHOLE])
                 }
-                Some(_) => {}
-                None => return Ok(Some(elsewhere())),
+                Some(_) if is_on(interface.name(), &JOINS)? => joins(),
+                Some(_) => None,
+                None => elsewhere(),
             },
-            Self::Foreign => return Ok(Some(elsewhere())),
-            Self::Program => return Ok(Some(", from the program or virtual machine behind it".to_owned())),
+            Self::Foreign => elsewhere(),
+            Self::Program => by(", from the program or virtual machine behind it".to_owned()),
             Self::Host if is_on(interface.name(), &[HOST_JOINS])? => {
-                return Ok(Some(format!(
-                    ", from the host: switch that off (`ethtool -K {interface} {HOST_JOINS} off`)"
-                )));
+                stopped_by(", from the host", interface.name(), &[HOST_JOINS])
             }
-            Self::Unknown(kind) => {
-                return Ok(Some(format!(", for all that weir knows of interfaces of the kind {kind}")));
+            Self::Unknown(kind) => by(format!(", for all that weir knows of interfaces of the kind {kind}")),
+            Self::Itself | Self::Host | Self::Wire | Self::Members | Self::Lower(_)
+                if is_on(interface.name(), &JOINS)? =>
+            {
+                joins()
             }
-            Self::Itself | Self::Host | Self::Wire | Self::Members | Self::Lower(_) => {}
-        }
-        let joins = is_on(interface.name(), &JOINS)?;
-        Ok(joins.then(|| {
-            let off = JOINS.map(|name| format!("{name} off")).join(" ");
-            format!(", which joins UDP packets: switch that off (`ethtool -K {interface} {off}`)")
-        }))
+            Self::Itself | Self::Host | Self::Wire | Self::Members | Self::Lower(_) => None,
+        })
     }
 }
 
