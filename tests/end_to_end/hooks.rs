@@ -17,6 +17,7 @@ use crate::{
 
 pub(crate) const ANYWHERE: &[Test] = &[
     ("options_of_another_hook_are_refused", options_of_another_hook_are_refused),
+    ("a_folder_that_is_no_control_group_stays_as_it_is", a_folder_that_is_no_control_group_stays),
     ("the_doctor_has_a_row_for_every_hook", the_doctor_has_a_row_for_every_hook),
 ];
 
@@ -208,6 +209,16 @@ fn where_super_packets_come_in_unseen() {
         drop(Server::start(&[&at("xdp")[..], &["--xdp-mode", "generic"]].concat()));
     })
     .expect("root may");
+}
+
+fn a_folder_that_is_no_control_group_stays() {
+    let folder = folder();
+    let path = folder.path().to_str().expect("UTF-8");
+    let refused = run(&["serve", "--listen", "127.0.0.1:0", "--hook", "cgroup", "--cgroup", path]);
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(path), "{refused:?}");
+    assert!(refused.stderr.contains("it is no folder of cgroup2"), "{refused:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is made in it");
 }
 
 fn options_of_another_hook_are_refused() {

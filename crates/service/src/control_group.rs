@@ -1,13 +1,14 @@
 //! A control group for the server's sockets, where a hook belongs to a group.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
     os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
     process,
 };
 
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use thiserror::Error;
 
 /// A group of cgroup2 that this process is in: what it opens from now on belongs to the group. Dropping it moves the
@@ -51,6 +52,12 @@ impl ControlGroup {
     /// That group, which is there; a process that is in it, or in one below it, stays where it is.
     pub fn existing(path: &Path) -> Result<Self, ControlGroupError> {
         let path = path.canonicalize().map_err(failed("opening", path))?;
+        let file_system = statfs(&path).map_err(|errno| failed("looking at", &path)(errno.into()))?;
+        if file_system.filesystem_type() != CGROUP2_SUPER_MAGIC {
+            let cause = io::ErrorKind::InvalidInput.into();
+            let remedy = "; it is no folder of cgroup2: give one below where that is mounted (--cgroup PATH)";
+            return Err(ControlGroupError { doing: "looking at", path, cause, remedy });
+        }
         let parent = current()?;
         if parent.starts_with(&path) {
             let folder = File::open(&path).map_err(failed("opening", &path))?;
@@ -120,7 +127,9 @@ impl Drop for ControlGroup {
 
 /// Moves this process.
 fn move_to(group: &Path) -> io::Result<()> {
-    fs::write(group.join(PROCESSES), process::id().to_string())
+    // The kernel's own file: where there is none, none is made.
+    let mut processes = OpenOptions::new().write(true).open(group.join(PROCESSES))?;
+    processes.write_all(process::id().to_string().as_bytes())
 }
 
 /// The group of cgroup2 that this process is in.
