@@ -223,11 +223,12 @@ fn a_folder_that_is_no_control_group_stays() {
 
 fn options_of_another_hook_are_refused() {
     for arguments in [
-        ["--interface", "lo", "--hook", "socket"],
-        ["--cgroup", "/sys/fs/cgroup", "--hook", "tc"],
-        ["--xdp-mode", "native", "--hook", "tc"],
+        &["--interface", "lo", "--hook", "socket", "--toolkit", "fun"][..],
+        &["--cgroup", "/sys/fs/cgroup", "--hook", "tc", "--toolkit", "fun"],
+        &["--xdp-mode", "native", "--hook", "tc", "--toolkit", "fun"],
+        &["--stats", "--hook", "user"],
     ] {
-        let refused = run(&[&["serve", "--toolkit", "fun"], &arguments[..]].concat());
+        let refused = run(&[&["serve"], arguments].concat());
         assert_eq!(refused.status, Some(2), "{refused:?}");
         assert!(refused.stderr.contains(arguments[0]), "{refused:?}");
     }

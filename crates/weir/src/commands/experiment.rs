@@ -59,7 +59,7 @@ pub struct Args {
     resume: Option<PathBuf>,
 
     /// Print each run as a JSON object a line in place of tables and progress
-    #[arg(long)]
+    #[arg(long, conflicts_with = "list")]
     json: bool,
 
     /// List the experiments and their profiles

@@ -265,6 +265,7 @@ impl Args {
         let misplaced = [
             ("--interface is for the hooks tc and xdp", !self.interface.is_empty() && !is_at_interface),
             ("--cgroup is for the hook cgroup", self.cgroup.is_some() && hook != Hook::Cgroup),
+            ("--stats is for hooks with a program in the kernel", self.stats && hook == Hook::User),
             ("--xdp-mode is for the hook xdp", self.xdp_mode != XdpMode::Auto && hook != Hook::Xdp),
         ];
         if let Some((what, _)) = misplaced.iter().find(|(_, is_misplaced)| *is_misplaced) {

@@ -109,7 +109,7 @@ fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
     if let Some(bytes) = cell.conditions.receive_buffer {
         arguments.extend([OsString::from("--receive-buffer"), bytes.to_string().into()]);
     }
-    if bench.definition.program_stats && toolkit.can_be_asked() {
+    if bench.definition.program_stats && hook != Hook::User && toolkit.can_be_asked() {
         arguments.push("--stats".into());
     }
     arguments.extend(bench.definition.server_flags.iter().map(OsString::from));
