@@ -157,7 +157,7 @@ fn classic_bpf_needs_no_privilege() {
     assert!(ended.stderr.contains(said), "{ended:?}");
 }
 
-fn by_nobody(copy: &std::path::Path, arguments: &[&str]) -> std::process::Command {
+pub(crate) fn by_nobody(copy: &std::path::Path, arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(copy);
     command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
     if nix::unistd::geteuid().is_root() {

@@ -32,7 +32,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
 
 const HOOKS: [&str; 5] = ["socket", "reuseport", "cgroup", "tc", "xdp"];
 
-fn in_namespace(run: impl FnOnce() + Send + 'static) {
+pub(crate) fn in_namespace(run: impl FnOnce() + Send + 'static) {
     in_own_network(|| {
         Ethtool::open()
             .and_then(|ethtool| ethtool.set_features("lo", &["tx-udp-segmentation"], false))

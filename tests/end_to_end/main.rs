@@ -13,6 +13,7 @@ mod running;
 mod serving;
 mod toolkits;
 mod watching;
+mod workers;
 
 use weir_hooks::KernelFilter;
 use weir_testing::{Group, lack_of};
@@ -34,6 +35,7 @@ fn main() {
         net::TESTS,
         objects::IN_KERNEL,
         toolkits::IN_KERNEL,
+        workers::IN_KERNEL,
     ]
     .map(Group::of);
     let in_kernel = in_kernel.map(|group| group.skipped_for(obstacle.clone()));
@@ -46,6 +48,7 @@ fn main() {
         neighbour::TESTS,
         objects::ANYWHERE,
         toolkits::ANYWHERE,
+        workers::ANYWHERE,
     ]
     .map(Group::of);
     weir_testing::run(anywhere.into_iter().chain(in_kernel));

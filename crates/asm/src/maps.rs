@@ -120,6 +120,18 @@ shapes! {
     RingBuf<V>: RingBuf, flags 0, () => V, Stream;
 }
 
+/// Sockets that share a port, by index: what `sk_select_reuseport` picks from (Linux 4.19). Giving an index a value wants a
+/// socket's descriptor; it leaves the map when it is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct ReuseportSockArray;
+
+impl MapShape for ReuseportSockArray {
+    const KIND: MapKind = MapKind::ReuseportSockArray;
+    type Key = u32;
+    type Value = u64;
+    type Copies = Shared;
+}
+
 /// Prefixes of `N` bytes, found by the longest that matches (Linux 4.11).
 #[derive(Clone, Copy, Debug)]
 pub struct LpmTrie<const N: usize, V>(PhantomData<V>);

@@ -75,7 +75,7 @@ pub(crate) const fn atomic(op: AtomicOp) -> &'static str {
 }
 
 /// Kinds of maps as bpftool names them.
-pub(crate) const MAP_KINDS: [(&str, MapKind); 10] = [
+pub(crate) const MAP_KINDS: [(&str, MapKind); 11] = [
     ("hash", MapKind::Hash),
     ("array", MapKind::Array),
     ("prog_array", MapKind::ProgArray),
@@ -85,5 +85,6 @@ pub(crate) const MAP_KINDS: [(&str, MapKind); 10] = [
     ("lru_hash", MapKind::LruHash),
     ("lru_percpu_hash", MapKind::LruPerCpuHash),
     ("lpm_trie", MapKind::LpmTrie),
+    ("reuseport_sockarray", MapKind::ReuseportSockArray),
     ("ringbuf", MapKind::RingBuf),
 ];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Code;
+use crate::{Code, names};
 
 /// Programs and maps that are loaded together: one ELF object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,15 @@ pub enum MapKind {
     LruHash = 9,
     LruPerCpuHash = 10,
     LpmTrie = 11,
+    ReuseportSockArray = 20,
     RingBuf = 27,
+}
+
+impl MapKind {
+    /// Its name, as bpftool and the text syntax have it.
+    pub fn as_str(self) -> &'static str {
+        names::MAP_KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// The type of a map's keys or values: its size and alignment in memory, and what BTF says of it.

@@ -18,6 +18,9 @@ pub struct Site {
     /// How a program of the toolkit `fun` tells them at hooks whose context doesn't; nothing where it needn't, or can't.
     /// With it a program for xdp is one for generic XDP.
     pub gso: Option<GsoLayout>,
+    /// Workers that share the server's port, between which a program of the toolkit `fun` picks by a request's key at hook
+    /// reuseport ([`weir_wire::worker_of`]); with one there is nothing to pick.
+    pub workers: u32,
 }
 
 /// A server's address and port, as packets name them.
@@ -66,13 +69,13 @@ impl Hook {
 impl Site {
     /// At `hook`, for the server at `address`.
     pub fn new(hook: Hook, address: SocketAddr) -> Self {
-        Self { hook, endpoint: address.into(), super_packets: SuperPackets::default(), gso: None }
+        Self { hook, endpoint: address.into(), super_packets: SuperPackets::default(), gso: None, workers: 1 }
     }
 
     /// At the socket, where the packets are one server's already.
     pub const fn socket() -> Self {
         let endpoint = Endpoint { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: 0 };
-        Self { hook: Hook::Socket, endpoint, super_packets: SuperPackets::Drop, gso: None }
+        Self { hook: Hook::Socket, endpoint, super_packets: SuperPackets::Drop, gso: None, workers: 1 }
     }
 
     /// The constant of an object compiled ahead of time.

@@ -33,6 +33,8 @@ pub struct KernelFilter {
     place: &'static Place,
     /// Whether it tells packets of several datagrams as [`Site::gso`] says.
     pub(crate) reads_gso: bool,
+    /// Whether it picks a worker as [`Site::workers`] says.
+    pub(crate) picks_workers: bool,
 }
 
 /// What of a filter is loaded.
@@ -105,6 +107,7 @@ impl KernelFilter {
                 site: *site,
                 place: Place::of(site.hook)?,
                 reads_gso: false,
+                picks_workers: false,
             }),
             Err(gap) => Err(HookError::Unavailable { what, gap }),
         }
@@ -182,11 +185,18 @@ impl KernelFilter {
             site: *site,
             place,
             reads_gso: false,
+            picks_workers: false,
         })
     }
 
     pub(crate) fn written_with(self, toolkit: Toolkit) -> Self {
-        Self { reads_gso: toolkit == Toolkit::Fun && self.site.gso.is_some(), ..self }
+        let is_fun = toolkit == Toolkit::Fun;
+        let Site { hook, gso, workers, .. } = self.site;
+        Self {
+            reads_gso: is_fun && gso.is_some(),
+            picks_workers: is_fun && hook == Hook::Reuseport && workers > 1,
+            ..self
+        }
     }
 
     /// The filter's program as `toolkit` writes it for `site`, before the kernel rewrites it; the kernel isn't asked.

@@ -43,6 +43,7 @@ mod sys;
 mod test_run;
 mod trace_lines;
 mod tracefs;
+mod workers;
 
 pub use any::{AnyProgram, TestRun};
 pub use attached::{Attached, Target, XdpMode};

@@ -1,6 +1,12 @@
 //! The bag: counts by key, with a bound on the number of keys.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use thiserror::Error;
 
@@ -11,7 +17,28 @@ use thiserror::Error;
 #[derive(Debug)]
 pub struct Bag {
     counts: HashMap<u32, i64>,
-    capacity: usize,
+    room: Arc<Room>,
+}
+
+/// How many more keys there may be, in all bags that share it.
+#[derive(Debug)]
+pub(crate) struct Room(AtomicUsize);
+
+impl Room {
+    pub(crate) const fn new(keys: usize) -> Self {
+        Self(AtomicUsize::new(keys))
+    }
+
+    /// Takes the room of a key, where there is one.
+    fn take(&self) -> Result<(), PutError> {
+        // The number alone is shared: each bag has its own lock.
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        taken.map(drop).map_err(|_| PutError::Full)
+    }
+
+    fn give_back(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Why a PUT was refused. The bag is as it was before.
@@ -28,19 +55,23 @@ pub enum PutError {
 impl Bag {
     /// An empty bag for at most `capacity` keys. Room for them is made as they come.
     pub fn new(capacity: usize) -> Self {
-        Self { counts: HashMap::new(), capacity }
+        Self::within(Arc::new(Room::new(capacity)))
+    }
+
+    /// An empty bag that shares its room with others.
+    pub(crate) fn within(room: Arc<Room>) -> Self {
+        Self { counts: HashMap::new(), room }
     }
 
     /// Adds `value` to the count of `key`; an absent key starts at 0.
     pub fn put(&mut self, key: u32, value: i64) -> Result<(), PutError> {
-        let full = self.counts.len() >= self.capacity;
         match self.counts.entry(key) {
             Entry::Occupied(mut count) => {
                 let sum = count.get().checked_add(value).ok_or(PutError::Overflow)?;
                 count.insert(sum);
             }
-            Entry::Vacant(_) if full => return Err(PutError::Full),
             Entry::Vacant(slot) => {
+                self.room.take()?;
                 slot.insert(value);
             }
         }
@@ -69,7 +100,11 @@ impl Bag {
 
     /// Removes `key`, and says whether it was present.
     pub fn delete(&mut self, key: u32) -> bool {
-        self.counts.remove(&key).is_some()
+        let was_present = self.counts.remove(&key).is_some();
+        if was_present {
+            self.room.give_back();
+        }
+        was_present
     }
 }
 

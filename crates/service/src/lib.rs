@@ -9,6 +9,7 @@ mod latencies;
 pub mod process;
 pub mod server;
 pub mod servers;
+mod shards;
 mod summary;
 mod sys;
 
@@ -18,6 +19,9 @@ pub use control_group::{ControlGroup, ControlGroupError};
 pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
-pub use summary::{EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary};
+pub use summary::{
+    EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary, WorkerPick,
+    WorkerRecord,
+};
 pub use sys::socket_drops;
 pub use weir_hooks::{ProgramRuns, VerdictCounts};

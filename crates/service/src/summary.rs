@@ -1,6 +1,6 @@
 //! The record that a server leaves of a run: what `--summary FILE` writes, as JSON.
 
-use std::{fmt, net::SocketAddr, ops::AddAssign, str::FromStr};
+use std::{fmt, iter::Sum, net::SocketAddr, ops::AddAssign, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,20 @@ impl AddAssign for ReplyCounts {
     }
 }
 
+impl AddAssign for RequestCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.put += more.put;
+        self.get += more.get;
+        self.delete += more.delete;
+        self.stop += more.stop;
+        self.stop_refused += more.stop_refused;
+        self.invalid += more.invalid;
+        self.filtered += more.filtered;
+        self.refused.capacity += more.refused.capacity;
+        self.refused.overflow += more.refused.overflow;
+    }
+}
+
 impl RequestCounts {
     /// All datagrams read.
     pub const fn total(&self) -> u64 {
@@ -140,7 +154,7 @@ pub struct LoopRecord {
     pub unread: u64,
     /// Packets that the socket dropped: by a socket filter and for a full buffer alike (`SO_MEMINFO`).
     pub socket_drops: u64,
-    /// Size of the receive buffer, bytes, as the kernel accounts it.
+    /// Size of the receive buffer, bytes, as the kernel accounts it; each worker has one.
     pub receive_buffer: u64,
     /// When the server was ready.
     pub ready_at: Monotonic,
@@ -156,6 +170,47 @@ pub struct LoopRecord {
     pub ready_rss_kib: u64,
     /// What the process spent from ready to ended.
     pub cost: Cost,
+    /// What of it each worker did, in their order, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerRecord>,
+}
+
+/// What one of several workers did: fields as in [`LoopRecord`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// Datagrams read, by kind.
+    pub requests: RequestCounts,
+    /// Payload bytes of the datagrams read.
+    pub bytes: u64,
+    /// Replies.
+    pub replies: ReplyCounts,
+    /// Datagrams that still waited when the loop ended.
+    pub unread: u64,
+    /// Packets that the worker's socket dropped.
+    pub socket_drops: u64,
+}
+
+impl Sum for WorkerRecord {
+    fn sum<I: Iterator<Item = Self>>(workers: I) -> Self {
+        workers.fold(Self::default(), |mut total, worker| {
+            total.requests += worker.requests;
+            total.bytes += worker.bytes;
+            total.replies += worker.replies;
+            total.unread += worker.unread;
+            total.socket_drops += worker.socket_drops;
+            total
+        })
+    }
+}
+
+/// What picks the worker that gets a request, where several share a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerPick {
+    /// A program, by the request's key.
+    Key,
+    /// The kernel's hash of both addresses and ports.
+    Hash,
 }
 
 /// A filter that was replaced by another while the server ran.
@@ -182,6 +237,9 @@ pub struct ServerSummary {
     pub toolkit: String,
     /// Hook that the filter runs at.
     pub hook: String,
+    /// What picks among several workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_pick: Option<WorkerPick>,
     /// What the program was attached to, where that isn't the server's socket: interfaces with XDP's mode, or a control
     /// group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -13,9 +13,11 @@ pub mod headers;
 pub mod maps;
 mod request;
 pub mod udp;
+mod worker;
 
 pub use command::Command;
 pub use request::{Invalid, MAX_REQUEST_LEN, Request, RequestBytes};
+pub use worker::{MOST_WORKERS, SPREAD, worker_of};
 
 /// The UDP port that a bag server listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 12345;

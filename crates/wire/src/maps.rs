@@ -28,6 +28,9 @@ pub const SOURCES: &str = "sources";
 /// `CLOCK_MONOTONIC`, 0 for ever.
 pub const BLOCKLIST: &str = "blocked";
 
+/// Sockets by the number of the worker that reads from them (`BPF_MAP_TYPE_REUSEPORT_SOCKARRAY`).
+pub const WORKERS: &str = "workers";
+
 /// Per-CPU array of one [`Capture`].
 pub const CAPTURE: &str = "capture";
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::{MAGIC, kind};
-use crate::{Endian, Layout, MapKind};
+use crate::{Endian, Layout, MapKind, names::MAP_KINDS};
 
 /// Types and strings of a `.BTF` section, or of the kernel's own types (/sys/kernel/btf/vmlinux).
 pub struct BtfFile<'a> {
@@ -274,19 +274,8 @@ impl<'a> BtfFile<'a> {
 
 /// The kind of map with that number, where it is one that [`MapKind`] has.
 pub(crate) fn map_kind(number: u32) -> Option<MapKind> {
-    const KINDS: [MapKind; 10] = [
-        MapKind::Hash,
-        MapKind::Array,
-        MapKind::ProgArray,
-        MapKind::PerfEventArray,
-        MapKind::PerCpuHash,
-        MapKind::PerCpuArray,
-        MapKind::LruHash,
-        MapKind::LruPerCpuHash,
-        MapKind::LpmTrie,
-        MapKind::RingBuf,
-    ];
-    KINDS.into_iter().find(|kind| *kind as u32 == number)
+    let mut kinds = MAP_KINDS.into_iter().map(|(_, kind)| kind);
+    kinds.find(|kind| *kind as u32 == number)
 }
 
 pub(crate) fn word(bytes: &[u8], at: usize, endian: Endian) -> Option<u32> {

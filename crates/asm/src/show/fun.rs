@@ -298,9 +298,7 @@ impl Display for File<'_> {
             declare_structs(f, layout, &mut structs)?;
         }
         for map in maps {
-            let kind =
-                names::MAP_KINDS.iter().find(|(_, kind)| *kind == map.kind).map_or("", |(name, _)| name);
-            write!(f, ".map {} {kind}", map.name)?;
+            write!(f, ".map {} {}", map.name, map.kind.as_str())?;
             for (side, layout) in [("key", &map.key), ("value", &map.value)] {
                 if *layout != Layout::None {
                     write!(f, " {side}={}", TypeName(layout))?;

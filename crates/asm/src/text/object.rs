@@ -205,13 +205,20 @@ fn check_kind(map: &Map<'_>, def: &MapDef) -> Parsed<()> {
         Err(Box::new(Diagnostic::error(map.kind_span, message.to_owned()).help(help.to_owned())))
     };
     match def.kind {
-        MapKind::Array | MapKind::PerCpuArray | MapKind::ProgArray | MapKind::PerfEventArray
+        MapKind::Array
+        | MapKind::PerCpuArray
+        | MapKind::ProgArray
+        | MapKind::PerfEventArray
+        | MapKind::ReuseportSockArray
             if def.key.size() != 4 =>
         {
             error("the key of an array is its index, 4 bytes", "key=u32")
         }
         MapKind::ProgArray | MapKind::PerfEventArray if def.value.size() != 4 => {
             error("its values are file descriptors, 4 bytes", "value=u32")
+        }
+        MapKind::ReuseportSockArray if !matches!(def.value.size(), 4 | 8) => {
+            error("its values are sockets, 4 bytes for a descriptor or 8 for a cookie", "value=u64")
         }
         MapKind::LpmTrie if def.flags & NO_PREALLOC == 0 => {
             error("a trie is not allocated in advance", "flags=1 (BPF_F_NO_PREALLOC)")

@@ -121,6 +121,7 @@ pub(crate) fn every_map() -> Object {
         map("lru_percpu_hash", MapKind::LruPerCpuHash, U64, U32, 16),
         trie("trie", prefix),
         trie("plain_trie", bytes(8)),
+        map("sockets", MapKind::ReuseportSockArray, U32, U64, 4),
         map("ring", MapKind::RingBuf, Layout::None, Layout::None, 4096),
     ];
     let mut code = Code::new();

@@ -4,12 +4,13 @@ use weir_asm::{Code, Label, Reg, splice::SrcSplice};
 use weir_asm_macros::ebpf;
 use weir_wire::context::{sk_buff, sk_reuseport_md, xdp_md};
 
-use crate::{Hook, Verdict};
+use crate::{Hook, Site, Verdict};
 
 /// The program's context, in every program that calls a helper before it is done with it.
 pub(super) const CONTEXT: Reg = Reg::R6;
 
 /// How programs at a hook are written.
+#[derive(Clone, Copy)]
 pub(super) struct Access {
     /// Loaders know the program's type by its section's name.
     pub(super) section: &'static str,
@@ -21,9 +22,12 @@ pub(super) struct Access {
     pub(super) gso_size: Option<i16>,
     /// Whether packet bytes can be read in place, between [`DATA`] and [`DATA_END`].
     pub(super) is_direct: bool,
+    /// Workers, where a program that accepts picks one.
+    pub(super) workers: Option<u32>,
 }
 
 /// Where a program learns how many bytes it sees.
+#[derive(Clone, Copy)]
 enum Length {
     /// A `u32` in the context.
     Field(i16),
@@ -32,6 +36,7 @@ enum Length {
 }
 
 /// Both take context, offset, destination and length, and give 0 or an error.
+#[derive(Clone, Copy)]
 enum LoadHelper {
     /// `bpf_skb_load_bytes`: Linux 4.5.
     Skb,
@@ -58,6 +63,7 @@ const SOCKET: Access = Access {
     load: LoadHelper::Skb,
     gso_size: None,
     is_direct: false,
+    workers: None,
 };
 
 /// SK_PASS without a socket chosen leaves the choice to the kernel's hash; SK_DROP.
@@ -79,17 +85,20 @@ const XDP: Access = Access {
     load: LoadHelper::Xdp,
     gso_size: None,
     is_direct: true,
+    workers: None,
 };
 
 impl Access {
     /// At the server's own loop runs no program; what is made for it is a socket filter.
-    pub(super) const fn at(hook: Hook) -> &'static Self {
-        match hook {
-            Hook::User | Hook::Socket => &SOCKET,
-            Hook::Reuseport => &REUSEPORT,
-            Hook::Cgroup => &CGROUP,
-            Hook::Tc => &TC,
-            Hook::Xdp => &XDP,
+    pub(super) fn at(site: &Site) -> Self {
+        match site.hook {
+            Hook::User | Hook::Socket => SOCKET,
+            Hook::Reuseport => {
+                Self { workers: Some(site.workers).filter(|workers| *workers > 1), ..REUSEPORT }
+            }
+            Hook::Cgroup => CGROUP,
+            Hook::Tc => TC,
+            Hook::Xdp => XDP,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{Filter, FilterName, Layer, Site, Verdict};
 
 /// Decides by the guards and then by the filter itself.
 pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
-    let access = Access::at(site.hook);
+    let access = &Access::at(site);
     let refused = code.label("refused");
     let place = |code: &mut Code| {
         guard::place(code, filter, site, refused);
@@ -25,7 +25,7 @@ pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
 }
 
 fn decide(code: &mut Code, filter: Filter, site: &Site, refused: Label) {
-    let access = Access::at(site.hook);
+    let access = &Access::at(site);
     let found = code.label("found");
     match filter.name {
         FilterName::ValidCommand => {
@@ -53,7 +53,7 @@ fn length(code: &mut Code, site: &Site, absent: Label) {
     if site.hook.layer() != Layer::Udp {
         return;
     }
-    Access::at(site.hook).load(code, udp::LENGTH_OFFSET as i32, size_of::<u16>(), SLOT, absent);
+    Access::at(site).load(code, udp::LENGTH_OFFSET as i32, size_of::<u16>(), SLOT, absent);
     ebpf! { in code;
         ldxh $LENGTH, [r10 + $SLOT]
         be16 $LENGTH

@@ -41,7 +41,7 @@ pub(super) fn find_whole(code: &mut Code, found: impl Fn(Command) -> Label) {
 
 /// `compare` goes on at the label that it is given where it finds a command.
 fn judge(code: &mut Code, site: &Site, length: bool, compare: impl FnOnce(&mut Code, Label)) {
-    let access = Access::at(site.hook);
+    let access = &Access::at(site);
     let (accept, drop) = (code.label("accept"), code.label("drop"));
     let place = |code: &mut Code| {
         compare(code, accept);
@@ -53,7 +53,7 @@ fn judge(code: &mut Code, site: &Site, length: bool, compare: impl FnOnce(&mut C
 
 /// On at `target` where the payload begins with the command's word. No command has a zero in its word, so that the
 /// zeros behind a short payload match none. `masked` is the mask whose result with [`FIRST`] r3 holds.
-fn compare(code: &mut Code, command: Command, masked: &mut Option<i32>, target: Label) {
+pub(super) fn compare(code: &mut Code, command: Command, masked: &mut Option<i32>, target: Label) {
     let (first, rest) = command.word().split_at(command.word().len().min(size_of::<u32>()));
     let mask = word(first.iter().map(|_| u8::MAX));
     let first = word(first.iter().copied());

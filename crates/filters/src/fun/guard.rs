@@ -88,7 +88,7 @@ fn load(code: &mut Code, site: &Site, offset: usize, len: usize, slot: Mem, abse
             ldxdw r2, [$IP_AT]
             add r2, {offset as i32}
         }
-        return Access::at(site.hook).load(code, Reg::R2, len, slot.off, absent);
+        return Access::at(site).load(code, Reg::R2, len, slot.off, absent);
     }
     ebpf! { in code;
         mov r1, $CONTEXT

@@ -2,10 +2,13 @@
 
 use weir_asm::{
     Code, Label, Layout, MapDef,
-    maps::{Array, MapSpec, MapType, PerCpuArray},
+    maps::{Array, MapSpec, MapType, PerCpuArray, ReuseportSockArray},
 };
 use weir_asm_macros::ebpf;
-use weir_wire::maps::{self, Capture};
+use weir_wire::{
+    MOST_WORKERS,
+    maps::{self, Capture},
+};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Packets accepted, packets dropped.
@@ -36,9 +39,17 @@ impl MapType for CaptureSlot {
     }
 }
 
+/// The sockets that share a port, by worker.
+pub const WORKERS: MapSpec<ReuseportSockArray> = MapSpec::new(maps::WORKERS, MOST_WORKERS);
+
 /// Every map that a filter may have.
-pub(super) const ALL: [fn() -> MapDef; 4] =
-    [|| VERDICTS.definition(), || PARAMETER.definition(), || COUNTER.definition(), || CAPTURE.definition()];
+pub(super) const ALL: [fn() -> MapDef; 5] = [
+    || VERDICTS.definition(),
+    || PARAMETER.definition(),
+    || COUNTER.definition(),
+    || CAPTURE.definition(),
+    || WORKERS.definition(),
+];
 
 /// Where the key of a lookup stands, below what is loaded of the packet.
 const KEY: i16 = -16;

@@ -12,6 +12,7 @@ mod guard;
 mod known_key;
 pub mod map;
 mod parse;
+mod pick;
 pub mod probe;
 mod verdict;
 
@@ -20,7 +21,7 @@ use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
 use crate::{Binding, Filter, FilterName, Hook, Parameter, Site, Verdict};
-use access::Access;
+use access::{Access, CONTEXT};
 use parse::{Judge, Wants, parse};
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
@@ -55,7 +56,7 @@ fn generate(filter: Filter, site: &Site) -> Object {
     let code = code(filter, site);
     let name = filter.name.as_str().replace('-', "_");
     let maps = map::ALL.iter().chain(&dynamic::ALL).map(|map| map()).filter(|map| uses(&code, map)).collect();
-    let section = Access::at(site.hook).section.to_owned();
+    let section = Access::at(site).section.to_owned();
     let program = Program { name, section, code, source: None };
     Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] }
 }
@@ -71,7 +72,7 @@ fn code(filter: Filter, site: &Site) -> Code {
         return code;
     }
     match filter.name {
-        FilterName::Simple => verdict::give(&mut code, Access::at(site.hook), Verdict::Accept),
+        FilterName::Simple => accept_all(&mut code, &Access::at(site)),
         FilterName::ValidCommand => command::valid(&mut code, site),
         FilterName::RobustValidCommand => command::robust(&mut code, site),
         _ => without_payload(&mut code, filter, site),
@@ -79,9 +80,16 @@ fn code(filter: Filter, site: &Site) -> Code {
     code
 }
 
+fn accept_all(code: &mut Code, access: &Access) {
+    if access.workers.is_some() {
+        ebpf! { in code; mov $CONTEXT, r1 }
+    }
+    verdict::give(code, access, Verdict::Accept);
+}
+
 /// The filters that decide for every packet of the server alike.
 fn without_payload(code: &mut Code, filter: Filter, site: &Site) {
-    let access = Access::at(site.hook);
+    let access = &Access::at(site);
     let wants = if filter.name == FilterName::Print { Wants::Place } else { Wants::Nothing };
     let place = |code: &mut Code| decide_alike(code, filter, access);
     let no_command = code.fresh_label();

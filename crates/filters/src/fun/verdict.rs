@@ -4,7 +4,7 @@ use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
 use weir_wire::maps;
 
-use super::{access::Access, map};
+use super::{access::Access, map, pick};
 use crate::Verdict;
 
 /// Where a verdict is counted in the value of [`maps::VERDICTS`].
@@ -16,8 +16,11 @@ const fn slot(verdict: Verdict) -> i16 {
     index * size_of::<u64>() as i16
 }
 
-/// Ends the program.
+/// Ends the program, at a shared port with a worker picked for what is accepted.
 pub(super) fn give(code: &mut Code, access: &Access, verdict: Verdict) {
+    if let (Verdict::Accept, Some(workers)) = (verdict, access.workers) {
+        pick::worker(code, access, workers);
+    }
     ebpf! { in code;
         mov r0, {access.return_value(verdict)}
         exit

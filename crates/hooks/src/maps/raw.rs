@@ -101,6 +101,7 @@ pub(crate) fn data(map: &Map) -> Option<&MapData> {
         | Map::Array(data)
         | Map::PerCpuArray(data)
         | Map::LpmTrie(data)
+        | Map::ReusePortSockArray(data)
         | Map::RingBuf(data) => Some(data),
         _ => None,
     }

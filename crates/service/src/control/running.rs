@@ -15,7 +15,7 @@ use super::{BlockedPrefix, Prefix, Reply, Request, Status, listener::Answers};
 use crate::{
     Monotonic, Replaced,
     server::Inside,
-    servers::{ServeError, ServerKind, Standing, unavailable},
+    servers::{ServeError, ServerKind, Standing, check_workers, unavailable},
 };
 
 /// What a server begins with.
@@ -24,6 +24,7 @@ pub(crate) struct Setup {
     pub(crate) filter: Filter,
     pub(crate) toolkit: Toolkit,
     pub(crate) hook: Hook,
+    pub(crate) workers: usize,
     pub(crate) program: Option<KernelFilter>,
     pub(crate) standing: Option<Standing>,
     /// What can be changed while the program runs.
@@ -278,11 +279,12 @@ impl State {
     }
 
     fn swap(&mut self, inside: &Inside, filter: Filter, toolkit: Option<Toolkit>) -> Result<String, Failure> {
-        let Setup { kind, hook, filter: before, .. } = self.setup;
+        let Setup { kind, hook, workers, filter: before, .. } = self.setup;
         let toolkit = toolkit.unwrap_or_else(|| self.toolkit_for(filter));
         let filter = Filter { name: filter.name, guards: filter.guards, ..before };
         weir_hooks::loadable(filter, toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
         kind.check(filter.name, toolkit, hook).map_err(ServeError::from)?;
+        check_workers(workers, kind, filter, hook)?;
         let verdicts = match &self.setup.program {
             None => {
                 let mut reference = Reference::new(filter);

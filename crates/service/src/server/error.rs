@@ -30,6 +30,16 @@ pub enum ServerError {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// A worker's thread can't be made.
+    #[error("serving on {addr}: making the thread of worker {number}: {cause}; serve with fewer (--workers)")]
+    Worker {
+        /// The worker.
+        number: usize,
+        /// Where the server listens.
+        addr: SocketAddr,
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// The server's socket doesn't take an option.
     #[error("serving on {addr}: setsockopt {option}: {cause}")]
     Option {

@@ -6,7 +6,11 @@ use weir_filters::{FilterName, Moment, Packet, Reference, Verdict};
 use weir_wire::{MAX_REQUEST_LEN, Request};
 
 use super::{AllowStop, ServerConfig, known_keys::KnownKeys, verbose};
-use crate::{Bag, Monotonic, RequestCounts, bag::PutError};
+use crate::{
+    Bag, Monotonic, RequestCounts,
+    bag::PutError,
+    shards::{Shards, Turn},
+};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,9 @@ pub(super) enum Outcome {
     Refused(PutError),
 }
 
-/// The bag, the rules that requests are held to, and the counts of what came.
+/// The rules that requests are held to, and the counts of what came.
 #[derive(Debug)]
 pub(super) struct Handler {
-    pub(super) bag: Bag,
     /// Decides each datagram before it is parsed.
     pub(super) reference: Option<Reference>,
     /// What keeps a program's keys in step with the bag.
@@ -47,7 +50,6 @@ pub(super) struct Handler {
 impl Handler {
     pub(super) fn new(config: &ServerConfig) -> Self {
         Self {
-            bag: Bag::new(config.capacity),
             reference: config.filter.map(Reference::new),
             known_keys: KnownKeys::default(),
             allow_stop: config.allow_stop,
@@ -58,8 +60,14 @@ impl Handler {
     }
 
     /// Handles a datagram of `len` bytes of which `at_hand` are the first. `source` is asked only when it matters.
-    pub(super) fn handle(&mut self, at_hand: &[u8], len: usize, source: impl Fn() -> SocketAddr) -> Outcome {
-        let outcome = self.decide(at_hand, len, &source);
+    pub(super) fn handle(
+        &mut self,
+        bag: &mut Turn<'_>,
+        at_hand: &[u8],
+        len: usize,
+        source: impl Fn() -> SocketAddr,
+    ) -> Outcome {
+        let outcome = self.decide(bag, at_hand, len, &source);
         self.bytes += len as u64;
         self.count(outcome);
         if self.verbose {
@@ -68,15 +76,21 @@ impl Handler {
         outcome
     }
 
-    fn decide(&mut self, at_hand: &[u8], len: usize, source: impl Fn() -> SocketAddr) -> Outcome {
+    fn decide(
+        &mut self,
+        bag: &mut Turn<'_>,
+        at_hand: &[u8],
+        len: usize,
+        source: impl Fn() -> SocketAddr,
+    ) -> Outcome {
         if self.filters_out(Packet::from_datagram(at_hand, len), &source) {
             return Outcome::Filtered;
         }
         match parse(at_hand, len) {
-            Some(Request::Put { key, value }) => self.put(key, value),
-            Some(Request::Get { key }) => Outcome::Get(self.bag.get(key)),
+            Some(Request::Put { key, value }) => self.put(bag.part_of(key), key, value),
+            Some(Request::Get { key }) => Outcome::Get(bag.part_of(key).get(key)),
             Some(Request::Delete { key }) => {
-                self.bag.delete(key);
+                bag.part_of(key).delete(key);
                 self.touch(key);
                 Outcome::Delete
             }
@@ -97,10 +111,10 @@ impl Handler {
     }
 
     /// A program that let the PUT through knows its key already: a key that the bag refused must be told too.
-    fn put(&mut self, key: u32, value: i64) -> Outcome {
-        let keys = self.bag.len();
-        let put = self.bag.put(key, value);
-        if self.bag.len() != keys || put.is_err() {
+    fn put(&mut self, bag: &mut Bag, key: u32, value: i64) -> Outcome {
+        let keys = bag.len();
+        let put = bag.put(key, value);
+        if bag.len() != keys || put.is_err() {
             self.touch(key);
         }
         put.map_or_else(Outcome::Refused, |()| Outcome::Put)
@@ -116,8 +130,8 @@ impl Handler {
     }
 
     /// Brings what knows the bag's keys in step with it.
-    pub(super) fn settle(&mut self) {
-        self.known_keys.settle(&self.bag, self.reference.as_mut());
+    pub(super) fn settle(&mut self, shards: &Shards) {
+        self.known_keys.settle(shards, self.reference.as_mut());
     }
 
     fn count(&mut self, outcome: Outcome) {

@@ -1,5 +1,7 @@
 //! Keeps the keys that a filter knows in step with the bag.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use weir_asm::maps::Hash;
 use weir_filters::Reference;
 use weir_hooks::{
@@ -7,10 +9,19 @@ use weir_hooks::{
     maps::{MapFailure, Update},
 };
 
-use crate::Bag;
+use crate::shards::{Shards, Turn};
 
 /// A program's keys.
 pub(super) type KeyMap = Map<Hash<u32, u8>>;
+
+/// The map, and whether its trouble was told; all workers have the same.
+#[derive(Clone)]
+pub(super) struct Knowledge(Arc<Mutex<Told>>);
+
+struct Told {
+    map: KeyMap,
+    complained: bool,
+}
 
 /// Follows the bag: after [`Self::settle`], every key that the bag holds is known.
 ///
@@ -18,14 +29,19 @@ pub(super) type KeyMap = Map<Hash<u32, u8>>;
 /// see that PUT, or see it later; what is known and not in the bag costs a GET that nobody answers.
 #[derive(Default)]
 pub(crate) struct KnownKeys {
-    map: Option<KeyMap>,
+    knowledge: Option<Knowledge>,
     /// Keys whose presence may have changed.
     touched: Vec<u32>,
-    complained: bool,
 }
 
 /// How often room is made for one key: a program may fill it again meanwhile.
 const TRIES: usize = 4;
+
+impl Knowledge {
+    pub(super) fn new(map: KeyMap) -> Self {
+        Self(Arc::new(Mutex::new(Told { map, complained: false })))
+    }
+}
 
 impl std::fmt::Debug for KnownKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,13 +51,13 @@ impl std::fmt::Debug for KnownKeys {
 
 impl KnownKeys {
     /// Keeps that map in step from now on; what the bag holds already is the caller's to put there.
-    pub(super) fn follow(&mut self, map: Option<KeyMap>) {
-        self.map = map;
+    pub(super) fn follow(&mut self, knowledge: Option<Knowledge>) {
+        self.knowledge = knowledge;
     }
 
     /// Whether a program's keys are kept in step.
     pub(super) const fn is_followed(&self) -> bool {
-        self.map.is_some()
+        self.knowledge.is_some()
     }
 
     /// The key came, went, or was refused.
@@ -50,56 +66,68 @@ impl KnownKeys {
     }
 
     /// Brings map and reference in step with the bag, each key once, whatever happened to it in between.
-    pub(super) fn settle(&mut self, bag: &Bag, reference: Option<&mut Reference>) {
+    pub(super) fn settle(&mut self, shards: &Shards, reference: Option<&mut Reference>) {
         if self.touched.is_empty() {
             return;
         }
         self.touched.sort_unstable();
         self.touched.dedup();
         if let Some(reference) = reference {
+            let mut turn = shards.turn();
             for &key in &self.touched {
-                if bag.get(key).is_some() { reference.learn(key) } else { reference.forget(key) }
+                let is_present = turn.part_of(key).get(key).is_some();
+                if is_present { reference.learn(key) } else { reference.forget(key) }
             }
         }
-        let Some(map) = &mut self.map else { return self.touched.clear() };
+        let Some(Knowledge(told)) = &self.knowledge else { return self.touched.clear() };
+        let told = &mut *told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut failure = None;
         // What failed stays, for the next time.
         self.touched.retain(|&key| {
-            let settled = settle(map, bag, key);
+            let settled = settle(&mut told.map, shards, key);
             settled.map_err(|error| failure = Some(error)).is_err()
         });
         match failure {
-            Some(error) if !self.complained => {
-                self.complained = true;
+            Some(error) if !told.complained => {
+                told.complained = true;
                 eprintln!("weir: {error}; requests for that key are dropped until it is known");
             }
             Some(_) => {}
-            None => self.complained = false,
+            None => told.complained = false,
         }
     }
 }
 
-fn settle(map: &mut KeyMap, bag: &Bag, key: u32) -> Result<(), MapFailure> {
-    if bag.get(key).is_none() {
-        return map.delete(key).map(drop);
-    }
+fn settle(map: &mut KeyMap, shards: &Shards, key: u32) -> Result<(), MapFailure> {
     let mut tries = 0;
     loop {
-        match map.update(key, 1, Update::Any) {
-            Err(failure) if failure.is_full() && tries < TRIES => make_room(map, bag)?,
+        // Its turn at the key's part is over before room is made, which needs them all.
+        let done = put_in_step(map, shards.turn(), key);
+        match done {
+            Err(failure) if failure.is_full() && tries < TRIES => make_room(map, shards)?,
             result => return result,
         }
         tries += 1;
     }
 }
 
+/// While the key's part of the bag is locked, so that another worker can't change what is looked at.
+fn put_in_step(map: &mut KeyMap, mut turn: Turn<'_>, key: u32) -> Result<(), MapFailure> {
+    match turn.part_of(key).get(key) {
+        Some(_) => map.update(key, 1, Update::Any),
+        None => map.delete(key).map(drop),
+    }
+}
+
 /// Takes out what the bag doesn't hold.
-fn make_room(map: &mut KeyMap, bag: &Bag) -> Result<(), MapFailure> {
-    let strangers = map.fold(Vec::new(), |mut strangers, key, _| {
-        if bag.get(key).is_none() {
-            strangers.push(key);
-        }
-        strangers
+fn make_room(map: &mut KeyMap, shards: &Shards) -> Result<(), MapFailure> {
+    let known = map.fold(Vec::new(), |mut known, key, _| {
+        known.push(key);
+        known
     })?;
-    strangers.into_iter().try_for_each(|key| map.delete(key).map(drop))
+    let mut turn = shards.turn();
+    known.into_iter().try_for_each(|key| match turn.part_of(key).get(key) {
+        Some(_) => Ok(()),
+        None => map.delete(key).map(drop),
+    })
 }

@@ -1,4 +1,4 @@
-//! The bag server: a socket, the loop that serves it, and the record that the loop leaves.
+//! The bag server: its sockets, the loops that serve them, and the record that they leave.
 
 mod allow_stop;
 mod error;
@@ -9,6 +9,7 @@ mod known_keys;
 mod serve;
 mod stop;
 mod verbose;
+mod worker;
 
 pub use allow_stop::AllowStop;
 pub use error::ServerError;
@@ -16,19 +17,19 @@ pub use inside::Inside;
 pub use stop::StopHandle;
 
 use std::{
+    iter,
     net::{SocketAddr, UdpSocket},
-    sync::{Arc, Mutex, PoisonError},
+    num::NonZeroUsize,
+    sync::Arc,
+    thread,
 };
 
-use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
 
-use crate::{Cost, Io, LoopRecord, Monotonic, cost, sys};
-use handler::Handler;
-use io::{BatchIo, DatagramIo, SimpleIo};
-use stop::Shared;
+use crate::{Cost, EndedBy, Io, LoopRecord, Monotonic, WorkerRecord, cost, shards::Shards};
+use stop::StopsOnDrop;
+use worker::{Done, Worker};
 
 /// How a server serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct ServerConfig {
     pub filter: Option<Filter>,
     /// Size of the receive buffer, bytes; the kernel's default where nothing is said.
     pub receive_buffer: Option<usize>,
+    /// Threads that serve, each at a socket of its own; several share the port. They serve one bag.
+    pub workers: NonZeroUsize,
     /// Say on stderr what each request was and what became of it.
     pub verbose: bool,
 }
@@ -55,6 +58,7 @@ impl Default for ServerConfig {
             allow_stop: AllowStop::default(),
             filter: None,
             receive_buffer: None,
+            workers: NonZeroUsize::MIN,
             verbose: false,
         }
     }
@@ -63,66 +67,48 @@ impl Default for ServerConfig {
 /// A bag server: opened, then listening, then run.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
-    handler: Arc<Mutex<Handler>>,
+    workers: Vec<Worker>,
+    shards: Arc<Shards>,
     local_addr: SocketAddr,
     config: ServerConfig,
-    /// Packets that were dropped before any was let in.
-    held_out: u64,
 }
 
 impl Server {
-    /// Makes the socket for `addr`, which nothing can reach before [`Self::listen`]: the moment to attach a filter
-    /// to it, so that no packet goes by unjudged.
+    /// Makes the sockets for `addr`, which nothing can reach before [`Self::listen`]: the moment to attach a filter
+    /// to them, so that no packet goes by unjudged.
     pub fn open(addr: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
-        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)
-            .map_err(|cause| ServerError::bind(addr, cause))?;
-        if let Some(bytes) = config.receive_buffer {
-            grow_receive_buffer(&socket, bytes).map_err(|cause| ServerError::Buffer {
-                addr,
-                bytes,
-                cause,
-            })?;
+        let count = config.workers.get();
+        let workers =
+            iter::repeat_with(|| Worker::open(addr, &config)).take(count).collect::<Result<_, _>>()?;
+        let shards = Arc::new(Shards::new(config.capacity, count));
+        let server = Self { workers, shards, local_addr: addr, config };
+        if count > 1 {
+            server.share_port()?;
         }
-        let handler = Arc::new(Mutex::new(Handler::new(&config)));
-        Ok(Self {
-            shared: Arc::new(Shared::new(socket.into())),
-            handler,
-            local_addr: addr,
-            config,
-            held_out: 0,
-        })
+        Ok(server)
     }
 
-    /// Binds the address; port 0 takes a free one. What arrives from now on waits in the receive buffer.
+    /// Binds the address; port 0 takes a free one. What arrives from now on waits in the receive buffers.
     pub fn listen(&mut self) -> Result<SocketAddr, ServerError> {
-        let addr = self.local_addr;
-        let socket = &self.shared.socket;
-        SockRef::from(&**socket).bind(&addr.into()).map_err(|cause| ServerError::bind(addr, cause))?;
-        self.local_addr = socket.local_addr().map_err(|cause| ServerError::bind(addr, cause))?;
+        for worker in &mut self.workers {
+            self.local_addr = worker.listen(self.local_addr)?;
+        }
         Ok(self.local_addr)
     }
 
     /// Lets others listen on the port that this one will, and the kernel pick one of them for each packet.
     pub fn share_port(&self) -> Result<(), ServerError> {
-        let failed = |cause| self.unset("SO_REUSEPORT", cause);
-        SockRef::from(&*self.shared.socket).set_reuse_port(true).map_err(failed)
+        self.workers.iter().try_for_each(Worker::share_port)
     }
 
     /// Keeps every packet out until [`Self::release`]: for programs that can be attached only when the port is known.
     pub fn hold(&self) -> Result<(), ServerError> {
-        // BPF_RET | BPF_K: keep no byte (linux/bpf_common.h).
-        let drop_all = SockFilter::new(0x06, 0, 0, 0);
-        let failed = |cause| self.unset("SO_ATTACH_FILTER", cause);
-        SockRef::from(&*self.shared.socket).attach_filter(&[drop_all]).map_err(failed)
+        self.workers.iter().try_for_each(Worker::hold)
     }
 
-    /// Lets packets in; those that were kept out until now aren't counted as the socket's drops.
+    /// Lets packets in; those that were kept out until now aren't counted as the sockets' drops.
     pub fn release(&mut self) -> Result<(), ServerError> {
-        let failed = |cause| self.unset("SO_DETACH_FILTER", cause);
-        SockRef::from(&*self.shared.socket).detach_filter().map_err(failed)?;
-        self.held_out = self.socket_drops()?;
-        Ok(())
+        self.workers.iter_mut().try_for_each(Worker::release)
     }
 
     /// Opens and listens in one.
@@ -132,9 +118,14 @@ impl Server {
         Ok(server)
     }
 
-    /// The socket: what a BPF program is attached to.
+    /// The first worker's socket: what a BPF program is attached to where one stands for all.
     pub fn socket(&self) -> Arc<UdpSocket> {
-        Arc::clone(&self.shared.socket)
+        Arc::clone(self.first().socket())
+    }
+
+    /// Every worker's socket, in their order.
+    pub fn sockets(&self) -> Vec<Arc<UdpSocket>> {
+        self.workers.iter().map(|worker| Arc::clone(worker.socket())).collect()
     }
 
     /// The address it listens on, with the port that was taken; before [`Self::listen`] the one asked for.
@@ -144,84 +135,84 @@ impl Server {
 
     /// What of it may be changed from another thread while it serves.
     pub fn inside(&self) -> Inside {
-        Inside::new(Arc::clone(&self.handler))
+        let handlers = self.workers.iter().map(|worker| Arc::clone(&worker.handler)).collect();
+        Inside::new(handlers, Arc::clone(&self.shards))
     }
 
-    /// What ends the loop from another thread.
+    /// What ends the loops from another thread.
     pub fn stop_handle(&self) -> StopHandle {
-        StopHandle::new(&self.shared)
+        StopHandle::new(self.workers.iter().map(|worker| &worker.shared))
     }
 
     /// Serves, with an empty bag the first time, until a STOP request or the stop handle ends it.
     ///
     /// # Errors
-    /// The socket can't be read any more or doesn't answer for its counters. A datagram, whatever it holds, is no
-    /// error, and neither is a reply that can't be sent.
+    /// A socket can't be read any more or doesn't answer for its counters, or a worker's thread can't be made. A datagram,
+    /// whatever it holds, is no error, and neither is a reply that can't be sent.
     pub fn run(&self) -> Result<LoopRecord, ServerError> {
-        match self.config.io {
-            Io::Batch => self.serve(BatchIo::new(&self.shared.socket)),
-            Io::Simple => self.serve(SimpleIo::new(&self.shared.socket)),
-        }
-    }
-
-    fn serve(&self, mut io: impl DatagramIo) -> Result<LoopRecord, ServerError> {
-        let receive_buffer = self.receive_buffer()?;
+        let first = self.first();
+        let receive_buffer = first.receive_buffer()?;
         let ready_rss_kib =
-            cost::resident_kib().map_err(|cause| self.unreadable("its resident set", cause))?;
+            cost::resident_kib().map_err(|cause| first.unreadable("its resident set", cause))?;
         let ready_cost = Cost::of_this_process();
         let ready_at = Monotonic::now();
+        let done = self.serve()?;
 
-        let end = serve::until_ended(&mut io, &self.handler, &self.shared)
-            .map_err(|cause| self.unreadable("the next datagram", cause))?;
-        let unread = end.rest_of_batch + serve::drain(&self.shared.socket, receive_buffer);
-
-        let handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
+        let moments = |of: fn(&Done) -> Option<Monotonic>| done.iter().filter_map(of);
+        let is_stopped = done.iter().any(|done| done.end.by == EndedBy::Stop);
+        let total: WorkerRecord = done.iter().map(|done| done.record).sum();
         Ok(LoopRecord {
             listen: self.local_addr,
             io: self.config.io,
-            ended_by: end.by,
-            requests: handler.requests,
-            bytes: handler.bytes,
-            replies: end.replies,
-            unread,
-            socket_drops: self.socket_drops()? - self.held_out,
+            ended_by: if is_stopped { EndedBy::Stop } else { EndedBy::Signal },
+            requests: total.requests,
+            bytes: total.bytes,
+            replies: total.replies,
+            unread: total.unread,
+            socket_drops: total.socket_drops,
             receive_buffer,
             ready_at,
-            first_read_at: end.first_read_at,
-            last_handled_at: end.last_handled_at,
-            last_load_at: end.last_load_at,
+            first_read_at: moments(|done| done.end.first_read_at).min(),
+            last_handled_at: moments(|done| done.end.last_handled_at).max(),
+            last_load_at: moments(|done| done.end.last_load_at).max(),
             ready_rss_kib,
             cost: Cost::of_this_process() - ready_cost,
+            workers: if done.len() > 1 { done.iter().map(|done| done.record).collect() } else { Vec::new() },
         })
     }
 
-    fn socket_drops(&self) -> Result<u64, ServerError> {
-        let drops = sys::socket_drops(&*self.shared.socket);
-        drops.map_err(|cause| self.unreadable("its drop count (SO_MEMINFO)", cause))
+    /// The first worker serves on this thread.
+    fn serve(&self) -> Result<Vec<Done>, ServerError> {
+        let Self { shards, config, .. } = self;
+        let [first, others @ ..] = &*self.workers else { unreachable!("there is one at least") };
+        if others.is_empty() {
+            return first.serve(shards, config.io).map(|done| vec![done]);
+        }
+        let serve = |worker: &Worker| {
+            let _others_end_too = StopsOnDrop(self.stop_handle());
+            worker.serve(shards, config.io)
+        };
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (number, worker) in (1..).zip(others) {
+                let thread = thread::Builder::new().name(format!("worker-{number}"));
+                match thread.spawn_scoped(scope, move || serve(worker)) {
+                    Ok(thread) => threads.push(thread),
+                    Err(cause) => {
+                        self.stop_handle().stop();
+                        return Err(ServerError::Worker { number, addr: self.local_addr, cause });
+                    }
+                }
+            }
+            let first = serve(first);
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            iter::once(first).chain(threads.into_iter().map(join)).collect()
+        })
     }
 
-    fn receive_buffer(&self) -> Result<u64, ServerError> {
-        SockRef::from(&*self.shared.socket)
-            .recv_buffer_size()
-            .map(|bytes| bytes as u64)
-            .map_err(|cause| self.unreadable("its buffer size (SO_RCVBUF)", cause))
+    fn first(&self) -> &Worker {
+        &self.workers[0]
     }
-
-    fn unset(&self, option: &'static str, cause: std::io::Error) -> ServerError {
-        ServerError::Option { option, addr: self.local_addr, cause }
-    }
-
-    fn unreadable(&self, what: &'static str, cause: std::io::Error) -> ServerError {
-        ServerError::Read { what, addr: self.local_addr, cause }
-    }
-}
-
-/// `SO_RCVBUFFORCE` goes past `net.core.rmem_max` for who has CAP_NET_ADMIN; everybody else gets an error rather than
-/// silently less (socket(7)). The kernel doubles the number and takes its own bookkeeping out of that.
-fn grow_receive_buffer(socket: &Socket, bytes: usize) -> std::io::Result<()> {
-    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
-        return Ok(());
-    }
-    socket.set_recv_buffer_size(bytes)?;
-    if socket.recv_buffer_size()? < bytes { Err(std::io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
 }

@@ -11,7 +11,7 @@ use super::{
     io::DatagramIo,
     stop::Shared,
 };
-use crate::{EndedBy, Monotonic, ReplyCounts, sys};
+use crate::{EndedBy, Monotonic, ReplyCounts, shards::Shards, sys};
 
 /// How a loop ended, and what it knows besides the handler's counts.
 pub(super) struct End {
@@ -28,6 +28,7 @@ pub(super) struct End {
 pub(super) fn until_ended(
     io: &mut impl DatagramIo,
     handler: &Mutex<Handler>,
+    shards: &Shards,
     shared: &Shared,
 ) -> io::Result<End> {
     let mut end = End {
@@ -47,7 +48,7 @@ pub(super) fn until_ended(
                 end.first_read_at.get_or_insert_with(Monotonic::now);
                 // Locked for as long as a batch takes: nothing is changed in the middle of one.
                 let handler = &mut handler.lock().unwrap_or_else(PoisonError::into_inner);
-                if serve_batch(io, handler, received, &mut end) {
+                if serve_batch(io, handler, shards, received, &mut end) {
                     return Ok(end);
                 }
             }
@@ -61,13 +62,20 @@ pub(super) fn until_ended(
 }
 
 /// Handles the datagrams of one read, and says whether a STOP among them ended the loop.
-fn serve_batch(io: &mut impl DatagramIo, handler: &mut Handler, received: usize, end: &mut End) -> bool {
+fn serve_batch(
+    io: &mut impl DatagramIo,
+    handler: &mut Handler,
+    shards: &Shards,
+    received: usize,
+    end: &mut End,
+) -> bool {
+    let mut turn = shards.turn();
     let mut stopped = false;
     let mut handled = false;
     let mut load = false;
     for i in 0..received {
         let (bytes, len) = io.datagram(i);
-        let outcome = handler.handle(bytes, len, || io.source(i));
+        let outcome = handler.handle(&mut turn, bytes, len, || io.source(i));
         if outcome == Outcome::Stop {
             end.rest_of_batch = (received - i - 1) as u64;
             stopped = true;
@@ -80,7 +88,8 @@ fn serve_batch(io: &mut impl DatagramIo, handler: &mut Handler, received: usize,
             _ => load = true,
         }
     }
-    handler.settle();
+    drop(turn);
+    handler.settle(shards);
     end.replies += io.flush();
     // One clock read a batch: a clock read a datagram would be a good part of what a datagram costs.
     let now = Monotonic::now();

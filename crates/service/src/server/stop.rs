@@ -10,7 +10,7 @@ use std::{
 
 use socket2::SockRef;
 
-/// What the loop and its stop handles share.
+/// What a loop and its stop handles share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) socket: Arc<UdpSocket>,
@@ -27,27 +27,36 @@ impl Shared {
     }
 }
 
-/// Ends a server's loop, as a STOP request would. It keeps no socket open: without its server it does nothing.
+/// Ends a server's loops, as a STOP request would. It keeps no socket open: without its server it does nothing.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
-    shared: Weak<Shared>,
+    workers: Vec<Weak<Shared>>,
 }
 
 impl StopHandle {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::downgrade(shared) }
+    pub(super) fn new<'a>(workers: impl Iterator<Item = &'a Arc<Shared>>) -> Self {
+        Self { workers: workers.map(Arc::downgrade).collect() }
     }
 
-    /// Ends the loop at its next look, idle or busy; a loop that has not begun ends as it begins.
+    /// Ends each loop at its next look, idle or busy; a loop that has not begun ends as it begins.
     ///
     /// Shutting an unconnected UDP socket down answers ENOTCONN and yet marks it shut for reading and wakes its
     /// reader (net/ipv4/af_inet.c, `inet_shutdown`). The mark stays, so there is no moment at which the loop could
     /// have looked at the flag and then sleep for ever, and nothing has to be polled beside the socket.
     pub fn stop(&self) {
-        if let Some(shared) = self.shared.upgrade() {
+        for shared in self.workers.iter().filter_map(Weak::upgrade) {
             shared.stopping.store(true, Ordering::Release);
             // The answer is ENOTCONN, as said above.
             let _ = SockRef::from(&*shared.socket).shutdown(Shutdown::Read);
         }
+    }
+}
+
+/// Ends the other workers' loops when one of them ends, in whatever way.
+pub(super) struct StopsOnDrop(pub(super) StopHandle);
+
+impl Drop for StopsOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }

@@ -6,6 +6,7 @@ mod object;
 mod place;
 mod signals;
 mod watch;
+mod workers;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
@@ -20,6 +21,8 @@ pub use place::Place;
 pub(crate) use place::Standing;
 use signals::Signals;
 use watch::Watch;
+pub use workers::Workers;
+pub(crate) use workers::check as check_workers;
 
 use crate::{
     ControlGroupError, Server, ServerConfig, ServerError, ServerSummary,
@@ -87,6 +90,14 @@ pub enum ServeError {
         /// What came back.
         cause: std::io::Error,
     },
+    /// Several workers can't serve so.
+    #[error("{workers} workers: {what}")]
+    Workers {
+        /// How many.
+        workers: usize,
+        /// The reason, and what to do.
+        what: String,
+    },
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
     Signals(std::io::Error),
@@ -95,7 +106,7 @@ pub enum ServeError {
 impl ServeError {
     /// Whether what was asked for can't be, rather than that it failed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Misfit(_))
+        matches!(self, Self::Unavailable { .. } | Self::Misfit(_) | Self::Workers { .. })
     }
 }
 
@@ -135,6 +146,8 @@ pub struct Ready<'a> {
     pub listen: SocketAddr,
     /// What its program is attached to, where that isn't its socket.
     pub attached_to: &'a [String],
+    /// Its workers, where there are several.
+    pub workers: Option<&'a Workers>,
 }
 
 /// What stands between the socket and the server.
@@ -160,21 +173,25 @@ fn serve_behind(
     on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
     let Behind { load, changeable, names, control } = behind;
+    plan.check_workers()?;
     let ground = Ground::prepare(plan.hook, &plan.place)?;
     let mut server = Server::open(plan.listen, plan.config())?;
     let mut standing = ground.listen(&mut server, load)?;
     let attached_to = standing.places();
+    let workers = standing.workers();
     let program = standing.filter.take();
     let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
     let Plan { kind, filter, toolkit, hook, .. } = *plan;
-    let setup = Setup { kind, filter, toolkit, hook, program, standing: Some(standing), parameter };
+    let count = plan.config.workers.get();
+    let setup =
+        Setup { kind, filter, toolkit, hook, workers: count, program, standing: Some(standing), parameter };
     let running = Running::new(setup, server.inside())?;
     let signals = Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
     let control = control.map(|path| Control::start(path, Arc::clone(&running))).transpose()?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
-    on_ready(Ready { listen: server.local_addr(), attached_to: &attached_to });
+    on_ready(Ready { listen: server.local_addr(), attached_to: &attached_to, workers: workers.as_ref() });
     let served = server.run()?;
 
     drop(control);
@@ -200,6 +217,7 @@ fn serve_behind(
         filter: names.filter,
         toolkit: names.toolkit,
         hook: plan.hook.to_string(),
+        worker_pick: workers.map(|workers| workers.pick),
         attached_to,
         verdicts,
         replaced,

@@ -1,12 +1,10 @@
 //! Serving behind a program of somebody's object, in place of a filter of the catalogue.
 
-use std::net::SocketAddr;
-
 use weir_filters::{FilterName, Hook, Parameter, Site};
 use weir_hooks::{KernelFilter, ObjectFile};
 use weir_wire::maps;
 
-use super::{Behind, Names, Plan, ServeError, Served, ServerKind, serve_behind};
+use super::{Behind, Names, Plan, Ready, ServeError, Served, ServerKind, serve_behind};
 
 /// What the record calls the toolkit of a program that came as a file.
 const TOOLKIT: &str = "object";
@@ -23,7 +21,7 @@ pub struct ObjectProgram<'a> {
 }
 
 /// Serves as [`super::serve`] does, behind `object`'s program at the socket: `plan`'s filter, toolkit and hook are
-/// not looked at. `on_ready` hears the program's name and the address.
+/// not looked at. `on_ready` hears the program's name too.
 ///
 /// A map `parameter` is flipped by SIGUSR1, and verdicts are read from a map `verdicts`, where the object has them.
 ///
@@ -33,7 +31,7 @@ pub struct ObjectProgram<'a> {
 pub fn serve_object(
     plan: Plan,
     object: ObjectProgram<'_>,
-    on_ready: impl FnOnce(&str, SocketAddr),
+    on_ready: impl FnOnce(&str, Ready<'_>),
 ) -> Result<Served, ServeError> {
     let ObjectProgram { file, program, parameter } = object;
     let program = file.socket_filter(program)?;
@@ -51,7 +49,7 @@ pub fn serve_object(
     let load = |_: &Site| KernelFilter::load_file(file, program, parameter);
     let plan = Plan { hook: Hook::Socket, filter: FilterName::Simple.into(), ..plan };
     serve_behind(&plan, Behind { load, changeable, names: Some(names), control: None }, |ready| {
-        on_ready(program, ready.listen)
+        on_ready(program, ready)
     })
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
 use weir_filters::{Hook, Site, SuperPackets};
 use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, XdpMode, gso_layout};
 
-use super::ServeError;
+use super::{ServeError, Workers, workers::Seats};
 use crate::{Server, control_group::ControlGroup};
 
 /// What a hook belongs to, where there is a choice.
@@ -26,6 +26,7 @@ pub struct Place {
 pub(crate) struct Standing {
     pub(super) filter: Option<KernelFilter>,
     attached: Vec<(Attached, String)>,
+    seats: Seats,
     /// Left when nothing is attached to it any more.
     _group: Option<ControlGroup>,
 }
@@ -56,39 +57,42 @@ impl<'a> Ground<'a> {
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<Standing, ServeError> {
         let asked = server.local_addr();
-        let none = Standing { filter: None, attached: Vec::new(), _group: None };
-        match self.hook {
+        let seats = Seats::prepare(server, self.hook);
+        let mut standing = match self.hook {
             Hook::User => {
                 server.listen()?;
-                Ok(none)
+                Standing { filter: None, attached: Vec::new(), seats, _group: None }
             }
             Hook::Socket | Hook::Reuseport => {
                 if self.hook == Hook::Reuseport {
                     server.share_port()?;
                 }
-                let filter = self.load(asked, load)?;
-                let standing = self.attach(server, filter)?;
+                let filter = self.load(server, asked, load)?;
+                let standing = self.attach(server, filter, seats)?;
                 server.listen()?;
-                Ok(standing)
+                standing
             }
             Hook::Cgroup | Hook::Tc | Hook::Xdp => {
                 server.hold()?;
                 let listen = server.listen()?;
-                let filter = self.load(listen, load)?;
-                let standing = self.attach(server, filter)?;
+                let filter = self.load(server, listen, load)?;
+                let standing = self.attach(server, filter, seats)?;
                 server.release()?;
-                Ok(standing)
+                standing
             }
-        }
+        };
+        standing.seats.fill(standing.filter.as_ref())?;
+        Ok(standing)
     }
 
     /// A program that tells super-packets, where it must and the kernel lets it; attaching another refuses if any can come.
     fn load(
         &self,
+        server: &Server,
         listen: SocketAddr,
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<KernelFilter, HookError> {
-        let site = self.site(listen);
+        let site = Site { workers: server.sockets().len() as u32, ..self.site(listen) };
         let loaded = load(&site);
         if site.gso.is_some() && loaded.is_err() { load(&Site { gso: None, ..site }) } else { loaded }
     }
@@ -102,8 +106,8 @@ impl<'a> Ground<'a> {
         Site { super_packets, gso, ..Site::new(self.hook, listen) }
     }
 
-    fn attach(self, server: &Server, filter: KernelFilter) -> Result<Standing, ServeError> {
-        let socket = server.socket();
+    fn attach(self, server: &Server, filter: KernelFilter, seats: Seats) -> Result<Standing, ServeError> {
+        let sockets = server.sockets();
         let interfaces = match self.hook {
             Hook::Tc | Hook::Xdp => self.interfaces(server.local_addr())?,
             _ => Vec::new(),
@@ -115,12 +119,14 @@ impl<'a> Ground<'a> {
             (Hook::Tc, _) => each(|interface, _| Target::Tc(interface)),
             (Hook::Xdp, _) => each(|interface, mode| Target::Xdp(interface, mode)),
             (_, Some(group)) => vec![(Target::Cgroup(group.as_fd()), group.path().display().to_string())],
-            (Hook::Reuseport, None) => vec![(Target::Reuseport(socket.as_fd()), String::new())],
-            (_, None) => vec![(Target::Socket(socket.as_fd()), String::new())],
+            (Hook::Reuseport, None) => vec![(Target::Reuseport(sockets[0].as_fd()), String::new())],
+            (_, None) => {
+                sockets.iter().map(|socket| (Target::Socket(socket.as_fd()), String::new())).collect()
+            }
         };
         let attached = targets.into_iter().map(|(target, name)| Ok((filter.attach(target)?, name)));
         let attached = attached.collect::<Result<_, HookError>>()?;
-        Ok(Standing { filter: Some(filter), attached, _group: self.group })
+        Ok(Standing { filter: Some(filter), attached, seats, _group: self.group })
     }
 
     fn interfaces(&self, listen: SocketAddr) -> Result<Vec<Interface>, ServeError> {
@@ -146,14 +152,29 @@ impl Standing {
     pub(crate) fn replace(&self, before: &KernelFilter, next: &KernelFilter) -> Result<(), HookError> {
         for (number, (attached, _)) in self.attached.iter().enumerate() {
             if let Err(error) = attached.replace(next) {
-                for (attached, _) in &self.attached[..number] {
-                    // It was attached there a moment ago.
-                    let _ = attached.replace(before);
-                }
+                self.put_back(before, number);
                 return Err(error);
             }
         }
-        Ok(())
+        // In between the kernel's hash picks.
+        let seated = before.unseat().and_then(|()| next.seat(self.seats.sockets()));
+        if seated.is_err() {
+            self.put_back(before, self.attached.len());
+        }
+        seated
+    }
+
+    /// To the first so many: it was attached, and seated, there a moment ago.
+    fn put_back(&self, before: &KernelFilter, places: usize) {
+        for (attached, _) in &self.attached[..places] {
+            let _ = attached.replace(before);
+        }
+        let _ = before.seat(self.seats.sockets());
+    }
+
+    /// The server's workers, where there are several.
+    pub(super) fn workers(&self) -> Option<Workers> {
+        self.seats.workers()
     }
 
     /// What the filter is attached to, a line each, where that isn't the server's socket.

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
     path::PathBuf,
     process::ExitCode,
 };
@@ -15,7 +16,7 @@ use weir_service::{
         ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object,
     },
 };
-use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT};
+use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT, MOST_WORKERS};
 
 use crate::{
     arguments::socket_address,
@@ -108,7 +109,12 @@ pub struct Args {
     #[arg(long, value_name = "WHO")]
     allow_stop: Option<AllowStop>,
 
-    /// Size of the receive buffer; the kernel's default (net.core.rmem_default), about 166 small datagrams, where
+    /// How many threads serve the bag, each at a socket of its own on the same port. A program at hook reuseport gives each
+    /// the requests of its share of the keys; without CAP_BPF the kernel's hash of addresses and ports picks.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = workers())]
+    workers: NonZeroUsize,
+
+    /// Size of the receive buffer, each worker's; the kernel's default (net.core.rmem_default), about 166 small datagrams, where
     /// nothing is said. A burst longer than the buffer is lost.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(2048..=1 << 30))]
     receive_buffer: Option<u32>,
@@ -148,6 +154,7 @@ Examples:
   weir serve --toolkit fun                   its program generated at start
   weir serve --hook user                     decided in the server's own loop
   weir serve --hook tc --toolkit fun         decided at the interface
+  weir serve --workers 2                     two threads, each with its keys
   weir serve --filter count-filter           counts per CPU, shown at the end
   weir serve --filter parameterized-filter --parameter drop
                                              until kill -USR1 lets them through
@@ -190,9 +197,9 @@ impl Args {
         let object =
             ObjectProgram { file: &file, program: self.program.as_deref(), parameter: self.parameter };
         let kind = plan.kind;
-        Ok(serve_object(plan, object, |program, listen| {
+        Ok(serve_object(plan, object, |program, ready| {
             let behind = format!("{program} (of {} at {})", file.name(), Hook::Socket);
-            say_ready(kind, &behind, Ready { listen, attached_to: &[] });
+            say_ready(kind, &behind, ready);
         })?)
     }
 
@@ -243,6 +250,7 @@ impl Args {
                     false => AllowStop::Loopback,
                 }),
                 filter: None,
+                workers: self.workers,
                 receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
                 verbose: self.verbose,
             },
@@ -280,6 +288,11 @@ impl Args {
     }
 }
 
+fn workers() -> impl TypedValueParser<Value = NonZeroUsize> {
+    let range = clap::value_parser!(u32).range(1..=i64::from(MOST_WORKERS));
+    range.map(|count| NonZeroUsize::new(count as usize).expect("it is in the range"))
+}
+
 fn super_packets() -> impl TypedValueParser<Value = SuperPackets> {
     PossibleValuesParser::new(["drop", "pass"]).map(|name| match name.as_str() {
         "pass" => SuperPackets::Pass,
@@ -304,9 +317,12 @@ fn say_ended(summary: &ServerSummary) {
 }
 
 fn say_ready(kind: ServerKind, behind: &str, ready: Ready<'_>) {
-    let Ready { listen, attached_to } = ready;
+    let Ready { listen, attached_to, workers } = ready;
     for place in attached_to {
         eprintln!("weir: attached to {place}");
+    }
+    if let Some(workers) = workers {
+        eprintln!("weir: {workers}");
     }
     eprintln!("weir: ready: {kind} behind {behind} on {listen}");
     let status = format!("listening on {listen}");

@@ -7,7 +7,7 @@ use std::fmt::{self, Debug, Display};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use weir_asm::{
-    Atomic, Call, Code, Imm64, Insn, Label, Layout, MapDef, MapKind, Mem, Object, Program, Src, Target, Width,
+    Atomic, Call, Code, Imm64, Insn, Label, Layout, MapDef, Mem, Object, Program, Src, Target, Width,
 };
 
 /// An object's tree.
@@ -74,28 +74,12 @@ impl From<&MapDef> for MapNode {
     fn from(map: &MapDef) -> Self {
         Self {
             name: map.name.clone(),
-            kind: map_kind(map.kind),
+            kind: map.kind.as_str(),
             key: layout(&map.key),
             value: layout(&map.value),
             max_entries: map.max_entries,
             flags: map.flags,
         }
-    }
-}
-
-/// As the text syntax names it.
-fn map_kind(kind: MapKind) -> &'static str {
-    match kind {
-        MapKind::Hash => "hash",
-        MapKind::Array => "array",
-        MapKind::ProgArray => "prog_array",
-        MapKind::PerfEventArray => "perf_event_array",
-        MapKind::PerCpuHash => "percpu_hash",
-        MapKind::PerCpuArray => "percpu_array",
-        MapKind::LruHash => "lru_hash",
-        MapKind::LruPerCpuHash => "lru_percpu_hash",
-        MapKind::LpmTrie => "lpm_trie",
-        MapKind::RingBuf => "ringbuf",
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Judge<F> {
 
 struct Parser<'a> {
     site: &'a Site,
-    access: &'static Access,
+    access: Access,
     wants: Wants,
     judge: Label,
     no_command: Label,
@@ -80,7 +80,7 @@ struct Parser<'a> {
 
 /// Finds the server's packet and has it judged; everything else goes on uncounted.
 pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut Code)>) {
-    let access = Access::at(site.hook);
+    let access = Access::at(site);
     let in_context = access.gso_size.map(|off| Mem { base: CONTEXT, off });
     let parser = Parser {
         site,
@@ -94,7 +94,7 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         gso_size: in_context.or(site.gso.map(|_| gso::GSO_SIZE)),
     };
     let is_alone = site.hook.layer() == Layer::Udp;
-    if is_alone && judge.wants == Wants::Nothing && parser.gso_size.is_none() {
+    if is_alone && judge.wants == Wants::Nothing && parser.gso_size.is_none() && access.workers.is_none() {
         return (judge.place)(code);
     }
     ebpf! { in code; mov $CONTEXT, r1 }
@@ -125,14 +125,14 @@ impl Parser<'_> {
     fn end_without_decision(&self, code: &mut Code) {
         if self.site.hook.layer() != Layer::Udp {
             ebpf! { in code; {self.other}: }
-            verdict::give(code, self.access, Verdict::Accept);
+            verdict::give(code, &self.access, Verdict::Accept);
         }
         if self.gso_size.is_some() {
             match self.site.super_packets {
-                SuperPackets::Drop => verdict::place(code, self.access, self.super_packet, Verdict::Drop),
+                SuperPackets::Drop => verdict::place(code, &self.access, self.super_packet, Verdict::Drop),
                 SuperPackets::Pass => {
                     ebpf! { in code; {self.super_packet}: }
-                    verdict::give(code, self.access, Verdict::Accept);
+                    verdict::give(code, &self.access, Verdict::Accept);
                 }
             }
         }

@@ -45,7 +45,7 @@ impl Parser<'_> {
             }
         }
         if let Wants::Beginning { .. } = self.wants {
-            beginning(code, self.access, self.no_command);
+            beginning(code, &self.access, self.no_command);
         }
     }
 

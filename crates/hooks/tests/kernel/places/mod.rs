@@ -7,6 +7,7 @@ mod setting;
 mod shared_port;
 mod swaps;
 mod tap;
+mod workers;
 mod xdp;
 
 pub(crate) use life::attach_as_child;
@@ -29,6 +30,7 @@ pub(crate) const TESTS: &[&[Test]] = &[
     shared_port::TESTS,
     swaps::TESTS,
     tap::TESTS,
+    workers::TESTS,
     xdp::TESTS,
 ];
 

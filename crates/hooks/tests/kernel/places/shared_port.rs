@@ -55,7 +55,7 @@ fn every_socket_is_filtered(toolkit: Toolkit) {
 }
 
 /// One more of a port, which gives up where nothing is left: over loopback all has come by the time that it is sent.
-fn receiver(address: SocketAddr) -> UdpSocket {
+pub(super) fn receiver(address: SocketAddr) -> UdpSocket {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).expect("a socket can be made");
     socket.set_reuse_port(true).expect("an option can be set");
     socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");

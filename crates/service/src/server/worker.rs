@@ -1,0 +1,137 @@
+//! One worker of a server: a socket of its port, what the datagrams there are held to, and the loop that reads them.
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
+
+use super::{
+    ServerConfig, ServerError,
+    handler::Handler,
+    io::{BatchIo, DatagramIo, SimpleIo},
+    serve::{self, End},
+    stop::Shared,
+};
+use crate::{Io, WorkerRecord, shards::Shards, sys};
+
+/// A socket and its rules.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) handler: Arc<Mutex<Handler>>,
+    addr: SocketAddr,
+    /// Packets that were dropped before any was let in.
+    held_out: u64,
+}
+
+/// What a worker did, and how it ended.
+pub(super) struct Done {
+    pub(super) end: End,
+    pub(super) record: WorkerRecord,
+}
+
+impl Worker {
+    pub(super) fn open(addr: SocketAddr, config: &ServerConfig) -> Result<Self, ServerError> {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)
+            .map_err(|cause| ServerError::bind(addr, cause))?;
+        if let Some(bytes) = config.receive_buffer {
+            grow_receive_buffer(&socket, bytes).map_err(|cause| ServerError::Buffer {
+                addr,
+                bytes,
+                cause,
+            })?;
+        }
+        let handler = Arc::new(Mutex::new(Handler::new(config)));
+        Ok(Self { shared: Arc::new(Shared::new(socket.into())), handler, addr, held_out: 0 })
+    }
+
+    pub(super) fn socket(&self) -> &Arc<UdpSocket> {
+        &self.shared.socket
+    }
+
+    /// Binds the address, and gives it with the port that was taken.
+    pub(super) fn listen(&mut self, addr: SocketAddr) -> Result<SocketAddr, ServerError> {
+        let failed = |cause| ServerError::bind(addr, cause);
+        SockRef::from(&**self.socket()).bind(&addr.into()).map_err(failed)?;
+        self.addr = self.socket().local_addr().map_err(failed)?;
+        Ok(self.addr)
+    }
+
+    pub(super) fn share_port(&self) -> Result<(), ServerError> {
+        let failed = |cause| self.unset("SO_REUSEPORT", cause);
+        SockRef::from(&**self.socket()).set_reuse_port(true).map_err(failed)
+    }
+
+    pub(super) fn hold(&self) -> Result<(), ServerError> {
+        // BPF_RET | BPF_K: keep no byte (linux/bpf_common.h).
+        let drop_all = SockFilter::new(0x06, 0, 0, 0);
+        let failed = |cause| self.unset("SO_ATTACH_FILTER", cause);
+        SockRef::from(&**self.socket()).attach_filter(&[drop_all]).map_err(failed)
+    }
+
+    pub(super) fn release(&mut self) -> Result<(), ServerError> {
+        let failed = |cause| self.unset("SO_DETACH_FILTER", cause);
+        SockRef::from(&**self.socket()).detach_filter().map_err(failed)?;
+        self.held_out = self.socket_drops()?;
+        Ok(())
+    }
+
+    /// Serves until a STOP request or the stop handle ends it.
+    pub(super) fn serve(&self, shards: &Shards, io: Io) -> Result<Done, ServerError> {
+        match io {
+            Io::Batch => self.serve_by(BatchIo::new(self.socket()), shards),
+            Io::Simple => self.serve_by(SimpleIo::new(self.socket()), shards),
+        }
+    }
+
+    fn serve_by(&self, mut io: impl DatagramIo, shards: &Shards) -> Result<Done, ServerError> {
+        let receive_buffer = self.receive_buffer()?;
+        let end = serve::until_ended(&mut io, &self.handler, shards, &self.shared)
+            .map_err(|cause| self.unreadable("the next datagram", cause))?;
+        let unread = end.rest_of_batch + serve::drain(self.socket(), receive_buffer);
+        let handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = WorkerRecord {
+            requests: handler.requests,
+            bytes: handler.bytes,
+            replies: end.replies,
+            unread,
+            socket_drops: self.socket_drops()? - self.held_out,
+        };
+        Ok(Done { end, record })
+    }
+
+    /// Size of the receive buffer, bytes, as the kernel accounts it.
+    pub(super) fn receive_buffer(&self) -> Result<u64, ServerError> {
+        SockRef::from(&**self.socket())
+            .recv_buffer_size()
+            .map(|bytes| bytes as u64)
+            .map_err(|cause| self.unreadable("its buffer size (SO_RCVBUF)", cause))
+    }
+
+    pub(super) fn unreadable(&self, what: &'static str, cause: io::Error) -> ServerError {
+        ServerError::Read { what, addr: self.addr, cause }
+    }
+
+    fn socket_drops(&self) -> Result<u64, ServerError> {
+        let drops = sys::socket_drops(&**self.socket());
+        drops.map_err(|cause| self.unreadable("its drop count (SO_MEMINFO)", cause))
+    }
+
+    fn unset(&self, option: &'static str, cause: io::Error) -> ServerError {
+        ServerError::Option { option, addr: self.addr, cause }
+    }
+}
+
+/// `SO_RCVBUFFORCE` goes past `net.core.rmem_max` for who has CAP_NET_ADMIN; everybody else gets an error rather than
+/// silently less (socket(7)). The kernel doubles the number and takes its own bookkeeping out of that.
+fn grow_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
+    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
+        return Ok(());
+    }
+    socket.set_recv_buffer_size(bytes)?;
+    if socket.recv_buffer_size()? < bytes { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+}
