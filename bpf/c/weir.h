@@ -32,7 +32,7 @@ enum verdict { ACCEPT, DROP };
 	SEC(section) \
 	int hook##_##run(struct context *ctx) \
 	{ \
-		return run(ctx, hook); \
+		return ended(ctx, hook, run(ctx, hook)); \
 	}
 
 /* Set by the loader for hooks below the socket; the verifier then knows it and removes the branches not taken. */
@@ -201,3 +201,5 @@ static __always_inline int at(enum hook hook, enum verdict verdict)
 		return verdict == ACCEPT ? XDP_PASS : XDP_DROP;
 	}
 }
+
+#include "worker.h"

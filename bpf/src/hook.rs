@@ -10,7 +10,7 @@ use aya_ebpf::{
 use crate::{
     packet::Head,
     view::{Buffer, View},
-    window,
+    window, worker,
 };
 
 /// The first header that a program sees.
@@ -63,6 +63,12 @@ pub trait Hook {
     /// `to` has room for `len` bytes.
     unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool;
 
+    /// What the program returns for that verdict's value.
+    #[inline(always)]
+    fn end(&self, value: i64) -> i64 {
+        value
+    }
+
     /// Whether the packet is several datagrams that segmentation offload left together, as far as the hook tells.
     #[inline(always)]
     fn is_super_packet(&self) -> bool {
@@ -88,7 +94,11 @@ pub struct Xdp(pub *mut xdp_md);
 /// Hooks whose packets `bpf_skb_load_bytes` reads: a UDP payload may lie in page fragments, which direct access doesn't
 /// reach (net/ipv4/ip_output.c, ip_append_data).
 macro_rules! skb_hook {
-    ($hook:ident, $layer:ident, accept: $accept:expr, drop: $drop:expr $(, gso_size: $gso_size:ident)?) => {
+    (
+        $hook:ident, $layer:ident, accept: $accept:expr, drop: $drop:expr
+        $(, gso_size: $gso_size:ident)?
+        $(, accepted: $accepted:path)?
+    ) => {
         impl Hook for $hook {
             const LAYER: Layer = Layer::$layer;
             const ACCEPT: i64 = $accept;
@@ -148,6 +158,16 @@ macro_rules! skb_hook {
 
             $(
                 #[inline(always)]
+                fn end(&self, value: i64) -> i64 {
+                    if value == Self::ACCEPT {
+                        $accepted(self);
+                    }
+                    value
+                }
+            )?
+
+            $(
+                #[inline(always)]
                 fn is_super_packet(&self) -> bool {
                     // SAFETY: as above.
                     unsafe { (*self.0).$gso_size != 0 }
@@ -159,7 +179,9 @@ macro_rules! skb_hook {
 
 // sk_filter in net/core/filter.c: how many bytes of the packet stay, and -1 is more than any has.
 skb_hook!(Socket, Udp, accept: -1, drop: 0);
-skb_hook!(Reuseport, Udp, accept: sk_action::SK_PASS as i64, drop: sk_action::SK_DROP as i64);
+skb_hook!(
+    Reuseport, Udp, accept: sk_action::SK_PASS as i64, drop: sk_action::SK_DROP as i64, accepted: worker::pick
+);
 // __cgroup_bpf_run_filter_skb in kernel/bpf/cgroup.c: 1 lets it on.
 skb_hook!(Cgroup, Ip, accept: 1, drop: 0, gso_size: gso_size);
 skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT as i64, drop: tcx_action_base::TCX_DROP as i64, gso_size: gso_size);

@@ -18,7 +18,7 @@ pub fn asks_for_a_known_key<H: Hook>(packet: &Packet<'_, H>, keys: &'static Keys
         return true;
     }
     // A request whose key isn't in the packet, which a false length field can bring about, has no key to be asked for.
-    let Some(key) = key_at(packet, offset(command)) else { return true };
+    let Some(key) = key_of(packet, command) else { return true };
     let is_known = keys.get_ptr(&key).is_some();
     match command {
         Command::Put => {
@@ -32,15 +32,10 @@ pub fn asks_for_a_known_key<H: Hook>(packet: &Packet<'_, H>, keys: &'static Keys
     }
 }
 
-/// Where the key of a request stands, from the UDP header on.
-#[inline(always)]
-const fn offset(command: Command) -> usize {
-    udp::PAYLOAD_OFFSET + command.word().len()
-}
-
 /// Loaded into a word of its own: a packet's words may lie anywhere, the stack's may not.
 #[inline(always)]
-fn key_at<H: Hook>(packet: &Packet<'_, H>, at: usize) -> Option<u32> {
+pub(crate) fn key_of<H: Hook>(packet: &Packet<'_, H>, command: Command) -> Option<u32> {
+    let at = udp::PAYLOAD_OFFSET + command.key_offset();
     let mut key = MaybeUninit::<u32>::uninit();
     // SAFETY: there is room, and what is read was written.
     unsafe {

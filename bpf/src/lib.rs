@@ -16,6 +16,7 @@ mod packet;
 mod verdict;
 mod view;
 mod window;
+mod worker;
 
 pub use capture::{Captures, keep_a_copy};
 pub use command::{begins_with_a_command, is_a_command_of_its_length};
@@ -45,7 +46,8 @@ macro_rules! program {
         #[unsafe(export_name = concat!(stringify!($hook), "_", $name))]
         #[unsafe(link_section = $section)]
         extern "C" fn $hook(context: *mut aya_ebpf::bindings::$raw) -> i64 {
-            $run(&$context(context))
+            let hook = $context(context);
+            $crate::Hook::end(&hook, $run(&hook))
         }
     };
 }

@@ -21,7 +21,6 @@ pub(crate) const ANYWHERE: &[Test] = &[
 
 pub(crate) const IN_KERNEL: &[Test] = &[
     ("at_every_hook_each_worker_serves_its_keys", at_every_hook_each_worker_serves_its_keys),
-    ("programs_that_do_not_pick_leave_it_to_the_hash", programs_that_do_not_pick_leave_it_to_the_hash),
     ("a_swap_keeps_workers_and_their_keys", a_swap_keeps_workers_and_their_keys),
     ("workers_share_the_bags_capacity_and_its_known_keys", workers_share_capacity_and_known_keys),
 ];
@@ -81,9 +80,16 @@ fn requests_of(record: &Value, kind: &str) -> Vec<u64> {
 }
 
 fn at_every_hook_each_worker_serves_its_keys() {
-    for hook in ["user", "socket", "reuseport", "cgroup", "tc", "xdp"] {
+    for (hook, toolkit) in [
+        ("user", "rust"),
+        ("socket", "aya"),
+        ("reuseport", "fun"),
+        ("reuseport", "aya"),
+        ("cgroup", "fun"),
+        ("tc", "aya"),
+        ("xdp", "fun"),
+    ] {
         in_namespace(move || {
-            let toolkit = if hook == "user" { "rust" } else { "fun" };
             let (server, folder) = start(&["--hook", hook, "--toolkit", toolkit]);
             fill(&server, 0..KEYS);
             check_sums(&server.socket(), 0..KEYS);
@@ -101,23 +107,6 @@ fn at_every_hook_each_worker_serves_its_keys() {
             assert_eq!(*filtered, u64::from(2 * KEYS), "at {hook}: {record}");
         });
     }
-}
-
-fn programs_that_do_not_pick_leave_it_to_the_hash() {
-    in_namespace(|| {
-        let (server, folder) = start(&["--hook", "reuseport", "--toolkit", "aya"]);
-        fill(&server, 0..KEYS);
-        check_sums(&server.socket(), 0..KEYS);
-        let (ended, record) = record(server, &folder);
-        assert!(
-            ended.stderr.contains("hash of addresses and ports picks: only programs of the toolkit fun"),
-            "{ended:?}"
-        );
-        assert_eq!(record["worker_pick"], "hash");
-        // 60 senders, of which each worker gets some in all but one of 10¹⁰ runs.
-        assert!(requests_of(&record, "put").iter().all(|puts| *puts > 0), "{record}");
-        assert_eq!(record["requests"]["put"], u64::from(2 * KEYS), "{record}");
-    });
 }
 
 fn a_swap_keeps_workers_and_their_keys() {

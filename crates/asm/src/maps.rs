@@ -121,14 +121,14 @@ shapes! {
 }
 
 /// Sockets that share a port, by index: what `sk_select_reuseport` picks from (Linux 4.19). Giving an index a value wants a
-/// socket's descriptor; it leaves the map when it is closed.
+/// socket's descriptor; the socket leaves the map when it is closed.
 #[derive(Clone, Copy, Debug)]
 pub struct ReuseportSockArray;
 
 impl MapShape for ReuseportSockArray {
     const KIND: MapKind = MapKind::ReuseportSockArray;
     type Key = u32;
-    type Value = u64;
+    type Value = u32;
     type Copies = Shared;
 }
 

@@ -18,8 +18,8 @@ pub struct Site {
     /// How a program of the toolkit `fun` tells them at hooks whose context doesn't; nothing where it needn't, or can't.
     /// With it a program for xdp is one for generic XDP.
     pub gso: Option<GsoLayout>,
-    /// Workers that share the server's port, between which a program of the toolkit `fun` picks by a request's key at hook
-    /// reuseport ([`weir_wire::worker_of`]); with one there is nothing to pick.
+    /// Workers that share the server's port, between which a program at hook reuseport picks by a request's key
+    /// ([`weir_wire::worker_of`]); with one there is nothing to pick.
     pub workers: u32,
 }
 

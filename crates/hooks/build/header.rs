@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, mem::offset_of};
 
 use weir_wire::{
-    Command,
+    Command, MOST_WORKERS, SPREAD,
     endpoint::{self, Endpoint},
     headers::{self, ethernet, ipv4, ipv6},
     maps::{self, Capture},
@@ -28,6 +28,7 @@ pub(crate) fn text(is_little_endian: bool) -> String {
         ("PARAMETER", maps::PARAMETER),
         ("COUNTER", maps::COUNTER),
         ("CAPTURE", maps::CAPTURE),
+        ("WORKERS", maps::WORKERS),
     ] {
         let _ = writeln!(text, "#define MAP_{name} {map}");
     }
@@ -74,10 +75,13 @@ fn constants() -> impl IntoIterator<Item = (&'static str, u64)> {
         "ENDPOINT_V4" = endpoint::V4,
         "ENDPOINT_V6" = endpoint::V6,
         "CAPTURE_LEN" = maps::CAPTURE_LEN,
+        "MOST_WORKERS" = MOST_WORKERS,
+        "WORKER_SPREAD" = SPREAD,
     ]
 }
 
-/// `X(word, mask, udp length)` for each command; word and mask as a load of the payload's first eight bytes gives them.
+/// `X(word, mask, udp length)` for each command, and `X(word, mask, offset)` for each that has a key, at that offset from
+/// the UDP header on; word and mask as a load of the payload's first eight bytes gives them.
 fn commands(is_little_endian: bool) -> String {
     let loaded = |word: u64| if is_little_endian { word } else { word.swap_bytes() };
     let mut text = String::from("#define EACH_COMMAND(X)");
@@ -86,10 +90,17 @@ fn commands(is_little_endian: bool) -> String {
         let length = udp::length_field(command.request_len());
         let _ = write!(text, " \\\n\tX({word:#x}ull, {mask:#x}ull, {length})");
     }
+    text += "\n#define EACH_KEYED(X)";
+    for command in Command::KEYED {
+        let (word, mask) = (loaded(command.magic()), loaded(command.mask()));
+        let offset = udp::PAYLOAD_OFFSET + command.key_offset();
+        let _ = write!(text, " \\\n\tX({word:#x}ull, {mask:#x}ull, {offset})");
+    }
+    let little_endian = if is_little_endian { "(word)" } else { "__builtin_bswap32(word)" };
     let first_bytes =
         if is_little_endian { "((1ull << (8 * (len))) - 1)" } else { "~(~0ull >> (8 * (len)))" };
     text + &format!(
-        "\n/* The first `len` bytes, fewer than eight, of such a load. */\n#define FIRST_BYTES_MASK(len) {first_bytes}\n"
+        "\n#define LE32(word) {little_endian}\n/* The first `len` bytes, fewer than eight, of such a load. */\n#define FIRST_BYTES_MASK(len) {first_bytes}\n"
     )
 }
 

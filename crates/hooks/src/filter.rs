@@ -135,7 +135,7 @@ impl KernelFilter {
         for constant in &constants {
             loader.override_global(constant.name, &*constant.bytes, has_constants);
         }
-        for (name, room) in objects::rooms(filter) {
+        for (name, room) in objects::rooms(filter, site) {
             loader.map_max_entries(name, room);
         }
         for (name, place) in places {
@@ -194,7 +194,7 @@ impl KernelFilter {
         let Site { hook, gso, workers, .. } = self.site;
         Self {
             reads_gso: is_fun && gso.is_some(),
-            picks_workers: is_fun && hook == Hook::Reuseport && workers > 1,
+            picks_workers: hook == Hook::Reuseport && workers > 1,
             ..self
         }
     }

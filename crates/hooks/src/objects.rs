@@ -6,9 +6,13 @@ use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
 use weir_filters::{
     Binding, Combination, Filter, FilterName, Gap, Hook, Layer, Site, Toolkit, cbpf, fun,
-    fun::dynamic::{BLOCKLIST, KEYS, SOURCES},
+    fun::{
+        dynamic::{BLOCKLIST, KEYS, SOURCES},
+        map::WORKERS,
+    },
 };
 use weir_wire::{
+    WORKER_COUNT,
     chain::{CHAIN, Chain},
     endpoint::{ENDPOINT, Endpoint},
     maps,
@@ -62,8 +66,8 @@ pub(crate) fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<C
     Ok(program.expect("the table names a program of the object").code)
 }
 
-/// The constants that an object compiled ahead of time has: for the filter's parameter, and for whose packets it decides
-/// below the socket.
+/// The constants that an object compiled ahead of time has: for the filter's parameter, for whose packets it decides
+/// below the socket, and for how many workers at a shared port.
 pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
     let is_bound = filter.name == FilterName::Parameterized
         && filter.binding == Binding::Constant
@@ -77,18 +81,26 @@ pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
         [&guards[..], &[last]].concat()
     };
     let chain = filter.is_dynamic().then(|| Constant { name: CHAIN, bytes: order() });
-    parameter.into_iter().chain(endpoint).chain(chain).collect()
+    let count = || site.workers.to_ne_bytes().to_vec();
+    let workers = (site.hook == Hook::Reuseport).then(|| Constant { name: WORKER_COUNT, bytes: count() });
+    parameter.into_iter().chain(endpoint).chain(chain).chain(workers).collect()
 }
 
-/// How many entries the filter's maps have, where the object doesn't say or says otherwise. The object of all chains has
-/// maps that a chain doesn't use: those stay as small as they go.
-pub(crate) fn rooms(filter: Filter) -> Vec<(&'static str, u32)> {
+/// How many entries the filter's maps have, where the object doesn't say or says otherwise. An object compiled ahead of time
+/// has maps that aren't used at every hook, or by every chain: those are as small as they go.
+pub(crate) fn rooms(filter: Filter, site: &Site) -> Vec<(&'static str, u32)> {
+    let workers = (WORKERS.name(), site.workers);
     let rooms = [
         (FilterName::KnownKey, KEYS.name(), filter.known_keys.max(1)),
         (FilterName::Quota, SOURCES.name(), SOURCES.max_entries()),
         (FilterName::Blocklist, BLOCKLIST.name(), BLOCKLIST.max_entries()),
     ];
-    rooms.into_iter().filter(|(name, ..)| filter.has(*name)).map(|(_, map, room)| (map, room)).collect()
+    rooms
+        .into_iter()
+        .filter(|(name, ..)| filter.has(*name))
+        .map(|(_, map, room)| (map, room))
+        .chain([workers])
+        .collect()
 }
 
 fn bytes_of(endpoint: Endpoint) -> Vec<u8> {

@@ -26,7 +26,7 @@ impl KernelFilter {
         }
         let mut seats = self.map(WORKERS)?;
         for (number, socket) in (0..).zip(workers) {
-            seats.update(number, socket.as_fd().as_raw_fd() as u64, Update::Any)?;
+            seats.update(number, socket.as_fd().as_raw_fd() as u32, Update::Any)?;
         }
         Ok(())
     }

@@ -17,6 +17,14 @@ impl Command {
     /// Every command, in the order in which the protocol lists them.
     pub const ALL: [Self; 4] = [Self::Put, Self::Get, Self::Delete, Self::Stop];
 
+    /// Those that name a key.
+    pub const KEYED: [Self; 3] = [Self::Put, Self::Get, Self::Delete];
+
+    /// Where the payload has the key, a `u32`: behind the word, of [`Self::KEYED`].
+    pub const fn key_offset(self) -> usize {
+        self.word().len()
+    }
+
     /// The ASCII word with which the request begins.
     pub const fn word(self) -> &'static [u8] {
         match self {

@@ -17,7 +17,7 @@ mod worker;
 
 pub use command::Command;
 pub use request::{Invalid, MAX_REQUEST_LEN, Request, RequestBytes};
-pub use worker::{MOST_WORKERS, SPREAD, worker_of};
+pub use worker::{MOST_WORKERS, SPREAD, WORKER_COUNT, worker_of};
 
 /// The UDP port that a bag server listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 12345;

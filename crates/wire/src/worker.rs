@@ -4,6 +4,9 @@
 /// two, over all words (Knuth, The Art of Computer Programming, volume 3, 6.4).
 pub const SPREAD: u32 = 0x9e37_79b1;
 
+/// Name of the constant with which an object compiled ahead of time knows how many workers there are, a `u32`.
+pub const WORKER_COUNT: &str = "WORKER_COUNT";
+
 /// Most workers of a server.
 pub const MOST_WORKERS: u32 = 64;
 

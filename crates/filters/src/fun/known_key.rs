@@ -39,7 +39,7 @@ pub(super) fn decide(code: &mut Code, access: &Access, refused: Label) {
 fn look_up(code: &mut Code, access: &Access, command: Command, absent: Label) {
     ebpf! { in code;
         mov r2, $AT
-        add r2, {command.word().len() as i32}
+        add r2, {command.key_offset() as i32}
     }
     access.load(code, Reg::R2, size_of::<u32>(), KEY.off, absent);
     ebpf! { in code;

@@ -14,8 +14,6 @@ use super::{
 /// The key, and then the worker's number: what a lookup's key is.
 const KEY: Mem = Mem { base: Reg::R10, off: -152 };
 
-const KEYED: [Command; 3] = [Command::Put, Command::Get, Command::Delete];
-
 /// Picks, in a program that sees the packet from its UDP header on. r0 to r5 and the registers of a walk are lost.
 pub(super) fn worker(code: &mut Code, access: &Access, workers: u32) {
     let (by_hash, keyed) = (code.fresh_label(), code.fresh_label());
@@ -23,13 +21,13 @@ pub(super) fn worker(code: &mut Code, access: &Access, workers: u32) {
     access.length(code, END);
     ebpf! { in code; jle $END, $AT, $by_hash }
     beginning(code, access, by_hash);
-    let labels = KEYED.map(|_| code.fresh_label());
+    let labels = Command::KEYED.map(|_| code.fresh_label());
     let mut masked = None;
-    for (command, label) in KEYED.into_iter().zip(labels) {
+    for (command, label) in Command::KEYED.into_iter().zip(labels) {
         compare(code, command, &mut masked, label);
     }
     ebpf! { in code; ja $by_hash }
-    for (command, label) in KEYED.into_iter().zip(labels) {
+    for (command, label) in Command::KEYED.into_iter().zip(labels) {
         ebpf! { in code; $label: }
         load_key(code, access, command, by_hash);
         ebpf! { in code; ja $keyed }
@@ -40,7 +38,7 @@ pub(super) fn worker(code: &mut Code, access: &Access, workers: u32) {
 }
 
 fn load_key(code: &mut Code, access: &Access, command: Command, absent: Label) {
-    let offset = udp::PAYLOAD_OFFSET + command.word().len();
+    let offset = udp::PAYLOAD_OFFSET + command.key_offset();
     access.load(code, offset as i32, size_of::<u32>(), KEY.off, absent);
 }
 

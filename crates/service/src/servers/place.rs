@@ -58,7 +58,7 @@ impl<'a> Ground<'a> {
     ) -> Result<Standing, ServeError> {
         let asked = server.local_addr();
         let seats = Seats::prepare(server, self.hook);
-        let mut standing = match self.hook {
+        let standing = match self.hook {
             Hook::User => {
                 server.listen()?;
                 Standing { filter: None, attached: Vec::new(), seats, _group: None }

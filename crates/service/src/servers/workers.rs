@@ -40,15 +40,9 @@ impl Seats {
     }
 
     /// Gives the workers their places, once the server listens.
-    pub(super) fn fill(&mut self, filter: Option<&KernelFilter>) -> Result<(), HookError> {
-        if let Some((picker, _)) = &self.picker {
-            return picker.seat(&self.sockets);
-        }
-        let Some(filter) = filter else { return Ok(()) };
-        if !filter.picks_workers() && self.reason.is_none() {
-            self.reason = Some("only programs of the toolkit fun pick by the key (--toolkit fun)".to_owned());
-        }
-        filter.seat(&self.sockets)
+    pub(super) fn fill(&self, filter: Option<&KernelFilter>) -> Result<(), HookError> {
+        let picker = self.picker.as_ref().map(|(picker, _)| picker).or(filter);
+        picker.map_or(Ok(()), |picker| picker.seat(&self.sockets))
     }
 
     pub(super) fn sockets(&self) -> &[Arc<UdpSocket>] {
