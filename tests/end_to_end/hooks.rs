@@ -3,7 +3,10 @@
 
 use std::{net::UdpSocket, time::Duration};
 
-use nix::sys::signal::Signal;
+use nix::sys::{
+    signal::Signal,
+    socket::{setsockopt, sockopt::UdpGsoSegment},
+};
 use serde_json::Value;
 use weir::topology::{Net, Settings, Side, Topology};
 use weir_hooks::{ethtool::Ethtool, in_own_network};
@@ -28,6 +31,10 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_server_killed_at_any_hook_leaves_no_more_than_doctor_removes", a_killed_server_leaves_no_more),
     ("over_a_pair_only_the_servers_port_is_filtered", over_a_pair_only_the_servers_port_is_filtered),
     ("where_super_packets_come_in_unseen_serving_is_refused", where_super_packets_come_in_unseen),
+    (
+        "where_the_driver_takes_none_xdp_becomes_generic_by_itself",
+        where_the_driver_takes_none_xdp_becomes_generic,
+    ),
 ];
 
 const HOOKS: [&str; 5] = ["socket", "reuseport", "cgroup", "tc", "xdp"];
@@ -198,15 +205,44 @@ fn over_a_pair_only_the_servers_port_is_filtered() {
 
 fn where_super_packets_come_in_unseen() {
     in_own_network(|| {
-        for place in [&["--hook", "reuseport"][..], &at("xdp")] {
-            let refused = run(&[&["serve", "--listen", "127.0.0.1:0"], place].concat());
+        for place in [["--hook", "reuseport", "--toolkit", "aya"], ["--hook", "xdp", "--toolkit", "aya"]] {
+            let refused = run(&[&["serve", "--listen", "127.0.0.1:0"], &place[..]].concat());
             assert_eq!(refused.status, Some(1), "{refused:?}");
             assert!(refused.stderr.contains("ethtool -K lo tx-udp-segmentation off"), "{refused:?}");
-            drop(Server::start(&[place, &["--super-packets", "pass"]].concat()));
+            drop(Server::start(&[&place[..], &["--super-packets", "pass"]].concat()));
         }
         // These read what the kernel doesn't tell.
         drop(Server::start(&at("reuseport")));
         drop(Server::start(&[&at("xdp")[..], &["--xdp-mode", "generic"]].concat()));
+    })
+    .expect("root may");
+}
+
+/// The mode is said, and the program is one for it: it ends what it can't judge.
+fn where_the_driver_takes_none_xdp_becomes_generic() {
+    in_own_network(|| {
+        let folder = folder();
+        let path = folder.path().join("summary.json");
+        let server = Server::start(&[&at("xdp")[..], &["--summary", path.to_str().expect("UTF-8")]].concat());
+        let socket = server.socket();
+        let put = Request::Put { key: 10, value: 1 }.to_bytes();
+        setsockopt(&socket, UdpGsoSegment, &(put.len() as i32)).expect("Linux 4.18");
+        socket.send(&put.repeat(3)).expect("three datagrams in one packet");
+        socket.send(&put).expect("one datagram");
+        let sum = ask(&socket, &Request::Get { key: 10 }.to_bytes());
+        assert_eq!(sum.as_deref(), Some("1"), "none of the three came");
+        server.signal(Signal::SIGTERM);
+        let ended = server.ended();
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let summary: Value =
+            serde_json::from_slice(&std::fs::read(&path).expect("it was written")).expect("JSON");
+        assert_eq!(summary["verdicts"]["dropped"], 1, "{summary}");
+        for part in [
+            "attached to lo (generic): to tell packets of several datagrams",
+            "lo takes no program in its driver",
+        ] {
+            assert!(ended.stderr.contains(part), "no '{part}' in: {ended:?}");
+        }
     })
     .expect("root may");
 }

@@ -118,10 +118,14 @@ impl KernelFilter {
     fn native_or_generic(&self, interface: &Interface) -> Result<Attached, HookError> {
         match self.xdp(interface, XdpMode::Native) {
             Err(HookError::Call { io_error, .. }) if is_the_drivers(&io_error) => {
-                let mut attached = self.xdp(interface, XdpMode::Generic)?;
-                let reason = format!("{interface} takes no program in its driver: {io_error}");
-                attached.fallback = Some(reason);
-                Ok(attached)
+                let reason = Some(format!("{interface} takes no program in its driver: {io_error}"));
+                let mut attached = self.xdp(interface, XdpMode::Generic);
+                if let Ok(Attached { fallback, .. }) | Err(HookError::SuperPackets { fallback, .. }) =
+                    &mut attached
+                {
+                    *fallback = reason;
+                }
+                attached
             }
             attached => attached,
         }
@@ -169,14 +173,14 @@ impl KernelFilter {
         let hook = self.site.hook;
         let told = "have the toolkit fun write it, which tells them there (Linux 6.2, CAP_PERFMON)";
         let told = match hook {
-            Hook::Xdp => format!("{told}, in mode generic"),
+            Hook::Xdp => format!("{told}, in mode generic (`weir serve` falls back to it by itself)"),
             _ => told.to_owned(),
         };
-        let text = format!(
+        let reason = format!(
             "this program at hook {hook} would take a packet of several datagrams for its first one, where {way}; \
              {remedy}{told}, or let them go by that one (--super-packets pass), or filter at hook socket, cgroup or tc"
         );
-        Err(self.other(doing, text))
+        Err(HookError::SuperPackets { doing, what: self.what().to_owned(), reason, fallback: None })
     }
 
     fn attached(&self, hold: Hold) -> Attached {

@@ -71,6 +71,19 @@ pub enum HookError {
         /// What came back.
         reason: String,
     },
+    /// A program would take a packet of several datagrams for its first one, where one can come in; a program with
+    /// [`weir_filters::Site::gso`] wouldn't.
+    #[error("{doing} of {what}: {reason}")]
+    SuperPackets {
+        /// The step.
+        doing: &'static str,
+        /// The filter.
+        what: String,
+        /// By what they come in, and what to do.
+        reason: String,
+        /// Why XDP would run in generic mode there, where it might have run in the driver.
+        fallback: Option<String>,
+    },
     /// BPF statistics can't be switched on.
     #[error(
         "switching BPF statistics on: BPF_ENABLE_STATS: {0}; needs Linux 5.8 or newer and CAP_SYS_ADMIN (or root)"

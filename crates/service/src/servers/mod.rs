@@ -174,7 +174,7 @@ fn serve_behind(
 ) -> Result<Served, ServeError> {
     let Behind { load, changeable, names, control } = behind;
     plan.check_workers()?;
-    let ground = Ground::prepare(plan.hook, &plan.place)?;
+    let ground = Ground::prepare(plan.hook, &plan.place, plan.config.workers.get())?;
     let mut server = Server::open(plan.listen, plan.config())?;
     let mut standing = ground.listen(&mut server, load)?;
     let attached_to = standing.places();

@@ -22,11 +22,16 @@ pub struct Place {
     pub super_packets: SuperPackets,
 }
 
+/// What a program is attached to, and what to call it where that isn't the server's socket.
+type Places = Vec<(Attached, String)>;
+
 /// A filter that decides for a server, until this is dropped.
 pub(crate) struct Standing {
     pub(super) filter: Option<KernelFilter>,
-    attached: Vec<(Attached, String)>,
+    attached: Places,
     seats: Seats,
+    /// Why XDP runs in generic mode everywhere.
+    fallback: Option<String>,
     /// Left when nothing is attached to it any more.
     _group: Option<ControlGroup>,
 }
@@ -35,18 +40,19 @@ pub(crate) struct Standing {
 pub(super) struct Ground<'a> {
     hook: Hook,
     place: &'a Place,
+    workers: u32,
     group: Option<ControlGroup>,
 }
 
 impl<'a> Ground<'a> {
     /// To be called before the server is opened: a socket belongs to the control group that its process is in then.
-    pub(super) fn prepare(hook: Hook, place: &'a Place) -> Result<Self, ServeError> {
+    pub(super) fn prepare(hook: Hook, place: &'a Place, workers: usize) -> Result<Self, ServeError> {
         let group = match (hook, &place.cgroup) {
             (Hook::Cgroup, Some(path)) => Some(ControlGroup::existing(path)?),
             (Hook::Cgroup, None) => Some(ControlGroup::fresh()?),
             _ => None,
         };
-        Ok(Self { hook, place, group })
+        Ok(Self { hook, place, workers: workers as u32, group })
     }
 
     /// Has `server` listen, with what `load` loads deciding from the first packet on; below the socket the port must be
@@ -61,22 +67,20 @@ impl<'a> Ground<'a> {
         let standing = match self.hook {
             Hook::User => {
                 server.listen()?;
-                Standing { filter: None, attached: Vec::new(), seats, _group: None }
+                Standing { filter: None, attached: Vec::new(), fallback: None, seats, _group: None }
             }
             Hook::Socket | Hook::Reuseport => {
                 if self.hook == Hook::Reuseport {
                     server.share_port()?;
                 }
-                let filter = self.load(server, asked, load)?;
-                let standing = self.attach(server, filter, seats)?;
+                let standing = self.stand(server, asked, seats, load)?;
                 server.listen()?;
                 standing
             }
             Hook::Cgroup | Hook::Tc | Hook::Xdp => {
                 server.hold()?;
                 let listen = server.listen()?;
-                let filter = self.load(server, listen, load)?;
-                let standing = self.attach(server, filter, seats)?;
+                let standing = self.stand(server, listen, seats, load)?;
                 server.release()?;
                 standing
             }
@@ -85,35 +89,72 @@ impl<'a> Ground<'a> {
         Ok(standing)
     }
 
-    /// A program that tells super-packets, where it must and the kernel lets it; attaching another refuses if any can come.
-    fn load(
+    fn stand(
+        self,
+        server: &Server,
+        listen: SocketAddr,
+        seats: Seats,
+        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
+    ) -> Result<Standing, ServeError> {
+        let mode = self.place.xdp_mode;
+        let filter = self.load(listen, mode, &load)?;
+        let (filter, attached, fallback) = match self.attach(server, &filter, mode) {
+            Err(ServeError::Hook(refusal)) if self.hook == Hook::Xdp && mode == XdpMode::Auto => {
+                self.fall_back(server, listen, load, refusal)?
+            }
+            attached => (filter, attached?, None),
+        };
+        Ok(Standing { filter: Some(filter), attached, fallback, seats, _group: self.group })
+    }
+
+    /// Where an ordinary program was refused because super-packets can come in: one that tells them, in generic mode at every
+    /// interface, since it is for no driver. Where there is none the refusal stays.
+    fn fall_back(
         &self,
         server: &Server,
         listen: SocketAddr,
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
+        refusal: HookError,
+    ) -> Result<(KernelFilter, Places, Option<String>), ServeError> {
+        let HookError::SuperPackets { fallback, .. } = &refusal else { return Err(refusal.into()) };
+        let reason = fallback.as_deref().unwrap_or("a program in the driver can't");
+        let told = format!("to tell packets of several datagrams; {reason}");
+        let generic =
+            self.load(listen, XdpMode::Generic, load).map_err(ServeError::from).and_then(|filter| {
+                let attached = self.attach(server, &filter, XdpMode::Generic)?;
+                Ok((filter, attached, Some(told)))
+            });
+        generic.map_err(|_| refusal.into())
+    }
+
+    /// A program that tells super-packets, where it must and the kernel lets it; attaching another refuses if any can come.
+    fn load(
+        &self,
+        listen: SocketAddr,
+        mode: XdpMode,
+        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<KernelFilter, HookError> {
-        let site = Site { workers: server.sockets().len() as u32, ..self.site(listen) };
+        let site = self.site(listen, mode);
         let loaded = load(&site);
         if site.gso.is_some() && loaded.is_err() { load(&Site { gso: None, ..site }) } else { loaded }
     }
 
-    fn site(&self, listen: SocketAddr) -> Site {
-        let Place { super_packets, xdp_mode, .. } = *self.place;
-        let sees_whole =
-            self.hook == Hook::Reuseport || self.hook == Hook::Xdp && xdp_mode == XdpMode::Generic;
+    fn site(&self, listen: SocketAddr, mode: XdpMode) -> Site {
+        let super_packets = self.place.super_packets;
+        let sees_whole = self.hook == Hook::Reuseport || self.hook == Hook::Xdp && mode == XdpMode::Generic;
         let must_tell = sees_whole && super_packets == SuperPackets::Drop;
         let gso = must_tell.then(|| gso_layout(self.hook).ok()).flatten();
-        Site { super_packets, gso, ..Site::new(self.hook, listen) }
+        Site { super_packets, gso, workers: self.workers, ..Site::new(self.hook, listen) }
     }
 
-    fn attach(self, server: &Server, filter: KernelFilter, seats: Seats) -> Result<Standing, ServeError> {
+    fn attach(&self, server: &Server, filter: &KernelFilter, mode: XdpMode) -> Result<Places, ServeError> {
         let sockets = server.sockets();
         let interfaces = match self.hook {
             Hook::Tc | Hook::Xdp => self.interfaces(server.local_addr())?,
             _ => Vec::new(),
         };
         let each = |target: fn(&Interface, XdpMode) -> Target<'_>| -> Vec<_> {
-            interfaces.iter().map(|found| (target(found, self.place.xdp_mode), found.to_string())).collect()
+            interfaces.iter().map(|found| (target(found, mode), found.to_string())).collect()
         };
         let targets = match (self.hook, &self.group) {
             (Hook::Tc, _) => each(|interface, _| Target::Tc(interface)),
@@ -125,8 +166,7 @@ impl<'a> Ground<'a> {
             }
         };
         let attached = targets.into_iter().map(|(target, name)| Ok((filter.attach(target)?, name)));
-        let attached = attached.collect::<Result<_, HookError>>()?;
-        Ok(Standing { filter: Some(filter), attached, seats, _group: self.group })
+        Ok(attached.collect::<Result<_, HookError>>()?)
     }
 
     fn interfaces(&self, listen: SocketAddr) -> Result<Vec<Interface>, ServeError> {
@@ -181,7 +221,8 @@ impl Standing {
     pub(super) fn places(&self) -> Vec<String> {
         let line = |(attached, name): &(Attached, String)| {
             let mode = attached.mode().map(|mode| format!(" ({mode})")).unwrap_or_default();
-            let fallback = attached.fallback().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let fallback = attached.fallback().or(self.fallback.as_deref());
+            let fallback = fallback.map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{name}{mode}{fallback}")
         };
         self.attached.iter().filter(|(_, name)| !name.is_empty()).map(line).collect()
