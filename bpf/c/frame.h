@@ -55,27 +55,35 @@ static __always_inline bool head_in(void *ctx, enum hook hook, const void *windo
 	return true;
 }
 
+/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. Beyond:
+ * something of it isn't at hand, if it is anywhere.
+ */
+enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET, FOUND_BEYOND };
+
 /* The packet whose UDP header is at `at`, where what IP carries ends at `end`; in a window if there is one. */
-static __always_inline bool datagram(void *ctx, enum hook hook, const void *window, __u32 at, __u32 end,
-				     struct packet *packet)
+static __always_inline enum found datagram(void *ctx, enum hook hook, const void *window, __u32 at, __u32 end,
+					   struct packet *packet)
 {
 	__u32 rest = end - at, len;
 
-	if (rest < UDP_HEADER_LEN || !reaches(ctx, hook, end) ||
-	    !(window ? head_in(ctx, hook, window, &packet->head) : load_head(ctx, hook, at, rest, &packet->head)))
-		return false;
+	if (rest < UDP_HEADER_LEN)
+		return FOUND_OTHER;
+	if (!reaches(ctx, hook, end))
+		return FOUND_BEYOND;
+	if (!(window ? head_in(ctx, hook, window, &packet->head) : load_head(ctx, hook, at, rest, &packet->head)))
+		return FOUND_OTHER;
 	len = udp_length(&packet->head);
 	if (U16(packet->head.header, UDP_DESTINATION_OFFSET) != ENDPOINT.port || len < UDP_HEADER_LEN || len > rest)
-		return false;
+		return FOUND_OTHER;
 	packet->at = at;
 	packet->len = len;
 	if (len < sizeof(packet->head))
 		packet->head.first &= FIRST_BYTES_MASK(len - UDP_HEADER_LEN);
-	return true;
+	return FOUND_PACKET;
 }
 
-static __always_inline bool in_ipv4(void *ctx, enum hook hook, const void *window, __u32 at, const void *header,
-				    struct packet *packet)
+static __always_inline enum found in_ipv4(void *ctx, enum hook hook, const void *window, __u32 at, const void *header,
+					  struct packet *packet)
 {
 	__u32 header_len = 4 * (U8(header, IPV4_VERSION_OFFSET) & 0xf);
 	__u32 total = bpf_ntohs(U16(header, IPV4_TOTAL_LENGTH_OFFSET));
@@ -84,16 +92,13 @@ static __always_inline bool in_ipv4(void *ctx, enum hook hook, const void *windo
 	    (U16(header, IPV4_FRAGMENT_OFFSET) & bpf_htons(IPV4_FRAGMENT_MASK)) || !(ENDPOINT.versions & ENDPOINT_V4) ||
 	    (!ENDPOINT.any_address && U32(header, IPV4_DESTINATION_OFFSET) != ENDPOINT.address[0]) ||
 	    header_len < IPV4_MIN_HEADER_LEN || total < header_len)
-		return false;
+		return FOUND_OTHER;
 	return datagram(ctx, hook, window, at + header_len, at + total, packet);
 }
 
-static __always_inline bool has_address(void *ctx, enum hook hook, __u32 at)
+static __always_inline bool is_ours(const void *address)
 {
-	__u32 buffer[4];
-	const void *address = load(ctx, hook, at, buffer, sizeof(buffer));
-
-	return address && U32(address, 0) == ENDPOINT.address[0] && U32(address, 4) == ENDPOINT.address[1] &&
+	return U32(address, 0) == ENDPOINT.address[0] && U32(address, 4) == ENDPOINT.address[1] &&
 	       U32(address, 8) == ENDPOINT.address[2] && U32(address, 12) == ENDPOINT.address[3];
 }
 
@@ -119,26 +124,38 @@ static __always_inline __u32 extension_len(__u8 kind, const void *extension)
 	}
 }
 
-static __always_inline bool in_ipv6(void *ctx, enum hook hook, __u32 at, const void *header, struct packet *packet)
+static __always_inline enum found in_ipv6(void *ctx, enum hook hook, __u32 at, const void *header,
+					  struct packet *packet)
 {
 	__u32 end = at + IPV6_HEADER_LEN + bpf_ntohs(U16(header, IPV6_PAYLOAD_LENGTH_OFFSET));
 	__u8 next = U8(header, IPV6_NEXT_HEADER_OFFSET);
 
-	if (!(ENDPOINT.versions & ENDPOINT_V6) ||
-	    (!ENDPOINT.any_address && !has_address(ctx, hook, at + IPV6_DESTINATION_OFFSET)))
-		return false;
+	if (!(ENDPOINT.versions & ENDPOINT_V6))
+		return FOUND_OTHER;
+	if (!ENDPOINT.any_address) {
+		__u32 buffer[4];
+		const void *address = load(ctx, hook, at + IPV6_DESTINATION_OFFSET, buffer, sizeof(buffer));
+
+		if (!address)
+			return FOUND_BEYOND;
+		if (!is_ours(address))
+			return FOUND_OTHER;
+	}
 	at += IPV6_HEADER_LEN;
 	for (int i = 0; i < IPV6_MAX_EXTENSIONS && next != PROTOCOL_UDP; i++) {
 		__u64 buffer;
 		const void *extension = load(ctx, hook, at, &buffer, sizeof(buffer));
-		__u32 len = extension ? extension_len(next, extension) : 0;
+		__u32 len;
 
+		if (!extension)
+			return FOUND_BEYOND;
+		len = extension_len(next, extension);
 		if (!len || at + len > end)
-			return false;
+			return FOUND_OTHER;
 		next = U8(extension, 0);
 		at += len;
 	}
-	return next == PROTOCOL_UDP && datagram(ctx, hook, NULL, at, end, packet);
+	return next == PROTOCOL_UDP ? datagram(ctx, hook, NULL, at, end, packet) : FOUND_OTHER;
 }
 
 static __always_inline bool is_tag(__u16 ethertype)
@@ -147,14 +164,14 @@ static __always_inline bool is_tag(__u16 ethertype)
 }
 
 /* The general case: header by header. */
-static __always_inline bool walk(void *ctx, enum hook hook, struct packet *packet)
+static __always_inline enum found walk(void *ctx, enum hook hook, struct packet *packet)
 {
 	__u16 buffer, ethertype = 0;
 	__u32 header_buffer[IPV4_MIN_HEADER_LEN / sizeof(__u32)];
 	const void *header;
 	__u32 at = 0;
 
-	if (hook == tc || hook == xdp) {
+	if (hook != cgroup) {
 		const __u16 *type;
 
 		at = ETHERNET_TYPE_OFFSET;
@@ -164,26 +181,36 @@ static __always_inline bool walk(void *ctx, enum hook hook, struct packet *packe
 			type = load(ctx, hook, at, &buffer, sizeof(buffer));
 		}
 		if (!type)
-			return false;
+			return FOUND_BEYOND;
 		ethertype = *type;
 		at += sizeof(ethertype);
 	}
 	/* The beginning that both versions' headers have room for. */
 	header = load(ctx, hook, at, header_buffer, sizeof(header_buffer));
 	if (!header)
-		return false;
+		return FOUND_BEYOND;
 	switch (U8(header, IPV4_VERSION_OFFSET) >> 4) {
 	case 4:
-		return (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV4)) && in_ipv4(ctx, hook, NULL, at, header, packet);
+		if (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV4))
+			return in_ipv4(ctx, hook, NULL, at, header, packet);
+		return FOUND_OTHER;
 	case 6:
-		return (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV6)) && in_ipv6(ctx, hook, at, header, packet);
+		if (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV6))
+			return in_ipv6(ctx, hook, at, header, packet);
+		return FOUND_OTHER;
 	default:
-		return false;
+		return FOUND_OTHER;
 	}
 }
 
-/* Whether the hook shows a packet for the server; which one. */
-static __always_inline bool find(void *ctx, enum hook hook, struct packet *packet)
+/* A driver shows jumbo frames in several pieces. Not inlined: it would take registers from the common case. */
+static __noinline int find_in_pieces(void *ctx, struct packet *packet)
+{
+	return walk(ctx, xdp_pieces, packet);
+}
+
+/* What the hook shows; which packet. */
+static __always_inline enum found find(void *ctx, enum hook hook, struct packet *packet)
 {
 	__u64 buffer[WINDOW_LEN / sizeof(__u64)];
 	const void *seen = ENDPOINT.versions & ENDPOINT_V4 ? window(ctx, hook, buffer) : NULL;
@@ -193,9 +220,6 @@ static __always_inline bool find(void *ctx, enum hook hook, struct packet *packe
 	return walk(ctx, hook, packet);
 }
 
-/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. */
-enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET };
-
 static __always_inline enum found found(void *ctx, enum hook hook, struct packet *packet)
 {
 	if (hook == socket || hook == reuseport) {
@@ -203,7 +227,18 @@ static __always_inline enum found found(void *ctx, enum hook hook, struct packet
 		packet->len = length(ctx, hook);
 		return FOUND_PACKET;
 	}
-	if (!find(ctx, hook, packet))
+
+	enum found what = find(ctx, hook, packet);
+
+	if (what == FOUND_BEYOND && hook == xdp) {
+		/* Apart, so that the common case's packet needs no memory. */
+		struct packet apart;
+
+		what = find_in_pieces(ctx, &apart);
+		if (what == FOUND_PACKET)
+			*packet = apart;
+	}
+	if (what != FOUND_PACKET)
 		return FOUND_OTHER;
 	if (!is_super_packet(ctx, hook))
 		return FOUND_PACKET;

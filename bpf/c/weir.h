@@ -16,7 +16,8 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-enum hook { socket, reuseport, cgroup, tc, xdp };
+/* The last is xdp again, where nothing is read in the packet itself. */
+enum hook { socket, reuseport, cgroup, tc, xdp, xdp_pieces };
 
 enum verdict { ACCEPT, DROP };
 
@@ -26,7 +27,7 @@ enum verdict { ACCEPT, DROP };
 	PROGRAM(run, reuseport, "sk_reuseport", sk_reuseport_md) \
 	PROGRAM(run, cgroup, "cgroup_skb/ingress", __sk_buff) \
 	PROGRAM(run, tc, "classifier", __sk_buff) \
-	PROGRAM(run, xdp, "xdp", xdp_md)
+	PROGRAM(run, xdp, "xdp.frags", xdp_md)
 
 #define PROGRAM(run, hook, section, context) \
 	SEC(section) \
@@ -82,7 +83,8 @@ static __always_inline __u32 length(void *ctx, enum hook hook)
 {
 	switch (hook) {
 	case xdp:
-		return data_end(ctx) - data(ctx);
+	case xdp_pieces:
+		return bpf_xdp_get_buff_len(ctx);
 	case reuseport:
 		return ((struct sk_reuseport_md *)ctx)->len;
 	default:
@@ -90,6 +92,7 @@ static __always_inline __u32 length(void *ctx, enum hook hook)
 	}
 }
 
+/* Whether there are `end` bytes at hand. */
 static __always_inline bool reaches(void *ctx, enum hook hook, __u32 end)
 {
 	if (hook == xdp)
@@ -97,8 +100,16 @@ static __always_inline bool reaches(void *ctx, enum hook hook, __u32 end)
 	return end <= length(ctx, hook);
 }
 
-/* Where `len` bytes are to be read: the packet itself at xdp; elsewhere `buffer`, into which they are copied, since a
- * UDP payload may lie in page fragments, which direct access doesn't reach (net/ipv4/ip_output.c, ip_append_data).
+static __always_inline bool copy(void *ctx, enum hook hook, __u32 at, void *to, __u32 len)
+{
+	if (hook == xdp || hook == xdp_pieces)
+		return bpf_xdp_load_bytes(ctx, at, to, len) == 0;
+	return bpf_skb_load_bytes(ctx, at, to, len) == 0;
+}
+
+/* Where `len` bytes are to be read, if they are at hand: at xdp in the packet's first piece, since direct access reaches no
+ * other; elsewhere in `buffer`, into which they are copied, since a UDP payload may lie in page fragments, which direct
+ * access doesn't reach either (net/ipv4/ip_output.c, ip_append_data).
  */
 static __always_inline const void *load(void *ctx, enum hook hook, __u32 at, void *buffer, __u32 len)
 {
@@ -107,14 +118,7 @@ static __always_inline const void *load(void *ctx, enum hook hook, __u32 at, voi
 
 		return start + len > data_end(ctx) ? NULL : start;
 	}
-	return bpf_skb_load_bytes(ctx, at, buffer, len) ? NULL : buffer;
-}
-
-static __always_inline bool copy(void *ctx, enum hook hook, __u32 at, void *to, __u32 len)
-{
-	if (hook == xdp)
-		return bpf_xdp_load_bytes(ctx, at, to, len) == 0;
-	return bpf_skb_load_bytes(ctx, at, to, len) == 0;
+	return copy(ctx, hook, at, buffer, len) ? buffer : NULL;
 }
 
 /* Whether the packet is several datagrams that segmentation offload left together, as far as the hook tells. */
@@ -154,7 +158,7 @@ static __always_inline bool load_head(void *ctx, enum hook hook, __u32 at, __u32
 	if (hook != xdp) {
 		__u32 len = rest < sizeof(*head) ? rest : sizeof(*head);
 
-		return len > 0 && bpf_skb_load_bytes(ctx, at, head, len) == 0;
+		return len > 0 && copy(ctx, hook, at, head, len);
 	}
 
 	const void *start = data(ctx) + at;
@@ -198,6 +202,7 @@ static __always_inline int at(enum hook hook, enum verdict verdict)
 	case tc: /* the same values as TCX_NEXT and TCX_DROP */
 		return verdict == ACCEPT ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 	case xdp:
+	case xdp_pieces:
 		return verdict == ACCEPT ? XDP_PASS : XDP_DROP;
 	}
 }

@@ -59,11 +59,28 @@ pub(crate) fn find<H: Hook>(hook: &H) -> Found<'_, H> {
 
 #[inline(always)]
 fn packet<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
+    match at_hand(hook) {
+        Ok(packet) => Some(packet),
+        Err(Miss::Beyond) => hook.find_in_pieces().map(|place| Packet::at(hook, place)),
+        Err(Miss::Other) => None,
+    }
+}
+
+/// Why no packet for the server was found.
+pub(crate) enum Miss {
+    /// It is somebody else's, or none.
+    Other,
+    /// Something of it isn't at hand, if it is anywhere.
+    Beyond,
+}
+
+#[inline(always)]
+fn at_hand<H: Hook>(hook: &H) -> Result<Packet<'_, H>, Miss> {
     let mut buffer = Buffer::new();
     if endpoint!(versions) & endpoint::V4 != 0
         && let Some(window) = Window::open(hook, &mut buffer)
     {
-        let (header_len, total) = udp_in_ipv4(&window)?;
+        let (header_len, total) = udp_in_ipv4(&window).ok_or(Miss::Other)?;
         let at = window::ip_offset(H::LAYER);
         return datagram(hook, at + header_len, at + total, |_| Some(window.head(hook)));
     }
@@ -72,31 +89,32 @@ fn packet<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
 
 /// The general case: header by header.
 #[inline(always)]
-fn walk<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
+pub(crate) fn walk<H: Hook>(hook: &H) -> Result<Packet<'_, H>, Miss> {
     let (at, ethertype) = match H::LAYER {
-        Layer::Ethernet => behind_ethernet(hook)?,
+        Layer::Ethernet => behind_ethernet(|at| hook.load(at)).ok_or(Miss::Beyond)?,
         Layer::Ip | Layer::Udp => (0, None),
     };
     let is = |kind: u16| ethertype.is_none_or(|ethertype| ethertype == kind);
-    let header = hook.load(at)?;
+    let header = hook.load(at).ok_or(Miss::Beyond)?;
     match header.byte(ipv4::VERSION_OFFSET) >> 4 {
         4 if is(ethernet::IPV4) => in_ipv4(hook, at, &header),
         6 if is(ethernet::IPV6) => in_ipv6(hook, at, &header),
-        _ => None,
+        _ => Err(Miss::Other),
     }
 }
 
 /// Where the IP header is, and the ethertype before it.
 #[inline(always)]
-pub(crate) fn behind_ethernet<H: Hook>(hook: &H) -> Option<(u32, Option<u16>)> {
+pub(crate) fn behind_ethernet(load: impl Fn(u32) -> Option<[u16; 1]>) -> Option<(u32, Option<u16>)> {
+    let load = |at| load(at).map(|[word]| u16::from_be(word));
     let mut at = ethernet::TYPE_OFFSET as u32;
-    let mut ethertype = load_u16(hook, at)?;
+    let mut ethertype = load(at)?;
     for _ in 0..ethernet::MAX_TAGS {
         if ethertype != ethernet::VLAN && ethertype != ethernet::SERVICE_VLAN {
             break;
         }
         at += ethernet::TAG_LEN as u32;
-        ethertype = load_u16(hook, at)?;
+        ethertype = load(at)?;
     }
     Some((at + size_of::<u16>() as u32, Some(ethertype)))
 }
@@ -105,8 +123,8 @@ pub(crate) fn behind_ethernet<H: Hook>(hook: &H) -> Option<(u32, Option<u16>)> {
 type IpHeader = [u16; ipv4::MIN_HEADER_LEN / 2];
 
 #[inline(always)]
-fn in_ipv4<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packet<'a, H>> {
-    let (header_len, total) = udp_in_ipv4(header)?;
+fn in_ipv4<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Result<Packet<'a, H>, Miss> {
+    let (header_len, total) = udp_in_ipv4(header).ok_or(Miss::Other)?;
     datagram(hook, at + header_len, at + total, |rest| hook.load_head(at + header_len, rest))
 }
 
@@ -126,18 +144,18 @@ fn udp_in_ipv4(header: &impl Fields) -> Option<(u32, u32)> {
 }
 
 #[inline(always)]
-fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packet<'a, H>> {
+fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Result<Packet<'a, H>, Miss> {
     if endpoint!(versions) & endpoint::V6 == 0 {
-        return None;
+        return Err(Miss::Other);
     }
     if endpoint!(any_address) == 0 {
-        let address: [u16; 8] = hook.load(at + ipv6::DESTINATION_OFFSET as u32)?;
+        let address: [u16; 8] = hook.load(at + ipv6::DESTINATION_OFFSET as u32).ok_or(Miss::Beyond)?;
         let is_ours = address.word(0) == endpoint!(address[0])
             && address.word(4) == endpoint!(address[1])
             && address.word(8) == endpoint!(address[2])
             && address.word(12) == endpoint!(address[3]);
         if !is_ours {
-            return None;
+            return Err(Miss::Other);
         }
     }
     let mut at = at + ipv6::HEADER_LEN as u32;
@@ -147,15 +165,15 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Option<Packe
         if next == headers::UDP {
             break;
         }
-        let extension = hook.load(at)?;
-        at += extension_len(next, &extension)?;
+        let extension = hook.load(at).ok_or(Miss::Beyond)?;
+        at += extension_len(next, &extension).ok_or(Miss::Other)?;
         if at > end {
-            return None;
+            return Err(Miss::Other);
         }
         next = extension.byte(0);
     }
     if next != headers::UDP {
-        return None;
+        return Err(Miss::Other);
     }
     datagram(hook, at, end, |rest| hook.load_head(at, rest))
 }
@@ -184,20 +202,18 @@ fn datagram<H: Hook>(
     at: u32,
     end: u32,
     head: impl FnOnce(u32) -> Option<Head>,
-) -> Option<Packet<'_, H>> {
+) -> Result<Packet<'_, H>, Miss> {
     let rest = end - at;
-    if rest < udp::HEADER_LEN as u32 || !hook.reaches(end) {
-        return None;
+    if rest < udp::HEADER_LEN as u32 {
+        return Err(Miss::Other);
     }
-    let head = head(rest)?;
+    if !hook.reaches(end) {
+        return Err(Miss::Beyond);
+    }
+    let head = head(rest).ok_or(Miss::Other)?;
     let length = u32::from(head.udp_length());
     if head.destination_port() != endpoint!(port) || length < udp::HEADER_LEN as u32 || length > rest {
-        return None;
+        return Err(Miss::Other);
     }
-    Some(Packet::found(hook, at, head.cut(length - udp::HEADER_LEN as u32)))
-}
-
-#[inline(always)]
-fn load_u16<H: Hook>(hook: &H, at: u32) -> Option<u16> {
-    hook.load(at).map(|[word]| u16::from_be(word))
+    Ok(Packet::found(hook, at, head.cut(length - udp::HEADER_LEN as u32)))
 }

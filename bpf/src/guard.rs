@@ -68,7 +68,7 @@ pub fn source<H: Origin>(hook: &H) -> Option<Source> {
     /// The third word of ::ffff:0:0.
     const MAPPED: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
     let ip = match H::LAYER {
-        Layer::Ethernet => frame::behind_ethernet(hook)?.0,
+        Layer::Ethernet => frame::behind_ethernet(|at| hook.load(at).or_else(|| hook.load_copy(at)))?.0,
         Layer::Ip | Layer::Udp => 0,
     };
     let mut version = MaybeUninit::<u8>::uninit();

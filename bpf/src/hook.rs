@@ -8,7 +8,8 @@ use aya_ebpf::{
 };
 
 use crate::{
-    packet::Head,
+    packet::{Head, Place},
+    pieces,
     view::{Buffer, View},
     window, worker,
 };
@@ -36,17 +37,46 @@ pub trait Hook {
     /// How many bytes there are.
     fn length(&self) -> u32;
 
-    /// Whether there are `end` bytes.
+    /// Whether there are `end` bytes at hand.
     #[inline(always)]
     fn reaches(&self, end: u32) -> bool {
         end <= self.length()
     }
 
-    /// Loads the words at an even offset, each in the packet's byte order.
-    fn load<const N: usize>(&self, at: u32) -> Option<[u16; N]>;
+    /// Loads the words at an even offset, each in the packet's byte order, if they are at hand.
+    #[inline(always)]
+    fn load<const N: usize>(&self, at: u32) -> Option<[u16; N]> {
+        self.load_copy(at)
+    }
 
-    /// Loads the UDP header at an even offset and the payload's first bytes, of a packet with `rest` bytes from there.
-    fn load_head(&self, at: u32, rest: u32) -> Option<Head>;
+    /// The same wherever they are.
+    #[inline(always)]
+    fn load_copy<const N: usize>(&self, at: u32) -> Option<[u16; N]> {
+        let mut words = MaybeUninit::<[u16; N]>::uninit();
+        // SAFETY: the length is that of the words, and all are written where the call succeeds.
+        unsafe {
+            let is_loaded = self.copy(at, words.as_mut_ptr().cast(), size_of::<[u16; N]>() as u32);
+            is_loaded.then(|| words.assume_init())
+        }
+    }
+
+    /// Loads the UDP header at an even offset and the payload's first bytes, of a packet with `rest` bytes from there, all at
+    /// hand.
+    #[inline(always)]
+    fn load_head(&self, at: u32, rest: u32) -> Option<Head> {
+        let len = rest.min(size_of::<Head>() as u32);
+        if len == 0 {
+            return None;
+        }
+        // SAFETY: `len` is at most the length of a head, for which any bytes are right.
+        Head::written_by(|head| unsafe { self.copy(at, head, len) })
+    }
+
+    /// The server's packet in a frame of which something isn't at hand that finding it needs.
+    #[inline(always)]
+    fn find_in_pieces(&self) -> Option<Place> {
+        None
+    }
 
     /// The window's headers, where the packet has so many bytes.
     fn window<'a>(
@@ -57,7 +87,7 @@ pub trait Hook {
     /// The bytes behind those headers as a load gives them, with zeros where the packet ends earlier.
     fn first(&self, headers: &View<'_, { window::HEADERS_LEN }>) -> u64;
 
-    /// Copies bytes; false where the packet ends before.
+    /// Copies bytes, wherever they are; false where the packet ends before.
     ///
     /// # Safety
     /// `to` has room for `len` bytes.
@@ -108,26 +138,6 @@ macro_rules! skb_hook {
             fn length(&self) -> u32 {
                 // SAFETY: the kernel's pointer to the context, which is live while the program runs.
                 unsafe { (*self.0).len }
-            }
-
-            #[inline(always)]
-            fn load<const N: usize>(&self, at: u32) -> Option<[u16; N]> {
-                let mut words = MaybeUninit::<[u16; N]>::uninit();
-                // SAFETY: the length is that of the words, and all are written where the call succeeds.
-                unsafe {
-                    let is_loaded = self.copy(at, words.as_mut_ptr().cast(), size_of::<[u16; N]>() as u32);
-                    is_loaded.then(|| words.assume_init())
-                }
-            }
-
-            #[inline(always)]
-            fn load_head(&self, at: u32, rest: u32) -> Option<Head> {
-                let len = rest.min(size_of::<Head>() as u32);
-                if len == 0 {
-                    return None;
-                }
-                // SAFETY: `len` is at most the length of a head, for which any bytes are right.
-                Head::written_by(|head| unsafe { self.copy(at, head, len) })
             }
 
             #[inline(always)]
@@ -225,7 +235,7 @@ impl Xdp {
     }
 }
 
-/// Direct access, to words wherever they stand: build.rs says what makes one load of each.
+/// Direct access, to words wherever they stand: build.rs says what makes one load of each. At hand is a frame's first piece.
 impl Hook for Xdp {
     const LAYER: Layer = Layer::Ethernet;
     const ACCEPT: i64 = xdp_action::XDP_PASS as i64;
@@ -276,5 +286,10 @@ impl Hook for Xdp {
     unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool {
         // SAFETY: the caller's.
         unsafe { bpf_xdp_load_bytes(self.0, at, to.cast(), len) == 0 }
+    }
+
+    #[inline(always)]
+    fn find_in_pieces(&self) -> Option<Place> {
+        pieces::find(self.0)
     }
 }

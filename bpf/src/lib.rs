@@ -13,6 +13,7 @@ mod guard;
 mod hook;
 mod known_key;
 mod packet;
+mod pieces;
 mod verdict;
 mod view;
 mod window;
@@ -35,7 +36,7 @@ macro_rules! programs {
         $crate::program!($name, $run, reuseport, "sk_reuseport", $crate::Reuseport, sk_reuseport_md);
         $crate::program!($name, $run, cgroup, "cgroup_skb/ingress", $crate::Cgroup, __sk_buff);
         $crate::program!($name, $run, tc, "classifier", $crate::Tc, __sk_buff);
-        $crate::program!($name, $run, xdp, "xdp", $crate::Xdp, xdp_md);
+        $crate::program!($name, $run, xdp, "xdp.frags", $crate::Xdp, xdp_md);
     };
 }
 

@@ -16,6 +16,14 @@ pub struct Packet<'a, H> {
     head: Option<Head>,
 }
 
+/// Where a packet is, and its head.
+#[derive(Clone, Copy)]
+pub struct Place {
+    at: u32,
+    len: u32,
+    head: Head,
+}
+
 impl<'a, H: Hook> Packet<'a, H> {
     /// At a hook that shows the server's packets alone, each from its UDP header on.
     #[inline(always)]
@@ -27,6 +35,18 @@ impl<'a, H: Hook> Packet<'a, H> {
     #[inline(always)]
     pub(crate) fn found(hook: &'a H, at: u32, head: Head) -> Self {
         Self { hook, at, len: head.udp_length().into(), head: Some(head) }
+    }
+
+    /// The packet that was found there.
+    #[inline(always)]
+    pub(crate) fn at(hook: &'a H, Place { at, len, head }: Place) -> Self {
+        Self { hook, at, len, head: Some(head) }
+    }
+
+    /// Where it was found.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.head.map(|head| Place { at: self.at, len: self.len, head })
     }
 
     /// Its length from its UDP header on, bytes.

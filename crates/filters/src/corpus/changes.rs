@@ -149,6 +149,10 @@ fn chains() -> Vec<Vec<Extension>> {
         chains.extend(bits);
     }
     chains.push(READ.map(|kind| Extension::new(kind, 1)).to_vec());
+    // UDP's header before, across and behind the end of the first piece that a test run makes of a large frame, 3520 bytes
+    // with pages of 4096.
+    let options = |units| Extension::new(ipv6::DESTINATION_OPTIONS, units);
+    chains.extend([174, 175, 176, 177, u8::MAX].map(|units| vec![options(u8::MAX), options(units)]));
     chains
 }
 
@@ -193,9 +197,9 @@ fn lengths() -> Vec<Length> {
     lengths
 }
 
-/// Payloads that a filter tells apart, and the longest that headers hide in.
+/// Payloads that a filter tells apart, the longest that headers hide in, and one that is in more than a page.
 pub(super) fn payloads() -> Vec<Vec<u8>> {
-    let long = [b"GET".as_slice(), &[0x5a; 1400 - udp::HEADER_LEN]].concat();
+    let long = [1400 - udp::HEADER_LEN, 5000].map(|len| [b"GET".as_slice(), &vec![0x5a; len]].concat());
     let words: [&[u8]; 10] = [
         b"GET\x01\x02\x03\x04",
         b"PUT\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c",
@@ -208,5 +212,5 @@ pub(super) fn payloads() -> Vec<Vec<u8>> {
         b"G",
         b"STO",
     ];
-    words.into_iter().map(<[u8]>::to_vec).chain([long]).collect()
+    words.into_iter().map(<[u8]>::to_vec).chain(long).collect()
 }

@@ -9,7 +9,8 @@ mod wire;
 use std::net::TcpStream;
 
 use weir::topology::Side;
-use weir_hooks::KernelFilter;
+use weir_filters::{Hook, Toolkit};
+use weir_hooks::{KernelFilter, XdpMode, loadable};
 use weir_testing::{Group, Test, lack_of};
 use weir_wire::headers::{self, ethernet, ipv4, ipv6};
 
@@ -19,6 +20,10 @@ use wire::{COLUMNS, Wire};
 const TESTS: &[Test] = &[
     ("every_cell_of_the_pages_table_holds", every_cell_holds),
     ("the_page_has_the_table", the_page_has_the_table),
+    (
+        "a_frame_in_several_pieces_is_judged_in_the_driver_whoever_wrote_the_program",
+        frames_in_pieces_are_judged,
+    ),
     ("what_is_not_the_servers_goes_on_while_all_that_is_is_dropped", what_is_not_the_servers_goes_on),
 ];
 
@@ -143,6 +148,48 @@ fn every_cell_holds() {
                     _ => panic!("{}: {dropped} dropped, delivered: {is_delivered}", row.what),
                 };
                 assert_eq!(outcome, row.outcomes[number], "{} at {column:?}, IPv6: {v6}", row.what);
+            }
+        }
+    }
+}
+
+/// A payload in several pieces; and a UDP header that isn't in the first, behind 4 kB of options.
+fn frames_in_pieces_are_judged() {
+    let wire = Wire::new(9000);
+    let port = wire.server.local_addr().expect("it is bound").port();
+    let combinations = [Toolkit::Aya, Toolkit::Fun, Toolkit::C].into_iter().flat_map(|toolkit| {
+        let filters =
+            ["valid-command", "quota+valid-command", "blocklist+valid-command"].map(|name| name.parse());
+        filters.map(move |filter| (toolkit, filter.expect("a filter")))
+    });
+    for (toolkit, filter) in
+        combinations.filter(|(toolkit, filter)| loadable(*filter, *toolkit, Hook::Xdp).is_ok())
+    {
+        for v6 in [false, true] {
+            let path = wire.path(v6);
+            for (word, is_accepted) in [(&b"STOP"[..], true), (b"BAD", false)] {
+                let payload = [word, &[b'J'; 8000]].concat();
+                let udp = path.udp(port, &payload, false);
+                let options = [headers::UDP, u8::MAX].into_iter().chain([0; 2046]);
+                let options =
+                    [&[ipv6::DESTINATION_OPTIONS, u8::MAX][..], &[0; 2046], &options.collect::<Vec<_>>()]
+                        .concat();
+                let behind = path.udp(port, &[word, b"J"].concat(), false);
+                let mut packets = vec![path.packet(headers::UDP, &udp)];
+                packets
+                    .extend(v6.then(|| path.packet(ipv6::DESTINATION_OPTIONS, &[options, behind].concat())));
+                for packet in packets {
+                    let (program, _attached) =
+                        wire.attach_filter((Hook::Xdp, XdpMode::Native), filter, toolkit);
+                    wire.send(&path.frame(&packet));
+                    wire.settle();
+                    let counts = program.verdicts().expect("it is read").expect("it counts");
+                    let expected = if is_accepted { (1, 0) } else { (0, 1) };
+                    let what = format!("{filter} by {toolkit}, {} bytes, IPv6: {v6}", packet.len());
+                    assert_eq!((counts.accepted, counts.dropped), expected, "{what}");
+                    // What passed stays nowhere.
+                    while wire.server.recv(&mut [0; 16]).is_ok() {}
+                }
             }
         }
     }

@@ -84,12 +84,21 @@ impl Wire {
 
     /// Attaches the filter that drops everything for the server. The pair has segmentation offload off, which the
     /// program's end can't see.
-    pub(crate) fn attach(&self, (hook, mode): Column) -> (KernelFilter, Attached) {
+    pub(crate) fn attach(&self, column: Column) -> (KernelFilter, Attached) {
+        self.attach_filter(column, FilterName::Reject.into(), Toolkit::Fun)
+    }
+
+    /// The same with another filter.
+    pub(crate) fn attach_filter(
+        &self,
+        (hook, mode): Column,
+        filter: Filter,
+        toolkit: Toolkit,
+    ) -> (KernelFilter, Attached) {
         let address = self.server.local_addr().expect("it is bound");
         let site = Site { super_packets: SuperPackets::Pass, ..Site::new(hook, address) };
-        let filter = Filter::from(FilterName::Reject);
-        let filter =
-            KernelFilter::load(filter, Toolkit::Fun, &site).unwrap_or_else(|error| panic!("{error}"));
+        let filter = KernelFilter::load(filter, toolkit, &site)
+            .unwrap_or_else(|error| panic!("{filter} by {toolkit}: {error}"));
         let attach = || {
             let interface = Interface::named(Side::Server.name()).expect("it is there");
             filter.attach(match hook {
