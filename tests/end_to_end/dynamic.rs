@@ -141,6 +141,10 @@ fn the_parameter_is_set() {
     assert!(server.answers("127.0.0.1", 1));
     assert_eq!(server.json("status")["parameter"], "accept");
     server.refused("swap valid-command", &["parameterized-server needs parameterized-filter"]);
+    server.refused(
+        "list",
+        &["parameterized-filter, which has no blocklist", "swap blocklist+parameterized-filter"],
+    );
 }
 
 fn a_swap_keeps_what_is_blocked() {

@@ -1,10 +1,13 @@
 //! Servers and clients that work.
 
-use std::{os::unix::net::UnixDatagram, time::Duration};
+use std::{net::UdpSocket, os::unix::net::UnixDatagram, process::Stdio, time::Duration};
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
-use weir_testing::{Test, folder};
+use weir_testing::{Ended, Test, folder};
 use weir_wire::Request;
 
 use crate::running::{Server, ask, run, weir};
@@ -16,6 +19,7 @@ pub(crate) const ANYWHERE: &[Test] = &[
     ("the_receive_buffer_is_as_large_as_asked_for", the_receive_buffer_is_as_large_as_asked_for),
     ("signals_end_a_server_as_stop_does", signals_end_a_server_as_stop_does),
     ("stop_is_refused_where_it_is_not_allowed", stop_is_refused_where_it_is_not_allowed),
+    ("a_client_ended_by_a_signal_says_what_it_sent", a_client_ended_by_a_signal_says_what_it_sent),
     ("readiness_is_said_through_sd_notify", readiness_is_said_through_sd_notify),
     ("the_filters_are_listed_as_json", the_filters_are_listed_as_json),
     ("completions_and_man_pages_are_written", completions_and_man_pages_are_written),
@@ -311,4 +315,34 @@ fn completions_and_man_pages_are_written() {
     assert!(page.contains(".SH NAME") && page.contains("allow\\-stop"), "{page}");
     assert!(page.contains(".SH EXAMPLES\n") && page.contains("\nweir serve \\-\\-toolkit fun  "), "{page}");
     assert!(folder.path().join("weir-filter-block.1").is_file());
+}
+
+fn a_client_ended_by_a_signal_says_what_it_sent() {
+    for (signal, words) in [
+        (Signal::SIGINT, "-b sylvie --rate 200"),
+        (Signal::SIGTERM, "-b frigg -n 1000 -p 50 --rate 200 --burst 3"),
+        (Signal::SIGINT, "-b load --duration 1h --rate 200 --threads 2 -p 30"),
+        (Signal::SIGINT, "-b sylvie --rate 0.01"),
+        (Signal::SIGTERM, "-b getstop --get-timeout 100 --get-attempts 10000"),
+    ] {
+        let (folder, server) = (folder(), UdpSocket::bind("127.0.0.1:0").expect("a free port"));
+        server.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+        let address = server.local_addr().expect("it is bound").to_string();
+        let path = folder.path().join("summary.json");
+        let ours = ["client", "--server", &address, "--summary", path.to_str().expect("UTF-8")];
+        let words: Vec<_> = ours.into_iter().chain(words.split(' ')).collect();
+        let client = weir(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        server.recv(&mut [0; 512]).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        kill(Pid::from_raw(client.id() as i32), signal).expect("it runs");
+        let ended = Ended::from(client.wait_with_output().expect("it ends"));
+        assert_eq!(ended.status, Some(130), "{words:?}: {ended:?}");
+        assert!(ended.stdout.contains("sent ") && ended.stderr.contains("interrupted"), "{ended:?}");
+        server.set_nonblocking(true).expect("a socket can be non-blocking");
+        let received = 1 + std::iter::from_fn(|| server.recv(&mut [0; 512]).ok()).count();
+        let summary: Value = serde_json::from_slice(&std::fs::read(&path).expect("written")).expect("JSON");
+        assert_eq!(summary["halted"], true, "{summary}");
+        let sent = summary["sent"].as_object().expect("counts").values().filter_map(Value::as_u64);
+        assert_eq!(sent.sum::<u64>(), received as u64, "{words:?}: {summary}");
+        assert_eq!(summary["sent"]["stop"], 0, "{summary}");
+    }
 }

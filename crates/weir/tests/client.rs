@@ -118,6 +118,9 @@ fn usage_errors_end_with_2_and_say_what_there_is() {
         "there are: thor, odin, loki, njord, sylvie, sif, frey, frigg, load, stop, getstop",
     );
     check_failure(&["-p", "101"], 2, "whole number from 0 to 100");
+    check_failure(&["-p", "0"], 2, "--percent is for the behaviours frey, frigg, load; thor always sends");
+    check_failure(&["-b", "sylvie", "-n", "5"], 2, "--number-of-packets is for");
+    check_failure(&["-b", "odin", "--invalid-size", "5"], 2, "--invalid-size is for behaviours with BAD");
     check_failure(&["--rate", "0"], 2, "packets per second");
     check_failure(&["--invalid-size", "0"], 2, "from 1 to 65507");
     check_failure(&["--get-attempts", "0"], 2, "--get-attempts");

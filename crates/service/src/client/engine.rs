@@ -51,6 +51,9 @@ pub fn run(
         gets: Vec::new(),
     };
     for step in steps {
+        if config.halt.is_asked() {
+            break;
+        }
         engine.take(step)?;
     }
     engine.look_for_late_error();
@@ -110,43 +113,49 @@ impl Engine<'_> {
         let run = Run::new(payload, count);
         let mut left = count;
         while left > 0 {
-            let (now, packets, zeal) = self.wait_for_turn(left);
+            let Some((now, packets, zeal)) = self.wait_for_turn(left) else { break };
             self.all.record.begin(Purpose::Load, now);
-            self.send_run((kind, Purpose::Load), &run, packets, zeal)?;
-            left -= packets;
+            left -= self.send_run((kind, Purpose::Load), &run, packets, zeal)?;
         }
-        self.all.intended += count;
+        self.all.intended += count - left;
         self.all.record.end(Monotonic::now());
         Ok(())
     }
 
-    /// When packets leave, how many of `left`, and with what zeal.
-    fn wait_for_turn(&mut self, left: u64) -> (Monotonic, u64, Zeal) {
-        let Some(pace) = &mut self.pace else { return (Monotonic::now(), left, Zeal::Insist) };
+    /// When packets leave, how many of `left`, and with what zeal; nothing where no more are to leave.
+    fn wait_for_turn(&mut self, left: u64) -> Option<(Monotonic, u64, Zeal)> {
+        let halt = &self.config.halt;
+        let Some(pace) = &mut self.pace else {
+            return (!halt.is_asked()).then(|| (Monotonic::now(), left, Zeal::Insist));
+        };
         let due = pace.next();
         let packets = left.min(pace.burst);
-        let now = wait::until(due, thread::sleep);
+        let now = wait::until(due, halt, thread::sleep)?;
         if let Some(lag) = &mut self.all.lag {
             lag.add(due, now, packets);
         }
-        (now, packets, Zeal::Once)
+        Some((now, packets, Zeal::Once))
     }
 
+    /// Gives how many of them were dealt with: all, unless it is to halt.
     fn send_run(
         &mut self,
         (kind, purpose): (Kind, Purpose),
         run: &Run,
         packets: u64,
         zeal: Zeal,
-    ) -> Result<(), ClientError> {
+    ) -> Result<u64, ClientError> {
         let mut left = packets;
         while left > 0 {
             let sent = self.sender.send(run, left, zeal)?;
             left -= sent.packets();
             self.all.record.add(kind, purpose, sent, run.payload_len());
             self.reporter.add(sent.packets());
+            if self.config.halt.is_asked() {
+                break;
+            }
         }
-        Ok(())
+        Ok(packets - left)
     }
 
     /// Sends what is no load: at once, and again if need be.
@@ -160,7 +169,7 @@ impl Engine<'_> {
 
     fn resend_other(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
         self.all.record.begin(Purpose::Other, Monotonic::now());
-        self.send_run((kind, Purpose::Other), &Run::new(payload, 1), 1, Zeal::Insist)
+        self.send_run((kind, Purpose::Other), &Run::new(payload, 1), 1, Zeal::Insist).map(drop)
     }
 
     fn ask(&mut self, key: u32, reply_expected: bool) -> Result<GetOutcome, ClientError> {
@@ -169,7 +178,8 @@ impl Engine<'_> {
         let payload = Request::Get { key }.to_bytes();
         let mut outcome = GetOutcome { key, reply_expected, reply: None, attempts: 0, latency_ns: None };
         let asked_at = Monotonic::now();
-        while outcome.attempts < attempts && outcome.reply.is_none() {
+        let is_over = |outcome: &GetOutcome| outcome.attempts == attempts || outcome.reply.is_some();
+        while !is_over(&outcome) && (outcome.attempts == 0 || !self.config.halt.is_asked()) {
             match outcome.attempts {
                 0 => self.send_other(Kind::Get, &payload)?,
                 _ => self.resend_other(Kind::Get, &payload)?,

@@ -178,7 +178,7 @@ impl<'a> Worker<'a> {
                 None => None,
             };
             if !closed {
-                let now = self.wait_until(due.unwrap_or(start));
+                let Some(now) = self.wait_until(due.unwrap_or(start)) else { break };
                 closed = closes.is_some_and(|closes| now >= closes);
                 if !closed {
                     self.send_moment(moment, due, now);
@@ -197,8 +197,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn wait_until(&mut self, due: Monotonic) -> Monotonic {
-        let now = wait::until(due, |time| lane::listen(&mut self.lanes, time));
+    fn wait_until(&mut self, due: Monotonic) -> Option<Monotonic> {
+        let now = wait::until(due, &self.plan.config.halt, |time| lane::listen(&mut self.lanes, time));
         // Behind schedule there is no wait to hear replies in.
         self.until_look -= 1;
         if self.until_look == 0 {

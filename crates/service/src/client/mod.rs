@@ -6,6 +6,7 @@ mod ceiling;
 mod engine;
 mod error;
 mod fan;
+mod halt;
 mod lane;
 mod load;
 mod mix;
@@ -27,6 +28,7 @@ pub use ceiling::{Sink, ceiling};
 pub use engine::run;
 pub use error::ClientError;
 pub use fan::Fan;
+pub use halt::Halt;
 pub use mix::Mix;
 pub use pace::{Arrivals, Pacing, PacketsPerSecond};
 pub use record::Progress;
@@ -59,6 +61,8 @@ pub struct ClientConfig {
     /// Take what the sending kernel drops on the way out for sent, as a program does that asks for no errors
     /// (`IP_RECVERR`, ip(7)); else it is tried again for a while, and counted as refused.
     pub hide_refusals: bool,
+    /// What ends it early.
+    pub halt: Halt,
 }
 
 impl ClientConfig {
@@ -73,6 +77,7 @@ impl ClientConfig {
             fan: Fan::default(),
             pin: Vec::new(),
             hide_refusals: false,
+            halt: Halt::default(),
         }
     }
 }

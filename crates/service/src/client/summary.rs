@@ -99,8 +99,11 @@ pub struct ClientSummary {
     pub io: Io,
     /// Whether runs of equal packets went out by UDP GSO.
     pub gso: bool,
+    /// Whether it was ended before its behaviour was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub halted: bool,
     /// Datagrams that the behaviour asks for, repeated questions not counted; of a load that time ends, those that
-    /// were due within it.
+    /// were due within it, and of a client that was halted those whose turn had come.
     #[serde(default)]
     pub intended: u64,
     /// Datagrams that the kernel took, by kind.

@@ -70,6 +70,7 @@ impl Totals {
             server: config.server,
             io: config.io,
             gso: self.segmented && !self.fell_back,
+            halted: config.halt.is_asked(),
             intended: self.intended,
             sent: record.sent,
             prepared: self.prepared,

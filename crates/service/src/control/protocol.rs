@@ -1,6 +1,11 @@
 //! What is said over the control socket: one JSON object a line, in and out.
 
-use std::{fmt, net::IpAddr, num::NonZeroU32, str::FromStr};
+use std::{
+    fmt,
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroU64},
+    str::FromStr,
+};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,7 +28,7 @@ pub enum Request {
         prefix: Prefix,
         /// For how long, milliseconds; until it is unblocked where nothing is said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        for_ms: Option<u64>,
+        for_ms: Option<NonZeroU64>,
     },
     /// Undo the blocking of exactly that prefix.
     Unblock {
@@ -176,7 +181,7 @@ mod tests {
         let prefix = "10.0.0.0/8".parse().expect("a prefix");
         check(
             r#"{"request":"block","prefix":"10.1.2.3/8","for_ms":5}"#,
-            Request::Block { prefix, for_ms: Some(5) },
+            Request::Block { prefix, for_ms: NonZeroU64::new(5) },
         );
         let prefix = "::1".parse().expect("an address");
         check(r#"{"request":"unblock","prefix":"::1"}"#, Request::Unblock { prefix });
@@ -203,6 +208,7 @@ mod tests {
         check(r#"{"request":"swap","filter":"even-key"}"#, "there are: simple-socket-filter");
         check(r#"{"request":"block","prefix":"10.0.0.0/33"}"#, "such as 192.0.2.7");
         check(r#"{"request":"quota","rate":9}"#, "missing field `burst`");
+        check(r#"{"request":"block","prefix":"::1","for_ms":0}"#, "expected a nonzero u64");
         check(r#"{"request":"block","prefix":"::1","untill":5}"#, "expected `prefix` or `for_ms`");
     }
 }

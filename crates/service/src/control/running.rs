@@ -77,10 +77,14 @@ impl Running {
         let did = match request {
             Request::Status => return Ok(Reply::Status(state.status(&self.inside, self.since)?)),
             Request::List => {
+                state.needs(FilterName::Blocklist)?;
                 state.expire(&self.inside)?;
                 return Ok(Reply::Blocked { prefixes: state.blocked() });
             }
-            Request::Block { prefix, for_ms } => state.block(&self.inside, prefix, for_ms)?,
+            Request::Block { prefix, for_ms } => {
+                let lasting = for_ms.map(|ms| Duration::from_millis(ms.get()));
+                state.block(&self.inside, prefix, lasting)?
+            }
             Request::Unblock { prefix } => state.unblock(&self.inside, prefix)?,
             Request::Parameter { parameter } => state.set_parameter(&self.inside, parameter)?,
             Request::Quota { rate, burst } => {
@@ -201,12 +205,17 @@ impl State {
             .collect()
     }
 
-    fn block(&mut self, inside: &Inside, prefix: Prefix, for_ms: Option<u64>) -> Result<String, Failure> {
+    fn block(
+        &mut self,
+        inside: &Inside,
+        prefix: Prefix,
+        lasting: Option<Duration>,
+    ) -> Result<String, Failure> {
         self.needs(FilterName::Blocklist)?;
-        let until = for_ms.map_or(Until::Unblocked, |ms| Until::Moment(now() + Duration::from_millis(ms)));
+        let until = lasting.map_or(Until::Unblocked, |time| Until::Moment(now() + time));
         self.change_blocklist(inside, |list| list.block(prefix.0, until))?;
-        Ok(match for_ms {
-            Some(ms) => format!("{prefix} is blocked for {:?}", Duration::from_millis(ms)),
+        Ok(match lasting {
+            Some(time) => format!("{prefix} is blocked for {time:?}"),
             None => format!("{prefix} is blocked until it is unblocked"),
         })
     }

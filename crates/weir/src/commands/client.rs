@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use weir_service::{
     ClientSummary, Io,
     client::{
@@ -22,6 +23,7 @@ use super::client_report::describe;
 use crate::{
     arguments::socket_address,
     exit::UsageError,
+    experiment::interrupt::{self, set_by_signals},
     output::{check_writable, print, write_json},
     progress::Bar,
     topology::{Side, named},
@@ -35,9 +37,9 @@ pub struct Args {
     #[arg(short, long, default_value = "thor", value_name = "NAME")]
     behaviour: &'static Behaviour,
 
-    /// Share of invalid packets, 0 to 100 (frey, frigg, load)
-    #[arg(short, long, default_value = "0")]
-    percent: Percent,
+    /// Share of invalid packets, 0 to 100 (frey, frigg, load) [default: 0]
+    #[arg(short, long, value_name = "PERCENT")]
+    percent: Option<Percent>,
 
     /// Valid and invalid packets together, at most (frey, frigg, load) [default: 100000, or no bound with --duration]
     #[arg(short, long, alias = "number_of_packets", value_name = "N")]
@@ -120,7 +122,8 @@ pub struct Args {
     summary: Option<PathBuf>,
 }
 
-/// Runs `weir client`. The status is a failure when a reply that the behaviour needs never came.
+/// Runs `weir client`. The status is a failure when a reply that the behaviour needs never came, and 130 where a signal ended
+/// it.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let steps = args.behaviour.steps(&args.workload()?);
     let config = args.config()?;
@@ -137,6 +140,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
 
+    set_by_signals(&config.halt.flag()).context("listening for SIGINT and SIGTERM")?;
     let mut bar = Bar::new();
     let summary = client::run(args.behaviour.name, &steps, &config, &mut |progress| {
         bar.set(progress.sent, progress.total);
@@ -147,6 +151,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     print(describe(&summary, args.verbose))?;
     if let Some(path) = &args.summary {
         write_json(path, &summary)?;
+    }
+    if summary.halted {
+        eprintln!("weir: interrupted: this is what was sent until then, of `{}`", args.behaviour);
+        return Ok(ExitCode::from(interrupt::STATUS));
     }
     judge(&summary)?;
     Ok(ExitCode::SUCCESS)
@@ -175,11 +183,31 @@ impl Args {
                 self.behaviour
             )));
         }
+        let of_numbers = [
+            ("--percent", self.percent.is_some()),
+            ("--number-of-packets", self.number_of_packets.is_some()),
+        ];
+        if let Some((flag, _)) =
+            of_numbers.iter().find(|(_, given)| *given && !self.behaviour.takes_numbers())
+        {
+            return Err(UsageError(format!(
+                "{flag} is for the behaviours {}; {} always sends the same: {}",
+                with_numbers().join(", "),
+                self.behaviour,
+                self.behaviour.sends
+            )));
+        }
+        if self.invalid_size.is_some() && !self.behaviour.sends_bad() {
+            return Err(UsageError(format!(
+                "--invalid-size is for behaviours with BAD packets, not for {}: {}",
+                self.behaviour, self.behaviour.sends
+            )));
+        }
         let bound = if self.duration.is_some() { u64::MAX } else { PACKETS };
         Ok(Workload {
             packets: self.number_of_packets.unwrap_or(bound),
             duration: self.duration,
-            invalid_share: self.percent,
+            invalid_share: self.percent.unwrap_or_default(),
             invalid_size: self.invalid_size,
             get_share: self.gets,
         })
@@ -208,6 +236,10 @@ impl Args {
             ..ClientConfig::new(self.server())
         })
     }
+}
+
+fn with_numbers() -> Vec<&'static str> {
+    Behaviour::all().iter().filter(|row| row.takes_numbers()).map(|row| row.name).collect()
 }
 
 /// Packets where neither a number nor a time bounds them.

@@ -1,6 +1,12 @@
 //! `weir filter`: what decides in a running server, seen and changed through its control socket.
 
-use std::{env, num::NonZeroU32, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    env,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Subcommand;
 use jiff::SignedDuration;
@@ -104,7 +110,11 @@ impl Change {
     fn request(self) -> Request {
         match self {
             Self::Block { prefix, lasting } => {
-                let for_ms = lasting.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1));
+                // Less than a millisecond is one.
+                let for_ms = lasting.map(|time| {
+                    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                    NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN)
+                });
                 Request::Block { prefix, for_ms }
             }
             Self::Unblock { prefix } => Request::Unblock { prefix },

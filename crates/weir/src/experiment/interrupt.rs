@@ -29,6 +29,21 @@ pub const STATUS: u8 = 130;
 #[error("interrupted")]
 pub struct Interrupted;
 
+const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+
+/// Sets `flag` at the first SIGINT or SIGTERM from now on, for as long as the process lives; the next one ends the process
+/// at once.
+///
+/// # Errors
+/// What the system calls say.
+pub fn set_by_signals(flag: &Arc<AtomicBool>) -> io::Result<()> {
+    for signal in SIGNALS {
+        flag::register_conditional_shutdown(signal, i32::from(STATUS), Arc::clone(flag))?;
+        flag::register(signal, Arc::clone(flag))?;
+    }
+    Ok(())
+}
+
 /// Knows whether SIGINT or SIGTERM came. A second one ends the process at once.
 #[derive(Debug)]
 pub struct Interrupt {
@@ -42,10 +57,8 @@ impl Interrupt {
     /// What the system calls say.
     pub fn listen() -> io::Result<Self> {
         let (came, write) = UnixStream::pair()?;
-        let second = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, i32::from(STATUS), Arc::clone(&second))?;
-            flag::register(signal, Arc::clone(&second))?;
+        set_by_signals(&Arc::new(AtomicBool::new(false)))?;
+        for signal in SIGNALS {
             pipe::register(signal, write.try_clone()?)?;
         }
         Ok(Self { came })

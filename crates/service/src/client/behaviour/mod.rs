@@ -174,12 +174,34 @@ impl Behaviour {
         self.parts.iter().any(|part| matches!(part, Part::Load(_)))
     }
 
+    /// Whether the workload says how many packets it sends, and what share of them is invalid.
+    pub fn takes_numbers(&self) -> bool {
+        has_part(self.parts, &|part| {
+            matches!(part, Part::Load(_) | Part::Burst(_, Count::Valid | Count::Invalid))
+        })
+    }
+
+    /// Whether it sends invalid packets that the workload may give another size.
+    pub fn sends_bad(&self) -> bool {
+        has_part(self.parts, &|part| {
+            matches!(part, Part::Load(Payload::Bad { .. }) | Part::Burst(Payload::Bad { .. }, _))
+        })
+    }
+
     /// The steps of this behaviour for a workload. Bursts of nothing are left out.
     pub fn steps(&self, workload: &Workload) -> Vec<Step> {
         let mut steps = Vec::new();
         expand(self.parts, workload, Round { index: 0, of: 1 }, &mut steps);
         steps
     }
+}
+
+/// Whether it goes for any piece, those of rounds included.
+fn has_part(parts: &[Part], goes: &dyn Fn(&Part) -> bool) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Rounds(_, parts) => has_part(parts, goes),
+        part => goes(part),
+    })
 }
 
 #[derive(Clone, Copy)]
