@@ -22,10 +22,13 @@ pub struct Place {
     pub super_packets: SuperPackets,
 }
 
+/// What a filter is attached to, each with its name; empty where that is the server's socket.
+type Places = Vec<(Attached, String)>;
+
 /// A filter that decides for a server, until this is dropped.
 pub(crate) struct Standing {
     pub(super) filter: Option<KernelFilter>,
-    attached: Vec<(Attached, String)>,
+    attached: Places,
     /// Why XDP runs in generic mode everywhere.
     fallback: Option<String>,
     /// Left when nothing is attached to it any more.
@@ -107,7 +110,7 @@ impl<'a> Ground<'a> {
         listen: SocketAddr,
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
         refusal: HookError,
-    ) -> Result<(KernelFilter, Vec<(Attached, String)>, Option<String>), ServeError> {
+    ) -> Result<(KernelFilter, Places, Option<String>), ServeError> {
         let HookError::SuperPackets { fallback, .. } = &refusal else { return Err(refusal.into()) };
         let reason = fallback.as_deref().unwrap_or("a program in the driver can't");
         let told = format!("to tell packets of several datagrams; {reason}");
@@ -139,12 +142,7 @@ impl<'a> Ground<'a> {
         Site { super_packets, gso, ..Site::new(self.hook, listen) }
     }
 
-    fn attach(
-        &self,
-        server: &Server,
-        filter: &KernelFilter,
-        mode: XdpMode,
-    ) -> Result<Vec<(Attached, String)>, ServeError> {
+    fn attach(&self, server: &Server, filter: &KernelFilter, mode: XdpMode) -> Result<Places, ServeError> {
         let socket = server.socket();
         let interfaces = match self.hook {
             Hook::Tc | Hook::Xdp => self.interfaces(server.local_addr())?,
