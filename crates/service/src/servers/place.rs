@@ -22,7 +22,7 @@ pub struct Place {
     pub super_packets: SuperPackets,
 }
 
-/// What a program is attached to, and what to call it where that isn't the server's socket.
+/// What a filter is attached to, each with its name; empty where that is the server's socket.
 type Places = Vec<(Attached, String)>;
 
 /// A filter that decides for a server, until this is dropped.

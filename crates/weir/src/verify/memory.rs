@@ -13,6 +13,10 @@ use weir_service::Monotonic;
 /// Packets after which the memory changes.
 const TURN: u32 = 256;
 
+/// Room for the keys that are known at the beginning of a turn and for one more with each of its packets. The kernel looks
+/// at the whole room to list the keys, at each beginning.
+pub(super) const KNOWN_KEYS: u32 = 4 * TURN;
+
 /// What is remembered at the beginning of a turn; the same number is the same memory.
 #[derive(Clone, Debug)]
 pub(super) struct Contents {

@@ -14,7 +14,7 @@ use weir_hooks::{KernelFilter, Target};
 
 use super::{
     Subject,
-    memory::Memory,
+    memory::{KNOWN_KEYS, Memory},
     program::{Program, Tally},
     sockets::{Sendable as _, Sockets},
 };
@@ -244,10 +244,11 @@ impl Plan {
     /// A filter with each of its parameters that is to be compared, and one with a memory in chains too.
     fn filters(&self, name: FilterName, hook: Hook, way: Way) -> Vec<Filter> {
         if !self.guards.is_empty() {
-            return vec![Filter::from(name).behind(self.guards)];
+            return vec![Filter { known_keys: KNOWN_KEYS, ..Filter::from(name).behind(self.guards) }];
         }
         if name.is_dynamic() {
-            return chains(name, hook, way).iter().map(|chain| chain.parse().expect("a chain")).collect();
+            let chains = chains(name, hook, way).iter().map(|chain| chain.parse().expect("a chain"));
+            return chains.map(|chain| Filter { known_keys: KNOWN_KEYS, ..chain }).collect();
         }
         if name != FilterName::Parameterized {
             return vec![name.into()];

@@ -103,12 +103,12 @@ impl Program {
         let before = now();
         let decided = self.subject.decide_one(case)?;
         let (during, sender) = ([before, now()], self.subject.sender(case));
-        // A packet that can't be run changes nothing; its verdict is nobody's.
-        let expected = match decided {
-            Decided::Verdict(said) => memory.expected(&self.site, case, sender, during, said),
-            Decided::NotRunnable => Verdict::Accept,
+        let Decided::Verdict(said) = decided else {
+            // A packet that can't be run changes nothing; its verdict is nobody's.
+            return Ok((decided, Verdict::Accept));
         };
-        if decided != Decided::Verdict(expected) {
+        let expected = memory.expected(&self.site, case, sender, during, said);
+        if said != expected {
             // What both remember may differ from here on.
             memory.restore(self.subject.program())?;
         }

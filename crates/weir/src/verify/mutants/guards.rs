@@ -1,5 +1,7 @@
 //! The faults that are planted in filters with a memory: in their code, and in what their maps are given.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use weir_filters::{Blocklist, FilterName, Quota};
 use weir_wire::headers::{ipv4, ipv6};
 
@@ -42,7 +44,7 @@ pub(super) const FAULTS: &[Fault] = &[
 
 const CALL: u8 = 0x85;
 
-/// The offset with which a helper is given to load from an IP header.
+/// The offset with which a helper is given to load an address from an IP header.
 fn destination_for_source(all: &[Slot], at: usize) -> Option<Slot> {
     const ADD: u8 = 0x00;
     const MOV: u8 = 0xb0;
@@ -55,9 +57,12 @@ fn destination_for_source(all: &[Slot], at: usize) -> Option<Slot> {
         [(ipv4::SOURCE_OFFSET, ipv4::DESTINATION_OFFSET), (ipv6::SOURCE_OFFSET, ipv6::DESTINATION_OFFSET)];
     let (_, destination) = offsets.into_iter().find(|(source, _)| slot.imm == *source as i32)?;
     let is_offset = (slot.is_alu(ADD) || slot.is_alu(MOV)) && slot.destination() == 2;
-    let mut behind = all[at..].iter().take(NEAR);
-    let is_loaded = behind.any(|other| other.op == CALL && LOADS.contains(&other.imm));
-    (is_offset && is_loaded).then_some(Slot { imm: destination as i32, ..slot })
+    let call =
+        all[at..].iter().take(NEAR).position(|other| other.op == CALL && LOADS.contains(&other.imm))?;
+    let is_length = |other: &Slot| other.is_alu(MOV) && other.destination() == 4;
+    let length = all[..at + call].iter().rev().take(NEAR).find(|other| is_length(other))?;
+    let is_an_address = [size_of::<Ipv4Addr>(), size_of::<Ipv6Addr>()].contains(&(length.imm as usize));
+    (is_offset && is_an_address).then_some(Slot { imm: destination as i32, ..slot })
 }
 
 /// The comparison of two registers behind the look at the clock.
