@@ -25,17 +25,21 @@ pub fn page_table(plain: bool) -> Table {
     table
 }
 
+/// Whether every line of a cell has room in the width that `table` is fitted to.
+pub fn fits(table: &Table) -> bool {
+    let widths = table.column_max_content_widths();
+    let needed = widths.iter().copied().map(usize::from).sum::<usize>() + 3 * widths.len() + 1;
+    table.width().is_none_or(|width| needed <= usize::from(width))
+}
+
 /// Shares the width that `table` is fitted to among its columns so that words stay whole, those of columns with little
 /// text first, and columns with much text get the room that is left.
 pub fn keep_words(table: &mut Table) {
     /// What columns keep at least, where there is so much for each, when others take what their words need.
     const LEAST: usize = 9;
-    let Some(width) = table.width() else { return };
+    let Some(width) = table.width().filter(|_| !fits(table)) else { return };
     let natural: Vec<usize> = table.column_max_content_widths().into_iter().map(usize::from).collect();
     let Some(mut room) = usize::from(width).checked_sub(3 * natural.len() + 1) else { return };
-    if natural.iter().sum::<usize>() <= room {
-        return;
-    }
     let columns: Vec<_> = (0..natural.len()).map(|column| Words::of(table, column)).collect();
     let fair = |cap: usize| columns.iter().map(|words| words.longest.min(cap)).collect::<Vec<_>>();
     let cap = (2..=LEAST).rev().find(|&cap| fair(cap).iter().sum::<usize>() <= room).unwrap_or(1);

@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _},
+    iter,
     process::ExitCode,
 };
 
@@ -81,17 +82,36 @@ const COLUMNS: [&str; 10] = [
 ];
 
 fn text(rows: &[Row], toolkits: &[Needs]) -> String {
-    let mut table = terminal::table(!io::stdout().is_terminal());
+    let is_plain = !io::stdout().is_terminal();
+    let mut table = terminal::table(is_plain);
     table.set_header(COLUMNS);
     for row in rows {
         table.add_row(cells(row));
     }
-    terminal::keep_words(&mut table);
-    let mut text = format!("{table}\n\n");
+    let mut text = if terminal::fits(&table) { format!("{table}\n\n") } else { one_by_one(rows, is_plain) };
     for Needs { toolkit, to_build, to_load } in toolkits {
         let _ = writeln!(text, "{toolkit}: to build, {to_build}; to load, {to_load}.");
     }
     text + &notes()
+}
+
+/// A table a filter, with the toolkits side by side: for terminals that are narrower than the table of all.
+fn one_by_one(rows: &[Row], is_plain: bool) -> String {
+    let tables = rows.chunk_by(|one, next| one.filter == next.filter).map(|rows| {
+        let mut table = terminal::table(is_plain);
+        let columns: Vec<_> = rows.iter().map(cells).collect();
+        table.set_header(
+            iter::once(rows[0].filter.to_string()).chain(columns.iter().map(|cells| cells[1].clone())),
+        );
+        for (what, name) in COLUMNS.iter().enumerate().skip(2) {
+            table.add_row(
+                iter::once((*name).to_owned()).chain(columns.iter().map(|cells| cells[what].clone())),
+            );
+        }
+        terminal::keep_words(&mut table);
+        format!("{table}\n\n")
+    });
+    tables.collect()
 }
 
 /// What the kernel doesn't tell.
