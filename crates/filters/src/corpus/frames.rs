@@ -104,7 +104,11 @@ fn is_worth_cutting(change: &Change) -> bool {
         Change::SourcePort(_) | Change::Options(2) | Change::Padding(46) => true,
         Change::Tags(tags) => tags.len() < 3,
         Change::Extensions(chain) => {
-            chain.len() == 2 && chain[0].kind == ipv6::DESTINATION_OPTIONS && chain[1].kind != ipv6::ROUTING
+            let is_short = chain.iter().all(|extension| extension.bytes.len() < ipv6::HEADER_LEN);
+            chain.len() == 2
+                && is_short
+                && chain[0].kind == ipv6::DESTINATION_OPTIONS
+                && chain[1].kind != ipv6::ROUTING
         }
         _ => false,
     }
