@@ -37,28 +37,49 @@ impl Until {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blocklist {
     prefixes: BTreeMap<Ipv6Net, Until>,
+    /// How many prefixes there are of each length that any has: the only ones to look for around an address.
+    lengths: BTreeMap<u8, usize>,
 }
 
 impl Blocklist {
     /// Blocks a prefix; one that is blocked already gets the new end.
     pub fn block(&mut self, prefix: IpNet, until: Until) {
-        self.prefixes.insert(as_ipv6(prefix), until);
+        let prefix = as_ipv6(prefix);
+        if self.prefixes.insert(prefix, until).is_none() {
+            *self.lengths.entry(prefix.prefix_len()).or_default() += 1;
+        }
     }
 
     /// Unblocks exactly that prefix, and says whether it was there; what lies in it or around it stays blocked.
     pub fn unblock(&mut self, prefix: IpNet) -> bool {
-        self.prefixes.remove(&as_ipv6(prefix)).is_some()
+        let prefix = as_ipv6(prefix);
+        let was_there = self.prefixes.remove(&prefix).is_some();
+        if was_there {
+            forget_length(&mut self.lengths, prefix);
+        }
+        was_there
     }
 
     /// Forgets what is over.
     pub fn expire(&mut self, now: Moment) {
-        self.prefixes.retain(|_, until| !until.is_over(now));
+        let Self { prefixes, lengths } = self;
+        prefixes.retain(|prefix, until| {
+            let stays = !until.is_over(now);
+            if !stays {
+                forget_length(lengths, *prefix);
+            }
+            stays
+        });
     }
 
     /// Whether a packet from `source` is dropped.
     pub fn blocks(&self, source: IpAddr, now: Moment) -> bool {
-        let source = IpNet::from(source);
-        self.around(as_ipv6(source)).any(|until| !until.is_over(now))
+        self.end_for(source).is_some_and(|until| !until.is_over(now))
+    }
+
+    /// When the last prefix that `source` lies in ends, if it lies in any.
+    pub fn end_for(&self, source: IpAddr) -> Option<Until> {
+        self.around(as_ipv6(source.into())).max()
     }
 
     /// The prefixes with their ends, in the order of their addresses.
@@ -85,9 +106,18 @@ impl Blocklist {
     }
 
     fn around(&self, inner: Ipv6Net) -> impl Iterator<Item = Until> {
-        let lengths = 0..=inner.prefix_len();
+        let lengths = self.lengths.range(..=inner.prefix_len()).map(|(&bits, _)| bits);
         let outer = lengths.map(move |bits| Ipv6Net::new_assert(inner.addr(), bits).trunc());
         outer.filter_map(|outer| self.prefixes.get(&outer).copied())
+    }
+}
+
+/// One prefix less of that length.
+fn forget_length(lengths: &mut BTreeMap<u8, usize>, prefix: Ipv6Net) {
+    let bits = prefix.prefix_len();
+    match lengths.get_mut(&bits) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => drop(lengths.remove(&bits)),
     }
 }
 
@@ -207,6 +237,34 @@ mod tests {
             let longest = list.effective().filter(|&(bits, data, _)| matches(bits, data)).max_by_key(|entry| entry.0);
             let decided = longest.is_some_and(|(_, _, until)| until.value() == 0 || until.value() > at(now).ns());
             prop_assert_eq!(decided, list.blocks(source, at(now)));
+        }
+
+        #[test]
+        fn what_is_unblocked_or_over_blocks_no_more(
+            changes in prop::collection::vec((any::<u8>(), 0..=4u8, 0..4u8, 0..5u64), 1..30),
+            source in any::<u8>(),
+        ) {
+            let address = |bits: u8| IpAddr::from([10, 0, 0, bits & 0x0f]);
+            let prefix = |bits: u8, short: u8| IpNet::new_assert(address(bits), 32 - short).trunc();
+            let (mut list, mut plain) = (Blocklist::default(), std::collections::HashMap::new());
+            for (bits, short, what, end) in changes {
+                let prefix = prefix(bits, short);
+                match what {
+                    0 => prop_assert_eq!(list.unblock(prefix), plain.remove(&prefix).is_some()),
+                    1 => {
+                        list.expire(at(end));
+                        plain.retain(|_, until: &mut Until| !until.is_over(at(end)));
+                    }
+                    _ => {
+                        list.block(prefix, Until::Moment(at(end)));
+                        plain.insert(prefix, Until::Moment(at(end)));
+                    }
+                }
+                prop_assert_eq!(list.len(), plain.len());
+                let source = address(source);
+                let blocked = plain.iter().any(|(prefix, until)| prefix.contains(&source) && !until.is_over(at(2)));
+                prop_assert_eq!(list.blocks(source, at(2)), blocked);
+            }
         }
     }
 }

@@ -60,8 +60,10 @@ impl Reference {
             let Some(source) = source else { break };
             let passes = match guard {
                 Guard::Blocklist => {
-                    let [before, after] = during.map(|moment| self.blocklist.blocks(source, moment));
-                    if before == after { !before } else { said == Verdict::Accept }
+                    let until = self.blocklist.end_for(source);
+                    let [before, after] =
+                        during.map(|moment| until.is_none_or(|until| until.is_over(moment)));
+                    if before == after { before } else { said == Verdict::Accept }
                 }
                 Guard::Quota => self.spend(source, during, said),
             };

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Guards, KNOWN_KEYS, Quota, catalogue};
+use crate::{Guards, KNOWN_KEYS, QUOTA_SOURCES, Quota, catalogue};
 
 /// Which decision a filter makes. Its text form is the name that the catalogue lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -168,6 +168,9 @@ pub struct Filter {
     pub quota: Quota,
     /// How many keys `known-key` has room for; read by it alone.
     pub known_keys: u32,
+    /// How many sources `quota` remembers; read by it alone, in the chain or by itself. Some more than there are: each CPU
+    /// keeps a few free entries to itself (kernel/bpf/bpf_lru_list.c).
+    pub quota_sources: u32,
     /// What decides before it.
     pub guards: Guards,
 }
@@ -188,6 +191,7 @@ impl From<FilterName> for Filter {
             binding: Binding::default(),
             quota: Quota::default(),
             known_keys: KNOWN_KEYS,
+            quota_sources: QUOTA_SOURCES,
             guards: Guards::NONE,
         }
     }

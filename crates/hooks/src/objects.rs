@@ -92,7 +92,7 @@ pub(crate) fn rooms(filter: Filter, site: &Site) -> Vec<(&'static str, u32)> {
     let workers = (WORKERS.name(), site.workers);
     let rooms = [
         (FilterName::KnownKey, KEYS.name(), filter.known_keys.max(1)),
-        (FilterName::Quota, SOURCES.name(), SOURCES.max_entries()),
+        (FilterName::Quota, SOURCES.name(), filter.quota_sources.max(1)),
         (FilterName::Blocklist, BLOCKLIST.name(), BLOCKLIST.max_entries()),
     ];
     rooms

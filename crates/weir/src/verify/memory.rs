@@ -13,9 +13,11 @@ use weir_service::Monotonic;
 /// Packets after which the memory changes.
 const TURN: u32 = 256;
 
-/// Room for the keys that are known at the beginning of a turn and for one more with each of its packets. The kernel looks
-/// at the whole room to list the keys, at each beginning.
-pub(super) const KNOWN_KEYS: u32 = 4 * TURN;
+/// The filter with room for the keys that are known at the beginning of a turn and for one more key and source with each of
+/// its packets, also where there are many CPUs. The kernel looks at the whole room to list them, at each beginning.
+pub(super) fn with_little_room(filter: Filter) -> Filter {
+    Filter { known_keys: 4 * TURN, quota_sources: 16 * TURN, ..filter }
+}
 
 /// What is remembered at the beginning of a turn; the same number is the same memory.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use weir_hooks::{KernelFilter, Target};
 
 use super::{
     Subject,
-    memory::{KNOWN_KEYS, Memory},
+    memory::{Memory, with_little_room},
     program::{Program, Tally},
     sockets::{Sendable as _, Sockets},
 };
@@ -244,11 +244,11 @@ impl Plan {
     /// A filter with each of its parameters that is to be compared, and one with a memory in chains too.
     fn filters(&self, name: FilterName, hook: Hook, way: Way) -> Vec<Filter> {
         if !self.guards.is_empty() {
-            return vec![Filter { known_keys: KNOWN_KEYS, ..Filter::from(name).behind(self.guards) }];
+            return vec![with_little_room(Filter::from(name).behind(self.guards))];
         }
         if name.is_dynamic() {
             let chains = chains(name, hook, way).iter().map(|chain| chain.parse().expect("a chain"));
-            return chains.map(|chain| Filter { known_keys: KNOWN_KEYS, ..chain }).collect();
+            return chains.map(with_little_room).collect();
         }
         if name != FilterName::Parameterized {
             return vec![name.into()];
