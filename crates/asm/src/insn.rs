@@ -240,13 +240,10 @@ impl Insn {
 
     /// Where it jumps or locally calls to, or whose address it takes.
     pub const fn target(&self) -> Option<Target> {
-        match *self {
-            Self::Ja(target)
-            | Self::Jal(target)
-            | Self::Jump { target, .. }
-            | Self::Call(Call::Local(target))
-            | Self::LoadImm { imm: Imm64::Func(target), .. } => Some(target),
-            _ => None,
+        let mut copy = *self;
+        match copy.target_mut() {
+            Some(target) => Some(*target),
+            None => None,
         }
     }
 
@@ -260,5 +257,38 @@ impl Insn {
             | Self::LoadImm { imm: Imm64::Func(target), .. } => Some(target),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(mut insn: Insn, expected: Option<Target>) {
+        assert_eq!(insn.target(), expected, "{insn:?}");
+        let changed = Target::Off(-7);
+        if let Some(target) = insn.target_mut() {
+            *target = changed;
+        }
+        assert_eq!(insn.target(), expected.map(|_| changed), "{insn:?}");
+    }
+
+    #[test]
+    fn what_goes_elsewhere_has_a_target_that_can_be_changed() {
+        let (target, dst) = (Target::Off(3), Reg::R1);
+        let jump = Insn::Jump { width: Width::W64, cond: Cond::Eq, dst, src: Src::Imm(0), target };
+        check(jump, Some(target));
+        check(Insn::Ja(target), Some(target));
+        check(Insn::Jal(target), Some(target));
+        check(Insn::Call(Call::Local(target)), Some(target));
+        check(Insn::LoadImm { dst, imm: Imm64::Func(target) }, Some(target));
+    }
+
+    #[test]
+    fn what_goes_on_with_the_next_has_none() {
+        check(Insn::Exit, None);
+        check(Insn::Call(Call::Helper(1)), None);
+        check(Insn::LoadImm { dst: Reg::R1, imm: Imm64::Value(3) }, None);
+        check(Insn::Raw(3), None);
     }
 }

@@ -238,9 +238,15 @@ fn wrong_folder() {
     assert!(output.stderr.contains("no folder of `weir capacity`"), "{}", output.stderr);
     fs::create_dir(bench.0.path().join("full")).unwrap();
     fs::write(bench.0.path().join("full/mine"), "").unwrap();
-    let output = bench.run(&[&PLAIN[..], &["--out", "full"]].concat());
-    assert_eq!(output.status, Some(2));
-    assert!(output.stderr.contains("full is not empty"), "{}", output.stderr);
+    for (out, status, expected) in [
+        ("full", 2, "full is not empty"),
+        ("full/mine", 1, "looking into full/mine: it must be a folder"),
+        ("/proc/out", 1, "making the folder /proc/out"),
+    ] {
+        let ended = bench.run(&[&PLAIN[..], &["--out", out]].concat());
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "'{expected}' in: {}", ended.stderr);
+    }
 }
 
 fn list() {

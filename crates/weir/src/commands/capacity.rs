@@ -149,8 +149,10 @@ fn create(args: &Args) -> anyhow::Result<(Folder, Plan)> {
     let (planned_samples, time) = plan.budget();
     let wish = Wish { profile: Some(args.profile), seed, planned_samples };
     let resolved = Resolved { definition: definition.clone(), profile: Some(args.profile) };
-    let ceiling = Some(Ceiling::measure(&definition, &pinning)?);
-    let manifest = |text: &str| Manifest::new(&definition, text, wish, pinning, ceiling);
+    let manifest = |text: &str| {
+        let ceiling = Some(Ceiling::measure(&definition, &pinning)?);
+        Ok(Manifest::new(&definition, text, wish, pinning, ceiling))
+    };
     let folder = Folder::create(args.conducting.out.clone(), &resolved, manifest)?;
     let text = toml::to_string(&plan).context("making TOML of the plan")?;
     write_whole(&folder.dir.join(plan::FILE), text.as_bytes())?;

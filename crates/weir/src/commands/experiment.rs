@@ -103,8 +103,10 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
     let is_planned = |run: &&Scheduled| run.repetition < definition.runs;
     let planned_samples = schedule::of(definition, seed).iter().filter(is_planned).count() as u64;
     let wish = Wish { profile: resolved.profile, seed, planned_samples };
-    let ceiling = ceiling(definition, &pinning)?;
-    let manifest = |text: &str| Manifest::new(definition, text, wish, pinning, ceiling);
+    let manifest = |text: &str| {
+        let ceiling = ceiling(definition, &pinning)?;
+        Ok(Manifest::new(definition, text, wish, pinning, ceiling))
+    };
     let folder = Folder::create(args.conducting.out.clone(), &resolved, manifest)?;
     eprintln!(
         "weir: {}: {planned_samples} runs, seed {seed}, into {}",

@@ -40,14 +40,15 @@ pub struct Folder {
 
 impl Folder {
     /// Makes the folder `dir` for an experiment that begins; without a name, `results/` and the time, with
-    /// `results/latest` pointing there.
+    /// `results/latest` pointing there. `manifest` is asked once the definition is written: what it measures first is not
+    /// measured for a folder that can't be used.
     ///
     /// # Errors
-    /// There is something in it, or it can't be written.
+    /// There is something in it, or it can't be written; what `manifest` says, and then nothing is left in the folder.
     pub fn create(
         dir: Option<PathBuf>,
         resolved: &Resolved,
-        manifest: impl FnOnce(&str) -> Manifest,
+        manifest: impl FnOnce(&str) -> anyhow::Result<Manifest>,
     ) -> anyhow::Result<Self> {
         let definition = resolved.definition.clone();
         let text = to_toml(&definition)?;
@@ -55,8 +56,12 @@ impl Folder {
         let dir = dir.unwrap_or_else(unused_folder);
         refuse_used(&dir, command_of(&definition))?;
         store::create_folder(&dir)?;
-        let manifest = manifest(&text);
-        write_whole(&dir.join(DEFINITION), text.as_bytes())?;
+        let definition_path = dir.join(DEFINITION);
+        write_whole(&definition_path, text.as_bytes())?;
+        let manifest = manifest(&text).inspect_err(|_| {
+            // The error is what matters, and the next attempt says what is still there.
+            let _ = fs::remove_file(&definition_path);
+        })?;
         let json = serde_json::to_string_pretty(&manifest).context("making JSON of the manifest")?;
         write_whole(&dir.join(MANIFEST), format!("{json}\n").as_bytes())?;
         let samples = Samples::open(&dir)?;
@@ -176,7 +181,8 @@ fn refuse_used(dir: &Path, command: &str) -> anyhow::Result<()> {
     let used = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => {
-            return Err(error).with_context(|| format!("looking into the folder {}", dir.display()));
+            let remedy = "it must be a folder that you may read, or one that can be made; choose another one with --out";
+            return Err(error).with_context(|| format!("looking into {}: {remedy}", dir.display()));
         }
         Ok(mut entries) => entries.next().is_some(),
     };

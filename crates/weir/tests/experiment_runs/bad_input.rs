@@ -50,18 +50,27 @@ fn usage() {
     assert!(!bench.path("results").exists(), "nothing is made before all is understood");
 }
 
+/// Nothing is measured for a folder that can't be used.
+fn check_out(bench: &Bench, out: &str, status: i32, expected: &str) {
+    let ended = bench.run(&["./mine.toml", "--out", out]);
+    assert_eq!(ended.status, Some(status), "{out}: {}", ended.stderr);
+    assert!(ended.stderr.contains(expected), "'{expected}' in: {}", ended.stderr);
+    assert!(!ended.stderr.contains("ceiling"), "{out}: {}", ended.stderr);
+}
+
 fn used_folder() {
     let bench = small();
     fs::create_dir(bench.out()).unwrap();
     fs::write(bench.out().join("thesis.txt"), "mine").unwrap();
-    check(&bench, &["./mine.toml", "--out", "out"], 2, "out is not empty");
+    check_out(&bench, "out", 2, "out is not empty");
     assert_eq!(fs::read_dir(bench.out()).unwrap().count(), 1);
 }
 
 fn unwritable() {
     let bench = small();
-    check(&bench, &["./mine.toml", "--out", "mine.toml/out"], 1, "mine.toml/out");
-    check(&bench, &["./mine.toml", "--out", "/proc/out"], 1, "/proc/out");
+    check_out(&bench, "mine.toml", 1, "looking into mine.toml: it must be a folder");
+    check_out(&bench, "mine.toml/out", 1, "mine.toml/out");
+    check_out(&bench, "/proc/out", 1, "making the folder /proc/out");
 }
 
 /// The first run fails: status 1, a sample that says so, and nobody left.
