@@ -233,7 +233,7 @@ fn who_asks_for_what_is_not_there_hears_why() {
         ("filter quota 0 --control x", "RATE/BURST"),
         ("filter swap quota+quota --control x", "twice"),
         ("filter swap even-key --control x", "unknown filter 'even-key'"),
-        ("filter block ::1 --for never --control x", "such as 90s"),
+        ("filter block ::1 --for never --control x", "such as 500ms, 5s, 10m or 2h"),
         ("serve --filter valid-command --quota 5", "--quota is for a filter with a quota"),
         ("serve --filter valid-command+quota", "no guard"),
     ] {

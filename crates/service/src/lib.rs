@@ -1,5 +1,8 @@
 //! The bag server, its load client, and the records that both leave of a run.
 
+#[macro_use]
+mod stderr;
+
 mod bag;
 pub mod client;
 pub mod control;

@@ -1,6 +1,10 @@
 //! What the `weir` command is made of: commands, experiments, statistics and reports.
 #![forbid(unsafe_code)]
 
+// Before all modules, which print with it.
+#[macro_use(eprintln)]
+extern crate weir_service;
+
 pub mod arguments;
 pub mod capacity;
 pub mod cell;

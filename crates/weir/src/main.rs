@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use weir::cli::Cli;
+use weir_service::eprintln;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {

@@ -224,8 +224,8 @@ fn usage() {
     check_usage(&["--receive-work", "server", "--topology", "loopback"], "can't be steered");
     check_usage(&["--receive-work", "nobody"], "one of sender, server");
     check_usage(&["--searches", "0"], "--searches 0");
-    check_usage(&["--trial", "soon"], "write 500ms or 2s");
-    check_usage(&["--trial=-1s"], "write 500ms or 2s");
+    check_usage(&["--trial", "soon"], "such as 500ms");
+    check_usage(&["--trial=-1s"], "such as 500ms");
     check_usage(&["--first-trial", "10s"], "no longer than --sum");
     check_usage(&["--width", "0"], "width");
     check_usage(&["--resume", "out", "--searches", "2"], "cannot be used with");

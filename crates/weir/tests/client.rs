@@ -125,7 +125,7 @@ fn usage_errors_end_with_2_and_say_what_there_is() {
     check_failure(&["--invalid-size", "0"], 2, "from 1 to 65507");
     check_failure(&["--get-attempts", "0"], 2, "--get-attempts");
     check_failure(&["--duration", "5s"], 2, "--duration is for the behaviour load, not for thor");
-    check_failure(&["-b", "load", "--duration", "soon"], 2, "such as 5s");
+    check_failure(&["-b", "load", "--duration", "soon"], 2, "such as 500ms, 5s");
     check_failure(&["-b", "load", "--sockets", "3", "--threads", "2"], 2, "a multiple of that");
     check_failure(&["-b", "load", "--arrivals", "poisson"], 2, "--rate");
     check_failure(&["-b", "load", "--rate", "1", "--arrivals", "late"], 2, "there are: constant, poisson");

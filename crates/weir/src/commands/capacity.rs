@@ -1,6 +1,7 @@
 //! `weir capacity`.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::IsTerminal as _,
     path::{Path, PathBuf},
@@ -13,6 +14,7 @@ use weir_service::Io;
 
 use super::conducting::Conducting;
 use crate::{
+    arguments::time,
     capacity::{
         self, Decider, Ended,
         plan::{self, Plan},
@@ -27,6 +29,7 @@ use crate::{
         manifest::{Manifest, Wish},
     },
     output::{print, write_whole},
+    terminal::wrapped,
     topology::Topology,
 };
 
@@ -59,15 +62,15 @@ pub struct Args {
     cost_runs: Option<u32>,
 
     /// Shortest trial, such as 200ms
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     first_trial: Option<Duration>,
 
     /// Trial that a lower bound needs
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     trial: Option<Duration>,
 
     /// How long a rate is tried, in several trials, until it is called carried or not
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     sum: Option<Duration>,
 
     /// How far the bounds may lie apart, percent of the upper one
@@ -204,19 +207,22 @@ fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
 }
 
 fn list() -> anyhow::Result<ExitCode> {
+    let mut text = String::new();
     for profile in [Profile::Quick, Profile::Standard, Profile::Paper] {
         let plan = Plan::of(profile);
         let placements: Vec<_> = plan.placements.iter().map(|placement| placement.name()).collect();
         let percents: Vec<_> = plan.invalid_percent.iter().map(u8::to_string).collect();
         let (runs, time) = plan.budget();
-        print(format!(
-            "{profile:<9} {} searches of {} at {} % invalid: about {runs} runs, {}\n",
+        writeln!(
+            text,
+            "{profile:<9} {} searches of {} at {} % invalid: about {runs} runs, {}",
             plan.searches,
             placements.join(", "),
             percents.join(", "),
             about(time)
-        ))?;
+        )?;
     }
+    print(wrapped(&text))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -232,10 +238,4 @@ fn parse_receive_work(name: &str) -> Result<ReceiveWork, String> {
     all.into_iter()
         .find(|whose| whose.name() == name)
         .ok_or_else(|| format!("unknown '{name}'; it is one of sender, server"))
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let time: Option<Duration> =
-        text.parse::<jiff::SignedDuration>().ok().and_then(|time| time.try_into().ok());
-    time.ok_or_else(|| format!("'{text}' is no time; write 500ms or 2s"))
 }

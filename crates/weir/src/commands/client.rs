@@ -21,7 +21,7 @@ use weir_wire::DEFAULT_PORT;
 
 use super::client_report::describe;
 use crate::{
-    arguments::socket_address,
+    arguments::{socket_address, time},
     exit::UsageError,
     experiment::interrupt::{self, set_by_signals},
     output::{check_writable, print, write_json},
@@ -46,7 +46,7 @@ pub struct Args {
     number_of_packets: Option<u64>,
 
     /// How long to send at most, such as 5s or 1m 30s (load). What is due by then still leaves within 10 ms
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     duration: Option<Duration>,
 
     /// Share of GETs among the valid packets, 0 to 100 (load); each is timed from the moment that it was due
@@ -244,13 +244,6 @@ fn with_numbers() -> Vec<&'static str> {
 
 /// Packets where neither a number nor a time bounds them.
 const PACKETS: u64 = 100_000;
-
-/// A time as people write it; see jiff's friendly format.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(|| format!("'{text}' is no time; it takes one such as 5s or 500ms"))
-}
 
 /// Paragraphs are one line each: clap breaks them where the terminal ends.
 const ABOUT_RATES: &str = "\

@@ -22,6 +22,7 @@ use crate::{
         schedule::{self, Scheduled},
     },
     output::print,
+    terminal::wrapped,
 };
 
 /// Run an experiment and report on it.
@@ -154,6 +155,6 @@ fn list() -> anyhow::Result<ExitCode> {
             writeln!(text, "  {profile:<9} {:>5} runs, {packets} packets", runs.len())?;
         }
     }
-    print(text)?;
+    print(wrapped(&text))?;
     Ok(ExitCode::SUCCESS)
 }

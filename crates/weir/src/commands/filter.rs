@@ -9,11 +9,10 @@ use std::{
 };
 
 use clap::Subcommand;
-use jiff::SignedDuration;
 use weir_filters::{Filter, Parameter, Quota, Toolkit};
 use weir_service::control::{AskError, BlockedPrefix, Prefix, Reply, Request, Status, ask};
 
-use crate::{exit::UsageError, output::print};
+use crate::{arguments::time, exit::UsageError, output::print};
 
 /// Change what a running server filters: what it blocks, how much a source may send, which filter decides.
 ///
@@ -80,13 +79,6 @@ enum Change {
         #[arg(long)]
         toolkit: Option<Toolkit>,
     },
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let wanted = "a time above 0 is wanted, such as 90s, 10m or 2h";
-    let time = text.parse::<SignedDuration>().map_err(|error| format!("{error}; {wanted}"))?;
-    let time = Duration::try_from(time).map_err(|_| wanted.to_owned())?;
-    if time.is_zero() { Err(wanted.to_owned()) } else { Ok(time) }
 }
 
 /// Runs `weir filter`.

@@ -131,7 +131,10 @@ fn describe(sample: &Sample) -> String {
     if let Some(wall_s) = sample.wall_s {
         line += &format!(": {wall_s:.3} s");
     }
-    line += &format!(", server CPU {:.2} us/packet", sample.server_cpu_us_per_packet());
+    // A run that failed has used little time for nothing.
+    if sample.failure().is_none() {
+        line += &format!(", server CPU {:.2} us/packet", sample.server_cpu_us_per_packet());
+    }
     if let Some(loss) = sample.loss_percent() {
         line += &format!(", loss {loss:.2} %");
     }

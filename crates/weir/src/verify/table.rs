@@ -94,7 +94,14 @@ pub fn text(plan: &Plan, rows: &[Row]) -> String {
         let _ = writeln!(text, "\n{disagreement}");
     }
     let [programs, packets, disagreements] = totals(rows);
-    let _ = writeln!(text, "\n{programs} combinations, {packets} packets, {disagreements} disagreements");
+    let counted = |count, what| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
+    let _ = writeln!(
+        text,
+        "\n{}, {}, {}",
+        counted(programs, "combination"),
+        counted(packets, "packet"),
+        counted(disagreements, "disagreement")
+    );
     text
 }
 
