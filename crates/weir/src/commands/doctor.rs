@@ -5,8 +5,11 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context as _;
+
 use crate::{
     doctor::{Finding, can_serve, examine, leftovers},
+    experiment::interrupt::{self, Interrupt},
     output::print,
     terminal,
 };
@@ -29,6 +32,8 @@ pub struct Args {
 
 /// Runs `weir doctor`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    // What is tried would stay behind if a signal ended this at once.
+    let interrupt = Interrupt::listen().context("listening for SIGINT and SIGTERM")?;
     let mut is_fixed = true;
     if args.fix {
         for leftover in leftovers::find()? {
@@ -42,6 +47,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let findings = examine();
+    if interrupt.check().is_err() {
+        return Ok(ExitCode::from(interrupt::STATUS));
+    }
     if args.json {
         print(serde_json::to_string_pretty(&findings)? + "\n")?;
     } else {
