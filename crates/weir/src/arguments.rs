@@ -15,6 +15,18 @@ pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// The same of a server that is there already: it has a port.
+///
+/// # Errors
+/// As those of [`socket_address`], and that port 0 is nobody's.
+pub fn server_address(text: &str) -> Result<SocketAddr, String> {
+    let address = socket_address(text)?;
+    if address.port() == 0 {
+        return Err("no server is at port 0; `weir serve` says which one it took".to_owned());
+    }
+    Ok(address)
+}
+
 /// A time above 0 as people write it; see jiff's friendly format.
 ///
 /// # Errors

@@ -123,6 +123,7 @@ fn usage_errors_end_with_2_and_say_what_there_is() {
     check_failure(&["-b", "odin", "--invalid-size", "5"], 2, "--invalid-size is for behaviours with BAD");
     check_failure(&["--rate", "0"], 2, "packets per second");
     check_failure(&["--invalid-size", "0"], 2, "from 1 to 65507");
+    check_failure(&["--server", "127.0.0.1:0"], 2, "no server is at port 0");
     check_failure(&["--get-attempts", "0"], 2, "--get-attempts");
     check_failure(&["--duration", "5s"], 2, "--duration is for the behaviour load, not for thor");
     check_failure(&["-b", "load", "--duration", "soon"], 2, "such as 500ms, 5s");
@@ -156,4 +157,15 @@ fn a_summary_that_cannot_be_written_ends_with_1_and_names_the_file() {
     });
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("writing /nonexistent/summary.json"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_single_packet_at_a_low_rate_is_told_in_the_singular_and_with_its_rate() {
+    let (output, _) = serve(|addr| {
+        ["-b", "load", "-n", "1", "-p", "100", "--rate", "0.5", "--server", addr].map(str::to_owned).to_vec()
+    });
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains(" of 0.500 offered"), "{stdout}");
+    let (output, _) = serve(|addr| ["-b", "stop", "--server", addr].map(str::to_owned).to_vec());
+    assert!(text(&output.stdout).starts_with("sent 1 packet (1 STOP), 4 bytes"), "{}", text(&output.stdout));
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// No socket to send from.
-    #[error("opening a socket to {server}: {cause}; check that this machine has a route to that address")]
+    #[error("opening a socket to {server}: {cause}; {}", socket_remedy(cause))]
     Socket {
         /// The server's address.
         server: SocketAddr,
@@ -62,6 +62,18 @@ pub enum ClientError {
     },
 }
 
+fn socket_remedy(cause: &io::Error) -> &'static str {
+    match cause.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "use fewer sockets, or raise the limit of open files (`ulimit -n`)"
+        }
+        Some(libc::EACCES) => {
+            "is it a broadcast address, or forbidden by a firewall? Name one server's address"
+        }
+        _ => "check that this machine has a route to that address",
+    }
+}
+
 impl ClientError {
     pub(super) fn send(len: usize, server: SocketAddr, cause: io::Error) -> Self {
         let remedy = match cause.raw_os_error() {
@@ -69,5 +81,23 @@ impl ClientError {
             _ => "check the server's address and the route to it",
         };
         Self::Send { len, server, remedy, cause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(errno: i32, expected: &str) {
+        let (server, cause) = (([127, 0, 0, 1], 9).into(), io::Error::from_raw_os_error(errno));
+        let said = ClientError::Socket { server, cause }.to_string();
+        assert!(said.starts_with("opening a socket to 127.0.0.1:9: ") && said.contains(expected), "{said}");
+    }
+
+    #[test]
+    fn what_to_do_about_a_socket_goes_by_what_the_kernel_said() {
+        check(libc::EMFILE, "ulimit -n");
+        check(libc::EACCES, "a broadcast address");
+        check(libc::ENETUNREACH, "has a route");
     }
 }

@@ -21,7 +21,7 @@ use weir_wire::DEFAULT_PORT;
 
 use super::client_report::describe;
 use crate::{
-    arguments::{socket_address, time},
+    arguments::{server_address, time},
     exit::UsageError,
     experiment::interrupt::{self, set_by_signals},
     output::{check_writable, print, write_json},
@@ -58,7 +58,7 @@ pub struct Args {
     verbose: bool,
 
     /// The server's address; by default 127.0.0.1:12345, with --net 198.18.0.1:12345
-    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
+    #[arg(long, value_name = "ADDR", value_parser = server_address)]
     server: Option<SocketAddr>,
 
     /// Send from the client's namespace of the veth pair that `weir net up` made

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use weir_service::{ClientSummary, GetOutcome, client::ReplyLedger};
 
+use crate::report::number;
+
 /// The record in lines: each GET, what was sent, and how a load went.
 pub(super) fn describe(summary: &ClientSummary, verbose: bool) -> String {
     let gets = summary.gets.iter().map(|get| describe_get(get, verbose));
@@ -40,7 +42,8 @@ fn describe_sent(summary: &ClientSummary) -> String {
     ];
     let kinds: Vec<_> =
         kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
-    let mut line = format!("sent {} packets", sent.total());
+    let total = sent.total();
+    let mut line = format!("sent {total} packet{}", if total == 1 { "" } else { "s" });
     if !kinds.is_empty() {
         line += &format!(" ({})", kinds.join(", "));
     }
@@ -49,7 +52,10 @@ fn describe_sent(summary: &ClientSummary) -> String {
         line += &format!(", {rate:.0} packets/s");
     }
     if let Some(rate) = summary.offered_rate {
-        line += &format!(" of {rate:.0} offered");
+        line += &match rate {
+            0.0..10.0 => format!(" of {} offered", number::number(rate, 3)),
+            _ => format!(" of {rate:.0} offered"),
+        };
     }
     if summary.gso {
         line += ", by UDP GSO";

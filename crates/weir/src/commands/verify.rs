@@ -45,7 +45,7 @@ pub struct Args {
     pcap: Vec<PathBuf>,
 
     /// A server whose packets programs below the socket decide; repeatable.
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::arguments::socket_address)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::arguments::server_address)]
     endpoint: Vec<SocketAddr>,
 
     /// What a program does with several datagrams in one packet, where its hook can see them: drop or pass.
