@@ -59,6 +59,8 @@ fn every_built_in_definition_is_sound_and_has_quick_and_standard_profiles() {
         names,
         [
             "kernel-or-user",
+            "mix",
+            "wake-ups",
             "hooks",
             "toolkits",
             "rate",
@@ -90,7 +92,10 @@ fn check_size(name: &str, profile: Profile, runs: usize, cells: usize) {
 #[test]
 fn the_profiles_have_the_grids_that_they_promise() {
     check_size("kernel-or-user", Profile::Quick, (6 + 1) * 3 * 2, 3 * 2);
-    check_size("kernel-or-user", Profile::Standard, (10 + 2) * 6 * 3, 6 * 3);
+    check_size("kernel-or-user", Profile::Standard, (10 + 2) * 6 * 2 * 3, 6 * 2 * 3);
+    check_size("mix", Profile::Quick, (6 + 1) * 3 * 2, 3 * 2);
+    check_size("mix", Profile::Standard, (6 + 1) * 2 * 6 * 2 * 2, 2 * 6 * 2 * 2);
+    check_size("wake-ups", Profile::Standard, (10 + 1) * 3 * 2 * 2 * 2, 3 * 2 * 2 * 2);
     check_size("toolkits", Profile::Quick, (6 + 1) * 3 * 3, 3 * 3);
     check_size("paper-throughput", Profile::Paper, (6 + 1) * 5 * 6 * 3, 5 * 6 * 3);
     check_size("rate", Profile::Standard, (6 + 1) * 5 * 3 * 2, 5 * 3 * 2);
@@ -177,6 +182,9 @@ fn a_grid_that_makes_no_sense_is_refused() {
     check_refused("[0, 99]", "[5, 5]", "5 stands there twice");
     check_refused("[10, 1000]", "[0]", "grid.packets: 0 measures nothing");
     check_refused("[10, 1000]", "[10]\ninvalid_sizes = [3]", "unknown field `invalid_sizes`");
+    check_refused("[10, 1000]", "[10]\nmix = [\"rounds:0\"]", "unknown mix 'rounds:0'");
+    check_refused("[10, 1000]", "[10]\nmix = [\"random\", \"random\"]", "random stands there twice");
+    check_refused("[10, 1000]", "[10]\nmix = [\"random\"]", "an external client has its own order");
     check_refused("packets = [5]", "packets = []", "profiles.standard.packets is empty");
     check_refused("runs = 7", "runs = 0", "profiles.standard.runs = 0");
     check_refused("profiles.standard", "profiles.huge", "huge");

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{ClientConfig, ClientError, ClientSummary, Mix, Pacing, PacketsPerSecond, Step};
+use super::{ClientConfig, ClientError, ClientSummary, Load, Pacing, PacketsPerSecond, Step};
 
-/// Sends `mix` for `time` as fast as the kernel takes it, in the way that a load at a rate goes: the same burst, sockets,
+/// Sends `load` for `time` as fast as the kernel takes it, in the way that a load at a rate goes: the same burst, sockets,
 /// threads and CPUs, with the same bookkeeping. [`ClientSummary::achieved_rate`] is the ceiling.
 ///
 /// What it says depends on who receives. Over loopback the receive path, a socket filter included, runs on the sender's
@@ -17,12 +17,12 @@ use super::{ClientConfig, ClientError, ClientSummary, Mix, Pacing, PacketsPerSec
 /// the generator. The packets are real: they change the counts of the server.
 ///
 /// # Errors
-/// As [`super::run`]. A [`Sink`] answers no GET, so that a mix with GETs fails there.
-pub fn ceiling(mix: &Mix, config: &ClientConfig, time: Duration) -> Result<ClientSummary, ClientError> {
+/// As [`super::run`]. A [`Sink`] answers no GET, so that a load with GETs fails there.
+pub fn ceiling(load: &Load, config: &ClientConfig, time: Duration) -> Result<ClientSummary, ClientError> {
     let burst = config.pacing.map_or(NonZeroU32::MIN, |pacing| pacing.burst);
     let pacing = Some(Pacing { burst, ..Pacing::new(PacketsPerSecond::MAX) });
-    let mix = Mix { packets: u64::MAX, duration: Some(time), ..*mix };
-    super::run("ceiling", &[Step::Load(mix)], &ClientConfig { pacing, ..config.clone() }, &mut |_| {})
+    let load = Load { packets: u64::MAX, duration: Some(time), ..*load };
+    super::run("ceiling", &[Step::Load(load)], &ClientConfig { pacing, ..config.clone() }, &mut |_| {})
 }
 
 /// A socket on this machine that nobody reads: once its buffer is full, the kernel drops what comes.

@@ -5,12 +5,12 @@ use std::{thread, time::Duration};
 use weir_wire::Request;
 
 use super::{
-    ClientConfig, ClientError, ClientSummary, GetOutcome, GetPolicy, Progress, Step,
+    ClientConfig, ClientError, ClientSummary, GetOutcome, GetPolicy, Mixed, Progress, Step,
     ask::{self, Answer},
     load,
     pace::Schedule,
     record::{Lag, Purpose, Reporter},
-    sender::{Run, Sender, Zeal},
+    sender::{Run, Runs, Sender, Zeal},
     step::Kind,
     totals::Totals,
     wait::{self, PunctualSleep},
@@ -42,6 +42,7 @@ pub fn run(
             schedule: Schedule::new(pacing, config.seed.unwrap_or_default()),
             base: Duration::ZERO,
             burst: pacing.burst.get().into(),
+            moment: None,
         }),
         reporter: Reporter::new(
             steps.iter().fold(0_u64, |sum, step| sum.saturating_add(step.packets())),
@@ -57,7 +58,8 @@ pub fn run(
         engine.take(step)?;
     }
     engine.look_for_late_error();
-    Ok(engine.summary(behaviour, Cost::of_this_process() - cost))
+    let summary = engine.summary(behaviour, Cost::of_this_process() - cost);
+    Ok(ClientSummary { mix: steps.iter().find_map(Step::mix), ..summary })
 }
 
 struct Engine<'a> {
@@ -77,11 +79,24 @@ struct Pace {
     /// The schedule's moment that `start` stands for.
     base: Duration,
     burst: u64,
+    /// When the last moment was due, and how many packets of it have not been taken yet.
+    moment: Option<(Monotonic, u64)>,
 }
 
 impl Pace {
-    /// When the next moment is due.
-    fn next(&mut self) -> Monotonic {
+    /// When the next packets are due, and how many of `wanted` that are equal: a moment has a whole burst, whatever it is
+    /// made of.
+    fn next(&mut self, wanted: u64) -> (Monotonic, u64) {
+        let (due, left) = match self.moment {
+            Some((due, left)) if left > 0 => (due, left),
+            _ => (self.next_moment(), self.burst),
+        };
+        let packets = wanted.min(left);
+        self.moment = Some((due, left - packets));
+        (due, packets)
+    }
+
+    fn next_moment(&mut self) -> Monotonic {
         let offset = self.schedule.next().expect("a schedule has no end");
         if self.start.is_none() {
             self.base = offset;
@@ -94,9 +109,14 @@ impl Pace {
 impl Engine<'_> {
     fn take(&mut self, step: &Step) -> Result<(), ClientError> {
         match *step {
-            Step::Burst { payload, count } => self.send(payload.kind(), &payload.bytes(), count),
-            Step::Load(mix) => {
-                self.all += load::run(&mix, self.config, &mut self.reporter)?;
+            Step::Burst { payload, count } => {
+                self.send(payload.kind(), &Run::new(&payload.bytes(), count), count)?;
+                self.all.record.end(Monotonic::now());
+                Ok(())
+            }
+            Step::Mixed(ref mixed) => self.send_mixed(mixed),
+            Step::Load(load) => {
+                self.all += load::run(&load, self.config, &mut self.reporter)?;
                 Ok(())
             }
             Step::Stop => self.send_other(Kind::Stop, &Request::Stop.to_bytes()),
@@ -108,17 +128,30 @@ impl Engine<'_> {
         }
     }
 
+    /// Sends valid and invalid packets in their order; those of a kind that follow each other go together.
+    fn send_mixed(&mut self, mixed: &Mixed) -> Result<(), ClientError> {
+        let runs = Runs::new(mixed.bad, mixed.packets());
+        for (payload, count) in mixed.bursts(self.config.seed.unwrap_or_default()) {
+            let kind = payload.kind();
+            let run = if kind == Kind::Invalid { &runs.invalid } else { &runs.valid };
+            self.send(kind, run, count)?;
+            if self.config.halt.is_asked() {
+                break;
+            }
+        }
+        self.all.record.end(Monotonic::now());
+        Ok(())
+    }
+
     /// Sends `count` packets, on schedule where there is one.
-    fn send(&mut self, kind: Kind, payload: &[u8], count: u64) -> Result<(), ClientError> {
-        let run = Run::new(payload, count);
+    fn send(&mut self, kind: Kind, run: &Run, count: u64) -> Result<(), ClientError> {
         let mut left = count;
         while left > 0 {
             let Some((now, packets, zeal)) = self.wait_for_turn(left) else { break };
             self.all.record.begin(Purpose::Load, now);
-            left -= self.send_run((kind, Purpose::Load), &run, packets, zeal)?;
+            left -= self.send_run((kind, Purpose::Load), run, packets, zeal)?;
         }
         self.all.intended += count - left;
-        self.all.record.end(Monotonic::now());
         Ok(())
     }
 
@@ -128,8 +161,7 @@ impl Engine<'_> {
         let Some(pace) = &mut self.pace else {
             return (!halt.is_asked()).then(|| (Monotonic::now(), left, Zeal::Insist));
         };
-        let due = pace.next();
-        let packets = left.min(pace.burst);
+        let (due, packets) = pace.next(left);
         let now = wait::until(due, halt, thread::sleep)?;
         if let Some(lag) = &mut self.all.lag {
             lag.add(due, now, packets);
@@ -161,7 +193,7 @@ impl Engine<'_> {
     /// Sends what is no load: at once, and again if need be.
     fn send_other(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
         if let Some(pace) = &mut self.pace {
-            pace.start = None;
+            (pace.start, pace.moment) = (None, None);
         }
         self.all.intended += 1;
         self.resend_other(kind, payload)
@@ -221,5 +253,26 @@ impl Engine<'_> {
         self.all.segmented |= self.sender.segmented;
         self.all.fell_back |= self.sender.fell_back;
         self.all.summary(behaviour, self.config, self.gets, cost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{PacketsPerSecond, pace::Pacing};
+
+    #[test]
+    fn a_moment_has_a_whole_burst_whatever_it_is_made_of() {
+        let rate = PacketsPerSecond::new(1000.0).unwrap();
+        let pacing = Pacing { burst: 4.try_into().unwrap(), ..Pacing::new(rate) };
+        let schedule = Schedule::new(pacing, 0);
+        let start = Monotonic::now();
+        let mut pace = Pace { start: Some(start), schedule, base: Duration::ZERO, burst: 4, moment: None };
+        let due = |moment: u32| start + Duration::from_millis(4) * moment;
+        assert_eq!(pace.next(1), (due(0), 1));
+        assert_eq!(pace.next(2), (due(0), 2));
+        assert_eq!(pace.next(9), (due(0), 1));
+        assert_eq!(pace.next(8), (due(1), 4));
+        assert_eq!(pace.next(4), (due(2), 4));
     }
 }

@@ -1,6 +1,6 @@
-//! A sending socket of a load: its stretch of the mix, and its questions.
+//! A sending socket of a load: its stretch of the load, and its questions.
 
-use std::{num::NonZeroU32, os::fd::AsFd, time::Duration};
+use std::{os::fd::AsFd, time::Duration};
 
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
@@ -10,11 +10,11 @@ use weir_wire::Request;
 
 use super::{
     ClientError,
+    deal::Load,
     load::Plan,
-    mix::Mix,
     record::{Purpose, Record},
     replies::{Keys, MAX_SLOTS, Questions},
-    sender::{Run, Sender, Sent, Zeal},
+    sender::{Run, Runs, Sender, Sent, Zeal},
     step::Kind,
 };
 use crate::{
@@ -26,26 +26,12 @@ use crate::{
 pub(super) struct Lane {
     pub(super) sender: Sender,
     pub(super) record: Record,
-    /// Nothing where the mix has no GETs.
+    /// Nothing where the load has no GETs.
     pub(super) questions: Option<Questions>,
     io: Io,
-    /// The next packet of its stretch of the mix.
+    /// The next packet of its stretch of the load.
     next: u64,
     received: ReceiveBatch,
-}
-
-/// The equal packets of a mix, laid out once.
-pub(super) struct Runs {
-    put: Run,
-    invalid: Run,
-}
-
-impl Runs {
-    /// Long enough for `burst` packets of a kind.
-    pub(super) fn new(mix: &Mix, burst: NonZeroU32) -> Self {
-        let run = |payload: &[u8]| Run::new(payload, burst.get().into());
-        Self { put: run(&Mix::VALID.bytes()), invalid: run(&mix.invalid.bytes()) }
-    }
 }
 
 impl Lane {
@@ -66,19 +52,19 @@ impl Lane {
         })
     }
 
-    /// Sends the next `packets` packets of the mix, which were due at `due`: one by one in their order, or in batch by
+    /// Sends the next `packets` packets of the load, which were due at `due`: one by one in their order, or in batch by
     /// kind, equal ones together.
-    pub(super) fn send(&mut self, mix: &Mix, runs: &Runs, packets: u64, due: Monotonic, now: Monotonic) {
+    pub(super) fn send(&mut self, load: &Load, runs: &Runs, packets: u64, due: Monotonic, now: Monotonic) {
         self.record.begin(Purpose::Load, now);
         let indices = self.next..self.next + packets;
         self.next = indices.end;
         if self.io == Io::Simple || packets == 1 {
             for index in indices {
-                self.send_kind(mix.kind(index), 1, runs, due, now);
+                self.send_kind(load.kind(index), 1, runs, due, now);
             }
             return;
         }
-        let count = |kind| indices.clone().filter(|&index| mix.kind(index) == kind).count() as u64;
+        let count = |kind| indices.clone().filter(|&index| load.kind(index) == kind).count() as u64;
         for kind in [Kind::Put, Kind::Invalid, Kind::Get] {
             self.send_kind(kind, count(kind), runs, due, now);
         }
@@ -88,7 +74,7 @@ impl Lane {
         match kind {
             Kind::Get => (0..packets).for_each(|_| self.ask(due, now)),
             Kind::Invalid => self.send_run(kind, &runs.invalid, packets),
-            _ => self.send_run(kind, &runs.put, packets),
+            _ => self.send_run(kind, &runs.valid, packets),
         }
     }
 
@@ -102,7 +88,7 @@ impl Lane {
     }
 
     fn ask(&mut self, due: Monotonic, now: Monotonic) {
-        let questions = self.questions.as_mut().expect("a mix with GETs has questions");
+        let questions = self.questions.as_mut().expect("a load with GETs has questions");
         let key = questions.ask(due, now);
         let get = Run::new(&Request::Get { key }.to_bytes(), 1);
         let sent = self.sender.send(&get, 1, Zeal::Once).expect("only a sender that insists fails");
@@ -155,13 +141,13 @@ pub(super) fn listen(lanes: &mut [Lane], time: Duration) {
 }
 
 /// How many timed questions a socket can have open: twice as many as are asked while one may stay open, or nothing
-/// where the mix has no GETs.
+/// where the load has no GETs.
 fn slots(plan: &Plan<'_>) -> Option<u16> {
-    let Plan { mix, config, deal, .. } = plan;
+    let Plan { load, config, deal, .. } = plan;
     let gets = |packets: f64| {
-        packets * f64::from(100 - mix.invalid_share.get()) / 100.0 * f64::from(mix.get_share.get()) / 100.0
+        packets * f64::from(100 - load.invalid_share.get()) / 100.0 * f64::from(load.get_share.get()) / 100.0
     };
-    let most = f64::from(MAX_SLOTS).min(gets(mix.packets as f64).ceil());
+    let most = f64::from(MAX_SLOTS).min(gets(load.packets as f64).ceil());
     let wanted = config.pacing.map_or(f64::from(MAX_SLOTS) / 4.0, |pacing| {
         let a_second = gets(pacing.rate.get()) / f64::from(deal.sockets.get());
         (2.0 * a_second * config.get.timeout.as_secs_f64()).clamp(64.0, f64::from(MAX_SLOTS))

@@ -1,4 +1,4 @@
-//! The load engine: threads that send a mix on schedule and hear the replies between two sends.
+//! The load engine: threads that send a load on schedule and hear the replies between two sends.
 
 use std::{
     num::NonZeroU32,
@@ -12,13 +12,13 @@ use std::{
 
 use super::{
     ClientConfig, ClientError,
-    lane::{self, Lane, Runs},
-    mix::{Deal, Mix},
+    deal::{Deal, Load},
+    lane::{self, Lane},
     pace::{Pacing, Schedule},
     pin,
     record::{Lag, REPORT_EVERY, Reporter},
     replies::Questions,
-    sender::MAX_SEGMENTS,
+    sender::{MAX_SEGMENTS, Runs},
     totals::{Totals, join},
     wait::{self, PunctualSleep},
 };
@@ -31,13 +31,13 @@ const GRACE: Duration = Duration::from_millis(10);
 /// Moments between two looks for replies while the sender is behind its schedule.
 const MOMENTS_A_LOOK: u32 = 16;
 
-/// Sends `mix` from all sockets and threads that `config` names.
+/// Sends `load` from all sockets and threads that `config` names.
 pub(super) fn run(
-    mix: &Mix,
+    load: &Load,
     config: &ClientConfig,
     reporter: &mut Reporter<'_>,
 ) -> Result<Totals, ClientError> {
-    let plan = Plan::new(mix, config);
+    let plan = Plan::new(load, config);
     pin::check(&config.pin)?;
     let mut totals = Totals::default();
     let workers = plan.workers(&mut totals)?;
@@ -65,22 +65,22 @@ pub(super) fn run(
 
 /// What all threads know.
 pub(super) struct Plan<'a> {
-    pub(super) mix: &'a Mix,
+    pub(super) load: &'a Load,
     pub(super) config: &'a ClientConfig,
     pub(super) deal: Deal,
     runs: Runs,
 }
 
 impl<'a> Plan<'a> {
-    fn new(mix: &'a Mix, config: &'a ClientConfig) -> Self {
+    fn new(load: &'a Load, config: &'a ClientConfig) -> Self {
         let as_many_as_a_send_takes = NonZeroU32::new(MAX_SEGMENTS as u32).expect("it is more than 0");
         let burst = match (config.pacing, config.io) {
             (Some(pacing), _) => pacing.burst,
             (None, Io::Batch) => as_many_as_a_send_takes,
             (None, Io::Simple) => NonZeroU32::MIN,
         };
-        let deal = Deal { packets: mix.packets, burst, sockets: config.fan.sockets() };
-        Self { mix, config, deal, runs: Runs::new(mix, burst) }
+        let deal = Deal { packets: load.packets, burst, sockets: config.fan.sockets() };
+        Self { load, config, deal, runs: Runs::new(load.invalid, burst.get().into()) }
     }
 
     /// The threads' halves of the work, sockets open and keys prepared.
@@ -163,11 +163,11 @@ impl<'a> Worker<'a> {
     }
 
     fn send_all(&mut self, start: Monotonic, done: &Done<'_>) {
-        let Plan { mix, config, deal, .. } = self.plan;
+        let Plan { load, config, deal, .. } = self.plan;
         let threads = u64::from(config.fan.threads().get());
-        let mut due = config.pacing.map(|pacing| own_moments(pacing, config, self.number, mix.duration));
+        let mut due = config.pacing.map(|pacing| own_moments(pacing, config, self.number, load.duration));
         let closes =
-            mix.duration.map(|duration| start + duration + config.pacing.map_or(Duration::ZERO, |_| GRACE));
+            load.duration.map(|duration| start + duration + config.pacing.map_or(Duration::ZERO, |_| GRACE));
         let mut closed = false;
         for moment in (u64::from(self.number)..deal.moments()).step_by(threads as usize) {
             let due = match &mut due {
@@ -209,14 +209,14 @@ impl<'a> Worker<'a> {
     }
 
     fn send_moment(&mut self, moment: u64, due: Option<Monotonic>, now: Monotonic) {
-        let Plan { mix, config, deal, runs } = self.plan;
+        let Plan { load, config, deal, runs } = self.plan;
         let packets = deal.packets_of(moment);
         if let (Some(lag), Some(due)) = (&mut self.lag, due) {
             lag.add(due, now, packets);
         }
         let threads = u64::from(config.fan.threads().get());
         let own = (moment % u64::from(deal.sockets.get()) / threads) as usize;
-        self.lanes[own].send(mix, runs, packets, due.unwrap_or(now), now);
+        self.lanes[own].send(load, runs, packets, due.unwrap_or(now), now);
         self.attempted += packets;
     }
 

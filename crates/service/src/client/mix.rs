@@ -1,184 +1,222 @@
-//! A load of valid and invalid packets that keeps its shares in every stretch, and how sockets divide it.
+//! How the valid and invalid packets of a workload follow each other.
 
-use std::{num::NonZeroU32, time::Duration};
-
-use super::{
-    step::{Kind, Payload},
-    workload::{Percent, Workload},
+use std::{
+    cmp::{Ordering, Reverse},
+    fmt, iter,
+    num::NonZeroU64,
+    str::FromStr,
 };
 
-/// A load: PUTs of key 10, invalid packets and GETs, evenly interleaved.
-///
-/// Packet i is invalid where ⌊(i + 1)·p ÷ 100⌋ exceeds ⌊i·p ÷ 100⌋, and the GETs lie among the valid packets by the same
-/// rule: the first n packets have exactly ⌊n·p ÷ 100⌋ invalid ones for every n and p, and any n in a row one more or
-/// less at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mix {
-    /// Packets at most.
-    pub packets: u64,
-    /// How long packets are due at most.
-    pub duration: Option<Duration>,
-    /// Share of invalid packets.
-    pub invalid_share: Percent,
-    /// What an invalid packet is.
-    pub invalid: Payload,
-    /// Share of GETs among the valid ones.
-    pub get_share: Percent,
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use serde::{Deserialize, Serialize};
+
+use super::step::Payload;
+use Rounding::{Down, Up};
+
+/// The order in which valid and invalid packets leave. It decides what a valid packet costs its receiver: one that comes
+/// alone wakes a sleeper, the second of a burst finds it awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Mix {
+    /// All valid packets, then all invalid ones.
+    Blocks,
+    /// Rounds of so many packets, each its valid ones first. n packets make n ÷ that many rounds, rounded down, at least
+    /// one, and what is left over is spread over the rounds.
+    Rounds(NonZeroU64),
+    /// Invalid packets at even distances.
+    Even,
+    /// Every order is as likely as every other; the seed chooses.
+    Random,
 }
 
 impl Mix {
-    /// What a valid packet that is no GET is: each adds 1 to the count that the final GET asks for.
-    pub const VALID: Payload = Payload::Put { key: 10, value: 1 };
-
-    /// What a workload asks for, with `invalid` packets.
-    pub(super) const fn of(workload: &Workload, invalid: Payload) -> Self {
-        Self {
-            packets: workload.packets,
-            duration: workload.duration,
-            invalid_share: workload.invalid_share,
-            invalid: workload.sized(invalid),
-            get_share: workload.get_share,
-        }
+    /// Rounds of `packets` packets.
+    ///
+    /// # Panics
+    /// `packets` is 0.
+    pub const fn rounds(packets: u64) -> Self {
+        Self::Rounds(NonZeroU64::new(packets).expect("a round has a packet"))
     }
 
-    /// What packet `index` of the sequence is.
-    pub(super) const fn kind(&self, index: u64) -> Kind {
-        if self.invalid_share.falls_on(index) {
-            return Kind::Invalid;
+    /// Rounds that `packets` packets are sent in; nothing where the order has none.
+    const fn rounds_of(self, packets: u64) -> Option<u64> {
+        match self {
+            Self::Blocks => Some(1),
+            Self::Rounds(of) => Some(if packets < of.get() { 1 } else { packets / of.get() }),
+            Self::Even | Self::Random => None,
         }
-        let valid_before = index - self.invalid_share.of(index);
-        if self.get_share.falls_on(valid_before) { Kind::Get } else { Kind::Put }
     }
 }
 
-/// How a load is divided: moment i of the schedule belongs to socket i mod `sockets`, and socket s to thread s mod
-/// `threads`. So threads and sockets change neither what is sent nor when.
-///
-/// Each socket takes a stretch of the mix's sequence for its own packets. Were they dealt out in turn, a share that the
-/// number of sockets divides would give one socket all invalid packets.
+/// From the order that alternates least to the one that does most.
+impl Ord for Mix {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let alternates = |mix: Self| match mix {
+            Self::Blocks => (0, None),
+            Self::Rounds(of) => (1, Some(Reverse(of))),
+            Self::Random => (2, None),
+            Self::Even => (3, None),
+        };
+        alternates(*self).cmp(&alternates(*other))
+    }
+}
+
+impl PartialOrd for Mix {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocks => f.pad("blocks"),
+            Self::Rounds(of) => f.pad(&format!("rounds:{of}")),
+            Self::Even => f.pad("even"),
+            Self::Random => f.pad("random"),
+        }
+    }
+}
+
+impl FromStr for Mix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "blocks" => Ok(Self::Blocks),
+            "even" => Ok(Self::Even),
+            "random" => Ok(Self::Random),
+            _ => text.strip_prefix("rounds:").and_then(|of| of.parse().ok()).map(Self::Rounds).ok_or_else(|| {
+                format!(
+                    "unknown mix '{text}'; there are: blocks, rounds:N with 1 packet a round or more (frigg has \
+                     rounds:100), even, random"
+                )
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for Mix {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Mix> for String {
+    fn from(mix: Mix) -> Self {
+        mix.to_string()
+    }
+}
+
+/// Valid and invalid packets in an order: exactly so many of each, whatever the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Deal {
-    pub(super) packets: u64,
-    pub(super) burst: NonZeroU32,
-    pub(super) sockets: NonZeroU32,
+pub struct Mixed {
+    /// The order.
+    pub mix: Mix,
+    /// Valid packets, each a [`Payload::VALID`].
+    pub valid: u64,
+    /// Invalid packets.
+    pub invalid: u64,
+    /// What an invalid packet is.
+    pub bad: Payload,
 }
 
-impl Deal {
-    /// Moments that have a packet.
-    pub(super) const fn moments(&self) -> u64 {
-        self.packets.div_ceil(self.burst.get() as u64)
+impl Mixed {
+    /// Packets of both kinds; at most `u64::MAX`, which nobody ever sends.
+    pub const fn packets(&self) -> u64 {
+        self.valid.saturating_add(self.invalid)
     }
 
-    /// Packets of moment `i`, which is one of the [`Self::moments`]: a burst, or what the last one has left.
-    pub(super) fn packets_of(&self, moment: u64) -> u64 {
-        let burst = u64::from(self.burst.get());
-        burst.min(self.packets - moment * burst)
+    /// The packets in their order, equal ones that follow each other as one burst, never an empty one. The same seed
+    /// gives the same order with every version of weir.
+    pub fn bursts(&self, seed: u64) -> impl Iterator<Item = (Payload, u64)> + use<> {
+        let bad = self.bad;
+        let mut pieces = self.pieces(seed).filter(|&(_, count)| count > 0).peekable();
+        iter::from_fn(move || {
+            let (validity, mut count) = pieces.next()?;
+            while let Some((_, more)) = pieces.next_if(|&(next, _)| next == validity) {
+                count += more;
+            }
+            Some((if validity == Validity::Valid { Payload::VALID } else { bad }, count))
+        })
     }
 
-    /// Packets of socket `socket`.
-    pub(super) fn packets_of_socket(&self, socket: u32) -> u64 {
-        let (moments, sockets) = (self.moments(), u64::from(self.sockets.get()));
-        let own = moments / sockets + u64::from(u64::from(socket) < moments % sockets);
-        let has_last = moments > 0 && (moments - 1) % sockets == u64::from(socket);
-        let burst = u128::from(self.burst.get());
-        let missing = if has_last { u128::from(moments) * burst - u128::from(self.packets) } else { 0 };
-        (u128::from(own) * burst - missing) as u64
+    fn pieces(&self, seed: u64) -> Box<dyn Iterator<Item = (Validity, u64)>> {
+        let Self { valid, invalid, .. } = *self;
+        let packets = self.packets();
+        // Packets that are all alike have one order.
+        let mix = if valid == 0 || invalid == 0 { Mix::Blocks } else { self.mix };
+        if let Some(rounds) = mix.rounds_of(packets) {
+            let before = move |round| (part(valid, round, rounds, Up), part(invalid, round, rounds, Down));
+            return Box::new((0..rounds).flat_map(move |round| {
+                let (from, to) = (before(round), before(round + 1));
+                [(Validity::Valid, to.0 - from.0), (Validity::Invalid, to.1 - from.1)]
+            }));
+        }
+        if mix == Mix::Even {
+            let before = move |packet| part(invalid, packet, packets, Down);
+            return one_by_one(packets, move |packet| before(packet + 1) > before(packet));
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut invalid_left = invalid;
+        // Selection sampling (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S): one draw a packet, and the
+        // numbers come out exact.
+        one_by_one(packets, move |packet| {
+            let is_invalid = random.random_range(0..packets - packet) < invalid_left;
+            invalid_left -= u64::from(is_invalid);
+            is_invalid
+        })
     }
+}
 
-    /// Where in the mix's sequence the stretch of `socket` begins.
-    pub(super) fn start_of_socket(&self, socket: u32) -> u64 {
-        (0..socket).map(|before| self.packets_of_socket(before)).sum()
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Validity {
+    Valid,
+    Invalid,
+}
+
+fn one_by_one(
+    packets: u64,
+    mut is_invalid: impl FnMut(u64) -> bool + 'static,
+) -> Box<dyn Iterator<Item = (Validity, u64)>> {
+    Box::new(
+        (0..packets)
+            .map(move |packet| (if is_invalid(packet) { Validity::Invalid } else { Validity::Valid }, 1)),
+    )
+}
+
+/// How a part of a packet counts. Valid ones rounded up and invalid ones down, rounds are equally long wherever the number
+/// of packets allows it.
+#[derive(Clone, Copy)]
+enum Rounding {
+    Up,
+    Down,
+}
+
+/// `index` of `of` equal parts of `total`: it grows with `index`, from 0 to `total`, by steps that differ by 1 at most.
+fn part(total: u64, index: u64, of: u64, rounding: Rounding) -> u64 {
+    let (product, of) = (u128::from(total) * u128::from(index), u128::from(of));
+    let part = match rounding {
+        Up => product.div_ceil(of),
+        Down => product / of,
+    };
+    // No more than `total`, as `index` is no more than `of`.
+    part as u64
+}
+
+impl fmt::Display for Mixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mix, valid, invalid, bad } = self;
+        write!(f, "{valid} × {} and {invalid} × {bad}, ", Payload::VALID)?;
+        match (mix.rounds_of(self.packets()), mix) {
+            (Some(1), _) => write!(f, "valid ones first"),
+            (Some(rounds), _) => write!(f, "in {rounds} rounds, valid ones first"),
+            (None, mix) => write!(f, "{mix}"),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn mix(invalid_percent: u8, get_percent: u8) -> Mix {
-        Mix {
-            packets: u64::MAX,
-            duration: None,
-            invalid_share: Percent::new(invalid_percent).unwrap(),
-            invalid: Payload::bad(256),
-            get_share: Percent::new(get_percent).unwrap(),
-        }
-    }
-
-    fn deal(packets: u64, burst: u32, sockets: u32) -> Deal {
-        Deal { packets, burst: NonZeroU32::new(burst).unwrap(), sockets: NonZeroU32::new(sockets).unwrap() }
-    }
-
-    fn count(mix: &Mix, indices: std::ops::Range<u64>, kind: Kind) -> u64 {
-        indices.filter(|&index| mix.kind(index) == kind).count() as u64
-    }
-
-    fn check(mix: Mix, expected: &str) {
-        let kinds: String = (0..expected.len() as u64)
-            .map(|index| match mix.kind(index) {
-                Kind::Put => 'P',
-                Kind::Get => 'G',
-                _ => 'x',
-            })
-            .collect();
-        assert_eq!(kinds, expected);
-    }
-
-    #[test]
-    fn kinds_alternate_as_evenly_as_they_go() {
-        check(mix(0, 0), "PPPPPPPP");
-        check(mix(50, 0), "PxPxPxPx");
-        check(mix(25, 0), "PPPxPPPx");
-        check(mix(75, 0), "PxxxPxxx");
-        check(mix(40, 0), "PPxPxPPxPx");
-        check(mix(50, 50), "PxGxPxGx");
-        check(mix(0, 25), "PPPGPPPG");
-        check(mix(100, 50), "xxxx");
-        check(mix(0, 100), "GGGG");
-    }
-
-    proptest! {
-        #[test]
-        fn every_beginning_has_the_exact_counts(n in 0..3000_u64, p in 0..=100_u8, g in 0..=100_u8) {
-            let (mix, workload) = (mix(p, g), Workload {
-                packets: n, invalid_share: Percent::new(p).unwrap(), get_share: Percent::new(g).unwrap(),
-                ..Workload::default()
-            });
-            prop_assert_eq!(count(&mix, 0..n, Kind::Invalid), workload.invalid());
-            prop_assert_eq!(count(&mix, 0..n, Kind::Put), workload.puts());
-            prop_assert_eq!(count(&mix, 0..n, Kind::Get), workload.valid() - workload.puts());
-        }
-
-        #[test]
-        fn every_window_keeps_the_share(start in 0..u64::MAX / 2, len in 1..2000_u64, p in 0..=100_u8) {
-            let invalid = count(&mix(p, 0), start..start + len, Kind::Invalid);
-            prop_assert!(invalid.abs_diff(Percent::new(p).unwrap().of(len)) <= 1, "{}", invalid);
-        }
-
-        #[test]
-        fn sockets_together_send_every_packet_once(n in 0..5000_u64, burst in 1..70_u32, sockets in 1..9_u32) {
-            let deal = deal(n, burst, sockets);
-            let mut sent = vec![0; sockets as usize];
-            for moment in 0..deal.moments() {
-                prop_assert!(deal.packets_of(moment) > 0);
-                sent[(moment % u64::from(sockets)) as usize] += deal.packets_of(moment);
-            }
-            let mut start = 0;
-            for (socket, &packets) in (0..).zip(&sent) {
-                prop_assert_eq!(deal.packets_of_socket(socket), packets);
-                prop_assert_eq!(deal.start_of_socket(socket), start);
-                start += packets;
-            }
-            prop_assert_eq!(start, n);
-        }
-
-        #[test]
-        fn a_load_without_a_bound_can_be_divided(burst in 1..70_u32, sockets in 1..100_u32) {
-            let deal = deal(u64::MAX, burst, sockets);
-            let last = sockets - 1;
-            prop_assert_eq!(deal.start_of_socket(last) + deal.packets_of_socket(last), u64::MAX);
-        }
-    }
-}
+mod tests;

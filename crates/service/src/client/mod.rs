@@ -3,6 +3,7 @@
 mod ask;
 mod behaviour;
 mod ceiling;
+mod deal;
 mod engine;
 mod error;
 mod fan;
@@ -25,11 +26,12 @@ mod workload;
 pub use ask::GetPolicy;
 pub use behaviour::Behaviour;
 pub use ceiling::{Sink, ceiling};
+pub use deal::Load;
 pub use engine::run;
 pub use error::ClientError;
 pub use fan::Fan;
 pub use halt::Halt;
-pub use mix::Mix;
+pub use mix::{Mix, Mixed};
 pub use pace::{Arrivals, Pacing, PacketsPerSecond};
 pub use record::Progress;
 pub use replies::ReplyLedger;
@@ -52,7 +54,7 @@ pub struct ClientConfig {
     pub pacing: Option<Pacing>,
     /// How GETs are asked. Its timeout is also how long a GET of a load waits for its reply.
     pub get: GetPolicy,
-    /// Decides Poisson arrivals; 0 where nothing is said.
+    /// Decides Poisson arrivals and a random mix; 0 where nothing is said.
     pub seed: Option<u64>,
     /// Sockets and threads of a load.
     pub fan: Fan,

@@ -16,7 +16,7 @@ use nix::{
     },
 };
 
-use super::{ClientError, workload::MAX_PAYLOAD_LEN};
+use super::{ClientError, Payload, workload::MAX_PAYLOAD_LEN};
 use crate::{Io, sys};
 
 /// A connected socket, and how packets leave by it.
@@ -88,6 +88,19 @@ impl Run {
 
     fn segments(&self, left: u64) -> usize {
         (self.copies.len() / self.len).min(usize::try_from(left).unwrap_or(usize::MAX))
+    }
+}
+
+/// The equal packets of a workload, laid out once.
+pub(super) struct Runs {
+    pub(super) valid: Run,
+    pub(super) invalid: Run,
+}
+
+impl Runs {
+    /// Long enough for sends of `most` packets of a kind; an invalid packet is `invalid`.
+    pub(super) fn new(invalid: Payload, most: u64) -> Self {
+        Self { valid: Run::new(&Payload::VALID.bytes(), most), invalid: Run::new(&invalid.bytes(), most) }
     }
 }
 

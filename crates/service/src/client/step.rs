@@ -4,7 +4,7 @@ use std::fmt;
 
 use weir_wire::Request;
 
-use super::Mix;
+use super::{Load, Mix, Mixed};
 
 /// One step of a behaviour. A burst is a count, not a list, so a step is small whatever it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +16,10 @@ pub enum Step {
         /// How often.
         count: u64,
     },
+    /// Send valid and invalid packets in an order of their own.
+    Mixed(Mixed),
     /// Send a load, from as many sockets and threads as the client has.
-    Load(Mix),
+    Load(Load),
     /// Ask for a key's count, and wait for the reply.
     Get {
         /// The key.
@@ -34,8 +36,19 @@ impl Step {
     pub const fn packets(&self) -> u64 {
         match self {
             Self::Burst { count, .. } => *count,
-            Self::Load(mix) => mix.packets,
+            Self::Mixed(mixed) => mixed.packets(),
+            Self::Load(load) => load.packets,
             Self::Get { .. } | Self::Stop => 1,
+        }
+    }
+}
+
+impl Step {
+    /// The order of its valid and invalid packets, where it has both.
+    pub const fn mix(&self) -> Option<Mix> {
+        match self {
+            Self::Mixed(mixed) => Some(mixed.mix),
+            _ => None,
         }
     }
 }
@@ -45,7 +58,8 @@ impl fmt::Display for Step {
         match self {
             Self::Burst { payload, count: 1 } => write!(f, "{payload}"),
             Self::Burst { payload, count } => write!(f, "{count} × {payload}"),
-            Self::Load(Mix { packets, duration, invalid_share, invalid, get_share }) => {
+            Self::Mixed(mixed) => write!(f, "{mixed}"),
+            Self::Load(Load { packets, duration, invalid_share, invalid, get_share }) => {
                 match packets {
                     &u64::MAX => write!(f, "load")?,
                     packets => write!(f, "load of {packets} packets")?,
@@ -111,6 +125,9 @@ pub(super) enum Kind {
 }
 
 impl Payload {
+    /// What a valid packet of a workload is that is no GET: each adds 1 to the count that the final GET asks for.
+    pub const VALID: Self = Self::Put { key: 10, value: 1 };
+
     /// The payload that the report writes BAD n: `BAD` and n times `0x42`.
     pub const fn bad(n: usize) -> Self {
         Self::Bad { len: BAD.len() + n }
@@ -164,8 +181,8 @@ mod tests {
         check(Step::Stop, "STOP");
         let percent = |text: &str| text.parse().expect("a share");
         let (invalid_share, get_share) = (percent("75"), percent("10"));
-        let mix = Mix { packets: 5, duration: None, invalid_share, invalid: Payload::bad(0), get_share };
-        check(Step::Load(mix), "load of 5 packets, 75 % of them BAD of 3 bytes, 10 % of the others GETs");
+        let load = Load { packets: 5, duration: None, invalid_share, invalid: Payload::bad(0), get_share };
+        check(Step::Load(load), "load of 5 packets, 75 % of them BAD of 3 bytes, 10 % of the others GETs");
     }
 
     #[test]

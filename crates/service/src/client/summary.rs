@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arrivals, ReplyLedger};
+use super::{Arrivals, Mix, ReplyLedger};
 use crate::{Cost, Io, Latencies, Monotonic};
 
 /// Datagrams of a client, by kind.
@@ -93,6 +93,9 @@ pub struct ClientSummary {
     pub version: String,
     /// Behaviour, such as `frigg`.
     pub behaviour: String,
+    /// The order of its valid and invalid packets; nothing for a behaviour that has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
     /// The server's address.
     pub server: SocketAddr,
     /// How it sent: what was asked for.
@@ -153,7 +156,7 @@ pub struct ClientSummary {
     /// The GETs within a load, and their latency; nothing where none was asked for.
     #[serde(default)]
     pub replies: Option<ReplyLedger>,
-    /// The seed that it was given.
+    /// The seed that it was given: of Poisson arrivals and of a random mix.
     #[serde(default)]
     pub seed: Option<u64>,
     /// The threads of a load.

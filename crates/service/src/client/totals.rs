@@ -67,6 +67,7 @@ impl Totals {
         ClientSummary {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             behaviour: behaviour.to_owned(),
+            mix: None,
             server: config.server,
             io: config.io,
             gso: self.segmented && !self.fell_back,

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::step::Payload;
+use super::{mix::Mix, step::Payload};
 
 /// Most payload bytes of a UDP datagram over IPv4.
 pub const MAX_PAYLOAD_LEN: usize = 65_507;
@@ -82,6 +82,8 @@ pub struct Workload {
     pub duration: Option<Duration>,
     /// Share of invalid ones.
     pub invalid_share: Percent,
+    /// The order of valid and invalid packets; the behaviour's own where nothing is said, and always of `load`.
+    pub mix: Option<Mix>,
     /// Payload length of invalid packets; the behaviour's own where nothing is said.
     pub invalid_size: Option<InvalidSize>,
     /// Share of GETs among the valid ones of `load`.

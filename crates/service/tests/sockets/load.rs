@@ -11,7 +11,7 @@ use std::{
 use weir_service::{
     ClientSummary, Io, SentCounts,
     client::{
-        self, Arrivals, ClientConfig, ClientError, Fan, GetPolicy, Mix, Pacing, PacketsPerSecond, Payload,
+        self, Arrivals, ClientConfig, ClientError, Fan, GetPolicy, Load, Pacing, PacketsPerSecond, Payload,
         Percent, ReplyLedger, Sink, Step,
     },
 };
@@ -19,8 +19,8 @@ use weir_wire::Request;
 
 use crate::harness::{BOTH, PATIENCE, Running, config};
 
-fn mix(packets: u64, invalid_percent: u8, get_percent: u8) -> Mix {
-    Mix {
+fn load(packets: u64, invalid_percent: u8, get_percent: u8) -> Load {
+    Load {
         packets,
         duration: None,
         invalid_share: Percent::new(invalid_percent).unwrap(),
@@ -38,8 +38,8 @@ fn fan(sockets: u32, threads: u32) -> Fan {
 }
 
 /// Sends a load, and checks what must hold of every record.
-fn send(mix: Mix, config: &ClientConfig) -> ClientSummary {
-    let summary = client::run("load", &[Step::Load(mix)], config, &mut |_| {}).unwrap();
+fn send(load: Load, config: &ClientConfig) -> ClientSummary {
+    let summary = client::run("load", &[Step::Load(load)], config, &mut |_| {}).unwrap();
     assert!(summary.is_accounted_for(), "{summary:?}");
     assert_eq!(summary.refused_by.values().sum::<u64>(), summary.refused);
     assert_eq!(summary.refused_kinds.total(), summary.refused);
@@ -118,10 +118,10 @@ fn serve_oddly(socket: &UdpSocket, delay: Duration, answers: Answers) {
     }
 }
 
-fn ask_oddly(delay: Duration, answers: Answers, mix: Mix, rate: f64) -> ReplyLedger {
+fn ask_oddly(delay: Duration, answers: Answers, load: Load, rate: f64) -> ReplyLedger {
     let server = OddServer::start(delay, answers);
     let get = GetPolicy { timeout: Duration::from_secs(2), ..GetPolicy::default() };
-    let summary = send(mix, &ClientConfig { get, pacing: pacing(rate), ..ClientConfig::new(server.addr) });
+    let summary = send(load, &ClientConfig { get, pacing: pacing(rate), ..ClientConfig::new(server.addr) });
     server.end();
     summary.replies.unwrap()
 }
@@ -131,7 +131,7 @@ fn every_number_and_share_is_sent_exactly() {
     for (n, p) in [0, 1, 7, 99, 100, 101].into_iter().flat_map(|n| [0, 1, 30, 50, 99, 100].map(|p| (n, p))) {
         for io in BOTH {
             let (socket, addr) = sink();
-            let summary = send(mix(n, p, 0), &ClientConfig { io, ..ClientConfig::new(addr) });
+            let summary = send(load(n, p, 0), &ClientConfig { io, ..ClientConfig::new(addr) });
             let invalid = n * u64::from(p) / 100;
             let expected = SentCounts { put: n - invalid, invalid, ..SentCounts::default() };
             assert_eq!(summary.sent, expected, "{n} packets, {p} %, {io}");
@@ -149,7 +149,7 @@ fn every_number_and_share_is_sent_exactly() {
 #[test]
 fn packets_of_one_socket_leave_in_the_order_of_the_mix() {
     let (socket, addr) = sink();
-    send(mix(20, 40, 0), &ClientConfig { io: Io::Simple, ..ClientConfig::new(addr) });
+    send(load(20, 40, 0), &ClientConfig { io: Io::Simple, ..ClientConfig::new(addr) });
     let mut buffer = [0; 64];
     let kinds = (0..20).map(|_| {
         let len = socket.recv(&mut buffer).unwrap();
@@ -170,7 +170,7 @@ fn threads_sockets_bursts_and_arrivals_change_no_total() {
             let burst = NonZeroU32::new(burst).unwrap();
             let pacing = pacing(1e5).map(|pacing| Pacing { arrivals, burst, ..pacing });
             let config = ClientConfig { io, pacing, fan: fan(sockets, threads), ..ClientConfig::new(addr) };
-            let summary = send(mix(3001, 33, 0), &config);
+            let summary = send(load(3001, 33, 0), &config);
             let expected = SentCounts { put: 2011, invalid: 990, ..SentCounts::default() };
             assert_eq!(summary.sent, expected, "{config:?}");
             assert_eq!(summary.threads.len(), threads as usize);
@@ -183,7 +183,7 @@ fn threads_sockets_bursts_and_arrivals_change_no_total() {
 #[test]
 fn every_socket_keeps_the_share() {
     let (socket, addr) = sink();
-    send(mix(100, 25, 0), &ClientConfig { fan: fan(4, 2), io: Io::Simple, ..ClientConfig::new(addr) });
+    send(load(100, 25, 0), &ClientConfig { fan: fan(4, 2), io: Io::Simple, ..ClientConfig::new(addr) });
     let mut by_socket: HashMap<_, (u64, u64)> = HashMap::new();
     let mut buffer = [0; 64];
     for _ in 0..100 {
@@ -200,7 +200,7 @@ fn every_socket_keeps_the_share() {
 #[test]
 fn a_load_at_a_rate_takes_its_time() {
     let (_socket, addr) = sink();
-    let summary = send(mix(101, 0, 0), &ClientConfig { pacing: pacing(1000.0), ..ClientConfig::new(addr) });
+    let summary = send(load(101, 0, 0), &ClientConfig { pacing: pacing(1000.0), ..ClientConfig::new(addr) });
     let elapsed = summary.last_sent_at.unwrap().since(summary.load_started_at.unwrap());
     let pace = summary.pace.unwrap();
     let first_lag = Duration::from_nanos(pace.lag.unwrap().max_ns);
@@ -214,7 +214,7 @@ fn a_load_at_a_rate_takes_its_time() {
 #[test]
 fn the_time_ends_a_load_and_what_was_due_is_accounted_for() {
     let (_socket, addr) = sink();
-    let timed = Mix { duration: Some(Duration::from_millis(50)), ..mix(u64::MAX, 50, 0) };
+    let timed = Load { duration: Some(Duration::from_millis(50)), ..load(u64::MAX, 50, 0) };
     let paced = send(timed, &ClientConfig { pacing: pacing(2000.0), ..ClientConfig::new(addr) });
     assert_eq!(paced.intended, 100);
     let impossible = ClientConfig { pacing: pacing(1e7), fan: fan(2, 2), ..ClientConfig::new(addr) };
@@ -223,7 +223,7 @@ fn the_time_ends_a_load_and_what_was_due_is_accounted_for() {
     assert!(behind.unsent > 0 && behind.sent.total() > 0, "{behind:?}");
     let free = send(timed, &ClientConfig::new(addr));
     assert!(free.intended > 0 && free.unsent == 0);
-    assert_eq!(send(Mix { packets: 3, ..timed }, &ClientConfig::new(addr)).intended, 3);
+    assert_eq!(send(Load { packets: 3, ..timed }, &ClientConfig::new(addr)).intended, 3);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_server_answers_every_get_of_a_load() {
             fan: fan(sockets, 1),
             ..ClientConfig::new(server.addr)
         };
-        let summary = send(mix(200, 50, 40), &client);
+        let summary = send(load(200, 50, 40), &client);
         let replies = summary.replies.clone().unwrap();
         assert_eq!((replies.sent, replies.answered, replies.untimed), (40, 40, 0), "{io}");
         assert_eq!((replies.duplicates, replies.unexpected), (0, 0), "{io}");
@@ -253,7 +253,7 @@ fn latency_counts_from_the_moment_that_a_get_was_due() {
     // No sender keeps this rate, so every GET leaves behind its moment, and no reply can be faster than that.
     let server = OddServer::start(Duration::ZERO, right);
     let summary =
-        send(mix(60, 0, 100), &ClientConfig { pacing: pacing(1e7), ..ClientConfig::new(server.addr) });
+        send(load(60, 0, 100), &ClientConfig { pacing: pacing(1e7), ..ClientConfig::new(server.addr) });
     server.end();
     let (latency, lag) = (summary.replies.unwrap().latency.unwrap(), summary.pace.unwrap().lag.unwrap());
     assert_eq!((latency.count, lag.count), (60, 60));
@@ -263,7 +263,7 @@ fn latency_counts_from_the_moment_that_a_get_was_due() {
 #[test]
 fn a_server_that_stalls_shows_in_every_get_that_was_due_meanwhile() {
     let right = |_, key: u32| vec![key.to_string().into_bytes()];
-    let replies = ask_oddly(Duration::from_millis(300), right, mix(100, 0, 100), 1000.0);
+    let replies = ask_oddly(Duration::from_millis(300), right, load(100, 0, 100), 1000.0);
     assert_eq!(replies.answered, 100);
     // The GET due after i ms waits 300 - i ms or more.
     let latency = replies.latency.unwrap();
@@ -277,7 +277,7 @@ fn replies_that_are_missing_odd_or_double_are_told_apart() {
         1 => vec![b"10".to_vec(), b"nonsense".to_vec(), vec![b'7'; 40], key.to_string().into_bytes()],
         _ => vec![],
     };
-    let replies = ask_oddly(Duration::ZERO, answers, mix(30, 0, 100), 1000.0);
+    let replies = ask_oddly(Duration::ZERO, answers, load(30, 0, 100), 1000.0);
     assert_eq!((replies.sent, replies.answered, replies.unanswered), (30, 20, 10));
     assert_eq!((replies.duplicates, replies.unexpected, replies.late), (10, 30, 0));
 }
@@ -286,7 +286,7 @@ fn replies_that_are_missing_odd_or_double_are_told_apart() {
 fn gets_without_a_server_name_what_is_missing() {
     let (_socket, addr) = sink();
     let get = GetPolicy { timeout: Duration::from_millis(5), attempts: 2, ..GetPolicy::default() };
-    let steps = [Step::Load(mix(10, 0, 50))];
+    let steps = [Step::Load(load(10, 0, 50))];
     let error = client::run("load", &steps, &ClientConfig { get, ..ClientConfig::new(addr) }, &mut |_| {})
         .unwrap_err();
     assert!(matches!(error, ClientError::Unprepared { missing: 6, keys: 6, attempts: 2, .. }), "{error}");
@@ -299,7 +299,7 @@ fn packets_too_long_for_udp_are_refused_one_by_one() {
             [None, pacing(1e4).map(|pacing| Pacing { burst: NonZeroU32::new(10).unwrap(), ..pacing })]
         {
             let (_socket, addr) = sink();
-            let too_long = Mix { invalid: Payload::Bad { len: 65_508 }, ..mix(100, 30, 0) };
+            let too_long = Load { invalid: Payload::Bad { len: 65_508 }, ..load(100, 30, 0) };
             let summary = send(too_long, &ClientConfig { io, pacing, ..ClientConfig::new(addr) });
             assert_eq!(summary.sent, SentCounts { put: 70, ..SentCounts::default() }, "{io}");
             assert_eq!(summary.refused_kinds, SentCounts { invalid: 30, ..SentCounts::default() }, "{io}");
@@ -314,7 +314,7 @@ fn a_closed_port_refuses_packets_that_are_counted() {
     for io in BOTH {
         let (socket, addr) = sink();
         drop(socket);
-        let summary = send(mix(1000, 50, 0), &ClientConfig { io, ..ClientConfig::new(addr) });
+        let summary = send(load(1000, 50, 0), &ClientConfig { io, ..ClientConfig::new(addr) });
         assert!(summary.refused > 0 && summary.nobody_listens(), "{io}: {summary:?}");
         assert_eq!(summary.refused_by.keys().collect::<Vec<_>>(), ["ECONNREFUSED"], "{io}");
     }
@@ -325,7 +325,7 @@ fn the_ceiling_is_what_was_sent_in_the_time() {
     for like in ["127.0.0.1:1", "[::1]:1"] {
         let sink = Sink::open(like.parse().unwrap()).unwrap();
         let time = Duration::from_millis(50);
-        let summary = client::ceiling(&mix(1, 50, 0), &ClientConfig::new(sink.addr()), time).unwrap();
+        let summary = client::ceiling(&load(1, 50, 0), &ClientConfig::new(sink.addr()), time).unwrap();
         assert!(summary.is_accounted_for(), "{summary:?}");
         assert_eq!((summary.intended, summary.gso), (500_000, false));
         let rate = summary.achieved_rate.unwrap();
@@ -337,7 +337,7 @@ fn the_ceiling_is_what_was_sent_in_the_time() {
 fn a_cpu_that_there_is_not_is_named() {
     let (_socket, addr) = sink();
     let config = ClientConfig { pin: vec![0, 1023], ..ClientConfig::new(addr) };
-    let error = client::run("load", &[Step::Load(mix(1, 0, 0))], &config, &mut |_| {}).unwrap_err();
+    let error = client::run("load", &[Step::Load(load(1, 0, 0))], &config, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("CPU 1023"), "{error}");
 }
 
@@ -347,6 +347,6 @@ fn a_pinned_thread_says_where_it_ran() {
     let usable = nix::sched::sched_getaffinity(nix::unistd::Pid::this()).unwrap();
     let cpu = (0..nix::sched::CpuSet::count()).find(|&cpu| usable.is_set(cpu).unwrap()).unwrap();
     let summary =
-        send(mix(100, 0, 0), &ClientConfig { pin: vec![cpu], fan: fan(2, 2), ..ClientConfig::new(addr) });
+        send(load(100, 0, 0), &ClientConfig { pin: vec![cpu], fan: fan(2, 2), ..ClientConfig::new(addr) });
     assert!(summary.threads.iter().all(|thread| thread.cpu == Some(cpu)));
 }

@@ -6,3 +6,4 @@ mod harness;
 mod load;
 mod server;
 mod stop_handle;
+mod wire;

@@ -1,6 +1,7 @@
 //! The conditions of a run that are the usual ones unless an experiment varies them.
 
 use serde::{Deserialize, Serialize};
+use weir_service::client::Mix;
 
 use crate::topology::Topology;
 
@@ -8,6 +9,9 @@ use crate::topology::Topology;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Conditions {
+    /// How valid and invalid packets follow each other; nothing for the behaviour's own order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
     /// Packets per second that all clients together offer, in an open loop; nothing for as fast as they can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,

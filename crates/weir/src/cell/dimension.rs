@@ -1,5 +1,7 @@
 //! The dimensions of the grid: what can be varied, and how it is called and written.
 
+use weir_service::client::Mix;
+
 use super::{Background, Cell, ReceiveWork};
 use crate::topology::Topology;
 
@@ -12,6 +14,8 @@ pub enum Dimension {
     Packets,
     /// Payload of an invalid packet.
     InvalidSize,
+    /// How valid and invalid packets follow each other.
+    Mix,
     /// Offered rate.
     Rate,
     /// The server's receive buffer.
@@ -35,17 +39,20 @@ pub enum Value {
     Number(u64),
     /// One of several names.
     Name(&'static str),
+    /// An order of packets.
+    Mix(Mix),
 }
 
 impl Dimension {
     /// All of them, in the order in which a report shows them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Topology,
         Self::ReceiveWork,
         Self::Background,
         Self::Pinned,
         Self::ReceiveBuffer,
         Self::InvalidSize,
+        Self::Mix,
         Self::InvalidPercent,
         Self::Rate,
         Self::Packets,
@@ -57,6 +64,7 @@ impl Dimension {
             Self::InvalidPercent => "invalid",
             Self::Packets => "packets",
             Self::InvalidSize => "invalid payload",
+            Self::Mix => "mix",
             Self::Rate => "offered rate",
             Self::ReceiveBuffer => "receive buffer",
             Self::Topology => "topology",
@@ -72,7 +80,12 @@ impl Dimension {
             Self::InvalidPercent => "%",
             Self::InvalidSize | Self::ReceiveBuffer => "bytes",
             Self::Rate => "packets/s",
-            Self::Packets | Self::Topology | Self::ReceiveWork | Self::Background | Self::Pinned => "",
+            Self::Packets
+            | Self::Mix
+            | Self::Topology
+            | Self::ReceiveWork
+            | Self::Background
+            | Self::Pinned => "",
         }
     }
 
@@ -81,7 +94,7 @@ impl Dimension {
         match self {
             Self::Rate => "as fast as can be",
             Self::ReceiveBuffer => "default",
-            Self::InvalidSize => "the behaviour's",
+            Self::InvalidSize | Self::Mix => "the behaviour's",
             Self::Pinned => "as the experiment",
             _ => "usual",
         }
@@ -95,6 +108,7 @@ impl Dimension {
             Self::InvalidPercent => Value::Number(cell.invalid_percent.into()),
             Self::Packets => Value::Number(cell.packets),
             Self::InvalidSize => number(cell.invalid_size.map(u64::from)),
+            Self::Mix => conditions.mix.map_or(Value::Usual, Value::Mix),
             Self::Rate => number(conditions.rate),
             Self::ReceiveBuffer => number(conditions.receive_buffer.map(u64::from)),
             Self::Topology => Value::Name(conditions.topology.as_str()),
@@ -113,6 +127,7 @@ impl Dimension {
             Self::InvalidPercent => cell.invalid_percent = 0,
             Self::Packets => cell.packets = 0,
             Self::InvalidSize => cell.invalid_size = None,
+            Self::Mix => conditions.mix = None,
             Self::Rate => conditions.rate = None,
             Self::ReceiveBuffer => conditions.receive_buffer = None,
             Self::Topology => conditions.topology = Topology::default(),
@@ -127,6 +142,8 @@ impl Dimension {
         match value {
             Value::Usual => self.usual().to_owned(),
             Value::Name(name) => name.to_owned(),
+            Value::Mix(Mix::Rounds(packets)) => format!("rounds of {packets}"),
+            Value::Mix(mix) => mix.to_string(),
             Value::Number(number) if self.unit().is_empty() => number.to_string(),
             Value::Number(number) => format!("{number} {}", self.unit()),
         }

@@ -12,8 +12,8 @@ use anyhow::Context as _;
 use weir_service::{
     ClientSummary, Io,
     client::{
-        self, Arrivals, Behaviour, ClientConfig, Fan, GetPolicy, InvalidSize, Mix, Pacing, PacketsPerSecond,
-        Percent, Sink, Step, Workload,
+        self, Arrivals, Behaviour, ClientConfig, Fan, GetPolicy, InvalidSize, Load, Mix, Pacing,
+        PacketsPerSecond, Percent, Sink, Step, Workload,
     },
 };
 
@@ -44,6 +44,11 @@ pub struct Args {
     /// Valid and invalid packets together, at most (frey, frigg, load) [default: 100000, or no bound with --duration]
     #[arg(short, long, alias = "number_of_packets", value_name = "N")]
     number_of_packets: Option<u64>,
+
+    /// How valid and invalid packets follow each other (frey, frigg): blocks, rounds:N, even, or random as --seed has it
+    /// [default: frey: blocks, frigg: rounds:100]
+    #[arg(long, value_name = "MIX")]
+    mix: Option<Mix>,
 
     /// How long to send at most, such as 5s or 1m 30s (load). What is due by then still leaves within 10 ms
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -101,7 +106,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES")]
     invalid_size: Option<InvalidSize>,
 
-    /// Decides Poisson arrivals, and is recorded [default: 0]
+    /// Decides Poisson arrivals and a random mix, and is recorded [default: 0]
     #[arg(long)]
     seed: Option<u64>,
 
@@ -192,7 +197,15 @@ impl Args {
         {
             return Err(UsageError(format!(
                 "{flag} is for the behaviours {}; {} always sends the same: {}",
-                with_numbers().join(", "),
+                names_of(Behaviour::takes_numbers),
+                self.behaviour,
+                self.behaviour.sends
+            )));
+        }
+        if self.mix.is_some() && self.behaviour.mix().is_none() {
+            return Err(UsageError(format!(
+                "--mix is for the behaviours {}, not for {}: {}",
+                names_of(|row| row.mix().is_some()),
                 self.behaviour,
                 self.behaviour.sends
             )));
@@ -208,6 +221,7 @@ impl Args {
             packets: self.number_of_packets.unwrap_or(bound),
             duration: self.duration,
             invalid_share: self.percent.unwrap_or_default(),
+            mix: self.mix,
             invalid_size: self.invalid_size,
             get_share: self.gets,
         })
@@ -238,8 +252,9 @@ impl Args {
     }
 }
 
-fn with_numbers() -> Vec<&'static str> {
-    Behaviour::all().iter().filter(|row| row.takes_numbers()).map(|row| row.name).collect()
+fn names_of(belongs: impl Fn(&Behaviour) -> bool) -> String {
+    let names: Vec<_> = Behaviour::all().iter().filter(|row| belongs(row)).map(|row| row.name).collect();
+    names.join(", ")
 }
 
 /// Packets where neither a number nor a time bounds them.
@@ -265,14 +280,14 @@ fn after_help() -> String {
 const CEILING_TIME: Duration = Duration::from_millis(500);
 
 fn print_ceilings(steps: &[Step], config: &ClientConfig, time: Duration) -> anyhow::Result<ExitCode> {
-    let Some(Step::Load(mix)) = steps.first() else {
+    let Some(Step::Load(load)) = steps.first() else {
         return Err(UsageError("--ceiling sends a load; ask for 1 packet or more (-n)".into()).into());
     };
     let sink = Sink::open(config.server)?;
-    let no_gets = Mix { get_share: Percent::default(), ..*mix };
+    let no_gets = Load { get_share: Percent::default(), ..*load };
     let unread = client::ceiling(&no_gets, &ClientConfig { server: sink.addr(), ..config.clone() }, time)?;
     print(describe_ceiling("a socket that nobody reads", &unread))?;
-    let served = client::ceiling(mix, config, time)?;
+    let served = client::ceiling(load, config, time)?;
     judge(&served)?;
     print(describe_ceiling(&config.server.to_string(), &served))?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! `weir experiment`.
 
-use std::{fmt::Write as _, num::NonZeroU32, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, num::NonZeroU32, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 
@@ -14,6 +14,7 @@ use crate::{
         ceiling::Ceiling,
         conduct,
         definition::{Definition, Profile},
+        expected,
         folder::Folder,
         interrupt::Interrupt,
         machine::Pinning,
@@ -144,6 +145,15 @@ fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
     Ok(folder)
 }
 
+/// A time to its first two digits at most: "40 s", "3 min", "1.5 h".
+fn rough(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{} s", seconds.div_ceil(10) * 10),
+        seconds @ 120..5400 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
+    }
+}
+
 fn list() -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for definition in catalogue::built_in()? {
@@ -152,7 +162,13 @@ fn list() -> anyhow::Result<ExitCode> {
             let resolved = definition.resolve(Some(*profile), None)?.definition;
             let runs = schedule::of(&resolved, 0);
             let packets: u64 = runs.iter().map(|run| run.cell.packets).sum();
-            writeln!(text, "  {profile:<9} {:>5} runs, {packets} packets", runs.len())?;
+            writeln!(
+                text,
+                "  {profile:<9} {:>5} runs, {packets} packets, about {}, {:.1} MB",
+                runs.len(),
+                rough(expected::time(&resolved, &runs)),
+                expected::bytes(&runs) as f64 / 1e6
+            )?;
         }
     }
     print(wrapped(&text))?;

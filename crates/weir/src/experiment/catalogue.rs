@@ -15,8 +15,10 @@ macro_rules! built_in {
 }
 
 /// The text of each built-in definition, beside the path that it has in the repository.
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 14] = [
     built_in!("kernel-or-user"),
+    built_in!("mix"),
+    built_in!("wake-ups"),
     built_in!("hooks"),
     built_in!("toolkits"),
     built_in!("rate"),

@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use weir_service::client::{
-    self, Behaviour, ClientConfig, Fan, InvalidSize, Mix, Percent, Sink, Step, Workload,
+    self, Behaviour, ClientConfig, Fan, InvalidSize, Load, Percent, Sink, Step, Workload,
 };
 
 use super::{definition::Definition, machine::Pinning};
@@ -45,9 +45,9 @@ impl Ceiling {
             pin: pinning.clients.clone(),
             ..ClientConfig::new(sink.addr())
         };
-        let mix = mix(definition).context("measuring the ceiling: the behaviour load sends nothing")?;
+        let load = load(definition).context("measuring the ceiling: the behaviour load sends nothing")?;
         let once =
-            || client::ceiling(&mix, &config, EACH).map(|summary| summary.achieved_rate.unwrap_or(0.0));
+            || client::ceiling(&load, &config, EACH).map(|summary| summary.achieved_rate.unwrap_or(0.0));
         let rates =
             (0..TIMES).map(|_| once()).collect::<Result<Vec<_>, _>>().context("measuring the ceiling")?;
         let estimate = Estimate::of(&rates).context("measuring the ceiling")?;
@@ -61,18 +61,19 @@ impl Ceiling {
 }
 
 /// The load of the grid's cells that are the hardest to send: the most and the largest invalid packets.
-fn mix(definition: &Definition) -> Option<Mix> {
+fn load(definition: &Definition) -> Option<Load> {
     let size = definition.grid.invalid_size.iter().copied().max();
     let workload = Workload {
         packets: u64::MAX,
         duration: None,
+        mix: None,
         invalid_share: definition.grid.invalid_percent.iter().copied().max().and_then(Percent::new)?,
         invalid_size: size.and_then(|bytes| InvalidSize::new(bytes as usize)),
         get_share: Percent::default(),
     };
-    let load: &Behaviour = "load".parse().ok()?;
-    load.steps(&workload).into_iter().find_map(|step| match step {
-        Step::Load(mix) => Some(mix),
+    let behaviour: &Behaviour = "load".parse().ok()?;
+    behaviour.steps(&workload).into_iter().find_map(|step| match step {
+        Step::Load(load) => Some(load),
         _ => None,
     })
 }

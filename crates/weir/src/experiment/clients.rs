@@ -183,6 +183,9 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
     if definition.gets_percent > 0 {
         command.args(["--gets", &definition.gets_percent.to_string()]);
     }
+    if let Some(mix) = cell.conditions.mix {
+        command.args(["--mix", &mix.to_string()]);
+    }
     if let Some(size) = cell.invalid_size {
         command.args(["--invalid-size", &size.to_string()]);
     }

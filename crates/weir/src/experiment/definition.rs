@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use weir_filters::{FilterName, Hook, Toolkit};
-use weir_service::Io;
+use weir_service::{Io, client::Mix};
 
 use super::{precision::Precision, template::Template, validate};
 use crate::{
@@ -118,6 +118,9 @@ pub struct Grid {
     /// Payloads of invalid packets, bytes; empty for the behaviour's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalid_size: Vec<u32>,
+    /// How valid and invalid packets follow each other; empty for the behaviour's own order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Mix>,
     /// Packets per second that all clients together offer; empty for as fast as they can.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<u64>,
@@ -202,6 +205,8 @@ pub struct Overrides {
     pub packets: Option<Vec<u64>>,
     /// Payloads of invalid packets, bytes.
     pub invalid_size: Option<Vec<u32>>,
+    /// How valid and invalid packets follow each other.
+    pub mix: Option<Vec<Mix>>,
     /// Packets per second offered.
     pub rate: Option<Vec<u64>>,
     /// Receive buffers, bytes.
@@ -288,6 +293,7 @@ impl Definition {
         grid.invalid_percent = overrides.invalid_percent.unwrap_or(self.grid.invalid_percent.clone());
         grid.packets = overrides.packets.unwrap_or(self.grid.packets.clone());
         grid.invalid_size = overrides.invalid_size.unwrap_or(self.grid.invalid_size.clone());
+        grid.mix = overrides.mix.unwrap_or(self.grid.mix.clone());
         grid.rate = overrides.rate.unwrap_or(self.grid.rate.clone());
         grid.receive_buffer = overrides.receive_buffer.unwrap_or(self.grid.receive_buffer.clone());
         grid.background = overrides.background.unwrap_or(self.grid.background.clone());

@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod ceiling;
 pub mod clients;
 pub mod definition;
+pub mod expected;
 pub mod folder;
 pub mod interrupt;
 pub mod machine;

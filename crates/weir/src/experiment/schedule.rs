@@ -80,6 +80,7 @@ fn points(definition: &Definition) -> Vec<Point> {
     let points = along(points, &grid.invalid_percent, |point, percent| point.invalid_percent = percent);
     let points = along(points, &grid.packets, |point, packets| point.packets = packets);
     let points = along(points, &grid.invalid_size, |point, size| point.invalid_size = Some(size));
+    let points = along(points, &grid.mix, |point, mix| point.conditions.mix = Some(mix));
     let points = along(points, &grid.rate, |point, rate| {
         point.conditions.rate = Some(rate);
         if let Some(seconds) = definition.duration_s {

@@ -26,6 +26,7 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     check_percents("grid.invalid_percent", &grid.invalid_percent)?;
     check_load(definition)?;
     check_distinct("grid.invalid_size", &grid.invalid_size)?;
+    check_mix(definition)?;
     check_conditions(definition)?;
     check_placements(definition, server)?;
     for (name, server) in &definition.external_server {
@@ -74,6 +75,22 @@ fn check_load(definition: &Definition) -> Result<(), String> {
             check_positive("grid.packets", &grid.packets)
         }
     }
+}
+
+fn check_mix(definition: &Definition) -> Result<(), String> {
+    let mixes = definition.profiles.values().filter_map(|overrides| overrides.mix.as_ref());
+    for mix in mixes.chain([&definition.grid.mix]) {
+        check_distinct("mix", mix)?;
+        if !mix.is_empty() && definition.behaviour == "load" {
+            return Err(
+                "grid.mix: behaviour 'load' has an order of its own; use frigg, with grid.rate too".into()
+            );
+        }
+        if !mix.is_empty() && definition.placements.iter().any(|row| row.external_client.is_some()) {
+            return Err("grid.mix: an external client has its own order; leave mix out, or the client".into());
+        }
+    }
+    Ok(())
 }
 
 fn check_conditions(definition: &Definition) -> Result<(), String> {

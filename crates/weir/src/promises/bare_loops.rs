@@ -15,7 +15,7 @@ use nix::{
 };
 use weir_asm::{Endian, Object, text};
 use weir_hooks::{KernelFilter, ObjectFile};
-use weir_service::client::Step;
+use weir_service::client::{Payload, Step};
 use weir_wire::Request;
 
 use crate::experiment::machine::Pinning;
@@ -35,7 +35,7 @@ const END_AGAIN: Duration = Duration::from_millis(1);
 ///
 /// Both loops know when to end, which a client and a server have to know too, and nothing else.
 pub(super) fn rate(steps: &[Step], pinning: &Pinning) -> anyhow::Result<f64> {
-    let bursts: Vec<_> = steps.iter().filter_map(burst).collect();
+    let bursts: Vec<_> = steps.iter().flat_map(bursts).collect();
     let packets: u64 = bursts.iter().map(|(_, count)| count).sum();
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a UDP socket on 127.0.0.1")?;
     let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a UDP socket on 127.0.0.1")?;
@@ -70,11 +70,13 @@ fn assembled() -> Object {
     text::assemble("uncounted.asm", FILTER.as_bytes()).expect("it is constant, and a test assembles it")
 }
 
-/// A payload, and how often it is sent.
-fn burst(step: &Step) -> Option<(Vec<u8>, u64)> {
+/// Payloads, and how often each is sent: as weir's client does it without a seed.
+fn bursts(step: &Step) -> Vec<(Vec<u8>, u64)> {
+    let bytes = |(payload, count): (Payload, u64)| (payload.bytes(), count);
     match step {
-        Step::Burst { payload, count } => Some((payload.bytes(), *count)),
-        _ => None,
+        Step::Burst { payload, count } => vec![bytes((*payload, *count))],
+        Step::Mixed(mixed) => mixed.bursts(0).map(bytes).collect(),
+        _ => Vec::new(),
     }
 }
 

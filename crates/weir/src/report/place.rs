@@ -48,6 +48,7 @@ impl Place {
             (Dimension::InvalidPercent, Value::Number(percent)) => format!("-{percent}-percent"),
             (_, Value::Number(number)) => format!("-{}-{number}", key(dimension)),
             (_, Value::Usual) => format!("-{}-usual", key(dimension)),
+            (_, Value::Mix(mix)) => format!("-{}", mix.to_string().replace(':', "-")),
             (_, Value::Name(name)) => format!("-{}-{}", key(dimension), name.replace(' ', "-")),
         };
         dimensions.iter().map(part).collect::<String>().replace('_', "-")
@@ -64,6 +65,7 @@ pub(super) const fn key(dimension: Dimension) -> &'static str {
         Dimension::InvalidPercent => "invalid_percent",
         Dimension::Packets => "packets",
         Dimension::InvalidSize => "invalid_size",
+        Dimension::Mix => "mix",
         Dimension::Rate => "rate",
         Dimension::ReceiveBuffer => "receive_buffer",
         Dimension::Topology => "topology",

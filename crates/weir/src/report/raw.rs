@@ -44,6 +44,7 @@ fn cell_row(cell: &Cell) -> Vec<String> {
         Value::Usual => String::new(),
         Value::Number(number) => number.to_string(),
         Value::Name(name) => name.to_owned(),
+        Value::Mix(mix) => mix.to_string(),
     };
     SERIES.iter().map(|(_, text)| text(cell)).chain(Dimension::ALL.map(plain)).collect()
 }

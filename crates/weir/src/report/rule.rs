@@ -208,6 +208,7 @@ impl Rule {
             match (wanted, found) {
                 (At::Number(wanted), Value::Number(found)) => *wanted == found,
                 (At::Name(wanted), Value::Name(found)) => wanted == found,
+                (At::Name(wanted), Value::Mix(found)) => *wanted == found.to_string(),
                 (At::Is(wanted), Value::Name(found)) => *wanted == (found == "pinned"),
                 _ => false,
             }
