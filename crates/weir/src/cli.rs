@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     advise, asm, bench, capacity, check, client, compare, completions, disasm, doctor, dump, experiment,
-    filter, filters, neighbour, net, report, run, serve, toolkits, verify,
+    figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -44,6 +44,7 @@ enum Command {
     Experiment(experiment::Args),
     Capacity(capacity::Args),
     Report(report::Args),
+    Figures(figures::Args),
     Compare(compare::Args),
     Advise(advise::Args),
     Net(net::Args),
@@ -73,6 +74,7 @@ impl Cli {
             Command::Experiment(args) => experiment::run(args),
             Command::Capacity(args) => capacity::run(args),
             Command::Report(args) => report::run(args),
+            Command::Figures(args) => figures::run(args),
             Command::Toolkits(args) => toolkits::run(args),
             Command::Compare(args) => compare::run(args),
             Command::Advise(args) => advise::run(args),

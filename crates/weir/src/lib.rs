@@ -12,6 +12,7 @@ pub mod cli;
 pub mod commands;
 pub mod core_time;
 pub mod doctor;
+pub mod documents;
 pub mod exit;
 pub mod experiment;
 pub mod ledger;

@@ -14,6 +14,7 @@ pub mod disasm;
 pub mod doctor;
 pub mod dump;
 pub mod experiment;
+pub mod figures;
 pub mod filter;
 pub mod filters;
 pub mod neighbour;

@@ -186,11 +186,15 @@ pub struct ExternalServer {
 }
 
 /// A client that is not weir's own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalClient {
     /// Program and arguments; no shell reads them.
     pub command: Vec<Template>,
+    /// How long it sleeps by itself in a run, seconds, such as before its first packet: a report shows wall time as it was
+    /// measured, and a second column without the sleep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleeps_s: Option<f64>,
 }
 
 /// What a profile changes.

@@ -34,6 +34,11 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     }
     for (name, client) in &definition.external_client {
         check_command(&format!("external_client.{name}"), client.command.len())?;
+        if let Some(sleeps_s) = client.sleeps_s.filter(|sleeps_s| !sleeps_s.is_finite() || *sleeps_s < 0.0) {
+            return Err(format!(
+                "external_client.{name}.sleeps_s = {sleeps_s}: it must be 0 or more seconds"
+            ));
+        }
     }
     for rule in &definition.verdicts {
         rule.check().map_err(|error| format!("verdicts, '{}': {error}", rule.claim))?;

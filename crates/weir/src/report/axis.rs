@@ -113,6 +113,11 @@ impl Axis {
         }
     }
 
+    /// The axis' title: `label`, and that it is logarithmic where it is.
+    pub(super) fn title(&self, label: &str) -> String {
+        if self.logarithmic { format!("{label} (logarithmic)") } else { label.to_owned() }
+    }
+
     /// Where its ticks are.
     pub(super) fn ticks(&self) -> &[f64] {
         &self.ticks
@@ -196,6 +201,8 @@ mod tests {
     fn values_of_different_sizes_get_a_logarithmic_axis() {
         let axis = Axis::around(&[0.02, 9.0]);
         assert!(axis.logarithmic);
+        assert_eq!(axis.title("loss, %"), "loss, % (logarithmic)");
+        assert_eq!(Axis::around(&[1.0]).title("loss, %"), "loss, %");
         assert_eq!(axis.ticks, [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]);
     }
 

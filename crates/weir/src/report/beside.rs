@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use weir_filters::FilterName;
+
 use super::{
     figure::Figure,
     grid::{Grid, Series},
@@ -110,13 +112,15 @@ fn beside(grid: &Grid, reported: &Reported, theirs: &Theirs) -> Table {
     let Theirs { slug, figure, numbers, note, .. } = theirs;
     Table {
         slug: (*slug).to_owned(),
-        title: format!("{}, {}, beside the report's {numbers}", figure.title(), figure.unit()),
+        title: format!("{}, beside the report's {numbers}", figure.head()),
         columns: ["invalid %", "whose"]
             .map(str::to_owned)
             .into_iter()
             .chain(reported.packets.iter().map(|&packets| format!("{} packets", count(packets))))
             .collect(),
-        note: format!("{}{note}", if rows.is_empty() { none } else { "" }),
+        note: format!("{}{note} {}", if rows.is_empty() { none } else { "" }, grid.sleep_notes(*figure))
+            .trim_end()
+            .to_owned(),
         rows,
     }
 }
@@ -161,13 +165,29 @@ fn aggregate(grid: &Grid, reported: &Reported) -> Table {
             .collect(),
     };
     let lines: Vec<Line> = at_percent.chain(at_packets).chain([everywhere]).collect();
-    let labels = kernel_labels(grid, &grid.comparisons());
-    let row = |label: &String, line: &Line| {
+    let comparisons = grid.comparisons();
+    let labels = kernel_labels(grid, &comparisons);
+    let filter_of = |label: &String| {
+        comparisons.iter().find(|one| grid.label_of(&one.cell.cell) == *label).map(|one| one.cell.cell.filter)
+    };
+    let filters: Vec<_> = labels.iter().filter_map(|label| Some((label, filter_of(label)?))).collect();
+    let row = |(label, filter): (&String, FilterName), line: &Line| {
         let pairs = wall_pairs(grid, label, &line.ours);
         let percent = |value: Option<f64>| value.map_or("–".to_owned(), |value| number(value, 3));
+        let span = |of: fn(&(u8, u64)) -> u64| {
+            let values: BTreeSet<_> = line.ours.iter().map(of).collect();
+            match (values.first(), values.last()) {
+                (Some(&low), Some(&high)) if low < high => format!("{} to {}", count(low), count(high)),
+                (Some(&only), _) => count(only),
+                _ => "–".to_owned(),
+            }
+        };
         vec![
             label.clone(),
+            filter.to_string(),
             line.name.clone(),
+            span(|&(percent, _)| percent.into()),
+            span(|&(_, packets)| packets),
             percent(aggregate_difference_percent(&pairs)),
             pairs.len().to_string(),
             percent(reported.aggregate_difference(&line.theirs)),
@@ -176,9 +196,11 @@ fn aggregate(grid: &Grid, reported: &Reported) -> Table {
     Table {
         slug: "report-aggregate".to_owned(),
         title: "Aggregate difference of wall time, kernel against user, %".to_owned(),
-        columns: ["series", "cells", "ours", "how many", "the report's"].map(str::to_owned).to_vec(),
-        rows: labels.iter().flat_map(|label| lines.iter().map(|line| row(label, line))).collect(),
-        note: "Mean over cells of |u − k| ÷ ((u + k) ÷ 2), of medians here and of means in the report, whose times \
+        columns: ["series", "filter", "cells", "invalid %", "packets", "ours", "how many", "the report's"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows: filters.iter().flat_map(|&filter| lines.iter().map(|line| row(filter, line)).collect::<Vec<_>>()).collect(),
+        note: "The report's filter is valid-command: to be read beside the row of the same filter and packets. Mean over cells of |u − k| ÷ ((u + k) ÷ 2), of medians here and of means in the report, whose times \
                include about 2 s of fixed start-up that make every difference look smaller. It has no sign: chance \
                alone makes it larger than 0."
             .to_owned(),

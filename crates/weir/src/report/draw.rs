@@ -67,19 +67,19 @@ struct Scene<'a> {
     right: f64,
     middle: f64,
     bottom: f64,
-    x_label: &'a str,
+    x_label: String,
     palette: [&'a str; 6],
     x_ticks: Vec<Tick>,
     legend: Vec<Entry<'a>>,
-    panels: Vec<Drawn<'a>>,
+    panels: Vec<Drawn>,
 }
 
 /// A panel as the template names it.
 #[derive(Serialize)]
-struct Drawn<'a> {
+struct Drawn {
     top: String,
     bottom: String,
-    y_label: &'a str,
+    y_label: String,
     y_ticks: Vec<Tick>,
     shapes: Vec<Shape>,
     texts: Vec<Text>,
@@ -165,7 +165,7 @@ impl Plot {
             right: RIGHT,
             middle: f64::midpoint(LEFT, RIGHT),
             bottom,
-            x_label: &self.x_label,
+            x_label: self.x.title(&self.x_label),
             palette: PALETTE,
             x_ticks: ticks(&self.x, x, CHARACTER),
             legend,
@@ -209,7 +209,7 @@ impl Plot {
     }
 }
 
-fn drawn<'a>(frame: &Frame<'a>) -> Drawn<'a> {
+fn drawn(frame: &Frame<'_>) -> Drawn {
     let panel = frame.panel;
     let (mut shapes, mut texts) = (Vec::new(), Vec::new());
     shapes.extend(panel.reference.map(|height| marks::reference(frame, height)));
@@ -225,7 +225,7 @@ fn drawn<'a>(frame: &Frame<'a>) -> Drawn<'a> {
     Drawn {
         top: px(frame.top),
         bottom: px(frame.bottom),
-        y_label: &panel.y_label,
+        y_label: panel.y.title(&panel.y_label),
         y_ticks: ticks(&panel.y, |value| frame.y(value), 0.0),
         shapes,
         texts,

@@ -1,6 +1,6 @@
 //! What surrounds the samples: the manifest as keys and values, the definition's text, and how complete it all is.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub(super) struct Environment {
     pub(super) asked: Asked,
     /// The definition's rules for verdicts.
     pub(super) rules: Vec<Rule>,
+    /// How long external clients sleep in a run, seconds, by their names.
+    pub(super) sleeps_s: BTreeMap<String, f64>,
     /// How many samples the schedule has, where the manifest says so (`planned_samples`).
     pub(super) planned: Option<u64>,
     /// What could not be read.
@@ -53,6 +55,14 @@ struct Judged {
     asked: Asked,
     #[serde(default)]
     verdicts: Vec<Rule>,
+    #[serde(default)]
+    external_client: BTreeMap<String, Sleeper>,
+}
+
+/// What a report works with of an external client.
+#[derive(Deserialize)]
+struct Sleeper {
+    sleeps_s: Option<f64>,
 }
 
 impl Environment {
@@ -69,8 +79,11 @@ impl Environment {
         let (manifest, definition) = (read(MANIFEST), read(DEFINITION));
         environment.definition = definition.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         match environment.definition.as_deref().map(toml::from_str::<Judged>) {
-            Some(Ok(Judged { asked, verdicts })) => {
-                (environment.asked, environment.rules) = (asked, verdicts)
+            Some(Ok(Judged { asked, verdicts, external_client })) => {
+                (environment.asked, environment.rules) = (asked, verdicts);
+                let sleeps =
+                    external_client.into_iter().filter_map(|(name, client)| Some((name, client.sleeps_s?)));
+                environment.sleeps_s = sleeps.collect();
             }
             Some(Err(error)) => {
                 environment.warnings.push(format!("{DEFINITION} gives no verdict: {error}"));

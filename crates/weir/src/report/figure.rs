@@ -1,6 +1,7 @@
 //! The figures that a report shows: one row each, with its name, its unit and where a sample has it.
 
 use serde::{Deserialize, Serialize};
+use weir_service::Cost;
 
 use crate::sample::Sample;
 
@@ -8,8 +9,11 @@ use crate::sample::Sample;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Figure {
-    /// CPU time of the server per packet sent.
+    /// CPU time of the server per packet sent, from readiness to the end; of its whole life where the server, which isn't
+    /// weir's, doesn't say when it was ready.
     ServerCpu,
+    /// CPU time of the server's whole process per packet sent: start-up included, in which the program is loaded.
+    ServerCpuProcess,
     /// CPU time of the clients per packet sent.
     ClientCpu,
     /// CPU time of the whole machine per packet sent: of processes, and of receiving that no process is charged for.
@@ -50,19 +54,34 @@ pub enum Figure {
     ProgramRun,
     /// Time of a test run of the program, less that of an accept-all program.
     TestRun,
+    /// CPU time of the server ([`Self::ServerCpu`]) as a share of the wall time.
+    CpuShare,
+    /// Page faults of the server's whole process, with and without a read from disk.
+    PageFaults,
+    /// Context switches of the server's whole process because it waited.
+    VoluntarySwitches,
+    /// Context switches of the server's whole process because something else came first.
+    InvoluntarySwitches,
+    /// Largest resident set of the server's process.
+    PeakMemory,
     /// Capacity: the highest offered rate at which no valid request is lost. No single run has it.
     Ndr,
     /// The same with as much loss as its goal allows.
     Pdr,
 }
 
+/// What "server CPU time" leaves out.
+pub(super) const SCOPE: &str = "Server CPU time counts from readiness to the end and leaves out start-up, in which the program \
+    is loaded; \"start-up included\" is the whole process's. Of a server that isn't weir's it is always the latter.";
+
 /// What a figure is called: title, noun inside a sentence, unit, what an axis adds to the unit, name in files.
 struct Names(&'static str, &'static str, &'static str, &'static str, &'static str);
 
 impl Figure {
     /// Every figure of a run, in the order in which a report shows them.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::ServerCpu,
+        Self::ServerCpuProcess,
         Self::ClientCpu,
         Self::MachineCpu,
         Self::Wall,
@@ -83,6 +102,11 @@ impl Figure {
         Self::Energy,
         Self::ProgramRun,
         Self::TestRun,
+        Self::CpuShare,
+        Self::PageFaults,
+        Self::VoluntarySwitches,
+        Self::InvoluntarySwitches,
+        Self::PeakMemory,
     ];
 
     /// Figures that have tables of the report's shape.
@@ -102,6 +126,17 @@ impl Figure {
         Self::Energy,
     ];
 
+    /// What the server's process used.
+    pub(super) const PROCESS: [Self; 7] = [
+        Self::CpuShare,
+        Self::PageFaults,
+        Self::VoluntarySwitches,
+        Self::InvoluntarySwitches,
+        Self::PeakMemory,
+        Self::ServerCpu,
+        Self::ServerCpuProcess,
+    ];
+
     /// Latencies of GETs.
     pub(super) const LATENCIES: [Self; 5] =
         [Self::LatencyP50, Self::LatencyP90, Self::LatencyP99, Self::LatencyP999, Self::LatencyMax];
@@ -110,6 +145,7 @@ impl Figure {
     const fn names(self) -> Names {
         match self {
             Self::ServerCpu => Names("Server CPU time per packet sent", "server CPU time", "µs", " per packet sent", "server-cpu"),
+            Self::ServerCpuProcess => Names("CPU time of the server's whole process per packet sent", "the server's CPU time, start-up included,", "µs", " per packet sent", "server-cpu-process"),
             Self::ClientCpu => Names("Client CPU time per packet sent", "client CPU time", "µs", " per packet sent", "client-cpu"),
             Self::MachineCpu => Names("CPU time of the whole machine per packet sent", "the whole machine's CPU time", "µs", " per packet sent", "machine-cpu"),
             Self::Wall => Names("Wall time", "wall time", "s", "", "wall"),
@@ -130,6 +166,11 @@ impl Figure {
             Self::Energy => Names("Energy per million packets", "energy", "J", " per million packets", "energy"),
             Self::ProgramRun => Names("Time of a run of the program", "time of a run of the program", "ns", "", "program-run"),
             Self::TestRun => Names("Test run less an accept-all program's", "test run less an accept-all program's", "ns", "", "test-run"),
+            Self::CpuShare => Names("CPU share of the server", "the server's CPU share", "%", "", "cpu-share"),
+            Self::PageFaults => Names("Page faults", "page faults", "", "", "page-faults"),
+            Self::VoluntarySwitches => Names("Voluntary context switches", "voluntary context switches", "", "", "voluntary-switches"),
+            Self::InvoluntarySwitches => Names("Involuntary context switches", "involuntary context switches", "", "", "involuntary-switches"),
+            Self::PeakMemory => Names("Peak memory", "peak memory", "MiB", "", "peak-memory"),
             Self::Ndr => Names("Capacity without loss (NDR)", "capacity without loss (NDR)", "packets/s", "", "ndr"),
             Self::Pdr => Names("Capacity with the loss allowed (PDR)", "capacity with the loss allowed (PDR)", "packets/s", "", "pdr"),
         }
@@ -165,11 +206,25 @@ impl Figure {
         format!("{noun}, {unit}{per}")
     }
 
+    /// The title with the unit, as the head of a column or the title of a table.
+    pub(super) fn head(self) -> String {
+        let Names(title, _, unit, ..) = self.names();
+        if unit.is_empty() { title.to_owned() } else { format!("{title}, {unit}") }
+    }
+
+    /// Which part of the server's life its CPU time is of, where the name doesn't say it; else empty.
+    pub(super) const fn scope(self) -> &'static str {
+        match self {
+            Self::ServerCpu | Self::ServerCpuPerValid | Self::TotalCpuPerValid | Self::CpuShare => SCOPE,
+            _ => "",
+        }
+    }
+
     /// Whether a lower value is the better one; nothing where it is neither better nor worse.
     pub(super) const fn lower_is_better(self) -> Option<bool> {
         match self {
             Self::Goodput | Self::Ndr | Self::Pdr => Some(false),
-            Self::OfferedRate | Self::AchievedRate => None,
+            Self::OfferedRate | Self::AchievedRate | Self::CpuShare => None,
             _ => Some(true),
         }
     }
@@ -190,7 +245,8 @@ impl Figure {
             unit => unit,
         };
         let per = if per == " per packet sent" { "_per_packet" } else { "" };
-        format!("{}_{unit}{per}", slug.replace('-', "_"))
+        let unit = if unit.is_empty() { String::new() } else { format!("_{}", unit.to_lowercase()) };
+        format!("{}{unit}{per}", slug.replace('-', "_"))
     }
 
     /// Significant digits that are worth showing.
@@ -211,6 +267,9 @@ impl Figure {
             |us: f64| valid_served(sample).filter(|&served| served > 0.0).map(|served| us / served);
         match self {
             Self::ServerCpu => Some(server_us / packets),
+            Self::ServerCpuProcess => {
+                of_process(sample, |cost| cost.user_us + cost.system_us).map(|us| us / packets)
+            }
             Self::ClientCpu => Some(client_us / packets),
             Self::MachineCpu => Some(machine_us? / packets),
             Self::Wall => sample.wall_s,
@@ -233,9 +292,20 @@ impl Figure {
             Self::Energy => sample.surroundings.energy_j.map(|joules| joules / packets * 1e6),
             Self::ProgramRun => program_run_ns(sample),
             Self::TestRun => sample.test_run.as_ref()?.over_accept_all_ns(),
+            Self::CpuShare => Some(server_us / 1e4 / sample.wall_s.filter(|&wall| wall > 0.0)?),
+            Self::PageFaults => of_process(sample, |cost| cost.minor_faults + cost.major_faults),
+            Self::VoluntarySwitches => of_process(sample, |cost| cost.voluntary_switches),
+            Self::InvoluntarySwitches => of_process(sample, |cost| cost.involuntary_switches),
+            Self::PeakMemory => of_process(sample, |cost| cost.peak_rss_kib).map(|kib| kib / 1024.0),
             Self::Ndr | Self::Pdr => None,
         }
     }
+}
+
+/// A count of the server's whole process; nothing where none was taken, which leaves all of them at zero.
+fn of_process(sample: &Sample, count: impl Fn(&Cost) -> u64) -> Option<f64> {
+    let cost = &sample.server_cost;
+    (*cost != Cost::default()).then(|| count(cost) as f64)
 }
 
 /// Mean time of a run of the attached program, where statistics were on.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     figure::Figure,
     grid::{CellRuns, Comparison, Contrast, Grid},
-    number::{number, ratio},
+    number::{estimate, number, ratio},
     place::Place,
 };
 use crate::{
@@ -59,7 +59,9 @@ fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> St
         return format!("{place}, no pair of runs allows to compare the {noun}.");
     };
     let value = ratio(median.median);
-    let evidence = evidence(&median);
+    let whole = (figure == Figure::ServerCpu).then(|| comparison.ratio(Figure::ServerCpuProcess)).flatten();
+    let whole = whole.map(|whole| format!("; {} with the server's start-up", estimate(&whole, ratio)));
+    let evidence = evidence(&median) + &whole.unwrap_or_default();
     let quotient = comparison.quotient();
     let (this, that) = (doing(comparison, comparison.cell), doing(comparison, comparison.base));
     match Verdict::of(&median) {

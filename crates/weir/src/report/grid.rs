@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_filters::{Hook, Toolkit};
 
-use super::{figure::Figure, place::Place};
+use super::{figure::Figure, number::number, place::Place};
 use crate::{
     cell::{Cell, Dimension, Placement, Value},
     sample::Sample,
@@ -106,6 +106,26 @@ impl Series {
         self.0.placement
     }
 
+    /// The name of its server; nothing for weir's own.
+    pub(super) fn external_server(&self) -> Option<&str> {
+        self.0.external_server.as_deref()
+    }
+
+    /// Who decides, and by which filter: "user", "kernel, valid-command".
+    pub(super) fn decider(&self) -> String {
+        match self.0.placement {
+            Placement::Kernel | Placement::Sender => {
+                format!("{}, {}", self.0.placement.name(), self.0.filter)
+            }
+            placement => placement.name().to_owned(),
+        }
+    }
+
+    /// The name of its client; nothing for weir's own.
+    pub(super) fn external_client(&self) -> Option<&str> {
+        self.0.external_client.as_deref()
+    }
+
     /// What tells this series from others, beside the placement, in the order in which a label names it.
     fn traits(&self) -> Vec<String> {
         let cell = &self.0;
@@ -137,6 +157,8 @@ pub(super) struct Grid {
     pub(super) places: Vec<Place>,
     /// The samples left out of estimates, in schedule order.
     pub(super) invalid: Vec<Sample>,
+    /// How long external clients sleep in a run, seconds, by their names, where the definition says so.
+    pub(super) sleeps_s: BTreeMap<String, f64>,
 }
 
 impl Grid {
@@ -163,8 +185,37 @@ impl Grid {
             dimensions: varying(&places),
             places,
             invalid: samples.into_iter().filter(|sample| !sample.is_sound()).cloned().collect(),
+            sleeps_s: BTreeMap::new(),
             cells,
         }
+    }
+
+    /// What is to be known of a figure of cells with this external client: wall time holds what the client sleeps. Empty
+    /// for weir's own client, and for other figures.
+    pub(super) fn sleep_note(&self, figure: Figure, external_client: Option<&str>) -> String {
+        let Some(client) = external_client.filter(|_| figure == Figure::Wall) else { return String::new() };
+        let sleep = match self.sleeps_s.get(client) {
+            Some(&sleep_s) => format!("it sleeps {} s of them by itself (sleeps_s)", number(sleep_s, 3)),
+            None => "what it sleeps by itself is in them, and the definition doesn't say how long (sleeps_s)"
+                .to_owned(),
+        };
+        format!("Wall times with the client {client} are as measured, from its start: {sleep}.")
+    }
+
+    /// The external clients of the grid.
+    pub(super) fn external_clients(&self) -> BTreeSet<&str> {
+        self.cells().filter_map(|runs| runs.cell.external_client.as_deref()).collect()
+    }
+
+    /// [`Self::sleep_note`] of every external client of the grid.
+    pub(super) fn sleep_notes(&self, figure: Figure) -> String {
+        let clients = self.external_clients().into_iter();
+        clients
+            .map(|client| self.sleep_note(figure, Some(client)))
+            .collect::<Vec<_>>()
+            .join(" ")
+            .trim()
+            .to_owned()
     }
 
     /// The values along `dimension`, ascending.

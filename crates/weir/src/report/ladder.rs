@@ -143,7 +143,7 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
 }
 
 /// The ratio to the socket of each hook, its toolkits together, and of the server that decides, the cheapest first.
-fn all_hooks(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Option<String> {
+fn together(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Vec<(Rung, Estimate)> {
     let is_socket = |cell: &Cell| rung(cell).0 == Rung::Of(Hook::Socket);
     let here = || grid.cells().filter(|cell| Place::of(&cell.cell) == *place);
     let sockets = || here().filter(|cell| is_socket(&cell.cell));
@@ -157,11 +157,41 @@ fn all_hooks(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Opt
     let found = |(rung, pairs): (Rung, Vec<_>)| Some((rung, Estimate::of(&mean_ratios(&pairs, FIGURE))?));
     let mut found: Vec<_> = by_rung.into_iter().filter_map(found).collect();
     found.sort_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
+    found
+}
+
+fn all_hooks(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Option<String> {
+    let found = together(grid, place, comparisons);
     let text = |(rung, found): &(Rung, Estimate)| match rung {
         Rung::Of(Hook::User) => format!("{} where the server decides", estimate(found, ratio)),
         rung => format!("{} at {rung}", estimate(found, ratio)),
     };
     (!found.is_empty()).then(|| found.iter().map(text).collect::<Vec<_>>().join(", "))
+}
+
+/// Each hook against the socket over all toolkits, the places with the most to drop first; nothing where no hook is
+/// compared with the socket.
+pub(super) fn table_of_hooks(grid: &Grid) -> Option<Table> {
+    let comparisons = grid.hook_comparisons();
+    let rows_at = |place: &Place| {
+        let here: Vec<_> = comparisons.iter().filter(|one| one.place() == *place).collect();
+        let row = |(rung, found): (Rung, Estimate)| {
+            let mut row = place.row(&grid.dimensions);
+            row.extend([rung.to_string(), estimate(&found, ratio)]);
+            row
+        };
+        together(grid, place, &here).into_iter().map(row).collect::<Vec<_>>()
+    };
+    let columns = heads(&grid.dimensions).chain(["where".to_owned(), "machine, ÷ socket".to_owned()]);
+    is_a_ladder(grid).then(|| Table {
+        slug: "ladder-hooks".to_owned(),
+        title: "Each hook against the socket, all toolkits together".to_owned(),
+        columns: columns.collect(),
+        rows: grid.places.iter().rev().flat_map(rows_at).collect(),
+        note: "The whole machine's CPU time per packet sent, ÷ that at the socket by the same toolkit: each repetition gives \
+               one number, the geometric mean over toolkits."
+            .to_owned(),
+    })
 }
 
 /// Says that capacities which were given aren't those of these hooks.

@@ -5,6 +5,7 @@
 mod advice;
 mod axis;
 mod beside;
+mod capacity_costs;
 mod compare;
 mod draw;
 mod environment;
@@ -20,11 +21,13 @@ mod marks;
 mod narrowing;
 pub(crate) mod number;
 mod onset;
+mod overview;
 mod overviews;
 mod pairings;
 mod place;
 mod plot;
 mod plots;
+mod quoted;
 mod raw;
 mod reported;
 mod rule;
@@ -83,6 +86,8 @@ pub struct Report {
     /// How many tables, from the first, a terminal shows.
     tables_on_terminal: usize,
     invalid: Table,
+    /// From which documents quote; files alone, since they are wide.
+    quoted: [Table; 3],
     manifest: Table,
     plots: Vec<Plot>,
     environment: Environment,
@@ -127,7 +132,8 @@ impl Report {
         let Saved { samples, mut warnings } = saved;
         // A search's trials are too many rates for a grid; what they come to is in its record.
         let (trials, placed): (Vec<_>, Vec<_>) = samples.iter().cloned().partition(searches::is_trial);
-        let grid = Grid::of(&placed);
+        let mut grid = Grid::of(&placed);
+        grid.sleeps_s.clone_from(&environment.sleeps_s);
         warnings.extend(environment.warnings.iter().cloned());
         warnings.extend(environment::remarks(&grid, &samples, &environment, &searches));
         warnings.extend(searches.warnings.iter().cloned());
@@ -138,12 +144,14 @@ impl Report {
         let verdicts: Vec<_> = environment.rules.iter().map(|rule| rule.apply(&grid, &searches)).collect();
         let mut tables: Vec<_> = verdict::table(&verdicts).into_iter().collect();
         tables.extend(searches.table());
+        tables.extend(searches.costs.clone());
         tables.extend(ladder::table(&grid));
+        tables.extend(ladder::table_of_hooks(&grid));
         tables.extend(filter_cost::table(&grid));
         tables.extend(narrowing::table(&grid));
         tables.extend(pairings::table(&grid));
         let before = tables.len();
-        tables.push(tables::overview(&grid));
+        tables.push(overview::table(&grid, &environment.rules));
         let shaped = tables::shaped(&grid);
         // With a single packet count, the overview holds what these do.
         let tables_on_terminal =
@@ -154,7 +162,9 @@ impl Report {
         if trials.is_empty() {
             tables.extend(beside::tables(&grid));
         }
+        tables.extend(pairings::shaped(&grid));
         tables.extend(tables::carried(&grid));
+        tables.extend(tables::process(&grid));
         tables.extend(tables::latencies(&grid));
         tables.push(ledgers::ledger(&grid));
         tables.extend(ledgers::audit(&grid));
@@ -177,6 +187,7 @@ impl Report {
             tables_on_terminal: before + tables_on_terminal,
             overview: before,
             invalid: raw::invalid(&grid),
+            quoted: quoted::tables(&grid, &samples),
             manifest: environment.table(),
             plots: plots_of(&grid, &searches, capacities, &trials),
             remake: remake(name_of(&samples), &environment),
@@ -234,6 +245,21 @@ impl Report {
         text
     }
 
+    /// Every table that documents can quote from.
+    fn all_tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().chain([&self.invalid]).chain(&self.quoted)
+    }
+
+    /// The text of the cell of one table: in the row where the columns named have the values given.
+    ///
+    /// # Errors
+    /// There is no such table, column or row, or several rows are meant.
+    pub fn cell(&self, table: &str, at: &[(String, String)], column: &str) -> Result<String, String> {
+        let found = self.all_tables().find(|one| one.slug == table);
+        let slugs = || self.all_tables().map(|one| one.slug.as_str()).collect::<Vec<_>>().join(", ");
+        found.ok_or_else(|| format!("no table '{table}'; there are: {}", slugs()))?.cell(at, column)
+    }
+
     /// Writes every file of the report below `dir`.
     pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
         for (path, bytes) in self.files()? {
@@ -256,7 +282,7 @@ impl Report {
             ("tables/cells.csv".into(), self.cells.to_csv()),
             ("tables/runs.csv".into(), raw::runs(&self.samples).to_csv()),
         ];
-        for table in self.tables.iter().chain([&self.invalid]) {
+        for table in self.all_tables() {
             files.push((format!("tables/{}.csv", table.slug).into(), table.to_csv()));
         }
         for (plot, Picture { svg, png }) in self.plots.iter().zip(pictures) {

@@ -107,7 +107,12 @@ fn plot(grid: &Grid, figure: Figure, x: Dimension, panel: &Place, rest: &[Dimens
         slug: format!("{}{}", figure.slug(), panel.slug(rest)),
         title: figure.title().to_owned(),
         subtitle: held.join(", "),
-        reading: reading(&lines),
+        reading: [reading(&lines), figure.scope().to_owned(), grid.sleep_notes(figure)]
+            .iter()
+            .filter(|text| !text.is_empty())
+            .map(|text| text.trim_end_matches('.'))
+            .collect::<Vec<_>>()
+            .join(". "),
         x_label: if x == Dimension::InvalidPercent {
             "share of invalid packets, %".to_owned()
         } else {

@@ -33,12 +33,14 @@ const SERIES: [Column<Cell>; 9] = [
     ("external_client", |cell| optional(cell.external_client.as_ref())),
 ];
 
-fn cell_heads() -> impl Iterator<Item = String> {
+/// The heads of what makes a cell, as definitions and `summary.json` have them.
+pub(super) fn cell_heads() -> impl Iterator<Item = String> {
     let dimensions = Dimension::ALL.map(key);
     SERIES.map(|(head, _)| head).into_iter().chain(dimensions).map(str::to_owned)
 }
 
-fn cell_row(cell: &Cell) -> Vec<String> {
+/// What makes `cell`, under [`cell_heads`].
+pub(super) fn cell_row(cell: &Cell) -> Vec<String> {
     let place = Place::of(cell);
     let plain = |dimension| match place.along(dimension) {
         Value::Usual => String::new(),

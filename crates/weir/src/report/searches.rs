@@ -10,6 +10,7 @@ use weir_filters::{Hook, Toolkit};
 
 use super::{
     axis::Axis,
+    capacity_costs,
     number::{count, estimate, number, ratio},
     place,
     plot::{Form, Line, Panel, Plot, Point},
@@ -57,6 +58,8 @@ pub(super) struct Searches {
     pub(super) records: Vec<SearchRecord>,
     /// Whether all that were asked for are made.
     pub(super) complete: bool,
+    /// What the servers spent at one rate.
+    pub(super) costs: Option<Table>,
     /// What could not be read.
     pub(super) warnings: Vec<String>,
 }
@@ -140,7 +143,8 @@ pub(super) struct Capacity<'a> {
 impl Searches {
     /// Those of `dir`, none where it has none.
     pub(super) fn read(dir: &Path) -> Self {
-        let mut searches = Self { complete: dir.join(summary::FILE).is_file(), ..Self::default() };
+        let complete = dir.join(summary::FILE).is_file();
+        let mut searches = Self { complete, costs: capacity_costs::table(dir), ..Self::default() };
         let Ok(text) = fs::read_to_string(dir.join(FILE)) else { return searches };
         for (number, line) in text.lines().enumerate() {
             match serde_json::from_str(line) {

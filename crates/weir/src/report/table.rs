@@ -30,6 +30,45 @@ impl Table {
         writer.into_inner().expect("a vector takes every write")
     }
 
+    /// What stands under `column` in the row whose columns `at` have these values, spaces aside; a value that ends in `*` is
+    /// the beginning of one. A column is named by its head, or by a beginning that no other head has.
+    ///
+    /// # Errors
+    /// What isn't there, or which rows are meant alike.
+    pub(super) fn cell(&self, at: &[(String, String)], column: &str) -> Result<String, String> {
+        let wanted = self.column(column)?;
+        let at = at.iter().map(|(head, value)| Ok((self.column(head)?, value)));
+        let at = at.collect::<Result<Vec<_>, String>>()?;
+        let is_it = |row: &&Vec<String>| at.iter().all(|&(i, value)| is_meant(&row[i], value));
+        let rows: Vec<_> = self.rows.iter().filter(is_it).collect();
+        match rows.as_slice() {
+            [row] => Ok(row[wanted].clone()),
+            [] => Err(format!("no row of table '{}' has these values", self.slug)),
+            [first, second, ..] => {
+                let differ = self.columns.iter().zip(first.iter().zip(*second)).filter(|(_, (a, b))| a != b);
+                let differ: Vec<_> =
+                    differ.map(|(head, (a, b))| format!("{head}={a} or {b}")).take(4).collect();
+                Err(format!("{} rows of table '{}': {}", rows.len(), self.slug, differ.join(", ")))
+            }
+        }
+    }
+
+    fn column(&self, name: &str) -> Result<usize, String> {
+        let exact = self.columns.iter().position(|head| squeezed(head) == squeezed(name));
+        let begins = |head: &String| squeezed(head).starts_with(&squeezed(name));
+        let begun: Vec<_> = (0..self.columns.len()).filter(|&i| begins(&self.columns[i])).collect();
+        match (exact, begun.as_slice()) {
+            (Some(column), _) => Ok(column),
+            (None, &[column]) => Ok(column),
+            _ => Err(format!(
+                "{} column '{name}' in table '{}'; there are: {}",
+                if begun.is_empty() { "no" } else { "more than one" },
+                self.slug,
+                self.columns.join(" | ")
+            )),
+        }
+    }
+
     /// A Markdown section with the table.
     pub(super) fn to_markdown(&self) -> String {
         let row = |cells: &[String]| {
@@ -63,6 +102,18 @@ impl Table {
         }
         format!("{}\n{table}\n{note}", without_controls(&self.title))
     }
+}
+
+fn is_meant(cell: &str, value: &str) -> bool {
+    match value.strip_suffix('*') {
+        Some(beginning) => squeezed(cell).starts_with(&squeezed(beginning)),
+        None => squeezed(cell) == squeezed(value),
+    }
+}
+
+/// `text` without white space, so that 200 000 is 200000.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 /// `text` without what could move a terminal's cursor: names come from files.

@@ -1,58 +1,20 @@
 //! Which tables a report has, made from the grid.
 
 use super::{
-    figure::Figure,
+    figure::{Figure, SCOPE},
     grid::{CellRuns, Comparison, Grid, Series},
     number::{count, estimate, number, ratio},
     place::{Place, head, value_text},
     table::Table,
 };
-use crate::{cell::Dimension, stats::Estimate};
-
-const INTERVALS: &str = "Median [ends of an interval that covers the true median with 95 % or more]; with fewer than 6 \
-    runs there is no such interval, and the smallest and largest value are given, called a range.";
-
-/// Costs, loss and ratio of every place of the grid in one table.
-pub(super) fn overview(grid: &Grid) -> Table {
-    let mut columns: Vec<_> = heads(&grid.dimensions).collect();
-    let by_series =
-        |what: &str| grid.series.iter().map(|s| format!("{what}, {}", grid.label(s))).collect::<Vec<_>>();
-    columns.extend(by_series("server CPU µs/packet"));
-    let comparisons: Vec<_> = grid.comparisons().into_iter().chain(grid.toolkit_comparisons()).collect();
-    let quotients = quotients(grid, &comparisons);
-    columns.extend(quotients.iter().map(|quotient| format!("server CPU, {quotient}")));
-    columns.extend(by_series("loss %"));
-    let row = |place: &Place| {
-        let mut row = place.row(&grid.dimensions);
-        let cells = |figure| grid.series.iter().map(move |s| estimate_text(grid, s, place, figure));
-        row.extend(cells(Figure::ServerCpu));
-        row.extend(quotients.iter().map(|quotient| {
-            let here = comparisons.iter().find(|comparison| {
-                comparison.place() == *place && quotient_of(grid, comparison) == *quotient
-            });
-            ratio_text(here.and_then(|comparison| comparison.ratio(Figure::ServerCpu)))
-        }));
-        row.extend(cells(Figure::Loss));
-        row
-    };
-    let constants = grid.constants();
-    let everywhere = if constants.is_empty() { String::new() } else { format!(" Everywhere: {constants}.") };
-    Table {
-        slug: "overview".to_owned(),
-        title: "At a glance".to_owned(),
-        columns,
-        rows: grid.places.iter().map(row).collect(),
-        note: format!("{INTERVALS}{everywhere}"),
-    }
-}
+use crate::{
+    cell::{Dimension, Value},
+    stats::Estimate,
+};
 
 /// The tables of the report's shape: one for each figure and series, one dimension across and the others down.
 pub(super) fn shaped(grid: &Grid) -> Vec<Table> {
-    let across = if grid.is_of_the_reports_shape() {
-        Dimension::Packets
-    } else {
-        *grid.dimensions.last().expect("the invalid share is shown in every grid")
-    };
+    let across = across(grid);
     let figures = Figure::SHAPED.into_iter();
     figures
         .flat_map(|figure| {
@@ -77,22 +39,47 @@ fn shaped_table(grid: &Grid, figure: Figure, series: &Series, number: usize, acr
         }));
         row
     };
-    let unit = if across.unit().is_empty() { across.title() } else { across.unit() };
-    let across_heads = values.iter().map(|&value| format!("{} {unit}", value_text(across, value)));
+    let across_heads = across_heads(across, &values);
     Table {
         slug: format!("{}-{number}-{}", figure.slug(), series.placement().name()),
-        title: format!("{}, {}: {}", figure.title(), figure.unit(), grid.label(series)),
+        title: format!("{}: {}", figure.head(), grid.label(series)),
         columns: heads(&down).chain(across_heads).collect(),
         rows: lines.iter().map(row).collect(),
-        note: String::new(),
+        note: format!("{}{}", figure.scope(), grid.sleep_note(figure, series.external_client())),
+    }
+}
+
+/// The heads of columns that are the values along a dimension.
+pub(super) fn across_heads(across: Dimension, values: &[Value]) -> Vec<String> {
+    let unit = if across.unit().is_empty() { across.title() } else { across.unit() };
+    values.iter().map(|&value| format!("{} {unit}", value_text(across, value))).collect()
+}
+
+/// What goes across in tables of the report's shape: packets, as there, or the last of what varies.
+pub(super) fn across(grid: &Grid) -> Dimension {
+    if grid.is_of_the_reports_shape() {
+        Dimension::Packets
+    } else {
+        *grid.dimensions.last().expect("the invalid share is shown in every grid")
     }
 }
 
 /// What each cell carried and what it cost; nothing where no cell has any of it.
 pub(super) fn carried(grid: &Grid) -> Option<Table> {
-    let note = "A valid request is served when the server handled it. CPU time is that of whole processes; over \
-                loopback the clients' holds the kernel's receiving and filtering. Energy needs RAPL.";
-    by_cell(grid, "carried", "What was carried, and what it cost", &Figure::CARRIED, note)
+    let note = format!(
+        "A valid request is served when the server handled it. {SCOPE} The clients' is that of whole processes; over \
+         loopback it holds the kernel's receiving and filtering. Energy needs RAPL."
+    );
+    by_cell(grid, "carried", "What was carried, and what it cost", &Figure::CARRIED, &note)
+}
+
+/// What the server's process used in each cell: the report's CPU share, page faults, context switches and memory.
+pub(super) fn process(grid: &Grid) -> Option<Table> {
+    let note = format!(
+        "Counts of the whole process, as wait4(2) gives them; a voluntary context switch is one because it waited. The \
+         share is the server's CPU time ÷ the wall time, from the first packet sent to the last handled. {SCOPE}"
+    );
+    by_cell(grid, "process", "What the server's process used", &Figure::PROCESS, &note)
 }
 
 /// Latency of GETs in each cell; nothing where none was measured.
@@ -120,7 +107,7 @@ fn by_cell(grid: &Grid, slug: &str, title: &str, figures: &[Figure], note: &str)
         }));
         row
     };
-    let figure_heads = shown.iter().map(|figure| format!("{}, {}", figure.title(), figure.unit()));
+    let figure_heads = shown.iter().map(|figure| figure.head());
     let columns = std::iter::once("series".to_owned()).chain(heads(&grid.dimensions)).chain(figure_heads);
     (grid.cells().next().is_some()).then(|| Table {
         slug: slug.to_owned(),
@@ -146,9 +133,10 @@ pub(super) fn ratios(grid: &Grid) -> Table {
     Table {
         slug: "ratios".to_owned(),
         title: "Kernel ÷ user, paired by repetition".to_owned(),
-        note: "Below 1 the kernel's side is the smaller. Over loopback a socket filter runs on the sender's CPU time, \
-               so what it saves the server is to be read beside what it costs the client."
-            .to_owned(),
+        note: format!(
+            "Below 1 the kernel's side is the smaller. {SCOPE} Over loopback a socket filter runs on the sender's CPU \
+             time, so what it saves the server is to be read beside what it costs the client."
+        ),
         ..ratio_table(grid, &grid.comparisons())
     }
 }
@@ -162,19 +150,27 @@ pub(super) fn toolkit_ratios(grid: &Grid) -> Option<Table> {
         slug: "toolkit-ratios".to_owned(),
         title: format!("Toolkit ÷ {base}, paired by repetition"),
         note: format!(
-            "Below 1 the series' side is the smaller: the same filter in the kernel, by its toolkit and by {base}. Over \
-             loopback the program runs on the client's CPU time."
+            "Below 1 the series' side is the smaller: the same filter in the kernel, by its toolkit and by {base}. {SCOPE} \
+             Over loopback the program runs on the client's CPU time."
         ),
         ..ratio_table(grid, &comparisons)
     })
 }
+
+/// The columns of a table of ratios.
+const QUOTIENTS: [(&str, Figure); 4] = [
+    ("server CPU", Figure::ServerCpu),
+    ("server CPU, start-up included", Figure::ServerCpuProcess),
+    ("client CPU", Figure::ClientCpu),
+    ("wall time", Figure::Wall),
+];
 
 fn ratio_table(grid: &Grid, comparisons: &[Comparison<'_>]) -> Table {
     let row = |comparison: &Comparison<'_>| {
         let cell = &comparison.cell.cell;
         let mut row = comparison.place().row(&grid.dimensions);
         row.push(grid.label_of(cell));
-        row.extend(Figure::WITH_RATIO.map(|figure| ratio_text(comparison.ratio(figure))));
+        row.extend(QUOTIENTS.map(|(_, figure)| ratio_text(comparison.ratio(figure))));
         row.push(comparison.ratio(Figure::ServerCpu).map_or(0, |ratio| ratio.runs).to_string());
         row
     };
@@ -182,7 +178,13 @@ fn ratio_table(grid: &Grid, comparisons: &[Comparison<'_>]) -> Table {
         slug: String::new(),
         title: String::new(),
         columns: heads(&grid.dimensions)
-            .chain(["series", "server CPU", "client CPU", "wall time", "pairs"].map(str::to_owned))
+            .chain(
+                ["series"]
+                    .into_iter()
+                    .chain(QUOTIENTS.map(|(head, _)| head))
+                    .chain(["pairs"])
+                    .map(str::to_owned),
+            )
             .collect(),
         rows: comparisons.iter().map(row).collect(),
         note: String::new(),
@@ -196,19 +198,6 @@ pub(super) fn kernel_labels(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<
     labels.sort();
     labels.dedup();
     labels
-}
-
-/// What is compared, without repeats: "kernel, valid-command ÷ user".
-fn quotients(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<String> {
-    let mut quotients: Vec<_> =
-        comparisons.iter().map(|comparison| (comparison.contrast, quotient_of(grid, comparison))).collect();
-    quotients.sort();
-    quotients.dedup();
-    quotients.into_iter().map(|(_, quotient)| quotient).collect()
-}
-
-fn quotient_of(grid: &Grid, comparison: &Comparison<'_>) -> String {
-    format!("{} ÷ {}", grid.label_of(&comparison.cell.cell), comparison.side(comparison.base))
 }
 
 /// An estimate as a table shows it, or why there is none.
@@ -226,7 +215,8 @@ pub(super) fn ratio_text(median: Option<Estimate>) -> String {
     median.map_or("no pair".to_owned(), |median| estimate(&median, ratio))
 }
 
-fn loss_text(grid: &Grid, series: &Series, place: &Place) -> String {
+/// The same of the loss, with how many runs answered.
+pub(super) fn loss_text(grid: &Grid, series: &Series, place: &Place) -> String {
     let text = estimate_text(grid, series, place, Figure::Loss);
     match grid.cell(series, place) {
         Some(runs) => {

@@ -237,7 +237,7 @@ pub(super) fn table(verdicts: &[Verdict]) -> Option<Table> {
     (!verdicts.is_empty()).then(|| Table {
         slug: "verdicts".to_owned(),
         title: "Verdicts".to_owned(),
-        columns: ["", "claim", "verdict", "number", "smallest effect visible", "rule, written down before"]
+        columns: ["hypothesis", "claim", "verdict", "number", "smallest effect visible", "rule, written down before"]
             .map(str::to_owned)
             .to_vec(),
         rows: verdicts.iter().map(row).collect(),
