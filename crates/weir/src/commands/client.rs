@@ -42,7 +42,7 @@ pub struct Args {
     percent: Option<Percent>,
 
     /// Valid and invalid packets together, at most (frey, frigg, load) [default: 100000, or no bound with --duration]
-    #[arg(short, long, alias = "number_of_packets", value_name = "N")]
+    #[arg(short, long, aliases = ["number_of_packets", "packets"], value_name = "N")]
     number_of_packets: Option<u64>,
 
     /// How long to send at most, such as 5s or 1m 30s (load). What is due by then still leaves within 10 ms
