@@ -1,7 +1,8 @@
 # weir's front door. `make` lists what there is.
 # As root, with sudo, or as a user who has sudo: building happens as the user, the kernel's side as root.
 
-filter ?= valid-command
+# The filter of the report's `make run`; two servers are their own filter. `weir serve` by itself takes valid-command.
+filter ?= $(if $(filter socketfilter snoop-filter,$(server)),valid-command,simple-socket-filter)
 server ?=
 flags ?=
 
@@ -15,7 +16,7 @@ help:
 	@echo 'make test         everything that CI runs'
 	@echo 'make setup        install what building needs and this machine lacks'
 	@echo 'make build        a debug build;  make build-release: one binary, $(WEIR)'
-	@echo 'make run filter=valid-command server=simple-server flags="-v"'
+	@echo 'make run filter=valid-command server=simple-server flags="-v"   without filter=: simple-socket-filter'
 	@echo 'make client flags="-b odin"'
 	@echo 'make bench        print the figures that weir promises, measured here'
 	@echo 'make clean        remove what was built (results stay)'

@@ -9,6 +9,7 @@ mod hooks;
 mod neighbour;
 mod net;
 mod objects;
+mod originals;
 mod running;
 mod serving;
 mod toolkits;
@@ -34,6 +35,7 @@ fn main() {
         hooks::IN_KERNEL,
         net::TESTS,
         objects::IN_KERNEL,
+        originals::IN_KERNEL,
         toolkits::IN_KERNEL,
         workers::IN_KERNEL,
     ]
@@ -47,6 +49,7 @@ fn main() {
         hooks::ANYWHERE,
         neighbour::TESTS,
         objects::ANYWHERE,
+        originals::ANYWHERE,
         toolkits::ANYWHERE,
         workers::ANYWHERE,
     ]

@@ -110,6 +110,9 @@ pub struct Sample {
     pub expected_value: i64,
     /// From the first packet sent to the last packet handled, seconds.
     pub wall_s: Option<f64>,
+    /// The UDP port that the server listened on; nothing where it was never ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Packets that the server's socket dropped, by a filter and for a full buffer alike; nothing where it isn't known.
     #[serde(default)]
     pub socket_drops: Option<u64>,

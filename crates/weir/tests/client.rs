@@ -81,6 +81,22 @@ fn the_summary_holds_what_the_client_did() {
 }
 
 #[test]
+fn each_spelling_of_the_originals_flags_is_taken() {
+    for spelling in [
+        &["--behaviour", "frey", "--percent", "20", "--number-of-packets", "50"][..],
+        &["--behaviour=frey", "--percent=20", "--number_of_packets=50"],
+        &["--behaviour", "frey2", "--percent", "20", "--packets", "50", "--verbose"],
+        &["-b", "frey", "-p", "20", "-n", "50", "-v"],
+        &["-bfrey", "-p20", "-n50"],
+    ] {
+        let (output, record) =
+            serve(|addr| spelling.iter().copied().chain(["--server", addr]).map(str::to_owned).collect());
+        assert!(output.status.success(), "{spelling:?}: {}", text(&output.stderr));
+        assert_eq!((record.requests.put, record.requests.invalid), (40, 10), "{spelling:?}");
+    }
+}
+
+#[test]
 fn a_load_tells_how_its_schedule_and_its_gets_went() {
     let (output, record) = serve(|addr| {
         let args =
@@ -146,8 +162,25 @@ fn a_closed_port_ends_with_1_and_names_the_remedy() {
 fn a_missing_reply_ends_with_1() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let addr: SocketAddr = silent.local_addr().unwrap();
-    let args = ["-b", "getstop", "--server", &addr.to_string(), "--get-timeout", "20", "--get-attempts", "2"];
-    check_failure(&args, 1, "1 of 1 GETs had no reply");
+    let args = ["-b", "odin", "--server", &addr.to_string(), "--get-timeout", "20", "--get-attempts", "2"];
+    check_failure(&args, 1, "2 of 2 GETs had no reply");
+}
+
+#[test]
+fn getstop_on_an_empty_bag_ends_with_0_and_says_how_often_it_asked() {
+    for (attempts, told) in [("1", "1 attempt"), ("2", "2 attempts")] {
+        let (output, record) = serve(|addr| {
+            let args = ["-b", "getstop", "--server", addr, "--get-timeout", "20", "--get-attempts", attempts];
+            args.map(str::to_owned).to_vec()
+        });
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let expected = format!(
+            "GET 10 -> no reply after {told}: the key is absent, or each was lost
+"
+        );
+        assert!(text(&output.stdout).starts_with(&expected), "{}", text(&output.stdout));
+        assert_eq!((record.requests.get.to_string().as_str(), record.requests.stop), (attempts, 1));
+    }
 }
 
 #[test]

@@ -216,6 +216,33 @@ fn a_placement_that_makes_no_sense_is_refused() {
     check_refused("runs = 3\nclients = 2", "runs = 3\nbehaviour = \"frey\"", "external client");
 }
 
+#[test]
+fn a_port_is_one_and_known_to_all_who_are_not_weirs_own() {
+    let fixed = MINE.replacen("{address}:{port}", "127.0.0.1:12345", 1);
+    let untold = "placement 'theirs': external_client.loud isn't told the port";
+    check_refused("{address}:{port}", "127.0.0.1:12345", untold);
+    check_refused("\"-p\", \"{port}\"", "\"-v\"", "external_server.theirs isn't told the port");
+    for (old, new) in [
+        ("runs = 3", "runs = 3\nport = 12345"),
+        ("[external_server.theirs]", "[external_server.theirs]\nport = 12345"),
+    ] {
+        let definition = parse(&fixed.replacen(old, new, 1)).unwrap();
+        assert_eq!(definition.port_of(Some("theirs")), Some(12345));
+        assert_eq!(definition.port_of(None), definition.port);
+    }
+    let two = MINE.replacen("runs = 3", "runs = 3\nport = 12345", 1);
+    let two = two.replacen("[external_server.theirs]", "[external_server.theirs]\nport = 5", 1);
+    let error = parse(&two).unwrap_err();
+    assert!(
+        error.contains("external_server.theirs.port = 5, and port = 12345: a run has one port"),
+        "{error}"
+    );
+    check_refused("runs = 3", "runs = 3\nport = 0", "port = 0: leave it out");
+    check_refused("runs = 3", "runs = 3\nport = 70000", "port");
+    let listen = "runs = 3\nserver_flags = [\"--listen\", \"127.0.0.1:12345\"]";
+    check_refused("runs = 3", listen, "server_flags: --listen is the harness's own; port = 12345");
+}
+
 fn check_not_found(name: &str, expected: &str) {
     let error = catalogue::find(name).unwrap_err().to_string();
     assert!(error.contains(expected), "{error}");

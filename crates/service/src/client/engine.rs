@@ -11,7 +11,7 @@ use super::{
     pace::Schedule,
     record::{Lag, Purpose, Reporter},
     sender::{Run, Runs, Sender, Zeal},
-    step::Kind,
+    step::{Awaited, Kind},
     totals::Totals,
     wait::{self, PunctualSleep},
 };
@@ -120,8 +120,8 @@ impl Engine<'_> {
                 Ok(())
             }
             Step::Stop => self.send_other(Kind::Stop, &Request::Stop.to_bytes()),
-            Step::Get { key, reply_expected } => {
-                let outcome = self.ask(key, reply_expected)?;
+            Step::Get { key, awaited } => {
+                let outcome = self.ask(key, awaited)?;
                 self.gets.push(outcome);
                 Ok(())
             }
@@ -204,11 +204,17 @@ impl Engine<'_> {
         self.send_run((kind, Purpose::Other), &Run::new(payload, 1), 1, Zeal::Insist).map(drop)
     }
 
-    fn ask(&mut self, key: u32, reply_expected: bool) -> Result<GetOutcome, ClientError> {
+    fn ask(&mut self, key: u32, awaited: Awaited) -> Result<GetOutcome, ClientError> {
         let GetPolicy { timeout, attempts, silence } = self.config.get;
-        let (timeout, attempts) = if reply_expected { (timeout, attempts) } else { (silence, 1) };
+        let (timeout, attempts) = match awaited {
+            Awaited::Reply | Awaited::Either => (timeout, attempts),
+            Awaited::Silence => (silence, 1),
+        };
         let payload = Request::Get { key }.to_bytes();
-        let mut outcome = GetOutcome { key, reply_expected, reply: None, attempts: 0, latency_ns: None };
+        let reply_expected = awaited == Awaited::Reply;
+        let either = awaited == Awaited::Either;
+        let mut outcome =
+            GetOutcome { key, reply_expected, either, reply: None, attempts: 0, latency_ns: None };
         let asked_at = Monotonic::now();
         let is_over = |outcome: &GetOutcome| outcome.attempts == attempts || outcome.reply.is_some();
         while !is_over(&outcome) && (outcome.attempts == 0 || !self.config.halt.is_asked()) {

@@ -35,7 +35,7 @@ pub use mix::{Mix, Mixed};
 pub use pace::{Arrivals, Pacing, PacketsPerSecond};
 pub use record::Progress;
 pub use replies::ReplyLedger;
-pub use step::{Payload, Step};
+pub use step::{Awaited, Payload, Step};
 pub use summary::{ClientSummary, GetOutcome, PaceRecord, SentCounts, ThreadRecord};
 pub use workload::{InvalidSize, MAX_PAYLOAD_LEN, Percent, Workload};
 

@@ -24,11 +24,23 @@ pub enum Step {
     Get {
         /// The key.
         key: u32,
-        /// Whether the behaviour needs a reply; where it doesn't, silence is what it expects.
-        reply_expected: bool,
+        /// What is to come back.
+        awaited: Awaited,
     },
     /// Ask the server to end.
     Stop,
+}
+
+/// What a GET is to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// A reply: asked for again and again, and missing where none comes.
+    Reply,
+    /// Nothing: asked for once, with a short wait.
+    Silence,
+    /// A reply where the key is present. Silence may be a loss or an absent key, which nobody can tell apart: it is asked for
+    /// again as if a reply were needed, and not missing where none comes.
+    Either,
 }
 
 impl Step {
@@ -67,8 +79,8 @@ impl fmt::Display for Step {
                 duration.map_or(Ok(()), |time| write!(f, " for at most {time:?}"))?;
                 write!(f, ", {invalid_share} % of them {invalid}, {get_share} % of the others GETs")
             }
-            Self::Get { key, reply_expected: true } => write!(f, "GET {key}"),
-            Self::Get { key, reply_expected: false } => {
+            Self::Get { key, awaited: Awaited::Reply } => write!(f, "GET {key}"),
+            Self::Get { key, awaited: Awaited::Silence | Awaited::Either } => {
                 write!(f, "GET {key}, which may stay without a reply")
             }
             Self::Stop => write!(f, "STOP"),
@@ -177,7 +189,7 @@ mod tests {
         let check = |step: Step, expected: &str| assert_eq!(step.to_string(), expected);
         check(Step::Burst { payload: Payload::Put { key: 10, value: -5 }, count: 1 }, "PUT 10 -5");
         check(Step::Burst { payload: Payload::bad(1024), count: 1_000_000 }, "1000000 × BAD of 1027 bytes");
-        check(Step::Get { key: 10, reply_expected: true }, "GET 10");
+        check(Step::Get { key: 10, awaited: Awaited::Reply }, "GET 10");
         check(Step::Stop, "STOP");
         let percent = |text: &str| text.parse().expect("a share");
         let (invalid_share, get_share) = (percent("75"), percent("10"));

@@ -46,6 +46,9 @@ pub struct GetOutcome {
     pub key: u32,
     /// Whether the behaviour needs a reply; where it doesn't, silence is what it expects.
     pub reply_expected: bool,
+    /// Whether a reply would be as good: the key may be present or absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub either: bool,
     /// The count replied, or nothing.
     pub reply: Option<i64>,
     /// How often it was sent.

@@ -8,13 +8,13 @@ use std::{
 
 use weir_service::{
     ClientSummary, Io,
-    client::{self, ClientConfig, GetPolicy, Pacing, PacketsPerSecond, Payload, Progress, Step},
+    client::{self, Awaited, ClientConfig, GetPolicy, Pacing, PacketsPerSecond, Payload, Progress, Step},
 };
 use weir_wire::Request;
 
 use crate::harness::{BOTH, PATIENCE, Running, config};
 
-const GET_10: Step = Step::Get { key: 10, reply_expected: true };
+const GET_10: Step = Step::Get { key: 10, awaited: Awaited::Reply };
 
 fn burst(payload: Payload, count: u64) -> Step {
     Step::Burst { payload, count }
@@ -151,7 +151,8 @@ fn a_get_is_asked_again_until_it_is_answered() {
 fn a_late_reply_is_not_taken_for_the_answer_to_a_later_question() {
     let (socket, addr) = listener();
     let client = thread::spawn(move || {
-        let steps = [Step::Get { key: 1, reply_expected: false }, Step::Get { key: 2, reply_expected: true }];
+        let steps =
+            [Step::Get { key: 1, awaited: Awaited::Silence }, Step::Get { key: 2, awaited: Awaited::Reply }];
         send(
             &steps,
             &ClientConfig { get: GetPolicy { timeout: PATIENCE, ..quick_get(1) }, ..ClientConfig::new(addr) },
@@ -194,9 +195,17 @@ fn a_silent_server_leaves_a_reply_missing() {
 #[test]
 fn expected_silence_is_waited_for_once_and_is_not_missing() {
     let (_socket, addr) = listener();
-    let steps = [Step::Get { key: 10, reply_expected: false }];
+    let steps = [Step::Get { key: 10, awaited: Awaited::Silence }];
     let summary = send(&steps, &ClientConfig { get: quick_get(5), ..ClientConfig::new(addr) });
     assert_eq!((summary.gets[0].attempts, summary.missing_replies()), (1, 0));
+}
+
+#[test]
+fn what_may_be_absent_is_asked_for_again_and_is_not_missing() {
+    let (_socket, addr) = listener();
+    let steps = [Step::Get { key: 10, awaited: Awaited::Either }];
+    let summary = send(&steps, &ClientConfig { get: quick_get(3), ..ClientConfig::new(addr) });
+    assert_eq!((summary.gets[0].attempts, summary.missing_replies()), (3, 0));
 }
 
 #[test]

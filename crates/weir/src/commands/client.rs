@@ -42,7 +42,7 @@ pub struct Args {
     percent: Option<Percent>,
 
     /// Valid and invalid packets together, at most (frey, frigg, load) [default: 100000, or no bound with --duration]
-    #[arg(short, long, alias = "number_of_packets", value_name = "N")]
+    #[arg(short, long, aliases = ["number_of_packets", "packets"], value_name = "N")]
     number_of_packets: Option<u64>,
 
     /// How valid and invalid packets follow each other (frey, frigg): blocks, rounds:N, even, or random as --seed has it

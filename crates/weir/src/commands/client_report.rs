@@ -14,10 +14,12 @@ pub(super) fn describe(summary: &ClientSummary, verbose: bool) -> String {
 }
 
 fn describe_get(get: &GetOutcome, verbose: bool) -> String {
+    let after = || format!("no reply after {}", attempts(get.attempts));
     let answer = match (get.reply, get.reply_expected) {
-        (Some(count), true) => count.to_string(),
-        (Some(count), false) => format!("{count} (no reply was expected)"),
-        (None, true) => format!("no reply after {}", attempts(get.attempts)),
+        (Some(count), false) if !get.either => format!("{count} (no reply was expected)"),
+        (Some(count), _) => count.to_string(),
+        (None, true) => after(),
+        (None, false) if get.either => format!("{}: the key is absent, or each was lost", after()),
         (None, false) => "no reply (expected)".to_owned(),
     };
     let took = match get.latency_ns {
@@ -121,16 +123,19 @@ fn describe_replies(replies: &ReplyLedger) -> String {
 mod tests {
     use super::*;
 
-    fn check(reply: Option<i64>, reply_expected: bool, expected: &str) {
-        let get = GetOutcome { key: 10, reply_expected, reply, attempts: 5, latency_ns: None };
+    fn check(reply: Option<i64>, (reply_expected, either): (bool, bool), expected: &str) {
+        let get = GetOutcome { key: 10, reply_expected, either, reply, attempts: 5, latency_ns: None };
         assert_eq!(describe_get(&get, false), expected);
     }
 
     #[test]
     fn a_get_is_told_in_a_line() {
-        check(Some(14), true, "GET 10 -> 14");
-        check(None, false, "GET 10 -> no reply (expected)");
-        check(None, true, "GET 10 -> no reply after 5 attempts");
-        check(Some(3), false, "GET 10 -> 3 (no reply was expected)");
+        let (reply, silence, either) = ((true, false), (false, false), (false, true));
+        check(Some(14), reply, "GET 10 -> 14");
+        check(None, silence, "GET 10 -> no reply (expected)");
+        check(None, reply, "GET 10 -> no reply after 5 attempts");
+        check(Some(3), silence, "GET 10 -> 3 (no reply was expected)");
+        check(Some(3), either, "GET 10 -> 3");
+        check(None, either, "GET 10 -> no reply after 5 attempts: the key is absent, or each was lost");
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         manifest::{Manifest, Wish},
         precision::{Percent, Precision},
         schedule::{self, Scheduled},
+        server::check_ports,
     },
     output::print,
     terminal::wrapped,
@@ -102,6 +103,7 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
     let pinning = args.conducting.pinning();
     let seed = args.conducting.seed();
     let definition = &resolved.definition;
+    check_ports(definition)?;
     let is_planned = |run: &&Scheduled| run.repetition < definition.runs;
     let planned_samples = schedule::of(definition, seed).iter().filter(is_planned).count() as u64;
     let wish = Wish { profile: resolved.profile, seed, planned_samples };
@@ -139,6 +141,9 @@ fn resume(dir: PathBuf, name: Option<&str>) -> anyhow::Result<Folder> {
         Ok(Some(Definition { precision: manifest.precision, audit_every, ..resolved.definition }))
     };
     let folder = Folder::resume(dir, "experiment", same_as)?;
+    if !folder.missing()?.is_empty() {
+        check_ports(&folder.definition)?;
+    }
     for difference in folder.manifest.differences() {
         eprintln!("weir: {difference}; the report can't tell them apart");
     }

@@ -67,6 +67,9 @@ pub struct Definition {
     /// weir's server of the catalogue.
     #[serde(default = "default_server")]
     pub server: String,
+    /// The UDP port that every server listens on, for clients that can't be told one; nothing for a free one each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Further arguments of `weir serve`, the same in every cell.
     #[serde(default)]
     pub server_flags: Vec<String>,
@@ -180,7 +183,7 @@ impl PlacementRow {
 pub struct ExternalServer {
     /// Program and arguments; no shell reads them.
     pub command: Vec<Template>,
-    /// The UDP port that it listens on; nothing for a free one, which `{port}` tells it.
+    /// The UDP port that it alone listens on; nothing for [`Definition::port`] or a free one, which `{port}` tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
 }
@@ -314,6 +317,11 @@ impl Definition {
             names if names.is_empty() => "none; leave --profile out".into(),
             names => names.join(", "),
         }
+    }
+
+    /// The port that a row of [`Self::external_server`], or weir's own server, must have; nothing for a free one.
+    pub fn port_of(&self, external_server: Option<&str>) -> Option<u16> {
+        self.port.or_else(|| self.external_server.get(external_server?)?.port)
     }
 
     /// Most runs that a cell can have.

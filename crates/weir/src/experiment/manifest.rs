@@ -30,6 +30,9 @@ pub struct Manifest {
     /// Whether some runs are audited.
     #[serde(default)]
     pub audited: bool,
+    /// The UDP port that the definition gives to every server, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Seed of the order and of the clients.
     pub seed: u64,
     /// Runs of the whole schedule.
@@ -113,6 +116,7 @@ impl Manifest {
             runs: definition.runs,
             precision: definition.precision,
             audited: definition.audit_every.is_some(),
+            port: definition.port,
             seed: wish.seed,
             planned_samples: wish.planned_samples,
             definition_sha256: digest(text),

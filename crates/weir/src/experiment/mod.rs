@@ -67,8 +67,15 @@ pub fn conduct(mut folder: Folder, interrupt: &Interrupt, events: bool) -> anyho
         eprintln!("weir: interrupted; the samples so far are kept; {}", folder.how_to_resume());
         return Ok(ExitCode::from(interrupt::STATUS));
     }
-    match count_failed(&folder)? {
-        0 => Ok(ExitCode::SUCCESS),
+    let samples = saved_now(&folder)?;
+    match samples.iter().filter(|sample| sample.failure().is_some()).count() {
+        0 => match report::why_nothing(&samples) {
+            None => Ok(ExitCode::SUCCESS),
+            Some(why) => {
+                eprintln!("weir: {why}");
+                Ok(ExitCode::FAILURE)
+            }
+        },
         failed => {
             eprintln!(
                 "weir: {failed} runs failed and are left out of the estimates; to make them again, {}",
@@ -178,10 +185,6 @@ fn make_run(
 
 fn folder_is_empty(folder: &Folder) -> anyhow::Result<bool> {
     Ok(saved_now(folder)?.is_empty())
-}
-
-fn count_failed(folder: &Folder) -> anyhow::Result<usize> {
-    Ok(saved_now(folder)?.iter().filter(|sample| sample.failure().is_some()).count())
 }
 
 fn saved_now(folder: &Folder) -> anyhow::Result<Vec<Sample>> {

@@ -75,6 +75,8 @@ pub struct Observed {
     pub get_value: Option<i64>,
     /// When the harness's own final GET was answered.
     pub replied_at: Option<Monotonic>,
+    /// The port that the server listened on, once it was ready.
+    pub port: Option<u16>,
     /// GETs and STOPs that the harness sent.
     pub harness_sent: u64,
     /// Where it took place.
@@ -104,6 +106,7 @@ pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) ->
         .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
     let site = Site::open(bench, &scheduled.cell)?;
     let server = Server::start(bench, &site, &scheduled.cell, dir.path())?;
+    observed.port = Some(server.address.port());
     let at_the_sender = AtTheSender::attach(&site, &scheduled.cell, server.address)?;
     let audits = scheduled.audited.then(|| Audits::start(server.address)).transpose()?;
     send(bench, &site, scheduled, &server, dir.path(), observed)?;

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::{fd::AsFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     process::Command,
@@ -13,7 +13,7 @@ use std::{
 use weir_filters::{FilterName, Hook, Toolkit};
 
 use super::{
-    definition::ExternalServer,
+    definition::{Definition, ExternalServer},
     interrupt::Interrupt,
     one_run::{Bench, RunError, table_failed},
     own_command,
@@ -24,11 +24,49 @@ use super::{
 };
 use crate::{
     cell::{Cell, Placement},
-    topology::Side,
+    topology::{Side, Topology},
 };
 
 /// How often the table of sockets is looked at while an external server starts.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Refuses `definition` where a port that it gives to a server on loopback can't be had now. What a pair of namespaces
+/// has is always free.
+///
+/// # Errors
+/// Which port of which server, what the kernel says, and what to do.
+pub fn check_ports(definition: &Definition) -> Result<(), RunError> {
+    let topologies = &definition.grid.topology;
+    if !topologies.is_empty() && !topologies.contains(&Topology::Loopback) {
+        return Ok(());
+    }
+    for row in &definition.placements {
+        let external = row.external_server.as_deref();
+        let Some(port) = definition.port_of(external) else { continue };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let server = external.map_or("weir serve".to_owned(), |name| format!("external server '{name}'"));
+        UdpSocket::bind(address).map_err(|error| taken(&server, address, &error.to_string()))?;
+        // Whether theirs listens is seen by its port alone, whatever the address.
+        if external.is_some() && in_table(address)? {
+            return Err(taken(&server, address, "another process has it"));
+        }
+    }
+    Ok(())
+}
+
+fn in_table(address: SocketAddr) -> Result<bool, RunError> {
+    let drops = udp_table::drops(address.port());
+    drops.map(|drops| drops.is_some()).map_err(|error| RunError::Failed(table_failed(error, address)))
+}
+
+fn taken(server: &str, address: SocketAddr, why: &str) -> RunError {
+    RunError::Failed(format!(
+        "{server} is to listen on port {} of {}, and can't: {why}; end who has it (`ss -ulpn` tells), or give another \
+         port in the definition",
+        address.port(),
+        address.ip()
+    ))
+}
 
 /// A server that is ready.
 #[derive(Debug)]
@@ -88,8 +126,9 @@ fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
         Placement::Sender => (FilterName::Simple, Toolkit::Rust, Hook::User),
         _ => (cell.filter, cell.toolkit, cell.hook),
     };
+    let port = bench.definition.port_of(None).unwrap_or(0);
     let mut arguments: Vec<OsString> = [
-        ("--listen", &*SocketAddr::from((site.server_address(), 0)).to_string()),
+        ("--listen", &*SocketAddr::from((site.server_address(), port)).to_string()),
         ("--filter", filter.as_str()),
         ("--toolkit", toolkit.as_str()),
         ("--hook", hook.as_str()),
@@ -156,14 +195,9 @@ fn start_external(
     dir: &Path,
     within: Duration,
 ) -> Result<Server, RunError> {
-    let address = external_address(site, name, definition)?;
-    let in_table =
-        || udp_table::drops(address.port()).map_err(|error| RunError::Failed(table_failed(error, address)));
-    if in_table()?.is_some() {
-        return Err(RunError::Failed(format!(
-            "external server '{name}' is to listen on port {}, which another process has; end that, or set another port",
-            address.port()
-        )));
+    let address = external_address(site, name, bench.definition.port_of(Some(name)))?;
+    if in_table(address)? {
+        return Err(taken(&format!("external server '{name}'"), address, "another process has it"));
     }
     let mut words = definition.command.iter().map(|word| {
         word.expand(|placeholder| match placeholder {
@@ -183,7 +217,7 @@ fn start_external(
     let process = start(site, &format!("external server '{name}'"), command, dir)?;
 
     let deadline = Instant::now() + within;
-    while in_table()?.is_none() {
+    while !in_table(address)? {
         if bench.interrupt.wait(&[process.ended_fd()], Instant::now() + LOOK_EVERY)?.is_some() {
             return Err(ended_early(&process));
         }
@@ -194,8 +228,8 @@ fn start_external(
     Ok(Server { process, address, summary: None })
 }
 
-fn external_address(site: &Site, name: &str, definition: &ExternalServer) -> Result<SocketAddr, RunError> {
-    if let Some(port) = definition.port {
+fn external_address(site: &Site, name: &str, port: Option<u16>) -> Result<SocketAddr, RunError> {
+    if let Some(port) = port {
         return Ok(SocketAddr::from((site.server_address(), port)));
     }
     UdpSocket::bind((site.server_address(), 0)).and_then(|socket| socket.local_addr()).map_err(|error| {

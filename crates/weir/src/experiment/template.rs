@@ -95,6 +95,11 @@ fn known() -> String {
 }
 
 impl Template {
+    /// Whether `placeholder` stands in it.
+    pub fn names(&self, placeholder: Placeholder) -> bool {
+        self.0.contains(&Part::Value(placeholder))
+    }
+
     /// The text with each placeholder replaced by what `value` gives for it.
     pub fn expand(&self, value: impl Fn(Placeholder) -> String) -> String {
         let expand = |part: &Part| match part {

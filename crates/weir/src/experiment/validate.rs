@@ -4,8 +4,12 @@ use std::{collections::HashSet, fmt::Display, hash::Hash};
 
 use weir_filters::Hook;
 use weir_service::servers::ServerKind;
+use weir_wire::DEFAULT_PORT;
 
-use super::definition::{BEHAVIOURS, Definition, Overrides, PlacementRow};
+use super::{
+    definition::{BEHAVIOURS, Definition, Overrides, PlacementRow},
+    template::{Placeholder, Template},
+};
 use crate::{
     cell::{Background, Placement, ReceiveWork},
     topology::Topology,
@@ -29,6 +33,7 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     check_mix(definition)?;
     check_conditions(definition)?;
     check_placements(definition, server)?;
+    check_server_flags(&definition.server_flags)?;
     for (name, server) in &definition.external_server {
         check_command(&format!("external_server.{name}"), server.command.len())?;
     }
@@ -40,6 +45,7 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
             ));
         }
     }
+    check_ports(definition)?;
     for rule in &definition.verdicts {
         rule.check().map_err(|error| format!("verdicts, '{}': {error}", rule.claim))?;
     }
@@ -180,6 +186,66 @@ fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// A run has one port.
+fn check_ports(definition: &Definition) -> Result<(), String> {
+    let external = definition.external_server.iter();
+    let external = external.map(|(name, server)| (format!("external_server.{name}.port"), server.port));
+    for (what, port) in external.chain([("port".to_owned(), definition.port)]) {
+        match (port, definition.port) {
+            (Some(0), _) => return Err(format!("{what} = 0: leave it out for a free port each run")),
+            (Some(its), Some(all)) if its != all => {
+                return Err(format!(
+                    "{what} = {its}, and port = {all}: a run has one port; leave one of them out"
+                ));
+            }
+            _ => {}
+        }
+    }
+    definition.placements.iter().try_for_each(|row| check_told(definition, row))
+}
+
+/// Whoever is not weir's own is told a port that isn't given.
+fn check_told(definition: &Definition, row: &PlacementRow) -> Result<(), String> {
+    if definition.port_of(row.external_server.as_deref()).is_some() {
+        return Ok(());
+    }
+    let (servers, clients) = (&definition.external_server, &definition.external_client);
+    let server = row.external_server.as_ref().map(|name| ("server", name, &servers[name].command));
+    let client = row.external_client.as_ref().map(|name| ("client", name, &clients[name].command));
+    let is_told = |command: &[Template]| command.iter().any(|word| word.names(Placeholder::Port));
+    match [server, client].into_iter().flatten().find(|(_, _, command)| !is_told(command)) {
+        None => Ok(()),
+        Some((side, name, _)) => Err(format!(
+            "placement '{}': external_{side}.{name} isn't told the port, which is a free one each run: put {{port}} into \
+             its command, or give the one that it always uses as `port`, such as port = {DEFAULT_PORT}",
+            row.id()
+        )),
+    }
+}
+
+/// What the harness says to `weir serve` itself, and where a definition has a say in it.
+const SAID_ALREADY: [(&str, &str); 7] = [
+    ("--listen", "port = 12345 gives every server that port"),
+    ("--filter", "a placement has its filter"),
+    ("--toolkit", "a placement has its toolkit"),
+    ("--hook", "a placement has its hook"),
+    ("--io", "a placement has its io"),
+    ("--server", "server = \"…\" is a key of the definition"),
+    ("--summary", "each sample holds the server's record"),
+];
+
+fn check_server_flags(flags: &[String]) -> Result<(), String> {
+    let named = |word: &str| {
+        SAID_ALREADY.iter().find(|(flag, _)| {
+            word == *flag || word.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
+        })
+    };
+    match flags.iter().find_map(|word| named(word)) {
+        None => Ok(()),
+        Some((flag, instead)) => Err(format!("server_flags: {flag} is the harness's own; {instead}")),
+    }
 }
 
 fn check_overrides(definition: &Definition, overrides: &Overrides) -> Result<(), String> {

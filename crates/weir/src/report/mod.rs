@@ -36,6 +36,7 @@ mod summary;
 mod table;
 mod tables;
 mod trials;
+mod unsound;
 mod unusual;
 mod verdict;
 
@@ -48,6 +49,7 @@ pub use filter_cost::FilterCost;
 pub use rule::{At, Compare, Direction, Rule, Where};
 pub use summary::{CellSummary, Median, Ratio, RatioSummary, Summary};
 use table::Table;
+pub(crate) use unsound::why_nothing;
 pub use verdict::{Outcome, Verdict};
 
 use crate::{
@@ -173,7 +175,7 @@ impl Report {
             findings.extend(ladder::findings(&grid));
             findings.extend(onset::findings(&grid));
             findings.extend(filter_cost::findings(&grid));
-            findings.extend(findings::findings(&grid));
+            findings.extend(why_nothing(&samples).map_or_else(|| findings::findings(&grid), |why| vec![why]));
             findings.extend(narrowing::finding(&grid));
         }
         Self {
@@ -228,7 +230,10 @@ impl Report {
     /// fitting to a width.
     pub fn to_terminal(&self, plain: bool) -> String {
         let tables = self.tables.iter().take(self.tables_on_terminal).filter(|table| !table.rows.is_empty());
-        let mut text = tables.map(|table| format!("{}\n", table.to_terminal(plain))).collect::<String>();
+        let nothing = why_nothing(&self.samples).map(|why| format!("{}\n\n", table::without_controls(&why)));
+        let nothing = nothing.map(|why| if plain { why } else { terminal::wrapped(&why) });
+        let mut text = nothing.unwrap_or_default();
+        text.extend(tables.map(|table| format!("{}\n", table.to_terminal(plain))));
         let bullets = |lines: &[String]| {
             let bullet = |line: &String| format!("- {}\n", table::without_controls(line));
             let text = lines.iter().map(bullet).collect::<String>();

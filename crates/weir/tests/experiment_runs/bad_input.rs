@@ -17,7 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_client_that_never_ends_is_ended", client_never_ends),
     ("a_program_that_is_not_there_is_named", no_program),
     ("flags_that_the_server_refuses_are_quoted", bad_flags),
-    ("a_port_in_use_is_named", port_in_use),
+    ("a_port_in_use_is_named_before_anything_is_run", port_in_use),
+    ("what_the_harness_says_itself_is_refused_in_server_flags", own_flags),
     ("a_folder_without_manifest_cannot_be_gone_on_with", no_manifest),
     ("a_damaged_manifest_is_named", damaged_manifest),
     ("another_sample_format_is_refused", other_schema),
@@ -108,7 +109,8 @@ fn client_never_ends() {
 }
 
 fn no_program() {
-    let tail = format!("{OWN}external_server = 'x'\n[external_server.x]\ncommand = ['./not-there']\n");
+    let tail =
+        format!("{OWN}external_server = 'x'\n[external_server.x]\ncommand = ['./not-there', '{{port}}']\n");
     let bench = Bench::new("runs = 1", "invalid_percent = [0]\npackets = [1]", &tail);
     check_first_run_fails(&bench, &["starting external server 'x' (./not-there): No such file"]);
 }
@@ -122,11 +124,31 @@ fn bad_flags() {
 fn port_in_use() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let tail = format!(
-        "{OWN}external_server = 'x'\n[external_server.x]\nport = {port}\ncommand = ['sleep', '60']\n"
-    );
-    let bench = Bench::new("runs = 1", "invalid_percent = [0]\npackets = [1]", &tail);
-    check_first_run_fails(&bench, &[&format!("port {port}, which another process has")]);
+    let grid = "invalid_percent = [0]\npackets = [1]";
+    let theirs = "external_server = 'x'\n[external_server.x]\ncommand = ['sleep', '60']\n";
+    for (head, tail, server) in [
+        (format!("port = {port}"), OWN.to_owned(), "weir serve"),
+        (format!("port = {port}"), format!("{OWN}{theirs}"), "external server 'x'"),
+        (String::new(), format!("{OWN}{theirs}port = {port}\n"), "external server 'x'"),
+    ] {
+        let bench = Bench::new(&format!("runs = 1\n{head}"), grid, &tail);
+        let expected = format!("{server} is to listen on port {port} of 127.0.0.1, and can't: ");
+        check_out(&bench, "out", 1, &expected);
+        assert!(!bench.out().exists(), "nothing is made for it");
+    }
+    drop(taken);
+}
+
+fn own_flags() {
+    let grid = "invalid_percent = [0]\npackets = [1]";
+    for (flags, expected) in [
+        ("'--listen', '127.0.0.1:12345'", "--listen is the harness's own; port = 12345"),
+        ("'-c', '5', '--listen=127.0.0.1:12345'", "port = 12345 gives every server that port"),
+        ("'--filter', 'valid-command'", "a placement has its filter"),
+    ] {
+        let bench = Bench::new(&format!("runs = 1\nserver_flags = [{flags}]"), grid, OWN);
+        check(&bench, &["./mine.toml", "--out", "out"], 2, expected);
+    }
 }
 
 /// A finished experiment, for what is then done to its folder.

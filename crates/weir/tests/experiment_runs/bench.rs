@@ -88,6 +88,13 @@ impl Bench {
         self.command(arguments).output().unwrap().into()
     }
 
+    /// `weir report` of what lies in `out`.
+    pub(crate) fn report(&self) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["report", "out"]).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.output().unwrap().into()
+    }
+
     /// Runs the definition into `out`.
     pub(crate) fn begin(&self) -> Ended {
         self.run(&["./mine.toml", "--out", "out"])

@@ -1,6 +1,10 @@
 //! Runs that go well, and runs that go wrong without ending the experiment.
 
-use std::fs;
+use std::{
+    fs,
+    net::UdpSocket,
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use weir::sample::{Flaw, Sample};
 
@@ -19,7 +23,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_report_shows_the_four_pairings_of_servers_and_clients", pairings),
     ("an_own_client_can_send_to_an_external_server", external_server_only),
     ("an_own_server_can_serve_an_external_client", external_client_only),
+    ("a_client_that_always_sends_to_the_same_port_reaches_the_server_that_is_given_it", fixed_port),
     ("a_server_that_never_answers_gives_a_sample_without_reply", mute),
+    ("an_experiment_without_a_valid_run_ends_with_1_and_says_why_before_the_tables", nothing_valid_at_all),
     ("a_later_run_that_fails_is_marked_and_the_experiment_goes_on", later_failure),
     ("programs_get_an_object_a_line", events),
     ("the_manifest_tells_what_surrounded_the_runs", manifest),
@@ -134,10 +140,38 @@ fn pairings() {
 }
 
 fn without(bench: &Bench, line: &str) {
+    with(bench, line, "");
+}
+
+fn with(bench: &Bench, old: &str, new: &str) {
     let path = bench.path("mine.toml");
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(line));
-    fs::write(&path, text.replace(line, "")).unwrap();
+    assert!(text.contains(old), "'{old}' in {text}");
+    fs::write(&path, text.replace(old, new)).unwrap();
+}
+
+/// A port that nobody has, below those that the kernel hands out (net.ipv4.ip_local_port_range).
+fn fixed() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let is_free = |port: &u16| UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = (0..2000).map(|_| first + NEXT.fetch_add(1, Ordering::Relaxed) % 2000);
+    ports.find(is_free).expect("one of 2000 ports is free")
+}
+
+fn fixed_port() {
+    let port = fixed();
+    let bench = Bench::of_four_pairings(&format!("runs = 2\nport = {port}"));
+    with(&bench, "{address}:{port}", &format!("127.0.0.1:{port}"));
+    with(&bench, "'server', '{port}'", &format!("'server', '{port}'"));
+    let samples = begin_well(&bench);
+    assert_eq!(values(&samples), [(10, 10, Some(10)); 8]);
+    assert!(samples.iter().all(|sample| sample.port == Some(port)), "{samples:?}");
+    let manifest = fs::read_to_string(bench.out().join("manifest.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&manifest).unwrap()["port"], port);
+    let resumed = bench.resume();
+    assert_eq!(resumed.status, Some(0), "{}", resumed.stderr);
+    bench.assert_nobody_is_left();
 }
 
 fn external_server_only() {
@@ -157,12 +191,35 @@ fn external_client_only() {
 }
 
 fn mute() {
-    let bench = Bench::of_stand_ins("runs = 1", "mute@2", "good");
+    let bench = Bench::of_stand_ins("runs = 2", "mute@2", "good");
     let ended = bench.begin();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let samples = bench.samples();
     assert_eq!(samples[0].flaws, [Flaw::NoReply]);
+    assert!(samples[1].is_sound(), "{samples:?}");
     assert!(ended.stderr.contains("the final GET was never answered"), "{}", ended.stderr);
+}
+
+/// The client has a port built in that is not the one that the definition says.
+fn nothing_valid_at_all() {
+    let bench = Bench::of_stand_ins(&format!("runs = 2\nport = {}", fixed()), "good", "good");
+    without(&bench, "external_server = 'theirs'");
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+    with(&bench, "{address}:{port}", &nobody.local_addr().unwrap().to_string());
+    let ended = bench.begin();
+    let why = "No run is valid, so nothing can be said of this experiment. 2 of 2: the final GET was never answered. \
+               No PUT of an external client came to weir's server";
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stdout.starts_with(why), "{}", ended.stdout);
+    assert!(ended.stderr.contains(&format!("weir: {why}")), "{}", ended.stderr);
+    let report = bench.report();
+    assert_eq!(report.status, Some(0), "{}", report.stderr);
+    assert!(report.stdout.starts_with(why), "{}", report.stdout);
+    for (file, before) in [("report.md", "## Tables"), ("report.html", "<table")] {
+        let text = fs::read_to_string(bench.out().join(file)).unwrap();
+        let tables = text.find(before).unwrap();
+        assert!(text[..tables].contains("2 of 2: the final GET was never answered"), "{text}");
+    }
 }
 
 /// The third start is the second run, after the warm-up and the first.

@@ -133,6 +133,7 @@ fn sample(index: u64, repetition: u32, cell: Cell, random: &mut StdRng) -> Sampl
         invalid_sent,
         get_value: Some(expected_value - lost_valid as i64 * 10),
         expected_value,
+        port: Some(12345),
         socket_drops: Some(dropped_by_filter + lost),
         wall_s: Some(us(1.05, cell.packets, noise(0.06)) as f64 / 1e6),
         ledger: Some(Ledger {

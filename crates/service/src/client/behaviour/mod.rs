@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use super::{
     deal::Load,
     mix::{Mix, Mixed},
-    step::{Payload, Step},
+    step::{Awaited, Payload, Step},
     workload::Workload,
 };
 
@@ -42,6 +42,8 @@ enum Expect {
     Silence,
     /// A reply if the workload has a PUT, which makes the key present.
     ReplyIfPut,
+    /// What there is: other clients decide whether the key is present.
+    Either,
 }
 
 const fn put(key: u32, value: i64) -> Part {
@@ -143,7 +145,12 @@ static TABLE: [Behaviour; 11] = [
         parts: &[Part::Load, Part::Get(10, Expect::ReplyIfPut)],
     },
     Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Part::Stop] },
-    Behaviour { name: "getstop", aliases: &[], sends: "GET of key 10; STOP", parts: &[GET_10, Part::Stop] },
+    Behaviour {
+        name: "getstop",
+        aliases: &[],
+        sends: "GET of key 10, which may be absent; STOP",
+        parts: &[Part::Get(10, Expect::Either), Part::Stop],
+    },
 ];
 
 impl Behaviour {
@@ -199,10 +206,11 @@ fn expand(part: &Part, workload: &Workload, steps: &mut Vec<Step>) {
         Part::Load => steps.push(Step::Load(Load::of(workload, bad))),
         Part::Get(key, expect) => steps.push(Step::Get {
             key,
-            reply_expected: match expect {
-                Expect::Reply => true,
-                Expect::Silence => false,
-                Expect::ReplyIfPut => workload.puts() > 0,
+            awaited: match expect {
+                Expect::ReplyIfPut if workload.puts() > 0 => Awaited::Reply,
+                Expect::Reply => Awaited::Reply,
+                Expect::Silence | Expect::ReplyIfPut => Awaited::Silence,
+                Expect::Either => Awaited::Either,
             },
         }),
         Part::Stop => steps.push(Step::Stop),

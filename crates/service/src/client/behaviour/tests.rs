@@ -26,7 +26,7 @@ fn delete_10(count: u64) -> Step {
 }
 
 fn get(key: u32, reply_expected: bool) -> Step {
-    Step::Get { key, reply_expected }
+    Step::Get { key, awaited: if reply_expected { Awaited::Reply } else { Awaited::Silence } }
 }
 
 fn put4() -> Vec<Step> {
@@ -50,7 +50,7 @@ fn behaviours_without_numbers_send_what_the_table_of_the_report_says() {
     check("njord", &[put4, get_10, &[delete_10(5)], put4, get_10, &[delete_10(1), lulu], stop]);
     check("sylvie", &[&[put(10, 1, 10_000_000)], stop]);
     check("stop", &[stop]);
-    check("getstop", &[get_10, stop]);
+    check("getstop", &[&[Step::Get { key: 10, awaited: Awaited::Either }], stop]);
     let keys = [4660, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20].map(|key| put(key, 10, 1));
     let present = [get(10, true), get(18, true), get(20, true)];
     check("sif", &[&[get(10, false)], &keys, &present, &[delete_10(1), get(10, false)], stop]);

@@ -84,6 +84,7 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
         audit: observed.audit,
         audit_set_aside,
         replies,
+        port: observed.port,
         socket_drops: observed.server.as_ref().map(|s| s.served.socket_drops).or(observed.external_drops),
         server: observed.server,
         clients: observed.clients,
