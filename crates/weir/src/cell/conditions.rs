@@ -1,7 +1,7 @@
 //! The conditions of a run that are the usual ones unless an experiment varies them.
 
 use serde::{Deserialize, Serialize};
-use weir_service::client::Mix;
+use weir_service::{Moderation, client::Mix};
 
 use crate::topology::Topology;
 
@@ -18,6 +18,9 @@ pub struct Conditions {
     /// The server's receive buffer, bytes as asked for (the kernel doubles it); nothing for the kernel's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receive_buffer: Option<u32>,
+    /// Whether the server's reading is moderated: not in the originals, and so not unless an experiment says so.
+    #[serde(skip_serializing_if = "is_default")]
+    pub moderation: Moderation,
     /// What lies between client and server.
     #[serde(skip_serializing_if = "is_default")]
     pub topology: Topology,

@@ -1,6 +1,6 @@
 //! The dimensions of the grid: what can be varied, and how it is called and written.
 
-use weir_service::client::Mix;
+use weir_service::{Moderation, client::Mix};
 
 use super::{Background, Cell, ReceiveWork};
 use crate::topology::Topology;
@@ -20,6 +20,8 @@ pub enum Dimension {
     Rate,
     /// The server's receive buffer.
     ReceiveBuffer,
+    /// Whether the server's reading is moderated.
+    Moderation,
     /// What lies between client and server.
     Topology,
     /// On whose core the receiving is done.
@@ -41,16 +43,19 @@ pub enum Value {
     Name(&'static str),
     /// An order of packets.
     Mix(Mix),
+    /// A way of reading, from the one that never naps on.
+    Moderation(Moderation),
 }
 
 impl Dimension {
     /// All of them, in the order in which a report shows them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Topology,
         Self::ReceiveWork,
         Self::Background,
         Self::Pinned,
         Self::ReceiveBuffer,
+        Self::Moderation,
         Self::InvalidSize,
         Self::Mix,
         Self::InvalidPercent,
@@ -67,6 +72,7 @@ impl Dimension {
             Self::Mix => "mix",
             Self::Rate => "offered rate",
             Self::ReceiveBuffer => "receive buffer",
+            Self::Moderation => "moderation",
             Self::Topology => "topology",
             Self::ReceiveWork => "receive work on",
             Self::Background => "background load",
@@ -82,6 +88,7 @@ impl Dimension {
             Self::Rate => "packets/s",
             Self::Packets
             | Self::Mix
+            | Self::Moderation
             | Self::Topology
             | Self::ReceiveWork
             | Self::Background
@@ -111,6 +118,7 @@ impl Dimension {
             Self::Mix => conditions.mix.map_or(Value::Usual, Value::Mix),
             Self::Rate => number(conditions.rate),
             Self::ReceiveBuffer => number(conditions.receive_buffer.map(u64::from)),
+            Self::Moderation => Value::Moderation(conditions.moderation),
             Self::Topology => Value::Name(conditions.topology.as_str()),
             Self::ReceiveWork => Value::Name(conditions.receive_work.name()),
             Self::Background => Value::Name(conditions.background.name()),
@@ -130,6 +138,7 @@ impl Dimension {
             Self::Mix => conditions.mix = None,
             Self::Rate => conditions.rate = None,
             Self::ReceiveBuffer => conditions.receive_buffer = None,
+            Self::Moderation => conditions.moderation = Moderation::default(),
             Self::Topology => conditions.topology = Topology::default(),
             Self::ReceiveWork => conditions.receive_work = ReceiveWork::default(),
             Self::Background => conditions.background = Background::default(),
@@ -144,6 +153,8 @@ impl Dimension {
             Value::Name(name) => name.to_owned(),
             Value::Mix(Mix::Rounds(packets)) => format!("rounds of {packets}"),
             Value::Mix(mix) => mix.to_string(),
+            Value::Moderation(longest @ Moderation::AtMost(_)) => format!("naps of at most {longest} µs"),
+            Value::Moderation(moderation) => moderation.to_string(),
             Value::Number(number) if self.unit().is_empty() => number.to_string(),
             Value::Number(number) => format!("{number} {}", self.unit()),
         }

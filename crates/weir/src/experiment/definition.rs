@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use weir_filters::{FilterName, Hook, Toolkit};
-use weir_service::{Io, client::Mix};
+use weir_service::{Io, Moderation, client::Mix};
 
 use super::{precision::Precision, template::Template, validate};
 use crate::{
@@ -130,6 +130,9 @@ pub struct Grid {
     /// Receive buffers of the server, bytes as asked for; empty for the kernel's default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receive_buffer: Vec<u32>,
+    /// How weir's own servers moderate their reading; empty for not at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moderation: Vec<Moderation>,
     /// What lies between client and server; empty for loopback.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topology: Vec<Topology>,
@@ -218,6 +221,8 @@ pub struct Overrides {
     pub rate: Option<Vec<u64>>,
     /// Receive buffers, bytes.
     pub receive_buffer: Option<Vec<u32>>,
+    /// How weir's own servers moderate their reading.
+    pub moderation: Option<Vec<Moderation>>,
     /// Who else keeps the cores busy.
     pub background: Option<Vec<Background>>,
     /// Whether server and clients are confined to their cores.
@@ -303,6 +308,7 @@ impl Definition {
         grid.mix = overrides.mix.unwrap_or(self.grid.mix.clone());
         grid.rate = overrides.rate.unwrap_or(self.grid.rate.clone());
         grid.receive_buffer = overrides.receive_buffer.unwrap_or(self.grid.receive_buffer.clone());
+        grid.moderation = overrides.moderation.unwrap_or(self.grid.moderation.clone());
         grid.background = overrides.background.unwrap_or(self.grid.background.clone());
         grid.pinned = overrides.pinned.unwrap_or(self.grid.pinned.clone());
         definition.duration_s = overrides.duration_s.or(self.duration_s);

@@ -90,6 +90,7 @@ fn points(definition: &Definition) -> Vec<Point> {
     let points = along(points, &grid.receive_buffer, |point, bytes| {
         point.conditions.receive_buffer = Some(bytes);
     });
+    let points = along(points, &grid.moderation, |point, how| point.conditions.moderation = how);
     let points = along(points, &grid.topology, |point, topology| point.conditions.topology = topology);
     let points = along(points, &grid.receive_work, |point, whose| point.conditions.receive_work = whose);
     let points = along(points, &grid.background, |point, who| point.conditions.background = who);

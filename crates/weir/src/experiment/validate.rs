@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt::Display, hash::Hash};
 
 use weir_filters::Hook;
-use weir_service::servers::ServerKind;
+use weir_service::{Io, Moderation, servers::ServerKind};
 use weir_wire::DEFAULT_PORT;
 
 use super::{
@@ -31,6 +31,7 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     check_load(definition)?;
     check_distinct("grid.invalid_size", &grid.invalid_size)?;
     check_mix(definition)?;
+    check_moderation(definition)?;
     check_conditions(definition)?;
     check_placements(definition, server)?;
     check_server_flags(&definition.server_flags)?;
@@ -99,6 +100,23 @@ fn check_mix(definition: &Definition) -> Result<(), String> {
         }
         if !mix.is_empty() && definition.placements.iter().any(|row| row.external_client.is_some()) {
             return Err("grid.mix: an external client has its own order; leave mix out, or the client".into());
+        }
+    }
+    Ok(())
+}
+
+fn check_moderation(definition: &Definition) -> Result<(), String> {
+    let of_profiles = definition.profiles.values().filter_map(|overrides| overrides.moderation.as_ref());
+    for moderation in of_profiles.chain([&definition.grid.moderation]) {
+        check_distinct("moderation", moderation)?;
+        let is_moderated = moderation.iter().any(|&how| how != Moderation::Off);
+        let unmoderated = |row: &&PlacementRow| row.io == Io::Simple || row.external_server.is_some();
+        if let Some(row) = definition.placements.iter().find(unmoderated).filter(|_| is_moderated) {
+            return Err(format!(
+                "grid.moderation: placement '{}' reads one datagram a call, or isn't weir's own server, and naps never; \
+                 leave one of them out, or set io = \"batch\"",
+                row.id()
+            ));
         }
     }
     Ok(())

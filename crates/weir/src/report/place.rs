@@ -49,6 +49,7 @@ impl Place {
             (_, Value::Number(number)) => format!("-{}-{number}", key(dimension)),
             (_, Value::Usual) => format!("-{}-usual", key(dimension)),
             (_, Value::Mix(mix)) => format!("-{}", mix.to_string().replace(':', "-")),
+            (_, Value::Moderation(moderation)) => format!("-{}-{moderation}", key(dimension)),
             (_, Value::Name(name)) => format!("-{}-{}", key(dimension), name.replace(' ', "-")),
         };
         dimensions.iter().map(part).collect::<String>().replace('_', "-")
@@ -68,6 +69,7 @@ pub(super) const fn key(dimension: Dimension) -> &'static str {
         Dimension::Mix => "mix",
         Dimension::Rate => "rate",
         Dimension::ReceiveBuffer => "receive_buffer",
+        Dimension::Moderation => "moderation",
         Dimension::Topology => "topology",
         Dimension::ReceiveWork => "receive_work",
         Dimension::Background => "background",

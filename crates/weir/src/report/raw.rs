@@ -47,6 +47,7 @@ pub(super) fn cell_row(cell: &Cell) -> Vec<String> {
         Value::Number(number) => number.to_string(),
         Value::Name(name) => name.to_owned(),
         Value::Mix(mix) => mix.to_string(),
+        Value::Moderation(moderation) => moderation.to_string(),
     };
     SERIES.iter().map(|(_, text)| text(cell)).chain(Dimension::ALL.map(plain)).collect()
 }

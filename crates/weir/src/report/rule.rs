@@ -209,6 +209,7 @@ impl Rule {
                 (At::Number(wanted), Value::Number(found)) => *wanted == found,
                 (At::Name(wanted), Value::Name(found)) => wanted == found,
                 (At::Name(wanted), Value::Mix(found)) => *wanted == found.to_string(),
+                (At::Name(wanted), Value::Moderation(found)) => *wanted == found.to_string(),
                 (At::Is(wanted), Value::Name(found)) => *wanted == (found == "pinned"),
                 _ => false,
             }
