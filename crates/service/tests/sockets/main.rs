@@ -4,5 +4,6 @@ mod behaviours;
 mod client;
 mod harness;
 mod load;
+mod moderation;
 mod server;
 mod stop_handle;

@@ -30,6 +30,9 @@ use crate::{
 /// How often the table of sockets is looked at while an external server starts.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// The flag by which a definition may ask for moderated reading.
+pub const MODERATION: &str = "--moderation";
+
 /// A server that is ready.
 #[derive(Debug)]
 pub struct Server {
@@ -111,6 +114,10 @@ fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
     }
     if bench.definition.program_stats && hook != Hook::User && toolkit.can_be_asked() {
         arguments.push("--stats".into());
+    }
+    // The originals moderate nothing, so that what is compared with them doesn't either.
+    if !bench.definition.server_flags.iter().any(|flag| flag.starts_with(MODERATION)) {
+        arguments.extend([MODERATION, "off"].map(OsString::from));
     }
     arguments.extend(bench.definition.server_flags.iter().map(OsString::from));
     arguments
