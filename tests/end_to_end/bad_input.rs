@@ -36,6 +36,11 @@ fn unknown_names_list_what_there_is() {
     check(&run(&["serve", "--toolkit", "nope"]), 2, &["unknown toolkit 'nope'", "rust", "aya", "fun"]);
     check(&run(&["serve", "--hook", "nope"]), 2, &["unknown hook 'nope'", "user", "socket"]);
     check(&run(&["serve", "--io", "nope"]), 2, &["nope", "batch", "simple"]);
+    check(
+        &run(&["serve", "--moderation", "nope"]),
+        2,
+        &["nope", "auto", "off", "from 20 to 500 microseconds"],
+    );
     check(&run(&["serve", "--allow-stop", "nope"]), 2, &["nope", "loopback", "any", "never"]);
     check(&run(&["client", "-b", "nope"]), 2, &["nope", "thor", "frigg", "getstop"]);
     check(&run(&["completions", "nope"]), 2, &["nope", "bash"]);
@@ -52,6 +57,10 @@ fn parts_that_do_not_fit_are_refused() {
     check(&run(&["serve", "--hook", "user", "--toolkit", "fun"]), 2, &["BPF runs in the kernel"]);
     check(&run(&["serve", "--hook", "user", "--filter", "print-filter"]), 2, &["print-filter", "hook user"]);
     check(&run(&["serve", "--hook", "user", "--server", "ebpf-stats-server"]), 2, &["a kernel program"]);
+    for moderation in ["auto", "100"] {
+        let arguments = ["serve", "--hook", "user", "--io", "simple", "--moderation", moderation];
+        check(&run(&arguments), 2, &[&format!("--moderation {moderation} is for --io batch"), "--io simple"]);
+    }
     check(&run(&["serve", "--parameter", "drop"]), 2, &["valid-command has no parameter"]);
     let classic = |arguments: &[&str]| run(&[&["serve", "--toolkit", "cbpf"], arguments].concat());
     check(&classic(&["--filter", "parameterized-filter"]), 2, &["no maps", "--bind constant"]);
@@ -66,6 +75,9 @@ fn numbers_out_of_range_are_refused() {
         check(&run(&["client", "-b", "frey", &format!("--percent={percent}")]), 2, &["percent"]);
     }
     check(&run(&["serve", "--capacity=-1"]), 2, &["capacity"]);
+    for nap in ["0", "19", "501"] {
+        check(&run(&["serve", "--moderation", nap]), 2, &[nap, "from 20 to 500 microseconds"]);
+    }
     for address in ["localhost", "localhost:12345", "127.0.0.1", "127.0.0.1:99999", "::1:5"] {
         let said = [address, "such as 127.0.0.1:12345 or [::1]:12345"];
         check(&run(&["serve", "--listen", address]), 2, &said);

@@ -9,10 +9,12 @@ pub mod control;
 mod control_group;
 mod cost;
 mod latencies;
+mod moderation;
 pub mod process;
 pub mod server;
 pub mod servers;
 mod shards;
+mod sleep;
 mod summary;
 mod sys;
 
@@ -21,6 +23,7 @@ pub use client::{ClientSummary, GetOutcome, SentCounts};
 pub use control_group::{ControlGroup, ControlGroupError};
 pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
+pub use moderation::{LongestNap, Moderation, Naps};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use summary::{
     EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary, WorkerPick,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use weir_hooks::{ProgramRuns, VerdictCounts};
 
-use crate::{Cost, Monotonic};
+use crate::{Cost, Moderation, Monotonic, Naps};
 
 /// How datagrams cross the system call boundary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,6 +142,9 @@ pub struct LoopRecord {
     pub listen: SocketAddr,
     /// How it read and wrote.
     pub io: Io,
+    /// How its reading was moderated; where a record says nothing, not at all.
+    #[serde(default)]
+    pub moderation: Moderation,
     /// What ended it.
     pub ended_by: EndedBy,
     /// Datagrams read, by kind.
@@ -150,6 +153,9 @@ pub struct LoopRecord {
     pub bytes: u64,
     /// Replies.
     pub replies: ReplyCounts,
+    /// Naps before reads.
+    #[serde(default)]
+    pub naps: Naps,
     /// Datagrams that still waited in the receive buffer when the loop ended, and were drained.
     pub unread: u64,
     /// Packets that the socket dropped: by a socket filter and for a full buffer alike (`SO_MEMINFO`).
@@ -184,6 +190,9 @@ pub struct WorkerRecord {
     pub bytes: u64,
     /// Replies.
     pub replies: ReplyCounts,
+    /// Naps before reads.
+    #[serde(default)]
+    pub naps: Naps,
     /// Datagrams that still waited when the loop ended.
     pub unread: u64,
     /// Packets that the worker's socket dropped.
@@ -196,6 +205,7 @@ impl Sum for WorkerRecord {
             total.requests += worker.requests;
             total.bytes += worker.bytes;
             total.replies += worker.replies;
+            total.naps += worker.naps;
             total.unread += worker.unread;
             total.socket_drops += worker.socket_drops;
             total

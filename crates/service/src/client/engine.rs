@@ -13,9 +13,9 @@ use super::{
     sender::{Run, Runs, Sender, Zeal},
     step::{Awaited, Kind},
     totals::Totals,
-    wait::{self, PunctualSleep},
+    wait,
 };
-use crate::{Cost, Monotonic};
+use crate::{Cost, Monotonic, sleep::PunctualSleep};
 
 /// Takes the steps one after the other, and says what was sent and answered.
 ///

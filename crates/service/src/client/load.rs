@@ -20,9 +20,9 @@ use super::{
     replies::Questions,
     sender::{MAX_SEGMENTS, Runs},
     totals::{Totals, join},
-    wait::{self, PunctualSleep},
+    wait,
 };
-use crate::{Cost, Io, Monotonic, client::ThreadRecord};
+use crate::{Cost, Io, Monotonic, client::ThreadRecord, sleep::PunctualSleep};
 
 /// How long after its time a load may still send what was due in time: the last packets are no less wanted than those
 /// before, and a wake-up that comes late must not cost them.

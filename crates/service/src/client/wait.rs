@@ -2,8 +2,6 @@
 
 use std::{thread, time::Duration};
 
-use nix::sys::prctl;
-
 use super::Halt;
 use crate::Monotonic;
 
@@ -39,29 +37,6 @@ pub(super) fn until(due: Monotonic, halt: &Halt, mut pass: impl FnMut(Duration))
     }
 }
 
-/// The calling thread's sleeps end as punctually as the kernel's timers allow, until this is dropped
-/// (PR_SET_TIMERSLACK(2const): 50 µs of slack unless set otherwise).
-pub(super) struct PunctualSleep {
-    slack_before: Option<u64>,
-}
-
-impl PunctualSleep {
-    /// Where the kernel doesn't let it, sleeps stay as they are and [`AWAKE`] makes up for it.
-    pub(super) fn new() -> Self {
-        let before = prctl::get_timerslack().ok().and_then(|ns| u64::try_from(ns).ok());
-        Self { slack_before: before.filter(|_| prctl::set_timerslack(1).is_ok()) }
-    }
-}
-
-impl Drop for PunctualSleep {
-    fn drop(&mut self) {
-        if let Some(ns) = self.slack_before {
-            // Nothing depends on it any more; the thread's next sleeps are only more punctual than they need be.
-            let _ = prctl::set_timerslack(ns);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,14 +67,5 @@ mod tests {
             }
         });
         assert_eq!((ended, passed), (None, 3));
-    }
-
-    #[test]
-    fn the_slack_of_sleeps_is_put_back() {
-        let before = prctl::get_timerslack().unwrap();
-        let punctual = PunctualSleep::new();
-        assert_eq!(prctl::get_timerslack(), Ok(1));
-        drop(punctual);
-        assert_eq!(prctl::get_timerslack(), Ok(before));
     }
 }

@@ -9,8 +9,9 @@ use std::{
 use nix::sys::socket::{SockaddrStorage, recvfrom};
 use weir_wire::MAX_REPLY_LEN;
 
+use super::nap::Moderated;
 use crate::{
-    ReplyCounts,
+    Moderation, Naps, ReplyCounts,
     sys::{ReceiveBatch, ReplyBatch, Wait},
 };
 
@@ -30,24 +31,37 @@ pub(super) trait DatagramIo {
 
     /// Sends the replies that still wait, and counts those since the last flush.
     fn flush(&mut self) -> ReplyCounts;
+
+    /// Naps taken before reads.
+    fn naps(&self) -> Naps;
 }
 
-/// Many datagrams a call.
+/// Many datagrams a call, moderated or not.
 pub(super) struct BatchIo<'a> {
     socket: &'a UdpSocket,
     requests: ReceiveBatch,
     replies: ReplyBatch,
+    moderated: Option<Moderated>,
 }
 
 impl<'a> BatchIo<'a> {
-    pub(super) fn new(socket: &'a UdpSocket) -> Self {
-        Self { socket, requests: ReceiveBatch::new(), replies: ReplyBatch::new() }
+    /// Reads `socket` on this thread.
+    pub(super) fn new(socket: &'a UdpSocket, moderation: Moderation) -> io::Result<Self> {
+        let moderated = moderation.longest().map(|longest| Moderated::new(socket, longest)).transpose()?;
+        Ok(Self { socket, requests: ReceiveBatch::new(), replies: ReplyBatch::new(), moderated })
     }
 }
 
 impl DatagramIo for BatchIo<'_> {
     fn receive(&mut self) -> io::Result<usize> {
-        self.requests.receive(self.socket, Wait::ForOne)
+        if let Some(moderated) = &mut self.moderated {
+            moderated.before_read(self.socket)?;
+        }
+        let received = self.requests.receive(self.socket, Wait::ForOne)?;
+        if let Some(moderated) = &mut self.moderated {
+            moderated.after_read(&self.requests);
+        }
+        Ok(received)
     }
 
     fn datagram(&self, i: usize) -> (&[u8], usize) {
@@ -64,6 +78,10 @@ impl DatagramIo for BatchIo<'_> {
 
     fn flush(&mut self) -> ReplyCounts {
         self.replies.flush(self.socket)
+    }
+
+    fn naps(&self) -> Naps {
+        self.moderated.as_ref().map(Moderated::naps).unwrap_or_default()
     }
 }
 
@@ -140,5 +158,9 @@ impl DatagramIo for SimpleIo<'_> {
 
     fn flush(&mut self) -> ReplyCounts {
         std::mem::take(&mut self.replies)
+    }
+
+    fn naps(&self) -> Naps {
+        Naps::default()
     }
 }

@@ -6,6 +6,8 @@ mod handler;
 mod inside;
 mod io;
 mod known_keys;
+mod moderator;
+mod nap;
 mod serve;
 mod stop;
 mod verbose;
@@ -27,7 +29,7 @@ use std::{
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
 
-use crate::{Cost, EndedBy, Io, LoopRecord, Monotonic, WorkerRecord, cost, shards::Shards};
+use crate::{Cost, EndedBy, Io, LoopRecord, Moderation, Monotonic, WorkerRecord, cost, shards::Shards};
 use stop::StopsOnDrop;
 use worker::{Done, Worker};
 
@@ -38,6 +40,8 @@ pub struct ServerConfig {
     pub capacity: usize,
     /// How datagrams are read and replies written.
     pub io: Io,
+    /// Whether reads in batches are moderated; with [`Io::Simple`] nothing is, whatever this says.
+    pub moderation: Moderation,
     /// Whose STOP is obeyed.
     pub allow_stop: AllowStop,
     /// Decides each datagram in the loop, before it is parsed (hook `user`).
@@ -55,11 +59,22 @@ impl Default for ServerConfig {
         Self {
             capacity: DEFAULT_CAPACITY,
             io: Io::default(),
+            moderation: Moderation::Auto,
             allow_stop: AllowStop::default(),
             filter: None,
             receive_buffer: None,
             workers: NonZeroUsize::MIN,
             verbose: false,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// How reads are moderated with this I/O.
+    pub const fn moderation(&self) -> Moderation {
+        match self.io {
+            Io::Batch => self.moderation,
+            Io::Simple => Moderation::Off,
         }
     }
 }
@@ -164,10 +179,12 @@ impl Server {
         Ok(LoopRecord {
             listen: self.local_addr,
             io: self.config.io,
+            moderation: self.config.moderation(),
             ended_by: if is_stopped { EndedBy::Stop } else { EndedBy::Signal },
             requests: total.requests,
             bytes: total.bytes,
             replies: total.replies,
+            naps: total.naps,
             unread: total.unread,
             socket_drops: total.socket_drops,
             receive_buffer,
@@ -186,11 +203,11 @@ impl Server {
         let Self { shards, config, .. } = self;
         let [first, others @ ..] = &*self.workers else { unreachable!("there is one at least") };
         if others.is_empty() {
-            return first.serve(shards, config.io).map(|done| vec![done]);
+            return first.serve(shards, config).map(|done| vec![done]);
         }
         let serve = |worker: &Worker| {
             let _others_end_too = StopsOnDrop(self.stop_handle());
-            worker.serve(shards, config.io)
+            worker.serve(shards, config)
         };
         thread::scope(|scope| {
             let mut threads = Vec::new();

@@ -81,9 +81,13 @@ impl Worker {
     }
 
     /// Serves until a STOP request or the stop handle ends it.
-    pub(super) fn serve(&self, shards: &Shards, io: Io) -> Result<Done, ServerError> {
-        match io {
-            Io::Batch => self.serve_by(BatchIo::new(self.socket()), shards),
+    pub(super) fn serve(&self, shards: &Shards, config: &ServerConfig) -> Result<Done, ServerError> {
+        match config.io {
+            Io::Batch => {
+                let io = BatchIo::new(self.socket(), config.moderation);
+                let io = io.map_err(|cause| self.unreadable("its memory (SO_MEMINFO)", cause))?;
+                self.serve_by(io, shards)
+            }
             Io::Simple => self.serve_by(SimpleIo::new(self.socket()), shards),
         }
     }
@@ -98,6 +102,7 @@ impl Worker {
             requests: handler.requests,
             bytes: handler.bytes,
             replies: end.replies,
+            naps: io.naps(),
             unread,
             socket_drops: self.socket_drops()? - self.held_out,
         };

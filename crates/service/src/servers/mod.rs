@@ -25,7 +25,7 @@ pub use workers::Workers;
 pub(crate) use workers::check as check_workers;
 
 use crate::{
-    ControlGroupError, Server, ServerConfig, ServerError, ServerSummary,
+    ControlGroupError, Moderation, Server, ServerConfig, ServerError, ServerSummary,
     control::{Control, ControlError, Running, Setup, State},
 };
 
@@ -148,6 +148,8 @@ pub struct Ready<'a> {
     pub attached_to: &'a [String],
     /// Its workers, where there are several.
     pub workers: Option<&'a Workers>,
+    /// How its reading is moderated.
+    pub moderation: Moderation,
 }
 
 /// What stands between the socket and the server.
@@ -191,7 +193,12 @@ fn serve_behind(
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
-    on_ready(Ready { listen: server.local_addr(), attached_to: &attached_to, workers: workers.as_ref() });
+    on_ready(Ready {
+        listen: server.local_addr(),
+        attached_to: &attached_to,
+        workers: workers.as_ref(),
+        moderation: plan.config.moderation(),
+    });
     let served = server.run()?;
 
     drop(control);

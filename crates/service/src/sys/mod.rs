@@ -7,9 +7,10 @@ mod receive;
 mod send;
 mod socket;
 
-pub(crate) use receive::{ReceiveBatch, Wait};
+pub(crate) use receive::{RECEIVE_BATCH, ReceiveBatch, Wait};
 pub(crate) use send::{ReplyBatch, send_copies};
 pub use socket::socket_drops;
+pub(crate) use socket::{SocketMemory, socket_memory};
 
 use std::{
     io,

@@ -87,6 +87,16 @@ impl ReceiveBatch {
         Ok(self.filled)
     }
 
+    /// Datagrams of the last read.
+    pub(crate) const fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Payload bytes of the last read.
+    pub(crate) fn payload_len(&self) -> usize {
+        (0..self.filled).map(|i| self.header(i).msg_len as usize).sum()
+    }
+
     /// Datagram `i` of the last read: the bytes at hand and its true length.
     pub(crate) fn datagram(&self, i: usize) -> (&[u8], usize) {
         assert!(i < self.filled, "datagram {i} of {}", self.filled);

@@ -4,6 +4,7 @@ mod behaviours;
 mod client;
 mod harness;
 mod load;
+mod moderation;
 mod server;
 mod stop_handle;
 mod wire;

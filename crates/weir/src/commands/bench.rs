@@ -85,7 +85,10 @@ fn bar_text(figure: &Figure) -> String {
         Bar::AtMost(bar) => format!("≤ {bar}{unit}"),
         Bar::IntervalAtMost(bar) => format!("interval ≤ {bar}{unit}"),
         Bar::IntervalBelow(bar) => format!("interval below {bar}{unit}"),
-        Bar::AtMostAndBelowOne(bar) => format!("≤ {bar}{unit}, interval below 1"),
+        Bar::NotShownAbove(bar) => format!("interval from ≤ {bar}{unit}"),
+        Bar::AtMostAndBelow { median, interval } => {
+            format!("≤ {median}{unit}, interval below {interval}{unit}")
+        }
         Bar::Always(bar) => format!("{bar}{unit} in every run"),
         Bar::Nothing => String::new(),
     }

@@ -11,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Quota, SuperPackets, Toolkit};
 use weir_hooks::{ObjectFile, XdpMode};
 use weir_service::{
-    AllowStop, Io, ServerConfig, ServerSummary,
+    AllowStop, Io, Moderation, ServerConfig, ServerSummary,
     servers::{
         ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object,
     },
@@ -103,6 +103,12 @@ pub struct Args {
     /// How datagrams cross the system call boundary: `batch` (many a call) or `simple` (one a call, the yardstick).
     #[arg(long, default_value_t = Io::Batch)]
     io: Io,
+
+    /// Whether reads in batches are moderated: above a rate the server naps once its socket is drained, so that many
+    /// datagrams wake it once. `auto` (naps of at most 100 µs), `off`, or the longest nap, 20 to 500 µs; by default auto
+    /// with --io batch. A request alone never waits, and a nap ends before a quarter of the receive buffer is full.
+    #[arg(long, value_name = "auto|off|MICROSECONDS")]
+    moderation: Option<Moderation>,
 
     /// Whose STOP ends the server: `loopback`, `any` or `never`; by default loopback's, with --net any's: only the
     /// pair's other end can send there.
@@ -245,6 +251,7 @@ impl Args {
             config: ServerConfig {
                 capacity: self.capacity,
                 io: self.io,
+                moderation: self.moderation()?,
                 allow_stop: self.allow_stop.unwrap_or(match self.net {
                     true => AllowStop::Any,
                     false => AllowStop::Loopback,
@@ -267,6 +274,18 @@ fn toolkit_for(filter: Filter, hook: Hook) -> Toolkit {
 }
 
 impl Args {
+    /// A server that reads one datagram a call gains nothing by letting several come together.
+    fn moderation(&self) -> Result<Moderation, UsageError> {
+        match (self.io, self.moderation) {
+            (Io::Simple, Some(moderation)) if moderation != Moderation::Off => Err(UsageError(format!(
+                "--moderation {moderation} is for --io batch, which reads in one call what came during a nap; --io simple, \
+                 the yardstick, reads each datagram as it comes: leave one of them out"
+            ))),
+            (Io::Simple, _) => Ok(Moderation::Off),
+            (Io::Batch, moderation) => Ok(moderation.unwrap_or(Moderation::Auto)),
+        }
+    }
+
     /// What is said of a place must be of the hook's kind.
     fn place(&self, hook: Hook) -> anyhow::Result<Place> {
         let is_at_interface = matches!(hook, Hook::Tc | Hook::Xdp);
@@ -317,12 +336,15 @@ fn say_ended(summary: &ServerSummary) {
 }
 
 fn say_ready(kind: ServerKind, behind: &str, ready: Ready<'_>) {
-    let Ready { listen, attached_to, workers } = ready;
+    let Ready { listen, attached_to, workers, moderation } = ready;
     for place in attached_to {
         eprintln!("weir: attached to {place}");
     }
     if let Some(workers) = workers {
         eprintln!("weir: {workers}");
+    }
+    if let Some(longest) = moderation.longest() {
+        eprintln!("weir: moderation {moderation}: above a rate, naps of at most {longest:?} before reads");
     }
     eprintln!("weir: ready: {kind} behind {behind} on {listen}");
     let status = format!("listening on {listen}");

@@ -211,7 +211,7 @@ fn own_command(subcommand: &str) -> Command {
 }
 
 /// Reads the record that `name` left at `path`.
-fn read_summary<T: DeserializeOwned>(name: &str, path: &Path) -> Result<T, RunError> {
+pub(crate) fn read_summary<T: DeserializeOwned>(name: &str, path: &Path) -> Result<T, RunError> {
     let failed =
         |error: &dyn std::fmt::Display| RunError::Failed(format!("reading the record of {name}: {error}"));
     let text = fs::read(path).map_err(|error| failed(&error))?;

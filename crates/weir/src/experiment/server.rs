@@ -151,6 +151,7 @@ fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
     if bench.definition.program_stats && hook != Hook::User && toolkit.can_be_asked() {
         arguments.push("--stats".into());
     }
+    arguments.extend([OsString::from("--moderation"), cell.conditions.moderation.to_string().into()]);
     arguments.extend(bench.definition.server_flags.iter().map(OsString::from));
     arguments
 }

@@ -117,7 +117,7 @@ fn end(sender: &UdpSocket, receiving: &ScopedJoinHandle<'_, io::Result<()>>) -> 
 }
 
 /// Confines this thread to `cores`; empty for any.
-fn pin(cores: &[usize]) -> io::Result<()> {
+pub(super) fn pin(cores: &[usize]) -> io::Result<()> {
     if cores.is_empty() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use weir_filters::{FilterName, Hook, Toolkit};
-use weir_service::Io;
+use weir_service::{Io, Moderation};
 
 use super::{Bar, Figure, Runner};
 use crate::{
@@ -42,6 +42,7 @@ const MILLION: u64 = 1_000_000;
 pub(super) struct Load {
     pub(super) client: Io,
     pub(super) server: Io,
+    pub(super) moderation: Moderation,
     pub(super) placement: Placement,
     pub(super) invalid_percent: u8,
     pub(super) packets: u64,
@@ -51,6 +52,7 @@ pub(super) struct Load {
 pub(super) const BATCH: Load = Load {
     client: Io::Batch,
     server: Io::Batch,
+    moderation: Moderation::Off,
     placement: Placement::Kernel,
     invalid_percent: 0,
     packets: MILLION,
@@ -73,7 +75,7 @@ const LONG: Load = Load { packets: 10 * MILLION, ..BATCH };
 /// Runs of the memory comparison: what a process holds hardly varies.
 const MEMORY_RUNS: u32 = 2;
 
-type Runs = BTreeMap<u32, Sample>;
+pub(super) type Runs = BTreeMap<u32, Sample>;
 
 pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
     runner.run(&SHORT, 0)?; // Warms up, and isn't counted.
@@ -111,7 +113,7 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
             "server CPU at 99 % invalid, kernel ÷ user",
             "",
             ratio(&KERNEL_99, &USER_99, Sample::server_cpu_us_per_packet),
-            Bar::AtMostAndBelowOne(0.4),
+            Bar::AtMostAndBelow { median: 0.4, interval: 1.0 },
         ),
         Figure::new(
             "loss of valid requests at 99 % invalid, kernel",
@@ -169,12 +171,13 @@ impl Runner<'_> {
             each_time(repetition)?;
             for load in loads {
                 (self.say)(&format!(
-                    "run {} of {runs}: {} packets, {} % invalid, client {}, server {}",
+                    "run {} of {runs}: {} packets, {} % invalid, client {}, server {}, moderation {}",
                     repetition + 1,
                     load.packets,
                     load.invalid_percent,
                     load.client,
-                    load.server
+                    load.server,
+                    load.moderation
                 ));
                 let sample = self.run(load, repetition)?;
                 samples.entry(*load).or_default().insert(repetition, sample);
@@ -211,6 +214,7 @@ pub(super) fn definition(load: &Load) -> anyhow::Result<Definition> {
     definition.client_io = load.client;
     definition.grid.invalid_percent = vec![load.invalid_percent];
     definition.grid.packets = vec![load.packets];
+    definition.grid.moderation = vec![load.moderation];
     let row = &mut definition.placements[0];
     row.io = load.server;
     row.placement = load.placement;
@@ -223,11 +227,11 @@ pub(super) fn definition(load: &Load) -> anyhow::Result<Definition> {
     Ok(definition)
 }
 
-fn each(runs: &Runs, of: fn(&Sample) -> f64) -> BTreeMap<u32, f64> {
+pub(super) fn each(runs: &Runs, of: fn(&Sample) -> f64) -> BTreeMap<u32, f64> {
     runs.iter().map(|(&repetition, sample)| (repetition, of(sample))).collect()
 }
 
-fn values(runs: &Runs, of: fn(&Sample) -> f64) -> Vec<f64> {
+pub(super) fn values(runs: &Runs, of: fn(&Sample) -> f64) -> Vec<f64> {
     runs.values().map(of).collect()
 }
 

@@ -1,0 +1,50 @@
+//! What moderated reading saves of CPU time, and that no request waits or is lost for it.
+
+mod bursts;
+mod ending;
+mod saving;
+mod waiting;
+
+use weir_service::Moderation;
+
+use super::{Figure, Runner, loads, serving::Served};
+use crate::{cell::Placement, experiment::definition::Definition};
+
+/// What is compared.
+const BOTH: [Moderation; 2] = [Moderation::Off, Moderation::Auto];
+
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = saving::measure(runs, runner)?;
+    figures.extend(waiting::measure(runs, runner)?);
+    figures.extend(ending::measure(runs, runner)?);
+    figures.extend(bursts::measure(runs, runner)?);
+    Ok(figures)
+}
+
+/// The same done with a server of either kind in turn, `runs` times.
+fn compare<T>(
+    runs: u32,
+    runner: &mut Runner<'_>,
+    what: &str,
+    flags: &[&str],
+    mut each: impl FnMut(Served, &Runner<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<[T; 2]>> {
+    (0..runs)
+        .map(|run| {
+            (runner.say)(&format!("run {} of {runs}: {what}, moderation off and auto", run + 1));
+            let [off, auto] = BOTH.map(|moderation| {
+                let definition = definition(moderation, flags)?;
+                each(Served::start(&runner.bench(&definition))?, runner)
+            });
+            Ok([off?, auto?])
+        })
+        .collect()
+}
+
+/// A server that decides by itself: what is compared is its reading.
+fn definition(moderation: Moderation, flags: &[&str]) -> anyhow::Result<Definition> {
+    let load = loads::Load { placement: Placement::Plain, moderation, ..loads::BATCH };
+    let mut definition = loads::definition(&load)?;
+    definition.server_flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    Ok(definition)
+}

@@ -1,0 +1,75 @@
+//! CPU time of server and sender, and loss, where one packet leaves a send.
+
+use weir_service::{Io, Moderation};
+
+use super::super::{
+    Bar, Figure, Runner,
+    loads::{self, Load, each},
+};
+use crate::{
+    cell::Placement,
+    sample::Sample,
+    stats::{paired_differences, paired_ratios},
+};
+
+const PACKETS: u64 = 200_000;
+const INVALID_PERCENT: [u8; 2] = [1, 50];
+const PLACEMENTS: [Placement; 2] = [Placement::User, Placement::Kernel];
+
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+    let floods = PLACEMENTS.into_iter().flat_map(|placement| {
+        INVALID_PERCENT.map(|invalid_percent| Load {
+            packets: PACKETS,
+            placement,
+            invalid_percent,
+            ..loads::SIMPLE
+        })
+    });
+    let floods: Vec<_> = floods.map(Flood::of).collect();
+    let loads: Vec<_> = floods.iter().flat_map(|flood| [flood.simple, flood.off, flood.auto]).collect();
+    let samples = runner.interleaved(&loads, runs, |_| Ok(()))?;
+    let mut figures = Vec::new();
+    for Flood { simple, off, auto } in floods {
+        let where_ = format!("{} % invalid, {}", simple.invalid_percent, simple.placement.name());
+        let ratio =
+            |of: fn(&Sample) -> f64| paired_ratios(&each(&samples[&auto], of), &each(&samples[&simple], of));
+        let lost = |load: &Load| each(&samples[load], |sample| sample.loss_percent().unwrap_or(100.0));
+        figures.extend([
+            Figure::new(
+                &format!("server CPU per packet, one a send, {where_}: moderated ÷ simple"),
+                "",
+                ratio(Sample::server_cpu_us_per_packet),
+                Bar::AtMostAndBelow { median: 0.7, interval: 0.8 },
+            ),
+            Figure::new("  its sender's", "", ratio(client_cpu_us_per_packet), Bar::AtMost(0.9)),
+            Figure::new(
+                "  valid requests lost, moderated less off",
+                "%",
+                paired_differences(&lost(&auto), &lost(&off)),
+                Bar::NotShownAbove(0.0),
+            ),
+            Figure::new("  of which off loses", "%", lost(&off).into_values().collect(), Bar::Nothing),
+        ]);
+    }
+    Ok(figures)
+}
+
+/// What is sent, to three servers.
+struct Flood {
+    simple: Load,
+    off: Load,
+    auto: Load,
+}
+
+impl Flood {
+    fn of(simple: Load) -> Self {
+        let off = Load { server: Io::Batch, ..simple };
+        Self { simple, off, auto: Load { moderation: Moderation::Auto, ..off } }
+    }
+}
+
+fn client_cpu_us_per_packet(sample: &Sample) -> f64 {
+    let sent = sample.valid_sent + sample.invalid_sent;
+    let cpu: f64 = sample.clients.iter().map(|client| client.cost.cpu().as_secs_f64()).sum();
+    cpu * 1e6 / sent.max(1) as f64
+}

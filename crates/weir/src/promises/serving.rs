@@ -1,0 +1,61 @@
+//! A server that figures are taken of by other means than an experiment's runs.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use tempfile::TempDir;
+use weir_service::ServerSummary;
+
+use crate::experiment::{
+    one_run::{Bench, RunError},
+    read_summary, schedule,
+    server::Server,
+    site::Site,
+};
+
+/// Time that a server has to end when it is told to.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// A server of the first cell of a definition, which is ready.
+pub(super) struct Served {
+    pub(super) server: Server,
+    /// From its start to its readiness, process and readiness socket included.
+    pub(super) ready_in: Duration,
+    folder: TempDir,
+    _site: Site,
+}
+
+impl Served {
+    pub(super) fn start(bench: &Bench<'_>) -> anyhow::Result<Self> {
+        let Some(scheduled) = schedule::of(bench.definition, 1).into_iter().next() else {
+            bail!("the definition has no cell");
+        };
+        let folder = tempfile::tempdir()?;
+        let site = Site::open(bench, &scheduled.cell).map_err(failed)?;
+        let started = Instant::now();
+        let server = Server::start(bench, &site, &scheduled.cell, folder.path()).map_err(failed)?;
+        Ok(Self { server, ready_in: started.elapsed(), folder, _site: site })
+    }
+
+    /// Ends it, unless it has ended, and takes its record.
+    pub(super) fn end(self) -> anyhow::Result<ServerSummary> {
+        let Self { server: Server { process, summary, .. }, folder, .. } = self;
+        process.terminate();
+        if !process.ends_by(Instant::now() + END_WITHIN) {
+            bail!("{} did not end within {END_WITHIN:?}; {}", process.name(), process.last_words());
+        }
+        let name = process.name().to_owned();
+        process.finish().map_err(anyhow::Error::msg)?;
+        let summary = summary.expect("it is weir's own");
+        let record = read_summary(&name, &summary).map_err(failed)?;
+        drop(folder);
+        Ok(record)
+    }
+}
+
+fn failed(error: RunError) -> anyhow::Error {
+    match error {
+        RunError::Interrupted(interrupted) => interrupted.into(),
+        RunError::Failed(message) => anyhow::Error::msg(message),
+    }
+}
