@@ -8,6 +8,7 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &[
     ("an_object_disassembled_assembles_to_the_same_instructions", an_object_assembles_to_the_same),
     ("raw_instructions_go_to_text_and_back", raw_instructions_go_to_text_and_back),
+    ("a_fragment_becomes_the_instructions_that_it_is", a_fragment_becomes_the_instructions_that_it_is),
     ("objects_read_as_llvm_objdump_printed_them", objects_read_as_llvm_objdump_printed_them),
     ("the_example_of_a_text_from_a_pipe_works", the_example_of_a_text_from_a_pipe_works),
     ("a_file_is_written_whole_or_not_at_all", a_file_is_written_whole_or_not_at_all),
@@ -53,6 +54,22 @@ fn an_object_assembles_to_the_same() {
         }
         assert_eq!(text, done(&["disasm", "-", "--text"], &second));
     }
+}
+
+fn a_fragment_becomes_the_instructions_that_it_is() {
+    let (fragment, end) = ("lmfd r1, 5\nadd r0, r1\njeq r0, 0, +9\n", "mov r0, 0\nexit\n");
+    let part = done(&["asm", "-", "--fragment"], fragment.as_bytes());
+    let whole = done(&["asm", "-", "--raw"], (fragment.replace("+9", "+1") + end).as_bytes());
+    assert_eq!(part.len(), 32);
+    assert_eq!((&part[..24], part[28..].to_vec()), (&whole[..24], whole[28..32].to_vec()));
+    weir(&["asm", "-"], fragment.as_bytes()).check(1, &["the program goes on behind its last instruction"]);
+    weir(&["asm", "-", "--fragment"], b"lsh r0, 64\n").check(1, &["it shifts 64 bits by 64"]);
+    weir(&["asm", "-", "--fragment"], b"lmap r1, counts\n")
+        .check(1, &["the fragment of <stdin>", "no maps by name"]);
+    weir(&["asm", "-", "--fragment", "--elf"], b"").check(2, &["--elf"]);
+    let said = done(&["check", "-", "--fragment"], fragment.as_bytes());
+    assert_eq!(said, b"a fragment: 3 instructions in 4 slots, no error found\n");
+    weir(&["check", "-", "--fragment"], b"mov r10, 1\n").check(1, &["it writes r10"]);
 }
 
 fn raw_instructions_go_to_text_and_back() {

@@ -3,6 +3,7 @@
 //! Where the kernel or the privilege is missing, the tests that attach a program count as ignored, with the reason in
 //! brackets.
 
+mod attaching;
 mod bad_input;
 mod dynamic;
 mod hooks;
@@ -28,6 +29,7 @@ fn main() {
     }
     let obstacle = lack_of(KernelFilter::probe().err());
     let in_kernel = [
+        attaching::IN_KERNEL,
         serving::IN_KERNEL,
         watching::IN_KERNEL,
         bad_input::IN_KERNEL,
@@ -42,6 +44,7 @@ fn main() {
     .map(Group::of);
     let in_kernel = in_kernel.map(|group| group.skipped_for(obstacle.clone()));
     let anywhere = [
+        attaching::ANYWHERE,
         serving::ANYWHERE,
         watching::ANYWHERE,
         bad_input::ANYWHERE,

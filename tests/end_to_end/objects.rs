@@ -24,21 +24,21 @@ pub(crate) const IN_KERNEL: &[Test] = &[
 ];
 
 /// A folder of objects; gone when dropped.
-struct Objects(tempfile::TempDir);
+pub(crate) struct Objects(tempfile::TempDir);
 
 impl Objects {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> String {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> String {
         let path = self.0.path().join(name);
         std::fs::write(&path, bytes).expect("our folder");
         path.to_str().expect("UTF-8").to_owned()
     }
 
     /// The object that `weir asm` makes of a text.
-    fn assembled(&self, name: &str, text: &str) -> String {
+    pub(crate) fn assembled(&self, name: &str, text: &str) -> String {
         let source = self.file(&format!("{name}.s"), text.as_bytes());
         let object = source.replace(".s", ".o");
         let ended = run(&["asm", &source, "--elf", "-o", &object]);

@@ -1,6 +1,11 @@
 //! The servers of the toolkit fun: what they show of their receive calls, and what they leave behind.
 
-use std::{collections::HashSet, fs, process::Command};
+use std::{
+    collections::HashSet,
+    fs,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use nix::sys::signal::Signal;
 use weir_testing::{Ended, Test, wait_until};
@@ -123,8 +128,8 @@ fn snoop_filter_counts_what_comes_through() {
     });
 }
 
-/// The kernel's buffer has one reader at a time: no other test here reads it.
 fn printk_shows_a_line_a_call() {
+    let _reader = trace_buffer();
     each_way(|io, end| {
         let (process, ended) = served("printk", io, end);
         let (lines, last) = ended.stdout.trim_end().rsplit_once('\n').expect("there are lines");
@@ -153,15 +158,25 @@ fn killed_leaves_nothing(server: &str, programs: usize) {
     server.signal(Signal::SIGKILL);
     drop(server);
     assert_eq!(mounts(), before);
-    // The kernel lets go of a dead process's descriptors, and of the programs with them, a moment later.
+    wait_until_unloaded(&ours);
+}
+
+/// The kernel lets go of a dead process's descriptors, and of the programs with them, a moment later.
+pub(crate) fn wait_until_unloaded(programs: &HashSet<u32>) {
     wait_until("its programs are unloaded", || {
         let loaded = aya::programs::loaded_programs().filter_map(Result::ok).map(|program| program.id());
-        loaded.collect::<HashSet<_>>().is_disjoint(&ours)
+        loaded.collect::<HashSet<_>>().is_disjoint(programs)
     });
 }
 
+/// The kernel's trace buffer has one reader at a time: for as long as this is held, no other test here reads it.
+pub(crate) fn trace_buffer() -> MutexGuard<'static, ()> {
+    static READER: Mutex<()> = Mutex::new(());
+    READER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Programs that a process holds (kernel/bpf/syscall.c, bpf_prog_show_fdinfo).
-fn program_ids(process: u32) -> HashSet<u32> {
+pub(crate) fn program_ids(process: u32) -> HashSet<u32> {
     let infos = fs::read_dir(format!("/proc/{process}/fdinfo")).expect("it runs");
     let infos = infos.filter_map(|info| fs::read_to_string(info.ok()?.path()).ok());
     let id = |info: String| {

@@ -26,6 +26,17 @@ pub fn check(code: &Code) -> Vec<Problem> {
     checker.problems()
 }
 
+/// The same for a part of a program, around which other instructions may stand: whether it ends, whether everything in it is
+/// reached, and where jumps out of it lead, is nothing that a part can be wrong about.
+pub fn check_fragment(code: &Code) -> Vec<Problem> {
+    let mut checker = Checker::new(code);
+    checker.instructions();
+    checker.targets();
+    checker.stack();
+    checker.found.retain(|(_, kind)| !matches!(kind, ProblemKind::OutsideProgram { .. }));
+    checker.problems()
+}
+
 /// An instruction as the kernel will see it.
 #[derive(Clone, Copy)]
 enum View {

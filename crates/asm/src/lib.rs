@@ -26,7 +26,7 @@ pub mod stack;
 pub mod text;
 
 pub use btf::{BtfFile, Field, LayoutError, Structure};
-pub use check::check;
+pub use check::{check, check_fragment};
 pub use code::{Code, Label, Line, MapName};
 pub use decode::{DecodeError, Undecodable, decode};
 pub use diagnostic::{Diagnostic, Diagnostics, LineColumn, Severity, Span};

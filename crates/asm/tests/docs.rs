@@ -1,6 +1,6 @@
 //! The examples of `docs/asm.md` do what the page says.
 
-use weir_asm::text::assemble;
+use weir_asm::text::{assemble, assemble_fragment};
 
 const PAGE: &str = include_str!("../../../docs/asm.md");
 
@@ -18,6 +18,16 @@ fn examples_assemble() {
         if let Err(errors) = assemble("example", example.as_bytes()) {
             panic!("{}\n{example}", errors.display("example", example.as_bytes()));
         }
+    }
+}
+
+#[test]
+fn fragments_assemble_as_such_alone() {
+    let examples = blocks("asm-fragment");
+    assert!(!examples.is_empty());
+    for example in examples {
+        assert!(assemble_fragment(example.as_bytes()).is_ok(), "{example}");
+        assert!(assemble("example", example.as_bytes()).is_err(), "{example}");
     }
 }
 

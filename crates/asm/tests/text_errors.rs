@@ -2,7 +2,7 @@
 
 use weir_asm::{
     Diagnostics, LineColumn,
-    text::{assemble, assemble_code},
+    text::{assemble, assemble_code, assemble_fragment},
 };
 
 fn errors(text: &[u8]) -> Diagnostics {
@@ -282,4 +282,22 @@ fn ten_million_instructions_are_read_and_their_errors_found() {
 fn a_million_undefined_labels_are_reported_without_delay() {
     let text: String = (0..1_000_000).map(|n| format!("ja l{n}\n")).collect();
     assert_eq!(errors(text.as_bytes()).iter().count(), Diagnostics::LIMIT);
+}
+
+#[test]
+fn a_fragment_is_wrong_about_its_instructions_alone() {
+    let check = |text: &str, wanted: &[&str]| {
+        let said: Vec<_> = match assemble_fragment(text.as_bytes()) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.iter().map(|error| error.message.clone()).collect(),
+        };
+        assert_eq!(said, wanted, "{text}");
+    };
+    check("mov r0, 1", &[]);
+    check("jeq r0, 0, end\nja -7\nmov r0, 1\nend:", &[]);
+    check("exit\nmov r0, 1\nlmfd r1, 5\ncall 1", &[]);
+    check("", &["there is no instruction in it"]);
+    check("mov r10, 1\nlsh r0, 64", &["it writes r10, which can only be read", "it shifts 64 bits by 64"]);
+    check("ja nowhere", &["no label is named 'nowhere'"]);
+    check("lddw r0, 1\nja -2", &["it goes to slot 1, the second half of a 64-bit immediate"]);
 }

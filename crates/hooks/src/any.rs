@@ -1,4 +1,4 @@
-//! A program out of any object, ours or anyone's: loaded, and run on bytes of our own.
+//! A program out of any object, ours or anyone's: loaded, run on bytes of our own, its maps read.
 
 use std::time::Duration;
 
@@ -7,13 +7,17 @@ use aya::{
     programs::{Program, ProgramInfo, TestRunOptions},
 };
 
-use weir_asm::maps::{MapShape, MapSpec, MapType, RingBuf};
+use weir_asm::{
+    MapDef,
+    maps::{MapShape, MapSpec, MapType, RingBuf},
+};
 
 use crate::{
-    HookError, Map, ProgramFacts, ProgramType, loader,
-    maps::{Copies, Records},
+    HookError, Map, ObjectFile, ProgramFacts, ProgramType, loader,
+    maps::{AnyMap, Copies, Records},
     place::behind_ethernet,
     program_type::{self, run},
+    section_names,
 };
 
 /// A program loaded into the kernel, with the maps of its object; unloaded when dropped.
@@ -42,15 +46,40 @@ impl AnyProgram {
     /// and what the verifier refuses, with its log.
     pub fn load(object: &[u8], program: Option<&str>) -> Result<Self, HookError> {
         let what = program.unwrap_or("the program");
-        let mut ebpf =
-            loader::fit_for(object).load(object).map_err(|error| HookError::object(what, error))?;
+        let object = section_names::for_aya(object);
+        let ebpf = loader::fit_for(&object).load(&object).map_err(|error| HookError::object(what, error))?;
         let mut names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         let name = choose(&names, program).map_err(|reason| other(what, reason))?;
+        Self::loaded(name, ebpf, &ProgramType::RUN, not_run)
+    }
+
+    /// Makes the maps of an object and loads one of its programs, to be attached; the only one of a type that
+    /// [`AnyProgram::attach`] takes where no name is given.
+    ///
+    /// Needs root; or CAP_BPF, with CAP_PERFMON for a tracepoint and CAP_NET_ADMIN for control groups and interfaces.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::attachable`] says, and what the verifier refuses, with its log.
+    pub fn load_to_attach(object: &ObjectFile, program: Option<&str>) -> Result<Self, HookError> {
+        let chosen = object.attachable(program)?;
+        let not_attached = |_: &Program| "weir attaches no program of its type".to_owned();
+        Self::loaded(chosen.name.to_owned(), object.open()?, &ProgramType::ATTACHED, not_attached)
+    }
+
+    fn loaded(
+        name: String,
+        mut ebpf: Ebpf,
+        types: &[ProgramType],
+        refusal: impl FnOnce(&Program) -> String,
+    ) -> Result<Self, HookError> {
         let program = ebpf.program_mut(&name).ok_or_else(|| no_program(&name))?;
-        let runnable = ProgramType::of(program).filter(|found| ProgramType::RUN.contains(found));
-        let program_type = runnable.ok_or_else(|| other(&name, not_run(program)))?;
-        program_type::load(program).map_err(|error| HookError::program("loading", &name, error))?;
+        let fitting = ProgramType::of(program).filter(|found| types.contains(found));
+        let program_type = fitting.ok_or_else(|| other(&name, refusal(program)))?;
+        program_type::load(program).map_err(|error| match program_type {
+            ProgramType::TracePoint => HookError::probe("loading", &name, error),
+            _ => HookError::program("loading", &name, error),
+        })?;
         Ok(Self { name, program_type, ebpf })
     }
 
@@ -79,7 +108,7 @@ impl AnyProgram {
             _ => data,
         };
         let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
-        let result = run(self.program()?, options)
+        let result = run(self.program(), options)
             .map_err(|error| HookError::program("a test run", &self.name, error))?;
         Ok(TestRun { return_value: result.return_value, mean: result.duration })
     }
@@ -87,7 +116,7 @@ impl AnyProgram {
     /// What the kernel says of the program.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
         let info: ProgramInfo = self
-            .program()?
+            .program()
             .info()
             .map_err(|error| HookError::program("asking the kernel", &self.name, error))?;
         Ok(ProgramFacts::from(&info))
@@ -112,8 +141,20 @@ impl AnyProgram {
         Ok(Records::of(&mut self.ebpf, spec)?)
     }
 
-    fn program(&self) -> Result<&Program, HookError> {
-        self.ebpf.program(&self.name).ok_or_else(|| no_program(&self.name))
+    /// A handle on the map of that definition, one of [`ObjectFile::maps`]. It lives on its own.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn map_by_definition(&self, definition: &MapDef) -> Result<AnyMap, HookError> {
+        Ok(AnyMap::of(&self.ebpf, definition)?)
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        self.ebpf.program(&self.name).expect("it was found to be loaded")
+    }
+
+    pub(crate) fn program_mut(&mut self) -> &mut Program {
+        self.ebpf.program_mut(&self.name).expect("it was found to be loaded")
     }
 }
 

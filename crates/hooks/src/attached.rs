@@ -5,6 +5,7 @@ use std::{
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
+use aya::programs::trace_point::TracePointLink;
 use weir_filters::{Hook, UnknownName};
 
 use crate::{HookError, Interface, KernelFilter, sys};
@@ -95,6 +96,8 @@ pub(crate) enum Hold {
     Slot(OwnedFd, Slot),
     /// A link.
     Link(OwnedFd),
+    /// A tracepoint's event.
+    TracePoint { _link: TracePointLink },
 }
 
 /// The options of a socket that fill and empty a slot.
@@ -141,6 +144,7 @@ impl Attached {
         let (call, done) = match &self.hold {
             Hold::Slot(socket, slot) => filter.fill(*slot, socket.as_fd())?,
             Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), filter.program_fd()?)),
+            Hold::TracePoint { .. } => unreachable!("no filter is for a tracepoint"),
         };
         done.map_err(|io_error| filter.call_error("replacing", call, io_error))
     }
@@ -161,13 +165,15 @@ impl Attached {
     }
 }
 
-impl Drop for Attached {
+impl Drop for Hold {
     fn drop(&mut self) {
         // It fails only where nothing is attached any more, which is what dropping is for.
-        let _ = match &self.hold {
-            Hold::Slot(socket, slot) => slot.empty(socket.as_fd()),
+        let _ = match self {
+            Self::Slot(socket, slot) => slot.empty(socket.as_fd()),
             // The descriptor may not be the last one: whoever looks at links has another for a moment.
-            Hold::Link(link) => sys::detach_link(link.as_fd()),
+            Self::Link(link) => sys::detach_link(link.as_fd()),
+            // aya's link detaches when it is dropped.
+            Self::TracePoint { .. } => Ok(()),
         };
     }
 }

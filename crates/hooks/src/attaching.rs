@@ -201,20 +201,22 @@ impl KernelFilter {
     }
 
     pub(crate) fn call_error(&self, doing: &'static str, call: &str, io_error: io::Error) -> HookError {
-        let hook = self.site.hook;
-        let reason = io_error
-            .raw_os_error()
-            .and_then(|number| REASONS.iter().find(|row| row.0 == hook && row.1 == number).map(|row| row.2));
-        let call = match reason {
-            Some(reason) => format!("{call} ({reason})"),
-            None => call.to_owned(),
-        };
+        let call = call_with_reason(self.site.hook, call, &io_error);
         HookError::Call { doing, what: self.what().to_owned(), call, io_error }
     }
 }
 
+/// A call that failed, with what its error means at that hook, where that is known.
+pub(crate) fn call_with_reason(hook: Hook, call: &str, error: &io::Error) -> String {
+    let number = error.raw_os_error();
+    match REASONS.iter().find(|row| row.0 == hook && Some(row.1) == number) {
+        Some((_, _, reason)) => format!("{call} ({reason})"),
+        None => call.to_owned(),
+    }
+}
+
 /// Whether it says that the driver won't, rather than that the slot is taken, or that one may not.
-fn is_the_drivers(error: &io::Error) -> bool {
+pub(crate) fn is_the_drivers(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE | libc::ENOMEM))
 }
 

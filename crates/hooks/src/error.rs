@@ -24,7 +24,7 @@ pub enum HookError {
         gap: Gap,
     },
     /// Somebody's object that can't be used for what was asked.
-    #[error("{what} can't be attached to the server's socket: {reason}")]
+    #[error("{what} can't be attached: {reason}")]
     Unfit {
         /// The object.
         what: String,
@@ -97,9 +97,27 @@ pub enum HookError {
     Probe {
         /// The step.
         doing: &'static str,
-        /// The probe.
-        what: &'static str,
+        /// The probe, or the program.
+        what: String,
         /// What came back.
+        reason: String,
+    },
+    /// The kernel has no such tracepoint.
+    #[error("attaching {what} to the tracepoint {tracepoint}: this kernel has none of that name{}", meant(.tracepoint, .nearest))]
+    NoTracepoint {
+        /// The program.
+        what: String,
+        /// Category and name.
+        tracepoint: String,
+        /// The one that may have been meant.
+        nearest: Option<String>,
+    },
+    /// A socket of another process can't be had.
+    #[error("looking for {what}: {reason}")]
+    ForeignSocket {
+        /// The socket.
+        what: String,
+        /// What came back, and what to do.
         reason: String,
     },
     /// tracefs is mounted nowhere and can't be.
@@ -118,6 +136,17 @@ pub enum HookError {
     /// The process can't tell its pid namespace.
     #[error("looking at /proc/self/ns/pid: {0}; is /proc mounted?")]
     PidNamespace(io::Error),
+}
+
+fn meant(tracepoint: &str, nearest: &Option<String>) -> String {
+    match nearest {
+        Some(nearest) => format!("; did you mean {nearest}?"),
+        None if tracepoint.starts_with("syscalls/") => {
+            "; system calls have theirs by CONFIG_FTRACE_SYSCALLS, named sys_enter_CALL and sys_exit_CALL"
+                .to_owned()
+        }
+        None => "; the folders of /sys/kernel/tracing/events are categories, with names in them".to_owned(),
+    }
 }
 
 fn probe_remedy(reason: &str) -> &'static str {
@@ -192,6 +221,11 @@ impl HookError {
         Self::Object { what: what.to_owned(), reason: chain(&error) }
     }
 
+    /// What was assembled and can't be written as an object.
+    pub(crate) fn object_to_elf(what: &str, error: &weir_asm::ElfError) -> Self {
+        Self::Object { what: what.to_owned(), reason: error.to_string() }
+    }
+
     pub(crate) fn program(doing: &'static str, what: &str, error: ProgramError) -> Self {
         let what = what.to_owned();
         match error {
@@ -209,17 +243,18 @@ impl HookError {
     }
 
     /// A tracepoint's object that can't be loaded.
-    pub(crate) fn probe_object(what: &'static str, error: EbpfError) -> Self {
-        Self::Probe { doing: "loading", what, reason: chain(&error) }
+    pub(crate) fn probe_object(what: &str, error: EbpfError) -> Self {
+        Self::Probe { doing: "loading", what: what.to_owned(), reason: chain(&error) }
     }
 
     /// A step with a program at a tracepoint.
-    pub(crate) fn probe(doing: &'static str, what: &'static str, error: ProgramError) -> Self {
+    pub(crate) fn probe(doing: &'static str, what: &str, error: ProgramError) -> Self {
+        let what = what.to_owned();
         match error {
             ProgramError::LoadError { verifier_log, io_error }
                 if !verifier_log.to_string().trim().is_empty() =>
             {
-                Self::Load { what: what.to_owned(), io_error, verifier_log: verifier_log.to_string() }
+                Self::Load { what, io_error, verifier_log: verifier_log.to_string() }
             }
             ProgramError::LoadError { io_error, .. } => {
                 Self::Probe { doing, what, reason: format!("BPF_PROG_LOAD: {io_error}") }

@@ -14,6 +14,7 @@
 //! ```
 
 mod any;
+mod attach_any;
 mod attached;
 mod attaching;
 mod audit;
@@ -24,6 +25,7 @@ mod dynamic;
 mod error;
 pub mod ethtool;
 mod filter;
+mod foreign_socket;
 mod gso;
 mod interface;
 mod kernel_types;
@@ -37,6 +39,7 @@ mod private;
 mod program_type;
 mod receive_probe;
 mod route;
+mod section_names;
 mod stats;
 mod super_packets;
 mod sys;
@@ -46,15 +49,17 @@ mod tracefs;
 mod workers;
 
 pub use any::{AnyProgram, TestRun};
+pub use attach_any::{AttachPoint, AttachedProgram, Direction};
 pub use attached::{Attached, Target, XdpMode};
 pub use audit::{Audit, Drops};
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
 pub use error::HookError;
 pub use filter::{KernelFilter, ProgramFacts};
+pub use foreign_socket::{owner_of_udp_port, socket_of};
 pub use gso::gso_layout;
 pub use interface::Interface;
 pub use maps::Map;
-pub use object_file::ObjectFile;
+pub use object_file::{Attachable, ObjectFile};
 pub use objects::{available, loadable};
 pub use private::in_own_network;
 pub use program_type::ProgramType;

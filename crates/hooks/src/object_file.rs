@@ -13,10 +13,10 @@ use aya_obj::{
     generated::bpf_map_type::{self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY},
     maps::PinningType,
 };
-use weir_asm::{ElfFile, Endian, read_elf, text::nearest};
+use weir_asm::{Call, ElfFile, Endian, Insn, MapDef, read_elf, text::nearest};
 use weir_wire::maps::{CAPTURE, COUNTER, Capture, PARAMETER, VERDICTS};
 
-use crate::{HookError, loader, objects::NATIVE};
+use crate::{Direction, HookError, ProgramType, loader, maps::untyped, objects::NATIVE, section_names};
 
 /// An ELF object whose programs and maps are known; nothing of it is in the kernel yet.
 pub struct ObjectFile {
@@ -25,6 +25,8 @@ pub struct ObjectFile {
     needs_kernel_btf: bool,
     programs: Vec<ObjectProgram>,
     maps: Vec<ObjectMap>,
+    definitions: Vec<MapDef>,
+    writes_trace_lines: bool,
 }
 
 /// A program of an object file.
@@ -34,7 +36,7 @@ struct ObjectProgram {
     section: String,
     /// As aya reads the section's name, in lower case.
     kind: String,
-    is_socket_filter: bool,
+    program_type: Option<ProgramType>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,8 @@ impl ObjectFile {
                 order(file.endian)
             )));
         }
+        let writes_trace_lines = writes_trace_lines(&file);
+        let elf = section_names::for_aya(&elf).into_owned();
         let object = guarded(name, || Object::parse(&elf))?;
         let object = object.map_err(|error| unfit(format!("reading it: {error}")))?;
         if let Some((map, _)) = object.maps.iter().find(|(_, map)| map.pinning() != PinningType::None) {
@@ -99,8 +103,20 @@ impl ObjectFile {
             })
             .collect();
         maps.sort_by(|a, b| a.name.cmp(&b.name));
+        let definitions = maps.iter().filter_map(|map| definition(&file, &map.name, &object.maps[&map.name]));
+        let definitions = definitions.collect();
         let needs_kernel_btf = object.has_btf_relocations();
-        Ok(Self { name: name.to_owned(), needs_kernel_btf, programs, maps, elf })
+        let name = name.to_owned();
+        Ok(Self { name, elf, needs_kernel_btf, programs, maps, definitions, writes_trace_lines })
+    }
+
+    /// The same of what was assembled, for this machine.
+    ///
+    /// # Errors
+    /// What can't be written as an object, and as [`ObjectFile::read`].
+    pub fn assembled(name: &str, object: &weir_asm::Object) -> Result<Self, HookError> {
+        let elf = object.to_elf(NATIVE);
+        Self::read(name, elf.map_err(|error| HookError::object_to_elf(name, &error))?)
     }
 
     /// How it is called in messages.
@@ -114,30 +130,60 @@ impl ObjectFile {
     /// No such program (the nearest is suggested), one of another type, or several to choose from; each names what
     /// the file holds.
     pub fn socket_filter(&self, wanted: Option<&str>) -> Result<&str, HookError> {
-        let fitting: Vec<_> = self.programs.iter().filter(|program| program.is_socket_filter).collect();
-        let chosen = match wanted {
-            Some(wanted) => self.programs.iter().find(|program| program.name == wanted),
-            None => match fitting[..] {
-                [only] => return Ok(&only.name),
-                [] => None,
-                _ => return Err(self.unfit("it has several socket filters; name one with --program")),
-            },
+        self.choose(wanted, &SOCKET_FILTERS).map(|program| &*program.name)
+    }
+
+    /// The program that is meant, if [`AnyProgram::attach`](crate::AnyProgram::attach) can attach it; where no name is
+    /// given, the only one that it can.
+    ///
+    /// # Errors
+    /// As those of [`ObjectFile::socket_filter`].
+    pub fn attachable(&self, wanted: Option<&str>) -> Result<Attachable<'_>, HookError> {
+        let program = self.choose(wanted, &ATTACHABLE)?;
+        let program_type = program.program_type.expect("it was chosen by it");
+        Ok(Attachable { name: &program.name, program_type, section: &program.section })
+    }
+
+    /// Its maps, by name; of those of kinds that [`weir_asm::MapKind`] hasn't nothing is known.
+    pub fn maps(&self) -> &[MapDef] {
+        &self.definitions
+    }
+
+    /// Whether a program of it calls what writes lines into the kernel's trace buffer (`bpf_trace_printk`,
+    /// `bpf_trace_vprintk`).
+    pub fn writes_trace_lines(&self) -> bool {
+        self.writes_trace_lines
+    }
+
+    fn choose(&self, wanted: Option<&str>, choice: &Choice) -> Result<&ObjectProgram, HookError> {
+        let fits = |program: &&ObjectProgram| {
+            program.program_type.is_some_and(|program_type| choice.types.contains(&program_type))
         };
-        match chosen {
-            Some(program) if program.is_socket_filter => Ok(&program.name),
+        let fitting: Vec<_> = self.programs.iter().filter(fits).collect();
+        let remedy = || match fitting[..] {
+            [] => choice.remedy.to_owned(),
+            [first, ..] => format!("choose another, such as --program {}", first.name),
+        };
+        let Some(wanted) = wanted else {
+            return match fitting[..] {
+                [only] => Ok(only),
+                [] if self.programs.is_empty() => Err(self.unfit("it has no program")),
+                [] => Err(self.unfit(&format!("it has no {}; {}", choice.what, remedy()))),
+                _ => Err(self.unfit(&format!("it has several {}; name one with --program", choice.several))),
+            };
+        };
+        match self.programs.iter().find(|program| program.name == wanted) {
+            Some(program) if fits(&program) => Ok(program),
             Some(program) => {
-                let found = format!("'{}' is of type {}, which no socket takes", program.name, program.kind);
-                Err(self.unfit(&format!("{found}; {}", remedy(&fitting))))
+                let found = format!("'{}' is of type {}, {}", program.name, program.kind, choice.refusal);
+                Err(self.unfit(&format!("{found}; {}", remedy())))
             }
             None if self.programs.is_empty() => Err(self.unfit("it has no program")),
-            None => Err(self.unfit(&match wanted {
-                None => format!("it has no socket filter; {}", remedy(&fitting)),
-                Some(wanted) => {
-                    let names = self.programs.iter().map(|program| &*program.name);
-                    let meant = nearest(wanted, names).map(|name| format!("; did you mean '{name}'?"));
-                    format!("it has no program '{wanted}'{}", meant.unwrap_or_default())
-                }
-            })),
+            None => {
+                let names = self.programs.iter().map(|program| &*program.name);
+                let meant = nearest(wanted, names).map(|name| format!("; did you mean '{name}'?"));
+                Err(self.unfit(&format!("it has no program '{wanted}'{}", meant.unwrap_or_default())))
+            }
         }
     }
 
@@ -191,11 +237,79 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn remedy(fitting: &[&ObjectProgram]) -> String {
-    match fitting {
-        [] => "write it as a socket filter, in a section \"socket\"".to_owned(),
-        [first, ..] => format!("choose another, such as --program {}", first.name),
+/// What a program is chosen for.
+struct Choice {
+    types: &'static [ProgramType],
+    what: &'static str,
+    several: &'static str,
+    refusal: &'static str,
+    remedy: &'static str,
+}
+
+const SOCKET_FILTERS: Choice = Choice {
+    types: &[ProgramType::Socket],
+    what: "socket filter",
+    several: "socket filters",
+    refusal: "which no socket takes",
+    remedy: "write it as a socket filter, in a section \"socket\"",
+};
+
+const ATTACHABLE: Choice = Choice {
+    types: &ProgramType::ATTACHED,
+    what: "program to attach",
+    several: "programs to attach",
+    refusal: "which weir attaches nowhere",
+    remedy: "sections say the type: tracepoint/CATEGORY/NAME, socket, tc or tcx/ingress, xdp, cgroup_skb/ingress",
+};
+
+/// A program that can be attached, as its object says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachable<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its type.
+    pub program_type: ProgramType,
+    section: &'a str,
+}
+
+impl<'a> Attachable<'a> {
+    /// The tracepoint that its section names, category and name: `tracepoint/syscalls/sys_enter_recvfrom`, `tp/…`.
+    pub fn tracepoint(&self) -> Option<(&'a str, &'a str)> {
+        let (_, point) =
+            self.section.split_once('/').filter(|_| self.program_type == ProgramType::TracePoint)?;
+        point.split_once('/')
     }
+
+    /// The way of packets that its section names: `tcx/egress`, `cgroup_skb/ingress`.
+    pub fn direction(&self) -> Option<Direction> {
+        let mut parts = self.section.split('/').skip(1);
+        parts.find_map(|part| Direction::ALL.into_iter().find(|direction| direction.as_str() == part))
+    }
+}
+
+/// The helpers that write lines (include/uapi/linux/bpf.h).
+const TRACE_PRINTK: i32 = 6;
+const TRACE_VPRINTK: i32 = 177;
+
+fn writes_trace_lines(file: &ElfFile) -> bool {
+    let writes = |insn: &Insn| matches!(insn, Insn::Call(Call::Helper(TRACE_PRINTK | TRACE_VPRINTK)));
+    file.sections.iter().any(|section| section.code.insns().iter().any(writes))
+}
+
+/// The map's definition, where its kind is known; a side without a type in BTF is an integer where it has the size of one.
+fn definition(file: &ElfFile, name: &str, map: &aya_obj::Map) -> Option<MapDef> {
+    let mut found = file.maps.iter().find(|map| map.name == name)?.clone();
+    let (key, value) = match map {
+        aya_obj::Map::Btf(map) => (map.def.btf_key_type_id, map.def.btf_value_type_id),
+        aya_obj::Map::Legacy(_) => (0, 0),
+    };
+    if key == 0 || found.key.size() != map.key_size() as usize {
+        found.key = untyped(map.key_size());
+    }
+    if value == 0 || found.value.size() != map.value_size() as usize {
+        found.value = untyped(map.value_size());
+    }
+    Some(found)
 }
 
 /// aya's reader takes headers for what they say; what contradicts itself may end in a panic of it, which is reported as
@@ -234,7 +348,7 @@ impl ObjectProgram {
             name: name.to_owned(),
             section: file.sections.iter().find(has).map(|section| section.name.clone()).unwrap_or_default(),
             kind: debug.split([' ', '{', '(']).next().unwrap_or_default().to_owned(),
-            is_socket_filter: matches!(kind, ProgramSection::SocketFilter),
+            program_type: ProgramType::of_section(kind),
         }
     }
 }

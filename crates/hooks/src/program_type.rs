@@ -4,11 +4,12 @@ use std::fmt;
 
 use aya::programs::{
     CgroupSkb, FlowDissector, Program, ProgramError, SchedClassifier, SkReuseport, SocketFilter,
-    TestRun as _, TestRunOptions, TestRunResult, Xdp,
+    TestRun as _, TestRunOptions, TestRunResult, TracePoint, Xdp,
 };
+use aya_obj::{ProgramSection, programs::XdpAttachType};
 
-/// The types of programs that are loaded here: for a hook of ours, or to be run on bytes of ours (`BPF_PROG_TEST_RUN`
-/// in net/core/filter.c).
+/// The types of programs that are loaded here: to be attached, or to be run on bytes of ours (`BPF_PROG_TEST_RUN` in
+/// net/core/filter.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProgramType {
     /// A socket filter; sees the packet from the transport header on.
@@ -24,6 +25,8 @@ pub enum ProgramType {
     /// What picks one of the sockets that share a port; sees the packet from the transport header on. The kernel runs
     /// none on bytes of ours.
     SkReuseport,
+    /// A program at a tracepoint; sees its record. The kernel runs none on bytes of ours.
+    TracePoint,
 }
 
 /// What is known of a type: its name, the section that aya reads as it, and what return values mean.
@@ -37,7 +40,7 @@ struct Row {
 }
 
 /// Verdicts are those of include/uapi/linux/bpf.h and pkt_cls.h.
-const TYPES: [Row; 6] = [
+const TYPES: [Row; 7] = [
     Row {
         program_type: ProgramType::Socket,
         name: "socket",
@@ -91,11 +94,21 @@ const TYPES: [Row; 6] = [
         verdicts: &[(0, "drop"), (1, "pass")],
         otherwise: "invalid",
     },
+    Row {
+        program_type: ProgramType::TracePoint,
+        name: "tracepoint",
+        section: "tracepoint",
+        verdicts: &[(0, "unrecorded")],
+        otherwise: "recorded",
+    },
 ];
 
 impl ProgramType {
     /// Every type that the kernel runs on bytes of ours.
     pub const RUN: [Self; 5] = [Self::Socket, Self::Xdp, Self::Tc, Self::CgroupSkb, Self::FlowDissector];
+
+    /// Every type that [`AnyProgram::attach`](crate::AnyProgram::attach) attaches.
+    pub const ATTACHED: [Self; 5] = [Self::TracePoint, Self::Socket, Self::CgroupSkb, Self::Tc, Self::Xdp];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -125,6 +138,21 @@ impl ProgramType {
             Program::CgroupSkb(_) => Some(Self::CgroupSkb),
             Program::FlowDissector(_) => Some(Self::FlowDissector),
             Program::SkReuseport(_) => Some(Self::SkReuseport),
+            Program::TracePoint(_) => Some(Self::TracePoint),
+            _ => None,
+        }
+    }
+
+    /// The type that aya gives to programs of that section.
+    pub(crate) fn of_section(section: &ProgramSection) -> Option<Self> {
+        match section {
+            ProgramSection::SocketFilter => Some(Self::Socket),
+            ProgramSection::Xdp { attach_type: XdpAttachType::Interface, .. } => Some(Self::Xdp),
+            ProgramSection::SchedClassifier => Some(Self::Tc),
+            ProgramSection::CgroupSkb { .. } => Some(Self::CgroupSkb),
+            ProgramSection::FlowDissector => Some(Self::FlowDissector),
+            ProgramSection::SkReuseport { .. } => Some(Self::SkReuseport),
+            ProgramSection::TracePoint => Some(Self::TracePoint),
             _ => None,
         }
     }
@@ -145,6 +173,7 @@ pub(crate) fn load(program: &mut Program) -> Result<(), ProgramError> {
         Program::CgroupSkb(program) => CgroupSkb::load(program),
         Program::FlowDissector(program) => FlowDissector::load(program),
         Program::SkReuseport(program) => SkReuseport::load(program),
+        Program::TracePoint(program) => TracePoint::load(program),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
 }

@@ -1,4 +1,5 @@
-//! The system calls that attach programs, where aya would fall back to ways that outlive the process.
+//! System calls of our own: those that attach programs, where aya would fall back to ways that outlive the process, and
+//! those that read maps whose types aya would have to know.
 
 use std::{
     io,
@@ -55,9 +56,42 @@ pub(crate) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
     bpf(bpf_cmd::BPF_LINK_DETACH, &LinkDetach { link: link.as_raw_fd() as u32 }).map(|_| ())
 }
 
+/// The same for `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_GET_NEXT_KEY`: addresses, of what the kernel reads and writes.
+#[repr(C)]
+struct MapElement {
+    map: u32,
+    unused: u32,
+    key: u64,
+    value_or_next: u64,
+}
+
+/// Reads what the key has into `value`.
+///
+/// # Safety
+/// `key` is as long as the map's keys, and `value` as its values, or those of all possible CPUs, each in a multiple of 8
+/// bytes.
+pub(crate) unsafe fn look_up(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+    element(bpf_cmd::BPF_MAP_LOOKUP_ELEM, map, Some(key), value)
+}
+
+/// Reads the key behind `key`, or the first one; ENOENT where there is none.
+///
+/// # Safety
+/// Both are as long as the map's keys.
+pub(crate) unsafe fn next_key(map: BorrowedFd<'_>, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<()> {
+    element(bpf_cmd::BPF_MAP_GET_NEXT_KEY, map, key, next)
+}
+
+fn element(command: bpf_cmd, map: BorrowedFd<'_>, key: Option<&[u8]>, out: &mut [u8]) -> io::Result<()> {
+    let key = key.map_or(0, |key| key.as_ptr().expose_provenance() as u64);
+    let value_or_next = out.as_mut_ptr().expose_provenance() as u64;
+    let attributes = MapElement { map: map.as_raw_fd() as u32, unused: 0, key, value_or_next };
+    bpf(command, &attributes).map(|_| ())
+}
+
 fn bpf<T>(command: bpf_cmd, attributes: &T) -> io::Result<i32> {
     // SAFETY: `attributes` is a repr(C) struct without padding, of the length that is given; the commands above only
-    // read it.
+    // read it, and of what addresses in it lead to, the callers of `look_up` and `next_key` warrant the length.
     let returned = unsafe { libc::syscall(libc::SYS_bpf, command as u32, attributes, size_of::<T>()) };
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned as i32) }
 }
@@ -78,6 +112,27 @@ pub(crate) const ATTACH_REUSEPORT: SocketOption =
 /// Linux 5.3; the number is that of every architecture but two that are no more (include/uapi/asm-generic/socket.h).
 pub(crate) const DETACH_REUSEPORT: SocketOption =
     SocketOption { number: 68, name: "setsockopt SO_DETACH_REUSEPORT_BPF" };
+
+/// Whether the socket has a filter, and by what it was made (`SO_GET_FILTER`, net/core/filter.c, sk_get_filter).
+pub(crate) fn filter_of(socket: BorrowedFd<'_>) -> io::Result<Option<&'static str>> {
+    let mut instructions: libc::socklen_t = 0;
+    // SAFETY: of no length, the kernel writes nothing but the length.
+    let returned = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            std::ptr::null_mut(),
+            &raw mut instructions,
+        )
+    };
+    match (returned, io::Error::last_os_error()) {
+        // Only a program has nothing to be shown.
+        (-1, error) if error.raw_os_error() == Some(libc::EACCES) => Ok(Some("an eBPF program")),
+        (-1, error) => Err(error),
+        _ => Ok((instructions > 0).then_some("a classic filter")),
+    }
+}
 
 pub(crate) fn set_option(socket: BorrowedFd<'_>, option: SocketOption, value: i32) -> io::Result<()> {
     // SAFETY: the kernel reads an int's bytes from where one lies.

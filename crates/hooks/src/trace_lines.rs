@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use crate::{HookError, tracefs::TRACEFS};
+use crate::{
+    HookError,
+    tracefs::{self, TRACEFS},
+};
 
 /// The lines that contain a marker. Reading takes lines out of the buffer, others' too: the kernel has one, and lets
 /// one process at a time read it.
@@ -23,6 +26,20 @@ pub struct TraceLines {
 const MOST_AT_ONCE: usize = 1 << 22;
 
 impl TraceLines {
+    /// The lines of every program of the machine, from now on: what writes them isn't said in them. The program that calls
+    /// `bpf_trace_printk` is to be attached afterwards.
+    ///
+    /// Needs root, or CAP_DAC_READ_SEARCH, and CAP_SYS_ADMIN where tracefs is mounted nowhere.
+    ///
+    /// # Errors
+    /// Another process reads them already, or what else the kernel says.
+    pub fn of_every_program() -> Result<Self, HookError> {
+        // As the kernel prints the event `bpf_trace_printk` (kernel/trace/bpf_trace.h).
+        let mut lines = tracefs::mounted(|| Self::open(": bpf_trace_printk: ".to_owned()))?;
+        lines.look(|_| {})?;
+        Ok(lines)
+    }
+
     /// To be called where tracefs is mounted; the pipe stays open without it.
     pub(crate) fn open(marker: String) -> Result<Self, HookError> {
         let path = Path::new(TRACEFS).join("trace_pipe");

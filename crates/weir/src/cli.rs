@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    advise, asm, bench, capacity, check, client, compare, completions, disasm, doctor, dump, experiment,
-    figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
+    advise, asm, attach, bench, capacity, check, client, compare, completions, disasm, doctor, dump,
+    experiment, figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -34,6 +34,7 @@ Examples:
   weir advise --invalid 30 --rate 100000  where to filter, from results here
   weir bench                              the figures that weir promises (root)
   weir asm filter.s -o filter.o           assemble; see check, disasm, run too
+  weir attach calls.o                     a program of yours, attached (root)
 
 Exit status: 0 done, 1 it failed, 2 it was asked for something that makes no sense.";
 
@@ -61,6 +62,7 @@ enum Command {
     Check(check::Args),
     Dump(dump::Args),
     Run(run::Args),
+    Attach(attach::Args),
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
 }
@@ -86,6 +88,7 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Dump(args) => dump::run(args),
             Command::Run(args) => run::run(args),
+            Command::Attach(args) => attach::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Filter(args) => filter::run(args),
             Command::Filters(args) => filters::run(args),

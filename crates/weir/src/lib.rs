@@ -6,6 +6,7 @@
 extern crate weir_service;
 
 pub mod arguments;
+pub mod attach;
 pub mod capacity;
 pub mod cell;
 pub mod cli;

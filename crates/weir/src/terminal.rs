@@ -4,6 +4,18 @@ use std::mem;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
 
+/// Somebody's text with what a terminal would obey, not show, written as escapes.
+pub fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() && c != '\t' {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        shown
+    })
+}
+
 /// An empty table: fitted to the terminal's width, or, `plain`, in ASCII and as wide as it is.
 pub fn table(plain: bool) -> Table {
     let mut table = Table::new();
@@ -157,6 +169,12 @@ mod tests {
 
     fn check_broken(line: &str, expected: &str) {
         assert_eq!(broken(line, 12), expected);
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_somebodys_text() {
+        assert_eq!(printable("a\tb ü"), "a\tb ü");
+        assert_eq!(printable("\u{1b}[2J\r\u{9b}1A"), "\\u{1b}[2J\\r\\u{9b}1A");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use parser::Parser;
 pub use quote::{Field, Hole, Part, Quoted, quote};
 pub use suggest::nearest;
 
-use crate::{Code, Diagnostic, Diagnostics, Object, Severity, Span, check};
+use crate::{Code, Diagnostic, Diagnostics, Object, Problem, Severity, Span, check, check_fragment};
 
 /// Reads a file of programs, and checks them ([`check()`]): what it gives is meant to be loaded.
 ///
@@ -68,12 +68,38 @@ pub fn assemble_code(text: &[u8]) -> Result<Code, Diagnostics> {
     Ok(file.into_code())
 }
 
+/// Reads a part of a program as [`assemble_code`] does, and checks its instructions ([`check_fragment`]).
+///
+/// # Errors
+/// Everything wrong with the text and the instructions, up to [`Diagnostics::LIMIT`]; no warnings; none of them at all.
+pub fn assemble_fragment(text: &[u8]) -> Result<Code, Diagnostics> {
+    let code = assemble_code(text)?;
+    if code.is_empty() {
+        return Err(Diagnostic::error(Span::default(), "there is no instruction in it").into());
+    }
+    let diagnostics = of_fragment(&code, text, Severity::Error);
+    if diagnostics.is_empty() { Ok(code) } else { Err(diagnostics) }
+}
+
+/// What [`check_fragment`] finds in instructions that were assembled from `text`, placed in it; warnings too.
+pub fn diagnose_fragment(code: &Code, text: &[u8]) -> Diagnostics {
+    of_fragment(code, text, Severity::Warning)
+}
+
+fn of_fragment(code: &Code, text: &[u8], least: Severity) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let problems = check_fragment(code).into_iter().filter(|problem| problem.severity() >= least);
+    add_problems(&mut diagnostics, problems, code, &Lines::of(text), Span::default());
+    diagnostics.sort();
+    diagnostics
+}
+
 /// What [`check()`] finds in the programs of an object that was assembled from `text`, placed in it; warnings too.
 pub fn diagnose(object: &Object, text: &[u8]) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let lines = Lines::of(text);
     for program in &object.programs {
-        add_problems(&mut diagnostics, &program.code, &lines, Span::default(), Severity::Warning);
+        add_problems(&mut diagnostics, check(&program.code), &program.code, &lines, Span::default());
     }
     diagnostics.sort();
     diagnostics
@@ -83,19 +109,21 @@ fn of_programs(file: &object::File<'_>, text: &str, least: Severity) -> Diagnost
     let mut diagnostics = Diagnostics::default();
     let lines = Lines::of(text.as_bytes());
     for program in &file.object().programs {
-        add_problems(&mut diagnostics, &program.code, &lines, file.program_span(&program.name), least);
+        let code = &program.code;
+        let problems = check(code).into_iter().filter(|problem| problem.severity() >= least);
+        add_problems(&mut diagnostics, problems, code, &lines, file.program_span(&program.name));
     }
     diagnostics
 }
 
 fn add_problems(
     diagnostics: &mut Diagnostics,
+    problems: impl IntoIterator<Item = Problem>,
     code: &Code,
     lines: &Lines<'_>,
     program: Span,
-    least: Severity,
 ) {
-    for problem in check(code).into_iter().filter(|problem| problem.severity() >= least) {
+    for problem in problems {
         let span = code.line(problem.index).map_or(program, |line| lines.span(line.0));
         let severity = problem.severity();
         let message = problem.kind.to_string();

@@ -30,6 +30,12 @@ impl MapFailure {
         Self { doing: "opening", map: map.to_owned(), key: None, reason, errno: None }
     }
 
+    /// A system call of our own on it.
+    pub(super) fn call(map: &str, doing: &'static str, error: std::io::Error) -> Self {
+        let errno = error.raw_os_error();
+        Self { doing, map: map.to_owned(), key: None, reason: error.to_string(), errno }
+    }
+
     pub(super) fn entry(map: &str, doing: &'static str, reason: String) -> Self {
         Self { doing, map: map.to_owned(), key: None, reason, errno: None }
     }

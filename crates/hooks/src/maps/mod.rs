@@ -1,20 +1,25 @@
-//! Typed handles on the maps of loaded objects, declared with [`weir_asm::maps`].
+//! Handles on the maps of loaded objects: typed, declared with [`weir_asm::maps`], or as the object's BTF says.
 
+mod any;
 mod entries;
 mod error;
 mod raw;
 mod records;
+mod value;
 
 use std::os::fd::AsFd as _;
 
 use aya::{Ebpf, maps::MapData};
 use weir_asm::maps::{MapShape, MapSpec};
 
+pub(crate) use any::untyped;
+pub use any::{AnyEntry, AnyMap, Excerpt};
 pub use entries::{Entries, Update};
 pub use error::MapFailure;
 pub(crate) use raw::data as data_of;
 pub use raw::{Copies, Raw};
 pub use records::Records;
+pub use value::Value;
 
 /// What a key has in a map of this shape: a value, or a `Vec` of one value per possible CPU.
 pub type Entry<S> = <<S as MapShape>::Copies as Copies<<S as MapShape>::Key, <S as MapShape>::Value>>::Entry;

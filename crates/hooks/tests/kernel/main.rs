@@ -3,6 +3,7 @@
 //! Where the kernel or the privilege is missing they count as ignored, with the reason in brackets; with
 //! `WEIR_REQUIRE_KERNEL=1` in the environment they fail instead.
 
+mod any;
 mod attaching;
 mod audit;
 mod classic;
@@ -47,6 +48,7 @@ pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
 fn main() {
     places::attach_as_child();
     let tests = [
+        any::TESTS,
         attaching::TESTS,
         audit::TESTS,
         audit::headers::TESTS,

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use weir_asm::Object;
+use weir_asm::{Code, Object};
 
 use crate::{
     exit::UsageError,
@@ -28,6 +28,11 @@ pub struct Args {
     #[arg(long, conflicts_with = "elf")]
     raw: bool,
 
+    /// The text is a part of a program, which needs no `exit`: its raw instructions are written. Jumps out of it stay as they
+    /// are, and nothing is checked that only a whole program can be wrong about.
+    #[arg(long, conflicts_with_all = ["elf", "program"])]
+    fragment: bool,
+
     /// Write an ELF object with maps, BTF and source lines; so it is where nothing is said.
     #[arg(long)]
     elf: bool,
@@ -45,6 +50,7 @@ const EXAMPLES: &str = "\
 Examples:
   weir asm filter.s -o filter.o               an object, as bpftool loads it
   printf 'mov r0, 0\\nexit\\n' | weir asm - --raw | xxd
+  printf 'mov r0, 1\nadd r0, r1\n' | weir asm - --fragment | xxd
   weir asm filter.s --endian big -o filter.o  for s390x
   weir asm filter.s --json -o filter.o        errors as JSON, one object a line
 
@@ -61,14 +67,22 @@ fn assemble(args: &Args) -> anyhow::Result<ExitCode> {
     if is_elf(&bytes) {
         anyhow::bail!("{file} is an ELF object already; `weir disasm --text {file}` makes text of it");
     }
-    let object = args.reading.assemble(&bytes)?;
-    let result = if args.raw {
-        let program = chosen(&object, args.program.as_deref())?;
-        program.code.encode(args.endian.into()).with_context(|| {
-            format!("encoding {} of {file} as raw instructions, which know no maps by name", program.name)
-        })?
+    let endian = args.endian.into();
+    let raw = |name: &str, code: &Code| {
+        code.encode(endian).with_context(|| {
+            format!("encoding {name} of {file} as raw instructions, which know no maps by name")
+        })
+    };
+    let result = if args.fragment {
+        raw("the fragment", &args.reading.assemble_fragment(&bytes)?)?
     } else {
-        object.to_elf(args.endian.into()).with_context(|| format!("making an object of {file}"))?
+        let object = args.reading.assemble(&bytes)?;
+        if args.raw {
+            let program = chosen(&object, args.program.as_deref())?;
+            raw(&program.name, &program.code)?
+        } else {
+            object.to_elf(endian).with_context(|| format!("making an object of {file}"))?
+        }
     };
     write_binary(args.out.as_deref(), &result)?;
     Ok(ExitCode::SUCCESS)

@@ -2,9 +2,15 @@
 
 use std::process::ExitCode;
 
-use weir_asm::{Object, check, text::diagnose};
+use weir_asm::{
+    Object, check,
+    text::{diagnose, diagnose_fragment},
+};
 
-use crate::programs::{Findings, Form, Input, Reading, is_elf, write_text};
+use crate::{
+    exit::UsageError,
+    programs::{Findings, Form, Input, Reading, is_elf, write_text},
+};
 
 /// Look for what the kernel would refuse, without asking it: errors and warnings, in their lines.
 ///
@@ -17,6 +23,10 @@ pub struct Args {
 
     #[command(flatten)]
     form: Form,
+
+    /// The text is a part of a program: what only a whole program can be wrong about, such as having no `exit`, is left out.
+    #[arg(long, conflicts_with = "raw")]
+    fragment: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -35,7 +45,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn look(args: &Args) -> anyhow::Result<ExitCode> {
     let file = args.reading.name();
     let bytes = args.reading.bytes()?;
-    let (object, findings) = if args.form.raw || is_elf(&bytes) {
+    let (object, findings) = if args.fragment {
+        if is_elf(&bytes) {
+            let text = format!("{file} is an ELF object, whose programs are whole; --fragment is for text");
+            return Err(UsageError(text).into());
+        }
+        let code = args.reading.assemble_fragment(&bytes)?;
+        let findings = Findings::in_text(&file, &bytes, &diagnose_fragment(&code, &bytes));
+        (Input::Raw(code).object()?, findings)
+    } else if args.form.raw || is_elf(&bytes) {
         let object = Input::read(&args.reading, &args.form, bytes)?.object()?;
         let findings = of_object(&file, &object);
         (object, findings)
@@ -48,7 +66,11 @@ fn look(args: &Args) -> anyhow::Result<ExitCode> {
     if findings.has_errors() {
         return Ok(ExitCode::FAILURE);
     }
-    if !args.reading.json {
+    if !args.reading.json && args.fragment {
+        let code = &object.programs[0].code;
+        let (insns, slots) = (code.len(), code.slots());
+        write_text(format!("a fragment: {insns} instructions in {slots} slots, no error found\n"))?;
+    } else if !args.reading.json {
         write_text(passed(&object))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod asm;
+pub mod attach;
 pub mod bench;
 pub mod capacity;
 pub mod check;

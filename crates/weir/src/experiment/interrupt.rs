@@ -1,7 +1,7 @@
 //! Waiting that SIGINT and SIGTERM end.
 
 use std::{
-    io,
+    fs, io,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
 };
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
     low_level::pipe,
 };
@@ -37,11 +37,23 @@ const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 /// # Errors
 /// What the system calls say.
 pub fn set_by_signals(flag: &Arc<AtomicBool>) -> io::Result<()> {
-    for signal in SIGNALS {
+    set_by(&SIGNALS, flag)
+}
+
+fn set_by(signals: &[i32], flag: &Arc<AtomicBool>) -> io::Result<()> {
+    for &signal in signals {
         flag::register_conditional_shutdown(signal, i32::from(STATUS), Arc::clone(flag))?;
         flag::register(signal, Arc::clone(flag))?;
     }
     Ok(())
+}
+
+/// Whether the kernel throws it away (proc_pid_status(5)).
+fn is_ignored(signal: i32) -> io::Result<bool> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    Ok(ignored >> (signal - 1) & 1 == 1)
 }
 
 /// Knows whether SIGINT or SIGTERM came. A second one ends the process at once.
@@ -56,9 +68,23 @@ impl Interrupt {
     /// # Errors
     /// What the system calls say.
     pub fn listen() -> io::Result<Self> {
+        Self::listen_to(&SIGNALS)
+    }
+
+    /// The same, and for SIGHUP, which comes where a terminal goes, unless it was ignored when the process began
+    /// (nohup(1)).
+    ///
+    /// # Errors
+    /// What the system calls say, or that /proc isn't mounted.
+    pub fn listen_also_for_hangup() -> io::Result<Self> {
+        let hangup = (!is_ignored(SIGHUP)?).then_some(SIGHUP);
+        Self::listen_to(&SIGNALS.into_iter().chain(hangup).collect::<Vec<_>>())
+    }
+
+    fn listen_to(signals: &[i32]) -> io::Result<Self> {
         let (came, write) = UnixStream::pair()?;
-        set_by_signals(&Arc::new(AtomicBool::new(false)))?;
-        for signal in SIGNALS {
+        set_by(signals, &Arc::new(AtomicBool::new(false)))?;
+        for &signal in signals {
             pipe::register(signal, write.try_clone()?)?;
         }
         Ok(Self { came })

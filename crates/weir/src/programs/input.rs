@@ -100,14 +100,23 @@ impl Reading {
     /// # Errors
     /// Everything that is wrong with it, shown in its lines.
     pub fn assemble(&self, bytes: &[u8]) -> anyhow::Result<Object> {
-        let failed = |diagnostics: Diagnostics| {
-            let mut findings = Findings::in_text(&self.name(), bytes, &diagnostics);
-            if std::str::from_utf8(bytes).is_err() {
-                findings.help("--raw reads raw instructions; ELF objects are known by their first bytes");
-            }
-            Report(findings)
-        };
-        Ok(text::assemble(&self.name(), bytes).map_err(failed)?)
+        Ok(text::assemble(&self.name(), bytes).map_err(|found| self.report(bytes, &found))?)
+    }
+
+    /// Assembles the text of a part of a program.
+    ///
+    /// # Errors
+    /// As for [`Reading::assemble`].
+    pub fn assemble_fragment(&self, bytes: &[u8]) -> anyhow::Result<Code> {
+        Ok(text::assemble_fragment(bytes).map_err(|found| self.report(bytes, &found))?)
+    }
+
+    fn report(&self, bytes: &[u8], diagnostics: &Diagnostics) -> Report {
+        let mut findings = Findings::in_text(&self.name(), bytes, diagnostics);
+        if std::str::from_utf8(bytes).is_err() {
+            findings.help("--raw reads raw instructions; ELF objects are known by their first bytes");
+        }
+        Report(findings)
     }
 }
 
