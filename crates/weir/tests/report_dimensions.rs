@@ -66,11 +66,11 @@ fn what_varies_gets_a_column_and_the_numbers_with_the_most_values_the_axis() {
     check(
         at_rates,
         &["invalid %", "offered rate, packets/s", "server CPU µs/packet, user"],
-        "offered rate, packets/s",
+        "offered rate, packets/s (logarithmic)",
     );
     let sizes = [1_u32, 15, 256, 8192];
     let of_sizes = varied(&sizes, |cell, size| cell.invalid_size = Some(size));
-    check(of_sizes, &["invalid payload, bytes", "invalid %"], "invalid payload, bytes");
+    check(of_sizes, &["invalid payload, bytes", "invalid %"], "invalid payload, bytes (logarithmic)");
     let neighbours = [Background::Idle, Background::Both];
     let beside = varied(&neighbours, |cell, background| cell.conditions.background = background);
     check(beside, &["background load", "invalid %"], "share of invalid packets, %");

@@ -57,7 +57,7 @@ fn server_cpu_is_shown_with_and_without_start_up_and_says_which_is_which() {
     let summary = fs::read_to_string(dir.path().join("summary.json")).unwrap();
     assert!(summary.contains("\"server-cpu-process\""));
     assert!(
-        report.findings()[0].contains("0.75 [0.75, 0.75] with the server's start-up"),
+        report.findings()[0].contains("with the server's start-up it is 0.75 [0.75, 0.75]."),
         "{:?}",
         report.findings()
     );

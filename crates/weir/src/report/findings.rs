@@ -59,12 +59,10 @@ fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> St
         return format!("{place}, no pair of runs allows to compare the {noun}.");
     };
     let value = ratio(median.median);
-    let whole = (figure == Figure::ServerCpu).then(|| comparison.ratio(Figure::ServerCpuProcess)).flatten();
-    let whole = whole.map(|whole| format!("; {} with the server's start-up", estimate(&whole, ratio)));
-    let evidence = evidence(&median) + &whole.unwrap_or_default();
+    let evidence = evidence(&median);
     let quotient = comparison.quotient();
     let (this, that) = (doing(comparison, comparison.cell), doing(comparison, comparison.base));
-    match Verdict::of(&median) {
+    let found = match Verdict::of(&median) {
         Verdict::Below => format!("{place}, {this} takes {value} of the {noun} of {that} ({evidence})."),
         Verdict::Above => format!("{place}, {this} takes {value} times the {noun} of {that} ({evidence})."),
         Verdict::NotShown => {
@@ -74,7 +72,17 @@ fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> St
             "{place}, {quotient} of the {noun} is {value} ({evidence}); that is too few for an interval, which \
              needs {RUNS_FOR_INTERVAL}."
         ),
+    };
+    match with_start_up(comparison, figure, &median) {
+        Some(whole) => format!("{}; with the server's start-up it is {whole}.", found.trim_end_matches('.')),
+        None => found,
     }
+}
+
+/// The ratio of the server's whole process, where its start-up was told apart.
+fn with_start_up(comparison: &Comparison<'_>, figure: Figure, without: &Estimate) -> Option<String> {
+    let whole = (figure == Figure::ServerCpu).then(|| comparison.ratio(Figure::ServerCpuProcess)).flatten()?;
+    (whole != *without).then(|| estimate(&whole, ratio))
 }
 
 /// What is done in a cell, inside a sentence.
