@@ -13,7 +13,8 @@ const FILLED: f64 = 1.0 / 4.0;
 /// Datagrams that a nap must be likely to gather: what a wake-up costs the server and its sender, saved once less.
 const SEVERAL: f64 = 4.0;
 
-/// Part of what the rate promised that a nap must have gathered. Senders that wait for replies send nothing meanwhile.
+/// Part of what the rate promised that naps must gather. Senders that wait for replies send nothing meanwhile; a pause
+/// between two bursts is made up for by the next one.
 const KEPT: f64 = 1.0 / 3.0;
 
 /// Time over which the usual rate is told: a burst is none.
@@ -53,6 +54,8 @@ pub(super) struct Moderator {
     is_behind: bool,
     window: Window,
     nap: Option<Nap>,
+    /// What the last naps gathered, as a part of what the rate promised.
+    kept: f64,
     paused_until: Monotonic,
     pause: Duration,
 }
@@ -97,6 +100,7 @@ impl Moderator {
             is_behind: false,
             window: Window::from(now),
             nap: None,
+            kept: 1.0,
             paused_until: now,
             pause: SHORTEST_PAUSE,
         }
@@ -158,16 +162,17 @@ impl Moderator {
         // Where nothing waited, the read itself did.
         let came_by = if woke.gathered { woke.at } else { now };
         let elapsed = came_by.since(self.window.from);
-        let is_vain = !woke.gathered || (datagrams as f64) < self.usual.within(elapsed) * KEPT;
+        let kept = if woke.gathered { datagrams as f64 / self.usual.within(elapsed) } else { 0.0 };
+        self.kept += (kept.min(2.0) - self.kept) / 4.0;
         self.usual.follow(PerSecond::of(datagrams as u64, elapsed), elapsed);
         self.window = Window::from(now);
         self.is_drained = !is_full;
         if !woke.in_time {
             self.limit = LongestNap::LEAST;
             self.pause(now);
-        } else if is_vain {
+        } else if self.kept < KEPT {
             self.pause(now);
-        } else if !is_full {
+        } else if kept >= KEPT && !is_full {
             self.limit = (self.limit + self.longest / 2 / REGAINED_IN).min(self.longest);
             self.pause = (self.pause / 2).max(SHORTEST_PAUSE);
         }
@@ -205,6 +210,7 @@ impl Moderator {
     }
 
     fn pause(&mut self, now: Monotonic) {
+        self.kept = 1.0;
         self.paused_until = now + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
