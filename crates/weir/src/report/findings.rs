@@ -81,7 +81,8 @@ fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> St
 
 /// The ratio of the server's whole process, where its start-up was told apart.
 fn with_start_up(comparison: &Comparison<'_>, figure: Figure, without: &Estimate) -> Option<String> {
-    let whole = (figure == Figure::ServerCpu).then(|| comparison.ratio(Figure::ServerCpuProcess)).flatten()?;
+    let whole =
+        (figure == Figure::ServerCpu).then(|| comparison.ratio(Figure::ServerCpuProcess)).flatten()?;
     (whole != *without).then(|| estimate(&whole, ratio))
 }
 

@@ -11,8 +11,9 @@ use super::{
     tables::{estimate_text, heads, ratio_text},
 };
 
-/// So many columns can be read; a table with more is turned, so that each series has a row of its own.
-const MOST_COLUMNS: usize = 10;
+/// So many columns can be read. A table with more, or whose first rule is about another figure than server CPU time and
+/// loss, is turned, so that each series has a row of its own and each figure a column.
+const MOST_COLUMNS: usize = 8;
 
 const INTERVALS: &str = "Median [ends of an interval that covers the true median with 95 % or more]; with fewer than 6 \
     runs there is no such interval, and the smallest and largest value are given, called a range.";
@@ -22,7 +23,9 @@ pub(super) fn table(grid: &Grid, rules: &[Rule]) -> Table {
     let comparisons: Vec<_> = grid.comparisons().into_iter().chain(grid.toolkit_comparisons()).collect();
     let quotients = quotients(grid, &comparisons);
     let wide = grid.dimensions.len() + 2 * grid.series.len() + quotients.len();
-    let (columns, rows) = if wide > MOST_COLUMNS {
+    let asked = rules.iter().map(|rule| rule.figure).find(|figure| figure.goal().is_none());
+    let is_about_others = asked.is_some_and(|figure| ![Figure::ServerCpu, Figure::Loss].contains(&figure));
+    let (columns, rows) = if wide > MOST_COLUMNS || is_about_others {
         Turned::of(grid, rules).filled()
     } else {
         by_place(grid, &comparisons, &quotients)
