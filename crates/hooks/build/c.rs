@@ -95,6 +95,9 @@ impl Compiler {
     fn command(&self, source: &Path) -> Command {
         let mut command = Command::new(&self.clang);
         command.args(["-O2", "-g", "-Wall", "-Werror", "-target", self.target]);
+        // Comparisons of 32 bits (Linux 5.1): without them the verifier loses what a length was compared with, and up to
+        // clang 19 leaves them out unless told.
+        command.arg("-mcpu=v3");
         // Debug information names the source as the workspace has it, not where this machine does.
         command.args(["-ffile-compilation-dir=."]);
         for folder in &self.includes {

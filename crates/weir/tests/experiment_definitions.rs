@@ -250,7 +250,7 @@ fn check_not_found(name: &str, expected: &str) {
 
 #[test]
 fn an_unknown_experiment_is_refused_with_those_there_are() {
-    check_not_found("kernel", "there are: kernel-or-user, hooks, toolkits, rate, size");
+    check_not_found("kernel", "there are: kernel-or-user, mix, wake-ups, hooks, toolkits, rate, size");
     check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
     check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
 }
