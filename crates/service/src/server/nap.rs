@@ -45,7 +45,7 @@ impl Moderated {
         Ok(())
     }
 
-    /// To be called after a read that gave something.
+    /// To be called after a read.
     pub(super) fn after_read(&mut self, read: &ReceiveBatch) {
         let is_full = read.len() == RECEIVE_BATCH;
         if self.is_after_nap {

@@ -18,7 +18,7 @@ const SEVERAL: f64 = 4.0;
 const KEPT: f64 = 1.0 / 3.0;
 
 /// Time over which the usual rate is told: a burst is none.
-const USUAL_OVER: Duration = Duration::from_millis(1);
+const USUAL_OVER: Duration = Duration::from_micros(500);
 
 /// Shortest time over which the rate of what was read without naps is told.
 const WINDOW: Duration = Duration::from_micros(100);

@@ -188,7 +188,8 @@ fn when_the_rate_ends_so_do_naps() {
     simulation.run();
     assert!(simulation.naps.len() > 100, "{} naps", simulation.naps.len());
     let after = simulation.naps.iter().filter(|nap| nap.at > end).count();
-    assert!(after <= 1, "{after} naps");
+    // The one that it ended in, and perhaps one before the rate is known to have.
+    assert!(after <= 2, "{after} naps");
 }
 
 #[test]
