@@ -23,8 +23,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  weir figures README.md docs/*.md          which aren't those of docs/results
-  weir figures --fill README.md docs/*.md   write them anew, large changes first
+  weir figures README.md docs/*.md         which aren't those of docs/results
+  weir figures --fill README.md docs/*.md  write them anew, large ones first
 
 Exit status: 0 all are the results', 1 some aren't, or can't be found; with --fill, some can't be found.")]
 pub struct Args {
