@@ -1,6 +1,5 @@
 //! Reports of what the server's process used, of other people's servers and clients, and of many series at once.
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod synthetic;
 
 use std::{fs, path::Path};
