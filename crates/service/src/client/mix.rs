@@ -30,6 +30,9 @@ pub enum Mix {
 }
 
 impl Mix {
+    /// What `frigg` sends, as the report's does.
+    pub const FRIGG: Self = Self::rounds(100);
+
     /// Rounds of `packets` packets.
     ///
     /// # Panics

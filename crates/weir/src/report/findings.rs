@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use weir_service::client::Mix;
+
 use super::{
     figure::Figure,
     grid::{CellRuns, Comparison, Contrast, Grid},
@@ -9,7 +11,7 @@ use super::{
     place::Place,
 };
 use crate::{
-    cell::{Dimension, Placement},
+    cell::{Dimension, Placement, Value},
     stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
 };
 
@@ -26,17 +28,18 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for place in most_loaded(grid).iter().rev() {
-        for comparison in contrasts.iter().flatten().filter(|comparison| comparison.place() == *place) {
+    let all: Vec<_> = contrasts.iter().flatten().collect();
+    let told = told(grid, &all);
+    for place in told_places(grid, &told) {
+        for comparison in told.iter().filter(|comparison| comparison.place() == place) {
             // At a rate that is kept, the load lasts as long as it was told to.
             let is_given = |figure| figure == Figure::Wall && comparison.cell.cell.conditions.rate.is_some();
-            let told = Figure::WITH_RATIO.into_iter().filter(|&figure| !is_given(figure));
-            found.extend(told.map(|figure| ratio_finding(grid, comparison, figure)));
+            let figures = Figure::WITH_RATIO.into_iter().filter(|&figure| !is_given(figure));
+            found.extend(figures.map(|figure| ratio_finding(grid, comparison, figure)));
         }
-        found.extend(loss_finding(grid, place));
+        found.extend(loss_finding(grid, &place));
     }
     if grid.dimensions.len() > 1 {
-        let all: Vec<_> = contrasts.iter().flatten().collect();
         for quotient in all.iter().map(|comparison| comparison.quotient()).collect::<BTreeSet<_>>() {
             found.extend(Figure::WITH_RATIO.map(|figure| tally(&all, &quotient, figure)));
         }
@@ -44,9 +47,48 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
     found
 }
 
-/// Of the places that differ in packets and rate alone, the one with the most of both.
+/// As many comparisons of a kind, or places, as a reader takes in; the tables have the rest.
+const TOLD: usize = 4;
+
+/// The comparisons to tell: those under the highest load. Of more than [`TOLD`] with the same quotient, the two between
+/// which all others lie in server CPU time.
+fn told<'a>(grid: &Grid, all: &[&'a Comparison<'a>]) -> Vec<&'a Comparison<'a>> {
+    let places = most_loaded(grid);
+    let mut of_quotient: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for &comparison in all.iter().filter(|comparison| places.contains(&comparison.place())) {
+        of_quotient.entry(comparison.quotient()).or_default().push(comparison);
+    }
+    of_quotient
+        .into_values()
+        .flat_map(|alike| if alike.len() > TOLD { extremes(alike) } else { alike })
+        .collect()
+}
+
+/// The comparisons with the smallest and the largest ratio of server CPU time.
+fn extremes<'a>(comparisons: Vec<&'a Comparison<'a>>) -> Vec<&'a Comparison<'a>> {
+    let ratio = |comparison: &Comparison<'_>| Some(comparison.ratio(Figure::ServerCpu)?.median);
+    let mut with_ratio: Vec<_> =
+        comparisons.into_iter().filter_map(|comparison| Some((ratio(comparison)?, comparison))).collect();
+    with_ratio.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let ends = [with_ratio.first(), with_ratio.last()].into_iter().flatten();
+    ends.map(|&(_, comparison)| comparison).collect()
+}
+
+/// The places of `told`, or of some cells where nothing is compared: those with the order of packets that a behaviour has
+/// by itself first, the highest load first.
+fn told_places(grid: &Grid, told: &[&Comparison<'_>]) -> Vec<Place> {
+    let compared: BTreeSet<_> = told.iter().map(|comparison| comparison.place()).collect();
+    let places = if compared.is_empty() { most_loaded(grid) } else { compared.into_iter().collect() };
+    let mut places: Vec<_> = places.into_iter().rev().take(2 * TOLD).collect();
+    let is_own =
+        |place: &Place| [Value::Usual, Value::Mix(Mix::FRIGG)].contains(&place.along(Dimension::Mix));
+    places.sort_by_key(|place| !is_own(place));
+    places
+}
+
+/// Of the places that differ in packets, rate and share of invalid packets alone, the one with the most of all.
 fn most_loaded(grid: &Grid) -> Vec<Place> {
-    let load = [Dimension::Rate, Dimension::Packets];
+    let load = [Dimension::Rate, Dimension::Packets, Dimension::InvalidPercent];
     let rest: Vec<_> = Dimension::ALL.into_iter().filter(|dimension| !load.contains(dimension)).collect();
     let most: BTreeMap<_, _> = grid.places.iter().map(|place| (place.only(&rest), place.clone())).collect();
     most.into_values().collect()
@@ -170,17 +212,23 @@ fn loss_in(runs: &CellRuns) -> Option<String> {
 }
 
 fn tally(comparisons: &[&Comparison<'_>], quotient: &str, figure: Figure) -> String {
-    let verdicts: Vec<_> = comparisons
+    let ratios: Vec<_> = comparisons
         .iter()
         .filter(|comparison| comparison.quotient() == quotient)
         .filter_map(|comparison| comparison.ratio(figure))
-        .map(|r| Verdict::of(&r))
         .collect();
-    let of = |verdict| verdicts.iter().filter(|&&found| found == verdict).count();
+    let of = |verdict| ratios.iter().filter(|ratio| Verdict::of(ratio) == verdict).count();
+    let medians = ratios.iter().map(|ratio| ratio.median);
+    let lowest = medians.clone().fold(f64::INFINITY, f64::min);
+    let highest = medians.fold(f64::NEG_INFINITY, f64::max);
+    let span = match ratios.as_slice() {
+        [] | [_] => String::new(),
+        _ => format!(" with medians from {} to {}", ratio(lowest), ratio(highest)),
+    };
     format!(
-        "Over the whole grid, {} comparisons of {}: {} show {quotient} below 1, {} above, {} no difference, {} have too \
-         few pairs. Each interval misses the truth about one time in twenty.",
-        verdicts.len(),
+        "Over the whole grid, {} comparisons of {}{span}: {} show {quotient} below 1, {} above, {} no difference, {} have \
+         too few pairs. Each interval misses the truth about one time in twenty.",
+        ratios.len(),
         figure.noun(),
         of(Verdict::Below),
         of(Verdict::Above),

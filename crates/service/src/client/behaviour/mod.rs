@@ -136,7 +136,7 @@ static TABLE: [Behaviour; 11] = [
         name: "frigg",
         aliases: &[],
         sends: "-n packets in rounds of 100, each PUTs first, then invalid ones; GET",
-        parts: &[Part::Mixed(Mix::rounds(100)), Part::Get(10, Expect::ReplyIfPut)],
+        parts: &[Part::Mixed(Mix::FRIGG), Part::Get(10, Expect::ReplyIfPut)],
     },
     Behaviour {
         name: "load",

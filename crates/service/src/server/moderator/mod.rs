@@ -50,7 +50,7 @@ pub(super) struct Moderator {
     late: Fading,
     /// Whether the last read left nothing.
     is_drained: bool,
-    /// Whether reads have come full since the socket was last drained.
+    /// Whether the read before the last one came full.
     is_behind: bool,
     window: Window,
     nap: Option<Nap>,
@@ -110,15 +110,16 @@ impl Moderator {
     /// done with, replies too.
     pub(super) fn nap(&mut self, now: Monotonic) -> Option<Duration> {
         self.nap = None;
-        self.tell_rates(now);
-        if !self.is_drained {
+        if self.is_behind || !self.is_drained {
+            // What is read of a backlog came before, at a rate that the reads don't tell.
+            self.window = Window::from(now);
             if !self.is_behind {
                 self.halve(now);
             }
-            self.is_behind = true;
+            self.is_behind = !self.is_drained;
             return None;
         }
-        self.is_behind = false;
+        self.tell_rates(now);
         if self.usual.within(self.longest) < SEVERAL || now < self.paused_until {
             return None;
         }

@@ -83,6 +83,14 @@ impl Simulation {
         SocketMemory { waiting: self.waiting() as u64 * self.size, receive_buffer: self.buffer, drops: 0 }
     }
 
+    /// Another process has the core for so long: what the buffer doesn't hold is lost.
+    fn lose_core(&mut self, time: Duration) {
+        self.now = self.now + time;
+        let held = (self.buffer / self.size) as usize;
+        let waiting = self.waiting();
+        self.arrivals.drain(held.min(waiting)..waiting);
+    }
+
     /// One turn of the loop; how many datagrams were read, nothing where none will come.
     fn turn(&mut self) -> Option<usize> {
         let &next = self.arrivals.front()?;
@@ -247,6 +255,25 @@ fn a_backlog_that_takes_many_full_reads_counts_once() {
         assert!(simulation.is_paused());
     }
     assert_eq!(simulation.moderator.limit, AUTO / 2);
+}
+
+#[test]
+fn a_backlog_tells_no_rate() {
+    for lost in [ms(1), ms(3), ms(20)] {
+        let mut simulation = Simulation::usual();
+        simulation.arrive(us(5), ms(100));
+        let back = simulation.now + ms(50);
+        while simulation.now < back {
+            simulation.turn();
+        }
+        simulation.lose_core(lost);
+        let before = simulation.naps.len();
+        simulation.run();
+        // The pause of a nap that ended late is over after a few turns, and the next ones are as long as ever.
+        let after = &simulation.naps[before..];
+        let whole = after.iter().filter(|nap| nap.asked >= AUTO * 9 / 10).count();
+        assert!(whole * 10 >= after.len() * 8 && whole > 150, "{lost:?}: {whole} of {}", after.len());
+    }
 }
 
 #[test]
