@@ -64,7 +64,9 @@ fn a_fragment_becomes_the_instructions_that_it_is() {
     assert_eq!((&part[..24], part[28..].to_vec()), (&whole[..24], whole[28..32].to_vec()));
     weir(&["asm", "-"], fragment.as_bytes()).check(1, &["the program goes on behind its last instruction"]);
     weir(&["asm", "-", "--fragment"], b"lsh r0, 64\n").check(1, &["it shifts 64 bits by 64"]);
-    // As with --raw, the place of a map's descriptor is left for a loader to fill in.
+    // As with --raw, the place of a map's descriptor is left for a loader to fill in, which is said.
+    weir(&["asm", "-", "--fragment", "-o", "/dev/null"], b"lmap r1, counts\n")
+        .check(0, &["map counts has descriptor 0"]);
     let map = done(&["asm", "-", "--fragment"], b"lmap r1, counts\n");
     assert_eq!(map, done(&["asm", "-", "--fragment"], b"lmfd r1, 0\n"));
     weir(&["asm", "-", "--fragment", "--elf"], b"").check(2, &["--elf"]);

@@ -3,10 +3,10 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod synthetic;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use serde_json::json;
-use synthetic::{Experiment, folder_of};
+use synthetic::{Experiment, folder_of, table};
 use weir::{
     capacity::{Known, plan::Plan},
     cell::{Background, Cell, Placement},
@@ -16,6 +16,7 @@ use weir::{
 };
 use weir_filters::Hook;
 use weir_hooks::Drops;
+use weir_service::client::Mix;
 
 /// The quick experiment's samples at each of `values`, which `set` puts into the cell.
 fn varied<T: Copy>(values: &[T], set: impl Fn(&mut Cell, T)) -> Vec<Sample> {
@@ -28,14 +29,6 @@ fn varied<T: Copy>(values: &[T], set: impl Fn(&mut Cell, T)) -> Vec<Sample> {
         }
     }
     samples
-}
-
-fn table(dir: &Path, slug: &str) -> Vec<Vec<String>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_path(dir.join(format!("tables/{slug}.csv")))
-        .unwrap_or_else(|error| panic!("{slug}: {error}"));
-    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
 #[test]
@@ -74,6 +67,38 @@ fn what_varies_gets_a_column_and_the_numbers_with_the_most_values_the_axis() {
     let neighbours = [Background::Idle, Background::Both];
     let beside = varied(&neighbours, |cell, background| cell.conditions.background = background);
     check(beside, &["background load", "invalid %"], "share of invalid packets, %");
+}
+
+#[test]
+fn findings_are_those_under_the_highest_load_and_few() {
+    let findings = |orders: &[Mix]| {
+        let mut samples = varied(orders, |cell, mix| cell.conditions.mix = Some(mix));
+        for sample in &mut samples {
+            // In random order the kernel's server takes half, with the longest rounds a tenth.
+            let share = match (sample.cell.placement, sample.cell.conditions.mix.unwrap()) {
+                (Placement::Kernel, Mix::Random) => 5,
+                (Placement::Kernel, Mix::Rounds(of)) if of.get() == 1000 => 1,
+                (Placement::Kernel, _) => 3,
+                _ => 10,
+            };
+            (sample.server_cost.user_us, sample.server_cost.system_us) = (100_000 * share, 0);
+        }
+        report::write_all(folder_of(&samples).path()).unwrap().findings().to_vec()
+    };
+    let of_two = findings(&[Mix::Random, Mix::FRIGG]);
+    assert!(of_two[0].starts_with("At 99 % invalid and mix rounds of 100,"), "{of_two:#?}");
+    assert!(!of_two.iter().any(|finding| finding.contains("At 1 % invalid")), "{of_two:#?}");
+    assert!(of_two.iter().any(|finding| finding.starts_with("At 99 % invalid and mix random,")));
+
+    let of_many = findings(&[Mix::Blocks, Mix::rounds(1000), Mix::FRIGG, Mix::rounds(10), Mix::Random]);
+    for (told, order) in
+        [(true, "random"), (true, "rounds of 1000"), (false, "blocks"), (false, "rounds of 10,")]
+    {
+        let is_told = of_many.iter().any(|finding| finding.contains(&format!("mix {order}")));
+        assert_eq!(is_told, told, "{order}: {of_many:#?}");
+    }
+    let tally = of_many.iter().find(|finding| finding.contains("comparisons of server CPU time")).unwrap();
+    assert!(tally.contains("with medians from 0.10 to 0.50"), "{tally}");
 }
 
 #[test]

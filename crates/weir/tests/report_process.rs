@@ -4,7 +4,7 @@ mod synthetic;
 
 use std::{fs, path::Path};
 
-use synthetic::{Experiment, folder_of};
+use synthetic::{Experiment, folder_of, table};
 use weir::{
     cell::Placement,
     report::{self, Report},
@@ -12,14 +12,6 @@ use weir::{
     store,
 };
 use weir_filters::{FilterName, Toolkit};
-
-fn table(dir: &Path, slug: &str) -> Vec<Vec<String>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_path(dir.join(format!("tables/{slug}.csv")))
-        .unwrap_or_else(|error| panic!("{slug}: {error}"));
-    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
-}
 
 fn cell(report: &Report, table: &str, at: &[(&str, &str)], column: &str) -> String {
     let at: Vec<_> = at.iter().map(|&(head, value)| (head.to_owned(), value.to_owned())).collect();

@@ -69,6 +69,11 @@ fn assemble(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let endian = args.endian.into();
     let raw = |name: &str, code: &Code| {
+        for (_, map) in code.maps() {
+            eprintln!(
+                "weir: map {map} has descriptor 0 in raw instructions, which know none by name: fill it in"
+            );
+        }
         code.encode(endian).with_context(|| {
             format!("encoding {name} of {file} as raw instructions, which know no maps by name")
         })

@@ -135,7 +135,7 @@ impl Group {
             Self::Places => 70,
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
-            Self::Moderation => 170,
+            Self::Moderation => 250,
             Self::Ledger => 95,
             Self::Dropping => 25,
             Self::Swaps => 10,

@@ -169,6 +169,15 @@ pub(crate) fn folder_of(samples: &[Sample]) -> tempfile::TempDir {
     dir
 }
 
+/// The table `slug` of the report in `dir`, its head first.
+pub(crate) fn table(dir: &Path, slug: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_path(dir.join(format!("tables/{slug}.csv")))
+        .unwrap_or_else(|error| panic!("{slug}: {error}"));
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
 /// Writes `samples` into the results folder `dir`, with a manifest and a definition.
 pub(crate) fn write(dir: &Path, samples: &[Sample]) {
     let mut log = store::Samples::open(dir).unwrap();
