@@ -10,10 +10,11 @@ WEIR := target/release/weir
 CARGO := scripts/as-user cargo
 ROOT := scripts/as-root
 
-.PHONY: help setup build build-release run client experiment test bench clean
+.PHONY: help setup setup-tests build build-release run client experiment test kernels bench clean
 help:
 	@echo 'make experiment   set up, build, and measure: filter in the kernel or in user space? (half a minute once built)'
 	@echo 'make test         everything that CI runs'
+	@echo 'make kernels      everything on kernels from 5.10 to the newest, in emulated machines'
 	@echo 'make setup        install what building needs and this machine lacks'
 	@echo 'make build        a debug build;  make build-release: one binary, $(WEIR)'
 	@echo 'make run filter=valid-command server=simple-server flags="-v"   without filter=: simple-socket-filter'
@@ -23,6 +24,9 @@ help:
 
 setup:
 	@scripts/setup.sh
+
+setup-tests:
+	@scripts/setup.sh --tests
 
 build: setup
 	$(CARGO) build
@@ -45,8 +49,12 @@ experiment: build-release
 bench: build-release
 	$(ROOT) $(WEIR) bench $(flags)
 
-test: setup
+test: setup-tests
 	@scripts/test.sh
+
+kernels:
+	@scripts/setup.sh --kernels
+	@scripts/kernels.sh
 
 clean:
 	$(CARGO) clean

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what building weir needs and this machine lacks. Says what it will do first; safe to run again.
 #   scripts/setup.sh                  look, say, install
-#   scripts/setup.sh --with-browser   the same, and a Chromium, which drives the tests of the report's page
-#   scripts/setup.sh --check          only look: exit status 0 when nothing is missing, 1 otherwise; with --with-browser
-#                                     it looks for the browser too
+#   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, LLVM's tools
+#   scripts/setup.sh --kernels        the same, and what scripts/kernels.sh needs: qemu and what makes a machine's first files
+#   scripts/setup.sh --check          only look: exit status 0 when nothing is missing, 1 otherwise; with --tests it looks
+#                                     for what the tests need too
 set -euo pipefail
 here=$(dirname "$0")
 
@@ -12,6 +13,10 @@ readonly BPF_LINKER=0.13.0
 readonly DEBIAN_RUSTC=(rustc-web libstd-rust-web-dev-bpf)
 readonly DEBIAN_LLVM="llvm-$LLVM-dev"
 readonly LINKED_TOOLCHAIN=debian-bpf
+# What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
+# there compiles the filters in C.
+readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86)
+readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 procps)
 # As crates/weir/tests/browser looks for one.
 readonly BROWSERS=(chromium chromium-browser google-chrome)
 
@@ -33,6 +38,14 @@ has_browser() {
   for browser in "${BROWSERS[@]}"; do command -v "$browser" >/dev/null && return 0; done
   return 1
 }
+# As tests/asm_cli looks for one.
+has_llvm() {
+  local place
+  for place in "$1-$LLVM" "/usr/lib/llvm-$LLVM/bin/$1" "$1"; do
+    "$place" --version 2>/dev/null | grep -q "version $LLVM\." && return 0
+  done
+  return 1
+}
 is_debian_12() { [ -r /etc/os-release ] && (. /etc/os-release && [ "${ID:-}" = debian ] && [ "${VERSION_ID:-}" = 12 ]); }
 
 by_hand() {
@@ -43,18 +56,20 @@ setup: this script installs by itself on Debian 12 only. Install by hand:
        rustup toolchain install nightly --component rust-src
   3. the BPF linker:
        cargo install bpf-linker --locked
-  4. for the tests of the report's page, with --with-browser: one of ${BROWSERS[*]}
+  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; clang and llvm-objdump of LLVM $LLVM
   then run scripts/setup.sh --check.
 ADVICE
 }
 
 check=no
-with_browser=no
+for_tests=no
+for_kernels=no
 for argument in "$@"; do
   case $argument in
     --check) check=yes ;;
-    --with-browser) with_browser=yes ;;
-    *) fail "unknown argument '$argument'; usage: scripts/setup.sh [--check] [--with-browser]" ;;
+    --tests) for_tests=yes ;;
+    --kernels) for_kernels=yes ;;
+    *) fail "unknown argument '$argument'; usage: scripts/setup.sh [--check] [--tests] [--kernels]" ;;
   esac
 done
 
@@ -83,14 +98,19 @@ if ! has_linker; then
   steps+=(linker)
   if [ $has_nightly = no ] && is_debian_12; then want "$DEBIAN_LLVM"; fi
 fi
-if ! has_browser; then
-  if [ $with_browser = no ]; then
-    say "no browser: the tests of the report's page are skipped; scripts/setup.sh --with-browser installs one"
-  elif is_debian_12; then
-    want chromium
+if [ $for_tests = yes ]; then
+  if is_debian_12; then
+    has_browser || want chromium
+    for package in "${DEBIAN_TESTS[@]}"; do want "$package"; done
   else
-    steps+=(browser)
+    has_browser || steps+=(browser)
+    command -v bpftool >/dev/null || steps+=(bpftool)
+    { has_llvm clang && has_llvm llvm-objdump; } || steps+=(llvm)
   fi
+fi
+
+if [ $for_kernels = yes ] && is_debian_12; then
+  for package in "${DEBIAN_KERNELS[@]}"; do want "$package"; done
 fi
 
 if [ ${#packages[@]} -eq 0 ] && [ ${#steps[@]} -eq 0 ]; then
@@ -104,6 +124,8 @@ for step in "${steps[@]}"; do
     linker) say "missing: bpf-linker $BPF_LINKER (cargo install, a minute or two)" ;;
     compiler) say "missing: a Rust compiler that has core for BPF" ;;
     browser) say "missing: a browser, one of ${BROWSERS[*]}" ;;
+    bpftool) say "missing: bpftool" ;;
+    llvm) say "missing: clang and llvm-objdump of LLVM $LLVM" ;;
   esac
 done
 [ $check = no ] || exit 1

@@ -8,6 +8,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("lines_that_end_as_on_windows_are_read", lines_that_end_as_on_windows_are_read),
     ("bytes_that_are_no_program_are_refused", bytes_that_are_no_program_are_refused),
     ("files_that_cannot_be_read_are_named", files_that_cannot_be_read_are_named),
+    ("objects_that_text_cannot_hold_are_no_text", objects_that_text_cannot_hold_are_no_text),
+    ("objects_that_contradict_themselves_are_refused", objects_that_contradict_themselves_are_refused),
+    ("names_in_objects_act_on_no_terminal", names_in_objects_act_on_no_terminal),
     ("data_that_is_no_hex_is_a_usage_error", data_that_is_no_hex_is_a_usage_error),
 ];
 
@@ -50,6 +53,38 @@ fn every_error_is_one_json_object_a_line() {
 fn lines_that_end_as_on_windows_are_read() {
     assert_eq!(weir(&["check", "-"], b"mov r0, 0\r\nexit\r\n").status, Some(0));
     weir(&["check", "-"], b"mov r0, 0\r\nexitt\r\n").check(1, &["<stdin>:2:1", "did you mean 'exit'?"]);
+}
+
+/// Objects of other people's making.
+const STRANGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../asm/tests/objects/strange");
+
+fn objects_that_text_cannot_hold_are_no_text() {
+    let strange = |name: &str| format!("{STRANGE}/{name}.o");
+    weir(&["disasm", "--text", &strange("core2")], b"").check(1, &["core2.o has CO-RE relocations"]);
+    weir(&["disasm", "--text", &strange("pinned")], b"").check(1, &["pinned (counts)"]);
+    assert_eq!(weir(&["disasm", &strange("core2")], b"").status, Some(0));
+}
+
+fn objects_that_contradict_themselves_are_refused() {
+    for name in ["sym_big", "sym_oob"] {
+        for command in ["run", "check", "disasm", "dump"] {
+            weir(&[command, &format!("{STRANGE}/{name}.o")], b"")
+                .check(1, &["symbol \"prog\"", "leave its section"]);
+        }
+    }
+}
+
+fn names_in_objects_act_on_no_terminal() {
+    let object = format!("{STRANGE}/secesc.o");
+    for command in
+        [&["disasm"][..], &["check"], &["dump"], &["run", "--program", "\x1b[2J"], &["disasm", "--json"]]
+    {
+        let ended = weir(&[command, &[&object]].concat(), b"");
+        let said = [ended.stdout, ended.stderr.into_bytes()].concat();
+        let acts = |byte: &u8| byte.is_ascii_control() && !b"\n\t".contains(byte);
+        assert!(!said.iter().any(acts), "{command:?}: {}", String::from_utf8_lossy(&said).escape_debug());
+        assert!(!said.is_empty(), "{command:?}");
+    }
 }
 
 fn bytes_that_are_no_program_are_refused() {

@@ -124,6 +124,30 @@ fn lines_come_back_with_their_text() {
 }
 
 #[test]
+fn a_symbol_whose_range_leaves_its_section_is_named() {
+    for (name, bytes) in [
+        ("sym_big", &include_bytes!("objects/strange/sym_big.o")[..]),
+        ("sym_oob", include_bytes!("objects/strange/sym_oob.o")),
+    ] {
+        let Err(ElfError::Read { what, why }) = read_elf(bytes) else { panic!("{name} is read") };
+        assert_eq!(what, "symbol \"prog\"", "{name}: {why}");
+        assert!(why.ends_with("leave its section, which has 16"), "{name}: {why}");
+    }
+}
+
+#[test]
+fn what_an_object_of_ours_cannot_hold_is_found() {
+    let core = read(include_bytes!("objects/strange/core2.o"));
+    assert!(core.has_core_relocations);
+    let pinned = read(include_bytes!("objects/strange/pinned.o"));
+    assert_eq!((pinned.has_core_relocations, &pinned.pinned_maps[..]), (false, &["counts".to_owned()][..]));
+    for (name, object) in samples::all() {
+        let file = read(&written(&object, Endian::Little));
+        assert!(!file.has_core_relocations && file.pinned_maps.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn code_without_lines_is_marked_by_its_labels() {
     let file = read(&written(&samples::functions(), Endian::Little));
     let texts = |section: &str| -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Compiles the BPF programs with whichever compilers this machine has for them.
 
 mod c;
+mod compiler;
 mod header;
 
 use std::{env, process::Command};

@@ -10,11 +10,13 @@ use aya::{
 use weir_asm::{
     MapDef,
     maps::{MapShape, MapSpec, MapType, RingBuf},
+    read_elf,
 };
 
 use crate::{
     HookError, Map, ObjectFile, ProgramFacts, ProgramType, loader,
     maps::{AnyMap, Copies, Records},
+    object_file::guarded,
     place::behind_ethernet,
     program_type::{self, run},
     section_names,
@@ -46,8 +48,11 @@ impl AnyProgram {
     /// and what the verifier refuses, with its log.
     pub fn load(object: &[u8], program: Option<&str>) -> Result<Self, HookError> {
         let what = program.unwrap_or("the program");
+        let file = read_elf(object)
+            .map_err(|error| HookError::Object { what: what.to_owned(), reason: error.to_string() })?;
         let object = section_names::for_aya(object);
-        let ebpf = loader::fit_for(&object).load(&object).map_err(|error| HookError::object(what, error))?;
+        let mut loader = loader::fit_for(&file);
+        let ebpf = guarded(what, || loader.load(&object))?.map_err(|error| HookError::object(what, error))?;
         let mut names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         let name = choose(&names, program).map_err(|reason| other(what, reason))?;

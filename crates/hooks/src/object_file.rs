@@ -314,7 +314,7 @@ fn definition(file: &ElfFile, name: &str, map: &aya_obj::Map) -> Option<MapDef> 
 
 /// aya's reader takes headers for what they say; what contradicts itself may end in a panic of it, which is reported as
 /// the error that it is.
-fn guarded<T>(name: &str, read: impl FnOnce() -> T) -> Result<T, HookError> {
+pub(crate) fn guarded<T>(name: &str, read: impl FnOnce() -> T) -> Result<T, HookError> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = take_hook();

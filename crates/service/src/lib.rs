@@ -25,6 +25,7 @@ pub use cost::{Cost, Monotonic};
 pub use latencies::{Latencies, LatenciesError};
 pub use moderation::{LongestNap, Moderation, Naps};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
+pub use stderr::Visible;
 pub use summary::{
     EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary, WorkerPick,
     WorkerRecord,

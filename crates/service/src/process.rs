@@ -1,7 +1,8 @@
-//! Child processes that are measured: where they run, that they never outlive their parent, and what they cost.
+//! Child processes that are measured: where they run, that they never outlive their parent, and what they cost. And what this
+//! process was told when it began.
 
 use std::{
-    io,
+    fs, io,
     mem::MaybeUninit,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, Command, ExitStatus},
@@ -14,6 +15,17 @@ use nix::{
 };
 
 use crate::Cost;
+
+/// Whether this process was told to ignore a signal, as nohup(1) does with SIGHUP (proc_pid_status(5)).
+///
+/// # Errors
+/// /proc isn't mounted.
+pub fn ignores(signal: i32) -> io::Result<bool> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    Ok(ignored >> (signal - 1) & 1 == 1)
+}
 
 /// Confines what `command` starts to `cores` (anywhere if there are none), puts it in a process group of its own,
 /// and has the kernel kill it when the thread that started it ends, however that ends (PR_SET_PDEATHSIG(2const)).

@@ -10,14 +10,15 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
+use weir_service::Visible;
 
-/// Prints `text` to stdout. A reader that closed the pipe has read enough, which is no error.
+/// Prints `text` to stdout, where it acts on no terminal ([`Visible`]). A reader that closed the pipe has read enough, which is no error.
 ///
 /// # Errors
 /// Stdout takes no more, such as a full disk.
 pub fn print(text: impl Display) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
+    match write!(out, "{}", Visible(text)).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("writing to stdout"),
     }

@@ -23,9 +23,15 @@ pub fn table(plain: bool) -> Table {
         table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     } else {
         table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        if table.width() == Some(0) {
+            table.set_width(UNTOLD);
+        }
     }
     table
 }
+
+/// Columns of a terminal that says it has none, as serial consoles do.
+const UNTOLD: u16 = 80;
 
 /// Columns of a page, for what is wider in a pipe.
 const PAGE: u16 = 100;
@@ -135,7 +141,7 @@ impl Words {
 
 /// `text` with its lines broken between words where the terminal ends, and as it is where stdout is none.
 pub fn wrapped(text: &str) -> String {
-    match Table::new().width() {
+    match Table::new().width().map(|width| if width == 0 { UNTOLD } else { width }) {
         Some(width) => text.lines().map(|line| broken(line, width.into()) + "\n").collect(),
         None => text.to_owned(),
     }

@@ -32,6 +32,7 @@ pub(crate) struct MapFields {
     pub(crate) value: Layout,
     pub(crate) max_entries: u32,
     pub(crate) flags: u32,
+    pub(crate) is_pinned: bool,
 }
 
 /// One record of line information.
@@ -46,6 +47,8 @@ pub(crate) struct LineRecord<'a> {
 
 /// Types in types, as deep as the kernel resolves them (MAX_RESOLVE_DEPTH).
 pub(super) const MAX_DEPTH: usize = 32;
+/// `LIBBPF_PIN_BY_NAME` (tools/lib/bpf/bpf_helpers.h).
+const PIN_BY_NAME: u32 = 1;
 const MAX_PARTS: usize = 1 << 16;
 /// More than any map's definition has.
 const MAX_MEMBERS: usize = 64;
@@ -106,6 +109,7 @@ impl<'a> BtfFile<'a> {
                 "value_size" => fields.value = bytes()?,
                 "max_entries" => fields.max_entries = number()?,
                 "map_flags" => fields.flags = number()?,
+                "pinning" => fields.is_pinned = number()? == PIN_BY_NAME,
                 _ => {}
             }
         }
@@ -235,6 +239,16 @@ impl<'a> BtfFile<'a> {
     /// The line records of each section with instructions: its name, and they. Broken ones are left out.
     pub(crate) fn lines(&self, ext: &'a [u8]) -> Vec<(&'a str, Vec<LineRecord<'a>>)> {
         self.line_sections(ext).unwrap_or_default()
+    }
+
+    /// Whether there are records of CO-RE relocations (`struct btf_ext_header`, tools/lib/bpf/libbpf_internal.h; before
+    /// libbpf 0.0.6 the header ended before that field).
+    pub(crate) fn has_core_relocations(&self, ext: &[u8]) -> bool {
+        const FIELD: usize = 28;
+        let ext_word = |at| word(ext, at, self.endian);
+        has_magic(ext, self.endian)
+            && ext_word(4).is_some_and(|len| len as usize >= FIELD + size_of::<u32>())
+            && ext_word(FIELD).is_some_and(|len| len > 0)
     }
 
     fn line_sections(&self, ext: &'a [u8]) -> Option<Vec<(&'a str, Vec<LineRecord<'a>>)>> {

@@ -10,7 +10,11 @@ use object::{
     read::{Section, SymbolSection},
 };
 
-use super::{ElfError, R_BPF_64_32, R_BPF_64_64, budget::Budget, read_maps};
+use super::{
+    ElfError, R_BPF_64_32, R_BPF_64_64,
+    budget::Budget,
+    read_maps::{self, Maps},
+};
 use crate::{
     Code, Endian, Insn, Line, MapDef,
     btf::BtfFile,
@@ -32,6 +36,10 @@ pub struct ElfFile {
     pub maps: Vec<MapDef>,
     /// Names of maps of kinds that [`MapKind`](crate::MapKind) hasn't, or without a readable definition.
     pub unknown_maps: Vec<String>,
+    /// Names of maps that are to be pinned by their names, which [`MapDef`] doesn't say.
+    pub pinned_maps: Vec<String>,
+    /// Whether instructions are to be changed to what the kernel's types say (CO-RE), which [`Code`] doesn't say.
+    pub has_core_relocations: bool,
     /// The sections with instructions, in the order in which they stand; empty ones left out.
     pub sections: Vec<CodeSection>,
 }
@@ -203,8 +211,9 @@ impl<'a, 'b> Reader<'a, 'b> {
     fn read(mut self) -> Result<ElfFile, ElfError> {
         let btf_bytes = self.data(".BTF");
         let btf = btf_bytes.and_then(|bytes| BtfFile::parse(bytes, self.endian));
-        let (maps, unknown_maps) = read_maps::maps(&self, btf.as_ref());
+        let Maps { maps, unknown: unknown_maps, pinned: pinned_maps } = read_maps::maps(&self, btf.as_ref());
         let ext = self.data(".BTF.ext").unwrap_or_default();
+        let has_core_relocations = btf.as_ref().is_some_and(|btf| btf.has_core_relocations(ext));
         let mut lines: HashMap<&str, Vec<_>> = HashMap::new();
         for (section, records) in btf.as_ref().map(|btf| btf.lines(ext)).unwrap_or_default() {
             lines.entry(section).or_default().extend(records);
@@ -232,7 +241,15 @@ impl<'a, 'b> Reader<'a, 'b> {
             let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
             String::from_utf8_lossy(text).into_owned()
         });
-        Ok(ElfFile { endian: self.endian, license, maps, unknown_maps, sections })
+        Ok(ElfFile {
+            endian: self.endian,
+            license,
+            maps,
+            unknown_maps,
+            pinned_maps,
+            has_core_relocations,
+            sections,
+        })
     }
 
     pub(super) fn symbols_of(&self, section: SectionIndex) -> impl Iterator<Item = &ElfSymbol> {
@@ -257,7 +274,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             return Err(unreadable(&what(), why));
         }
         let slots = data.len() / 8;
-        let symbols = self.functions(index, slots);
+        let symbols = self.functions(index, slots)?;
         Ok(CodeSection {
             name: name.to_string(),
             code: decode_leniently(data, self.endian),
@@ -268,10 +285,17 @@ impl<'a, 'b> Reader<'a, 'b> {
     }
 
     /// The symbols that are functions; where none is marked so, as by hand-written assembly, all.
-    fn functions(&self, section: SectionIndex, slots: usize) -> Vec<FunctionSymbol> {
+    fn functions(&self, section: SectionIndex, slots: usize) -> Result<Vec<FunctionSymbol>, ElfError> {
         let is_function = |symbol: &ElfSymbol| symbol.kind == SymbolKind::Text;
         let any = !self.symbols_of(section).any(is_function);
         let named = self.symbols_of(section).filter(|symbol| symbol.kind != SymbolKind::Section);
+        let bytes = 8 * slots as u64;
+        let leaves =
+            |symbol: &&ElfSymbol| symbol.address.checked_add(symbol.size).is_none_or(|end| end > bytes);
+        if let Some(ElfSymbol { name, address, size, .. }) = self.symbols_of(section).find(leaves) {
+            let why = format!("its {size} bytes from byte {address} on leave its section, which has {bytes}");
+            return Err(unreadable(&format!("symbol {name:?}"), why));
+        }
         let mut symbols: Vec<_> = named
             .filter(|symbol| any || is_function(symbol))
             .map(|symbol| FunctionSymbol {
@@ -288,7 +312,7 @@ impl<'a, 'b> Reader<'a, 'b> {
                 symbol.slots = end - symbol.slot;
             }
         }
-        symbols
+        Ok(symbols)
     }
 
     fn relocations(

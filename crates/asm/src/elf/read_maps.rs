@@ -8,9 +8,20 @@ use crate::{
     btf::{BtfFile, map_kind, word},
 };
 
-/// The maps that could be read, and the names of those that could not.
-pub(super) fn maps(reader: &Reader<'_, '_>, btf: Option<&BtfFile<'_>>) -> (Vec<MapDef>, Vec<String>) {
-    let (mut maps, mut unknown) = (Vec::new(), Vec::new());
+/// What was read of an object's maps.
+#[derive(Default)]
+pub(super) struct Maps {
+    /// Those that could be read.
+    pub(super) maps: Vec<MapDef>,
+    /// The names of those that could not.
+    pub(super) unknown: Vec<String>,
+    /// The names of those that are to be pinned.
+    pub(super) pinned: Vec<String>,
+}
+
+/// The maps, by each of the ways in which they are declared.
+pub(super) fn maps(reader: &Reader<'_, '_>, btf: Option<&BtfFile<'_>>) -> Maps {
+    let Maps { mut maps, mut unknown, mut pinned } = Maps::default();
     let mut defined = btf.map(|btf| btf.maps(".maps")).unwrap_or_default();
     defined.sort_by_key(|(name, _)| *name);
     for (index, section) in &reader.sections {
@@ -20,6 +31,9 @@ pub(super) fn maps(reader: &Reader<'_, '_>, btf: Option<&BtfFile<'_>>) -> (Vec<M
                 for symbol in named() {
                     let at = defined.binary_search_by_key(&&*symbol.name, |(name, _)| *name);
                     let fields = at.ok().map(|at| std::mem::take(&mut defined[at].1));
+                    if fields.as_ref().is_some_and(|fields| fields.is_pinned) {
+                        pinned.push(symbol.name.to_string());
+                    }
                     match fields.and_then(|fields| Some((fields.kind?, fields))) {
                         Some((kind, fields)) => maps.push(MapDef {
                             name: symbol.name.to_string(),
@@ -52,7 +66,7 @@ pub(super) fn maps(reader: &Reader<'_, '_>, btf: Option<&BtfFile<'_>>) -> (Vec<M
             _ => {}
         }
     }
-    (maps, unknown)
+    Maps { maps, unknown, pinned }
 }
 
 /// Whether loaders take a section of this name for variables.

@@ -7,6 +7,7 @@ mod any;
 mod attaching;
 mod audit;
 mod classic;
+mod compilers;
 mod dynamic;
 mod equivalence;
 mod frames;
@@ -53,6 +54,7 @@ fn main() {
         audit::TESTS,
         audit::headers::TESTS,
         classic::TESTS,
+        compilers::TESTS,
         &dynamic::tests(),
         equivalence::TESTS,
         frames::TESTS,

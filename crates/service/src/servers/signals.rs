@@ -1,16 +1,17 @@
-//! SIGINT and SIGTERM end a server as STOP does; SIGUSR1 flips its parameter.
+//! SIGINT and SIGTERM end a server as STOP does, and SIGHUP, which comes where its terminal goes, unless it was ignored from
+//! the start (nohup(1)); SIGUSR1 flips its parameter.
 
 use std::{io, sync::Arc, thread::JoinHandle};
 
 use nix::sys::signal::SigSet;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR1},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
     iterator::{Handle, Signals as Pending},
 };
 use weir_filters::Parameter;
 use weir_hooks::HookError;
 
-use crate::{StopHandle, control::Running};
+use crate::{StopHandle, control::Running, process::ignores};
 
 /// Catches signals for as long as it lives, on a thread of its own: the one that serves blocks them, so that no
 /// signal interrupts a receive call, which the kernel would begin again and a probe count twice.
@@ -20,12 +21,15 @@ pub(super) struct Signals {
     thread: Option<JoinHandle<()>>,
 }
 
-const CAUGHT: [i32; 3] = [SIGINT, SIGTERM, SIGUSR1];
+const CAUGHT: [i32; 4] = [SIGINT, SIGTERM, SIGUSR1, SIGHUP];
 
 impl Signals {
     /// From now on; without a parameter that can change, SIGUSR1 says so and does nothing.
     pub(super) fn catch(stop: StopHandle, running: Arc<Running>) -> io::Result<Self> {
-        let mut pending = Pending::new(CAUGHT)?;
+        // What can't be asked for want of /proc ends the server as it did.
+        let is_nohup = ignores(SIGHUP).unwrap_or(true);
+        let caught: Vec<_> = CAUGHT.into_iter().filter(|signal| !(is_nohup && *signal == SIGHUP)).collect();
+        let mut pending = Pending::new(&caught)?;
         let handle = pending.handle();
         let thread = std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in pending.forever() {
@@ -36,7 +40,7 @@ impl Signals {
             }
         })?;
         let unblocked = SigSet::thread_get_mask()?;
-        CAUGHT.into_iter().filter_map(|signal| signal.try_into().ok()).collect::<SigSet>().thread_block()?;
+        caught.into_iter().filter_map(|signal| signal.try_into().ok()).collect::<SigSet>().thread_block()?;
         Ok(Self { handle, unblocked, thread: Some(thread) })
     }
 }

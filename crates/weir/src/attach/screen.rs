@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustix::termios::tcgetwinsize;
+use weir_service::Visible;
 
 /// Standard output.
 pub struct Screen {
@@ -32,7 +33,7 @@ impl Screen {
     /// It can't be written; [`io::ErrorKind::BrokenPipe`] where the reader has gone.
     pub fn print(&mut self, text: &str) -> io::Result<()> {
         let cleared = self.clear();
-        write(&(cleared + text))
+        write(&format!("{cleared}{}", Visible(text)))
     }
 
     /// Shows a block until the next text: cut to the terminal where it is redrawn.
@@ -41,10 +42,11 @@ impl Screen {
     /// As [`Screen::print`].
     pub fn draw(&mut self, block: &str) -> io::Result<()> {
         let cleared = self.clear();
+        let block = Visible(block).to_string();
         if !self.is_redrawn {
-            return write(block);
+            return write(&block);
         }
-        let block = fitted(block, size());
+        let block = fitted(&block, size());
         self.drawn = block.lines().count();
         write(&(cleared + &block))
     }

@@ -73,6 +73,9 @@ fn disassemble(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let input = args.reading.input(&args.form)?;
     if args.text {
+        if let Input::Elf(_, file) = &input {
+            keeps_in_text(file, &args.reading.name())?;
+        }
         write_text(whole_text(input.object()?))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -89,6 +92,21 @@ fn disassemble(args: &Args) -> anyhow::Result<ExitCode> {
     }
     write_text(&shown)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what would be lost: the object that is made of the text would do something else.
+fn keeps_in_text(file: &ElfFile, name: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !file.has_core_relocations,
+        "{name} has CO-RE relocations, which text can't say: without them it would read fields where the kernel that it was \
+         compiled for has them; leave --text away to look at it"
+    );
+    anyhow::ensure!(
+        file.pinned_maps.is_empty(),
+        "{name} has maps that are to be pinned ({}), which text can't say; leave --text away to look at it",
+        file.pinned_maps.join(", ")
+    );
+    Ok(())
 }
 
 /// A file that assembles to the same, with labels where jumps go.

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    doctor::{Finding, can_serve, examine, leftovers},
+    doctor::{Finding, examine, leftovers},
     experiment::interrupt::{self, Interrupt},
     output::print,
     terminal,
@@ -16,8 +16,9 @@ use crate::{
 
 /// Say what this machine can and can't do for weir, why, and what to do about it.
 ///
-/// Each hook is tried by attaching a program in a network namespace of its own, which is gone afterwards. Exit status 0
-/// where a server can filter at its socket, whatever else is missing.
+/// Each hook is tried by attaching a program in a network namespace of its own, which is gone afterwards, and every program
+/// of the catalogue is loaded once. Exit status 0 where a server can filter at its socket and the kernel refuses no program
+/// that weir takes it to take, whatever else is missing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print one JSON document instead of a table.
@@ -46,16 +47,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let findings = examine();
+    let examination = examine();
     if interrupt.check().is_err() {
         return Ok(ExitCode::from(interrupt::STATUS));
     }
     if args.json {
-        print(serde_json::to_string_pretty(&findings)? + "\n")?;
+        print(serde_json::to_string_pretty(&examination)? + "\n")?;
     } else {
-        print(format!("{}\n", table(&findings)))?;
+        print(format!("{}\n", table(&examination.findings)))?;
     }
-    Ok(if can_serve(&findings) && is_fixed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if examination.is_well() && is_fixed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn table(findings: &[Finding]) -> comfy_table::Table {

@@ -93,7 +93,7 @@ Examples:
   weir verify --filter valid-command --toolkit aya --hook socket \\
     --packet 9c403039000babcd505554
 
-Exit status: 0 all agree, 1 one disagrees or it failed, 2 it was asked for something that makes no sense.";
+Exit status: 0 all agree, 1 one disagrees, is refused by the kernel, or it failed, 2 it was asked for something that makes no sense.";
 
 /// Runs `weir verify`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -129,7 +129,7 @@ fn compare(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCod
     bar.clear();
     let rows = rows?;
     print(if json { verify::json(plan, &rows, packets.seed)? } else { verify::text(plan, &rows) })?;
-    Ok(success_if(rows.iter().all(|row| row.disagreements == 0)))
+    Ok(success_if(rows.iter().all(verify::Row::agrees)))
 }
 
 fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> {

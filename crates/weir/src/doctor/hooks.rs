@@ -90,6 +90,6 @@ fn telling(hook: Hook) -> &'static str {
 }
 
 /// An address for programs that decide for none.
-const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(super) const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 const DONE: &str = "a program is loaded and attached";

@@ -2,6 +2,9 @@
 
 use std::{fs, process::Command};
 
+use weir_filters::{FilterName, Site, Toolkit};
+use weir_hooks::KernelFilter;
+
 use super::Finding;
 
 pub(super) fn findings() -> Vec<Finding> {
@@ -51,14 +54,26 @@ fn btf() -> Finding {
 fn jit() -> Finding {
     const PATH: &str = "/proc/sys/net/core/bpf_jit_enable";
     match read(PATH).as_str() {
+        // A network namespace of its own doesn't show the setting; a program tells.
+        "" if is_compiled() => Finding::ok("BPF JIT", format!("on; {PATH} isn't shown here")),
         "1" => Finding::ok("BPF JIT", "on"),
         "2" => Finding::ok("BPF JIT", "on, and writes to the kernel's log"),
         found => Finding::gap(
             "BPF JIT",
-            if found.is_empty() { format!("{PATH} can't be read") } else { "off".to_owned() },
-            format!("programs are interpreted, some ten times slower: `echo 1 > {PATH}`"),
+            if found.is_empty() {
+                format!("{PATH} isn't shown here, and no program can be asked")
+            } else {
+                "off".to_owned()
+            },
+            format!("where it is off programs are interpreted, some ten times slower: `echo 1 > {PATH}`"),
         ),
     }
+}
+
+/// Whether the kernel makes machine code of a program.
+fn is_compiled() -> bool {
+    let program = KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &Site::socket());
+    program.and_then(|program| program.facts()).is_ok_and(|facts| facts.jited_bytes > 0)
 }
 
 fn tracefs() -> Finding {

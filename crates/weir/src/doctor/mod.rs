@@ -3,7 +3,9 @@
 mod hooks;
 pub mod leftovers;
 mod machine;
+pub mod programs;
 
+use programs::{Loading, Outcome};
 use serde::Serialize;
 use weir_filters::Hook;
 
@@ -51,14 +53,33 @@ impl Finding {
     }
 }
 
-/// Looks at the machine: nothing of it is changed, and what is tried is tried in a network namespace of its own and
-/// undone at once.
-pub fn examine() -> Vec<Finding> {
-    [machine::findings(), hooks::findings(), leftovers::findings()].concat()
+/// What was looked at, and every program of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Examination {
+    /// What was found, a row each.
+    pub findings: Vec<Finding>,
+    /// What came of loading each program.
+    pub programs: Vec<Loading>,
 }
 
-/// Whether a server can filter at its socket here.
-pub fn can_serve(findings: &[Finding]) -> bool {
+/// Looks at the machine: nothing of it is changed, and what is tried is tried in a network namespace of its own and
+/// undone at once.
+pub fn examine() -> Examination {
+    let programs = programs::load_all();
+    let findings =
+        [machine::findings(), hooks::findings(), programs::findings(&programs), leftovers::findings()];
+    Examination { findings: findings.concat(), programs }
+}
+
+impl Examination {
+    /// Whether a server can filter at its socket here, and no program is refused by the kernel.
+    pub fn is_well(&self) -> bool {
+        let is_refused = |loading: &Loading| matches!(loading.outcome, Outcome::Refused { .. });
+        can_serve(&self.findings) && !self.programs.iter().any(is_refused)
+    }
+}
+
+fn can_serve(findings: &[Finding]) -> bool {
     let socket = hooks::name(Hook::Socket);
     findings.iter().any(|finding| finding.what == socket && finding.state == State::Ok)
 }
@@ -69,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_gap_has_a_remedy_and_what_is_well_has_none() {
-        let findings = examine();
+        let Examination { findings, .. } = examine();
         for finding in &findings {
             assert!(!finding.found.is_empty(), "{finding:?}");
             assert_eq!(finding.state == State::Gap, !finding.remedy.is_empty(), "{finding:?}");

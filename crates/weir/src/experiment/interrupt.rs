@@ -1,7 +1,7 @@
 //! Waiting that SIGINT and SIGTERM end.
 
 use std::{
-    fs, io,
+    io,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
@@ -20,6 +20,7 @@ use signal_hook::{
     low_level::pipe,
 };
 use thiserror::Error;
+use weir_service::process::ignores;
 
 /// Exit status after SIGINT or SIGTERM.
 pub const STATUS: u8 = 130;
@@ -48,14 +49,6 @@ fn set_by(signals: &[i32], flag: &Arc<AtomicBool>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the kernel throws it away (proc_pid_status(5)).
-fn is_ignored(signal: i32) -> io::Result<bool> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
-    Ok(ignored >> (signal - 1) & 1 == 1)
-}
-
 /// Knows whether SIGINT or SIGTERM came. A second one ends the process at once.
 #[derive(Debug)]
 pub struct Interrupt {
@@ -77,7 +70,7 @@ impl Interrupt {
     /// # Errors
     /// What the system calls say, or that /proc isn't mounted.
     pub fn listen_also_for_hangup() -> io::Result<Self> {
-        let hangup = (!is_ignored(SIGHUP)?).then_some(SIGHUP);
+        let hangup = (!ignores(SIGHUP)?).then_some(SIGHUP);
         Self::listen_to(&SIGNALS.into_iter().chain(hangup).collect::<Vec<_>>())
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
+use weir_service::Visible;
 
 use crate::{exit::UsageError, output::write_whole};
 
@@ -26,12 +27,12 @@ pub fn write_binary(out: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Writes text to standard output.
+/// Writes text to standard output, where it acts on no terminal ([`Visible`]).
 ///
 /// # Errors
 /// It can't be written; a reader that has gone away is no error.
 pub fn write_text(text: impl Display) -> anyhow::Result<()> {
-    write_stdout(|stdout| write!(stdout, "{text}"))
+    write_stdout(|stdout| write!(stdout, "{}", Visible(text)))
 }
 
 /// Writes a line of JSON to standard output.

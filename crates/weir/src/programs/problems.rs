@@ -9,6 +9,7 @@ use std::{
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 use weir_asm::{Diagnostic, Diagnostics, Problem, Program, Severity, Span};
+use weir_service::Visible;
 
 use crate::exit::code_of;
 
@@ -94,7 +95,7 @@ impl Findings {
             };
             finding.kind = kind(problem.severity());
             finding.help = problem.kind.help();
-            finding.program = Some(program.name.clone());
+            finding.program = Some(Visible(&program.name).to_string());
             finding
         };
         Self { list: problems.iter().map(finding).collect() }
@@ -173,8 +174,8 @@ impl Finding {
     fn of_file(kind: &'static str, file: &str, message: String) -> Self {
         Self {
             kind,
-            message,
-            file: file.to_owned(),
+            message: Visible(message).to_string(),
+            file: Visible(file).to_string(),
             line: None,
             column: None,
             help: None,
@@ -188,8 +189,8 @@ impl Finding {
         let related = found.related.as_ref().map(|(span, label)| lines.excerpt(*span, Some(label)));
         Self {
             kind: kind(found.severity),
-            message: found.message.clone(),
-            file: file.to_owned(),
+            message: Visible(&found.message).to_string(),
+            file: Visible(file).to_string(),
             line: Some(place.line),
             column: Some(place.column),
             help: found.help.clone(),

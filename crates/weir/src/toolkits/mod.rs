@@ -155,7 +155,7 @@ fn load(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<KernelFilter> {
 }
 
 /// The filter as the toolkit can write it.
-fn with_parameters(filter: FilterName, toolkit: Toolkit) -> Filter {
+pub(crate) fn with_parameters(filter: FilterName, toolkit: Toolkit) -> Filter {
     let usual = Filter::from(filter);
     let constant = Filter { binding: Binding::Constant, ..usual };
     if weir_hooks::loadable(usual, toolkit, Hook::Socket).is_ok() { usual } else { constant }

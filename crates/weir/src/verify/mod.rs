@@ -17,21 +17,23 @@ mod table;
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use weir_filters::corpus::{self, Captured, Case};
+use weir_filters::{
+    Combination,
+    corpus::{self, Captured, Case},
+};
 
 pub use capture::frames;
 pub use disagreement::Disagreement;
 pub use mutants::{Mutant, Outcome, all_caught, mutants, mutants_text};
 pub use plan::{Choice, Gaps, Parameters, Plan};
+pub use program::Refusal;
 pub use single::{Answer, ask, packet_from_hex};
 pub use speed::{Speed, speed};
 pub use subject::{Decided, Subject};
 pub use table::{Row, json, speeds, text};
 
 use batches::Batches;
-use plan::Place;
-use program::Program;
+use plan::{Loaded, Place};
 
 /// What packets are made of.
 pub struct Packets {
@@ -45,8 +47,10 @@ pub struct Packets {
 
 /// Compares everything of the plan, and says how far it is: packets decided, of how many.
 ///
+/// A program that is refused is a row with the reason.
+///
 /// # Errors
-/// A program that can't be loaded or run; a combination of which no packet could be run.
+/// Every program is refused; a combination of which no packet could be run.
 pub fn verify(
     plan: &Plan,
     packets: &Packets,
@@ -55,17 +59,23 @@ pub fn verify(
     let mut done = Done { packets: 0, total: plan.combinations().len() as u64 * packets.count, progress };
     let mut rows: Vec<Row> = Vec::new();
     for place in plan.places() {
-        for program in verify_place(plan, &place, packets, &mut done)? {
-            match rows.iter_mut().find(|row| row.combination == program.combination) {
-                Some(row) => row.add(program),
-                None => rows.push(Row::from(program)),
-            }
+        let Loaded { programs, refusals } = verify_place(plan, &place, packets, &mut done);
+        for program in programs {
+            row_of(&mut rows, program.combination).add(program);
+        }
+        for refusal in refusals {
+            row_of(&mut rows, refusal.combination).refusals.push(refusal);
         }
     }
     anyhow::ensure!(!rows.is_empty(), "no program has these parameters, so that nothing was compared");
+    if rows.iter().all(|row| row.packets == 0)
+        && let Some(refusal) = rows.iter().find_map(|row| row.refusals.first())
+    {
+        anyhow::bail!("none of {} combinations: {}", rows.len(), refusal.reason);
+    }
     for row in &rows {
         anyhow::ensure!(
-            row.packets > 0,
+            row.packets > 0 || !row.refusals.is_empty(),
             "{}: none of {} packets could be run, so that nothing is known",
             row.name(),
             row.not_runnable
@@ -75,20 +85,24 @@ pub fn verify(
     Ok(rows)
 }
 
+fn row_of(rows: &mut Vec<Row>, combination: Combination) -> &mut Row {
+    let at = rows.iter().position(|row| row.combination == combination).unwrap_or_else(|| {
+        rows.push(Row::of(combination));
+        rows.len() - 1
+    });
+    &mut rows[at]
+}
+
 struct Done<'a> {
     packets: u64,
     total: u64,
     progress: &'a mut dyn FnMut(u64, u64),
 }
 
-fn verify_place(
-    plan: &Plan,
-    place: &Place,
-    packets: &Packets,
-    done: &mut Done<'_>,
-) -> anyhow::Result<Vec<Program>> {
+fn verify_place(plan: &Plan, place: &Place, packets: &Packets, done: &mut Done<'_>) -> Loaded {
     let least = boundaries(place, packets);
-    let mut programs = plan.load(place, |share| packets.count.div_ceil(share).max(least))?;
+    let Loaded { mut programs, mut refusals } =
+        plan.load(place, |share| packets.count.div_ceil(share).max(least));
     let mut batches = Batches::of(cases(place, packets));
     let mut decided = Vec::new();
     while programs.iter().any(|program| program.left > 0) {
@@ -97,12 +111,17 @@ fn verify_place(
         let asked = programs.iter().filter(|program| program.left > 0).count();
         let share = waiting.elapsed() / asked as u32;
         for program in programs.iter_mut().filter(|program| program.left > 0) {
-            let asked = program.compare(batch, &mut decided, share).with_context(|| program.what())?;
-            done.packets += asked;
+            match program.compare(batch, &mut decided, share) {
+                Ok(asked) => done.packets += asked,
+                Err(error) => {
+                    program.left = 0;
+                    refusals.push(Refusal::new(program.combination, program.filter, &error));
+                }
+            }
             (done.progress)(done.packets, done.total.max(done.packets));
         }
     }
-    Ok(programs)
+    Loaded { programs, refusals }
 }
 
 /// What programs there are given: all packets, or those that a socket sends.

@@ -15,7 +15,7 @@ use weir_hooks::{KernelFilter, Target};
 use super::{
     Subject,
     memory::{Memory, with_little_room},
-    program::{Program, Tally},
+    program::{Program, Refusal, Tally},
     sockets::{Sendable as _, Sockets},
 };
 use crate::exit::UsageError;
@@ -68,6 +68,27 @@ pub struct Plan {
 pub(super) struct Place {
     pub(super) site: Site,
     pub(super) way: Way,
+}
+
+/// The programs of a place.
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub(super) programs: Vec<Program>,
+    /// Those that aren't there.
+    pub(super) refusals: Vec<Refusal>,
+}
+
+impl Loaded {
+    /// The programs, where none is missing.
+    ///
+    /// # Errors
+    /// One was refused.
+    pub(super) fn all(self) -> anyhow::Result<Vec<Program>> {
+        match self.refusals.first() {
+            None => Ok(self.programs),
+            Some(Refusal { filter, reason, .. }) => anyhow::bail!("{filter}: {reason}"),
+        }
+    }
 }
 
 /// How programs are asked.
@@ -205,28 +226,30 @@ impl Plan {
     }
 
     /// Loads each program of that place; `packets` says how many packets one has that is one of so many of its
-    /// combination.
-    ///
-    /// # Errors
-    /// A program can't be loaded.
-    pub(super) fn load(&self, place: &Place, packets: impl Fn(u64) -> u64) -> anyhow::Result<Vec<Program>> {
+    /// combination. One that is refused keeps no other from being loaded.
+    pub(super) fn load(&self, place: &Place, packets: impl Fn(u64) -> u64) -> Loaded {
         let Place { site, way } = place;
         let sites = self.sites(site.hook, *way).len();
         let is_there =
             |combination: &&Combination| combination.hook == site.hook && self.way_of(**combination) == *way;
-        let mut programs = Vec::new();
+        let mut loaded = Loaded::default();
         for combination in self.combinations.iter().filter(is_there) {
             let Combination { filter, toolkit, hook } = *combination;
             let mut filters = self.filters(filter, hook, *way);
             filters.retain(|filter| weir_hooks::loadable(*filter, toolkit, hook).is_ok());
             let share = (sites * filters.len()) as u64;
             for filter in filters {
-                let subject = way.subject(KernelFilter::load(filter, toolkit, site)?)?;
-                let program = self.program(*combination, filter, *site, subject);
-                programs.push(Program { left: packets(share), ..program });
+                let subject = KernelFilter::load(filter, toolkit, site).map_err(anyhow::Error::from);
+                match subject.and_then(|program| way.subject(program)) {
+                    Ok(subject) => {
+                        let program = self.program(*combination, filter, *site, subject);
+                        loaded.programs.push(Program { left: packets(share), ..program });
+                    }
+                    Err(error) => loaded.refusals.push(Refusal::new(*combination, filter, &error)),
+                }
             }
         }
-        Ok(programs)
+        loaded
     }
 
     /// A program that has decided nothing, and is to decide nothing.

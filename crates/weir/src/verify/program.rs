@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use weir_filters::{Combination, Filter, Site, Verdict, corpus::Case};
 
 use super::{
@@ -25,6 +26,30 @@ pub(super) struct Program {
     pub(super) first: Option<Disagreement>,
 }
 
+/// A program that couldn't be loaded, or not be asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refusal {
+    /// What it would have been.
+    #[serde(skip)]
+    pub combination: Combination,
+    /// The filter with its parameters, or the chain.
+    #[serde(serialize_with = "as_text")]
+    pub filter: Filter,
+    /// What was tried, and what came back.
+    pub reason: String,
+}
+
+fn as_text<S: serde::Serializer>(filter: &Filter, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(filter)
+}
+
+impl Refusal {
+    /// Of that program, for that error.
+    pub(super) fn new(combination: Combination, filter: Filter, error: &anyhow::Error) -> Self {
+        Self { combination, filter, reason: format!("{error:#}") }
+    }
+}
+
 /// What came of the packets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
@@ -35,12 +60,6 @@ pub(super) struct Tally {
 }
 
 impl Program {
-    /// Its name in messages.
-    pub(super) fn what(&self) -> String {
-        let Combination { filter, toolkit, hook } = self.combination;
-        format!("{filter} with {toolkit} at {hook}")
-    }
-
     /// Compares as many of `cases` as are left to it, and gives their number; `waited` is its share of the time that
     /// it took until they were made.
     pub(super) fn compare(

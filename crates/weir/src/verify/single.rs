@@ -1,12 +1,13 @@
 //! One packet, given in hex, decided by each program.
 
 use serde::Serialize;
-use weir_filters::{Hook, Layer, Toolkit, corpus::Case};
+use weir_filters::{Combination, Filter, Hook, Layer, Toolkit, corpus::Case};
 
 use super::{
-    Decided, Plan,
+    Decided, Plan, Refusal,
     disagreement::{hex, name_of, options},
     fields::fields,
+    plan::Loaded,
 };
 use crate::exit::UsageError;
 
@@ -19,8 +20,11 @@ pub struct Answer {
     /// What tells it from others of the filter and hook, as options of `weir verify`.
     options: String,
     reference: &'static str,
-    /// Null where the kernel doesn't run the program on such a packet.
+    /// Null where the kernel doesn't run the program on such a packet, or not at all.
     program: Option<&'static str>,
+    /// Why there is no program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     #[serde(skip)]
     layer: Layer,
     packet: String,
@@ -31,7 +35,7 @@ pub struct Answer {
 impl Answer {
     /// Whether both said the same, as far as both could be asked.
     pub fn agrees(&self) -> bool {
-        self.program.is_none_or(|program| program == self.reference)
+        self.refused.is_none() && self.program.is_none_or(|program| program == self.reference)
     }
 
     /// The packet's headers in words.
@@ -43,6 +47,11 @@ impl Answer {
     pub fn line(&self) -> String {
         let Self { filter, toolkit, hook, options, reference, .. } = self;
         let options = if options.is_empty() { String::new() } else { format!(" ({options})") };
+        if let Some(reason) = &self.refused {
+            return format!(
+                "{filter} with {toolkit} at {hook}{options}: the reference says {reference}, refused: {reason}"
+            );
+        }
         let program = self.program.unwrap_or("nothing: it can't be given that packet here");
         let end = if self.agrees() { "" } else { ": they disagree" };
         format!(
@@ -54,27 +63,35 @@ impl Answer {
 /// Asks each program of the plan.
 ///
 /// # Errors
-/// A program that can't be loaded or run.
+/// A program that can't be run, or none that can be loaded.
 pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<Answer>> {
     let mut answers = Vec::new();
     for place in plan.places() {
         let site = place.site;
-        for mut program in plan.load(&place, |_| 1)? {
+        let Loaded { programs, refusals } = plan.load(&place, |_| 1);
+        let answer = |combination: Combination, filter: &Filter, reference, program, refused| Answer {
+            filter: filter.to_string(),
+            toolkit: combination.toolkit,
+            hook: site.hook,
+            options: options(filter, &site).trim_start().to_owned(),
+            reference: name_of(reference),
+            program,
+            refused,
+            layer: site.hook.layer(),
+            packet: hex(&case.seen),
+            seen: case.seen.clone(),
+        };
+        for mut program in programs {
             let (decided, expected) = program.ask(case)?;
-            answers.push(Answer {
-                filter: program.filter.to_string(),
-                toolkit: program.combination.toolkit,
-                hook: site.hook,
-                options: options(&program.filter, &site).trim_start().to_owned(),
-                reference: name_of(expected),
-                program: match decided {
-                    Decided::Verdict(verdict) => Some(name_of(verdict)),
-                    Decided::NotRunnable => None,
-                },
-                layer: site.hook.layer(),
-                packet: hex(&case.seen),
-                seen: case.seen.clone(),
-            });
+            let said = match decided {
+                Decided::Verdict(verdict) => Some(name_of(verdict)),
+                Decided::NotRunnable => None,
+            };
+            answers.push(answer(program.combination, &program.filter, expected, said, None));
+        }
+        for Refusal { combination, filter, reason } in refusals {
+            let expected = filter.decide_at(&site, &case.seen, case.segments);
+            answers.push(answer(combination, &filter, expected, None, Some(reason)));
         }
     }
     Ok(answers)

@@ -47,7 +47,7 @@ pub fn speed(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Speed>> {
     let mut speeds: Vec<Speed> = Vec::new();
     for place in plan.places().into_iter().filter(|place| place.way == Way::TestRun) {
         let site = place.site;
-        for mut program in plan.load(&place, |_| u64::MAX)? {
+        for mut program in plan.load(&place, |_| u64::MAX).all()? {
             let Combination { filter, toolkit, hook } = program.combination;
             let is_same =
                 |speed: &Speed| (speed.filter, speed.toolkit, speed.hook) == (filter, toolkit, hook);

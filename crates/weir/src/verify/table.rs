@@ -5,7 +5,11 @@ use std::{fmt::Write as _, io::IsTerminal as _, time::Duration};
 use serde::Serialize;
 use weir_filters::Combination;
 
-use super::{Disagreement, Plan, Speed, per_second, plan::Way, program::Program};
+use super::{
+    Disagreement, Plan, Speed, per_second,
+    plan::Way,
+    program::{Program, Refusal},
+};
 use crate::terminal;
 
 /// What came of a combination, over its parameters and the servers that it was loaded for.
@@ -23,24 +27,29 @@ pub struct Row {
     pub spent: Duration,
     /// The first disagreement of each program.
     pub shown: Vec<Disagreement>,
+    /// The programs that aren't there.
+    pub refusals: Vec<Refusal>,
 }
 
-impl From<Program> for Row {
-    fn from(program: Program) -> Self {
-        let mut row = Self {
-            combination: program.combination,
+impl Row {
+    /// Of no program.
+    pub(super) fn of(combination: Combination) -> Self {
+        Self {
+            combination,
             packets: 0,
             not_runnable: 0,
             disagreements: 0,
             spent: Duration::ZERO,
             shown: Vec::new(),
-        };
-        row.add(program);
-        row
+            refusals: Vec::new(),
+        }
     }
-}
 
-impl Row {
+    /// Whether every program was there and agreed with the reference.
+    pub fn agrees(&self) -> bool {
+        self.disagreements == 0 && self.refusals.is_empty()
+    }
+
     /// Adds another program of the combination.
     pub(super) fn add(&mut self, program: Program) {
         self.packets += program.tally.decided;
@@ -75,7 +84,7 @@ pub fn text(plan: &Plan, rows: &[Row]) -> String {
             toolkit.to_string(),
             hook.to_string(),
             row.packets.to_string(),
-            row.disagreements.to_string(),
+            if row.refusals.is_empty() { row.disagreements.to_string() } else { "refused".to_owned() },
             row.not_runnable.to_string(),
             format!("{:.0}", row.packets_per_second()),
         ]);
@@ -93,14 +102,20 @@ pub fn text(plan: &Plan, rows: &[Row]) -> String {
     for disagreement in rows.iter().flat_map(|row| &row.shown) {
         let _ = writeln!(text, "\n{disagreement}");
     }
+    for Refusal { combination, filter, reason } in rows.iter().flat_map(|row| &row.refusals) {
+        let Combination { toolkit, hook, .. } = combination;
+        let _ = writeln!(text, "\nrefused: {filter} with {toolkit} at {hook}: {reason}");
+    }
     let [programs, packets, disagreements] = totals(rows);
+    let refused = rows.iter().map(|row| row.refusals.len() as u64).sum();
     let counted = |count, what| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
     let _ = writeln!(
         text,
-        "\n{}, {}, {}",
+        "\n{}, {}, {}{}",
         counted(programs, "combination"),
         counted(packets, "packet"),
-        counted(disagreements, "disagreement")
+        counted(disagreements, "disagreement"),
+        if refused == 0 { String::new() } else { format!(", {} refused", counted(refused, "program")) }
     );
     text
 }
@@ -129,6 +144,7 @@ struct JsonRow<'a> {
     disagreements: u64,
     packets_per_second: f64,
     shown: &'a [Disagreement],
+    refusals: &'a [Refusal],
 }
 
 #[derive(Serialize)]
@@ -145,7 +161,7 @@ pub fn json(plan: &Plan, rows: &[Row], seed: u64) -> anyhow::Result<String> {
     let [_, packets, disagreements] = totals(rows);
     let not_compared = plan.gaps.iter().map(|(reason, places)| NotCompared { reason, places }).collect();
     let row = |row| {
-        let Row { combination, packets, not_runnable, disagreements, shown, .. }: &Row = row;
+        let Row { combination, packets, not_runnable, disagreements, shown, refusals, .. }: &Row = row;
         JsonRow {
             filter: combination.filter.as_str(),
             toolkit: combination.toolkit.as_str(),
@@ -155,6 +171,7 @@ pub fn json(plan: &Plan, rows: &[Row], seed: u64) -> anyhow::Result<String> {
             disagreements: *disagreements,
             packets_per_second: row.packets_per_second(),
             shown,
+            refusals,
         }
     };
     let rows = rows.iter().map(row).collect();

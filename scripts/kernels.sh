@@ -1,0 +1,225 @@
+#!/usr/bin/env bash
+# Boots kernels in emulated machines, tries everything of weir on each, and prints one table of what works.
+#   scripts/kernels.sh               every kernel below
+#   scripts/kernels.sh 5.10 6.1      these
+#   scripts/kernels.sh --table       the table again, of what was kept
+# Kernels are Debian's for cloud machines. apt downloads and checks them, with lists of its own for these calls alone. Needs what
+# `scripts/setup.sh --kernels` installs; KVM is used where /dev/kvm is. The machines have no network. Kept in target/kernels: the
+# kernels, and of each run what was said, below results/VERSION. Status 1 where a kernel refuses a program, a test fails, or a
+# machine doesn't end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# What a kernel is called here, its suite, and the packages that are meant; of several the newest.
+readonly KERNELS='
+5.10  bullseye            linux-image-5\.10\.[0-9.-]+-cloud-amd64
+6.1   bookworm            linux-image-6\.1\.[0-9.-]+-cloud-amd64
+6.12  bookworm-backports  linux-image-6\.12\.[0-9+a-z.]+-cloud-amd64
+6.17  trixie-backports    linux-image-6\.17\.[0-9+a-z.]+-cloud-amd64
+new   trixie-backports    linux-image-[0-9+a-z.]+-cloud-amd64
+'
+readonly KEPT=$PWD/target/kernels
+# So long one emulated machine may take, and one of its steps, s.
+readonly PATIENCE=2400 STEP=900
+
+say() { printf 'kernels: %s\n' "$*" >&2; }
+fail() { say "error: $*"; exit 1; }
+
+# --- Kernels ----------------------------------------------------------------------------------------------------------
+
+# The archive that this machine's apt has for its own release.
+archive() {
+  local here
+  here=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' \
+    | awk -v release="$here" '$1 == release { print $2; exit }'
+}
+
+# An apt command with one suite for a list, and folders of its own. An archived suite's lists have run out.
+apt_of() { # SUITE COMMAND ARGUMENT…
+  local folder=$KEPT/apt/$1 suite=$1 command=$2
+  shift 2
+  mkdir -p "$folder"/{lists/partial,cache/archives/partial,parts}
+  echo "deb $(archive) $suite main" >"$folder/sources.list"
+  "$command" -qq -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts="$folder/parts" \
+    -o Dir::State::lists="$folder/lists" -o Dir::Cache="$folder/cache" -o Acquire::Check-Valid-Until=false \
+    -o APT::Sandbox::User=root "$@"
+}
+
+# Unpacks that kernel below target/kernels/NAME.
+fetch() { # NAME
+  local name=$1 folder=$KEPT/$1 suite pattern package parts
+  read -r _ suite pattern <<<"$(awk -v name="$name" '$1 == name' <<<"$KERNELS")"
+  [ -n "$suite" ] || fail "no kernel is known as '$name'"
+  apt_of "$suite" apt-get update
+  package=$(apt_of "$suite" apt-cache search --names-only "^$pattern\$" | cut -d' ' -f1 | sort -V | tail -n 1)
+  [ -n "$package" ] || fail "$suite has no package $pattern"
+  [ "$(cat "$folder/package" 2>/dev/null)" != "$package" ] || return 0
+  say "$name: $package of $suite"
+  # In newer releases the image and its modules are packages by themselves.
+  parts=$(apt_of "$suite" apt-cache depends --no-recommends --no-suggests "$package" \
+    | sed -nE 's/^ *(Pre)?Depends: (linux-(binary|modules|image)-.*)/\2/p')
+  rm -rf "$folder"
+  mkdir -p "$folder/debs" "$folder/root"
+  # shellcheck disable=SC2086
+  (cd "$folder/debs" && apt_of "$suite" apt-get download "$package" $parts)
+  for deb in "$folder"/debs/*.deb; do dpkg-deb --extract "$deb" "$folder/root"; done
+  rm -rf "$folder/debs"
+  echo "$package" >"$folder/package"
+}
+
+# --- What is tried ----------------------------------------------------------------------------------------------------
+
+# The test binaries of a target, as cargo calls them.
+test_binary() { # PACKAGE TARGET
+  scripts/as-user cargo test --quiet --no-run --package "$1" --test "$2" --message-format json \
+    | jq -r --arg target "$2" 'select(.reason == "compiler-artifact" and .target.name == $target) | .executable // empty'
+}
+
+# A program and the libraries that it asks for, where they are here.
+copy_program() { # ROOT FILE TO
+  local library
+  install -D -m 755 "$2" "$1$3"
+  strip --strip-debug "$1$3" 2>/dev/null || true
+  ldd "$2" 2>/dev/null | grep -oE '/[^ ]+' | while read -r library; do
+    [ -e "$1$library" ] || install -D -m 755 "$(readlink -f "$library")" "$1$library"
+  done
+}
+
+# What every machine gets: weir, its tests, the files that they read, and a shell.
+pack() { # ROOT
+  local root=$1
+  rm -rf "$root"
+  mkdir -p "$root"/{bin,sbin,dev,proc,sys,run,tmp,etc,weir,root}
+  say "building weir and its tests"
+  scripts/as-user cargo build --quiet --package weir
+  copy_program "$root" "$(command -v busybox)" /bin/busybox
+  copy_program "$root" "$(command -v kmod)" /sbin/modprobe
+  # Tests find the binary, and files of the project, where they are here.
+  copy_program "$root" target/debug/weir "$PWD/target/debug/weir"
+  ln -s "$PWD/target/debug/weir" "$root/bin/weir"
+  copy_program "$root" "$(test_binary weir-hooks kernel)" /weir/hooks
+  copy_program "$root" "$(test_binary weir end_to_end)" /weir/end_to_end
+  copy_program "$root" "$(test_binary weir hooks_on_the_wire)" /weir/hooks_on_the_wire
+  git ls-files -z | grep -zv '^docs/results/' | tar --create --null --files-from - | tar --extract --directory "$root$PWD"
+  printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
+  printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
+  install -m 755 scripts/kernels-init "$root/init"
+}
+
+# --- The machines -----------------------------------------------------------------------------------------------------
+
+readonly MACHINE=(qemu-system-x86_64 -machine q35 -cpu max -smp 2 -nodefaults -no-reboot -display none -nic none)
+
+# What runs the machines: KVM, where a kernel with nothing but a shell boots and ends by it, which /dev/kvm alone doesn't promise
+# inside a virtual machine; qemu's own translation otherwise.
+accelerator() { # IMAGE
+  local root
+  if [ -w /dev/kvm ]; then
+    root=$(mktemp -d)
+    mkdir "$root/dev"
+    cp "$(command -v busybox)" "$root/busybox"
+    printf '#!/busybox sh\n/busybox poweroff -f\n' >"$root/init"
+    chmod +x "$root/init"
+    (cd "$root" && find . -print0 | cpio --quiet --null --create --format newc) >"$root.cpio"
+    if timeout 20 "${MACHINE[@]}" -accel kvm -m 512 -kernel "$1" -initrd "$root.cpio" -append panic=-1 </dev/null >/dev/null 2>&1; then
+      echo kvm
+    fi
+    rm -rf "$root" "$root.cpio"
+  fi
+}
+
+# Boots that kernel, and keeps what was said.
+boot() { # NAME
+  local name=$1 folder=$KEPT/$1 results=$KEPT/results/$1 version image root started=$SECONDS
+  image=$(find "$folder/root" -name 'vmlinuz*' -type f | head -n 1)
+  version=$(find "$folder/root" -path '*/lib/modules/*' -maxdepth 4 -name '[0-9]*' -type d -printf '%f\n' | head -n 1)
+  [ -n "$image" ] && [ -n "$version" ] || fail "$(cat "$folder/package") holds no image, or no modules"
+  root=$(mktemp -d)
+  mkdir -p "$root/lib/modules"
+  cp -r "$(find "$folder/root" -path "*/lib/modules/$version" -type d | head -n 1)" "$root/lib/modules/"
+  (cd "$root/lib/modules/$version" && rm -rf build source vmlinuz kernel/drivers/{gpu,infiniband,media,scsi,ata,nvme,md} kernel/sound)
+  depmod --basedir "$root" "$version"
+  rm -rf "$results"
+  mkdir -p "$results"
+  # A kernel takes several archives behind each other.
+  { (cd "$KEPT/all" && find . -print0 | cpio --quiet --null --create --format newc)
+    (cd "$root" && find . -print0 | cpio --quiet --null --create --format newc); } >"$results/initramfs"
+  rm -rf "$root"
+  accel=${accel:-$(accelerator "$image")}
+  accel=${accel:-tcg}
+  say "$name: Linux $version ($accel)"
+  timeout "$PATIENCE" "${MACHINE[@]}" -accel "$accel" -m 4096 -kernel "$image" -initrd "$results/initramfs" \
+    -append "console=ttyS0 panic=-1 quiet step=$STEP" \
+    -serial "file:$results/console" -serial "file:$results/said" </dev/null \
+    || say "$name: the machine didn't end by itself; its last words: $(tail -n 3 "$results/console")"
+  rm -f "$results/initramfs"
+  # Each step stands behind a line with its name.
+  (cd "$results" && tr -d '\r' <said | awk '/^=== [a-z_]+$/ { file = $2; next } file { print > file }')
+  echo "$version" >"$results/version"
+  say "$name: $((SECONDS - started)) s; $(summary "$results")"
+}
+
+summary() { # RESULTS
+  local results=$1 tests
+  jq -r '[.programs[].outcome] | group_by(.) | map("\(length) \(.[0])") | join(", ")' "$results/doctor" 2>/dev/null \
+    || echo "weir doctor said nothing"
+  for tests in hooks end_to_end hooks_on_the_wire; do
+    grep -h '^test result' "$results/$tests" 2>/dev/null | sed "s/^test result/$tests/" || echo "$tests: no result"
+  done
+  tail -n 1 "$results/verify" 2>/dev/null || true
+}
+
+# Whether everything was as it must be.
+is_well() { # RESULTS
+  local results=$1 tests
+  jq -e '[.programs[] | select(.outcome == "refused")] | length == 0' "$results/doctor" >/dev/null 2>&1 || return 1
+  for tests in hooks end_to_end hooks_on_the_wire; do grep -q '^test result: ok' "$results/$tests" || return 1; done
+  grep -q '^status 0$' "$results/verify_status"
+}
+
+# --- The table --------------------------------------------------------------------------------------------------------
+
+table() {
+  local results
+  [ -d "$KEPT/results" ] || fail "nothing is kept; run scripts/kernels.sh first"
+  # Of each toolkit at each hook how many programs are loaded, of how many; those that weir refuses by itself are in brackets,
+  # those that the kernel refuses have an exclamation mark.
+  for results in "$KEPT"/results/*/; do
+    jq --arg kernel "$(cat "$results/version")" '.programs[] + {kernel: $kernel}' "$results/doctor"
+  done | jq -rs '
+    (map(.kernel) | unique) as $kernels
+    | (["toolkit", "hook"] + $kernels | "| " + join(" | ") + " |"),
+      (["---", "---"] + ($kernels | map("---")) | "| " + join(" | ") + " |"),
+      (group_by([.toolkit, .hook])[] | . as $row
+        | [$row[0].toolkit, $row[0].hook] + ($kernels | map(. as $kernel
+            | ($row | map(select(.kernel == $kernel))) as $cell
+            | ($cell | map(select(.outcome == "loaded")) | length) as $loaded
+            | ($cell | map(select(.outcome == "unavailable")) | length) as $unavailable
+            | ($cell | map(select(.outcome == "refused")) | length) as $refused
+            | "\($loaded) of \($cell | length)"
+              + (if $unavailable > 0 then " (\($unavailable))" else "" end)
+              + (if $refused > 0 then " **\($refused)!**" else "" end)))
+        | "| " + join(" | ") + " |")'
+}
+
+if [ "${1:-}" = --table ]; then
+  table
+  exit
+fi
+for tool in qemu-system-x86_64 busybox cpio jq kmod depmod; do
+  command -v "$tool" >/dev/null || fail "needs $tool; scripts/setup.sh --kernels installs it"
+done
+names=("$@")
+[ ${#names[@]} -gt 0 ] || mapfile -t names < <(awk 'NF { print $1 }' <<<"$KERNELS")
+mkdir -p "$KEPT"
+for name in "${names[@]}"; do fetch "$name"; done
+pack "$KEPT/all"
+status=0
+accel=
+for name in "${names[@]}"; do
+  boot "$name"
+  is_well "$KEPT/results/$name" || status=1
+done
+table
+exit $status
