@@ -58,7 +58,7 @@ inside() {
   mkdir "$root/run/weir"
   cp "$changes/project.bundle" "$root/run/weir/project.bundle"
   printf '%s\n' 'set -eu' 'export PATH=$HOME/.cargo/bin:$PATH' 'cd' 'rm -rf weir' \
-    'git clone --quiet /run/weir/project.bundle weir' 'cd weir' "$command" >"$root/run/weir/command"
+    'git -c advice.detachedHead=false clone --quiet /run/weir/project.bundle weir' 'cd weir' "$command" >"$root/run/weir/command"
   exec chroot "$root" su --login user --command 'sh /run/weir/command' </dev/null
 }
 
