@@ -13,9 +13,9 @@ readonly BPF_LINKER=0.13.0
 readonly DEBIAN_RUSTC=(rustc-web libstd-rust-web-dev-bpf)
 readonly DEBIAN_LLVM="llvm-$LLVM-dev"
 readonly LINKED_TOOLCHAIN=debian-bpf
+readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86)
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
-readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86)
 readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 procps)
 # As crates/weir/tests/browser looks for one.
 readonly BROWSERS=(chromium chromium-browser google-chrome)

@@ -15,7 +15,7 @@ pub use map::LayoutError;
 pub(crate) use map::{map_fields, variable};
 pub use query::{Field, Structure};
 pub use read::BtfFile;
-pub(crate) use read::{map_kind, word};
+pub(crate) use read::{has_core_relocations, map_kind, word};
 pub(crate) use types::{Btf, Linkage, TypeId};
 
 /// First two bytes of `.BTF` and `.BTF.ext`.

@@ -47,8 +47,8 @@ pub(crate) struct LineRecord<'a> {
 
 /// Types in types, as deep as the kernel resolves them (MAX_RESOLVE_DEPTH).
 pub(super) const MAX_DEPTH: usize = 32;
-/// `LIBBPF_PIN_BY_NAME` (tools/lib/bpf/bpf_helpers.h).
-const PIN_BY_NAME: u32 = 1;
+/// `LIBBPF_PIN_NONE` (tools/lib/bpf/bpf_helpers.h): whatever else is said is a way of pinning.
+const PIN_NONE: u32 = 0;
 const MAX_PARTS: usize = 1 << 16;
 /// More than any map's definition has.
 const MAX_MEMBERS: usize = 64;
@@ -109,7 +109,7 @@ impl<'a> BtfFile<'a> {
                 "value_size" => fields.value = bytes()?,
                 "max_entries" => fields.max_entries = number()?,
                 "map_flags" => fields.flags = number()?,
-                "pinning" => fields.is_pinned = number()? == PIN_BY_NAME,
+                "pinning" => fields.is_pinned = number()? != PIN_NONE,
                 _ => {}
             }
         }
@@ -241,16 +241,6 @@ impl<'a> BtfFile<'a> {
         self.line_sections(ext).unwrap_or_default()
     }
 
-    /// Whether there are records of CO-RE relocations (`struct btf_ext_header`, tools/lib/bpf/libbpf_internal.h; before
-    /// libbpf 0.0.6 the header ended before that field).
-    pub(crate) fn has_core_relocations(&self, ext: &[u8]) -> bool {
-        const FIELD: usize = 28;
-        let ext_word = |at| word(ext, at, self.endian);
-        has_magic(ext, self.endian)
-            && ext_word(4).is_some_and(|len| len as usize >= FIELD + size_of::<u32>())
-            && ext_word(FIELD).is_some_and(|len| len > 0)
-    }
-
     fn line_sections(&self, ext: &'a [u8]) -> Option<Vec<(&'a str, Vec<LineRecord<'a>>)>> {
         let ext_word = |at| word(ext, at, self.endian);
         if !has_magic(ext, self.endian) {
@@ -284,6 +274,15 @@ impl<'a> BtfFile<'a> {
             line: record_word(12)? >> 10,
         })
     }
+}
+
+/// Whether a `.BTF.ext` section has records of CO-RE relocations, whether its types can be read or not (`struct btf_ext_header`,
+/// tools/lib/bpf/libbpf_internal.h; before libbpf 0.0.6 the header ended before that field).
+pub(crate) fn has_core_relocations(ext: &[u8], endian: Endian) -> bool {
+    const FIELD: usize = 28;
+    let ext_word = |at| word(ext, at, endian);
+    ext_word(4).is_some_and(|len| len as usize >= FIELD + size_of::<u32>())
+        && ext_word(FIELD).is_some_and(|len| len > 0)
 }
 
 /// The kind of map with that number, where it is one that [`MapKind`] has.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Code, Endian, Insn, Line, MapDef,
-    btf::BtfFile,
+    btf::{BtfFile, has_core_relocations},
     decode,
     place::SlotPlaces,
     slot::{LDDW, Slot},
@@ -36,7 +36,7 @@ pub struct ElfFile {
     pub maps: Vec<MapDef>,
     /// Names of maps of kinds that [`MapKind`](crate::MapKind) hasn't, or without a readable definition.
     pub unknown_maps: Vec<String>,
-    /// Names of maps that are to be pinned by their names, which [`MapDef`] doesn't say.
+    /// Names of maps that are to be pinned, which [`MapDef`] doesn't say.
     pub pinned_maps: Vec<String>,
     /// Whether instructions are to be changed to what the kernel's types say (CO-RE), which [`Code`] doesn't say.
     pub has_core_relocations: bool,
@@ -213,7 +213,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         let btf = btf_bytes.and_then(|bytes| BtfFile::parse(bytes, self.endian));
         let Maps { maps, unknown: unknown_maps, pinned: pinned_maps } = read_maps::maps(&self, btf.as_ref());
         let ext = self.data(".BTF.ext").unwrap_or_default();
-        let has_core_relocations = btf.as_ref().is_some_and(|btf| btf.has_core_relocations(ext));
+        let has_core_relocations = has_core_relocations(ext, self.endian);
         let mut lines: HashMap<&str, Vec<_>> = HashMap::new();
         for (section, records) in btf.as_ref().map(|btf| btf.lines(ext)).unwrap_or_default() {
             lines.entry(section).or_default().extend(records);
