@@ -25,21 +25,22 @@ static __always_inline __u32 ip_offset(enum hook hook)
  */
 static __always_inline const void *window(void *ctx, enum hook hook, void *buffer)
 {
-	__u32 before = hook == cgroup ? WINDOW_IP : 0, at = ip_offset(hook) + before - WINDOW_IP, len;
+	const __u32 before = hook == cgroup ? WINDOW_IP : 0, at = ip_offset(hook) + before - WINDOW_IP;
+	const __u32 headers_len = WINDOW_PAYLOAD - before;
+	__u32 seen, len;
 
-	if (hook == xdp) {
+	if (is_direct(hook)) {
 		void *start = data(ctx) + at;
 
 		return start + WINDOW_PAYLOAD > data_end(ctx) ? NULL : start;
 	}
-	len = length(ctx, hook);
-	if (len > at + WINDOW_LEN - before)
-		len = at + WINDOW_LEN - before;
-	if (len < at + WINDOW_PAYLOAD - before)
+	seen = length(ctx, hook);
+	if (seen < at + headers_len)
 		return NULL;
+	len = headers_len + at_most(seen - at - headers_len, WINDOW_LEN - WINDOW_PAYLOAD);
 	/* Without CAP_PERFMON the verifier wants a copy of a length that it doesn't know to go where something is. */
 	__builtin_memset(buffer, 0, WINDOW_LEN);
-	return bpf_skb_load_bytes(ctx, at, buffer + before, len - at) ? NULL : buffer;
+	return bpf_skb_load_bytes(ctx, at, buffer + before, len) ? NULL : buffer;
 }
 
 static __always_inline bool is_plain_ipv4(enum hook hook, const void *window)
@@ -51,7 +52,7 @@ static __always_inline bool is_plain_ipv4(enum hook hook, const void *window)
 static __always_inline bool head_in(void *ctx, enum hook hook, const void *window, struct head *head)
 {
 	*(__u64 *)head->header = U64(window, WINDOW_UDP);
-	head->first = hook == xdp ? first_at(ctx, window + WINDOW_PAYLOAD) : U64(window, WINDOW_PAYLOAD);
+	head->first = is_direct(hook) ? first_at(ctx, window + WINDOW_PAYLOAD) : U64(window, WINDOW_PAYLOAD);
 	return true;
 }
 
@@ -163,26 +164,35 @@ static __always_inline bool is_tag(__u16 ethertype)
 	return ethertype == bpf_htons(ETHERTYPE_VLAN) || ethertype == bpf_htons(ETHERTYPE_SERVICE_VLAN);
 }
 
+/* What is there in the place of an ethertype. */
+static __always_inline bool load_type(void *ctx, enum hook hook, __u32 at, __u16 *type)
+{
+	__u16 buffer;
+	const __u16 *found = load(ctx, hook, at, &buffer, sizeof(buffer));
+
+	if (!found)
+		return false;
+	*type = *found;
+	return true;
+}
+
 /* The general case: header by header. */
 static __always_inline enum found walk(void *ctx, enum hook hook, struct packet *packet)
 {
-	__u16 buffer, ethertype = 0;
+	__u16 ethertype = 0;
 	__u32 header_buffer[IPV4_MIN_HEADER_LEN / sizeof(__u32)];
 	const void *header;
 	__u32 at = 0;
 
 	if (hook != cgroup) {
-		const __u16 *type;
-
 		at = ETHERNET_TYPE_OFFSET;
-		type = load(ctx, hook, at, &buffer, sizeof(buffer));
-		for (int i = 0; i < ETHERNET_MAX_TAGS && type && is_tag(*type); i++) {
-			at += ETHERNET_TAG_LEN;
-			type = load(ctx, hook, at, &buffer, sizeof(buffer));
-		}
-		if (!type)
+		if (!load_type(ctx, hook, at, &ethertype))
 			return FOUND_BEYOND;
-		ethertype = *type;
+		for (int i = 0; i < ETHERNET_MAX_TAGS && is_tag(ethertype); i++) {
+			at += ETHERNET_TAG_LEN;
+			if (!load_type(ctx, hook, at, &ethertype))
+				return FOUND_BEYOND;
+		}
 		at += sizeof(ethertype);
 	}
 	/* The beginning that both versions' headers have room for. */

@@ -10,10 +10,10 @@ struct {
 
 static __always_inline enum verdict keep_a_copy(void *ctx, enum hook hook, const struct packet *packet)
 {
-	__u32 key = 0, captured = packet->len < CAPTURE_LEN ? packet->len : CAPTURE_LEN;
+	__u32 key = 0, captured = buffer_length(packet->len, CAPTURE_LEN);
 	struct capture *slot = bpf_map_lookup_elem(&MAP_CAPTURE, &key);
 
-	if (slot && captured > 0 && copy(ctx, hook, packet->at, slot->bytes, captured)) {
+	if (slot && packet->len > 0 && copy(ctx, hook, packet->at, slot->bytes, captured)) {
 		slot->len = packet->len;
 		slot->captured = captured;
 		slot->seen++;

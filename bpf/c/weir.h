@@ -16,8 +16,8 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* The last is xdp again, where nothing is read in the packet itself. */
-enum hook { socket, reuseport, cgroup, tc, xdp, xdp_pieces };
+/* The last two are xdp again: where a frame never comes in pieces, and where nothing is read in the packet itself. */
+enum hook { socket, reuseport, cgroup, tc, xdp, xdp_whole, xdp_pieces };
 
 enum verdict { ACCEPT, DROP };
 
@@ -27,7 +27,8 @@ enum verdict { ACCEPT, DROP };
 	PROGRAM(run, reuseport, "sk_reuseport", sk_reuseport_md) \
 	PROGRAM(run, cgroup, "cgroup_skb/ingress", __sk_buff) \
 	PROGRAM(run, tc, "classifier", __sk_buff) \
-	PROGRAM(run, xdp, "xdp.frags", xdp_md)
+	PROGRAM(run, xdp, "xdp.frags", xdp_md) \
+	PROGRAM(run, xdp_whole, "xdp", xdp_md)
 
 #define PROGRAM(run, hook, section, context) \
 	SEC(section) \
@@ -67,6 +68,23 @@ typedef __u64 __attribute__((aligned(4))) words;
 #define U32(bytes, offset) (*(const __u32 *)((const void *)(bytes) + (offset)))
 #define U64(bytes, offset) (*(const words *)((const void *)(bytes) + (offset)))
 
+/* `value`, or `most` where it is more, in a way that any verifier sees: what a verifier infers from comparisons that a
+ * compiler placed differs from kernel to kernel, and compilers compare a copy of what they go on with.
+ */
+static __always_inline __u32 at_most(__u64 value, const __u32 most)
+{
+	asm("if %0 <= %1 goto +1\n%0 = %1" : "+r"(value) : "i"(most));
+	return value;
+}
+
+/* A length for a call that takes neither 0 nor more than a buffer has: `len`, or `most` where it is more. 0 is taken for
+ * more.
+ */
+static __always_inline __u32 buffer_length(__u32 len, const __u32 most)
+{
+	return at_most((__u32)(len - 1), most - 1) + 1;
+}
+
 /* What the hook shows; offsets are bytes from its first one. */
 
 static __always_inline void *data(void *ctx)
@@ -79,9 +97,21 @@ static __always_inline void *data_end(void *ctx)
 	return (void *)(long)((struct xdp_md *)ctx)->data_end;
 }
 
+/* Whether bytes at hand are read in the packet itself. */
+static __always_inline bool is_direct(enum hook hook)
+{
+	return hook == xdp || hook == xdp_whole;
+}
+
+/* More than any offset in a frame: of the last of the headers, and of the packet's end. */
+#define MOST_AT 0xffff
+#define MOST_END 0x1ffff
+
 static __always_inline __u32 length(void *ctx, enum hook hook)
 {
 	switch (hook) {
+	case xdp_whole:
+		return data_end(ctx) - data(ctx);
 	case xdp:
 	case xdp_pieces:
 		return bpf_xdp_get_buff_len(ctx);
@@ -95,13 +125,35 @@ static __always_inline __u32 length(void *ctx, enum hook hook)
 /* Whether there are `end` bytes at hand. */
 static __always_inline bool reaches(void *ctx, enum hook hook, __u32 end)
 {
-	if (hook == xdp)
-		return data(ctx) + end <= data_end(ctx);
+	if (is_direct(hook))
+		return data(ctx) + at_most(end, MOST_END) <= data_end(ctx);
 	return end <= length(ctx, hook);
+}
+
+/* Volatile, because the compiler would make a call of memcpy of it. */
+static __always_inline bool copy_at_hand(void *ctx, __u32 at, void *to, __u32 len)
+{
+	const void *start = data(ctx) + at_most(at, MOST_AT);
+
+	for (__u32 i = 0; i < len; i++) {
+		const volatile __u8 *from = start + i;
+		const volatile __u8 *behind = from;
+
+		/* Not `from >= data_end(ctx)`, which the compiler would make of it, and which tells verifiers before Linux 5.13
+		 * nothing (kernel/bpf/verifier.c, find_good_pkt_pointers).
+		 */
+		asm("%0 += 1" : "+r"(behind));
+		if ((const void *)behind > data_end(ctx))
+			return false;
+		((volatile __u8 *)to)[i] = *from;
+	}
+	return true;
 }
 
 static __always_inline bool copy(void *ctx, enum hook hook, __u32 at, void *to, __u32 len)
 {
+	if (hook == xdp_whole)
+		return copy_at_hand(ctx, at, to, len);
 	if (hook == xdp || hook == xdp_pieces)
 		return bpf_xdp_load_bytes(ctx, at, to, len) == 0;
 	return bpf_skb_load_bytes(ctx, at, to, len) == 0;
@@ -113,8 +165,8 @@ static __always_inline bool copy(void *ctx, enum hook hook, __u32 at, void *to, 
  */
 static __always_inline const void *load(void *ctx, enum hook hook, __u32 at, void *buffer, __u32 len)
 {
-	if (hook == xdp) {
-		void *start = data(ctx) + at;
+	if (is_direct(hook)) {
+		void *start = data(ctx) + at_most(at, MOST_AT);
 
 		return start + len > data_end(ctx) ? NULL : start;
 	}
@@ -155,13 +207,10 @@ static __always_inline __u64 first_at(void *ctx, const void *start)
 static __always_inline bool load_head(void *ctx, enum hook hook, __u32 at, __u32 rest, struct head *head)
 {
 	__builtin_memset(head, 0, sizeof(*head));
-	if (hook != xdp) {
-		__u32 len = rest < sizeof(*head) ? rest : sizeof(*head);
+	if (!is_direct(hook))
+		return rest > 0 && copy(ctx, hook, at, head, buffer_length(rest, sizeof(*head)));
 
-		return len > 0 && copy(ctx, hook, at, head, len);
-	}
-
-	const void *start = data(ctx) + at;
+	const void *start = data(ctx) + at_most(at, MOST_AT);
 
 	if (start + UDP_HEADER_LEN > data_end(ctx))
 		return false;
@@ -202,6 +251,7 @@ static __always_inline int at(enum hook hook, enum verdict verdict)
 	case tc: /* the same values as TCX_NEXT and TCX_DROP */
 		return verdict == ACCEPT ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 	case xdp:
+	case xdp_whole:
 	case xdp_pieces:
 		return verdict == ACCEPT ? XDP_PASS : XDP_DROP;
 	}

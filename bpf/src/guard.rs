@@ -41,7 +41,7 @@ pub trait Origin: Hook {
 
 impl Origin for Cgroup {}
 impl Origin for Tc {}
-impl Origin for Xdp {}
+impl<const IN_PIECES: bool> Origin for Xdp<IN_PIECES> {}
 
 /// BPF_HDR_START_NET, include/uapi/linux/bpf.h (Linux 4.18): the IP header, although the program sees UDP's first.
 const FROM_NETWORK_HEADER: u32 = 1;
@@ -106,26 +106,43 @@ pub fn is_blocked(blocked: &'static Blocked, source: &Source) -> bool {
 /// How often a moment is put in place of another: each time but the last it was another CPU that did.
 const TRIES: usize = 8;
 
+/// A source's account at a moment.
+struct Account {
+    /// When its next packet is due, live and aligned; programs write it in one piece.
+    due: *mut u64,
+    now: u64,
+    interval: u64,
+    /// The last due moment that conforms.
+    last: u64,
+}
+
+/// The source's account; where there is none to be looked at, whether its packet conforms. A source that is new has a token.
+#[inline(always)]
+fn account(rate: &'static Rate, sources: &'static Sources, source: &Source) -> Result<Account, bool> {
+    let Some(&[interval, tolerance]) = rate.get(0) else { return Err(true) };
+    let now = now();
+    let due = match sources.get_ptr_mut(source) {
+        Some(due) => due,
+        None if sources.insert(source, &(now + interval), BPF_NOEXIST.into()).is_ok() => return Err(true),
+        None => sources.get_ptr_mut(source).ok_or(true)?,
+    };
+    Ok(Account { due, now, interval, last: now + tolerance })
+}
+
 /// Takes a token of the source's, if there is one. The virtual scheduling algorithm: a packet conforms where its due moment
 /// is not further off than the tolerance. The next one's is put in place by compare and exchange (Linux 5.12), so that two
 /// CPUs never spend the same token; a packet that finds others faster each time is refused.
 #[inline(always)]
 pub fn spend(rate: &'static Rate, sources: &'static Sources, source: &Source) -> bool {
-    let Some(&[interval, tolerance]) = rate.get(0) else { return true };
-    let now = now();
-    let due = match sources.get_ptr_mut(source) {
-        Some(due) => due,
-        None if sources.insert(source, &(now + interval), BPF_NOEXIST.into()).is_ok() => return true,
-        None => match sources.get_ptr_mut(source) {
-            Some(due) => due,
-            None => return true,
-        },
+    let Account { due, now, interval, last } = match account(rate, sources, source) {
+        Ok(account) => account,
+        Err(conforms) => return conforms,
     };
-    // SAFETY: the lookup gave a live and aligned value, which programs write in one piece.
+    // SAFETY: as an account says of it.
     let mut seen = unsafe { due.read_volatile() };
     for _ in 0..TRIES {
         let from = if seen > now { seen } else { now };
-        if from > now + tolerance {
+        if from > last {
             return false;
         }
         // SAFETY: as above.
@@ -136,6 +153,59 @@ pub fn spend(rate: &'static Rate, sources: &'static Sources, source: &Source) ->
         seen = found;
     }
     false
+}
+
+/// Takes a token where the kernel's BPF has no compare and exchange. CPUs that look at a source at the same moment may each
+/// take its last token: one packet more a CPU. What they took is owed by the source then, since the additions add up; only
+/// where it owed nothing before, one of them counts.
+#[inline(always)]
+pub fn spend_without_exchange(rate: &'static Rate, sources: &'static Sources, source: &Source) -> bool {
+    let Account { due, now, interval, last } = match account(rate, sources, source) {
+        Ok(account) => account,
+        Err(conforms) => return conforms,
+    };
+    // SAFETY: as an account says of it.
+    unsafe {
+        let seen = due.read_volatile();
+        if seen > last {
+            return false;
+        }
+        if seen < now {
+            due.write_volatile(now + interval);
+        } else {
+            add(due, interval);
+        }
+    }
+    true
+}
+
+/// Adds to the value there in one step (BPF_XADD, Linux 3.18).
+///
+/// # Safety
+/// `at` is live and aligned.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+unsafe fn add(at: *mut u64, value: u64) {
+    // SAFETY: the caller's; the instruction touches nothing else (RFC 9669, section 5.3).
+    unsafe {
+        core::arch::asm!(
+            "lock *(u64 *)({at} + 0) += {value}",
+            at = in(reg) at,
+            value = in(reg) value,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// The addition for a lint of this package, which compiles it for the machine that it runs on.
+///
+/// # Safety
+/// `at` is live and aligned.
+#[cfg(not(target_arch = "bpf"))]
+unsafe fn add(at: *mut u64, value: u64) {
+    use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    // SAFETY: the caller's.
+    unsafe { AtomicU64::from_ptr(at) }.fetch_add(value, SeqCst);
 }
 
 /// Puts `new` in place of `old`, if that is what is there, and gives what was there. `core` has no such operation for BPF,

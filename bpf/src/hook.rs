@@ -8,6 +8,7 @@ use aya_ebpf::{
 };
 
 use crate::{
+    bounds,
     packet::{Head, Place},
     pieces,
     view::{Buffer, View},
@@ -64,10 +65,11 @@ pub trait Hook {
     /// hand.
     #[inline(always)]
     fn load_head(&self, at: u32, rest: u32) -> Option<Head> {
-        let len = rest.min(size_of::<Head>() as u32);
-        if len == 0 {
+        const LAST: u32 = size_of::<Head>() as u32 - 1;
+        if rest == 0 {
             return None;
         }
+        let len = bounds::length::<LAST>(rest);
         // SAFETY: `len` is at most the length of a head, for which any bytes are right.
         Head::written_by(|head| unsafe { self.copy(at, head, len) })
     }
@@ -118,8 +120,8 @@ pub struct Cgroup(pub *mut __sk_buff);
 /// At the device, behind the making of the packet's buffer.
 pub struct Tc(pub *mut __sk_buff);
 
-/// At the device's driver.
-pub struct Xdp(pub *mut xdp_md);
+/// At the device's driver; whether a frame may come in pieces, which needs Linux 5.18.
+pub struct Xdp<const IN_PIECES: bool>(pub *mut xdp_md);
 
 /// Hooks whose packets `bpf_skb_load_bytes` reads: a UDP payload may lie in page fragments, which direct access doesn't
 /// reach (net/ipv4/ip_output.c, ip_append_data).
@@ -142,14 +144,15 @@ macro_rules! skb_hook {
 
             #[inline(always)]
             fn window<'a>(&self, buffer: &'a mut Buffer<{ window::LEN }>) -> Option<View<'a, { window::HEADERS_LEN }>> {
+                const FIRST_LEN: u32 = (window::LEN - window::HEADERS_LEN) as u32;
                 let (at, before) = window::place(Self::LAYER);
-                let end = |len: usize| at + (len - before) as u32;
-                let seen = self.length().min(end(window::LEN));
-                if seen < end(window::HEADERS_LEN) {
+                let headers_len = (window::HEADERS_LEN - before) as u32;
+                let length = self.length();
+                if length < at + headers_len {
                     return None;
                 }
                 buffer.clear();
-                let len = seen - at;
+                let len = headers_len + bounds::at_most::<FIRST_LEN>(length - at - headers_len);
                 // SAFETY: behind what is left out there is room for `len` bytes, and all are something.
                 unsafe { self.copy(at, buffer.start().add(before), len).then(|| View::new(buffer.start())) }
             }
@@ -196,7 +199,11 @@ skb_hook!(
 skb_hook!(Cgroup, Ip, accept: 1, drop: 0, gso_size: gso_size);
 skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT as i64, drop: tcx_action_base::TCX_DROP as i64, gso_size: gso_size);
 
-impl Xdp {
+/// More than any offset in a frame: of the last of the headers, and of the packet's end.
+const MOST_AT: u32 = 0xffff;
+const MOST_END: u32 = 0x1_ffff;
+
+impl<const IN_PIECES: bool> Xdp<IN_PIECES> {
     #[inline(always)]
     fn data(&self) -> usize {
         // SAFETY: the kernel's pointer to the context, which is live while the program runs.
@@ -207,6 +214,33 @@ impl Xdp {
     fn end(&self) -> usize {
         // SAFETY: as above.
         unsafe { (*self.0).data_end as usize }
+    }
+
+    /// Where an offset is.
+    #[inline(always)]
+    fn at(&self, at: u32) -> usize {
+        self.data() + bounds::at_most::<MOST_AT>(at) as usize
+    }
+
+    /// Copies bytes that are at hand, one by one; false where the frame, or its first piece, ends before.
+    ///
+    /// # Safety
+    /// `to` has room for `len` bytes.
+    #[inline(always)]
+    unsafe fn copy_at_hand(&self, at: u32, to: *mut u8, len: u32) -> bool {
+        let start = self.at(at);
+        for i in 0..len as usize {
+            let from = start + i;
+            // `from >= self.end()` tells verifiers before Linux 5.13 nothing (kernel/bpf/verifier.c,
+            // find_good_pkt_pointers).
+            if bounds::behind(from) > self.end() {
+                return false;
+            }
+            // SAFETY: the byte is in the frame, as the comparison showed; the rest is the caller's. Volatile, because the
+            // compiler would make a call of memcpy of it.
+            unsafe { to.add(i).write_volatile((from as *const u8).read_volatile()) };
+        }
+        true
     }
 
     /// Eight bytes of the frame as a load gives them, with zeros where it ends earlier.
@@ -236,7 +270,7 @@ impl Xdp {
 }
 
 /// Direct access, to words wherever they stand: build.rs says what makes one load of each. At hand is a frame's first piece.
-impl Hook for Xdp {
+impl<const IN_PIECES: bool> Hook for Xdp<IN_PIECES> {
     const LAYER: Layer = Layer::Ethernet;
     const ACCEPT: i64 = xdp_action::XDP_PASS as i64;
     const DROP: i64 = xdp_action::XDP_DROP as i64;
@@ -248,12 +282,12 @@ impl Hook for Xdp {
 
     #[inline(always)]
     fn reaches(&self, end: u32) -> bool {
-        self.data() + end as usize <= self.end()
+        self.data() + bounds::at_most::<MOST_END>(end) as usize <= self.end()
     }
 
     #[inline(always)]
     fn load<const N: usize>(&self, at: u32) -> Option<[u16; N]> {
-        let start = self.data() + at as usize;
+        let start = self.at(at);
         if start + size_of::<[u16; N]>() > self.end() {
             return None;
         }
@@ -264,7 +298,7 @@ impl Hook for Xdp {
     #[inline(always)]
     fn load_head(&self, at: u32, _rest: u32) -> Option<Head> {
         let header = self.load(at)?;
-        Some(Head::seen(header, self.first_at(self.data() + at as usize + size_of_val(&header))))
+        Some(Head::seen(header, self.first_at(self.at(at) + size_of_val(&header))))
     }
 
     #[inline(always)]
@@ -285,11 +319,17 @@ impl Hook for Xdp {
     #[inline(always)]
     unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool {
         // SAFETY: the caller's.
-        unsafe { bpf_xdp_load_bytes(self.0, at, to.cast(), len) == 0 }
+        unsafe {
+            if IN_PIECES {
+                bpf_xdp_load_bytes(self.0, at, to.cast(), len) == 0
+            } else {
+                self.copy_at_hand(at, to, len)
+            }
+        }
     }
 
     #[inline(always)]
     fn find_in_pieces(&self) -> Option<Place> {
-        pieces::find(self.0)
+        if IN_PIECES { pieces::find(self.0) } else { None }
     }
 }

@@ -6,6 +6,7 @@
     reason = "what a map is given by value is copied once more"
 )]
 
+mod bounds;
 mod capture;
 mod command;
 mod frame;
@@ -21,7 +22,7 @@ mod worker;
 
 pub use capture::{Captures, keep_a_copy};
 pub use command::{begins_with_a_command, is_a_command_of_its_length};
-pub use guard::{Blocked, Origin, Rate, Source, Sources, is_blocked, source, spend};
+pub use guard::{Blocked, Origin, Rate, Source, Sources, is_blocked, source, spend, spend_without_exchange};
 pub use hook::{Cgroup, Hook, Reuseport, Socket, Tc, Xdp};
 pub use known_key::{Keys, asks_for_a_known_key};
 pub use packet::{Head, Packet};
@@ -36,7 +37,8 @@ macro_rules! programs {
         $crate::program!($name, $run, reuseport, "sk_reuseport", $crate::Reuseport, sk_reuseport_md);
         $crate::program!($name, $run, cgroup, "cgroup_skb/ingress", $crate::Cgroup, __sk_buff);
         $crate::program!($name, $run, tc, "classifier", $crate::Tc, __sk_buff);
-        $crate::program!($name, $run, xdp, "xdp.frags", $crate::Xdp, xdp_md);
+        $crate::program!($name, $run, xdp, "xdp.frags", $crate::Xdp::<true>, xdp_md);
+        $crate::program!($name, $run, xdp_whole, "xdp", $crate::Xdp::<false>, xdp_md);
     };
 }
 

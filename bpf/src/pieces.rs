@@ -35,9 +35,9 @@ fn found(frame: *mut xdp_md, place: &mut MaybeUninit<Place>) -> bool {
 struct Pieces(*mut xdp_md);
 
 impl Hook for Pieces {
-    const LAYER: Layer = Xdp::LAYER;
-    const ACCEPT: i64 = Xdp::ACCEPT;
-    const DROP: i64 = Xdp::DROP;
+    const LAYER: Layer = Xdp::<true>::LAYER;
+    const ACCEPT: i64 = Xdp::<true>::ACCEPT;
+    const DROP: i64 = Xdp::<true>::DROP;
 
     #[inline(always)]
     fn length(&self) -> u32 {

@@ -10,6 +10,7 @@ mod hooks;
 mod neighbour;
 mod net;
 mod objects;
+mod older;
 mod originals;
 mod running;
 mod serving;
@@ -37,6 +38,7 @@ fn main() {
         hooks::IN_KERNEL,
         net::TESTS,
         objects::IN_KERNEL,
+        older::IN_KERNEL,
         originals::IN_KERNEL,
         toolkits::IN_KERNEL,
         workers::IN_KERNEL,

@@ -31,7 +31,7 @@ pub use guard::{ChainError, Guard, Guards, NoQuota, Quota};
 pub use matrix::{Combination, Gap, Hook, Toolkit};
 pub use moment::Moment;
 pub use packet::Packet;
-pub use site::{Endpoint, Layer, Site, SuperPackets};
+pub use site::{Endpoint, Features, Layer, Site, SuperPackets};
 
 /// What a filter says of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

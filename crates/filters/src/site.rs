@@ -21,6 +21,26 @@ pub struct Site {
     /// Workers that share the server's port, between which a program at hook reuseport picks by a request's key
     /// ([`weir_wire::worker_of`]); with one there is nothing to pick.
     pub workers: u32,
+    /// What the kernel can that the program is made for.
+    pub features: Features,
+}
+
+/// What kernels can, as far as it decides how programs are written. Which of it a kernel can is probed, since
+/// distributions take newer features into older kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Features {
+    /// XDP programs for frames in several pieces (`BPF_F_XDP_HAS_FRAGS`), with `bpf_xdp_load_bytes` and
+    /// `bpf_xdp_get_buff_len`: Linux 5.18. Without, an XDP program sees no such frame: the driver shows none, or takes no
+    /// program where its frames are too large.
+    pub xdp_frags: bool,
+    /// Atomic instructions that give the old value (`BPF_CMPXCHG`): Linux 5.12. Without, CPUs that look at the same source
+    /// at the same moment may each let a packet of it pass that its quota has room for once.
+    pub compare_exchange: bool,
+}
+
+impl Features {
+    /// Those of the newest kernels.
+    pub const ALL: Self = Self { xdp_frags: true, compare_exchange: true };
 }
 
 /// A server's address and port, as packets name them.
@@ -69,13 +89,20 @@ impl Hook {
 impl Site {
     /// At `hook`, for the server at `address`.
     pub fn new(hook: Hook, address: SocketAddr) -> Self {
-        Self { hook, endpoint: address.into(), super_packets: SuperPackets::default(), gso: None, workers: 1 }
+        Self { hook, endpoint: address.into(), ..Self::socket() }
     }
 
     /// At the socket, where the packets are one server's already.
     pub const fn socket() -> Self {
         let endpoint = Endpoint { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), port: 0 };
-        Self { hook: Hook::Socket, endpoint, super_packets: SuperPackets::Drop, gso: None, workers: 1 }
+        Self {
+            hook: Hook::Socket,
+            endpoint,
+            super_packets: SuperPackets::Drop,
+            gso: None,
+            workers: 1,
+            features: Features::ALL,
+        }
     }
 
     /// The constant of an object compiled ahead of time.

@@ -9,7 +9,7 @@ use aya::programs::{ProgramError, TracePoint, trace_point::TracePointError};
 use aya_obj::generated::{
     XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE,
     bpf_attach_type::{
-        self, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_XDP,
+        self, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, BPF_XDP,
     },
 };
 use weir_asm::text::nearest;
@@ -18,7 +18,7 @@ use weir_filters::{Hook, UnknownName};
 use crate::{
     AnyProgram, HookError, Interface, ProgramType, XdpMode,
     attached::{Hold, Slot},
-    attaching::{call_with_reason, is_the_drivers},
+    attaching::{call_with_reason, is_the_drivers, tc},
     sys, tracefs,
 };
 
@@ -36,7 +36,8 @@ pub enum AttachPoint<'a> {
     Socket(BorrowedFd<'a>),
     /// An open folder of a control group: its sockets, and those of the groups below it (a link, Linux 5.7).
     Cgroup(BorrowedFd<'a>, Direction),
-    /// An interface, behind what is attached there already (a tcx link, Linux 6.6).
+    /// An interface, behind what is attached there already: a tcx link (Linux 6.6), or below that a filter of the qdisc
+    /// clsact, which outlives a killed process ([`crate::ClsactFilter`]).
     Tc(&'a Interface, Direction),
     /// An interface, which takes one program (a link, Linux 5.9).
     Xdp(&'a Interface, XdpMode),
@@ -80,11 +81,11 @@ impl std::str::FromStr for Direction {
 }
 
 /// Keeps anybody's program attached; dropping it detaches. Nothing is pinned: where a killed process leaves the program
-/// attached, that is a socket of another process alone, which keeps its filter until it is closed.
+/// attached, that is a socket of another process, which keeps its filter until it is closed, or tc without links.
 #[derive(Debug)]
 #[must_use = "dropping the guard detaches the program"]
 pub struct AttachedProgram {
-    _hold: Hold,
+    hold: Hold,
     mode: Option<XdpMode>,
     fallback: Option<String>,
 }
@@ -95,13 +96,18 @@ impl AttachedProgram {
         self.mode
     }
 
+    /// Whether the program stays attached where its process is killed, as a filter at tc does before Linux 6.6.
+    pub fn outlives_its_process(&self) -> bool {
+        matches!(self.hold, Hold::Clsact(_))
+    }
+
     /// Why an XDP program runs in generic mode that might have run in the driver.
     pub fn fallback(&self) -> Option<&str> {
         self.fallback.as_deref()
     }
 
     fn of(hold: Hold) -> Self {
-        Self { _hold: hold, mode: None, fallback: None }
+        Self { hold, mode: None, fallback: None }
     }
 }
 
@@ -145,11 +151,8 @@ impl AnyProgram {
                 self.link(Hook::Cgroup, folder.as_raw_fd() as u32, attach_type, 0).map(AttachedProgram::of)
             }
             AttachPoint::Tc(interface, direction) => {
-                let attach_type = match direction {
-                    Direction::Ingress => BPF_TCX_INGRESS,
-                    Direction::Egress => BPF_TCX_EGRESS,
-                };
-                self.link(Hook::Tc, interface.index(), attach_type, 0).map(AttachedProgram::of)
+                let hold = tc(interface, direction, self.name(), self.program_fd()?);
+                hold.map(AttachedProgram::of).map_err(|(call, error)| self.call_error(Hook::Tc, call, error))
             }
             AttachPoint::Xdp(interface, mode) => self.at_interface(interface, mode),
         }

@@ -8,7 +8,7 @@ use std::{
 use aya::programs::trace_point::TracePointLink;
 use weir_filters::{Hook, UnknownName};
 
-use crate::{HookError, Interface, KernelFilter, sys};
+use crate::{HookError, Interface, KernelFilter, clsact::Clsact, sys};
 
 /// What to attach to: the thing that a hook belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,8 @@ pub enum Target<'a> {
     /// An open folder of a control group: its sockets, and those of the groups below it (a link, Linux 5.7). A socket
     /// belongs to the group that its process was in when it made the socket.
     Cgroup(BorrowedFd<'a>),
-    /// An interface, behind what is attached there already (a tcx link, Linux 6.6).
+    /// An interface, behind what is attached there already: a tcx link (Linux 6.6), or below that a filter of the qdisc
+    /// clsact, which outlives a killed process ([`Attached::outlives_its_process`]).
     Tc(&'a Interface),
     /// The same on the way out, where a program made for [`Target::Tc`] sees what this machine sends. What it drops has
     /// cost its sender, and nobody else.
@@ -77,7 +78,8 @@ impl std::str::FromStr for XdpMode {
 }
 
 /// Keeps a program attached; dropping it detaches. Nothing is pinned, so that a killed process leaves nothing: a link
-/// ends with its descriptor, and a socket's program with the socket, of which the guard holds a descriptor of its own.
+/// ends with its descriptor, and a socket's program with the socket, of which the guard holds a descriptor of its own. Only
+/// what is attached to tc without a link stays ([`Attached::outlives_its_process`]).
 #[derive(Debug)]
 #[must_use = "dropping the guard detaches the program"]
 pub struct Attached {
@@ -96,6 +98,8 @@ pub(crate) enum Hold {
     Slot(OwnedFd, Slot),
     /// A link.
     Link(OwnedFd),
+    /// A filter of an interface's clsact.
+    Clsact(Clsact),
     /// A tracepoint's event.
     TracePoint { _link: TracePointLink },
 }
@@ -144,6 +148,7 @@ impl Attached {
         let (call, done) = match &self.hold {
             Hold::Slot(socket, slot) => filter.fill(*slot, socket.as_fd())?,
             Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), filter.program_fd()?)),
+            Hold::Clsact(place) => ("RTM_NEWTFILTER", place.replace(filter.program_fd()?)),
             Hold::TracePoint { .. } => unreachable!("no filter is for a tracepoint"),
         };
         done.map_err(|io_error| filter.call_error("replacing", call, io_error))
@@ -152,6 +157,12 @@ impl Attached {
     /// The hook.
     pub fn hook(&self) -> Hook {
         self.hook
+    }
+
+    /// Whether the program stays attached where its process is killed, as a filter at tc does before Linux 6.6: the next one
+    /// for the same interface and port takes its place, and [`crate::ClsactFilter::leftovers`] finds it.
+    pub fn outlives_its_process(&self) -> bool {
+        matches!(self.hold, Hold::Clsact(_))
     }
 
     /// The mode that an XDP program runs in, never [`XdpMode::Auto`]; nothing at other hooks.
@@ -172,8 +183,8 @@ impl Drop for Hold {
             Self::Slot(socket, slot) => slot.empty(socket.as_fd()),
             // The descriptor may not be the last one: whoever looks at links has another for a moment.
             Self::Link(link) => sys::detach_link(link.as_fd()),
-            // aya's link detaches when it is dropped.
-            Self::TracePoint { .. } => Ok(()),
+            // These detach when they are dropped themselves.
+            Self::Clsact(_) | Self::TracePoint { .. } => Ok(()),
         };
     }
 }

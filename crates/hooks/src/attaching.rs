@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
@@ -10,11 +11,13 @@ use aya_obj::generated::{
     bpf_attach_type::{self, BPF_CGROUP_INET_INGRESS, BPF_TCX_EGRESS, BPF_TCX_INGRESS, BPF_XDP},
 };
 use rtnetlink::packet_route::link::LinkLayerType;
-use weir_filters::{Hook, SuperPackets};
+use weir_filters::{Endpoint, Hook, SuperPackets};
 
 use crate::{
-    Attached, HookError, Interface, KernelFilter, Target, XdpMode,
+    Attached, Direction, HookError, Interface, KernelFilter, Target, XdpMode,
     attached::{Hold, Slot},
+    clsact::Clsact,
+    features,
     filter::Loaded,
     route::link,
     super_packets::{self, Reach},
@@ -60,16 +63,19 @@ impl KernelFilter {
                 Ok(attached)
             }
             Target::Cgroup(folder) => self.link(folder.as_raw_fd() as u32, BPF_CGROUP_INET_INGRESS, 0),
-            Target::Tc(interface) => self.tcx(interface, BPF_TCX_INGRESS),
-            Target::TcEgress(interface) => self.tcx(interface, BPF_TCX_EGRESS),
+            Target::Tc(interface) => self.tc(interface, Direction::Ingress),
+            Target::TcEgress(interface) => self.tc(interface, Direction::Egress),
             Target::Xdp(interface, XdpMode::Auto) => self.native_or_generic(interface),
             Target::Xdp(interface, mode) => self.xdp(interface, mode),
         }
     }
 
-    fn tcx(&self, interface: &Interface, attach_type: bpf_attach_type) -> Result<Attached, HookError> {
+    fn tc(&self, interface: &Interface, direction: Direction) -> Result<Attached, HookError> {
         self.refuse_without_ethernet(interface)?;
-        self.link(interface.index(), attach_type, 0)
+        let Endpoint { address, port } = self.site.endpoint;
+        let purpose = SocketAddr::new(address, port).to_string();
+        let hold = tc(interface, direction, &purpose, self.program_fd()?);
+        hold.map(|hold| self.attached(hold)).map_err(|(call, error)| self.call_error("attaching", call, error))
     }
 
     /// There a program would take every packet for somebody else's.
@@ -206,6 +212,26 @@ impl KernelFilter {
     }
 }
 
+/// Attaches a program at tc; `purpose` tells it from others where it outlives its process. Where that fails, the call that
+/// did.
+pub(crate) fn tc(
+    interface: &Interface,
+    direction: Direction,
+    purpose: &str,
+    program: BorrowedFd<'_>,
+) -> Result<Hold, (&'static str, io::Error)> {
+    let attach_type = match direction {
+        Direction::Ingress => BPF_TCX_INGRESS,
+        Direction::Egress => BPF_TCX_EGRESS,
+    };
+    if features::has_tcx(program) {
+        let link = sys::create_link(program, interface.index(), attach_type, 0);
+        return link.map(Hold::Link).map_err(|error| ("BPF_LINK_CREATE", error));
+    }
+    let place = Clsact::attach(interface, direction, purpose, program);
+    place.map(Hold::Clsact).map_err(|error| ("RTM_NEWTFILTER", error))
+}
+
 /// A call that failed, with what its error means at that hook, where that is known.
 pub(crate) fn call_with_reason(hook: Hook, call: &str, error: &io::Error) -> String {
     let number = error.raw_os_error();
@@ -221,11 +247,12 @@ pub(crate) fn is_the_drivers(error: &io::Error) -> bool {
 }
 
 /// What an error of attaching means there (kernel/bpf/cgroup.c, kernel/bpf/tcx.c, net/core/dev.c, net/core/filter.c).
-const REASONS: [(Hook, i32, &str); 9] = [
+const REASONS: [(Hook, i32, &str); 10] = [
     (Hook::Reuseport, libc::EINVAL, "the socket needs SO_REUSEPORT, set before it is bound"),
     (Hook::Cgroup, libc::EPERM, "needs CAP_NET_ADMIN, and a group whose parents allow programs below them"),
     (Hook::Cgroup, libc::EBADF, "it is no folder of cgroup2"),
-    (Hook::Tc, libc::EINVAL, "tcx needs Linux 6.6"),
+    (Hook::Tc, libc::EPERM, "needs CAP_NET_ADMIN"),
+    (Hook::Tc, libc::ENOENT, "the kernel has no qdisc clsact: modules sch_ingress and cls_bpf"),
     (Hook::Xdp, libc::EBUSY, "another program is attached; `bpftool net` shows it"),
     (Hook::Xdp, libc::EEXIST, "one is attached in the other mode; `bpftool net` shows it"),
     (Hook::Xdp, libc::EOPNOTSUPP, "the driver has no XDP; --xdp-mode generic works with any"),

@@ -14,6 +14,7 @@ use weir_filters::{
 
 use crate::{
     HookError, KernelFilter, Map,
+    features,
     maps::{self, Copies, Update},
     objects,
 };
@@ -41,6 +42,7 @@ impl KernelFilter {
         if kept.is_empty() || toolkit == Toolkit::Cbpf {
             return Self::load(filter, toolkit, site);
         }
+        let site = &features::fit(site, filter);
         let object = objects::of(filter, toolkit, site)?;
         let nowhere = nowhere()
             .map_err(|error| self.sharing(format!("a bpffs: {error}; needs root, or CAP_SYS_ADMIN")))?;

@@ -15,7 +15,7 @@ use weir_filters::{Combination, Filter, FilterName, Hook, Parameter, Site, Toolk
 use crate::{
     HookError, Map, ObjectFile, ParameterMap, ProgramType,
     classic::ClassicProgram,
-    loader,
+    features, loader,
     maps::Copies,
     objects::{self, Loadable},
     place::Place,
@@ -84,6 +84,7 @@ impl KernelFilter {
     /// and the kernel gives no descriptor of it: what asks for either says so.
     pub fn load(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Self, HookError> {
         if toolkit != Toolkit::Cbpf {
+            let site = &features::fit(site, filter);
             let loaded = Self::load_object(filter, objects::of(filter, toolkit, site)?, true, site, &[])?;
             return Ok(loaded.written_with(toolkit));
         }
@@ -240,6 +241,11 @@ impl KernelFilter {
     /// Whether the kernel can be asked about it, as [`Toolkit::can_be_asked`] says.
     pub fn can_be_asked(&self) -> bool {
         self.ebpf().is_some()
+    }
+
+    /// What it decides; nothing is known of somebody's own program.
+    pub fn filter(&self) -> Option<Filter> {
+        self.filter
     }
 
     /// Where it was loaded for.

@@ -6,6 +6,7 @@ use weir_filters::{GsoLayout, Hook, WayToSharedInfo};
 
 use crate::{
     HookError,
+    features::Feature,
     kernel_types::{self, field, lacking},
 };
 
@@ -19,6 +20,9 @@ const CACHE_LINES_OF_64: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
 /// The hook tells `gso_size` itself or never sees such packets; or the kernel has no BTF, or is older than 6.2, or is
 /// laid out as nobody has seen yet.
 pub fn gso_layout(hook: Hook) -> Result<GsoLayout, HookError> {
+    if Feature::GsoSize.is_switched_off() {
+        return Err(lacking("it is switched off (WEIR_WITHOUT)".to_owned()));
+    }
     described_by(&kernel_types::read()?, hook, ARCH)
 }
 

@@ -20,16 +20,48 @@ pub(crate) fn ask<T>(socket: &Socket, message: T, flags: u16) -> io::Result<Opti
 where
     T: NetlinkSerializable + NetlinkDeserializable + Into<NetlinkPayload<T>>,
 {
-    let mut request = NetlinkMessage::from(message);
-    request.header.flags = flags;
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
+    send(socket, message, flags)?;
     let (reply, _) = socket.recv_from_full()?;
     match NetlinkMessage::deserialize(&reply).map_err(io::Error::other)?.payload {
         NetlinkPayload::InnerMessage(reply) => Ok(Some(reply)),
         NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
         _ => Ok(None),
     }
+}
+
+/// Sends a message and takes all replies, up to the one that says that there is none left.
+pub(crate) fn dump<T>(socket: &Socket, message: T, flags: u16) -> io::Result<Vec<T>>
+where
+    T: NetlinkSerializable + NetlinkDeserializable + Into<NetlinkPayload<T>>,
+{
+    send(socket, message, flags)?;
+    let mut replies = Vec::new();
+    loop {
+        let (datagram, _) = socket.recv_from_full()?;
+        let mut rest = datagram.as_slice();
+        while !rest.is_empty() {
+            let message = NetlinkMessage::<T>::deserialize(rest).map_err(io::Error::other)?;
+            // Messages begin at multiples of 4 bytes (netlink(7), NLMSG_ALIGN).
+            let len = (message.header.length as usize).next_multiple_of(4);
+            rest = rest.get(len.max(1)..).unwrap_or_default();
+            match message.payload {
+                NetlinkPayload::InnerMessage(reply) => replies.push(reply),
+                NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
+                NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(replies),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn send<T>(socket: &Socket, message: T, flags: u16) -> io::Result<()>
+where
+    T: NetlinkSerializable + Into<NetlinkPayload<T>>,
+{
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = flags;
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+    socket.send(&bytes, 0).map(drop)
 }

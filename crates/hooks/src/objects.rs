@@ -44,7 +44,10 @@ pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadab
     loadable(filter, toolkit, site.hook)
         .map_err(|gap| HookError::Unavailable { what: filter.to_string(), gap })?;
     match toolkit {
-        Toolkit::Aya if filter.is_dynamic() => Ok(compiled(filter, CHAINS, site)),
+        Toolkit::Aya if filter.is_dynamic() && site.features.compare_exchange => {
+            Ok(compiled(filter, CHAINS, site))
+        }
+        Toolkit::Aya if filter.is_dynamic() => Ok(compiled(filter, CHAINS_WITHOUT_EXCHANGE, site)),
         Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
         Toolkit::C => Ok(compiled(filter, c(name), site)),
         Toolkit::Fun => generated(filter, site),
@@ -146,7 +149,10 @@ fn compiled(filter: Filter, elf: &'static [u8], site: &Site) -> Loadable<'static
             unreachable!("the matrix doesn't have it")
         }
     };
-    let program = format!("{}_{program}", site.hook);
+    let program = match site.hook {
+        Hook::Xdp if !site.features.xdp_frags => format!("xdp_whole_{program}"),
+        hook => format!("{hook}_{program}"),
+    };
     Loadable { elf: elf.into(), program: program.into(), constants: constants(filter, site) }
 }
 
@@ -177,6 +183,10 @@ macro_rules! objects {
 
 /// Every chain: [`CHAIN`] says which of them decides.
 const CHAINS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/chain"));
+
+/// The chains for kernels without [`weir_filters::Features::compare_exchange`], which refuse an object that has it anywhere.
+const CHAINS_WITHOUT_EXCHANGE: &[u8] =
+    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/chain-without-exchange"));
 
 fn aya(filter: FilterName) -> &'static [u8] {
     objects!(filter, "")

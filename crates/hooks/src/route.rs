@@ -32,6 +32,12 @@ pub(crate) fn set_up(index: u32) -> io::Result<()> {
     ask(RouteNetlinkMessage::SetLink(link), NLM_F_REQUEST | NLM_F_ACK).map(|_| ())
 }
 
-fn ask(question: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
+/// Asks what has one answer, or none but that it is done.
+pub(crate) fn ask(question: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
     netlink::ask(&netlink::open(NETLINK_ROUTE)?, question, flags)
+}
+
+/// Asks what has any number of answers (`NLM_F_DUMP`).
+pub(crate) fn dump(question: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
+    netlink::dump(&netlink::open(NETLINK_ROUTE)?, question, flags)
 }

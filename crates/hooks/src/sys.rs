@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attach_type, bpf_cmd};
+use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_prog_type};
 
 /// The first fields of `union bpf_attr` for `BPF_LINK_CREATE`; the kernel takes those left out for 0.
 #[repr(C)]
@@ -87,6 +87,42 @@ fn element(command: bpf_cmd, map: BorrowedFd<'_>, key: Option<&[u8]>, out: &mut 
     let value_or_next = out.as_mut_ptr().expose_provenance() as u64;
     let attributes = MapElement { map: map.as_raw_fd() as u32, unused: 0, key, value_or_next };
     bpf(command, &attributes).map(|_| ())
+}
+
+/// The first fields of `union bpf_attr` for `BPF_PROG_LOAD`.
+#[repr(C)]
+struct ProgramLoad {
+    program_type: u32,
+    instructions: u32,
+    first: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+}
+
+/// Has the kernel verify a program without maps, of instructions as they lie in memory.
+pub(crate) fn load_program(
+    program_type: bpf_prog_type,
+    instructions: &[u8],
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    let attributes = ProgramLoad {
+        program_type: program_type as u32,
+        instructions: (instructions.len() / size_of::<u64>()) as u32,
+        first: instructions.as_ptr().expose_provenance() as u64,
+        license: c"GPL".as_ptr().expose_provenance() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel_version: 0,
+        flags,
+    };
+    let program = bpf(bpf_cmd::BPF_PROG_LOAD, &attributes)?;
+    // SAFETY: the kernel just made the descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(program) })
 }
 
 fn bpf<T>(command: bpf_cmd, attributes: &T) -> io::Result<i32> {

@@ -1,9 +1,9 @@
 //! Running a loaded filter on packets of our own: `BPF_PROG_TEST_RUN` (Linux 4.12).
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use aya::programs::TestRunOptions;
-use weir_filters::Verdict;
+use weir_filters::{Hook, Verdict};
 use weir_wire::context::sk_buff;
 
 use crate::{HookError, KernelFilter, program_type::run};
@@ -47,6 +47,10 @@ impl KernelFilter {
                 format!("a program at hook {hook} isn't told of segments, and {segments} were given");
             return Err(self.other("a test run", reason));
         }
+        if hook == Hook::Xdp && !self.site.features.xdp_frags && frame.len() > FIRST_PIECE {
+            // The kernel would run it on the first piece of such a frame, which no driver shows it.
+            return Err(self.call_error("a test run", "BPF_PROG_TEST_RUN", io::Error::from_raw_os_error(libc::EINVAL)));
+        }
         let options = TestRunOptions {
             data_in: Some(&frame),
             ctx_in: context.as_deref(),
@@ -58,6 +62,10 @@ impl KernelFilter {
         Ok((result.return_value, result.duration))
     }
 }
+
+/// How long the first piece of a frame is in a test run, bytes: a page without room before and behind it (net/bpf/test_run.c,
+/// bpf_prog_test_run_xdp).
+const FIRST_PIECE: usize = 4096 - 256 - 320;
 
 /// The context of a packet that is several datagrams, all else being nothing: nobody has counted them.
 fn segmented() -> Vec<u8> {

@@ -17,7 +17,7 @@ pub(super) struct Access {
     accept: i32,
     drop: i32,
     length: Length,
-    load: LoadHelper,
+    load: Load,
     /// Offset of `gso_size` in the context, where it has one.
     pub(super) gso_size: Option<i16>,
     /// Whether packet bytes can be read in place, between [`DATA`] and [`DATA_END`].
@@ -33,15 +33,20 @@ enum Length {
     Field(i16),
     /// From a helper, since the context knows the end of the first piece alone (`bpf_xdp_get_buff_len`, Linux 5.18).
     Helper,
+    /// From [`DATA`] to [`DATA_END`], where there is one piece.
+    InPlace,
 }
 
-/// Both take context, offset, destination and length, and give 0 or an error.
+/// How bytes get from the packet to where they are read. The helpers take context, offset, destination and length, and give
+/// 0 or an error.
 #[derive(Clone, Copy)]
-enum LoadHelper {
+enum Load {
     /// `bpf_skb_load_bytes`: Linux 4.5.
     Skb,
     /// `bpf_xdp_load_bytes`: Linux 5.18.
     Xdp,
+    /// From the packet in place, where it has one piece.
+    InPlace,
 }
 
 /// Where the packet begins, and where its first piece, or all of it, ends.
@@ -60,7 +65,7 @@ const SOCKET: Access = Access {
     accept: -1,
     drop: 0,
     length: Length::Field(SKB_LEN),
-    load: LoadHelper::Skb,
+    load: Load::Skb,
     gso_size: None,
     is_direct: false,
     workers: None,
@@ -82,11 +87,17 @@ const XDP: Access = Access {
     accept: 2,
     drop: 1,
     length: Length::Helper,
-    load: LoadHelper::Xdp,
+    load: Load::Xdp,
     gso_size: None,
     is_direct: true,
     workers: None,
 };
+
+/// Without "frags" the kernel shows no packet in several pieces, and before Linux 5.18 it knows none.
+const XDP_WHOLE: Access = Access { section: "xdp", length: Length::InPlace, load: Load::InPlace, ..XDP };
+
+/// More than the offset of any header in a packet.
+const MOST_AT: i32 = 0xffff;
 
 impl Access {
     /// At the server's own loop runs no program; what is made for it is a socket filter.
@@ -98,7 +109,8 @@ impl Access {
             }
             Hook::Cgroup => CGROUP,
             Hook::Tc => TC,
-            Hook::Xdp => XDP,
+            Hook::Xdp if site.features.xdp_frags => XDP,
+            Hook::Xdp => XDP_WHOLE,
         }
     }
 
@@ -119,14 +131,23 @@ impl Access {
                 call xdp_get_buff_len
                 mov $to, r0
             },
+            Length::InPlace => ebpf! { in code;
+                ldxw r0, [$CONTEXT + $DATA]
+                ldxw $to, [$CONTEXT + $DATA_END]
+                sub $to, r0
+            },
         }
     }
 
     /// Copies `len` bytes from `offset` on to r10 + `slot`, or on at `absent` where not all of them are there. r0 to r5
     /// are lost.
     pub(super) fn load(&self, code: &mut Code, offset: impl SrcSplice, len: usize, slot: i16, absent: Label) {
+        ebpf! { in code; mov r2, $offset }
+        if let Load::InPlace = self.load {
+            locate(code);
+            return copy(code, len, slot, absent);
+        }
         ebpf! { in code;
-            mov r2, $offset
             mov r3, r10
             add r3, {i32::from(slot)}
             mov r4, {len as i32}
@@ -134,13 +155,76 @@ impl Access {
         self.call_load(code, absent);
     }
 
-    /// The same of what r2 to r4 say.
+    /// Copies to r3 as many bytes as r4 says, at least one, from the offset in r2 on, or on at `absent`. r0 to r5 are lost.
     pub(super) fn call_load(&self, code: &mut Code, absent: Label) {
-        ebpf! { in code; mov r1, $CONTEXT }
         match self.load {
-            LoadHelper::Skb => ebpf! { in code; call skb_load_bytes },
-            LoadHelper::Xdp => ebpf! { in code; call xdp_load_bytes },
+            Load::Skb => ebpf! { in code;
+                mov r1, $CONTEXT
+                call skb_load_bytes
+                jne r0, 0, $absent
+            },
+            Load::Xdp => ebpf! { in code;
+                mov r1, $CONTEXT
+                call xdp_load_bytes
+                jne r0, 0, $absent
+            },
+            Load::InPlace => {
+                locate(code);
+                copy_some(code, absent);
+            }
         }
-        ebpf! { in code; jne r0, 0, $absent }
+    }
+}
+
+/// r1 = where the offset in r2 is in the packet, r5 = where the packet ends. The verifier wants to see that an offset is
+/// none that leads anywhere else.
+fn locate(code: &mut Code) {
+    ebpf! { in code;
+        jle r2, $MOST_AT, inside
+        mov r2, $MOST_AT
+    inside:
+        ldxw r1, [$CONTEXT + $DATA]
+        ldxw r5, [$CONTEXT + $DATA_END]
+        add r1, r2
+    }
+}
+
+/// Copies `len` bytes from r1 on to r10 + `slot`, by halves of words: a packet's have that alignment, the stack's have it
+/// where `len` is even.
+fn copy(code: &mut Code, len: usize, slot: i16, absent: Label) {
+    ebpf! { in code;
+        mov r2, r1
+        add r2, {len as i32}
+        jgt r2, r5, $absent
+    }
+    let width = if len.is_multiple_of(size_of::<u16>()) { size_of::<u16>() } else { 1 };
+    for off in (0..len as i16).step_by(width) {
+        if width == 1 {
+            ebpf! { in code;
+                ldxb r2, [r1 + $off]
+                stxb [r10 + {slot + off}], r2
+            }
+        } else {
+            ebpf! { in code;
+                ldxh r2, [r1 + $off]
+                stxh [r10 + {slot + off}], r2
+            }
+        }
+    }
+}
+
+/// Copies to r3 as many bytes from r1 on as r4 says, one by one.
+fn copy_some(code: &mut Code, absent: Label) {
+    ebpf! { in code;
+    again:
+        mov r2, r1
+        add r2, 1
+        jgt r2, r5, $absent
+        ldxb r0, [r1]
+        stxb [r3], r0
+        add r1, 1
+        add r3, 1
+        sub r4, 1
+        jgt r4, 0, again
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn keep(code: &mut Code, access: &Access) {
         jle r7, $most, whole
         mov r7, $most
     whole:
-        jeq r7, 0, $kept
+        jlt r7, 1, $kept
         mov r3, r8
         add r3, {offset_of!(Capture, bytes) as i32}
         mov r4, r7

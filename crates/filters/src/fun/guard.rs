@@ -12,7 +12,7 @@ use super::{
     map,
     parse::{IP_AT, word},
 };
-use crate::{Filter, Guard, Layer, Site};
+use crate::{Features, Filter, Guard, Layer, Site};
 
 const fn stack(off: i16) -> Mem {
     Mem { base: Reg::R10, off }
@@ -53,7 +53,7 @@ pub(super) fn place(code: &mut Code, filter: Filter, site: &Site, refused: Label
     for guard in guards {
         match guard {
             Guard::Blocklist => blocklist(code, refused),
-            Guard::Quota => quota(code, refused),
+            Guard::Quota => quota(code, site.features, refused),
         }
     }
     ebpf! { in code; $guarded: }
@@ -123,10 +123,8 @@ fn blocklist(code: &mut Code, refused: Label) {
     }
 }
 
-/// The virtual scheduling algorithm: a packet conforms where its due moment is not further off than the tolerance. The
-/// next one's is put in place by compare and exchange, so that two CPUs never spend the same token; a packet that finds
-/// others faster each time is refused.
-fn quota(code: &mut Code, refused: Label) {
+/// The virtual scheduling algorithm: a packet conforms where its due moment is not further off than the tolerance.
+fn quota(code: &mut Code, features: Features, refused: Label) {
     let (found, conforms) = (code.fresh_label(), code.fresh_label());
     map::look_up(code, maps::QUOTA, conforms);
     ebpf! { in code;
@@ -166,6 +164,18 @@ fn quota(code: &mut Code, refused: Label) {
         add r5, r3
         ldxdw r0, [r1]
     }
+    if features.compare_exchange {
+        spend(code, conforms, refused);
+    } else {
+        spend_without_exchange(code, conforms, refused);
+    }
+    ebpf! { in code; $conforms: }
+}
+
+/// From where r1 points at the due moment, which is in r0, and r3 is the present one, r5 the last that conforms. The next
+/// one's due moment is put in place by compare and exchange (Linux 5.12), so that two CPUs never spend the same token; a
+/// packet that finds others faster each time is refused.
+fn spend(code: &mut Code, conforms: Label, refused: Label) {
     for _ in 0..TRIES {
         ebpf! { in code;
             mov r2, r0
@@ -180,8 +190,21 @@ fn quota(code: &mut Code, refused: Label) {
             jeq r0, r4, $conforms
         }
     }
+    ebpf! { in code; ja $refused }
+}
+
+/// From the same registers. CPUs that look at a source at the same moment may each take its last token: one packet more a
+/// CPU. What they took is owed by the source then, since the additions add up; only where it owed nothing before, one of
+/// them counts.
+fn spend_without_exchange(code: &mut Code, conforms: Label, refused: Label) {
     ebpf! { in code;
-        ja $refused
-    $conforms:
+        jgt r0, r5, $refused
+        ldxdw r4, [$INTERVAL]
+        jlt r0, r3, idle
+        lock add [r1], r4
+        ja $conforms
+    idle:
+        add r3, r4
+        stxdw [r1], r3
     }
 }

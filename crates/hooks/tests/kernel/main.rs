@@ -13,6 +13,7 @@ mod equivalence;
 mod frames;
 mod loading;
 mod maps;
+mod older;
 mod places;
 mod probes;
 mod translated;
@@ -60,6 +61,7 @@ fn main() {
         frames::TESTS,
         loading::TESTS,
         maps::TESTS,
+        older::TESTS,
         &places::TESTS.concat(),
         probes::TESTS,
         typed_maps::TESTS,

@@ -141,7 +141,10 @@ impl State {
 
     /// What all programs so far accepted and dropped; nothing where one of them keeps no counts.
     pub(crate) fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
-        let last = self.program().map(KernelFilter::verdicts).transpose()?.flatten();
+        let last = match (self.program(), &self.setup.standing) {
+            (Some(program), Some(standing)) => standing.verdicts(program)?,
+            (program, _) => program.map(KernelFilter::verdicts).transpose()?.flatten(),
+        };
         let before = self.replaced.iter().map(|replaced| replaced.verdicts);
         let counts: Option<Vec<_>> = before.chain([last]).collect();
         Ok(counts.map(|counts| VerdictCounts {
@@ -303,7 +306,7 @@ impl State {
             }
             Some(program) => {
                 let next = self.load(inside, program, filter, toolkit)?;
-                self.put_in_place(inside, next, filter)?
+                self.put_in_place(inside, next, filter, toolkit)?
             }
         };
         let replaced =
@@ -348,9 +351,10 @@ impl State {
         inside: &Inside,
         next: KernelFilter,
         filter: Filter,
+        toolkit: Toolkit,
     ) -> Result<Option<VerdictCounts>, HookError> {
         let parameter = filter.has_changeable_parameter().then(|| next.parameter_map()).transpose()?;
-        let standing = self.setup.standing.as_ref().expect("a program that runs is attached");
+        let standing = self.setup.standing.as_mut().expect("a program that runs is attached");
         let before = self.setup.program.as_ref().expect("a program runs");
         if let Err(error) = standing.replace(before, &next) {
             if !self.setup.filter.has(FilterName::KnownKey) {
@@ -361,11 +365,13 @@ impl State {
         if !filter.has(FilterName::KnownKey) {
             inside.follow(None);
         }
+        let dropped_before = standing.replace_front(filter, toolkit)?;
         let before = self.setup.program.replace(next).expect("a program ran");
         self.setup.parameter = parameter;
         // Packets that it still decides are let finish: the command waits for a grace period of RCU, under which
         // programs run (kernel/sched/membarrier.c). Where the kernel refuses it the counts may lack their last few.
         let _ = membarrier(MembarrierCommand::Global);
-        before.verdicts()
+        let counts = before.verdicts()?;
+        Ok(counts.map(|counts| VerdictCounts { dropped: counts.dropped + dropped_before, ..counts }))
     }
 }

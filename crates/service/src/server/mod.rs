@@ -126,6 +126,11 @@ impl Server {
         self.workers.iter_mut().try_for_each(Worker::release)
     }
 
+    /// Says that something else has taken the place of what kept packets out ([`Self::hold`]) at every worker's socket.
+    pub(crate) fn released(&mut self) -> Result<(), ServerError> {
+        self.workers.iter_mut().try_for_each(Worker::released)
+    }
+
     /// Opens and listens in one.
     pub fn bind(addr: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
         let mut server = Self::open(addr, config)?;

@@ -76,6 +76,10 @@ impl Worker {
     pub(super) fn release(&mut self) -> Result<(), ServerError> {
         let failed = |cause| self.unset("SO_DETACH_FILTER", cause);
         SockRef::from(&**self.socket()).detach_filter().map_err(failed)?;
+        self.released()
+    }
+
+    pub(super) fn released(&mut self) -> Result<(), ServerError> {
         self.held_out = self.socket_drops()?;
         Ok(())
     }

@@ -2,10 +2,12 @@
 
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
 
-use weir_filters::{Hook, Site, SuperPackets};
-use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, XdpMode, gso_layout};
+use weir_filters::{Filter, Hook, Site, SuperPackets, Toolkit};
+use weir_hooks::{
+    Attached, HookError, Interface, KernelFilter, Target, VerdictCounts, XdpMode, gso_layout,
+};
 
-use super::{ServeError, Workers, workers::Seats};
+use super::{ServeError, Workers, front::Front, workers::Seats};
 use crate::{Server, control_group::ControlGroup};
 
 /// What a hook belongs to, where there is a choice.
@@ -23,14 +25,24 @@ pub struct Place {
 }
 
 /// What a filter is attached to, each with its name; empty where that is the server's socket.
-type Places = Vec<(Attached, String)>;
+pub(super) type Places = Vec<(Attached, String)>;
+
+/// A filter where it decides, what decides before it, and why that is so.
+struct Placed {
+    filter: KernelFilter,
+    attached: Places,
+    front: Option<Front>,
+    reason: Option<String>,
+}
 
 /// A filter that decides for a server, until this is dropped.
 pub(crate) struct Standing {
     pub(super) filter: Option<KernelFilter>,
     attached: Places,
+    /// At the hook, where the filter decides at the sockets because nothing can tell packets of several datagrams there.
+    front: Option<Front>,
     seats: Seats,
-    /// Why XDP runs in generic mode everywhere.
+    /// Why it isn't where it was asked for, or not in that mode.
     fallback: Option<String>,
     /// Left when nothing is attached to it any more.
     _group: Option<ControlGroup>,
@@ -67,7 +79,14 @@ impl<'a> Ground<'a> {
         let standing = match self.hook {
             Hook::User => {
                 server.listen()?;
-                Standing { filter: None, attached: Vec::new(), fallback: None, seats, _group: None }
+                Standing {
+                    filter: None,
+                    attached: Vec::new(),
+                    front: None,
+                    fallback: None,
+                    seats,
+                    _group: None,
+                }
             }
             Hook::Socket | Hook::Reuseport => {
                 if self.hook == Hook::Reuseport {
@@ -81,11 +100,17 @@ impl<'a> Ground<'a> {
                 server.hold()?;
                 let listen = server.listen()?;
                 let standing = self.stand(server, listen, seats, load)?;
-                server.release()?;
+                if standing.front.is_some() {
+                    // What was put at the sockets took the place of what kept packets out.
+                    server.released()?;
+                } else {
+                    server.release()?;
+                }
                 standing
             }
         };
-        standing.seats.fill(standing.filter.as_ref())?;
+        let picks = standing.front.as_ref().map(Front::program).or(standing.filter.as_ref());
+        standing.seats.fill(picks)?;
         Ok(standing)
     }
 
@@ -98,13 +123,55 @@ impl<'a> Ground<'a> {
     ) -> Result<Standing, ServeError> {
         let mode = self.place.xdp_mode;
         let filter = self.load(listen, mode, &load)?;
-        let (filter, attached, fallback) = match self.attach(server, &filter, mode) {
+        let placed = match self.attach(server, &filter, mode) {
+            Ok(attached) => Ok(Placed { filter, attached, front: None, reason: None }),
             Err(ServeError::Hook(refusal)) if self.hook == Hook::Xdp && mode == XdpMode::Auto => {
-                self.fall_back(server, listen, load, refusal)?
+                self.fall_back(server, listen, &load, refusal)
             }
-            attached => (filter, attached?, None),
+            Err(error) => Err(error),
         };
-        Ok(Standing { filter: Some(filter), attached, fallback, seats, _group: self.group })
+        let Placed { filter, attached, front, reason } = match placed {
+            Err(ServeError::Hook(HookError::SuperPackets { .. })) if gso_layout(self.hook).is_err() => {
+                self.judge_at_the_sockets(server, listen, load)?
+            }
+            placed => placed?,
+        };
+        Ok(Standing { filter: Some(filter), attached, front, fallback: reason, seats, _group: self.group })
+    }
+
+    /// Where the kernel tells no program at the hook that a packet is several datagrams.
+    fn judge_at_the_sockets(
+        &self,
+        server: &Server,
+        listen: SocketAddr,
+        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
+    ) -> Result<Placed, ServeError> {
+        let filter = load(&Site::new(Hook::Socket, listen))?;
+        let mode = XdpMode::Generic;
+        let decides = filter.filter().map(|filter| Front::filter(filter, self.hook));
+        let is_of_use = self.hook == Hook::Xdp || self.workers > 1;
+        let front = decides.filter(|_| is_of_use).map(|decides| {
+            let site = Front::site(self.site(listen, mode));
+            let program = match filter.filter() {
+                Some(filter) if filter == decides => load(&site)?,
+                _ => KernelFilter::load(decides, Toolkit::Fun, &site)?,
+            };
+            let attached = self.attach(server, &program, mode)?;
+            Ok::<_, ServeError>(Front::new(program, attached))
+        });
+        let front = front.transpose()?;
+        let sockets = server.sockets();
+        let name = |number| if number == 0 { "the server's socket".to_owned() } else { String::new() };
+        let attached = sockets.iter().enumerate().map(|(number, socket)| {
+            Ok((filter.attach(Target::Socket(socket.as_fd()))?, name(number)))
+        });
+        let attached = attached.collect::<Result<_, HookError>>()?;
+        let reason = Some(format!(
+            "packets of several datagrams can come in, which this kernel tells no program at hook {} (Linux 6.2, BTF), and \
+             which are one by one here",
+            self.hook
+        ));
+        Ok(Placed { filter, attached, front, reason })
     }
 
     /// Where an ordinary program was refused because super-packets can come in: one that tells them, in generic mode at every
@@ -113,16 +180,16 @@ impl<'a> Ground<'a> {
         &self,
         server: &Server,
         listen: SocketAddr,
-        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
+        load: &impl Fn(&Site) -> Result<KernelFilter, HookError>,
         refusal: HookError,
-    ) -> Result<(KernelFilter, Places, Option<String>), ServeError> {
+    ) -> Result<Placed, ServeError> {
         let HookError::SuperPackets { fallback, .. } = &refusal else { return Err(refusal.into()) };
         let reason = fallback.as_deref().unwrap_or("a program in the driver can't");
         let told = format!("to tell packets of several datagrams; {reason}");
         let generic =
             self.load(listen, XdpMode::Generic, load).map_err(ServeError::from).and_then(|filter| {
                 let attached = self.attach(server, &filter, XdpMode::Generic)?;
-                Ok((filter, attached, Some(told)))
+                Ok(Placed { filter, attached, front: None, reason: Some(told) })
             });
         generic.map_err(|_| refusal.into())
     }
@@ -186,6 +253,13 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// What is said of a program at tc that no link holds.
+const STAYS: &str = "without a link, which needs Linux 6.6, it stays if this process is killed, until the next start or \
+                     `weir doctor --fix`";
+
+/// What is said of a program that decides before the sockets do.
+const BEFORE: &str = "before that, by the first datagram of each packet";
+
 impl Standing {
     /// Puts `next` in the place of `before`, everywhere or nowhere: at several interfaces one after the other, so that for a
     /// moment both decide, each at its own.
@@ -204,6 +278,20 @@ impl Standing {
         seated
     }
 
+    /// What decides before the sockets follows what was put in place there; gives what it dropped before.
+    pub(crate) fn replace_front(&mut self, filter: Filter, toolkit: Toolkit) -> Result<u64, HookError> {
+        self.front.as_mut().map_or(Ok(0), |front| front.replace(filter, toolkit))
+    }
+
+    /// What the filter decided, and what was dropped before it.
+    pub(crate) fn verdicts(&self, filter: &KernelFilter) -> Result<Option<VerdictCounts>, HookError> {
+        let counts = filter.verdicts()?;
+        match (&self.front, counts) {
+            (Some(front), Some(counts)) => front.add_to(counts).map(Some),
+            _ => Ok(counts),
+        }
+    }
+
     /// To the first so many: it was attached, and seated, there a moment ago.
     fn put_back(&self, before: &KernelFilter, places: usize) {
         for (attached, _) in &self.attached[..places] {
@@ -219,12 +307,16 @@ impl Standing {
 
     /// What the filter is attached to, a line each, where that isn't the server's socket.
     pub(super) fn places(&self) -> Vec<String> {
-        let line = |(attached, name): &(Attached, String)| {
+        let line = |(attached, name): &(Attached, String), fallback: Option<&str>| {
             let mode = attached.mode().map(|mode| format!(" ({mode})")).unwrap_or_default();
-            let fallback = attached.fallback().or(self.fallback.as_deref());
+            let stays = attached.outlives_its_process().then_some(STAYS);
+            let fallback = attached.fallback().or(fallback).or(stays);
             let fallback = fallback.map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{name}{mode}{fallback}")
         };
-        self.attached.iter().filter(|(_, name)| !name.is_empty()).map(line).collect()
+        let here = self.attached.iter().map(|place| (place, self.fallback.as_deref()));
+        let before = self.front.iter().flat_map(Front::attached).map(|place| (place, Some(BEFORE)));
+        let named = here.chain(before).filter(|((_, name), _)| !name.is_empty());
+        named.map(|(place, fallback)| line(place, fallback)).collect()
     }
 }

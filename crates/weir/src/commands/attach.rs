@@ -76,13 +76,17 @@ fn attach(args: &Args) -> anyhow::Result<ExitCode> {
     let mode = attached.mode().map(|mode| format!(" ({mode})")).unwrap_or_default();
     let to = format!("{target}{mode}");
     let Attachable { name, program_type, .. } = chosen;
-    let fallback = attached.fallback().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let stays = attached.outlives_its_process().then_some(STAYS);
+    let fallback = attached.fallback().or(stays).map(|reason| format!(": {reason}")).unwrap_or_default();
     eprintln!("weir: attached {name} ({program_type}) to {to}{fallback}");
     session.say(&Event::Attached { program: name, program_type: program_type.name(), to: &to })?;
     session.run(&interrupt, attached)?;
     eprintln!("weir: detached {name} from {target}");
     Ok(ExitCode::SUCCESS)
 }
+
+/// What is said of a program at tc that no link holds.
+const STAYS: &str = "without a link, which needs Linux 6.6, it stays if this process is killed, until `weir doctor --fix`";
 
 fn object(args: &Args) -> anyhow::Result<ObjectFile> {
     let (name, bytes) = (args.reading.name(), args.reading.bytes()?);

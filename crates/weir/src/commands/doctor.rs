@@ -25,8 +25,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Remove what killed runs left: empty control groups, parts of the pair of `weir net up`, temporary folders; only
-    /// what weir made.
+    /// Remove what killed runs left: empty control groups, filters at tc that no link held, parts of the pair of `weir net
+    /// up`, temporary folders; only what weir made.
     #[arg(long)]
     fix: bool,
 }

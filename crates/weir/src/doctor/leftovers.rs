@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use weir_hooks::ClsactFilter;
 use weir_service::ControlGroup;
 
 use super::Finding;
@@ -17,6 +18,8 @@ use crate::topology::named;
 pub enum Leftover {
     /// An empty control group of a server.
     ControlGroup(PathBuf),
+    /// A filter of a server that was killed, at tc without a link.
+    Filter(ClsactFilter),
     /// A part of the veth pair with names, which lacks the rest.
     Pair(String),
     /// A temporary folder of an experiment.
@@ -27,6 +30,7 @@ impl Leftover {
     fn kind(&self) -> &'static str {
         match self {
             Self::ControlGroup(_) => "leftover control group",
+            Self::Filter(_) => "leftover filter",
             Self::Pair(_) => "leftover of weir net",
             Self::Folder(_) => "leftover folder",
         }
@@ -35,6 +39,7 @@ impl Leftover {
     fn shown(&self) -> String {
         match self {
             Self::ControlGroup(path) | Self::Folder(path) => path.display().to_string(),
+            Self::Filter(filter) => filter.to_string(),
             Self::Pair(reason) => reason.clone(),
         }
     }
@@ -46,6 +51,7 @@ impl Leftover {
     pub fn remove(&self) -> anyhow::Result<String> {
         match self {
             Self::ControlGroup(path) => fs::remove_dir(path)?,
+            Self::Filter(filter) => filter.remove_leftover()?,
             Self::Pair(_) => drop(named::down()?),
             Self::Folder(path) => fs::remove_dir_all(path)?,
         }
@@ -63,6 +69,8 @@ pub fn find() -> anyhow::Result<Vec<Leftover>> {
         .into_iter()
         .map(Leftover::ControlGroup)
         .collect();
+    let filters = ClsactFilter::leftovers().context("looking for filters at tc")?;
+    found.extend(filters.into_iter().map(Leftover::Filter));
     if let named::Status::Broken { reason } = named::status()? {
         found.push(Leftover::Pair(reason));
     }

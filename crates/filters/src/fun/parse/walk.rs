@@ -140,7 +140,9 @@ impl Parser<'_> {
         ebpf! { in code;
             ldxb $NEXT, [{field(HEADER, ipv6::NEXT_HEADER_OFFSET)}]
             add $AT, {ipv6::HEADER_LEN as i32}
-            stdw [$LEFT], {ipv6::MAX_EXTENSIONS as i32}
+            // From a register: verifiers before Linux 6.5 keep no number that is stored as an immediate.
+            mov r1, {ipv6::MAX_EXTENSIONS as i32}
+            stxdw [$LEFT], r1
         $again:
             jeq $NEXT, {i32::from(headers::UDP)}, $udp
             ldxdw r1, [$LEFT]
@@ -215,10 +217,10 @@ pub(in crate::fun) fn beginning(code: &mut Code, access: &Access, no_command: La
     ebpf! { in code;
         mov r4, $END
         sub r4, $AT
-        jlt r4, {shortest_word() as i32}, $no_command
         jle r4, {longest_word() as i32}, whole
         mov r4, {longest_word() as i32}
     whole:
+        jlt r4, {shortest_word() as i32}, $no_command
         stdw [$PAYLOAD], 0
         mov r2, $AT
         mov r3, r10

@@ -1,0 +1,95 @@
+//! Guards, and any filter behind them. Which of them decide is a constant of the loader's.
+
+use aya_ebpf::{
+    btf_maps::{Array, PerCpuArray},
+    macros::btf_map,
+};
+use weir_bpf::{
+    Blocked, Captures, Hook, Keys, Origin, Packet, Rate, Source, Sources, Verdicts, asks_for_a_known_key,
+    begins_with_a_command, decide, is_a_command_of_its_length, is_blocked, keep_a_copy, programs, source,
+};
+use weir_wire::chain::{self, Chain, MAX_GUARDS};
+
+use super::spend;
+
+#[btf_map(name = "verdicts")]
+static VERDICTS: Verdicts = Verdicts::new();
+
+#[btf_map(name = "blocked")]
+static BLOCKED: Blocked = Blocked::new();
+
+#[btf_map(name = "quota_rate")]
+static QUOTA_RATE: Rate = Rate::new();
+
+#[btf_map(name = "sources")]
+static SOURCES: Sources = Sources::new();
+
+#[btf_map(name = "keys")]
+static KEYS: Keys = Keys::new();
+
+#[btf_map(name = "parameter")]
+static PARAMETER: Array<u32, 1> = Array::new();
+
+#[btf_map(name = "counter")]
+static COUNTER: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[btf_map(name = "capture")]
+static CAPTURE: Captures = Captures::new();
+
+/// Set by the loader; the verifier then knows it and removes the filters that aren't in the chain.
+#[unsafe(no_mangle)]
+static CHAIN: Chain = Chain { guards: [0; MAX_GUARDS], last: 0 };
+
+/// A field of [`CHAIN`].
+macro_rules! chain {
+    ($($field:tt)+) => {
+        // SAFETY: a live static; volatile, so that the compiler leaves the read to the loader's value.
+        unsafe { (&raw const CHAIN.$($field)+).read_volatile() }
+    };
+}
+
+programs!("chain", run);
+
+#[inline(always)]
+fn run<H: Origin>(hook: &H) -> i64 {
+    decide(hook, &VERDICTS, |packet| (guards_pass(hook) && last_accepts(packet)).into())
+}
+
+#[inline(always)]
+fn guards_pass<H: Origin>(hook: &H) -> bool {
+    let Some(source) = source(hook) else { return true };
+    passes(chain!(guards[0]), &source) && passes(chain!(guards[1]), &source)
+}
+
+#[inline(always)]
+fn passes(guard: u8, source: &Source) -> bool {
+    match guard {
+        chain::BLOCKLIST => !is_blocked(&BLOCKED, source),
+        chain::QUOTA => spend(&QUOTA_RATE, &SOURCES, source),
+        _ => true,
+    }
+}
+
+#[inline(always)]
+fn last_accepts<H: Hook>(packet: &Packet<'_, H>) -> bool {
+    match chain!(last) {
+        chain::REJECT => false,
+        chain::VALID_COMMAND => begins_with_a_command(packet),
+        chain::ROBUST_VALID_COMMAND => is_a_command_of_its_length(packet),
+        // An array's only element always exists; an absent one reads as 0.
+        chain::PARAMETER => PARAMETER.get(0).copied().unwrap_or(0) == 0,
+        chain::PRINT => {
+            keep_a_copy(packet, &CAPTURE);
+            true
+        }
+        chain::COUNT => {
+            if let Some(counter) = COUNTER.get_ptr_mut(0) {
+                // SAFETY: the lookup gave a live slot, which its own CPU alone writes.
+                unsafe { *counter += 1 };
+            }
+            true
+        }
+        chain::KNOWN_KEY => asks_for_a_known_key(packet, &KEYS),
+        _ => true,
+    }
+}

@@ -1,0 +1,295 @@
+//! Programs of tc without links, for kernels before 6.6: filters of the qdisc clsact (tc-bpf(8)), through rtnetlink(7).
+//!
+//! A filter outlives its process. Which filters are weir's is told by their priority and name, and which of these have no
+//! process any more by a Unix socket of the interface's network namespace whose name is the filter's: the kernel closes it
+//! with the process, whatever ends that.
+
+use std::{
+    io,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd},
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    thread,
+    time::Duration,
+};
+
+use rtnetlink::{
+    packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST},
+    packet_route::{
+        RouteNetlinkMessage,
+        tc::{TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcHeader, TcMessage, TcOption},
+    },
+};
+
+use crate::{Direction, Interface, route};
+
+/// The priority of weir's filters: behind those whose priority the kernel chose (net/sched/cls_api.c, tcf_auto_prio).
+const PRIORITY: u16 = 0xc0de;
+/// ETH_P_ALL, include/uapi/linux/if_ether.h.
+const ALL_PROTOCOLS: u16 = 0x0003;
+/// What the names of weir's filters begin with; what they are for follows.
+const NAME: &str = "weir ";
+/// So many of weir's filters may an interface have, in one direction.
+const MOST: u32 = 1024;
+
+/// A place among the filters of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClsactFilter {
+    interface: Interface,
+    direction: Direction,
+    handle: u32,
+    /// What it is for.
+    purpose: String,
+}
+
+/// A program in such a place, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Clsact {
+    filter: ClsactFilter,
+    /// Whether the qdisc is ours, so that it goes with its last filter.
+    is_ours: bool,
+    /// Says that a process has the place.
+    _holder: UnixDatagram,
+}
+
+impl Clsact {
+    /// Attaches a program to an interface, in the place of one that a killed process left for the same purpose, if there is
+    /// one.
+    pub(crate) fn attach(
+        interface: &Interface,
+        direction: Direction,
+        purpose: &str,
+        program: BorrowedFd<'_>,
+    ) -> io::Result<Self> {
+        let _turn = turn(interface)?;
+        let present = filters(interface)?;
+        let is_there = |place: &ClsactFilter| {
+            present.iter().any(|filter| filter.direction == direction && filter.handle == place.handle)
+        };
+        let place = |handle| ClsactFilter {
+            interface: interface.clone(),
+            direction,
+            handle,
+            purpose: purpose.to_owned(),
+        };
+        let left = present.iter().filter(|filter| filter.direction == direction && filter.purpose == purpose);
+        let free = (1..=MOST).map(place).filter(|place| !is_there(place));
+        let (filter, holder) = left
+            .cloned()
+            .chain(free)
+            .find_map(|place| match bind(&place.holder()) {
+                Ok(holder) => Some(Ok((place, holder))),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+                Err(error) => Some(Err(error)),
+            })
+            .unwrap_or_else(|| Err(io::ErrorKind::AddrInUse.into()))?;
+        let is_made = make_qdisc(interface)?;
+        // What a process left that was killed may be in a qdisc that it made.
+        let is_ours = is_made || present.contains(&filter);
+        if let Err(error) = filter.fill(program) {
+            if is_made {
+                remove_qdisc_if_empty(interface);
+            }
+            return Err(error);
+        }
+        Ok(Self { filter, is_ours, _holder: holder })
+    }
+
+    /// Puts another program into its place.
+    pub(crate) fn replace(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+        self.filter.fill(program)
+    }
+}
+
+impl Drop for Clsact {
+    fn drop(&mut self) {
+        // Nothing of it fails but where the interface is gone, and the filter with it.
+        let _turn = turn(&self.filter.interface);
+        let _ = self.filter.remove();
+        if self.is_ours {
+            remove_qdisc_if_empty(&self.filter.interface);
+        }
+    }
+}
+
+impl ClsactFilter {
+    /// Those of weir's in this network namespace that no process has any more.
+    ///
+    /// # Errors
+    /// What the kernel says to the question.
+    pub fn leftovers() -> io::Result<Vec<Self>> {
+        let mut leftovers = Vec::new();
+        for interface in Interface::all()? {
+            let found = filters(&interface)?;
+            if !found.is_empty() {
+                let _turn = turn(&interface)?;
+                leftovers.extend(found.into_iter().filter(|filter| bind(&filter.holder()).is_ok()));
+            }
+        }
+        Ok(leftovers)
+    }
+
+    /// Takes it away, if no process has it, and the qdisc where nothing else is in it.
+    ///
+    /// # Errors
+    /// A process has it, or what the kernel says.
+    pub fn remove_leftover(&self) -> io::Result<()> {
+        let _turn = turn(&self.interface)?;
+        let _holder = bind(&self.holder())?;
+        self.remove()?;
+        remove_qdisc_if_empty(&self.interface);
+        Ok(())
+    }
+
+    /// Puts the program there in one step, whatever was there.
+    fn fill(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+        let options = vec![
+            TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd() as u32)),
+            TcOption::Bpf(TcFilterBpfOption::ProgName(format!("{NAME}{}", self.purpose))),
+            TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
+        ];
+        let mut message = self.message();
+        message.attributes = vec![TcAttribute::Kind("bpf".to_owned()), TcAttribute::Options(options)];
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
+        route::ask(RouteNetlinkMessage::NewTrafficFilter(message), flags).map(drop)
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        let mut message = self.message();
+        message.attributes = vec![TcAttribute::Kind("bpf".to_owned())];
+        route::ask(RouteNetlinkMessage::DelTrafficFilter(message), NLM_F_REQUEST | NLM_F_ACK).map(drop)
+    }
+
+    fn message(&self) -> TcMessage {
+        let info = u32::from(PRIORITY) << u16::BITS | u32::from(ALL_PROTOCOLS.to_be());
+        TcMessage::from_parts(
+            TcHeader {
+                index: self.interface.index() as i32,
+                handle: self.handle.into(),
+                parent: parent(self.direction),
+                info,
+                ..TcHeader::default()
+            },
+            Vec::new(),
+        )
+    }
+
+    /// The name of the socket that its process has.
+    fn holder(&self) -> String {
+        format!("weir/tc/{}/{}/{:x}", self.interface.index(), self.direction, self.handle)
+    }
+}
+
+impl std::fmt::Display for ClsactFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { interface, direction, handle, purpose } = self;
+        write!(f, "tc {direction} of {interface}, priority {PRIORITY}, handle {handle:#x}, for {purpose}")
+    }
+}
+
+fn parent(direction: Direction) -> TcHandle {
+    let minor = match direction {
+        Direction::Ingress => TcHandle::MIN_INGRESS,
+        Direction::Egress => TcHandle::MIN_EGRESS,
+    };
+    TcHandle { minor, ..TcHandle::CLSACT }
+}
+
+/// A socket of that name, which no file has (unix(7), abstract).
+fn bind(name: &str) -> io::Result<UnixDatagram> {
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)
+}
+
+/// How long another process may take to change an interface's filters.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Keeps other processes of weir from changing the interface's filters.
+fn turn(interface: &Interface) -> io::Result<UnixDatagram> {
+    let name = format!("weir/tc/{}", interface.index());
+    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+        match bind(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => thread::sleep(PAUSE),
+            bound => return bound,
+        }
+    }
+    bind(&name)
+}
+
+/// Weir's filters of an interface.
+fn filters(interface: &Interface) -> io::Result<Vec<ClsactFilter>> {
+    let mut found = Vec::new();
+    for direction in Direction::ALL {
+        for message in dump(interface, direction)? {
+            let purpose = name(&message).and_then(|name| name.strip_prefix(NAME));
+            let has_priority = (message.header.info >> u16::BITS) as u16 == PRIORITY;
+            if let Some(purpose) = purpose.filter(|_| has_priority) {
+                let handle = message.header.handle.into();
+                let purpose = purpose.to_owned();
+                found.push(ClsactFilter { interface: interface.clone(), direction, handle, purpose });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Everybody's filters of an interface in a direction.
+fn dump(interface: &Interface, direction: Direction) -> io::Result<Vec<TcMessage>> {
+    let header = TcHeader {
+        index: interface.index() as i32,
+        parent: parent(direction),
+        ..TcHeader::default()
+    };
+    let question = RouteNetlinkMessage::GetTrafficFilter(TcMessage::from_parts(header, Vec::new()));
+    let replies = match route::dump(question, NLM_F_REQUEST | NLM_F_DUMP) {
+        // There is no such qdisc.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => Vec::new(),
+        replies => replies?,
+    };
+    let filters = replies.into_iter().filter_map(|reply| match reply {
+        RouteNetlinkMessage::NewTrafficFilter(filter) => Some(filter),
+        _ => None,
+    });
+    Ok(filters.collect())
+}
+
+fn name(filter: &TcMessage) -> Option<&str> {
+    filter.attributes.iter().find_map(|attribute| match attribute {
+        TcAttribute::Options(options) => options.iter().find_map(|option| match option {
+            TcOption::Bpf(TcFilterBpfOption::ProgName(name)) => Some(name.as_str()),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+fn qdisc(interface: &Interface) -> TcMessage {
+    let header = TcHeader {
+        index: interface.index() as i32,
+        handle: TcHandle { minor: 0, ..TcHandle::CLSACT },
+        parent: TcHandle::CLSACT,
+        ..TcHeader::default()
+    };
+    TcMessage::from_parts(header, vec![TcAttribute::Kind("clsact".to_owned())])
+}
+
+/// Whether it wasn't there yet.
+fn make_qdisc(interface: &Interface) -> io::Result<bool> {
+    let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    match route::ask(RouteNetlinkMessage::NewQueueDiscipline(qdisc(interface)), flags) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where it can't be asked whether it is empty, it stays.
+fn remove_qdisc_if_empty(interface: &Interface) {
+    let is_empty = |direction| dump(interface, direction).is_ok_and(|filters| filters.is_empty());
+    if Direction::ALL.into_iter().all(is_empty) {
+        let flags = NLM_F_REQUEST | NLM_F_ACK;
+        let _ = route::ask(RouteNetlinkMessage::DelQueueDiscipline(qdisc(interface)), flags);
+    }
+}

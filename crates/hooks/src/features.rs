@@ -1,0 +1,109 @@
+//! What this kernel can, asked by trying it: distributions take newer features into older kernels, so that a version says
+//! little.
+
+use std::{io, os::fd::BorrowedFd, sync::OnceLock};
+
+use aya_obj::generated::{BPF_F_XDP_HAS_FRAGS, bpf_attach_type, bpf_prog_type};
+use weir_asm::Code;
+use weir_asm_macros::ebpf;
+use weir_filters::{Features, Filter, Hook, Site};
+
+use crate::{objects::NATIVE, sys};
+
+/// Something that a kernel can or can't, and that weir does another way where it can't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    /// [`Features::xdp_frags`].
+    XdpFrags,
+    /// [`Features::compare_exchange`].
+    CompareExchange,
+    /// tcx links: Linux 6.6. Without, a program is a filter of the qdisc clsact.
+    Tcx,
+    /// Kernel functions that show a program the kernel's own structures (`bpf_rdonly_cast`): Linux 6.2. With them it tells
+    /// packets of several datagrams where its context doesn't.
+    GsoSize,
+}
+
+/// Names, separated by commas, of features that are not to be used, so that a newer kernel shows what an older one does.
+const WITHOUT: &str = "WEIR_WITHOUT";
+
+impl Feature {
+    /// Its name in the environment variable `WEIR_WITHOUT`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::XdpFrags => "xdp-frags",
+            Self::CompareExchange => "compare-exchange",
+            Self::Tcx => "tcx",
+            Self::GsoSize => "gso-size",
+        }
+    }
+
+    /// Whether it isn't to be used, whatever the kernel can.
+    pub(crate) fn is_switched_off(self) -> bool {
+        let names = std::env::var(WITHOUT).unwrap_or_default();
+        names.split(',').any(|name| name.trim() == self.name())
+    }
+
+    /// Whether a program that needs it loads. A kernel that lets nobody ask is taken for one that can: loading what is
+    /// meant then says what is lacking.
+    fn is_loaded(self) -> bool {
+        static LOADED: [OnceLock<bool>; 2] = [const { OnceLock::new() }; 2];
+        let known = &LOADED[self as usize];
+        if let Some(known) = known.get() {
+            return *known;
+        }
+        match self.load() {
+            Ok(()) => *known.get_or_init(|| true),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => true,
+            Err(_) => *known.get_or_init(|| false),
+        }
+    }
+
+    fn load(self) -> io::Result<()> {
+        let (program_type, flags, code): (_, _, Code) = match self {
+            Self::XdpFrags => {
+                let code = ebpf! {
+                    call xdp_get_buff_len
+                    mov r0, 2
+                    exit
+                };
+                (bpf_prog_type::BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS, code)
+            }
+            Self::CompareExchange => {
+                let code = ebpf! {
+                    mov r0, 0
+                    stxdw [r10 - 8], r0
+                    mov r2, 1
+                    lock cmpxchg [r10 - 8], r2
+                    exit
+                };
+                (bpf_prog_type::BPF_PROG_TYPE_SOCKET_FILTER, 0, code)
+            }
+            Self::Tcx | Self::GsoSize => unreachable!("attaching, and the kernel's types, tell it"),
+        };
+        let instructions = code.encode(NATIVE).map_err(io::Error::other)?;
+        sys::load_program(program_type, &instructions, flags).map(drop)
+    }
+
+    fn is_there(self) -> bool {
+        !self.is_switched_off() && self.is_loaded()
+    }
+}
+
+/// Whether a program of tc can be attached by a link. The kernel says that it knows no interface 0, or nothing of the way.
+pub(crate) fn has_tcx(program: BorrowedFd<'_>) -> bool {
+    let tried = || sys::create_link(program, 0, bpf_attach_type::BPF_TCX_INGRESS, 0);
+    !Feature::Tcx.is_switched_off()
+        && tried().map_or_else(|error| error.raw_os_error() != Some(libc::EINVAL), |_| true)
+}
+
+/// The site for a program of that filter on this kernel, which is asked for what the program would use.
+pub(crate) fn fit(site: &Site, filter: Filter) -> Site {
+    let asked = site.features;
+    let features = Features {
+        xdp_frags: asked.xdp_frags && (site.hook != Hook::Xdp || Feature::XdpFrags.is_there()),
+        compare_exchange: asked.compare_exchange
+            && (!filter.is_dynamic() || Feature::CompareExchange.is_there()),
+    };
+    Site { features, ..*site }
+}
