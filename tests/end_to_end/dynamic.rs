@@ -1,6 +1,7 @@
 //! Filters with a memory, changed while a server serves.
 
 use std::{
+    fs,
     net::UdpSocket,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -27,6 +28,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_prefix_is_blocked_listed_and_unblocked_while_it_serves", blocked_while_it_serves),
     ("a_quota_is_changed_while_it_serves", a_quota_is_changed_while_it_serves),
     ("the_parameter_is_set_through_the_control_socket", the_parameter_is_set),
+    ("many_prefixes_are_blocked_by_one_command", many_prefixes_are_blocked),
     ("a_swap_keeps_what_is_blocked_and_counts_both_filters", a_swap_keeps_what_is_blocked),
     ("a_swap_to_classic_bpf_and_back", a_swap_to_classic_bpf_and_back),
     ("a_swap_to_known_key_knows_the_bags_keys", a_swap_to_known_key_knows_the_bags_keys),
@@ -118,6 +120,41 @@ fn blocked_while_it_serves() {
     let summary = server.summary();
     assert_eq!(summary["filter"], "blocklist+valid-command");
     assert_eq!(summary["verdicts"]["dropped"], 2);
+}
+
+fn many_prefixes_are_blocked() {
+    let server = Controlled::start(&["--filter", "blocklist+valid-command"]);
+    server.put(1);
+    let path = server.folder.path().join("prefixes");
+    let listed = format!("@{}", path.to_str().expect("UTF-8"));
+    let mut text = "# those that nobody has\n127.0.0.2 2001:db8::/32 # two\n\n127.0.0.4/30\n".to_owned();
+    for number in 0..20_000 {
+        text += &format!("10.{}.{}.0/24\n2001:db8:{number:x}::/48\n", number / 256, number % 256);
+    }
+    // One twice counts once.
+    fs::write(&path, text.clone() + "127.0.0.2/32\n").expect("it is written");
+    server.done(&format!("block {listed}"), "40003 prefixes are blocked");
+    for (source, is_answered) in
+        [("127.0.0.1", true), ("127.0.0.2", false), ("127.0.0.3", true), ("127.0.0.5", false)]
+    {
+        assert_eq!(server.answers(source, 1), is_answered, "{source}");
+    }
+    assert_eq!(server.json("status")["blocked"], 40_003);
+    assert_eq!(server.json("list")["prefixes"].as_array().expect("a list").len(), 40_003);
+    server.done("unblock 127.0.0.4/30", "not blocked any more");
+    assert!(server.answers("127.0.0.5", 1));
+
+    // A longer prefix that ends sooner opens no hole, whichever of them came first.
+    fs::write(&path, "127.0.0.6\n").expect("it is written");
+    server.done(&format!("block {listed} --for 1s"), "1 prefixes are blocked");
+    server.done("block 127.0.0.6/31", "is blocked until");
+    thread::sleep(Duration::from_millis(1500));
+    assert!(!server.answers("127.0.0.6", 1));
+
+    fs::write(&path, "127.0.0.1\n\n10.0.0.0/33\n").expect("it is written");
+    server
+        .refused(&format!("block {listed}"), &["line 3", "'10.0.0.0/33' is neither an address nor a prefix"]);
+    assert!(server.answers("127.0.0.1", 1), "nothing of it was done");
 }
 
 fn a_quota_is_changed_while_it_serves() {

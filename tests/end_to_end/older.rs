@@ -69,7 +69,11 @@ fn each_datagram_is_judged() {
                 let (expected, dropped) = if hook == "xdp" { ("3", 3) } else { ("7", 3) };
                 assert_eq!(sum(&server).as_deref(), Some(expected), "{what}");
                 let ended = end(server);
-                for part in ["the server's socket", &format!("at hook {hook}"), &format!("{dropped} dropped by the filter")] {
+                for part in [
+                    "the server's socket",
+                    &format!("at hook {hook}"),
+                    &format!("{dropped} dropped by the filter"),
+                ] {
                     assert!(ended.stderr.contains(part), "{what}: no '{part}' in: {}", ended.stderr);
                 }
             })
@@ -83,7 +87,8 @@ fn what_decides_before_follows_a_swap() {
         let folder = weir_testing::folder();
         let control = folder.path().join("control");
         let control = control.to_str().expect("UTF-8");
-        let server = start("127.0.0.1:0", &["--hook", "xdp", "--filter", "reject-filter", "--control", control]);
+        let server =
+            start("127.0.0.1:0", &["--hook", "xdp", "--filter", "reject-filter", "--control", control]);
         let socket = server.socket();
         socket.send(&put(1)).expect("send");
         let swap = weir(&["filter", "--control", control, "swap", "known-key"]).output().expect("it starts");

@@ -34,42 +34,72 @@ impl Until {
 ///
 /// A map finds the longest prefix alone, which may be over before a shorter one is: what goes into the map is
 /// [`Self::effective`], the latest end of all prefixes around.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Blocklist {
     prefixes: BTreeMap<Ipv6Net, Until>,
-    /// How many prefixes there are of each length that any has: the only ones to look for around an address.
-    lengths: BTreeMap<u8, usize>,
+    /// The lengths that any prefix has: the only ones to look for around an address.
+    lengths: BTreeMap<u8, Length>,
+    /// Prefixes by their end; one that has another end by now, or is gone, is there still.
+    ends: BTreeMap<Moment, Vec<Ipv6Net>>,
 }
 
+/// Prefixes of one length.
+#[derive(Clone, Copy, Debug)]
+struct Length {
+    count: usize,
+    /// None of them ends later, and none did that is gone.
+    latest: Until,
+}
+
+/// A prefix as a longest-prefix match is given it: its bits, its address, IPv4 as ::ffff:a.b.c.d, and the latest end of the
+/// prefixes around it, itself included.
+pub type Effective = (u32, [u8; 16], Until);
+
 impl Blocklist {
-    /// Blocks a prefix; one that is blocked already gets the new end.
-    pub fn block(&mut self, prefix: IpNet, until: Until) {
+    /// Blocks a prefix; one that is blocked already gets the new end. Gives the end that it had.
+    pub fn block(&mut self, prefix: IpNet, until: Until) -> Option<Until> {
         let prefix = as_ipv6(prefix);
-        if self.prefixes.insert(prefix, until).is_none() {
-            *self.lengths.entry(prefix.prefix_len()).or_default() += 1;
+        let before = self.prefixes.insert(prefix, until);
+        let length = self.lengths.entry(prefix.prefix_len()).or_insert(Length { count: 0, latest: until });
+        length.count += usize::from(before.is_none());
+        length.latest = length.latest.max(until);
+        if let Until::Moment(end) = until {
+            self.ends.entry(end).or_default().push(prefix);
         }
+        before
     }
 
-    /// Unblocks exactly that prefix, and says whether it was there; what lies in it or around it stays blocked.
-    pub fn unblock(&mut self, prefix: IpNet) -> bool {
-        let prefix = as_ipv6(prefix);
-        let was_there = self.prefixes.remove(&prefix).is_some();
-        if was_there {
-            forget_length(&mut self.lengths, prefix);
-        }
-        was_there
+    /// Unblocks exactly that prefix, and gives the end that it had; what lies in it or around it stays blocked.
+    pub fn unblock(&mut self, prefix: IpNet) -> Option<Until> {
+        self.remove(as_ipv6(prefix))
     }
 
-    /// Forgets what is over.
-    pub fn expire(&mut self, now: Moment) {
-        let Self { prefixes, lengths } = self;
-        prefixes.retain(|prefix, until| {
-            let stays = !until.is_over(now);
-            if !stays {
-                forget_length(lengths, *prefix);
+    fn remove(&mut self, prefix: Ipv6Net) -> Option<Until> {
+        let before = self.prefixes.remove(&prefix)?;
+        let bits = prefix.prefix_len();
+        match self.lengths.get_mut(&bits) {
+            Some(length) if length.count > 1 => length.count -= 1,
+            _ => drop(self.lengths.remove(&bits)),
+        }
+        Some(before)
+    }
+
+    /// Forgets prefixes that are over, at most so many, and gives them.
+    pub fn expire(&mut self, now: Moment, most: usize) -> Vec<IpNet> {
+        let mut over = Vec::new();
+        while over.len() < most
+            && let Some(mut end) = self.ends.first_entry().filter(|end| *end.key() <= now)
+        {
+            let Some(prefix) = end.get_mut().pop() else {
+                end.remove();
+                continue;
+            };
+            if self.prefixes.get(&prefix).is_some_and(|until| until.is_over(now)) {
+                self.remove(prefix);
+                over.push(as_written(prefix));
             }
-            stays
-        });
+        }
+        over
     }
 
     /// Whether a packet from `source` is dropped.
@@ -79,12 +109,17 @@ impl Blocklist {
 
     /// When the last prefix that `source` lies in ends, if it lies in any.
     pub fn end_for(&self, source: IpAddr) -> Option<Until> {
-        self.around(as_ipv6(source.into())).max()
+        self.latest_around(as_ipv6(source.into()), None)
     }
 
     /// The prefixes with their ends, in the order of their addresses.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, Until)> {
         self.prefixes.iter().map(|(&prefix, &until)| (as_written(prefix), until))
+    }
+
+    /// Whether exactly that prefix is blocked.
+    pub fn has(&self, prefix: IpNet) -> bool {
+        self.prefixes.contains_key(&as_ipv6(prefix))
     }
 
     /// How many prefixes there are.
@@ -97,28 +132,51 @@ impl Blocklist {
         self.prefixes.is_empty()
     }
 
-    /// For each prefix the latest end of those around it, itself included: bits, address and end.
-    pub fn effective(&self) -> impl Iterator<Item = (u32, [u8; 16], Until)> {
-        self.prefixes.keys().map(|&prefix| {
-            let latest = self.around(prefix).max().expect("a prefix lies around itself");
-            (prefix.prefix_len().into(), prefix.network().octets(), latest)
-        })
+    /// Each prefix as a longest-prefix match is given it.
+    pub fn effective(&self) -> impl Iterator<Item = Effective> {
+        self.prefixes.iter().map(|(&prefix, &until)| self.effective_of(prefix, until))
     }
 
-    fn around(&self, inner: Ipv6Net) -> impl Iterator<Item = Until> {
-        let lengths = self.lengths.range(..=inner.prefix_len()).map(|(&bits, _)| bits);
-        let outer = lengths.map(move |bits| Ipv6Net::new_assert(inner.addr(), bits).trunc());
-        outer.filter_map(|outer| self.prefixes.get(&outer).copied())
+    /// The prefixes that lie in `prefix`, itself included, as a longest-prefix match is given them: what blocking or
+    /// unblocking it can change.
+    pub fn effective_within(&self, prefix: IpNet) -> impl Iterator<Item = Effective> {
+        let first = as_ipv6(prefix);
+        let last = Ipv6Net::new_assert(first.broadcast(), 128);
+        self.prefixes.range(first..=last).map(|(&prefix, &until)| self.effective_of(prefix, until))
+    }
+
+    fn effective_of(&self, prefix: Ipv6Net, until: Until) -> Effective {
+        let latest = self.latest_around(prefix, Some(until)).unwrap_or(until);
+        (prefix.prefix_len().into(), prefix.network().octets(), latest)
+    }
+
+    /// The latest of `known` and of the ends of the prefixes around `inner`.
+    fn latest_around(&self, inner: Ipv6Net, known: Option<Until>) -> Option<Until> {
+        let lengths = self.lengths.range(..=inner.prefix_len());
+        lengths.fold(known, |latest, (&bits, length)| {
+            // `None` is before every end.
+            if Some(length.latest) <= latest {
+                return latest;
+            }
+            let outer = Ipv6Net::new_assert(inner.addr(), bits).trunc();
+            latest.max(self.prefixes.get(&outer).copied())
+        })
     }
 }
 
-/// One prefix less of that length.
-fn forget_length(lengths: &mut BTreeMap<u8, usize>, prefix: Ipv6Net) {
-    let bits = prefix.prefix_len();
-    match lengths.get_mut(&bits) {
-        Some(count) if *count > 1 => *count -= 1,
-        _ => drop(lengths.remove(&bits)),
+/// The same prefixes with the same ends.
+impl PartialEq for Blocklist {
+    fn eq(&self, other: &Self) -> bool {
+        self.prefixes == other.prefixes
     }
+}
+
+impl Eq for Blocklist {}
+
+/// A prefix as a map's key: its bits, and its address, IPv4 as ::ffff:a.b.c.d.
+pub fn key(prefix: IpNet) -> (u32, [u8; 16]) {
+    let prefix = as_ipv6(prefix);
+    (prefix.prefix_len().into(), prefix.network().octets())
 }
 
 /// Bits that an IPv4 address has before it as an IPv6 one.
@@ -200,7 +258,7 @@ mod tests {
         let v6 = "2001:db8::1".parse().expect("an address");
         list.block(net("0.0.0.0/0"), Until::Unblocked);
         assert_eq!((list.blocks(v4, at(0)), list.blocks(v6, at(0))), (true, false));
-        assert!(list.unblock(net("0.0.0.0/0")) && !list.unblock(net("0.0.0.0/0")));
+        assert!(list.unblock(net("0.0.0.0/0")).is_some() && list.unblock(net("0.0.0.0/0")).is_none());
         list.block(net("::/0"), Until::Unblocked);
         assert_eq!((list.blocks(v4, at(0)), list.blocks(v6, at(0))), (true, true));
     }
@@ -250,9 +308,9 @@ mod tests {
             for (bits, short, what, end) in changes {
                 let prefix = prefix(bits, short);
                 match what {
-                    0 => prop_assert_eq!(list.unblock(prefix), plain.remove(&prefix).is_some()),
+                    0 => prop_assert_eq!(list.unblock(prefix).is_some(), plain.remove(&prefix).is_some()),
                     1 => {
-                        list.expire(at(end));
+                        list.expire(at(end), usize::MAX);
                         plain.retain(|_, until: &mut Until| !until.is_over(at(end)));
                     }
                     _ => {

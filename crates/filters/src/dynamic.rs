@@ -33,7 +33,7 @@ pub const QUOTA_SOURCES: u32 = 65_536;
 pub const KNOWN_KEYS: u32 = 2 * DEFAULT_CAPACITY as u32;
 
 /// How many prefixes can be blocked at a time.
-pub const BLOCKED_PREFIXES: u32 = 16_384;
+pub const BLOCKED_PREFIXES: u32 = 1 << 20;
 
 impl Reference {
     /// Nothing blocked, no key known, every bucket full.

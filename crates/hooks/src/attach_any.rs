@@ -8,9 +8,7 @@ use std::{
 use aya::programs::{ProgramError, TracePoint, trace_point::TracePointError};
 use aya_obj::generated::{
     XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE,
-    bpf_attach_type::{
-        self, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, BPF_XDP,
-    },
+    bpf_attach_type::{self, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, BPF_XDP},
 };
 use weir_asm::text::nearest;
 use weir_filters::{Hook, UnknownName};

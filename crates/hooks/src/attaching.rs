@@ -75,7 +75,8 @@ impl KernelFilter {
         let Endpoint { address, port } = self.site.endpoint;
         let purpose = SocketAddr::new(address, port).to_string();
         let hold = tc(interface, direction, &purpose, self.program_fd()?);
-        hold.map(|hold| self.attached(hold)).map_err(|(call, error)| self.call_error("attaching", call, error))
+        hold.map(|hold| self.attached(hold))
+            .map_err(|(call, error)| self.call_error("attaching", call, error))
     }
 
     /// There a program would take every packet for somebody else's.

@@ -237,11 +237,8 @@ fn filters(interface: &Interface) -> io::Result<Vec<ClsactFilter>> {
 
 /// Everybody's filters of an interface in a direction.
 fn dump(interface: &Interface, direction: Direction) -> io::Result<Vec<TcMessage>> {
-    let header = TcHeader {
-        index: interface.index() as i32,
-        parent: parent(direction),
-        ..TcHeader::default()
-    };
+    let header =
+        TcHeader { index: interface.index() as i32, parent: parent(direction), ..TcHeader::default() };
     let question = RouteNetlinkMessage::GetTrafficFilter(TcMessage::from_parts(header, Vec::new()));
     let replies = match route::dump(question, NLM_F_REQUEST | NLM_F_DUMP) {
         // There is no such qdisc.

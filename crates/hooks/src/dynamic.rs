@@ -1,22 +1,23 @@
 //! Filters with a memory: their maps, and handing them on to the filter that takes over.
 
 use std::{
-    os::fd::{AsRawFd as _, OwnedFd},
+    collections::HashSet,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::PathBuf,
 };
 
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use weir_asm::maps::{Hash, LpmTrie, MapShape, MapSpec, Prefix};
 use weir_filters::{
-    Blocklist, Filter, FilterName, Quota, Site, Toolkit,
+    Blocklist, Effective, Filter, FilterName, Quota, Site, Toolkit,
     fun::dynamic::{BLOCKLIST, KEYS, QUOTA, SOURCES},
 };
+use zerocopy::IntoBytes as _;
 
 use crate::{
-    HookError, KernelFilter, Map,
-    features,
+    HookError, KernelFilter, Map, features,
     maps::{self, Copies, Update},
-    objects,
+    objects, sys,
 };
 
 /// The maps that a filter keeps when it is replaced, by whose they are.
@@ -115,20 +116,52 @@ impl KernelFilter {
     /// it.
     pub fn set_blocklist(&self, list: &Blocklist) -> Result<(), HookError> {
         let mut map: Map<LpmTrie<16, u64>> = self.map_for(FilterName::Blocklist, BLOCKLIST)?;
-        let wanted: Vec<_> =
-            list.effective().map(|(bits, data, until)| (Prefix::new(bits, data), until)).collect();
-        let keys: std::collections::HashSet<_> = wanted.iter().map(|(prefix, _)| *prefix).collect();
+        let wanted: Vec<_> = list.effective().collect();
+        let keys: HashSet<_> = wanted.iter().map(|(bits, data, _)| Prefix::new(*bits, *data)).collect();
         let over = map.fold(Vec::new(), |mut over, prefix, _| {
             if !keys.contains(&prefix) {
                 over.push(prefix);
             }
             over
         })?;
-        for (prefix, until) in wanted {
-            map.update(prefix, until.value(), Update::Any)?;
-        }
+        self.block(&wanted)?;
         for prefix in over {
             map.delete(prefix)?;
+        }
+        Ok(())
+    }
+
+    /// Has the program block prefixes up to their effective ends, whether it did before or not; in batches where the kernel's
+    /// tries have them (`BPF_MAP_UPDATE_BATCH`, Linux 5.13).
+    ///
+    /// # Errors
+    /// The filter has no blocklist, or the map is full ([`weir_filters::BLOCKED_PREFIXES`]): then some of them are in it.
+    pub fn block(&self, prefixes: &[Effective]) -> Result<(), HookError> {
+        let mut map: Map<LpmTrie<16, u64>> = self.map_for(FilterName::Blocklist, BLOCKLIST)?;
+        let data = self.ebpf().and_then(|ebpf| ebpf.map(BLOCKLIST.name())).and_then(maps::data_of);
+        let data = data.expect("it was found above, and has keys");
+        for batch in prefixes.chunks(BATCH) {
+            let keys: Vec<_> = batch.iter().map(|(bits, data, _)| Prefix::new(*bits, *data)).collect();
+            let values: Vec<_> = batch.iter().map(|(_, _, until)| until.value()).collect();
+            // One by one they say what is wrong with which.
+            if sys::update_batch(data.fd().as_fd(), keys.as_bytes(), values.as_bytes(), batch.len()).is_err()
+            {
+                for (key, value) in keys.into_iter().zip(values) {
+                    map.update(key, value, Update::Any)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the program block prefixes no more, where it did.
+    ///
+    /// # Errors
+    /// The filter has no blocklist.
+    pub fn unblock(&self, prefixes: impl IntoIterator<Item = (u32, [u8; 16])>) -> Result<(), HookError> {
+        let mut map: Map<LpmTrie<16, u64>> = self.map_for(FilterName::Blocklist, BLOCKLIST)?;
+        for (bits, data) in prefixes {
+            map.delete(Prefix::new(bits, data))?;
         }
         Ok(())
     }
@@ -144,6 +177,9 @@ impl KernelFilter {
         Ok(())
     }
 }
+
+/// Prefixes that are given to the kernel at once.
+const BATCH: usize = 4096;
 
 /// A bpffs that is mounted nowhere: it is gone with the descriptor, whatever ends the process.
 fn nowhere() -> rustix::io::Result<OwnedFd> {

@@ -89,6 +89,34 @@ fn element(command: bpf_cmd, map: BorrowedFd<'_>, key: Option<&[u8]>, out: &mut 
     bpf(command, &attributes).map(|_| ())
 }
 
+/// The fields of `union bpf_attr` for `BPF_MAP_UPDATE_BATCH`, from include/uapi/linux/bpf.h.
+#[repr(C)]
+struct MapBatch {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// Gives so many keys that lie behind each other the values that lie behind each other.
+pub(crate) fn update_batch(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: usize) -> io::Result<()> {
+    let attributes = MapBatch {
+        in_batch: 0,
+        out_batch: 0,
+        keys: keys.as_ptr().expose_provenance() as u64,
+        values: values.as_ptr().expose_provenance() as u64,
+        count: count as u32,
+        map: map.as_raw_fd() as u32,
+        element_flags: 0,
+        flags: 0,
+    };
+    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &attributes).map(drop)
+}
+
 /// The first fields of `union bpf_attr` for `BPF_PROG_LOAD`.
 #[repr(C)]
 struct ProgramLoad {

@@ -49,7 +49,11 @@ impl KernelFilter {
         }
         if hook == Hook::Xdp && !self.site.features.xdp_frags && frame.len() > FIRST_PIECE {
             // The kernel would run it on the first piece of such a frame, which no driver shows it.
-            return Err(self.call_error("a test run", "BPF_PROG_TEST_RUN", io::Error::from_raw_os_error(libc::EINVAL)));
+            return Err(self.call_error(
+                "a test run",
+                "BPF_PROG_TEST_RUN",
+                io::Error::from_raw_os_error(libc::EINVAL),
+            ));
         }
         let options = TestRunOptions {
             data_in: Some(&frame),

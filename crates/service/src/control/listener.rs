@@ -35,8 +35,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Clients at a time.
 const MOST_CLIENTS: usize = 8;
 
-/// Length of a request, bytes.
-pub(super) const MOST_BYTES: usize = 4096;
+/// Length of a request, bytes: what is done for it takes a few milliseconds, for which others wait.
+pub(super) const MOST_BYTES: usize = 1 << 16;
 
 /// How long a client may say nothing, or take nothing.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-pub use ask::{AskError, ask};
+pub use ask::{AskError, Connection, ask, block_all};
 pub(crate) use listener::Control;
 pub use protocol::{BlockedPrefix, NoPrefix, Prefix, Reply, Request, Status};
 pub(crate) use running::{Running, Setup, State};

@@ -24,16 +24,22 @@ pub enum Request {
     /// Drop what comes from a prefix.
     Block {
         /// The prefix.
-        #[serde(with = "text")]
         prefix: Prefix,
         /// For how long, milliseconds; until it is unblocked where nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        for_ms: Option<NonZeroU64>,
+    },
+    /// Drop what comes from any of several prefixes.
+    BlockAll {
+        /// The prefixes; as many as a request has room for.
+        prefixes: Vec<Prefix>,
+        /// For how long, milliseconds; until they are unblocked where nothing is said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         for_ms: Option<NonZeroU64>,
     },
     /// Undo the blocking of exactly that prefix.
     Unblock {
         /// The prefix.
-        #[serde(with = "text")]
         prefix: Prefix,
     },
     /// What is blocked.
@@ -111,14 +117,13 @@ pub struct Status {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockedPrefix {
     /// The prefix.
-    #[serde(with = "text")]
     pub prefix: Prefix,
     /// How much longer, milliseconds; until it is unblocked where nothing is said.
     pub left_ms: Option<u64>,
 }
 
 /// An address or a prefix of addresses, IPv4 or IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(pub IpNet);
 
 /// A text that is no prefix.
@@ -139,6 +144,18 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, NoPrefix> {
         let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         net.map(|net: IpNet| Self(net.trunc())).map_err(|_| NoPrefix(text.to_owned()))
+    }
+}
+
+impl Serialize for Prefix {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        text::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        text::deserialize(from)
     }
 }
 
@@ -204,7 +221,7 @@ mod tests {
             let error = serde_json::from_str::<Request>(line).expect_err(line).to_string();
             assert!(error.contains(expected), "{line}: {error}");
         };
-        check(r#"{"request":"reboot"}"#, "expected one of `status`, `block`, `unblock`, `list`");
+        check(r#"{"request":"reboot"}"#, "expected one of `status`, `block`, `block-all`, `unblock`, `list`");
         check(r#"{"request":"swap","filter":"even-key"}"#, "there are: simple-socket-filter");
         check(r#"{"request":"block","prefix":"10.0.0.0/33"}"#, "such as 192.0.2.7");
         check(r#"{"request":"quota","rate":9}"#, "missing field `burst`");

@@ -1,13 +1,15 @@
 //! What decides in a running server, and changing it.
 
 use std::{
+    num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rustix::thread::{MembarrierCommand, membarrier};
 use weir_filters::{
-    Blocklist, Filter, FilterName, Hook, Moment, Parameter, Quota, Reference, Toolkit, Until,
+    Blocklist, Effective, Filter, FilterName, Hook, Moment, Parameter, Quota, Reference, Toolkit, Until,
+    prefix_key,
 };
 use weir_hooks::{HookError, KernelFilter, ParameterMap, VerdictCounts, maps::Update};
 
@@ -45,6 +47,9 @@ pub(crate) struct State {
     replaced: Vec<Replaced>,
 }
 
+/// Prefixes that are forgotten at a time.
+const MOST_EXPIRED: usize = 4096;
+
 /// Why something was not done, for people.
 type Failure = Box<dyn std::error::Error>;
 
@@ -81,10 +86,8 @@ impl Running {
                 state.expire(&self.inside)?;
                 return Ok(Reply::Blocked { prefixes: state.blocked() });
             }
-            Request::Block { prefix, for_ms } => {
-                let lasting = for_ms.map(|ms| Duration::from_millis(ms.get()));
-                state.block(&self.inside, prefix, lasting)?
-            }
+            Request::Block { prefix, for_ms } => state.block(&self.inside, &[prefix], for_ms)?,
+            Request::BlockAll { prefixes, for_ms } => state.block(&self.inside, &prefixes, for_ms)?,
             Request::Unblock { prefix } => state.unblock(&self.inside, prefix)?,
             Request::Parameter { parameter } => state.set_parameter(&self.inside, parameter)?,
             Request::Quota { rate, burst } => {
@@ -202,63 +205,93 @@ impl State {
             Until::Moment(moment) => Some(moment.since(now).as_millis() as u64),
             Until::Unblocked => None,
         };
-        let prefixes = self.blocklist.iter();
+        let prefixes = self.blocklist.iter().filter(|(_, until)| !until.is_over(now));
         prefixes
             .map(|(prefix, until)| BlockedPrefix { prefix: Prefix(prefix), left_ms: left(until) })
             .collect()
     }
 
+    /// All of them or none.
     fn block(
         &mut self,
         inside: &Inside,
-        prefix: Prefix,
-        lasting: Option<Duration>,
+        prefixes: &[Prefix],
+        for_ms: Option<NonZeroU64>,
     ) -> Result<String, Failure> {
         self.needs(FilterName::Blocklist)?;
+        let lasting = for_ms.map(|ms| Duration::from_millis(ms.get()));
         let until = lasting.map_or(Until::Unblocked, |time| Until::Moment(now() + time));
-        self.change_blocklist(inside, |list| list.block(prefix.0, until))?;
+        let before: Vec<_> =
+            prefixes.iter().map(|Prefix(prefix)| self.blocklist.block(*prefix, until)).collect();
+        if let Some(program) = self.program()
+            && let Err(error) = program.block(&self.effective_within(prefixes))
+        {
+            for (Prefix(prefix), before) in prefixes.iter().zip(before).rev() {
+                match before {
+                    Some(until) => self.blocklist.block(*prefix, until),
+                    None => self.blocklist.unblock(*prefix),
+                };
+            }
+            // What was in the map before fits into it.
+            let new = prefixes.iter().filter(|Prefix(prefix)| !self.blocklist.has(*prefix));
+            let new: Vec<_> = new.map(|Prefix(prefix)| prefix_key(*prefix)).collect();
+            if let Some(program) = self.program() {
+                let _ = program.unblock(new);
+                let _ = program.block(&self.effective_within(prefixes));
+            }
+            return Err(error.into());
+        }
+        inside.with_reference(|reference| {
+            for Prefix(prefix) in prefixes {
+                reference.blocklist.block(*prefix, until);
+            }
+        });
+        let (what, end) = match prefixes {
+            [one] => (format!("{one} is"), "it is unblocked"),
+            many => (format!("{} prefixes are", many.len()), "they are unblocked"),
+        };
         Ok(match lasting {
-            Some(time) => format!("{prefix} is blocked for {time:?}"),
-            None => format!("{prefix} is blocked until it is unblocked"),
+            Some(time) => format!("{what} blocked for {time:?}"),
+            None => format!("{what} blocked until {end}"),
         })
+    }
+
+    /// What of the list lies in any of the prefixes.
+    fn effective_within(&self, prefixes: &[Prefix]) -> Vec<Effective> {
+        prefixes.iter().flat_map(|Prefix(prefix)| self.blocklist.effective_within(*prefix)).collect()
     }
 
     fn unblock(&mut self, inside: &Inside, prefix: Prefix) -> Result<String, Failure> {
         self.needs(FilterName::Blocklist)?;
-        let mut was_there = false;
-        self.change_blocklist(inside, |list| was_there = list.unblock(prefix.0))?;
-        if was_there {
-            return Ok(format!("{prefix} is not blocked any more"));
+        let Some(before) = self.blocklist.unblock(prefix.0) else {
+            return Err(format!("{prefix} was not blocked as such; `weir filter list` shows what is").into());
+        };
+        if let Some(program) = self.program() {
+            let within = self.effective_within(&[prefix]);
+            if let Err(error) = program.block(&within).and_then(|()| program.unblock([prefix_key(prefix.0)]))
+            {
+                self.blocklist.block(prefix.0, before);
+                return Err(error.into());
+            }
         }
-        Err(format!("{prefix} was not blocked as such; `weir filter list` shows what is").into())
+        inside.with_reference(|reference| {
+            reference.blocklist.unblock(prefix.0);
+        });
+        Ok(format!("{prefix} is not blocked any more"))
     }
 
-    /// Forgets what is over, in the list and in the map.
+    /// Forgets what is over, in the list and in the map, where it has no effect any more: so much at a time that others
+    /// don't wait for it.
     fn expire(&mut self, inside: &Inside) -> Result<(), HookError> {
         let now = now();
-        if self.blocklist.iter().any(|(_, until)| until.is_over(now)) {
-            self.change_blocklist(inside, |list| list.expire(now))?;
+        let over = self.blocklist.expire(now, MOST_EXPIRED);
+        if over.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// All of the change or nothing.
-    fn change_blocklist(
-        &mut self,
-        inside: &Inside,
-        change: impl FnOnce(&mut Blocklist),
-    ) -> Result<(), HookError> {
-        let mut list = self.blocklist.clone();
-        change(&mut list);
-        if let Some(program) = self.program()
-            && let Err(error) = program.set_blocklist(&list)
-        {
-            // What was in the map before fits into it.
-            let _ = program.set_blocklist(&self.blocklist);
-            return Err(error);
+        if let Some(program) = self.program() {
+            program.unblock(over.into_iter().map(prefix_key))?;
         }
-        inside.with_reference(|reference| reference.blocklist = list.clone());
-        self.blocklist = list;
+        inside.with_reference(|reference| drop(reference.blocklist.expire(now, MOST_EXPIRED)));
         Ok(())
     }
 

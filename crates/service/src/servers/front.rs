@@ -55,7 +55,7 @@ impl Front {
             attached.replace(&next)?;
         }
         let before = std::mem::replace(&mut self.program, next);
-        Ok(dropped(&before)?)
+        dropped(&before)
     }
 
     /// The counts of both: what goes on from here is counted at the sockets.

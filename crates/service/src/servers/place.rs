@@ -3,9 +3,7 @@
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
 
 use weir_filters::{Filter, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{
-    Attached, HookError, Interface, KernelFilter, Target, VerdictCounts, XdpMode, gso_layout,
-};
+use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, VerdictCounts, XdpMode, gso_layout};
 
 use super::{ServeError, Workers, front::Front, workers::Seats};
 use crate::{Server, control_group::ControlGroup};
@@ -162,9 +160,10 @@ impl<'a> Ground<'a> {
         let front = front.transpose()?;
         let sockets = server.sockets();
         let name = |number| if number == 0 { "the server's socket".to_owned() } else { String::new() };
-        let attached = sockets.iter().enumerate().map(|(number, socket)| {
-            Ok((filter.attach(Target::Socket(socket.as_fd()))?, name(number)))
-        });
+        let attached = sockets
+            .iter()
+            .enumerate()
+            .map(|(number, socket)| Ok((filter.attach(Target::Socket(socket.as_fd()))?, name(number))));
         let attached = attached.collect::<Result<_, HookError>>()?;
         let reason = Some(format!(
             "packets of several datagrams can come in, which this kernel tells no program at hook {} (Linux 6.2, BTF), and \

@@ -86,7 +86,8 @@ fn attach(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What is said of a program at tc that no link holds.
-const STAYS: &str = "without a link, which needs Linux 6.6, it stays if this process is killed, until `weir doctor --fix`";
+const STAYS: &str =
+    "without a link, which needs Linux 6.6, it stays if this process is killed, until `weir doctor --fix`";
 
 fn object(args: &Args) -> anyhow::Result<ObjectFile> {
     let (name, bytes) = (args.reading.name(), args.reading.bytes()?);

@@ -1,16 +1,20 @@
 //! `weir filter`: what decides in a running server, seen and changed through its control socket.
 
 use std::{
-    env,
+    env, fs, io,
     num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
+    str::FromStr,
     time::Duration,
 };
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use weir_filters::{Filter, Parameter, Quota, Toolkit};
-use weir_service::control::{AskError, BlockedPrefix, Prefix, Reply, Request, Status, ask};
+use weir_service::control::{
+    AskError, BlockedPrefix, NoPrefix, Prefix, Reply, Request, Status, ask, block_all,
+};
 
 use crate::{arguments::time, exit::UsageError, output::print};
 
@@ -38,15 +42,18 @@ Examples:
   export WEIR_CONTROL=/run/weir.sock
   weir filter status
   weir filter block 192.0.2.0/24 --for 10m
+  weir filter block @prefixes.txt
   weir filter quota 1000/50
   weir filter swap blocklist+robust-valid-command";
 
 #[derive(Debug, Subcommand)]
 enum Change {
-    /// Drop what comes from an address or a prefix
+    /// Drop what comes from an address or a prefix, or from many
     Block {
-        /// IPv4 or IPv6, such as 192.0.2.7 or 2001:db8::/32
-        prefix: Prefix,
+        /// IPv4 or IPv6, such as 192.0.2.7 or 2001:db8::/32; `@FILE` for those in a file, `-` for those on stdin, with
+        /// space or line ends between them, and `#` before a comment up to the line's end
+        #[arg(value_name = "PREFIX|@FILE|-")]
+        what: Blocked,
         /// For how long, such as 90s, 10m or 2h; until it is unblocked where nothing is said
         #[arg(long = "for", value_name = "TIME", value_parser = time)]
         lasting: Option<Duration>,
@@ -87,7 +94,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let path = path.ok_or_else(|| {
         UsageError("which server? --control PATH or WEIR_CONTROL says where it is controlled".to_owned())
     })?;
-    let reply = ask(&path, &args.change.request()).or_else(|error| match error {
+    let reply = args.change.ask(&path)?.or_else(|error| match error {
         AskError::Refused(error) if args.json => {
             print(serde_json::to_string_pretty(&Reply::Error { error: error.clone() })? + "\n")?;
             Err(anyhow::Error::from(AskError::Refused(error)))
@@ -98,17 +105,75 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is to be blocked.
+#[derive(Clone, Debug)]
+enum Blocked {
+    One(Prefix),
+    /// Those in a file, or on stdin.
+    All(Option<PathBuf>),
+}
+
+impl FromStr for Blocked {
+    type Err = NoPrefix;
+
+    fn from_str(text: &str) -> Result<Self, NoPrefix> {
+        match text.strip_prefix('@') {
+            Some(path) => Ok(Self::All(Some(path.into()))),
+            None if text == "-" => Ok(Self::All(None)),
+            None => text.parse().map(Self::One),
+        }
+    }
+}
+
+/// The prefixes in a file, or on stdin.
+fn prefixes(path: Option<&Path>) -> anyhow::Result<Vec<Prefix>> {
+    let name = path.map_or("stdin".into(), |path| path.display().to_string());
+    let text = match path {
+        Some(path) => fs::read_to_string(path),
+        None => io::read_to_string(io::stdin()),
+    };
+    let text = text.with_context(|| format!("reading the prefixes of {name}"))?;
+    let mut prefixes = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.split('#').next().unwrap_or_default();
+        for word in line.split_whitespace() {
+            prefixes.push(word.parse().with_context(|| format!("{name}, line {number}"))?);
+        }
+    }
+    Ok(prefixes)
+}
+
+/// Less than a millisecond is one.
+fn milliseconds(time: Duration) -> NonZeroU64 {
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN)
+}
+
 impl Change {
+    /// Has it done, and gives what the server says.
+    fn ask(self, path: &Path) -> anyhow::Result<Result<Reply, AskError>> {
+        let (from, lasting) = match self {
+            Self::Block { what: Blocked::All(from), lasting } => (from, lasting),
+            other => return Ok(ask(path, &other.request())),
+        };
+        let mut done = 0;
+        let all = prefixes(from.as_deref())?;
+        let blocked = block_all(path, all, lasting.map(milliseconds), |so_far| done = so_far);
+        Ok(match blocked {
+            Ok(count) => Ok(Reply::Done { did: format!("{count} prefixes are blocked") }),
+            Err(AskError::Refused(error)) if done > 0 => {
+                Err(AskError::Refused(format!("{error}; {done} prefixes are blocked, the others aren't")))
+            }
+            Err(error) => Err(error),
+        })
+    }
+
     fn request(self) -> Request {
         match self {
-            Self::Block { prefix, lasting } => {
-                // Less than a millisecond is one.
-                let for_ms = lasting.map(|time| {
-                    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                    NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN)
-                });
-                Request::Block { prefix, for_ms }
+            Self::Block { what: Blocked::One(prefix), lasting } => {
+                Request::Block { prefix, for_ms: lasting.map(milliseconds) }
             }
+            Self::Block { what: Blocked::All(_), .. } => unreachable!("those are asked for one by one"),
             Self::Unblock { prefix } => Request::Unblock { prefix },
             Self::List => Request::List,
             Self::Status => Request::Status,
