@@ -56,10 +56,11 @@ static __always_inline bool head_in(void *ctx, enum hook hook, const void *windo
 	return true;
 }
 
-/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. Beyond:
- * something of it isn't at hand, if it is anywhere.
+/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. Too deep:
+ * it is for the server's address, and behind more IPv6 extension headers than are read, and ends here. Beyond: something of
+ * it isn't at hand, if it is anywhere.
  */
-enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET, FOUND_BEYOND };
+enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET, FOUND_TOO_DEEP, FOUND_BEYOND };
 
 /* The packet whose UDP header is at `at`, where what IP carries ends at `end`; in a window if there is one. */
 static __always_inline enum found datagram(void *ctx, enum hook hook, const void *window, __u32 at, __u32 end,
@@ -101,6 +102,13 @@ static __always_inline bool is_ours(const void *address)
 {
 	return U32(address, 0) == ENDPOINT.address[0] && U32(address, 4) == ENDPOINT.address[1] &&
 	       U32(address, 8) == ENDPOINT.address[2] && U32(address, 12) == ENDPOINT.address[3];
+}
+
+/* Whether headers of that kind are read. */
+static __always_inline bool is_extension(__u8 kind)
+{
+	return kind == IPV6_ROUTING || kind == IPV6_HOP_BY_HOP || kind == IPV6_DESTINATION_OPTIONS ||
+	       kind == IPV6_AUTHENTICATION || kind == IPV6_FRAGMENT;
 }
 
 /* Length of an extension header that is read; 0 of one that isn't. */
@@ -156,7 +164,9 @@ static __always_inline enum found in_ipv6(void *ctx, enum hook hook, __u32 at, c
 		next = U8(extension, 0);
 		at += len;
 	}
-	return next == PROTOCOL_UDP ? datagram(ctx, hook, NULL, at, end, packet) : FOUND_OTHER;
+	if (next == PROTOCOL_UDP)
+		return datagram(ctx, hook, NULL, at, end, packet);
+	return is_extension(next) ? FOUND_TOO_DEEP : FOUND_OTHER;
 }
 
 static __always_inline bool is_tag(__u16 ethertype)
@@ -248,6 +258,8 @@ static __always_inline enum found found(void *ctx, enum hook hook, struct packet
 		if (what == FOUND_PACKET)
 			*packet = apart;
 	}
+	if (what == FOUND_TOO_DEEP)
+		return what;
 	if (what != FOUND_PACKET)
 		return FOUND_OTHER;
 	if (!is_super_packet(ctx, hook))

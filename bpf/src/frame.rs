@@ -38,6 +38,8 @@ pub(crate) enum Found<'a, H> {
     Packet(Packet<'a, H>),
     /// For the server, and several datagrams in one: whether it ends here.
     SuperPacket { is_dropped: bool },
+    /// For the server's address, and behind more IPv6 extension headers than are read: it ends here.
+    TooDeep,
     /// Somebody else's.
     Other,
 }
@@ -49,20 +51,20 @@ pub(crate) fn find<H: Hook>(hook: &H) -> Found<'_, H> {
         return Found::Packet(Packet::whole(hook));
     }
     match packet(hook) {
-        Some(_) if hook.is_super_packet() => {
+        Ok(_) if hook.is_super_packet() => {
             Found::SuperPacket { is_dropped: endpoint!(drop_super_packets) != 0 }
         }
-        Some(packet) => Found::Packet(packet),
-        None => Found::Other,
+        Ok(packet) => Found::Packet(packet),
+        Err(Miss::TooDeep) => Found::TooDeep,
+        Err(_) => Found::Other,
     }
 }
 
 #[inline(always)]
-fn packet<H: Hook>(hook: &H) -> Option<Packet<'_, H>> {
+fn packet<H: Hook>(hook: &H) -> Result<Packet<'_, H>, Miss> {
     match at_hand(hook) {
-        Ok(packet) => Some(packet),
         Err(Miss::Beyond) => hook.find_in_pieces().map(|place| Packet::at(hook, place)),
-        Err(Miss::Other) => None,
+        found => found,
     }
 }
 
@@ -72,6 +74,8 @@ pub(crate) enum Miss {
     Other,
     /// Something of it isn't at hand, if it is anywhere.
     Beyond,
+    /// It is for the server's address, and behind more IPv6 extension headers than are read.
+    TooDeep,
 }
 
 #[inline(always)]
@@ -173,9 +177,18 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Result<Packe
         next = extension.byte(0);
     }
     if next != headers::UDP {
-        return Err(Miss::Other);
+        return Err(if is_extension(next) { Miss::TooDeep } else { Miss::Other });
     }
     datagram(hook, at, end, |rest| hook.load_head(at, rest))
+}
+
+/// Whether headers of that kind are read.
+#[inline(always)]
+fn is_extension(kind: u8) -> bool {
+    matches!(
+        kind,
+        ipv6::HOP_BY_HOP | ipv6::DESTINATION_OPTIONS | ipv6::ROUTING | ipv6::AUTHENTICATION | ipv6::FRAGMENT
+    )
 }
 
 /// Length of an extension header that is read.

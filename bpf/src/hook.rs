@@ -9,6 +9,7 @@ use aya_ebpf::{
 
 use crate::{
     bounds,
+    frame::Miss,
     packet::{Head, Place},
     pieces,
     view::{Buffer, View},
@@ -76,8 +77,8 @@ pub trait Hook {
 
     /// The server's packet in a frame of which something isn't at hand that finding it needs.
     #[inline(always)]
-    fn find_in_pieces(&self) -> Option<Place> {
-        None
+    fn find_in_pieces(&self) -> Result<Place, Miss> {
+        Err(Miss::Other)
     }
 
     /// The window's headers, where the packet has so many bytes.
@@ -329,7 +330,7 @@ impl<const IN_PIECES: bool> Hook for Xdp<IN_PIECES> {
     }
 
     #[inline(always)]
-    fn find_in_pieces(&self) -> Option<Place> {
-        if IN_PIECES { pieces::find(self.0) } else { None }
+    fn find_in_pieces(&self) -> Result<Place, Miss> {
+        if IN_PIECES { pieces::find(self.0) } else { Err(Miss::Other) }
     }
 }

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    frame,
+    frame::{self, Miss},
     hook::{Hook, Layer, Xdp},
     packet::Place,
     view::{Buffer, View},
@@ -18,17 +18,32 @@ use crate::{
 
 /// The server's packet in a frame of any number of pieces.
 #[inline(always)]
-pub(crate) fn find(frame: *mut xdp_md) -> Option<Place> {
+pub(crate) fn find(frame: *mut xdp_md) -> Result<Place, Miss> {
     let mut place = MaybeUninit::uninit();
-    // SAFETY: it is written where that is said.
-    unsafe { found(frame, &mut place).then(|| place.assume_init()) }
+    match found(frame, &mut place) {
+        // SAFETY: it is written where that is said.
+        FOUND => Ok(unsafe { place.assume_init() }),
+        TOO_DEEP => Err(Miss::TooDeep),
+        _ => Err(Miss::Other),
+    }
 }
+
+/// What was found, in a register.
+const OTHER: u32 = 0;
+const FOUND: u32 = 1;
+const TOO_DEEP: u32 = 2;
 
 /// Not inlined: it would take registers from the common case.
 #[inline(never)]
-fn found(frame: *mut xdp_md, place: &mut MaybeUninit<Place>) -> bool {
-    let found = frame::walk(&Pieces(frame)).ok().and_then(|packet| packet.place());
-    found.map(|found| place.write(found)).is_some()
+fn found(frame: *mut xdp_md, place: &mut MaybeUninit<Place>) -> u32 {
+    match frame::walk(&Pieces(frame)).map(|packet| packet.place()) {
+        Ok(Some(found)) => {
+            place.write(found);
+            FOUND
+        }
+        Err(Miss::TooDeep) => TOO_DEEP,
+        _ => OTHER,
+    }
 }
 
 /// At the device's driver, where all bytes are read by calls.

@@ -53,12 +53,12 @@ pub fn decide<H: Hook>(
     })
 }
 
-/// The same where `decide` counts and gives what the program returns. It gets `None` for a super packet that ends here.
+/// The same where `decide` counts and gives what the program returns. It gets `None` for what ends here unjudged.
 #[inline(always)]
 pub fn decide_uncounted<H: Hook>(hook: &H, decide: impl FnOnce(Option<&Packet<'_, H>>) -> i64) -> i64 {
     match frame::find(hook) {
         Found::Packet(packet) => decide(Some(&packet)),
-        Found::SuperPacket { is_dropped: true } => decide(None),
+        Found::SuperPacket { is_dropped: true } | Found::TooDeep => decide(None),
         Found::SuperPacket { is_dropped: false } | Found::Other => H::ACCEPT,
     }
 }

@@ -7,7 +7,7 @@ use weir_wire::{
     udp,
 };
 
-use crate::{Filter, FilterName, Layer, Packet, Site, SuperPackets, Verdict};
+use crate::{Endpoint, Filter, FilterName, Layer, Packet, Site, SuperPackets, Verdict};
 
 /// What a program makes of the bytes that it sees at its hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub enum Found<'a> {
     Packet(Packet<'a>),
     /// For the server, and several datagrams in one: what the site says is done.
     SuperPacket,
+    /// For the server's address, and behind more IPv6 extension headers than are read: whether it is for the server nobody
+    /// says. It ends here.
+    TooDeep,
     /// Somebody else's, or nothing that the kernel would give to the server as it is: it goes on untouched and
     /// uncounted.
     Other,
@@ -32,6 +35,7 @@ impl Filter {
         match site.find(seen, segments) {
             Found::Packet(packet) => self.decide(packet),
             Found::SuperPacket if site.super_packets == SuperPackets::Drop => Verdict::Drop,
+            Found::TooDeep => Verdict::Drop,
             Found::SuperPacket | Found::Other => Verdict::Accept,
         }
     }
@@ -41,8 +45,8 @@ impl Site {
     /// Finds the server's packet in what a program there sees.
     ///
     /// Untouched goes what isn't UDP to the endpoint, and what the kernel takes apart or discards by itself before the
-    /// server could see it: fragments, headers that contradict each other or are cut off, more VLAN tags or extension
-    /// headers than are read.
+    /// server could see it: fragments, headers that contradict each other or are cut off, more VLAN tags than are
+    /// read.
     pub fn find<'a>(&self, seen: &'a [u8], segments: u32) -> Found<'a> {
         if self.hook.layer() == Layer::Udp {
             return Found::Packet(Packet::from_udp(seen));
@@ -50,8 +54,23 @@ impl Site {
         match self.packet(seen) {
             Some(_) if segments > 1 => Found::SuperPacket,
             Some(packet) => Found::Packet(packet),
+            None if self.is_too_deep(seen) => Found::TooDeep,
             None => Found::Other,
         }
+    }
+
+    /// Whether it is an IPv6 packet for the server's address with more extension headers than are read.
+    fn is_too_deep(&self, seen: &[u8]) -> bool {
+        let ip = match self.hook.layer() {
+            Layer::Ethernet => behind_ethernet(seen),
+            Layer::Ip | Layer::Udp => Some(Ip { bytes: seen, ethertype: None }),
+        };
+        let Endpoint { address, .. } = self.endpoint;
+        ip.and_then(|ip| ip.behind_extensions()).is_some_and(|behind| {
+            let is_ours =
+                self.endpoint.takes_ipv6() && (address.is_unspecified() || address == behind.destination);
+            is_ours && is_extension(behind.kind)
+        })
     }
 
     /// Where the server's packet in what a program there sees comes from; nothing where that begins with UDP.
@@ -90,6 +109,15 @@ struct Datagram<'a> {
     source: IpAddr,
     destination: IpAddr,
     udp: &'a [u8],
+}
+
+/// What IPv6 carries behind extension headers.
+struct Behind<'a> {
+    /// Of the header that is next.
+    kind: u8,
+    source: IpAddr,
+    destination: IpAddr,
+    rest: &'a [u8],
 }
 
 fn behind_ethernet(frame: &[u8]) -> Option<Ip<'_>> {
@@ -131,7 +159,15 @@ impl<'a> Ip<'a> {
     }
 
     fn in_ipv6(&self) -> Option<Datagram<'a>> {
-        let header = self.bytes.get(..ipv6::HEADER_LEN)?;
+        let Behind { kind, source, destination, rest } = self.behind_extensions()?;
+        (kind == headers::UDP).then_some(Datagram { source, destination, udp: rest })
+    }
+
+    /// What is behind those extension headers that are read.
+    fn behind_extensions(&self) -> Option<Behind<'a>> {
+        let is_ipv6 =
+            self.ethertype.is_none_or(|said| said == ethernet::IPV6) && self.bytes.first()? >> 4 == 6;
+        let header = self.bytes.get(..ipv6::HEADER_LEN).filter(|_| is_ipv6)?;
         let payload_len = u16_at(header, ipv6::PAYLOAD_LENGTH_OFFSET)?;
         let packet = self.bytes.get(..ipv6::HEADER_LEN + usize::from(payload_len))?;
         let mut next = header[ipv6::NEXT_HEADER_OFFSET];
@@ -144,14 +180,19 @@ impl<'a> Ip<'a> {
             at += extension_len(next, extension)?;
             next = *extension.first()?;
         }
-        if next != headers::UDP {
-            return None;
-        }
         let address =
             |offset: usize| header[offset..].first_chunk().map(|&octets: &[u8; 16]| Ipv6Addr::from(octets));
         let [source, destination] = [ipv6::SOURCE_OFFSET, ipv6::DESTINATION_OFFSET].map(address);
-        Some(Datagram { source: source?.into(), destination: destination?.into(), udp: packet.get(at..)? })
+        let rest = packet.get(at..)?;
+        Some(Behind { kind: next, source: source?.into(), destination: destination?.into(), rest })
     }
+}
+
+/// Whether headers of that kind are read.
+fn is_extension(kind: u8) -> bool {
+    let read =
+        [ipv6::HOP_BY_HOP, ipv6::DESTINATION_OPTIONS, ipv6::ROUTING, ipv6::AUTHENTICATION, ipv6::FRAGMENT];
+    read.contains(&kind)
 }
 
 /// Length of an extension header that is read; the first 8 bytes of each must be there.

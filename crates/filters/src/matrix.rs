@@ -35,7 +35,7 @@ pub enum Hook {
     Reuseport,
     /// At the server's control group, on the way in (`BPF_CGROUP_INET_INGRESS`, Linux 4.10).
     Cgroup,
-    /// At the network device, behind the kernel's own work on a packet's buffer (tcx ingress, Linux 6.6).
+    /// At the network device, behind the kernel's own work on a packet's buffer (tcx ingress, Linux 6.6; clsact before).
     Tc,
     /// At the network device's driver, before the kernel makes a packet's buffer (XDP, Linux 4.8).
     Xdp,

@@ -33,7 +33,7 @@ pub(crate) const LICENSE: &str = "Dual MIT/GPL";
 ///
 /// To load it needs root, or CAP_BPF, for tc and xdp CAP_NET_ADMIN too, and for xdp CAP_PERFMON, because the program tells
 /// the packet's length from the distance of two addresses. Minimum kernel: that of the hook; below the socket 5.3, for a
-/// loop over IPv6 extension headers, and 5.18 for xdp (`bpf_xdp_load_bytes`). With [`Site::gso`] also CAP_PERFMON and 6.2.
+/// loop over IPv6 extension headers, as are copies at xdp without [`crate::Features::xdp_frags`]. With [`Site::gso`] also CAP_PERFMON and 6.2.
 ///
 /// # Panics
 /// Never: every filter's listing assembles, which a test sees to.

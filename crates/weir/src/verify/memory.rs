@@ -164,6 +164,7 @@ impl Memory {
                 self.reference.decide_within(packet, source, during, said)
             }
             Found::SuperPacket if site.super_packets == SuperPackets::Drop => Verdict::Drop,
+            Found::TooDeep => Verdict::Drop,
             Found::SuperPacket | Found::Other => Verdict::Accept,
         }
     }

@@ -86,6 +86,15 @@ impl Path {
         })
     }
 
+    /// An IPv6 packet in which a datagram comes behind so many headers of options for its destination (RFC 8200, section
+    /// 4.6), each of padding.
+    pub(crate) fn behind_options(&self, headers: usize, datagram: &[u8]) -> Vec<u8> {
+        let option = |next| vec![next, 0, 1, 4, 0, 0, 0, 0];
+        let last = option(headers::UDP);
+        let all = [option(ipv6::DESTINATION_OPTIONS).repeat(headers - 1), last, datagram.to_vec()].concat();
+        self.part(ipv6::DESTINATION_OPTIONS, &all, 0)
+    }
+
     /// `place` is IPv4's fragment field.
     fn part(&self, protocol: u8, payload: &[u8], place: u16) -> Vec<u8> {
         let (from, to) = (octets(self.addresses.0), octets(self.addresses.1));

@@ -126,6 +126,12 @@ const ROWS: &[Row] = &[
         frames: |path, port| vec![path.tagged(&path.packet(headers::UDP, &path.udp(port, PAYLOAD, true)))],
         outcomes: [X, X, X, J, J, J],
     },
+    Row {
+        what: "a datagram behind seven IPv6 extension headers",
+        v6: &[true],
+        frames: |path, port| vec![path.frame(&path.behind_options(7, &path.udp(port, PAYLOAD, true)))],
+        outcomes: [J, J, J, J, J, J],
+    },
 ];
 
 fn every_cell_holds() {

@@ -42,6 +42,10 @@ pub(super) const IP_AT: Mem = Mem { base: Reg::R10, off: -80 };
 /// Where the IP header stands on the stack. 8 divides it, so that fields have the alignment that the kernel wants.
 const IP: i16 = -72;
 
+/// The extension headers that are read.
+const EXTENSIONS: [u8; 5] =
+    [ipv6::HOP_BY_HOP, ipv6::DESTINATION_OPTIONS, ipv6::ROUTING, ipv6::AUTHENTICATION, ipv6::FRAGMENT];
+
 /// What a decision wants to know of a packet for the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wants {
@@ -74,6 +78,9 @@ struct Parser<'a> {
     /// Somebody else's packet.
     other: Label,
     super_packet: Label,
+    /// A header of IPv6 behind as many as are read, and the end of a packet where that is an extension header.
+    unread: Label,
+    too_deep: Label,
     /// What is not 0 of a packet that is several datagrams, where the program can know.
     gso_size: Option<Mem>,
 }
@@ -91,6 +98,8 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         walk: code.label("walk"),
         other: code.label("other"),
         super_packet: code.label("super_packet"),
+        unread: code.label("unread"),
+        too_deep: code.label("too_deep"),
         gso_size: in_context.or(site.gso.map(|_| gso::GSO_SIZE)),
     };
     let is_alone = site.hook.layer() == Layer::Udp;
@@ -124,6 +133,9 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
 impl Parser<'_> {
     fn end_without_decision(&self, code: &mut Code) {
         if self.site.hook.layer() != Layer::Udp {
+            if self.versions().any(|version| version.number == Version::V6.number) {
+                self.end_unread(code);
+            }
             ebpf! { in code; {self.other}: }
             verdict::give(code, &self.access, Verdict::Accept);
         }
@@ -136,6 +148,17 @@ impl Parser<'_> {
                 }
             }
         }
+    }
+
+    /// Of a packet with more extension headers than are read nobody says whether it is for the server: it ends here. Falls
+    /// through to [`Self::other`].
+    fn end_unread(&self, code: &mut Code) {
+        ebpf! { in code; {self.unread}: }
+        for kind in EXTENSIONS {
+            ebpf! { in code; jeq {walk::NEXT}, {i32::from(kind)}, {self.too_deep} }
+        }
+        ebpf! { in code; ja {self.other} }
+        verdict::place(code, &self.access, self.too_deep, Verdict::Drop);
     }
 
     /// The IP versions in which packets for the server come.

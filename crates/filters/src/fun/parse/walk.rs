@@ -18,7 +18,7 @@ use crate::{Layer, fun::access::Access};
 /// The header that is read.
 pub(super) const HEADER: Mem = Mem { base: Reg::R10, off: IP };
 /// The type of the next header, until UDP's is there.
-const NEXT: Reg = LENGTH;
+pub(super) const NEXT: Reg = LENGTH;
 /// Extension headers that may still come.
 const LEFT: Mem = Mem { base: Reg::R10, off: -24 };
 /// The first bytes of the payload.
@@ -146,7 +146,7 @@ impl Parser<'_> {
         $again:
             jeq $NEXT, {i32::from(headers::UDP)}, $udp
             ldxdw r1, [$LEFT]
-            jeq r1, 0, {self.other}
+            jeq r1, 0, {self.unread}
             sub r1, 1
             stxdw [$LEFT], r1
         }
