@@ -103,7 +103,7 @@ trap 'rm -rf "$changes"' EXIT
 git bundle create --quiet "$changes/project.bundle" HEAD
 
 run() { # LAYERS CHANGES COMMAND
-  unshare --mount --propagation private --pid --fork --kill-child "$self" --inside "$1" "$2" "$KEPT" "$3"
+  unshare --mount --propagation private "$self" --inside "$1" "$2" "$KEPT" "$3"
 }
 
 base=$KEPT/$SUITE

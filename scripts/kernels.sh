@@ -24,7 +24,7 @@ readonly KEPT=$PWD/target/kernels
 # So long one emulated machine may take, and one of its steps, s.
 readonly PATIENCE=2400 STEP=900
 # What is tried there, in this order; scripts/kernels-init says what each is.
-STEPS=doctor,verify,hooks,hooks_on_the_wire,end_to_end
+STEPS=doctor,serve,verify,hooks,hooks_on_the_wire,end_to_end
 
 say() { printf 'kernels: %s\n' "$*" >&2; }
 fail() { say "error: $*"; exit 1; }
@@ -170,13 +170,13 @@ boot() { # NAME
 }
 
 summary() { # RESULTS
-  local results=$1 tests
+  local results=$1 tests step
   jq -r '[.programs[].outcome] | group_by(.) | map("\(length) \(.[0])") | join(", ")' "$results/doctor" 2>/dev/null \
     || echo "weir doctor said nothing"
   for tests in hooks hooks_on_the_wire end_to_end; do
     ! is_step $tests || grep -h '^test result' "$results/$tests" 2>/dev/null | sed "s/^test result/$tests/" || echo "$tests: no result"
   done
-  tail -n 1 "$results/verify" 2>/dev/null || true
+  for step in serve verify; do tail -n 1 "$results/$step" 2>/dev/null || true; done
 }
 
 # Whether everything was as it must be.

@@ -1,7 +1,7 @@
 //! Servers behind a filter at every hook, on the loopback interface of a network namespace of the test's own; and
 //! `weir doctor`.
 
-use std::{net::UdpSocket, time::Duration};
+use std::{net::UdpSocket, process::Command, time::Duration};
 
 use nix::sys::{
     signal::Signal,
@@ -31,6 +31,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_server_killed_at_any_hook_leaves_no_more_than_doctor_removes", a_killed_server_leaves_no_more),
     ("over_a_pair_only_the_servers_port_is_filtered", over_a_pair_only_the_servers_port_is_filtered),
     ("where_super_packets_come_in_unseen_serving_is_refused", where_super_packets_come_in_unseen),
+    ("a_filter_comes_back_with_its_interface", a_filter_comes_back_with_its_interface),
     (
         "where_the_driver_takes_none_xdp_becomes_generic_by_itself",
         where_the_driver_takes_none_xdp_becomes_generic,
@@ -219,6 +220,100 @@ fn where_super_packets_come_in_unseen() {
 }
 
 /// The mode is said, and the program is one for it: it ends what it can't judge.
+/// A process in a network namespace of its own, which ends with this.
+struct Neighbour(std::process::Child);
+
+impl Neighbour {
+    fn begin() -> Self {
+        let neighbour =
+            Self(Command::new("unshare").args(["-n", "sleep", "60"]).spawn().expect("util-linux is there"));
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
+        let own = namespace("thread-self");
+        weir_testing::wait_until("it is in its namespace", || namespace(&neighbour.id()) != own);
+        neighbour
+    }
+
+    fn id(&self) -> String {
+        self.0.id().to_string()
+    }
+
+    /// A pair of interfaces between here and there, with addresses.
+    fn connect(&self) {
+        let ip = |words: &str| {
+            let done = Command::new("ip").args(words.split(' ')).status().expect("iproute2 is there");
+            assert!(done.success(), "ip {words}");
+        };
+        let there = |words: &str| {
+            let entered = ["-t", &self.id(), "-n", "ip"];
+            let done = Command::new("nsenter").args(entered).args(words.split(' ')).status();
+            assert!(done.expect("util-linux is there").success(), "ip {words} there");
+        };
+        ip(&format!("link add weir0 type veth peer name weir1 netns {}", self.id()));
+        ip("address add 198.18.7.1/24 dev weir0");
+        ip("link set weir0 up");
+        there("address add 198.18.7.2/24 dev weir1");
+        there("link set weir1 up");
+    }
+
+    /// Does it there.
+    fn run<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.id())).expect("it runs");
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(move || {
+                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may");
+                run()
+            });
+            inside.join().expect("it doesn't panic")
+        })
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn a_filter_comes_back_with_its_interface() {
+    for hook in ["tc", "xdp"] {
+        in_own_network(move || {
+            let neighbour = Neighbour::begin();
+            neighbour.connect();
+            let server =
+                Server::start_on("198.18.7.1:0", &[&at(hook)[..], &["--interface", "weir0"]].concat());
+            let address = server.address;
+            let asks = |payload: &[u8]| {
+                neighbour.run(|| {
+                    let socket = UdpSocket::bind("198.18.7.2:0").expect("a free port");
+                    socket.connect(address).expect("UDP connects at once");
+                    socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout can be set");
+                    ask(&socket, payload)
+                })
+            };
+            let put = Request::Put { key: 1, value: 2 }.to_bytes();
+            let get = Request::Get { key: 1 }.to_bytes();
+            let is_served = || (0..30).any(|_| asks(&put).is_none() && asks(&get).is_some());
+            assert!(is_served(), "at {hook}");
+            assert_eq!(asks(b"BADBADB"), None);
+
+            let deleted = Command::new("ip").args(["link", "delete", "weir0"]).status();
+            assert!(deleted.expect("iproute2 is there").success());
+            neighbour.connect();
+            assert!(is_served(), "at {hook}, again");
+            std::thread::sleep(Duration::from_millis(200));
+            assert_eq!(asks(b"BADBADB"), None);
+            server.signal(Signal::SIGTERM);
+            let ended = server.ended();
+            assert_eq!(ended.status, Some(0), "{ended:?}");
+            for part in ["weir0 was deleted and made again", " 0 of them invalid, 2 dropped by the filter"] {
+                assert!(ended.stderr.contains(part), "at {hook}, no '{part}' in: {}", ended.stderr);
+            }
+        })
+        .expect("root may");
+    }
+}
+
 fn where_the_driver_takes_none_xdp_becomes_generic() {
     in_own_network(|| {
         let folder = folder();

@@ -1,6 +1,15 @@
 //! Servers and clients that work.
 
-use std::{net::UdpSocket, os::unix::net::UnixDatagram, process::Stdio, time::Duration};
+use std::{
+    ffi::OsStr,
+    net::UdpSocket,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    process::Stdio,
+    time::Duration,
+};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -239,10 +248,17 @@ fn stop_is_refused_where_it_is_not_allowed() {
 fn readiness_is_said_through_sd_notify() {
     let folder = folder();
     let path = folder.path().join("notify");
-    let notify = UnixDatagram::bind(&path).expect("a unix socket");
+    check_readiness(&UnixDatagram::bind(&path).expect("a unix socket"), path.as_os_str());
+    // One that no file has (unix(7), abstract).
+    let name = format!("weir-test-notify-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).expect("a short name");
+    check_readiness(&UnixDatagram::bind_addr(&address).expect("a unix socket"), format!("@{name}").as_ref());
+}
+
+fn check_readiness(notify: &UnixDatagram, path: &OsStr) {
     notify.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
     let mut child = weir(&["serve", "--hook", "user", "--listen", "127.0.0.1:0"])
-        .env("NOTIFY_SOCKET", &path)
+        .env("NOTIFY_SOCKET", path)
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("the binary starts");

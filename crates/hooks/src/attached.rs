@@ -87,6 +87,8 @@ pub struct Attached {
     pub(crate) hold: Hold,
     pub(crate) mode: Option<XdpMode>,
     pub(crate) fallback: Option<String>,
+    /// What it is attached to, at tc and xdp.
+    pub(crate) interface: Option<Interface>,
     /// By which packets come in that only a program with [`weir_filters::Site::gso`] tells from one datagram.
     pub(crate) whole_from: Vec<Interface>,
 }
@@ -168,6 +170,11 @@ impl Attached {
     /// The mode that an XDP program runs in, never [`XdpMode::Auto`]; nothing at other hooks.
     pub fn mode(&self) -> Option<XdpMode> {
         self.mode
+    }
+
+    /// The interface that it is attached to, as it was then; nothing at other hooks.
+    pub fn interface(&self) -> Option<&Interface> {
+        self.interface.as_ref()
     }
 
     /// Why an XDP program runs in generic mode that might have run in the driver.

@@ -75,8 +75,8 @@ impl KernelFilter {
         let Endpoint { address, port } = self.site.endpoint;
         let purpose = SocketAddr::new(address, port).to_string();
         let hold = tc(interface, direction, &purpose, self.program_fd()?);
-        hold.map(|hold| self.attached(hold))
-            .map_err(|(call, error)| self.call_error("attaching", call, error))
+        let hold = hold.map_err(|(call, error)| self.call_error("attaching", call, error))?;
+        Ok(Attached { interface: Some(interface.clone()), ..self.attached(hold) })
     }
 
     /// There a program would take every packet for somebody else's.
@@ -151,6 +151,7 @@ impl KernelFilter {
         self.refuse_super_packets("attaching", &whole_from)?;
         let mut attached = self.link(interface.index(), BPF_XDP, flags)?;
         attached.mode = Some(mode);
+        attached.interface = Some(interface.clone());
         attached.whole_from = whole_from;
         Ok(attached)
     }
@@ -191,7 +192,14 @@ impl KernelFilter {
     }
 
     fn attached(&self, hold: Hold) -> Attached {
-        Attached { hook: self.site.hook, hold, mode: None, fallback: None, whole_from: Vec::new() }
+        Attached {
+            hook: self.site.hook,
+            hold,
+            mode: None,
+            fallback: None,
+            interface: None,
+            whole_from: Vec::new(),
+        }
     }
 
     pub(crate) fn check_hook(&self, wanted: Hook) -> Result<(), HookError> {

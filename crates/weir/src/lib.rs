@@ -18,6 +18,7 @@ pub mod exit;
 pub mod experiment;
 pub mod ledger;
 pub mod neighbour;
+mod notify;
 pub mod output;
 pub mod programs;
 pub mod progress;

@@ -142,6 +142,14 @@ impl State {
         self.setup.standing = None;
     }
 
+    /// Attaches what decides again wherever an interface was deleted and made again, and names these.
+    pub(crate) fn heal(&mut self) -> Result<Vec<String>, HookError> {
+        match (&mut self.setup.standing, &self.setup.program) {
+            (Some(standing), Some(program)) => standing.heal(program),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// What all programs so far accepted and dropped; nothing where one of them keeps no counts.
     pub(crate) fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
         let last = match (self.program(), &self.setup.standing) {

@@ -8,7 +8,7 @@
 use weir_filters::{Binding, Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, HookError, KernelFilter, VerdictCounts};
 
-use super::place::Places;
+use super::place::{Places, heal};
 
 /// A program at the hook, before the sockets.
 pub(super) struct Front {
@@ -56,6 +56,10 @@ impl Front {
         }
         let before = std::mem::replace(&mut self.program, next);
         dropped(&before)
+    }
+
+    pub(super) fn heal(&mut self) -> Result<Vec<String>, HookError> {
+        heal(&mut self.attached, &self.program)
     }
 
     /// The counts of both: what goes on from here is counted at the sockets.

@@ -2,6 +2,7 @@
 
 mod after;
 mod front;
+mod interfaces;
 mod kind;
 mod object;
 mod place;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use weir_filters::{Filter, Gap, Hook, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
+use interfaces::Interfaces;
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
 use place::Ground;
@@ -102,6 +104,9 @@ pub enum ServeError {
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
     Signals(std::io::Error),
+    /// Nobody says when interfaces come and go.
+    #[error("asking to be told when interfaces come and go (rtnetlink): {0}")]
+    Interfaces(std::io::Error),
 }
 
 impl ServeError {
@@ -191,6 +196,11 @@ fn serve_behind(
     let running = Running::new(setup, server.inside())?;
     let signals = Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
     let control = control.map(|path| Control::start(path, Arc::clone(&running))).transpose()?;
+    let at_interfaces = matches!(plan.hook, Hook::Tc | Hook::Xdp);
+    let interfaces = at_interfaces
+        .then(|| Interfaces::watch(server.stop_handle(), Arc::clone(&running)))
+        .transpose()
+        .map_err(ServeError::Interfaces)?;
     let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
     let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
 
@@ -202,6 +212,7 @@ fn serve_behind(
     });
     let served = server.run()?;
 
+    interfaces.map_or(Ok(()), Interfaces::end)?;
     drop(control);
     let mut state = running.state();
     let program = state.program();

@@ -252,6 +252,24 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// Attaches the filter to every interface that has the name of one that it was attached to, and is another.
+pub(super) fn heal(places: &mut Places, filter: &KernelFilter) -> Result<Vec<String>, HookError> {
+    let mut healed = Vec::new();
+    for (attached, _) in places {
+        let Some(before) = attached.interface() else { continue };
+        // By one that is gone nothing comes.
+        let Ok(now) = Interface::named(before.name()) else { continue };
+        if now.index() != before.index() {
+            *attached = filter.attach(match attached.mode() {
+                Some(mode) => Target::Xdp(&now, mode),
+                None => Target::Tc(&now),
+            })?;
+            healed.push(now.to_string());
+        }
+    }
+    Ok(healed)
+}
+
 /// What is said of a program at tc that no link holds.
 const STAYS: &str = "without a link, which needs Linux 6.6, it stays if this process is killed, until the next start or \
                      `weir doctor --fix`";
@@ -275,6 +293,15 @@ impl Standing {
             self.put_back(before, self.attached.len());
         }
         seated
+    }
+
+    /// Attaches the filter again wherever an interface was deleted and made again, and names these.
+    pub(crate) fn heal(&mut self, filter: &KernelFilter) -> Result<Vec<String>, HookError> {
+        let mut healed = heal(&mut self.attached, filter)?;
+        if let Some(front) = &mut self.front {
+            healed.extend(front.heal()?);
+        }
+        Ok(healed)
     }
 
     /// What decides before the sockets follows what was put in place there; gives what it dropped before.

@@ -21,6 +21,7 @@ use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT, MOST_WORKERS};
 use crate::{
     arguments::socket_address,
     exit::UsageError,
+    notify,
     output::{check_writable, print, write_json},
     programs::Reading,
     topology::{Side, named},
@@ -354,7 +355,7 @@ fn say_ready(kind: ServerKind, behind: &str, ready: Ready<'_>) {
         sd_notify::NotifyState::Status(&status),
         sd_notify::NotifyState::Custom(&address),
     ];
-    if let Err(error) = sd_notify::notify(&states) {
+    if let Err(error) = notify::notify(&states) {
         eprintln!("weir: sd_notify: {error}; whoever waits for readiness was not told");
     }
 }

@@ -51,7 +51,9 @@ pub fn frames(path: &Path) -> anyhow::Result<Vec<Captured>> {
         }
     }
     if frames.is_empty() {
-        return Err(unfit("has no frame that begins with Ethernet or IP".into()).into());
+        let unread = links.iter().find(|link| !is_read(**link));
+        let why = unread.map(|link| format!("; its link type is {link}")).unwrap_or_default();
+        return Err(unfit(format!("has no frame that begins with Ethernet or IP{why}")).into());
     }
     Ok(frames)
 }
@@ -79,12 +81,27 @@ fn frame(block: &PcapBlockOwned<'_>, links: &mut Vec<Linktype>) -> Option<Captur
         PcapBlockOwned::NG(Block::SimplePacket(packet)) => (links.first()?, packet.data),
         PcapBlockOwned::NG(_) => return None,
     };
-    let layer = match *link {
-        Linktype::ETHERNET => Layer::Ethernet,
-        Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => Layer::Ip,
-        _ => return None,
-    };
-    (!data.is_empty()).then(|| Captured { layer, bytes: data.to_vec() })
+    if data.is_empty() || !is_read(*link) {
+        return None;
+    }
+    Some(match *link {
+        Linktype::ETHERNET => Captured { layer: Layer::Ethernet, bytes: data.to_vec() },
+        Linktype::LINUX_SLL => cooked(data.get(14..16)?, &data[16..]),
+        Linktype::LINUX_SLL2 => cooked(data.get(..2)?, data.get(20..)?),
+        _ => Captured { layer: Layer::Ip, bytes: data.to_vec() },
+    })
+}
+
+/// Whether frames of that link type are read.
+fn is_read(link: Linktype) -> bool {
+    let cooked = matches!(link, Linktype::LINUX_SLL | Linktype::LINUX_SLL2);
+    cooked || matches!(link, Linktype::ETHERNET | Linktype::RAW | Linktype::IPV4 | Linktype::IPV6)
+}
+
+/// A frame of a capture on every interface, which lost its Ethernet header but for the type
+/// (https://www.tcpdump.org/linktypes.html, LINKTYPE_LINUX_SLL and SLL2): with addresses of zeros.
+fn cooked(ethertype: &[u8], behind: &[u8]) -> Captured {
+    Captured { layer: Layer::Ethernet, bytes: [&[0; 12], ethertype, behind].concat() }
 }
 
 fn describe<I>(error: &PcapError<I>) -> String {

@@ -67,9 +67,16 @@ fn frames_are_compared() {
     };
     // With one packet asked for, the boundaries alone are compared, of which captured frames are.
     let without = packets(&[]);
-    for file in
-        [pcap(1, &frames()), pcapng(1, &frames()), pcap(101, &[IP.to_vec()]), pcapng(101, &[IP.to_vec()])]
-    {
+    let cooked = [&[0; 14][..], &[8, 0], &IP].concat();
+    let cooked_2 = [&[8, 0][..], &[0; 18], &IP].concat();
+    for file in [
+        pcap(1, &frames()),
+        pcapng(1, &frames()),
+        pcap(101, &[IP.to_vec()]),
+        pcapng(101, &[IP.to_vec()]),
+        pcap(113, &[cooked, vec![0; 15]]),
+        pcapng(276, &[cooked_2, vec![0; 19]]),
+    ] {
         fs::write(&path, file).expect("the file is written");
         assert!(packets(&["--pcap", path.to_str().expect("a name in UTF-8")]) > without);
     }

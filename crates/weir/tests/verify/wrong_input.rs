@@ -50,8 +50,8 @@ fn captures_are_refused() {
         (whole[..whole.len() - 1].to_vec(), "ends in the middle"),
         (too_long, "too long"),
         (captures::pcap(1, &[]), "no frame"),
-        // Linux cooked captures begin with another header.
-        (captures::pcap(113, &[vec![0; 60]]), "no frame"),
+        // IEEE 802.11's frames begin with another header.
+        (captures::pcap(105, &[vec![0; 60]]), "its link type is"),
     ] {
         fs::write(&path, bytes).expect("the file is written");
         check(&["--pcap", name], reason);
