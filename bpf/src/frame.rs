@@ -69,7 +69,7 @@ fn packet<H: Hook>(hook: &H) -> Result<Packet<'_, H>, Miss> {
 }
 
 /// Why no packet for the server was found.
-pub(crate) enum Miss {
+pub enum Miss {
     /// It is somebody else's, or none.
     Other,
     /// Something of it isn't at hand, if it is anywhere.
