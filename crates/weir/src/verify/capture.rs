@@ -99,7 +99,7 @@ fn is_read(link: Linktype) -> bool {
 }
 
 /// A frame of a capture on every interface, which lost its Ethernet header but for the type
-/// (https://www.tcpdump.org/linktypes.html, LINKTYPE_LINUX_SLL and SLL2): with addresses of zeros.
+/// (<https://www.tcpdump.org/linktypes.html>, LINKTYPE_LINUX_SLL and SLL2): with addresses of zeros.
 fn cooked(ethertype: &[u8], behind: &[u8]) -> Captured {
     Captured { layer: Layer::Ethernet, bytes: [&[0; 12], ethertype, behind].concat() }
 }
