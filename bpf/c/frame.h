@@ -166,7 +166,9 @@ static __always_inline enum found in_ipv6(void *ctx, enum hook hook, __u32 at, c
 	}
 	if (next == PROTOCOL_UDP)
 		return datagram(ctx, hook, NULL, at, end, packet);
-	return is_extension(next) ? FOUND_TOO_DEEP : FOUND_OTHER;
+	if (!is_extension(next))
+		return FOUND_OTHER;
+	return reaches(ctx, hook, end) ? FOUND_TOO_DEEP : FOUND_BEYOND;
 }
 
 static __always_inline bool is_tag(__u16 ethertype)

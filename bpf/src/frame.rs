@@ -177,7 +177,11 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Result<Packe
         next = extension.byte(0);
     }
     if next != headers::UDP {
-        return Err(if is_extension(next) { Miss::TooDeep } else { Miss::Other });
+        return Err(match is_extension(next) {
+            true if hook.reaches(end) => Miss::TooDeep,
+            true => Miss::Beyond,
+            false => Miss::Other,
+        });
     }
     datagram(hook, at, end, |rest| hook.load_head(at, rest))
 }

@@ -20,8 +20,7 @@ pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
         None => text.to_owned(),
     };
     numbered.parse().map_err(|_| {
-        "it takes an address and a port up to 65535, such as 127.0.0.1:12345, [::1]:12345 or [fe80::1%eth0]:12345; names \
-         are not looked up"
+        "it takes an address and a port up to 65535, such as 127.0.0.1:12345 or [::1]:12345; names are not looked up"
             .to_owned()
     })
 }

@@ -153,7 +153,10 @@ impl Parser<'_> {
     /// Of a packet with more extension headers than are read nobody says whether it is for the server: it ends here. Falls
     /// through to [`Self::other`].
     fn end_unread(&self, code: &mut Code) {
-        ebpf! { in code; {self.unread}: }
+        ebpf! { in code;
+        {self.unread}:
+            jgt $AT, $END, {self.other}
+        }
         for kind in EXTENSIONS {
             ebpf! { in code; jeq {walk::NEXT}, {i32::from(kind)}, {self.too_deep} }
         }
