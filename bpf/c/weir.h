@@ -139,8 +139,8 @@ static __always_inline bool copy_at_hand(void *ctx, __u32 at, void *to, __u32 le
 		const volatile __u8 *from = start + i;
 		const volatile __u8 *behind = from;
 
-		/* Not `from >= data_end(ctx)`, which the compiler would make of it, and which tells verifiers before Linux 5.13
-		 * nothing (kernel/bpf/verifier.c, find_good_pkt_pointers).
+		/* Not `from >= data_end(ctx)`, which the compiler would make of it, and which tells the verifier nothing where it
+		 * knows `from` as a base without an offset (kernel/bpf/verifier.c, find_good_pkt_pointers).
 		 */
 		asm("%0 += 1" : "+r"(behind));
 		if ((const void *)behind > data_end(ctx))

@@ -232,8 +232,8 @@ impl<const IN_PIECES: bool> Xdp<IN_PIECES> {
         let start = self.at(at);
         for i in 0..len as usize {
             let from = start + i;
-            // `from >= self.end()` tells verifiers before Linux 5.13 nothing (kernel/bpf/verifier.c,
-            // find_good_pkt_pointers).
+            // `from >= self.end()` tells the verifier nothing where it knows `from` as a base without an offset
+            // (kernel/bpf/verifier.c, find_good_pkt_pointers).
             if bounds::behind(from) > self.end() {
                 return false;
             }

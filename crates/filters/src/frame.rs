@@ -69,7 +69,7 @@ impl Site {
         ip.and_then(|ip| ip.behind_extensions()).is_some_and(|behind| {
             let is_ours =
                 self.endpoint.takes_ipv6() && (address.is_unspecified() || address == behind.destination);
-            is_ours && is_extension(behind.kind)
+            is_ours && ipv6::EXTENSIONS.contains(&behind.kind)
         })
     }
 
@@ -186,13 +186,6 @@ impl<'a> Ip<'a> {
         let rest = packet.get(at..)?;
         Some(Behind { kind: next, source: source?.into(), destination: destination?.into(), rest })
     }
-}
-
-/// Whether headers of that kind are read.
-fn is_extension(kind: u8) -> bool {
-    let read =
-        [ipv6::HOP_BY_HOP, ipv6::DESTINATION_OPTIONS, ipv6::ROUTING, ipv6::AUTHENTICATION, ipv6::FRAGMENT];
-    read.contains(&kind)
 }
 
 /// Length of an extension header that is read; the first 8 bytes of each must be there.

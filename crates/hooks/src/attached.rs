@@ -77,6 +77,10 @@ impl std::str::FromStr for XdpMode {
     }
 }
 
+/// What is said of a program that outlives its process ([`Attached::outlives_its_process`]).
+pub const STAYS: &str = "without a link, which needs Linux 6.6, it stays if this process is killed, until the next start or \
+                         `weir doctor --fix`";
+
 /// Keeps a program attached; dropping it detaches. Nothing is pinned, so that a killed process leaves nothing: a link
 /// ends with its descriptor, and a socket's program with the socket, of which the guard holds a descriptor of its own. Only
 /// what is attached to tc without a link stays ([`Attached::outlives_its_process`]).

@@ -53,7 +53,7 @@ mod workers;
 
 pub use any::{AnyProgram, TestRun};
 pub use attach_any::{AttachPoint, AttachedProgram, Direction};
-pub use attached::{Attached, Target, XdpMode};
+pub use attached::{Attached, STAYS, Target, XdpMode};
 pub use audit::{Audit, Drops};
 pub use clsact::ClsactFilter;
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};

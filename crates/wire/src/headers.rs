@@ -57,6 +57,8 @@ pub mod ipv6 {
 
     /// How many extension headers are read: as many as RFC 8200, section 4.1, orders before an upper layer.
     pub const MAX_EXTENSIONS: usize = 6;
+    /// The types of those that are read.
+    pub const EXTENSIONS: [u8; 5] = [HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION_OPTIONS];
     /// Each begins with the type of the next header, and its own length in the byte behind that.
     pub const EXTENSION_LENGTH_OFFSET: usize = 1;
     /// Hop-by-hop options: (length + 1) × 8 bytes long.

@@ -274,13 +274,15 @@ impl State {
         let Some(before) = self.blocklist.unblock(prefix.0) else {
             return Err(format!("{prefix} was not blocked as such; `weir filter list` shows what is").into());
         };
-        if let Some(program) = self.program() {
+        let within = self.effective_within(&[prefix]);
+        let unblock = |program: &KernelFilter| {
+            program.block(&within).and_then(|()| program.unblock([prefix_key(prefix.0)]))
+        };
+        if let Err(error) = self.program().map_or(Ok(()), unblock) {
+            self.blocklist.block(prefix.0, before);
             let within = self.effective_within(&[prefix]);
-            if let Err(error) = program.block(&within).and_then(|()| program.unblock([prefix_key(prefix.0)]))
-            {
-                self.blocklist.block(prefix.0, before);
-                return Err(error.into());
-            }
+            let _ = self.program().map(|program| program.block(&within));
+            return Err(error.into());
         }
         inside.with_reference(|reference| {
             reference.blocklist.unblock(prefix.0);
@@ -406,7 +408,7 @@ impl State {
         if !filter.has(FilterName::KnownKey) {
             inside.follow(None);
         }
-        let dropped_before = standing.replace_front(filter, toolkit)?;
+        let dropped_before = standing.replace_front(before, filter, toolkit)?;
         let before = self.setup.program.replace(next).expect("a program ran");
         self.setup.parameter = parameter;
         // Packets that it still decides are let finish: the command waits for a grace period of RCU, under which

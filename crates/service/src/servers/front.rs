@@ -51,8 +51,14 @@ impl Front {
         let decides = Self::filter(filter, site.hook);
         let toolkit = if decides == filter { toolkit } else { Toolkit::Fun };
         let next = KernelFilter::load(decides, toolkit, site)?;
-        for (attached, _) in &self.attached {
-            attached.replace(&next)?;
+        for (number, (attached, _)) in self.attached.iter().enumerate() {
+            if let Err(error) = attached.replace(&next) {
+                // It was attached there a moment ago.
+                for (attached, _) in &self.attached[..number] {
+                    let _ = attached.replace(&self.program);
+                }
+                return Err(error);
+            }
         }
         let before = std::mem::replace(&mut self.program, next);
         dropped(&before)

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
 
 use weir_filters::{Filter, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, VerdictCounts, XdpMode, gso_layout};
+use weir_hooks::{
+    Attached, HookError, Interface, KernelFilter, STAYS, Target, VerdictCounts, XdpMode, gso_layout,
+};
 
 use super::{ServeError, Workers, front::Front, workers::Seats};
 use crate::{Server, control_group::ControlGroup};
@@ -98,7 +100,7 @@ impl<'a> Ground<'a> {
                 server.hold()?;
                 let listen = server.listen()?;
                 let standing = self.stand(server, listen, seats, load)?;
-                if standing.front.is_some() {
+                if standing.decides_at_the_sockets() {
                     // What was put at the sockets took the place of what kept packets out.
                     server.released()?;
                 } else {
@@ -270,14 +272,15 @@ pub(super) fn heal(places: &mut Places, filter: &KernelFilter) -> Result<Vec<Str
     Ok(healed)
 }
 
-/// What is said of a program at tc that no link holds.
-const STAYS: &str = "without a link, which needs Linux 6.6, it stays if this process is killed, until the next start or \
-                     `weir doctor --fix`";
-
 /// What is said of a program that decides before the sockets do.
 const BEFORE: &str = "before that, by the first datagram of each packet";
 
 impl Standing {
+    /// Whether the filter decides there although the hook is another.
+    fn decides_at_the_sockets(&self) -> bool {
+        self.attached.iter().any(|(attached, _)| attached.hook() == Hook::Socket)
+    }
+
     /// Puts `next` in the place of `before`, everywhere or nowhere: at several interfaces one after the other, so that for a
     /// moment both decide, each at its own.
     pub(crate) fn replace(&self, before: &KernelFilter, next: &KernelFilter) -> Result<(), HookError> {
@@ -304,9 +307,20 @@ impl Standing {
         Ok(healed)
     }
 
-    /// What decides before the sockets follows what was put in place there; gives what it dropped before.
-    pub(crate) fn replace_front(&mut self, filter: Filter, toolkit: Toolkit) -> Result<u64, HookError> {
-        self.front.as_mut().map_or(Ok(0), |front| front.replace(filter, toolkit))
+    /// What decides before the sockets follows what was put in place there, or that is taken back. Gives what it dropped
+    /// before.
+    pub(crate) fn replace_front(
+        &mut self,
+        before: &KernelFilter,
+        filter: Filter,
+        toolkit: Toolkit,
+    ) -> Result<u64, HookError> {
+        let Some(front) = &mut self.front else { return Ok(0) };
+        let replaced = front.replace(filter, toolkit);
+        if replaced.is_err() {
+            self.put_back(before, self.attached.len());
+        }
+        replaced
     }
 
     /// What the filter decided, and what was dropped before it.

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use weir_hooks::{AnyProgram, Attachable, ObjectFile, TraceLines, maps::AnyMap};
+use weir_hooks::{AnyProgram, Attachable, ObjectFile, STAYS, TraceLines, maps::AnyMap};
 
 use crate::{
     arguments::time,
@@ -84,10 +84,6 @@ fn attach(args: &Args) -> anyhow::Result<ExitCode> {
     eprintln!("weir: detached {name} from {target}");
     Ok(ExitCode::SUCCESS)
 }
-
-/// What is said of a program at tc that no link holds.
-const STAYS: &str =
-    "without a link, which needs Linux 6.6, it stays if this process is killed, until `weir doctor --fix`";
 
 fn object(args: &Args) -> anyhow::Result<ObjectFile> {
     let (name, bytes) = (args.reading.name(), args.reading.bytes()?);

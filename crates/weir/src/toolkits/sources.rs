@@ -58,19 +58,32 @@ fn aya(filter: FilterName) -> [Vec<Part>; 2] {
         FilterName::Count => vec![part!("bpf/src/bin/count-filter.rs")],
         FilterName::KnownKey => vec![part!("bpf/src/known_key.rs")],
         FilterName::Quota => {
-            vec![part!("bpf/src/guard.rs", ["type Rate", "type Sources", "fn spend", "fn compare_exchange"])]
+            vec![part!(
+                "bpf/src/guard.rs",
+                [
+                    "type Rate",
+                    "type Sources",
+                    "struct Account",
+                    "fn account",
+                    "fn spend(",
+                    "fn spend_without_exchange(",
+                    "fn add",
+                    "fn compare_exchange"
+                ]
+            )]
         }
         FilterName::Blocklist => vec![part!("bpf/src/guard.rs", ["type Blocked", "fn is_blocked"])],
     };
     let chained = match filter.is_dynamic() {
         true => vec![
-            part!("bpf/src/bin/chain.rs"),
+            part!("bpf/src/bin/parts/chain.rs"),
             part!("bpf/src/guard.rs", ["type Source ", "trait Origin", "fn source<", "fn now"]),
         ],
         false => vec![],
     };
     let shared = vec![
         part!("bpf/src/lib.rs"),
+        part!("bpf/src/bounds.rs"),
         part!("bpf/src/frame.rs"),
         part!("bpf/src/hook.rs"),
         part!("bpf/src/packet.rs"),
@@ -148,7 +161,7 @@ fn fun(filter: FilterName) -> [Vec<Part>; 2] {
         }
         FilterName::KnownKey => vec![fun_part!("known_key.rs"), fun_part!("dynamic.rs", ["const KEYS:"])],
         FilterName::Quota => vec![
-            fun_part!("guard.rs", ["fn quota("]),
+            fun_part!("guard.rs", ["fn quota(", "fn spend(", "fn spend_without_exchange("]),
             fun_part!("dynamic.rs", ["const QUOTA:", "const SOURCES:"]),
         ],
         FilterName::Blocklist => {

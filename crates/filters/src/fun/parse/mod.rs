@@ -42,10 +42,6 @@ pub(super) const IP_AT: Mem = Mem { base: Reg::R10, off: -80 };
 /// Where the IP header stands on the stack. 8 divides it, so that fields have the alignment that the kernel wants.
 const IP: i16 = -72;
 
-/// The extension headers that are read.
-const EXTENSIONS: [u8; 5] =
-    [ipv6::HOP_BY_HOP, ipv6::DESTINATION_OPTIONS, ipv6::ROUTING, ipv6::AUTHENTICATION, ipv6::FRAGMENT];
-
 /// What a decision wants to know of a packet for the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wants {
@@ -157,7 +153,7 @@ impl Parser<'_> {
         {self.unread}:
             jgt $AT, $END, {self.other}
         }
-        for kind in EXTENSIONS {
+        for kind in ipv6::EXTENSIONS {
             ebpf! { in code; jeq {walk::NEXT}, {i32::from(kind)}, {self.too_deep} }
         }
         ebpf! { in code; ja {self.other} }

@@ -140,7 +140,7 @@ impl Parser<'_> {
         ebpf! { in code;
             ldxb $NEXT, [{field(HEADER, ipv6::NEXT_HEADER_OFFSET)}]
             add $AT, {ipv6::HEADER_LEN as i32}
-            // From a register: verifiers before Linux 6.5 keep no number that is stored as an immediate.
+            // From a register: verifiers before Linux 6.3 keep no number that is stored as an immediate.
             mov r1, {ipv6::MAX_EXTENSIONS as i32}
             stxdw [$LEFT], r1
         $again:
