@@ -74,24 +74,31 @@ impl Connection {
     /// # Errors
     /// [`AskError`]; what the server refuses is one, too.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, AskError> {
-        let line = self
-            .exchange(request)
-            .map_err(|cause| AskError::Connection { path: self.path.clone(), cause })?;
+        self.send(request)?;
+        self.receive()
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), AskError> {
+        let sent = serde_json::to_vec(request).map_err(io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            self.stream.get_mut().write_all(&line)
+        });
+        sent.map_err(|cause| AskError::Connection { path: self.path.clone(), cause })
+    }
+
+    fn receive(&mut self) -> Result<Reply, AskError> {
+        let failed = |cause| AskError::Connection { path: self.path.clone(), cause };
+        let mut line = String::new();
+        (&mut self.stream).take(MOST_BYTES).read_line(&mut line).map_err(failed)?;
+        if line.is_empty() {
+            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+        }
         let reply = serde_json::from_str(&line)
             .map_err(|cause| AskError::Answer { path: self.path.clone(), cause })?;
         match reply {
             Reply::Error { error } => Err(AskError::Refused(error)),
             reply => Ok(reply),
         }
-    }
-
-    fn exchange(&mut self, request: &Request) -> io::Result<String> {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        self.stream.get_mut().write_all(&line)?;
-        let mut answer = String::new();
-        (&mut self.stream).take(MOST_BYTES).read_line(&mut answer)?;
-        if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
     }
 }
 
@@ -118,11 +125,25 @@ pub fn block_all(
     prefixes.dedup();
     let mut connection = Connection::open(path)?;
     let mut done = 0;
+    let mut receive = |connection: &mut Connection, count| {
+        connection.receive().map(|_| {
+            done += count;
+            on_done(done);
+        })
+    };
+    // While the server is at one request the next is on its way.
+    let mut waiting = None;
     for prefixes in prefixes.chunks(PREFIXES_A_REQUEST) {
-        connection.ask(&Request::BlockAll { prefixes: prefixes.to_vec(), for_ms })?;
-        done += prefixes.len();
-        on_done(done);
+        connection.send(&Request::BlockAll { prefixes: prefixes.to_vec(), for_ms })?;
+        if let Some(count) = waiting.replace(prefixes.len())
+            && let Err(error) = receive(&mut connection, count)
+        {
+            // What was sent already may be done all the same.
+            let _ = receive(&mut connection, prefixes.len());
+            return Err(error);
+        }
     }
+    waiting.map_or(Ok(()), |count| receive(&mut connection, count))?;
     Ok(done)
 }
 
