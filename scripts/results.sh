@@ -4,7 +4,8 @@
 #   scripts/results.sh                              all experiments, profile standard
 #   scripts/results.sh mix wake-ups                 those
 #   scripts/results.sh --profile paper paper-loss   with another profile
-# What was interrupted goes on where it ended: runs are in results/PROFILE/NAME until all of them are made. Needs root.
+# Kept are samples without the histograms of senders' lag, which no report reads and which are most of their bytes; the order
+# statistics of them stay. What was interrupted goes on where it ended: runs are in results/PROFILE/NAME until all of them are made. Needs root.
 # The machine should do nothing else meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,6 +23,8 @@ if [ ${#names[@]} -eq 0 ]; then
   done
 fi
 
+without_lag_histograms() { sed -E 's/("lag":\{[^{}]*),"histogram":"[^"]*"\}/\1}/g'; }
+
 for name in "${names[@]}"; do
   made=results/$profile/$name
   kept=docs/results/$name
@@ -36,5 +39,5 @@ for name in "${names[@]}"; do
   printf 'results: %s took %d s\n' "$name" $((SECONDS - started))
   mkdir -p "$kept"
   cp "$made/definition.toml" "$made/manifest.json" "$made/report.md" "$kept/"
-  gzip -9n <"$made/samples.jsonl" >"$kept/samples.jsonl.gz"
+  without_lag_histograms <"$made/samples.jsonl" | gzip -9n >"$kept/samples.jsonl.gz"
 done

@@ -27,7 +27,8 @@ pub struct Latencies {
     /// The longest.
     pub max_ns: u64,
     /// The histogram in HdrHistogram's V2 format, deflated, in base64: the payload of a line of its interval logs,
-    /// so that the tools around HdrHistogram read it too.
+    /// so that the tools around HdrHistogram read it too. Empty where a record was kept without it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub histogram: String,
 }
 
