@@ -13,7 +13,8 @@ readonly BPF_LINKER=0.13.0
 readonly DEBIAN_RUSTC=(rustc-web libstd-rust-web-dev-bpf)
 readonly DEBIAN_LLVM="llvm-$LLVM-dev"
 readonly LINKED_TOOLCHAIN=debian-bpf
-readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86)
+# With every clang that Debian 12 has: on each kernel the filters in C are tried as each compiles them.
+readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86 clang-14 clang-15 clang-16 clang-19 "clang-$LLVM")
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
 readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 procps)

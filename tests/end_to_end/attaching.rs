@@ -16,8 +16,9 @@ use serde_json::Value;
 use weir_testing::{Ended, Test};
 
 use crate::{
-    bad_input::{NOBODY, check, copy_for_nobody},
+    bad_input::check,
     objects::Objects,
+    privileges::{NOBODY, copy_for_nobody},
     running::{run, weir},
     watching::{program_ids, trace_buffer, wait_until_unloaded},
 };

@@ -1,8 +1,8 @@
 //! Wrong input: what is said, and the exit status.
 
-use std::{net::UdpSocket, os::unix::process::CommandExt as _};
+use std::net::UdpSocket;
 
-use weir_testing::{Ended, Test, folder};
+use weir_testing::{Ended, Test};
 
 use crate::running::{run, weir};
 
@@ -13,12 +13,6 @@ pub(crate) const ANYWHERE: &[Test] = &[
     ("a_port_in_use_is_named", a_port_in_use_is_named),
     ("a_client_without_a_server_fails_and_says_so", a_client_without_a_server_fails_and_says_so),
     ("a_summary_that_cannot_be_written_is_an_error", a_summary_that_cannot_be_written_is_an_error),
-];
-
-pub(crate) const IN_KERNEL: &[Test] = &[
-    ("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
-    ("cap_bpf_alone_loads_every_filter", cap_bpf_alone_loads_every_filter),
-    ("classic_bpf_needs_no_privilege", classic_bpf_needs_no_privilege),
 ];
 
 pub(crate) fn check(ended: &Ended, status: i32, parts: &[&str]) {
@@ -90,92 +84,6 @@ fn a_port_in_use_is_named() {
     let address = taken.local_addr().expect("it is bound");
     let ended = run(&["serve", "--hook", "user", "--listen", &address.to_string()]);
     check(&ended, 1, &[&format!("listening on {address}"), "is taken", "listen on another port"]);
-}
-
-pub(crate) const NOBODY: u32 = 65534;
-
-/// A copy of the binary that nobody can start: the build folder may be closed to him.
-pub(crate) fn copy_for_nobody() -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = folder();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), open).expect("our folder");
-    let copy = folder.path().join("weir");
-    std::fs::copy(env!("CARGO_BIN_EXE_weir"), &copy).expect("a copy");
-    // A process that another test started meanwhile holds the file open for writing until it executes something.
-    let is_busy = || match std::process::Command::new(&copy).arg("--version").output() {
-        Ok(_) => false,
-        Err(error) => error.kind() == std::io::ErrorKind::ExecutableFileBusy,
-    };
-    let is_free = (0..200).any(|_| {
-        let free = !is_busy();
-        if !free {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        free
-    });
-    assert!(is_free, "the copy stays open for writing");
-    (folder, copy)
-}
-
-/// Least privilege: no filter may need more than CAP_BPF. setpriv(1) is in util-linux, which Debian always has.
-fn cap_bpf_alone_loads_every_filter() {
-    let (_folder, copy) = copy_for_nobody();
-    let id = NOBODY.to_string();
-    let only_bpf = ["--inh-caps=-all,+bpf", "--ambient-caps=-all,+bpf", "--bounding-set=-all,+bpf"];
-    let with_only_bpf = |arguments: &[&str]| {
-        let mut command = std::process::Command::new("setpriv");
-        command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).args(only_bpf);
-        command.arg(&copy).args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
-        command
-    };
-    for filter in weir_filters::FilterName::ALL {
-        let server = crate::running::Server::of(with_only_bpf(&["--filter", filter.as_str()]));
-        server.signal(nix::sys::signal::Signal::SIGTERM);
-        assert_eq!(server.ended().status, Some(0), "{filter}");
-    }
-    let statistics = with_only_bpf(&["--server", "ebpf-stats-server"]).output().expect("setpriv starts");
-    check(&Ended::from(statistics), 1, &["switching BPF statistics on", "CAP_SYS_ADMIN"]);
-    // The program that could tell GSO packets isn't let in, and the one that can't isn't attached.
-    let untold = with_only_bpf(&["--hook", "reuseport", "--toolkit", "fun"]).output();
-    check(&Ended::from(untold.expect("setpriv starts")), 1, &["can come in by lo", "CAP_PERFMON"]);
-}
-
-/// As root, the binary is run as nobody; anybody else has no privilege anyway.
-fn without_privilege_the_remedy_is_said() {
-    let (_folder, copy) = copy_for_nobody();
-    let ended = Ended::from(by_nobody(&copy, &[]).output().expect("the copy starts"));
-    check(&ended, 1, &["loading valid-command", "Operation not permitted", "needs root, or CAP_BPF"]);
-    let ended = Ended::from(by_nobody(&copy, &["--server", "printk"]).output().expect("the copy starts"));
-    check(
-        &ended,
-        1,
-        &["printk: BPF_PROG_LOAD: Operation not permitted", "); needs root, or CAP_BPF and CAP_PERFMON"],
-    );
-}
-
-fn classic_bpf_needs_no_privilege() {
-    let (_folder, copy) = copy_for_nobody();
-    let server = crate::running::Server::of(by_nobody(&copy, &["--toolkit", "cbpf"]));
-    let socket = server.socket();
-    socket.send(b"no command").expect("send");
-    socket.send(&weir_wire::Request::Put { key: 1, value: 5 }.to_bytes()).expect("send");
-    let get = weir_wire::Request::Get { key: 1 }.to_bytes();
-    assert_eq!(crate::running::ask(&socket, &get).as_deref(), Some("5"));
-    server.signal(nix::sys::signal::Signal::SIGTERM);
-    let ended = server.ended();
-    assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("0 of them invalid"), "{ended:?}");
-    let said = "an uncounted number dropped by the filter, 1 dropped in all by the socket";
-    assert!(ended.stderr.contains(said), "{ended:?}");
-}
-
-pub(crate) fn by_nobody(copy: &std::path::Path, arguments: &[&str]) -> std::process::Command {
-    let mut command = std::process::Command::new(copy);
-    command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
-    if nix::unistd::geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command
 }
 
 fn a_client_without_a_server_fails_and_says_so() {

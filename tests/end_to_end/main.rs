@@ -12,6 +12,7 @@ mod net;
 mod objects;
 mod older;
 mod originals;
+mod privileges;
 mod running;
 mod serving;
 mod toolkits;
@@ -33,7 +34,7 @@ fn main() {
         attaching::IN_KERNEL,
         serving::IN_KERNEL,
         watching::IN_KERNEL,
-        bad_input::IN_KERNEL,
+        privileges::IN_KERNEL,
         dynamic::IN_KERNEL,
         hooks::IN_KERNEL,
         net::TESTS,

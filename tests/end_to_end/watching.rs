@@ -12,7 +12,8 @@ use weir_testing::{Ended, Test, wait_until};
 use weir_wire::Request;
 
 use crate::{
-    bad_input::{NOBODY, check, copy_for_nobody},
+    bad_input::check,
+    privileges::{NOBODY, copy_for_nobody},
     running::{Server, ask, run},
 };
 

@@ -8,8 +8,8 @@ use weir_testing::{Ended, Test, folder};
 use weir_wire::{Request, worker_of};
 
 use crate::{
-    bad_input::{by_nobody, copy_for_nobody},
     hooks::in_namespace,
+    privileges::{by_nobody, copy_for_nobody},
     running::{Server, ask, run},
 };
 

@@ -48,11 +48,11 @@ impl AnyProgram {
     /// and what the verifier refuses, with its log.
     pub fn load(object: &[u8], program: Option<&str>) -> Result<Self, HookError> {
         let what = program.unwrap_or("the program");
-        let file = read_elf(object)
-            .map_err(|error| HookError::Object { what: what.to_owned(), reason: error.to_string() })?;
+        let file = read_elf(object).map_err(|error| HookError::elf(what, &error))?;
         let object = section_names::for_aya(object);
         let mut loader = loader::fit_for(&file);
-        let ebpf = guarded(what, || loader.load(&object))?.map_err(|error| HookError::object(what, error))?;
+        let ebpf =
+            guarded(what, || loader.load(&object))?.map_err(|error| HookError::object(what, &error))?;
         let mut names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         let name = choose(&names, program).map_err(|reason| other(what, reason))?;
@@ -83,7 +83,7 @@ impl AnyProgram {
         let program_type = fitting.ok_or_else(|| other(&name, refusal(program)))?;
         program_type::load(program).map_err(|error| match program_type {
             ProgramType::TracePoint => HookError::probe("loading", &name, error),
-            _ => HookError::program("loading", &name, error),
+            _ => HookError::program("loading", &name, program_type.needed(), error),
         })?;
         Ok(Self { name, program_type, ebpf })
     }
@@ -113,17 +113,17 @@ impl AnyProgram {
             _ => data,
         };
         let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
-        let result = run(self.program(), options)
-            .map_err(|error| HookError::program("a test run", &self.name, error))?;
+        let result = run(self.program(), options).map_err(|error| {
+            HookError::program("a test run", &self.name, self.program_type.needed(), error)
+        })?;
         Ok(TestRun { return_value: result.return_value, mean: result.duration })
     }
 
     /// What the kernel says of the program.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
-        let info: ProgramInfo = self
-            .program()
-            .info()
-            .map_err(|error| HookError::program("asking the kernel", &self.name, error))?;
+        let info: ProgramInfo = self.program().info().map_err(|error| {
+            HookError::program("asking the kernel", &self.name, self.program_type.needed(), error)
+        })?;
         Ok(ProgramFacts::from(&info))
     }
 

@@ -232,13 +232,15 @@ impl AnyProgram {
     }
 
     fn program_fd(&self) -> Result<BorrowedFd<'_>, HookError> {
-        let fd = self.program().fd().map_err(|error| HookError::program("attaching", self.name(), error))?;
+        let fd = self.program().fd().map_err(|error| {
+            HookError::program("attaching", self.name(), self.program_type().needed(), error)
+        })?;
         Ok(fd.as_fd())
     }
 
     fn call_error(&self, hook: Hook, call: &str, io_error: io::Error) -> HookError {
         let call = call_with_reason(hook, call, &io_error);
-        HookError::Call { doing: "attaching", what: self.name().to_owned(), call, io_error }
+        HookError::call("attaching", self.name(), self.program_type().needed(), call, io_error)
     }
 
     fn refused(&self, reason: String) -> HookError {

@@ -217,7 +217,7 @@ impl KernelFilter {
 
     pub(crate) fn call_error(&self, doing: &'static str, call: &str, io_error: io::Error) -> HookError {
         let call = call_with_reason(self.site.hook, call, &io_error);
-        HookError::Call { doing, what: self.what().to_owned(), call, io_error }
+        HookError::call(doing, self.what(), self.needed(), call, io_error)
     }
 }
 

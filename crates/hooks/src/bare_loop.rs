@@ -34,9 +34,9 @@ impl KernelFilter {
                 unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut attr, size_of::<bpf_attr>()) };
             if result < 0 {
                 let what = self.site().hook.to_string();
-                let call = "BPF_PROG_TEST_RUN".to_owned();
                 let io_error = io::Error::last_os_error();
-                return Err(HookError::Call { doing: "a test run", what, call, io_error });
+                let call = "BPF_PROG_TEST_RUN";
+                return Err(HookError::call("a test run", &what, self.needed(), call, io_error));
             }
         }
         Ok(started.elapsed())

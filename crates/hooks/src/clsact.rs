@@ -215,8 +215,18 @@ fn turn(interface: &Interface) -> io::Result<UnixDatagram> {
             bound => return bound,
         }
     }
-    bind(&name)
+    bind(&name).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => io::Error::new(io::ErrorKind::AddrInUse, Held(name)),
+        _ => error,
+    })
 }
+
+/// A process has a socket of weir's for longer than a change takes. Names of such sockets are anybody's.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the socket @{0}, by which filters of an interface are changed in turn, is held by another process; `ss -xap` names it"
+)]
+struct Held(String);
 
 /// Weir's filters of an interface.
 fn filters(interface: &Interface) -> io::Result<Vec<ClsactFilter>> {

@@ -1,6 +1,6 @@
 //! What can go wrong between user space and the kernel's BPF side, and what to do about it.
 
-use std::io;
+use std::{error::Error as StdError, fmt, io};
 
 use aya::{
     EbpfError,
@@ -10,7 +10,55 @@ use aya::{
 use thiserror::Error;
 use weir_filters::Gap;
 
-use crate::maps::MapFailure;
+use crate::{
+    kernel_types::FILE,
+    maps::MapFailure,
+    obstacle::{Capability, Obstacle},
+};
+
+/// What came back from below: an error with its own causes in one line, and the number of the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    text: String,
+    errno: Option<i32>,
+}
+
+impl Cause {
+    /// An error and what caused it.
+    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut cause = Self { text: error.to_string(), errno: errno_of(error) };
+        let mut next = error.source();
+        while let Some(error) = next {
+            let part = error.to_string();
+            if !cause.text.contains(&part) {
+                cause.text = format!("{}: {part}", cause.text);
+            }
+            cause.errno = cause.errno.or_else(|| errno_of(error));
+            next = error.source();
+        }
+        cause
+    }
+}
+
+fn errno_of(error: &(dyn StdError + 'static)) -> Option<i32> {
+    // aya passes on the source of an error of the kernel, not the error.
+    let passed_on = error.downcast_ref::<ProgramError>().and_then(|error| match error {
+        ProgramError::IOError(error) => Some(error),
+        _ => None,
+    });
+    passed_on.or_else(|| error.downcast_ref()).and_then(io::Error::raw_os_error)
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What loading an object's maps asks for.
+const MAPS: &[Capability] = &[Capability::Bpf];
+/// What a program at a tracepoint asks for.
+const TRACING: &[Capability] = &[Capability::Bpf, Capability::Perfmon];
 
 /// A step that failed: what was tried, what came back, and the remedy where there is one.
 #[derive(Debug, Error)]
@@ -32,30 +80,36 @@ pub enum HookError {
         reason: String,
     },
     /// The object can't be read, or its maps can't be made.
-    #[error("loading {what}: {reason}{}", remedy(.reason))]
+    #[error("loading {what}: {cause}{}", remedy(self))]
     Object {
         /// The filter.
         what: String,
+        /// What that means, where it is known.
+        obstacle: Option<Obstacle>,
         /// What came back.
-        reason: String,
+        cause: Cause,
     },
     /// The kernel refused the program.
-    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", refusal(.io_error, .verifier_log), log_of(.verifier_log))]
+    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", remedy(self), log_of(.verifier_log))]
     Load {
         /// The filter.
         what: String,
+        /// What that means, where it is known.
+        obstacle: Option<Obstacle>,
         /// What the system call returned.
         io_error: io::Error,
         /// The verifier's log; empty where it didn't get that far.
         verifier_log: String,
     },
     /// A system call on a program or a map failed.
-    #[error("{doing} of {what}: {call}: {io_error}{}", remedy(&.io_error.to_string()))]
+    #[error("{doing} of {what}: {call}: {io_error}{}", remedy(self))]
     Call {
         /// The step, such as "attaching".
         doing: &'static str,
         /// The filter.
         what: String,
+        /// What that means, where it is known.
+        obstacle: Option<Obstacle>,
         /// The system call.
         call: String,
         /// What it returned.
@@ -69,6 +123,12 @@ pub enum HookError {
         /// The filter.
         what: String,
         /// What came back.
+        reason: String,
+    },
+    /// The running kernel's types don't have what a program needs of them.
+    #[error("reading the types of {FILE}: {reason}")]
+    KernelLacks {
+        /// What is lacking, and since when kernels have it.
         reason: String,
     },
     /// A program would take a packet of several datagrams for its first one, where one can come in; a program with
@@ -93,14 +153,16 @@ pub enum HookError {
     #[error(transparent)]
     Map(#[from] MapFailure),
     /// A program at a tracepoint can't be loaded, attached or asked.
-    #[error("{doing} {what}: {reason}{}", probe_remedy(.reason))]
+    #[error("{doing} {what}: {cause}{}", remedy(self))]
     Probe {
         /// The step.
         doing: &'static str,
         /// The probe, or the program.
         what: String,
         /// What came back.
-        reason: String,
+        cause: Cause,
+        /// What that means, where it is known.
+        obstacle: Option<Obstacle>,
     },
     /// The kernel has no such tracepoint.
     #[error("attaching {what} to the tracepoint {tracepoint}: this kernel has none of that name{}", meant(.tracepoint, .nearest))]
@@ -149,20 +211,6 @@ fn meant(tracepoint: &str, nearest: &Option<String>) -> String {
     }
 }
 
-fn probe_remedy(reason: &str) -> &'static str {
-    if reason.contains("os error 1)") || reason.contains("os error 13)") {
-        "; needs root, or CAP_BPF and CAP_PERFMON (`setcap cap_bpf,cap_perfmon+ep` on the binary) and a tracefs that \
-         this user can read"
-    } else if reason.contains("tracefs not found") {
-        "; it is mounted and this user can't read it; needs root, CAP_DAC_READ_SEARCH, or a group that it lets in: \
-         `mount -o remount,mode=750,gid=GROUP /sys/kernel/tracing`"
-    } else if reason.contains("os error 2)") {
-        "; this kernel has no such tracepoint: it needs CONFIG_FTRACE_SYSCALLS"
-    } else {
-        ""
-    }
-}
-
 fn trace_pipe_remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ResourceBusy => {
@@ -173,32 +221,9 @@ fn trace_pipe_remedy(error: &io::Error) -> &'static str {
     }
 }
 
-fn remedy(reason: &str) -> &'static str {
-    if reason.contains("os error 1)") || reason.contains("os error 13)") {
-        "; needs root, or CAP_BPF (`setcap cap_bpf+ep` on the binary), elsewhere than at sockets CAP_NET_ADMIN too, and at \
-         xdp CAP_PERFMON"
-    } else if reason.contains("os error 38)") {
-        "; this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"
-    } else if reason.contains("os error 12)") {
-        "; kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK: raise it (`ulimit -l unlimited`)"
-    } else {
-        ""
-    }
-}
-
-/// The verifier says EACCES too: with a log, privilege is not what lacks, but for what kernel/bpf/verifier.c calls
-/// prohibited to who may not learn addresses.
-fn refusal(io_error: &io::Error, verifier_log: &str) -> &'static str {
-    if verifier_log.trim().is_empty() {
-        remedy(&io_error.to_string())
-    } else if ["pointer -= pointer prohibited", "pointer comparison prohibited"]
-        .iter()
-        .any(|prohibited| verifier_log.contains(prohibited))
-    {
-        "; the verifier refuses it: comparing a packet's addresses needs CAP_PERFMON, or root"
-    } else {
-        "; the verifier refuses it"
-    }
+/// What to do, behind what came back.
+fn remedy(error: &HookError) -> String {
+    error.obstacle().map_or_else(String::new, |obstacle| format!("; {obstacle}"))
 }
 
 fn log_of(verifier_log: &str) -> String {
@@ -217,63 +242,112 @@ fn log_of(verifier_log: &str) -> String {
 const LOG_LINES: usize = 60;
 
 impl HookError {
-    pub(crate) fn object(what: &str, error: EbpfError) -> Self {
-        Self::Object { what: what.to_owned(), reason: chain(&error) }
+    /// Why the kernel refused, where that is known.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Self::Object { obstacle, .. }
+            | Self::Load { obstacle, .. }
+            | Self::Call { obstacle, .. }
+            | Self::Probe { obstacle, .. } => *obstacle,
+            _ => None,
+        }
     }
 
-    /// What was assembled and can't be written as an object.
-    pub(crate) fn object_to_elf(what: &str, error: &weir_asm::ElfError) -> Self {
-        Self::Object { what: what.to_owned(), reason: error.to_string() }
+    /// What it says in one line: the first one, and of a refused program the verifier's last word, which stands before its
+    /// statistics.
+    pub fn in_a_line(&self) -> String {
+        let text = self.to_string();
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let said = lines.rev().find(|line| !line.is_empty() && !line.starts_with("processed "));
+        said.map_or_else(|| first.to_owned(), |said| format!("{first} {}", said.trim()))
     }
 
-    pub(crate) fn program(doing: &'static str, what: &str, error: ProgramError) -> Self {
-        let what = what.to_owned();
+    /// What it says in one line, without what to do; [`HookError::obstacle`] says that.
+    pub fn what_happened(&self) -> String {
+        self.in_a_line().replace(&remedy(self), "")
+    }
+
+    pub(crate) fn object(what: &str, error: &EbpfError) -> Self {
+        Self::object_with(what.to_owned(), MAPS, error)
+    }
+
+    /// The object of a program that traces.
+    pub(crate) fn probe_object(what: &str, error: &EbpfError) -> Self {
+        Self::object_with(what.to_owned(), TRACING, error)
+    }
+
+    /// What was assembled and can't be written as an object, or an object that can't be read.
+    pub(crate) fn elf(what: impl Into<String>, error: &weir_asm::ElfError) -> Self {
+        Self::object_with(what.into(), MAPS, error)
+    }
+
+    fn object_with(what: String, needed: &[Capability], error: &(dyn StdError + 'static)) -> Self {
+        let cause = Cause::of(error);
+        Self::Object { what, obstacle: Obstacle::of(cause.errno, needed), cause }
+    }
+
+    /// A program that takes the capabilities `needed` and isn't let in.
+    pub fn load(what: String, needed: &[Capability], io_error: io::Error, verifier_log: String) -> Self {
+        // The verifier says EACCES too: with a log, privilege is not what lacks, but for what kernel/bpf/verifier.c calls
+        // prohibited to who may not learn addresses.
+        let prohibited = ["pointer -= pointer prohibited", "pointer comparison prohibited"];
+        let obstacle = if verifier_log.trim().is_empty() {
+            Obstacle::of(io_error.raw_os_error(), needed)
+        } else if prohibited.iter().any(|words| verifier_log.contains(words)) {
+            Some(Obstacle::Addresses)
+        } else {
+            Some(Obstacle::Verifier)
+        };
+        Self::Load { what, obstacle, io_error, verifier_log }
+    }
+
+    /// A system call on a program that takes the capabilities `needed`.
+    pub(crate) fn call(
+        doing: &'static str,
+        what: &str,
+        needed: &[Capability],
+        call: impl Into<String>,
+        io_error: io::Error,
+    ) -> Self {
+        let obstacle = Obstacle::of(io_error.raw_os_error(), needed);
+        Self::Call { doing, what: what.to_owned(), obstacle, call: call.into(), io_error }
+    }
+
+    /// A step with a program that takes the capabilities `needed`.
+    pub(crate) fn program(
+        doing: &'static str,
+        what: &str,
+        needed: &[Capability],
+        error: ProgramError,
+    ) -> Self {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
-                Self::Load { what, io_error, verifier_log: verifier_log.to_string() }
+                Self::load(what.to_owned(), needed, io_error, verifier_log.to_string())
             }
             ProgramError::SyscallError(SyscallError { call, io_error }) => {
-                Self::Call { doing, what, call: call.to_owned(), io_error }
+                Self::call(doing, what, needed, call, io_error)
             }
             ProgramError::SocketFilterError(SocketFilterError::SetsockoptError { option, io_error }) => {
-                Self::Call { doing, what, call: format!("setsockopt {option}"), io_error }
+                Self::call(doing, what, needed, format!("setsockopt {option}"), io_error)
             }
-            error => Self::Other { doing, what, reason: chain(&error) },
+            error => Self::Other { doing, what: what.to_owned(), reason: Cause::of(&error).text },
         }
     }
 
-    /// A tracepoint's object that can't be loaded.
-    pub(crate) fn probe_object(what: &str, error: EbpfError) -> Self {
-        Self::Probe { doing: "loading", what: what.to_owned(), reason: chain(&error) }
-    }
-
-    /// A step with a program at a tracepoint.
+    /// A step with a program that traces.
     pub(crate) fn probe(doing: &'static str, what: &str, error: ProgramError) -> Self {
-        let what = what.to_owned();
-        match error {
-            ProgramError::LoadError { verifier_log, io_error }
-                if !verifier_log.to_string().trim().is_empty() =>
-            {
-                Self::Load { what, io_error, verifier_log: verifier_log.to_string() }
-            }
-            ProgramError::LoadError { io_error, .. } => {
-                Self::Probe { doing, what, reason: format!("BPF_PROG_LOAD: {io_error}") }
-            }
-            error => Self::Probe { doing, what, reason: chain(&error) },
+        if matches!(error, ProgramError::LoadError { .. }) {
+            return Self::program(doing, what, TRACING, error);
         }
+        // What aya says of a tracefs that it can't list is no error of the kernel's.
+        let lacks_tracefs = matches!(&error, ProgramError::IOError(error) if error.raw_os_error().is_none());
+        let cause = Cause::of(&error);
+        let obstacle = match cause.errno {
+            _ if lacks_tracefs => Some(Obstacle::Tracefs),
+            Some(libc::ENOENT) => Some(Obstacle::NoTracepoint),
+            errno => Obstacle::of(errno, TRACING),
+        };
+        Self::Probe { doing, what: what.to_owned(), cause, obstacle }
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        cause = error.source();
-    }
-    text
 }

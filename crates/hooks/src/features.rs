@@ -4,6 +4,7 @@
 use std::{io, os::fd::BorrowedFd, sync::OnceLock};
 
 use aya_obj::generated::{BPF_F_XDP_HAS_FRAGS, bpf_attach_type, bpf_prog_type};
+use thiserror::Error;
 use weir_asm::Code;
 use weir_asm_macros::ebpf;
 use weir_filters::{Features, Filter, Hook, Site};
@@ -27,7 +28,31 @@ pub(crate) enum Feature {
 /// Names, separated by commas, of features that are not to be used, so that a newer kernel shows what an older one does.
 const WITHOUT: &str = "WEIR_WITHOUT";
 
+/// The environment variable `WEIR_WITHOUT` names something that weir doesn't know how to do without.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{WITHOUT}: '{0}' is no feature that weir does without; there are {names}", names = Feature::ALL.map(Feature::name).join(", "))]
+pub struct UnknownFeature(String);
+
+/// Whether the environment variable `WEIR_WITHOUT` names features alone that there are: with another name in it, everything
+/// would be as it is without.
+///
+/// # Errors
+/// The first name of none.
+pub fn check_without() -> Result<(), UnknownFeature> {
+    names_alone(&std::env::var(WITHOUT).unwrap_or_default())
+}
+
+fn names_alone(without: &str) -> Result<(), UnknownFeature> {
+    let is_known = |name: &&str| name.is_empty() || Feature::ALL.iter().any(|known| known.name() == *name);
+    match without.split(',').map(str::trim).find(|name| !is_known(name)) {
+        None => Ok(()),
+        Some(name) => Err(UnknownFeature(name.to_owned())),
+    }
+}
+
 impl Feature {
+    const ALL: [Self; 4] = [Self::XdpFrags, Self::CompareExchange, Self::Tcx, Self::GsoSize];
+
     /// Its name in the environment variable `WEIR_WITHOUT`.
     const fn name(self) -> &'static str {
         match self {
@@ -106,4 +131,22 @@ pub(crate) fn fit(site: &Site, filter: Filter) -> Site {
             && (!filter.is_dynamic() || Feature::CompareExchange.is_there()),
     };
     Site { features, ..*site }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        let all = Feature::ALL.map(Feature::name).join(", ");
+        for known in ["", "tcx", "tcx,gso-size", &all] {
+            assert_eq!(names_alone(known), Ok(()), "{known}");
+        }
+        for unknown in ["tcxx", "tcx,TCX", "all"] {
+            assert!(names_alone(unknown).is_err(), "{unknown}");
+        }
+        let refused = names_alone("tcx,frags").expect_err("it is none").to_string();
+        assert!(refused.contains("'frags'") && refused.contains("xdp-frags, compare-exchange"), "{refused}");
+    }
 }

@@ -13,7 +13,7 @@ use weir_asm::{
 use weir_filters::{Combination, Filter, FilterName, Hook, Parameter, Site, Toolkit, cbpf};
 
 use crate::{
-    HookError, Map, ObjectFile, ParameterMap, ProgramType,
+    Capability, HookError, Map, ObjectFile, ParameterMap, ProgramType,
     classic::ClassicProgram,
     features, loader,
     maps::Copies,
@@ -142,7 +142,7 @@ impl KernelFilter {
         for (name, place) in places {
             loader.map_pin_path(name, place);
         }
-        let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), error))?;
+        let ebpf = loader.load(&elf).map_err(|error| HookError::object(filter.name.as_str(), &error))?;
         let mut loaded = Self::load_program(filter.to_string(), ebpf, program.into_owned(), site)?;
         loaded.filter = Some(filter);
         loaded.set_parameters(filter)?;
@@ -178,7 +178,8 @@ impl KernelFilter {
             let wanted = place.program_type;
             return Err(other(format!("it is of type {name}, and hook {} takes {wanted}", site.hook)));
         }
-        program_type::load(found).map_err(|error| HookError::program("loading", &what, error))?;
+        let needed = place.program_type.needed();
+        program_type::load(found).map_err(|error| HookError::program("loading", &what, needed, error))?;
         Ok(Self {
             what,
             filter: None,
@@ -280,8 +281,13 @@ impl KernelFilter {
         &self.what
     }
 
+    /// The capabilities that loading and attaching its program take.
+    pub(crate) fn needed(&self) -> &'static [Capability] {
+        self.place().program_type.needed()
+    }
+
     pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {
-        HookError::program(doing, &self.what, error)
+        HookError::program(doing, &self.what, self.needed(), error)
     }
 
     pub(crate) fn other(&self, doing: &'static str, reason: String) -> HookError {

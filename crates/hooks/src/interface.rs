@@ -11,6 +11,8 @@ use nix::{
     sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage},
 };
 
+use crate::netlink::explained;
+
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Interface {
@@ -31,7 +33,7 @@ impl Interface {
     /// the loopback interface; for an unspecified one all that are up.
     pub fn reaching(address: IpAddr) -> io::Result<Vec<Self>> {
         let mut found: Vec<Self> = Vec::new();
-        for entry in getifaddrs()? {
+        for entry in getifaddrs().map_err(|error| explained(error.into()))? {
             let is_loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
             let is_it = if address.is_unspecified() {
                 entry.flags.contains(InterfaceFlags::IFF_UP)
@@ -64,7 +66,8 @@ impl Interface {
             name: entry.name().to_string_lossy().into_owned(),
             index: entry.index(),
         };
-        Ok(if_nameindex()?.iter().map(named).collect())
+        let all = if_nameindex().map_err(|error| explained(error.into()))?;
+        Ok(all.iter().map(named).collect())
     }
 
     /// Its name.

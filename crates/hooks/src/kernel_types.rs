@@ -40,5 +40,5 @@ pub(crate) fn field<Offset: TryFrom<u32>>(
 }
 
 pub(crate) fn lacking(reason: String) -> HookError {
-    HookError::Other { doing: "reading the types", what: FILE.to_owned(), reason }
+    HookError::KernelLacks { reason }
 }

@@ -1,15 +1,38 @@
 //! A question to the kernel through netlink(7), and its answer.
 
-use std::io;
+use std::{fmt, io};
 
 use rtnetlink::{
     packet_core::{NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable},
     sys::{Socket, SocketAddr},
 };
 
+/// The process may make no socket of AF_NETLINK.
+#[derive(Debug)]
+struct NoNetlink;
+
+impl fmt::Display for NoNetlink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "making a netlink socket, which network interfaces are asked for by: Address family not supported by protocol; a \
+             seccomp filter may keep this process from it (systemd: AF_NETLINK belongs into RestrictAddressFamilies=)",
+        )
+    }
+}
+
+impl std::error::Error for NoNetlink {}
+
+/// The error of a call that makes a netlink socket. That of a process that may make none looks like one of an address.
+pub(crate) fn explained(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EAFNOSUPPORT) => io::Error::new(io::ErrorKind::Unsupported, NoNetlink),
+        _ => error,
+    }
+}
+
 /// A socket of the calling thread's network namespace, for a protocol of netlink.
 pub(crate) fn open(protocol: isize) -> io::Result<Socket> {
-    let mut socket = Socket::new(protocol)?;
+    let mut socket = Socket::new(protocol).map_err(explained)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
     Ok(socket)

@@ -116,7 +116,7 @@ impl ObjectFile {
     /// What can't be written as an object, and as [`ObjectFile::read`].
     pub fn assembled(name: &str, object: &weir_asm::Object) -> Result<Self, HookError> {
         let elf = object.to_elf(NATIVE);
-        Self::read(name, elf.map_err(|error| HookError::object_to_elf(name, &error))?)
+        Self::read(name, elf.map_err(|error| HookError::elf(name, &error))?)
     }
 
     /// How it is called in messages.
@@ -217,7 +217,7 @@ impl ObjectFile {
     /// Makes its maps and gives its programs to aya, not yet to the kernel.
     pub(crate) fn open(&self) -> Result<Ebpf, HookError> {
         let mut loader = if self.needs_kernel_btf { EbpfLoader::new() } else { loader::without_kernel_btf() };
-        guarded(&self.name, || loader.load(&self.elf))?.map_err(|error| HookError::object(&self.name, error))
+        guarded(&self.name, || loader.load(&self.elf))?.map_err(|error| HookError::object(&self.name, &error))
     }
 
     /// Names all that it holds.

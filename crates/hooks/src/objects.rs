@@ -51,7 +51,7 @@ pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadab
         Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
         Toolkit::C => Ok(compiled(filter, c(name), site)),
         Toolkit::Fun => generated(filter, site),
-        Toolkit::Cbpf => Err(HookError::Object { what: name.to_string(), reason: NO_OBJECT.to_owned() }),
+        Toolkit::Cbpf => Err(HookError::Unfit { what: name.to_string(), reason: NO_OBJECT.to_owned() }),
         Toolkit::Rust => unreachable!("the matrix doesn't have it"),
     }
 }
@@ -64,7 +64,7 @@ pub(crate) fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<C
     let loadable = of(filter, toolkit, site)?;
     let what = filter.name.to_string();
     let object = read_elf(&loadable.elf).and_then(|file| file.object());
-    let object = object.map_err(|error| HookError::Object { what, reason: error.to_string() })?;
+    let object = object.map_err(|error| HookError::elf(what, &error))?;
     let program = object.programs.into_iter().find(|program| program.name == loadable.program);
     Ok(program.expect("the table names a program of the object").code)
 }
@@ -204,7 +204,7 @@ fn generated(filter: Filter, site: &Site) -> Result<Loadable<'static>, HookError
     let what = filter.name.to_string();
     let mut object = fun::object(filter, site);
     let elf = object.to_elf(NATIVE);
-    let elf = elf.map_err(|error| HookError::Object { what, reason: error.to_string() })?;
+    let elf = elf.map_err(|error| HookError::elf(what, &error))?;
     let program = object.programs.swap_remove(0).name;
     Ok(Loadable { elf: elf.into(), program: program.into(), constants: Vec::new() })
 }

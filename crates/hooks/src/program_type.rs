@@ -8,6 +8,8 @@ use aya::programs::{
 };
 use aya_obj::{ProgramSection, programs::XdpAttachType};
 
+use crate::obstacle::Capability;
+
 /// The types of programs that are loaded here: to be attached, or to be run on bytes of ours (`BPF_PROG_TEST_RUN` in
 /// net/core/filter.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,11 +31,14 @@ pub enum ProgramType {
     TracePoint,
 }
 
-/// What is known of a type: its name, the section that aya reads as it, and what return values mean.
+/// What is known of a type: its name, the section that aya reads as it, the capabilities that loading and attaching it
+/// take together (`is_net_admin_prog_type` in kernel/bpf/syscall.c; XDP's programs compare addresses), and what return
+/// values mean.
 struct Row {
     program_type: ProgramType,
     name: &'static str,
     section: &'static str,
+    needed: &'static [Capability],
     verdicts: &'static [(i32, &'static str)],
     /// The verdict of any other value.
     otherwise: &'static str,
@@ -45,6 +50,7 @@ const TYPES: [Row; 7] = [
         program_type: ProgramType::Socket,
         name: "socket",
         section: "socket",
+        needed: &[Capability::Bpf],
         verdicts: &[(0, "drop")],
         otherwise: "accept",
     },
@@ -52,6 +58,7 @@ const TYPES: [Row; 7] = [
         program_type: ProgramType::Xdp,
         name: "xdp",
         section: "xdp",
+        needed: &[Capability::Bpf, Capability::NetAdmin, Capability::Perfmon],
         verdicts: &[(0, "aborted"), (1, "drop"), (2, "pass"), (3, "tx"), (4, "redirect")],
         otherwise: "invalid",
     },
@@ -59,6 +66,7 @@ const TYPES: [Row; 7] = [
         program_type: ProgramType::Tc,
         name: "tc",
         section: "classifier",
+        needed: &[Capability::Bpf, Capability::NetAdmin],
         verdicts: &[
             (-1, "unspec"),
             (0, "ok"),
@@ -77,6 +85,7 @@ const TYPES: [Row; 7] = [
         program_type: ProgramType::CgroupSkb,
         name: "cgroup-skb",
         section: "cgroup/skb",
+        needed: &[Capability::Bpf, Capability::NetAdmin],
         verdicts: &[(0, "drop"), (1, "accept")],
         otherwise: "invalid",
     },
@@ -84,6 +93,7 @@ const TYPES: [Row; 7] = [
         program_type: ProgramType::FlowDissector,
         name: "flow-dissector",
         section: "flow_dissector",
+        needed: &[Capability::Bpf, Capability::NetAdmin],
         verdicts: &[(0, "ok"), (2, "drop"), (129, "continue")],
         otherwise: "invalid",
     },
@@ -91,6 +101,7 @@ const TYPES: [Row; 7] = [
         program_type: ProgramType::SkReuseport,
         name: "sk-reuseport",
         section: "sk_reuseport",
+        needed: &[Capability::Bpf],
         verdicts: &[(0, "drop"), (1, "pass")],
         otherwise: "invalid",
     },
@@ -98,6 +109,7 @@ const TYPES: [Row; 7] = [
         program_type: ProgramType::TracePoint,
         name: "tracepoint",
         section: "tracepoint",
+        needed: &[Capability::Bpf, Capability::Perfmon],
         verdicts: &[(0, "unrecorded")],
         otherwise: "recorded",
     },
@@ -124,6 +136,11 @@ impl ProgramType {
     pub fn verdict(self, return_value: u32) -> &'static str {
         let known = self.row().verdicts.iter().find(|(value, _)| *value == return_value as i32);
         known.map_or(self.row().otherwise, |(_, verdict)| verdict)
+    }
+
+    /// The capabilities that loading and attaching a program of this type take.
+    pub(crate) fn needed(self) -> &'static [Capability] {
+        self.row().needed
     }
 
     fn row(self) -> &'static Row {

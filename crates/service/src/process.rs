@@ -2,7 +2,7 @@
 //! process was told when it began.
 
 use std::{
-    fs, io,
+    io,
     mem::MaybeUninit,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, Command, ExitStatus},
@@ -16,15 +16,13 @@ use nix::{
 
 use crate::Cost;
 
-/// Whether this process was told to ignore a signal, as nohup(1) does with SIGHUP (proc_pid_status(5)).
-///
-/// # Errors
-/// /proc isn't mounted.
-pub fn ignores(signal: i32) -> io::Result<bool> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
-    Ok(ignored >> (signal - 1) & 1 == 1)
+/// Whether this process ignores a signal, as nohup(1) has what it starts do with SIGHUP (sigaction(2)).
+pub fn ignores(signal: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action the kernel writes the present one, for which there is room, and changes nothing.
+    let asked = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: the structure is plain data, for which zeroes are valid too.
+    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
 /// Confines what `command` starts to `cores` (anywhere if there are none), puts it in a process group of its own,

@@ -172,8 +172,9 @@ pub struct LoopRecord {
     /// waiting for a reply does not move.
     #[serde(default)]
     pub last_load_at: Option<Monotonic>,
-    /// Resident set when the server was ready, KiB.
-    pub ready_rss_kib: u64,
+    /// Resident set when the server was ready, KiB; not known where /proc isn't mounted.
+    #[serde(default)]
+    pub ready_rss_kib: Option<u64>,
     /// What the process spent from ready to ended.
     pub cost: Cost,
     /// What of it each worker did, in their order, where there are several.

@@ -59,6 +59,13 @@ impl Group {
         Self { obstacle: obstacle.filter(|_| !is_required()), ..self }
     }
 
+    /// Skips all of them where there is an obstacle, whatever `WEIR_REQUIRE_KERNEL` says: this kernel lacks what they are
+    /// about.
+    #[must_use]
+    pub fn inapplicable_for(self, obstacle: Option<String>) -> Self {
+        Self { obstacle: self.obstacle.or(obstacle), ..self }
+    }
+
     fn trials(self) -> impl Iterator<Item = Trial> {
         let kind = self.obstacle.map(|reason| format!("skipped: {reason}"));
         self.tests.into_iter().map(move |(name, run)| {
@@ -83,6 +90,12 @@ pub fn lack_of(error: Option<impl Display>) -> Option<String> {
     let error = error?.to_string();
     let lacks = ["needs root", "no bpf(2)", "CONFIG_"].iter().any(|part| error.contains(part));
     lacks.then(|| error.lines().next().unwrap_or_default().to_owned())
+}
+
+/// How many of something a test does: `usual`; a tenth in an emulated machine (`WEIR_EMULATED=1` in the environment), where
+/// each takes some ten times as long.
+pub fn scaled(usual: usize) -> usize {
+    if std::env::var_os("WEIR_EMULATED").is_some() { usual / 10 } else { usual }
 }
 
 /// An empty folder, removed when dropped.

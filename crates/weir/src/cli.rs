@@ -4,9 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{
-    advise, asm, attach, bench, capacity, check, client, compare, completions, disasm, doctor, dump,
-    experiment, figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
+use crate::{
+    commands::{
+        advise, asm, attach, bench, capacity, check, client, compare, completions, disasm, doctor, dump,
+        experiment, figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
+    },
+    exit::UsageError,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
@@ -70,6 +73,7 @@ enum Command {
 impl Cli {
     /// Does what the command line asks for.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        weir_hooks::check_without().map_err(|error| UsageError(error.to_string()))?;
         match self.command {
             Command::Serve(args) => serve::run(args),
             Command::Client(args) => client::run(args),

@@ -23,7 +23,7 @@ mod kernel;
 pub use drops::Drops;
 
 use std::{
-    fs, io,
+    fs,
     net::SocketAddr,
     os::fd::{AsFd as _, AsRawFd as _},
 };
@@ -65,14 +65,13 @@ impl Audit {
         let kernel = Kernel::running()?;
         let elf = audit::object(flow, &kernel.layout)
             .to_elf(NATIVE)
-            .map_err(|error| HookError::Object { what: WHAT.to_owned(), reason: error.to_string() })?;
-        let ebpf = loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(WHAT, error))?;
+            .map_err(|error| HookError::elf(WHAT, &error))?;
+        let ebpf =
+            loader::without_kernel_btf().load(&elf).map_err(|error| HookError::probe_object(WHAT, &error))?;
         let mut audit = Self { flow, kernel, ebpf };
         let program = audit.program_mut()?;
-        program.load().map_err(|error| unprivileged(HookError::program("loading", WHAT, error)))?;
-        program
-            .attach(TRACEPOINT)
-            .map_err(|error| unprivileged(HookError::program("attaching", WHAT, error)))?;
+        program.load().map_err(|error| HookError::probe("loading", WHAT, error))?;
+        program.attach(TRACEPOINT).map_err(|error| HookError::probe("attaching", WHAT, error))?;
         Ok(audit)
     }
 
@@ -102,7 +101,7 @@ impl Audit {
     /// What the kernel says instead.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
         let info: ProgramInfo =
-            self.program()?.info().map_err(|error| HookError::program("asking the kernel", WHAT, error))?;
+            self.program()?.info().map_err(|error| HookError::probe("asking the kernel", WHAT, error))?;
         Ok(ProgramFacts::from(&info))
     }
 
@@ -110,7 +109,7 @@ impl Audit {
     /// doesn't hand the field of `bpf_prog_info` out). 0 before Linux 5.12, which does not count them.
     fn missed(&self) -> Result<u64, HookError> {
         let program = self.program()?;
-        let fd = program.fd().map_err(|error| HookError::program("asking the kernel", WHAT, error))?;
+        let fd = program.fd().map_err(|error| HookError::probe("asking the kernel", WHAT, error))?;
         let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
         let text = fs::read_to_string(&path)
             .map_err(|error| other("reading the misses", format!("{path}: {error}")))?;
@@ -122,34 +121,15 @@ impl Audit {
 
     fn program(&self) -> Result<&RawTracePoint, HookError> {
         let program = self.ebpf.program(PROGRAM).ok_or_else(|| other("opening", "it is not there"))?;
-        program.try_into().map_err(|error| HookError::program("opening", WHAT, error))
+        program.try_into().map_err(|error| HookError::probe("opening", WHAT, error))
     }
 
     fn program_mut(&mut self) -> Result<&mut RawTracePoint, HookError> {
         let program = self.ebpf.program_mut(PROGRAM).ok_or_else(|| other("opening", "it is not there"))?;
-        program.try_into().map_err(|error| HookError::program("opening", WHAT, error))
+        program.try_into().map_err(|error| HookError::probe("opening", WHAT, error))
     }
 }
 
 fn other(doing: &'static str, reason: impl Into<String>) -> HookError {
     HookError::Other { doing, what: WHAT.to_owned(), reason: reason.into() }
-}
-
-/// Socket filters do with CAP_BPF; tracing wants CAP_PERFMON too, and the remedy has to say so.
-fn unprivileged(error: HookError) -> HookError {
-    let io_error = match &error {
-        HookError::Load { io_error, verifier_log, .. } if verifier_log.trim().is_empty() => io_error,
-        HookError::Call { io_error, .. } => io_error,
-        _ => return error,
-    };
-    if io_error.kind() != io::ErrorKind::PermissionDenied {
-        return error;
-    }
-    other(
-        "starting",
-        format!(
-            "{io_error}; needs root, or CAP_BPF and CAP_PERFMON (`setcap cap_bpf,cap_perfmon+ep` on the binary), \
-             and a kernel that is not locked down to confidentiality (kernel_lockdown(7))"
-        ),
-    )
 }

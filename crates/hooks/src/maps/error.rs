@@ -4,16 +4,18 @@ use aya::{maps::MapError, sys::SyscallError};
 use thiserror::Error;
 
 use super::raw::errno;
+use crate::obstacle::{Capability, Obstacle};
 
 /// A command on a map that failed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{doing} map '{map}'{}: {reason}{}", at(.key), remedy(.doing, *.errno))]
+#[error("{doing} map '{map}'{}: {reason}{}", at(.key), remedy(self))]
 pub struct MapFailure {
     doing: &'static str,
     map: String,
     key: Option<String>,
     reason: String,
     errno: Option<i32>,
+    obstacle: Option<Obstacle>,
 }
 
 impl MapFailure {
@@ -23,21 +25,22 @@ impl MapFailure {
             MapError::SyscallError(SyscallError { call, io_error }) => format!("{call}: {io_error}"),
             error => error.to_string(),
         };
-        Self { doing, map: map.to_owned(), key, reason, errno }
+        Self { doing, map: map.to_owned(), key, reason, errno, obstacle: Obstacle::of(errno, NEEDED) }
     }
 
     pub(super) fn open(map: &str, reason: String) -> Self {
-        Self { doing: "opening", map: map.to_owned(), key: None, reason, errno: None }
+        Self::entry(map, "opening", reason)
     }
 
     /// A system call of our own on it.
     pub(super) fn call(map: &str, doing: &'static str, error: std::io::Error) -> Self {
         let errno = error.raw_os_error();
-        Self { doing, map: map.to_owned(), key: None, reason: error.to_string(), errno }
+        let obstacle = Obstacle::of(errno, NEEDED);
+        Self { errno, obstacle, ..Self::entry(map, doing, error.to_string()) }
     }
 
     pub(super) fn entry(map: &str, doing: &'static str, reason: String) -> Self {
-        Self { doing, map: map.to_owned(), key: None, reason, errno: None }
+        Self { doing, map: map.to_owned(), key: None, reason, errno: None, obstacle: None }
     }
 
     /// The key is there, and should be new.
@@ -65,18 +68,22 @@ fn at(key: &Option<String>) -> String {
     key.as_ref().map_or_else(String::new, |key| format!(" at key {key}"))
 }
 
-fn remedy(doing: &str, errno: Option<i32>) -> &'static str {
-    match (doing, errno) {
-        (_, Some(libc::EPERM | libc::EACCES)) => "; needs root, or CAP_BPF",
-        (_, Some(libc::ENOMEM)) => "; no memory for another entry",
-        ("updating", Some(libc::EEXIST)) => {
-            "; the key is there already: an update of any or of existing keys replaces it"
+/// What commands on maps ask for.
+const NEEDED: &[Capability] = &[Capability::Bpf];
+
+/// What to do, behind what came back.
+fn remedy(MapFailure { doing, errno, obstacle, .. }: &MapFailure) -> String {
+    let said = match (*doing, errno.unwrap_or_default()) {
+        (_, libc::ENOMEM) => "no memory for another entry",
+        ("updating", libc::EEXIST) => {
+            "the key is there already: an update of any or of existing keys replaces it"
         }
-        ("updating", Some(libc::ENOENT)) => "; the key isn't there: an update of any or of new keys adds it",
-        ("updating", Some(libc::E2BIG | libc::ENOSPC)) => {
-            "; it holds as many entries as it was declared for: delete some, or declare more"
+        ("updating", libc::ENOENT) => "the key isn't there: an update of any or of new keys adds it",
+        ("updating", libc::E2BIG | libc::ENOSPC) => {
+            "it holds as many entries as it was declared for: delete some, or declare more"
         }
-        ("deleting", Some(libc::EINVAL)) => "; an array's entries stay: set it to zero",
-        _ => "",
-    }
+        ("deleting", libc::EINVAL) => "an array's entries stay: set it to zero",
+        _ => return obstacle.map_or_else(String::new, |obstacle| format!("; {obstacle}")),
+    };
+    format!("; {said}")
 }

@@ -36,7 +36,7 @@ fn a_refused_program_comes_with_the_verifiers_log() {
     );
 }
 
-/// The same instruction, before the others of a generated program.
+/// The same instruction, before the others of a generated program. Newer kernels say behind it where it stands.
 fn a_refused_generated_program_is_quoted() {
     let filter = Filter::from(FilterName::ValidCommand);
     let listing = weir_asm::show::fun::object(&fun::object(filter, &Site::socket())).to_string();
@@ -46,7 +46,7 @@ fn a_refused_generated_program_is_quoted() {
     let elf = object.to_elf(Endian::Little).expect("it is written");
     let error = KernelFilter::load_from(filter, &elf, "valid_command", &Site::socket()).err();
     let shown = error.map(|error| error.to_string()).unwrap_or_default();
-    for part in ["loading valid-command: BPF_PROG_LOAD", "; ldxdw r0, [r9] @ broken.asm:", "R9 !read_ok"] {
+    for part in ["loading valid-command: BPF_PROG_LOAD", "; ldxdw r0, [r9]", "R9 !read_ok"] {
         assert!(shown.contains(part), "no '{part}' in: {shown}");
     }
 }
@@ -87,7 +87,10 @@ fn facts_are_the_kernels(toolkit: Toolkit) {
     let accept_all = load(FilterName::Simple, toolkit).facts().expect("facts");
     let deciding = load(FilterName::RobustValidCommand, toolkit).facts().expect("facts");
     assert!(deciding.jited_bytes >= accept_all.jited_bytes);
-    assert!(deciding.verified_instructions > accept_all.verified_instructions);
+    // Linux 5.16 and newer say how many there were.
+    if let Some(verified) = accept_all.verified_instructions {
+        assert!(deciding.verified_instructions > Some(verified));
+    }
 }
 
 fn accept_all_object() -> Vec<u8> {

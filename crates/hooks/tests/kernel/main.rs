@@ -21,8 +21,8 @@ mod typed_maps;
 
 use std::net::UdpSocket;
 
-use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit};
-use weir_hooks::KernelFilter;
+use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit, audit::Flow};
+use weir_hooks::{Audit, HookError, KernelFilter, gso_layout};
 use weir_testing::{Group, lack_of};
 
 /// A test by name.
@@ -30,6 +30,15 @@ use weir_testing::{Group, lack_of};
 pub(crate) struct Test {
     name: &'static str,
     run: Run,
+    /// What this kernel lacks that the test is about.
+    lack: fn() -> Option<String>,
+}
+
+impl Test {
+    /// Of something that older kernels haven't got.
+    pub(crate) const fn unless(self, lack: fn() -> Option<String>) -> Self {
+        Self { lack, ..self }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -40,11 +49,11 @@ enum Run {
 }
 
 pub(crate) const fn once(name: &'static str, run: fn()) -> Test {
-    Test { name, run: Run::Once(run) }
+    Test { name, run: Run::Once(run), lack: || None }
 }
 
 pub(crate) const fn each(name: &'static str, run: fn(Toolkit)) -> Test {
-    Test { name, run: Run::Each(run) }
+    Test { name, run: Run::Each(run), lack: || None }
 }
 
 fn main() {
@@ -67,8 +76,9 @@ fn main() {
         typed_maps::TESTS,
     ]
     .concat();
-    let mut group = Group::default();
-    for Test { name, run } in tests {
+    let obstacle = lack_of(KernelFilter::probe().err());
+    let groups = tests.into_iter().map(|Test { name, run, lack }| {
+        let mut group = Group::default();
         match run {
             Run::Once(run) => group.push(name, run),
             Run::Each(run) => {
@@ -77,8 +87,10 @@ fn main() {
                 }
             }
         }
-    }
-    weir_testing::run([group.skipped_for(lack_of(KernelFilter::probe().err()))]);
+        let lack = obstacle.is_none().then(lack).flatten();
+        group.skipped_for(obstacle.clone()).inapplicable_for(lack)
+    });
+    weir_testing::run(groups);
 }
 
 /// Classic BPF has its own tests, over sockets.
@@ -87,6 +99,24 @@ fn kernel_toolkits() -> impl Iterator<Item = Toolkit> {
     let in_kernel =
         move |toolkit| weir_hooks::available(Combination { filter, toolkit, hook: Hook::Socket }).is_ok();
     Toolkit::ALL.into_iter().filter(move |&toolkit| in_kernel(toolkit) && toolkit.can_be_asked())
+}
+
+/// What the running kernel lacks for something that was tried; any other failure is for the test to show.
+fn lack_for<T>(tried: Result<T, HookError>) -> Option<String> {
+    match tried {
+        Err(HookError::KernelLacks { reason }) => Some(reason),
+        _ => None,
+    }
+}
+
+/// Of programs that tell packets of several datagrams where their context doesn't.
+pub(crate) fn no_gso() -> Option<String> {
+    lack_for(gso_layout(Hook::Reuseport))
+}
+
+/// Of audits.
+pub(crate) fn no_drop_reasons() -> Option<String> {
+    lack_for(Audit::start(Flow::to(([127, 0, 0, 1], 9).into())))
 }
 
 /// A loaded filter, or a failed test.

@@ -172,8 +172,7 @@ impl Server {
     pub fn run(&self) -> Result<LoopRecord, ServerError> {
         let first = self.first();
         let receive_buffer = first.receive_buffer()?;
-        let ready_rss_kib =
-            cost::resident_kib().map_err(|cause| first.unreadable("its resident set", cause))?;
+        let ready_rss_kib = cost::resident_kib().ok();
         let ready_cost = Cost::of_this_process();
         let ready_at = Monotonic::now();
         let done = self.serve()?;

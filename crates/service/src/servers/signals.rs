@@ -26,8 +26,7 @@ const CAUGHT: [i32; 4] = [SIGINT, SIGTERM, SIGUSR1, SIGHUP];
 impl Signals {
     /// From now on; without a parameter that can change, SIGUSR1 says so and does nothing.
     pub(super) fn catch(stop: StopHandle, running: Arc<Running>) -> io::Result<Self> {
-        // What can't be asked for want of /proc ends the server as it did.
-        let is_nohup = ignores(SIGHUP).unwrap_or(true);
+        let is_nohup = ignores(SIGHUP);
         let caught: Vec<_> = CAUGHT.into_iter().filter(|signal| !(is_nohup && *signal == SIGHUP)).collect();
         let mut pending = Pending::new(&caught)?;
         let handle = pending.handle();

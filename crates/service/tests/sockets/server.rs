@@ -269,7 +269,7 @@ fn moments_of_a_run_are_in_order_and_a_question_is_no_load() {
         let (first, load) = (record.first_read_at.unwrap(), record.last_load_at.unwrap());
         let last = record.last_handled_at.unwrap();
         assert!(record.ready_at <= first && first <= load && load < last, "{io}: {record:?}");
-        assert!(record.ready_rss_kib > 0);
+        assert!(record.ready_rss_kib > Some(0));
         assert!(record.receive_buffer > 0);
     }
 }

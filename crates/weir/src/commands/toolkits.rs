@@ -16,12 +16,13 @@ use crate::{
     report::{Median, number},
     stats::Estimate,
     terminal,
-    toolkits::{self, LOADS, Needs, Row},
+    toolkits::{self, Comparison, LOADS, Needs, Refusal, Row},
 };
 
 /// Compare the toolkits: for each filter its source, its program, what loading and running it takes.
 ///
-/// Everything is counted and measured now, in a few seconds; needs root, or CAP_BPF and CAP_NET_ADMIN.
+/// Everything is counted and measured now, in a few seconds; needs root, or CAP_BPF and CAP_NET_ADMIN. Exit status 1 where
+/// the kernel refuses a program: which one and why stands behind the table.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print one JSON document instead of a table.
@@ -36,31 +37,34 @@ pub struct Args {
 /// Runs `weir toolkits`.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let filters = args.filter.map_or_else(|| FilterName::ALL.to_vec(), |filter| vec![filter]);
-    let rows = toolkits::measure(&filters, &mut |filter| eprintln!("weir: measuring {filter}"))?;
+    let Comparison { rows, refusals } =
+        toolkits::measure(&filters, &mut |filter| eprintln!("weir: measuring {filter}"))?;
     let toolkits: Vec<_> = Toolkit::ALL
         .into_iter()
-        .filter(|toolkit| rows.iter().any(|row| row.toolkit == *toolkit))
+        .filter(|toolkit| filters.iter().any(|filter| toolkits::of(*filter).any(|other| other == *toolkit)))
         .map(toolkits::needs)
         .collect();
     if args.json {
         let document = Document {
             toolkits: &toolkits,
             rows: &rows,
+            refusals: &refusals,
             loads: LOADS,
             batches: filter_cost::BATCHES,
             runs_per_batch: filter_cost::RUNS,
         };
         print(serde_json::to_string_pretty(&document)? + "\n")?;
     } else {
-        print(terminal::wrapped(&text(&rows, &toolkits)))?;
+        print(terminal::wrapped(&text(&rows, &refusals, &toolkits)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if refusals.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[derive(Serialize)]
 struct Document<'a> {
     toolkits: &'a [Needs],
     rows: &'a [Row],
+    refusals: &'a [Refusal],
     /// Loads of which `load_ms` is the median.
     loads: usize,
     /// Batches of which `ns_over_accept_all` is the median.
@@ -81,7 +85,7 @@ const COLUMNS: [&str; 10] = [
     "ns over accept-all",
 ];
 
-fn text(rows: &[Row], toolkits: &[Needs]) -> String {
+fn text(rows: &[Row], refusals: &[Refusal], toolkits: &[Needs]) -> String {
     let is_plain = !io::stdout().is_terminal();
     let mut table = terminal::table(is_plain);
     table.set_header(COLUMNS);
@@ -89,6 +93,9 @@ fn text(rows: &[Row], toolkits: &[Needs]) -> String {
         table.add_row(cells(row));
     }
     let mut text = if terminal::fits(&table) { format!("{table}\n\n") } else { one_by_one(rows, is_plain) };
+    for Refusal { filter, toolkit, reason } in refusals {
+        let _ = writeln!(text, "refused: {filter} by {toolkit}: {reason}");
+    }
     for Needs { toolkit, to_build, to_load } in toolkits {
         let _ = writeln!(text, "{toolkit}: to build, {to_build}; to load, {to_load}.");
     }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt::ReusePort};
 use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{Interface, KernelFilter, Target, XdpMode, gso_layout, in_own_network};
+use weir_hooks::{HookError, Interface, KernelFilter, Target, XdpMode, gso_layout, in_own_network};
 use weir_service::ControlGroup;
 
 use super::Finding;
@@ -36,19 +36,17 @@ fn finding(hook: Hook) -> Finding {
     match tried {
         Ok(found) => Finding::ok(name(hook), found),
         Err(error) => {
-            let text = format!("{error:#}");
-            // The kernel's own words come first, and what to do behind the last semicolon.
-            let (found, remedy) = text
-                .rsplit_once("; ")
-                .unwrap_or((&text, "be root, where it is permission that is missing; or use another hook"));
-            Finding::gap(
-                name(hook),
-                found.lines().next().unwrap_or_default(),
-                remedy.lines().next().unwrap_or_default(),
-            )
+            let refused: Option<&HookError> = error.downcast_ref();
+            let obstacle = refused.and_then(HookError::obstacle);
+            let found = refused.map_or_else(|| format!("{error:#}"), HookError::what_happened);
+            let remedy = obstacle.map_or_else(|| REMEDY.to_owned(), |obstacle| obstacle.to_string());
+            Finding::gap(name(hook), found, remedy)
         }
     }
 }
+
+/// Where it isn't known what the kernel refused for.
+const REMEDY: &str = "be root, where it is permission that is missing; or use another hook";
 
 fn attach(hook: Hook) -> anyhow::Result<String> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)

@@ -1,15 +1,16 @@
 //! The kernel, what this process may ask of it, and the compilers.
 
-use std::{fs, process::Command};
+use std::{fmt, fs, io, process::Command};
 
 use weir_filters::{FilterName, Site, Toolkit};
-use weir_hooks::KernelFilter;
+use weir_hooks::{Capability, HookError, KernelFilter, Obstacle, Privileges};
 
 use super::Finding;
 
 pub(super) fn findings() -> Vec<Finding> {
-    let mut all = vec![kernel(), btf(), jit(), tracefs()];
-    all.extend(CAPABILITIES.iter().map(capability));
+    let privileges = Privileges::of_this_thread();
+    let mut all = vec![kernel(), btf(), jit(), tracefs(&privileges)];
+    all.extend(NEEDS.iter().map(|need| capability(need, &privileges)));
     all.extend(TOOLS.iter().map(tool));
     all
 }
@@ -18,8 +19,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
-/// CAP_BPF, the statistics and ring buffers are from this kernel.
-const OLDEST: (u32, u32) = (5, 8);
+/// What weir is tried on (docs/kernels.md).
+const OLDEST: (u32, u32) = (5, 10);
 
 fn kernel() -> Finding {
     let release = read("/proc/sys/kernel/osrelease");
@@ -28,7 +29,7 @@ fn kernel() -> Finding {
         _ => Finding::gap(
             "kernel",
             if release.is_empty() { "unknown: /proc is not mounted".to_owned() } else { release },
-            "weir is made for Linux 5.8 and newer; boot one",
+            "weir is made for Linux 5.10 and newer; boot one",
         ),
     }
 }
@@ -72,16 +73,20 @@ fn jit() -> Finding {
 
 /// Whether the kernel makes machine code of a program.
 fn is_compiled() -> bool {
-    let program = KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &Site::socket());
-    program.and_then(|program| program.facts()).is_ok_and(|facts| facts.jited_bytes > 0)
+    load_one().and_then(|program| program.facts()).is_ok_and(|facts| facts.jited_bytes > 0)
 }
 
-fn tracefs() -> Finding {
+/// The smallest program of the catalogue.
+fn load_one() -> Result<KernelFilter, HookError> {
+    KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &Site::socket())
+}
+
+fn tracefs(privileges: &io::Result<Privileges>) -> Finding {
     let mounts = read("/proc/self/mounts");
     let is_it = |line: &&str| line.split(' ').nth(2) == Some("tracefs");
     match mounts.lines().find(is_it).and_then(|line| line.split(' ').nth(1)) {
         Some(folder) => Finding::ok("tracefs", folder),
-        None if read("/proc/filesystems").contains("tracefs") && has(&CAPABILITIES[3]) => {
+        None if read("/proc/filesystems").contains("tracefs") && has(privileges, Capability::SysAdmin) => {
             Finding::ok("tracefs", "not mounted; a server that needs it mounts it for itself")
         }
         None => Finding::gap(
@@ -92,40 +97,59 @@ fn tracefs() -> Finding {
     }
 }
 
-/// A capability: its name, its bit (linux/capability.h), and what needs it.
-struct Capability {
-    name: &'static str,
-    bit: u32,
+/// A capability, and what needs it.
+struct Need {
+    capability: Capability,
     needed_for: &'static str,
 }
 
-const CAPABILITIES: [Capability; 4] = [
-    Capability { name: "CAP_BPF", bit: 39, needed_for: "loading any program" },
-    Capability { name: "CAP_NET_ADMIN", bit: 12, needed_for: "the hooks cgroup, tc and xdp" },
-    Capability { name: "CAP_PERFMON", bit: 38, needed_for: "the hook xdp, and the servers snoop and printk" },
-    Capability {
-        name: "CAP_SYS_ADMIN",
-        bit: 21,
+const NEEDS: [Need; 4] = [
+    Need { capability: Capability::Bpf, needed_for: "loading any program" },
+    Need { capability: Capability::NetAdmin, needed_for: "the hooks cgroup, tc and xdp" },
+    Need { capability: Capability::Perfmon, needed_for: "the hook xdp, and the servers snoop and printk" },
+    Need {
+        capability: Capability::SysAdmin,
         needed_for: "BPF statistics, network namespaces and the experiments",
     },
 ];
 
-/// Whether this process has it.
-fn has(capability: &Capability) -> bool {
-    let status = read("/proc/self/status");
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    mask & (1 << capability.bit) != 0
+/// Whether this process has it, where bpf(2) asks for it.
+fn has(privileges: &io::Result<Privileges>, capability: Capability) -> bool {
+    privileges.as_ref().is_ok_and(|found| found.has(capability) && found.is_in_first_user_namespace())
 }
 
-fn capability(capability: &Capability) -> Finding {
-    let Capability { name, needed_for, .. } = capability;
-    if has(capability) {
-        return Finding::ok(*name, "there");
+fn capability(Need { capability, needed_for }: &Need, privileges: &io::Result<Privileges>) -> Finding {
+    let name = capability.as_str();
+    let one = [*capability].into_iter().collect();
+    let gap = |found: String, remedy: &dyn fmt::Display| {
+        Finding::gap(name, found, format!("needed for {needed_for}: {remedy}"))
+    };
+    let found = match privileges {
+        Ok(found) => found,
+        Err(error) => {
+            return gap(format!("unknown: /proc/thread-self/status: {error}"), &Obstacle::Unknown(one));
+        }
+    };
+    if !found.has(*capability) {
+        return gap(
+            "this process doesn't have it".to_owned(),
+            &Obstacle::Capabilities { needed: one, lacking: one },
+        );
     }
-    let remedy =
-        format!("needed for {needed_for}: be root, or `setcap {}+ep` on the binary", name.to_lowercase());
-    Finding::gap(*name, "this process doesn't have it", remedy)
+    if !found.is_in_first_user_namespace() {
+        return gap("there, in a user namespace".to_owned(), &Obstacle::UserNamespace);
+    }
+    // A process may have it and be kept from the call all the same.
+    match capability {
+        Capability::Bpf => match load_one() {
+            Err(error) => match error.obstacle() {
+                Some(obstacle) => gap("there, and loading a program is refused".to_owned(), &obstacle),
+                None => Finding::ok(name, "there"),
+            },
+            Ok(_) => Finding::ok(name, "there"),
+        },
+        _ => Finding::ok(name, "there"),
+    }
 }
 
 /// A program that building weir uses.

@@ -51,7 +51,7 @@ pub fn load_all() -> Vec<Loading> {
             let outcome = match load(combination) {
                 Ok(()) => Outcome::Loaded,
                 Err(HookError::Unavailable { gap, .. }) => Outcome::Unavailable { reason: gap.to_string() },
-                Err(error) => Outcome::Refused { reason: in_a_line(&error) },
+                Err(error) => Outcome::Refused { reason: error.in_a_line() },
             };
             Loading { filter, toolkit, hook, outcome }
         })
@@ -66,15 +66,6 @@ fn load(Combination { filter, toolkit, hook }: Combination) -> Result<(), HookEr
         Ok(socket) if toolkit == Toolkit::Cbpf => loaded.attach(&socket).map(drop),
         _ => Ok(()),
     }
-}
-
-/// The error's first line, and the verifier's last word on it: the line before its statistics.
-fn in_a_line(error: &HookError) -> String {
-    let text = error.to_string();
-    let mut lines = text.lines();
-    let first = lines.next().unwrap_or_default();
-    let said = lines.rev().find(|line| !line.is_empty() && !line.starts_with("processed "));
-    said.map_or_else(|| first.to_owned(), |said| format!("{first} {}", said.trim()))
 }
 
 /// A row for each toolkit.

@@ -68,9 +68,9 @@ impl Interrupt {
     /// (nohup(1)).
     ///
     /// # Errors
-    /// What the system calls say, or that /proc isn't mounted.
+    /// What the system calls say.
     pub fn listen_also_for_hangup() -> io::Result<Self> {
-        let hangup = (!ignores(SIGHUP)?).then_some(SIGHUP);
+        let hangup = (!ignores(SIGHUP)).then_some(SIGHUP);
         Self::listen_to(&SIGNALS.into_iter().chain(hangup).collect::<Vec<_>>())
     }
 

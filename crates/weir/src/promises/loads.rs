@@ -251,5 +251,6 @@ fn peak_kib(sample: &Sample) -> f64 {
 }
 
 fn ready_mib(sample: &Sample) -> Option<f64> {
-    sample.server.as_ref().map(|server| server.served.ready_rss_kib as f64 * 1024.0 / 1e6)
+    let kib = sample.server.as_ref()?.served.ready_rss_kib?;
+    Some(kib as f64 * 1024.0 / 1e6)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use weir_filters::FilterName;
 
 use super::{Bar, Figure};
-use crate::verify::{Choice, Packets, Plan, Speed, speed};
+use crate::verify::{Choice, Pace, Packets, Plan, Speed, speed};
 
 /// Turns of each combination are in one value.
 const REPETITIONS: usize = 6;
@@ -16,13 +16,12 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     let mut all = Vec::new();
     let mut each: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..REPETITIONS {
-        let speeds = speed(&plan, &packets)?;
+        let rates: Vec<_> = speed(&plan, &packets).into_iter().map(rates).collect::<anyhow::Result<_>>()?;
         // Every combination gets as many packets, so that the times add up as the rates' inverses do.
-        let seconds = |rate: fn(&Speed) -> f64| speeds.iter().map(|one| 1.0 / rate(one)).sum::<f64>();
-        all.push(seconds(|one| one.bare) / seconds(|one| one.verify));
-        for one in speeds {
-            let name = format!("{} at {}", one.toolkit, one.hook);
-            each.entry(name).or_default().push(one.verify / one.bare);
+        let seconds = |side: usize| rates.iter().map(|(_, rates)| 1.0 / rates[side]).sum::<f64>();
+        all.push(seconds(0) / seconds(1));
+        for (name, [bare, verify]) in rates {
+            each.entry(name).or_default().push(verify / bare);
         }
     }
     let mut figures = vec![Figure::new(
@@ -36,4 +35,12 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
         .map(|(name, values)| Figure::new(&format!("  the same, {name}"), "", values, Bar::AtLeast(0.7)));
     figures.extend(of_each);
     Ok(figures)
+}
+
+/// What the combination is called, and the rates of the bare loop and of the comparison.
+fn rates(Speed { toolkit, hook, pace, .. }: Speed) -> anyhow::Result<(String, [f64; 2])> {
+    match pace {
+        Pace::Measured { bare, verify } => Ok((format!("{toolkit} at {hook}"), [bare, verify])),
+        Pace::Refused { reason } => anyhow::bail!("{toolkit} at {hook}: {reason}"),
+    }
 }

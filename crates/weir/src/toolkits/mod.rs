@@ -6,11 +6,10 @@ mod stack;
 
 use std::{net::UdpSocket, time::Instant};
 
-use anyhow::Context as _;
 use serde::Serialize;
 use weir_asm::Code;
 use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Site, Toolkit, cbpf};
-use weir_hooks::KernelFilter;
+use weir_hooks::{HookError, KernelFilter};
 use weir_wire::Request;
 
 use crate::{
@@ -96,17 +95,64 @@ pub const fn needs(toolkit: Toolkit) -> Needs {
     Needs { toolkit, to_build, to_load }
 }
 
-/// Measures every filter of `filters` with every toolkit that has it; `say` hears what is being done.
+/// A filter by a toolkit that the kernel takes no program of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The filter.
+    pub filter: FilterName,
+    /// How it is written.
+    pub toolkit: Toolkit,
+    /// What was tried, and what came back.
+    pub reason: String,
+}
+
+/// The toolkits beside each other.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// What was measured.
+    pub rows: Vec<Row>,
+    /// What couldn't be.
+    pub refusals: Vec<Refusal>,
+}
+
+/// How a filter by a toolkit is loaded.
+pub type Load<'a> = &'a dyn Fn(FilterName, Toolkit) -> Result<KernelFilter, HookError>;
+
+/// Measures every filter of `filters` with every toolkit that has it; `say` hears what is being done. One that the kernel
+/// refuses keeps no other from being measured.
 ///
 /// # Errors
-/// A program can't be loaded or run: the privilege is missing, or the kernel refuses it.
-pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+/// The privilege is missing; a program that was loaded can't be run.
+pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Result<Comparison> {
     KernelFilter::probe()?;
-    let mut rows = Vec::new();
+    measure_by(&load, filters, say)
+}
+
+/// [`measure`], by programs that `load` loads.
+///
+/// # Errors
+/// A program that was loaded can't be run.
+pub fn measure_by(
+    load: Load<'_>,
+    filters: &[FilterName],
+    say: &mut dyn FnMut(&str),
+) -> anyhow::Result<Comparison> {
+    let mut comparison = Comparison::default();
     for &filter in filters {
         say(filter.as_str());
-        let toolkits: Vec<_> = of(filter).collect();
-        let loads = in_turn(&toolkits, LOADS, |toolkit| load_ms(filter, *toolkit))?;
+        let mut toolkits = Vec::new();
+        for toolkit in of(filter) {
+            // What a filter costs is told beside the toolkit's program that accepts all.
+            let tried =
+                load_ms(load, filter, toolkit).and_then(|_| load_ms(load, FilterName::Simple, toolkit));
+            match tried {
+                Ok(_) => toolkits.push(toolkit),
+                Err(error) => {
+                    comparison.refusals.push(Refusal { filter, toolkit, reason: error.in_a_line() });
+                }
+            }
+        }
+        let loads = in_turn(&toolkits, LOADS, |toolkit| Ok(load_ms(load, filter, *toolkit)?))?;
         let asked: Vec<_> = toolkits.iter().copied().filter(|toolkit| toolkit.can_be_asked()).collect();
         let pairs =
             asked.iter().map(|&toolkit| Pair::load(filter, toolkit)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -114,10 +160,10 @@ pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Res
         let costs = in_turn(&pairs, filter_cost::BATCHES, |pair| pair.difference(&packet))?;
         for (toolkit, load) in toolkits.into_iter().zip(&loads) {
             let cost = asked.iter().position(|other| *other == toolkit).map(|at| median(&costs[at]));
-            rows.push(row(filter, toolkit, median(load), cost)?);
+            comparison.rows.push(row(filter, toolkit, median(load), cost)?);
         }
     }
-    Ok(rows)
+    Ok(comparison)
 }
 
 /// `times` values of each of `subjects`, one of each a round, and each round begun by another.
@@ -140,8 +186,8 @@ fn median(values: &[f64]) -> Median {
     Estimate::of(values).expect("there is a round").into()
 }
 
-fn load_ms(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<f64> {
-    let socket = UdpSocket::bind("127.0.0.1:0").context("making a socket to attach to")?;
+fn load_ms(load: Load<'_>, filter: FilterName, toolkit: Toolkit) -> Result<f64, HookError> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a port");
     let started = Instant::now();
     let loaded = load(filter, toolkit)?;
     let attached = (!toolkit.can_be_asked()).then(|| loaded.attach(&socket)).transpose()?;
@@ -150,12 +196,12 @@ fn load_ms(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<f64> {
     Ok(taken.as_secs_f64() * 1e3)
 }
 
-fn load(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<KernelFilter> {
-    Ok(KernelFilter::load(with_parameters(filter, toolkit), toolkit, &Site::socket())?)
+fn load(filter: FilterName, toolkit: Toolkit) -> Result<KernelFilter, HookError> {
+    KernelFilter::load(with_parameters(filter, toolkit), toolkit, &Site::socket())
 }
 
 /// The filter as the toolkit can write it.
-pub(crate) fn with_parameters(filter: FilterName, toolkit: Toolkit) -> Filter {
+pub fn with_parameters(filter: FilterName, toolkit: Toolkit) -> Filter {
     let usual = Filter::from(filter);
     let constant = Filter { binding: Binding::Constant, ..usual };
     if weir_hooks::loadable(usual, toolkit, Hook::Socket).is_ok() { usual } else { constant }
@@ -167,7 +213,7 @@ fn row(
     load_ms: Median,
     ns_over_accept_all: Option<Median>,
 ) -> anyhow::Result<Row> {
-    let facts = toolkit.can_be_asked().then(|| load(filter, toolkit)?.facts().map_err(anyhow::Error::from));
+    let facts = toolkit.can_be_asked().then(|| load(filter, toolkit)?.facts());
     let facts = facts.transpose()?;
     let (instructions_written, stack_bytes) = written(filter, toolkit)?;
     Ok(Row {

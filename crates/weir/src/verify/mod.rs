@@ -28,7 +28,7 @@ pub use mutants::{Mutant, Outcome, all_caught, mutants, mutants_text};
 pub use plan::{Choice, Gaps, Parameters, Plan};
 pub use program::Refusal;
 pub use single::{Answer, ask, packet_from_hex};
-pub use speed::{Speed, speed};
+pub use speed::{Pace, Speed, speed};
 pub use subject::{Decided, Subject};
 pub use table::{Row, json, speeds, text};
 

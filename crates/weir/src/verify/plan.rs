@@ -78,19 +78,6 @@ pub(super) struct Loaded {
     pub(super) refusals: Vec<Refusal>,
 }
 
-impl Loaded {
-    /// The programs, where none is missing.
-    ///
-    /// # Errors
-    /// One was refused.
-    pub(super) fn all(self) -> anyhow::Result<Vec<Program>> {
-        match self.refusals.first() {
-            None => Ok(self.programs),
-            Some(Refusal { filter, reason, .. }) => anyhow::bail!("{filter}: {reason}"),
-        }
-    }
-}
-
 /// How programs are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {

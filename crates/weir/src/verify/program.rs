@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use weir_filters::{Combination, Filter, Site, Verdict, corpus::Case};
+use weir_hooks::HookError;
 
 use super::{
     Decided, Disagreement, Subject,
@@ -46,7 +47,9 @@ fn as_text<S: serde::Serializer>(filter: &Filter, serializer: S) -> Result<S::Ok
 impl Refusal {
     /// Of that program, for that error.
     pub(super) fn new(combination: Combination, filter: Filter, error: &anyhow::Error) -> Self {
-        Self { combination, filter, reason: format!("{error:#}") }
+        // The verifier's log may be long; `weir serve` with that program shows it.
+        let said = error.downcast_ref().map(HookError::in_a_line);
+        Self { combination, filter, reason: said.unwrap_or_else(|| format!("{error:#}")) }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use weir_filters::Combination;
 
 use super::{
-    Disagreement, Plan, Speed, per_second,
+    Disagreement, Pace, Plan, Speed, per_second,
     plan::Way,
     program::{Program, Refusal},
 };
@@ -183,15 +183,19 @@ pub fn json(plan: &Plan, rows: &[Row], seed: u64) -> anyhow::Result<String> {
 pub fn speeds(speeds: &[Speed]) -> String {
     let mut table = terminal::table(!std::io::stdout().is_terminal());
     table.set_header(["filter", "toolkit", "hook", "bare loop, calls/s", "verify, packets/s", "ratio"]);
-    for Speed { filter, toolkit, hook, bare, verify } in speeds {
-        table.add_row([
-            filter.to_string(),
-            toolkit.to_string(),
-            hook.to_string(),
-            format!("{bare:.0}"),
-            format!("{verify:.0}"),
-            format!("{:.2}", verify / bare),
-        ]);
+    let mut refused = String::new();
+    for Speed { filter, toolkit, hook, pace } in speeds {
+        let cells = match pace {
+            Pace::Measured { bare, verify } => {
+                [format!("{bare:.0}"), format!("{verify:.0}"), format!("{:.2}", verify / bare)]
+            }
+            Pace::Refused { reason } => {
+                let _ = writeln!(refused, "\nrefused: {filter} with {toolkit} at {hook}: {reason}");
+                ["refused".to_owned(), String::new(), String::new()]
+            }
+        };
+        let names = [filter.to_string(), toolkit.to_string(), hook.to_string()];
+        table.add_row(names.into_iter().chain(cells));
     }
-    format!("{table}\n")
+    format!("{table}\n{refused}")
 }

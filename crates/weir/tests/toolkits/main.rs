@@ -10,10 +10,14 @@ mod synthetic;
 
 use std::{fs, net::UdpSocket, path::Path};
 
-use weir::{cell::Placement, report};
+use weir::{
+    cell::Placement,
+    report,
+    toolkits::{Comparison, measure_by, of, with_parameters},
+};
 use weir_asm::{Endian, Object, Program};
-use weir_filters::Toolkit;
-use weir_hooks::{AnyProgram, KernelFilter};
+use weir_filters::{FilterName, Site, Toolkit};
+use weir_hooks::{AnyProgram, HookError, KernelFilter, Obstacle};
 use weir_testing::{Group, Test, lack_of};
 
 const ANYWHERE: &[Test] = &[
@@ -25,6 +29,7 @@ const ANYWHERE: &[Test] = &[
 const IN_KERNEL: &[Test] = &[
     ("the_pages_snippets_count_packets_in_the_kernel", snippets_count_packets),
     ("the_pages_local_array_holds_the_payload", the_local_array_holds_the_payload),
+    ("a_refused_program_keeps_no_other_from_being_measured", a_refused_program_is_a_row),
 ];
 
 fn main() {
@@ -34,6 +39,27 @@ fn main() {
 
 /// Attaches a snippet to a socket, calls what sends, and gives the packets that the program counted.
 type AttachAndCount = dyn Fn(&UdpSocket, &dyn Fn()) -> anyhow::Result<u64>;
+
+/// By a loader that refuses what a kernel might.
+fn a_refused_program_is_a_row() {
+    let refused = |filter: FilterName| {
+        let log = "0: exit\nR0 !read_ok\nprocessed 1 insns\n".to_owned();
+        HookError::load(filter.to_string(), &[], std::io::ErrorKind::InvalidInput.into(), log)
+    };
+    assert_eq!(refused(FilterName::Reject).obstacle(), Some(Obstacle::Verifier));
+    let load = |filter, toolkit| match (filter, toolkit) {
+        (FilterName::ValidCommand, Toolkit::Fun) => Err(refused(filter)),
+        _ => KernelFilter::load(with_parameters(filter, toolkit), toolkit, &Site::socket()),
+    };
+    let filters = [FilterName::ValidCommand, FilterName::Reject];
+    let Comparison { rows, refusals } =
+        measure_by(&load, &filters, &mut |_| ()).expect("the others are measured");
+    let [refusal] = &refusals[..] else { panic!("{refusals:?}") };
+    assert_eq!((refusal.filter, refusal.toolkit), (FilterName::ValidCommand, Toolkit::Fun));
+    assert!(refusal.reason.ends_with("R0 !read_ok"), "{refusal:?}");
+    assert_eq!(rows.len() + 1, filters.into_iter().flat_map(of).count());
+    assert!(rows.iter().any(|row| (row.filter, row.toolkit) == (FilterName::Reject, Toolkit::Fun)));
+}
 
 fn snippets_count_packets() {
     let check = |attach_and_count: &AttachAndCount| {

@@ -15,12 +15,14 @@ use nix::{
 use weir_filters::audit::Flow;
 
 use super::{V4, V6, address, bind, check, drain, eventually, read, reject, start};
-use crate::{Test, once};
+use crate::{Test, no_drop_reasons, once};
 
 pub(crate) const TESTS: &[Test] = &[
-    once("ipv4_options_and_ipv6_extensions_are_passed", ipv4_options_and_ipv6_extensions_are_passed),
-    once("a_fragmented_datagram_counts_once", a_fragmented_datagram_counts_once),
-    once("fragments_without_a_port_are_counted_apart", fragments_without_a_port_are_counted_apart),
+    once("ipv4_options_and_ipv6_extensions_are_passed", ipv4_options_and_ipv6_extensions_are_passed)
+        .unless(no_drop_reasons),
+    once("a_fragmented_datagram_counts_once", a_fragmented_datagram_counts_once).unless(no_drop_reasons),
+    once("fragments_without_a_port_are_counted_apart", fragments_without_a_port_are_counted_apart)
+        .unless(no_drop_reasons),
 ];
 
 /// Sets an option of a socket to bytes, for which nix has no type.
@@ -78,7 +80,12 @@ fn a_fragmented_datagram_counts_once() {
                 sender.send_to(&[0; 5000], address(&rejecting)).expect("send");
                 sender.send_to(&[0; 5000], address(&reading)).expect("send");
             }
-            assert_eq!(drain(&reading), 10);
+            // A busy kernel puts reassembled datagrams together later.
+            let mut drained = 0;
+            weir_testing::wait_until("all have come", || {
+                drained += drain(&reading);
+                drained == 10
+            });
             check(&dropped, "SOCKET_FILTER", 10);
             check(&read_by, "SOCKET_FILTER", 0);
             assert_eq!(read(&dropped).fragments, 0, "they went with their datagrams");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use weir_filters::{Filter, FilterName, Hook, Moment, Packet, Reference, Site, Toolkit, Verdict, corpus};
 use weir_hooks::maps::Update;
+use weir_testing::scaled;
 use weir_wire::{Command, Request};
 
 use super::{both, bound, load, received, sender};
@@ -64,13 +65,14 @@ const PACKETS: usize = 40_000;
 fn known_key_decides_as_the_reference(toolkit: Toolkit) {
     let endpoint: SocketAddr = "127.0.0.1:12345".parse().expect("an address");
     let filter: Filter = "known-key".parse().expect("a filter");
+    let packets = scaled(PACKETS);
     for hook in [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp] {
         let site = Site::new(hook, endpoint);
         let program = super::load_filter(toolkit, filter, &site);
         let mut keys = program.key_map().expect("it has one");
         let mut reference = Reference::new(filter);
         let mut accepted = 0;
-        for (number, udp) in few_keys().take(PACKETS).enumerate() {
+        for (number, udp) in few_keys().take(packets).enumerate() {
             let seen = match hook {
                 Hook::Socket => udp.clone(),
                 Hook::Cgroup => in_ipv4(&udp, endpoint),
@@ -93,7 +95,7 @@ fn known_key_decides_as_the_reference(toolkit: Toolkit) {
                 _ => {}
             }
         }
-        assert!((PACKETS / 10..PACKETS / 10 * 9).contains(&accepted), "{accepted} of {PACKETS} at {hook}");
+        assert!((packets / 10..packets / 10 * 9).contains(&accepted), "{accepted} of {packets} at {hook}");
     }
 }
 

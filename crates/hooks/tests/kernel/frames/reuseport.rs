@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use weir_filters::{Filter, FilterName, GsoLayout, Hook, Packet, Site, Toolkit, Verdict, corpus};
 use weir_hooks::{KernelFilter, VerdictCounts};
+use weir_testing::scaled;
 use weir_wire::udp;
 
 use crate::places::{Setting, lo_without_super_packets, own_namespace};
@@ -33,7 +34,7 @@ fn check(setting: &Setting, filter: Filter, toolkit: Toolkit, gso: Option<GsoLay
     let kernel = kernel.unwrap_or_else(|error| panic!("{filter:?} with {toolkit}: {error}"));
     let attached = setting.attach(&kernel);
     let mut expected_counts = VerdictCounts::default();
-    for payload in payloads().take(DATAGRAMS) {
+    for payload in payloads().take(scaled(DATAGRAMS)) {
         let expected = filter.decide(Packet::from_datagram(&payload, payload.len()));
         let verdict = if is_delivered(setting, &payload) { Verdict::Accept } else { Verdict::Drop };
         assert_eq!(verdict, expected, "{filter:?} with {toolkit} at {reached} on {payload:02x?}");

@@ -13,12 +13,14 @@ use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target, XdpMode, gso_layout};
 
 use super::setting::own_namespace;
-use crate::{Test, once};
+use crate::{Test, no_gso, once};
 
 pub(super) const TESTS: &[Test] = &[
-    once("several_datagrams_in_one_packet_end_where_a_program_reads_that_they_are", several_end),
-    once("a_program_that_is_not_told_takes_no_place_of_one_that_is", no_successor_that_is_not_told),
-    once("a_program_for_generic_xdp_is_not_attached_in_a_driver", generic_only),
+    once("several_datagrams_in_one_packet_end_where_a_program_reads_that_they_are", several_end)
+        .unless(no_gso),
+    once("a_program_that_is_not_told_takes_no_place_of_one_that_is", no_successor_that_is_not_told)
+        .unless(no_gso),
+    once("a_program_for_generic_xdp_is_not_attached_in_a_driver", generic_only).unless(no_gso),
 ];
 
 /// One of each way through a generated program.

@@ -59,13 +59,18 @@ pub enum Outcome {
     },
     /// The verifier didn't let it in.
     Refused,
+    /// The kernel refuses the program as it is, so that nothing is known of the packets.
+    Unavailable {
+        /// What was tried, and what came back.
+        reason: String,
+    },
 }
 
 /// Plants each fault in each program of the plan that could have it. A program whose code has no such instruction can't
 /// have it, and isn't listed.
 ///
 /// # Errors
-/// A program that can't be loaded as it is, or read.
+/// A program that can't be read or asked.
 pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
     let mut mutants: Vec<Mutant> = Vec::new();
     let take = |place: Place| {
@@ -102,11 +107,14 @@ fn plant<'a>(
     for (place, cases) in places {
         let loaded = match load(fault, combination, &place.site)? {
             None => continue,
-            Some(Err(_)) => {
-                tried.get_or_insert(Outcome::Refused);
-                continue;
-            }
             Some(Ok(loaded)) => loaded,
+            Some(Err(_)) => match as_it_is(combination, &place.site) {
+                Ok(_) => {
+                    tried.get_or_insert(Outcome::Refused);
+                    continue;
+                }
+                Err(error) => return Ok(Some(Outcome::Unavailable { reason: error.in_a_line() })),
+            },
         };
         let subject = place.way.subject(loaded)?;
         let mut program = plan.program(combination, combination.filter.into(), place.site, subject);
@@ -123,6 +131,14 @@ fn plant<'a>(
     Ok(tried)
 }
 
+/// Loads the program without a fault.
+fn as_it_is(
+    Combination { filter, toolkit, hook: _ }: Combination,
+    site: &Site,
+) -> Result<KernelFilter, HookError> {
+    KernelFilter::load(filter.into(), toolkit, site)
+}
+
 /// Loads the program with the fault; an error is what the kernel says of it.
 fn load(
     fault: &Fault,
@@ -131,11 +147,8 @@ fn load(
 ) -> anyhow::Result<Option<Result<KernelFilter, HookError>>> {
     let filter = Filter::from(filter);
     match fault.kind {
-        Kind::Memory(_) => Ok(Some(Ok(KernelFilter::load(filter, toolkit, site)?))),
-        Kind::Site(change) => match change(*site) {
-            Some(other) => Ok(Some(Ok(KernelFilter::load(filter, toolkit, &other)?))),
-            None => Ok(None),
-        },
+        Kind::Memory(_) => Ok(Some(KernelFilter::load(filter, toolkit, site))),
+        Kind::Site(change) => Ok(change(*site).map(|other| KernelFilter::load(filter, toolkit, &other))),
         Kind::Classic(change) if toolkit == Toolkit::Cbpf => {
             let program = cbpf::program(filter).map_err(|gap| anyhow::anyhow!("{}: {gap}", filter.name))?;
             let changed: Vec<Insn> = program.iter().map(|insn| change(*insn).unwrap_or(*insn)).collect();
@@ -164,9 +177,9 @@ fn first_difference(program: &mut Program, cases: &[Case]) -> Option<(u64, Case)
     Some((index as u64 + 1, smallest))
 }
 
-/// Whether all that the verifier let in were caught.
+/// Whether all that the verifier let in were caught, and no program is refused as it is.
 pub fn all_caught(mutants: &[Mutant]) -> bool {
-    mutants.iter().all(|mutant| !matches!(mutant.outcome, Outcome::NotCaught { .. }))
+    mutants.iter().all(|mutant| matches!(mutant.outcome, Outcome::Caught { .. } | Outcome::Refused))
 }
 
 /// The table of planted faults.
@@ -184,6 +197,7 @@ pub fn mutants_text(mutants: &[Mutant]) -> String {
             }
             Outcome::NotCaught { packets } => (format!("NOT CAUGHT by {packets}"), ""),
             Outcome::Refused => ("refused by the verifier".to_owned(), ""),
+            Outcome::Unavailable { reason } => (format!("refused without it too: {reason}"), ""),
         };
         table.add_row([*fault, filter.as_str(), toolkit.as_str(), hook.as_str(), &after, packet]);
     }
@@ -191,7 +205,11 @@ pub fn mutants_text(mutants: &[Mutant]) -> String {
     let caught = count(|outcome| matches!(outcome, Outcome::Caught { .. }));
     let missed = count(|outcome| matches!(outcome, Outcome::NotCaught { .. }));
     let refused = count(|outcome| matches!(outcome, Outcome::Refused));
+    let unavailable = match count(|outcome| matches!(outcome, Outcome::Unavailable { .. })) {
+        0 => String::new(),
+        count => format!("; {count} for programs that are refused as they are"),
+    };
     format!(
-        "{table}\n\n{caught} planted faults caught, {missed} not caught; {refused} refused by the verifier\n"
+        "{table}\n\n{caught} planted faults caught, {missed} not caught; {refused} refused by the verifier{unavailable}\n"
     )
 }
