@@ -254,7 +254,7 @@ static __always_inline enum found found(void *ctx, enum hook hook, struct packet
 
 	if (what == FOUND_BEYOND && hook == xdp) {
 		/* Apart, so that the common case's packet needs no memory. */
-		struct packet apart = {};
+		struct packet apart;
 
 		what = find_in_pieces(ctx, &apart);
 		if (what == FOUND_PACKET)

@@ -35,7 +35,7 @@ static __noinline void count_drop(void)
 
 static __always_inline int parameter_const(void *ctx, enum hook hook)
 {
-	struct packet packet = {};
+	struct packet packet;
 	enum found what = found(ctx, hook, &packet);
 
 	if (what == FOUND_OTHER)

@@ -42,7 +42,7 @@ static __always_inline void count(enum verdict verdict)
 #define DECIDE(run, decision) \
 	static __always_inline int run(void *ctx, enum hook hook) \
 	{ \
-		struct packet packet = {}; \
+		struct packet packet; \
 		enum found what = found(ctx, hook, &packet); \
 		enum verdict verdict; \
 \

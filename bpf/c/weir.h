@@ -48,13 +48,11 @@ struct head {
 	__u64 first;
 };
 
-/* A packet for the server, where a hook shows it. Whoever makes one fills it: from who lacks CAP_PERFMON the verifier takes no read
- * of what wasn't written, on ways through the program too that only speculation takes. */
+/* A packet for the server, where a hook shows it. */
 struct packet {
-	/* Offset of its UDP header, and its length from there. Of 64 bits each: before Linux 6.7 the verifier takes a write to
-	 * half of a stack slot whose other half it tracks for a corrupted pointer, from who lacks CAP_PERFMON. */
-	__u64 at;
-	__u64 len;
+	/* Offset of its UDP header, and its length from there. */
+	__u32 at;
+	__u32 len;
 	/* What finding it has loaded already, below the socket. */
 	struct head head;
 };

@@ -289,15 +289,10 @@ impl HookError {
 
     /// A program that takes the capabilities `needed` and isn't let in.
     pub fn load(what: String, needed: &[Capability], io_error: io::Error, verifier_log: String) -> Self {
-        // The verifier says EACCES too: with a log, privilege is not what lacks, but for what kernel/bpf/verifier.c calls
-        // prohibited to who may not learn addresses.
-        let prohibited = ["pointer -= pointer prohibited", "pointer comparison prohibited"];
-        let obstacle = if verifier_log.trim().is_empty() {
-            Obstacle::of(io_error.raw_os_error(), needed)
-        } else if prohibited.iter().any(|words| verifier_log.contains(words)) {
-            Some(Obstacle::Addresses)
-        } else {
-            Some(Obstacle::Verifier)
+        // The verifier says EACCES too: with a log, it walked through the program.
+        let obstacle = match verifier_log.trim() {
+            "" => Obstacle::of(io_error.raw_os_error(), needed),
+            _ => Some(Obstacle::of_verifier()),
         };
         Self::Load { what, obstacle, io_error, verifier_log }
     }

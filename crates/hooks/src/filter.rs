@@ -206,9 +206,10 @@ impl KernelFilter {
         objects::written(filter, toolkit, site)
     }
 
-    /// The ELF object that [`Self::load`] would load, and the program's name in it: what [`Self::load_from`] takes.
+    /// The ELF object that [`Self::load`] would load on this kernel, and the program's name in it: what [`Self::load_from`]
+    /// takes.
     pub fn object(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<(Vec<u8>, String), HookError> {
-        let Loadable { elf, program, .. } = objects::of(filter, toolkit, site)?;
+        let Loadable { elf, program, .. } = objects::of(filter, toolkit, &features::fit(site, filter))?;
         Ok((elf.into_owned(), program.into_owned()))
     }
 

@@ -142,8 +142,8 @@ pub enum Obstacle {
     Memory,
     /// The verifier refuses the program.
     Verifier,
-    /// The verifier refuses the program because it handles addresses and the process lacks CAP_PERFMON.
-    Addresses,
+    /// The verifier refuses the program, to a process that lacks CAP_PERFMON.
+    VerifierWithoutPerfmon,
     /// The kernel has no tracepoints for system calls.
     NoTracepoint,
     /// tracefs is mounted, where the process can't read it.
@@ -151,6 +151,16 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// What it means that the verifier walked through a program and refused it. From who has CAP_PERFMON it takes more
+    /// (`bpf_allow_ptr_leaks`, `bpf_bypass_spec_v1`, include/linux/bpf.h).
+    pub(crate) fn of_verifier() -> Self {
+        match Privileges::of_this_thread() {
+            Ok(found) if found.has(Capability::Perfmon) && found.is_in_first_user_namespace => Self::Verifier,
+            Ok(_) => Self::VerifierWithoutPerfmon,
+            Err(_) => Self::Verifier,
+        }
+    }
+
     /// What `error` means of a call that asks for these capabilities.
     pub(crate) fn of(errno: Option<i32>, needed: &[Capability]) -> Option<Self> {
         match errno? {
@@ -202,8 +212,9 @@ impl fmt::Display for Obstacle {
                 "kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK: raise it (`ulimit -l unlimited`)",
             ),
             Self::Verifier => f.write_str("the verifier refuses it"),
-            Self::Addresses => f.write_str(
-                "the verifier refuses it: comparing a packet's addresses needs CAP_PERFMON, or root",
+            Self::VerifierWithoutPerfmon => f.write_str(
+                "the verifier refuses it to a process without CAP_PERFMON: comparing a packet's addresses needs that, or \
+                 root, and so does, on older kernels, a program with ways that only speculation takes",
             ),
             Self::NoTracepoint => {
                 f.write_str("this kernel has no such tracepoint: it needs CONFIG_FTRACE_SYSCALLS")
