@@ -164,7 +164,7 @@ image_of() { # NAME
 
 # Boots that kernel, and keeps what was said.
 boot() { # NAME
-  local name=$1 folder=$KEPT/$1 results=$KEPT/results/$1 version image root started=$SECONDS
+  local name=$1 folder=$KEPT/$1 results=$KEPT/results/$1 version image root step started=$SECONDS
   image=$(image_of "$name")
   version=$(find "$folder/root" -path '*/lib/modules/*' -maxdepth 4 -name '[0-9]*' -type d -printf '%f\n' | head -n 1)
   [ -n "$image" ] && [ -n "$version" ] || fail "$(cat "$folder/package") holds no image, or no modules"
@@ -173,8 +173,10 @@ boot() { # NAME
   cp -r "$(find "$folder/root" -path "*/lib/modules/$version" -type d | head -n 1)" "$root/lib/modules/"
   (cd "$root/lib/modules/$version" && rm -rf build source vmlinuz kernel/drivers/{gpu,infiniband,media,scsi,ata,nvme,md} kernel/sound)
   depmod --basedir "$root" "$version"
-  rm -rf "$results"
+  # What other calls found on this kernel stays.
+  [ "$(cat "$results/version" 2>/dev/null)" = "$version" ] || rm -rf "$results"
   mkdir -p "$results"
+  for step in ${STEPS//,/ }; do rm -f "$results/$step"{,_said,_status}; done
   # A kernel takes several archives behind each other.
   { (cd "$KEPT/all" && find . -print0 | cpio --quiet --null --create --format newc)
     (cd "$root" && find . -print0 | cpio --quiet --null --create --format newc); } >"$results/initramfs"
@@ -217,7 +219,7 @@ table() {
   # Of each toolkit at each hook how many programs are loaded, of how many; those that weir refuses by itself are in brackets,
   # those that the kernel refuses have an exclamation mark.
   for results in "$KEPT"/results/*/; do
-    jq --arg kernel "$(cat "$results/version")" '.programs[] + {kernel: $kernel}' "$results/doctor"
+    [ ! -e "$results/doctor" ] || jq --arg kernel "$(cat "$results/version")" '.programs[] + {kernel: $kernel}' "$results/doctor"
   done | jq -rs '
     (map(.kernel) | unique) as $kernels
     | (["toolkit", "hook"] + $kernels | "| " + join(" | ") + " |"),
@@ -232,6 +234,35 @@ table() {
               + (if $unavailable > 0 then " (\($unavailable))" else "" end)
               + (if $refused > 0 then " **\($refused)!**" else "" end)))
         | "| " + join(" | ") + " |")'
+  steps_table
+}
+
+# Of each other step what it came to on each kernel, where it was tried on one.
+steps_table() {
+  local results step cells said
+  echo
+  printf '| step |'
+  for results in "$KEPT"/results/*/; do printf ' %s |' "$(cat "$results/version")"; done
+  printf '\n| --- |'
+  for results in "$KEPT"/results/*/; do printf ' --- |'; done
+  echo
+  for step in serve verify hooks hooks_on_the_wire end_to_end; do
+    cells='' said=no
+    for results in "$KEPT"/results/*/; do
+      cells+=" $(outcome "$results" "$step") |"
+      [ ! -e "$results/$step" ] || said=yes
+    done
+    [ $said = no ] || echo "| $step |$cells"
+  done
+}
+
+# The last word of a step; of tests how many there were.
+outcome() { # RESULTS STEP
+  [ -e "$1/$2" ] || return 0
+  sed 's/\x1b\[[0-9;]*m//g' "$1/$2" | awk '
+    /^test result: / { result = $4 " passed, " $6 " failed, " $8 " not applicable" }
+    NF { last = $0 }
+    END { print result ? result : last }'
 }
 
 if [ "${1:-}" = --table ]; then
