@@ -3,11 +3,12 @@
 #   scripts/kernels.sh               every kernel below
 #   scripts/kernels.sh 5.10 6.1      these
 #   scripts/kernels.sh --only doctor 5.10   one step of what is tried, or several with commas between them
-#   scripts/kernels.sh --run COMMAND 5.10   what a shell there says to that, below results/VERSION/run
+#   scripts/kernels.sh --run COMMAND 5.10   what a shell there says to that, below results/VERSION/run; the tests are
+#                                    /weir/hooks, /weir/hooks_on_the_wire and /weir/end_to_end there
 #   scripts/kernels.sh --table       the table again, of what was kept
 # Kernels are Debian's for cloud machines. apt downloads and checks them, with lists of its own for these calls alone. Needs what
 # `scripts/setup.sh --kernels` installs; KVM is used where /dev/kvm is. The machines have no network. Kept in target/kernels: the
-# kernels, and of each run what was said, below results/VERSION. Status 1 where a kernel refuses a program, a test fails, or a
+# kernels, and of each step what was said last, below results/VERSION, as long as it is of the same weir. Status 1 where a kernel refuses a program, a test fails, or a
 # machine doesn't end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +26,9 @@ readonly KEPT=$PWD/target/kernels
 readonly PATIENCE=5400 STEP=2700
 # So many machines run beside each other.
 AT_ONCE=$(nproc)
-readonly AT_ONCE
+# What is tried: the commit, and what differs from it.
+WEIR=$(git rev-parse HEAD)-$(git diff HEAD | sha256sum | cut -c1-16)
+readonly AT_ONCE WEIR
 # What is tried there, in this order; scripts/kernels-init says what each is.
 STEPS=doctor,serve,verify,hooks,hooks_on_the_wire,end_to_end
 
@@ -173,9 +176,10 @@ boot() { # NAME
   cp -r "$(find "$folder/root" -path "*/lib/modules/$version" -type d | head -n 1)" "$root/lib/modules/"
   (cd "$root/lib/modules/$version" && rm -rf build source vmlinuz kernel/drivers/{gpu,infiniband,media,scsi,ata,nvme,md} kernel/sound)
   depmod --basedir "$root" "$version"
-  # What other calls found on this kernel stays.
-  [ "$(cat "$results/version" 2>/dev/null)" = "$version" ] || rm -rf "$results"
+  # What other calls found with the same weir on this kernel stays.
+  [ "$(cat "$results/version" "$results/weir" 2>/dev/null)" = "$(printf '%s\n%s' "$version" "$WEIR")" ] || rm -rf "$results"
   mkdir -p "$results"
+  echo "$WEIR" >"$results/weir"
   for step in ${STEPS//,/ }; do rm -f "$results/$step"{,_said,_status}; done
   # A kernel takes several archives behind each other.
   { (cd "$KEPT/all" && find . -print0 | cpio --quiet --null --create --format newc)
@@ -213,12 +217,21 @@ is_well() { # RESULTS
 
 # --- The table --------------------------------------------------------------------------------------------------------
 
-table() {
+# The folders of what is kept of this weir: what another one did says nothing of it.
+kept() {
   local results
-  [ -d "$KEPT/results" ] || fail "nothing is kept; run scripts/kernels.sh first"
+  for results in "$KEPT"/results/*/; do
+    [ "$(cat "$results/weir" 2>/dev/null)" != "$WEIR" ] || echo "$results"
+  done
+}
+
+table() {
+  local results all
+  mapfile -t all < <(kept)
+  [ ${#all[@]} -gt 0 ] || fail "nothing is kept of this weir; run scripts/kernels.sh first"
   # Of each toolkit at each hook how many programs are loaded, of how many; those that weir refuses by itself are in brackets,
   # those that the kernel refuses have an exclamation mark.
-  for results in "$KEPT"/results/*/; do
+  for results in "${all[@]}"; do
     [ ! -e "$results/doctor" ] || jq --arg kernel "$(cat "$results/version")" '.programs[] + {kernel: $kernel}' "$results/doctor"
   done | jq -rs '
     (map(.kernel) | unique) as $kernels
@@ -234,26 +247,26 @@ table() {
               + (if $unavailable > 0 then " (\($unavailable))" else "" end)
               + (if $refused > 0 then " **\($refused)!**" else "" end)))
         | "| " + join(" | ") + " |")'
-  steps_table
+  steps_table "${all[@]}"
 }
 
 # Of each other step what it came to on each kernel, where it was tried on one.
-steps_table() {
-  local results step cells said
-  echo
-  printf '| step |'
-  for results in "$KEPT"/results/*/; do printf ' %s |' "$(cat "$results/version")"; done
-  printf '\n| --- |'
-  for results in "$KEPT"/results/*/; do printf ' --- |'; done
-  echo
+steps_table() { # RESULTS…
+  local results step cells said rows=''
   for step in serve verify hooks hooks_on_the_wire end_to_end; do
     cells='' said=no
-    for results in "$KEPT"/results/*/; do
+    for results in "$@"; do
       cells+=" $(outcome "$results" "$step") |"
       [ ! -e "$results/$step" ] || said=yes
     done
-    [ $said = no ] || echo "| $step |$cells"
+    [ $said = no ] || rows+="| $step |$cells"$'\n'
   done
+  [ -n "$rows" ] || return 0
+  printf '\n| step |'
+  for results in "$@"; do printf ' %s |' "$(cat "$results/version")"; done
+  printf '\n| --- |'
+  for results in "$@"; do printf ' --- |'; done
+  printf '\n%s' "$rows"
 }
 
 # The last word of a step; of tests how many there were.

@@ -25,7 +25,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_seccomp_filter_that_refuses_bpf_is_told", a_seccomp_filter_is_told),
     ("a_process_without_netlink_is_told_what_lacks", a_process_without_netlink_is_told),
     ("a_refused_program_is_a_row_beside_the_others", a_refused_program_is_a_row),
-    ("a_server_without_proc_serves_or_says_at_once_why_not", a_server_without_proc_serves),
+    ("a_server_without_proc_serves", a_server_without_proc_serves),
 ];
 
 pub(crate) const NOBODY: u32 = 65534;
