@@ -136,6 +136,8 @@ static __always_inline bool copy_at_hand(void *ctx, __u32 at, void *to, __u32 le
 	const void *start = data(ctx) + at_most(at, MOST_AT);
 
 	for (__u32 i = 0; i < len; i++) {
+		/* Hidden, because clang 19 and newer make `i != len` of the bound otherwise, of which kernels before 6.8 learn nothing. */
+		asm("" : "+r"(i));
 		const volatile __u8 *from = start + i;
 		const volatile __u8 *behind = from;
 

@@ -6,6 +6,9 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 use crate::HookError;
 
+/// So often the table of sockets is read again where it has none on a port.
+const MORE_LOOKS: usize = 2;
+
 /// A descriptor of our own of what process `process` has as its descriptor `descriptor` (pidfd_getfd(2), Linux 5.6).
 ///
 /// Needs to be allowed to trace that process: the same user as far as Yama lets him, or CAP_SYS_PTRACE.
@@ -43,21 +46,32 @@ pub fn socket_of(process: u32, descriptor: i32) -> Result<OwnedFd, HookError> {
 pub fn owner_of_udp_port(port: u16) -> Result<(u32, i32), HookError> {
     let refused =
         |reason: String| HookError::ForeignSocket { what: format!("the socket on UDP port {port}"), reason };
-    let read = |table| fs::read_to_string(format!("/proc/thread-self/net/{table}"));
-    let v4 = read("udp").map_err(|error| refused(format!("/proc/net/udp: {error}; is /proc mounted?")))?;
-    // A kernel without IPv6 has no second table.
-    let v6 = read("udp6").unwrap_or_default();
-    let sockets: Vec<_> = [v4, v6].iter().flat_map(|table| inodes(table, port)).collect();
-    match sockets[..] {
+    let failed = |error| refused(format!("/proc/net/udp: {error}; is /proc mounted?"));
+    let mut found = sockets_on(port).map_err(failed)?;
+    // While others close, the kernel may leave a row out between two reads of its table (net/ipv4/udp.c, udp_seq_next).
+    for _ in 0..MORE_LOOKS {
+        if found.is_empty() {
+            found = sockets_on(port).map_err(failed)?;
+        }
+    }
+    match found[..] {
         [] => Err(refused("there is none in this network namespace".to_owned())),
         [only] => owner(&format!("socket:[{only}]")).ok_or_else(|| {
             refused("no process that this user may look at has it; needs root, or CAP_SYS_PTRACE".to_owned())
         }),
         _ => Err(refused(format!(
             "{} sockets share it; name one by its process and descriptor (--pid, --fd)",
-            sockets.len()
+            found.len()
         ))),
     }
+}
+
+/// The inodes of the UDP sockets on that local port, in the network namespace that the calling thread is in.
+fn sockets_on(port: u16) -> io::Result<Vec<u64>> {
+    let read = |table| fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+    // A kernel without IPv6 has no second table.
+    let tables = [read("udp")?, read("udp6").unwrap_or_default()];
+    Ok(tables.iter().flat_map(|table| inodes(table, port)).collect())
 }
 
 /// The inodes of the sockets of a table on that local port (proc_net(5)).

@@ -12,7 +12,7 @@ use aya::{Ebpf, programs::TracePoint};
 use weir_asm::maps::Hash;
 use weir_filters::fun::probe::{self, CALLS, PROGRAM, Probe, TRACEPOINTS, Watched};
 
-use crate::{HookError, Map, TraceLines, loader, objects::NATIVE, tracefs};
+use crate::{HookError, Map, TraceLines, loader, objects::NATIVE, sys, tracefs};
 
 /// A probe at [`TRACEPOINTS`], for as long as it lives. Nothing is pinned: a killed process leaves nothing.
 pub struct ReceiveProbe {
@@ -69,15 +69,15 @@ impl ReceiveProbe {
         self.lines.take()
     }
 
-    /// What /proc says of the program's descriptor (kernel/bpf/syscall.c, bpf_prog_show_fdinfo).
     fn missed(&self) -> Result<u64, HookError> {
-        let failed = |error| HookError::probe("asking for the misses of", name_of(self.probe), error);
+        let what = name_of(self.probe);
         let program = self.ebpf.program(PROGRAM).expect("it was loaded");
-        let descriptor = program.fd().map_err(failed)?.as_fd().as_raw_fd();
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"));
-        let info = info.map_err(|error| failed(error.into()))?;
-        let misses = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-        Ok(misses.and_then(|misses| misses.trim().parse().ok()).unwrap_or(0))
+        let descriptor = program.fd().map_err(|error| HookError::probe("asking the kernel", what, error))?;
+        sys::recursion_misses(descriptor.as_fd()).map_err(|error| HookError::Other {
+            doing: "reading the misses",
+            what: what.to_owned(),
+            reason: error.to_string(),
+        })
     }
 }
 

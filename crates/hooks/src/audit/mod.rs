@@ -22,11 +22,7 @@ mod kernel;
 
 pub use drops::Drops;
 
-use std::{
-    fs,
-    net::SocketAddr,
-    os::fd::{AsFd as _, AsRawFd as _},
-};
+use std::{net::SocketAddr, os::fd::AsFd as _};
 
 use aya::{
     Ebpf,
@@ -34,7 +30,7 @@ use aya::{
 };
 use weir_filters::audit::{self, DROPS, Flow, PROGRAM, SLOTS, TRACEPOINT};
 
-use crate::{HookError, Map, ProgramFacts, loader, objects::NATIVE};
+use crate::{HookError, Map, ProgramFacts, loader, objects::NATIVE, sys};
 use kernel::Kernel;
 
 const WHAT: &str = "the audit of drops";
@@ -105,18 +101,9 @@ impl Audit {
         Ok(ProgramFacts::from(&info))
     }
 
-    /// Times that the program did not run because it was running (`bpf_prog_show_fdinfo`, kernel/bpf/syscall.c; aya
-    /// doesn't hand the field of `bpf_prog_info` out). 0 before Linux 5.12, which does not count them.
     fn missed(&self) -> Result<u64, HookError> {
-        let program = self.program()?;
-        let fd = program.fd().map_err(|error| HookError::probe("asking the kernel", WHAT, error))?;
-        let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
-        let text = fs::read_to_string(&path)
-            .map_err(|error| other("reading the misses", format!("{path}: {error}")))?;
-        let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-        count.map_or(Ok(0), |count| {
-            count.trim().parse().map_err(|error| other("reading the misses", format!("{path}: {error}")))
-        })
+        let fd = self.program()?.fd().map_err(|error| HookError::probe("asking the kernel", WHAT, error))?;
+        sys::recursion_misses(fd.as_fd()).map_err(|error| other("reading the misses", error.to_string()))
     }
 
     fn program(&self) -> Result<&RawTracePoint, HookError> {

@@ -79,7 +79,7 @@ fn finding(toolkit: Toolkit, loadings: &[Loading]) -> Option<Finding> {
     let of = |is: fn(&Outcome) -> bool| all.iter().filter(|loading| is(&loading.outcome)).count();
     let loaded = of(|outcome| *outcome == Outcome::Loaded);
     let what = format!("programs by {toolkit}");
-    let found = format!("{loaded} of {} are taken by this kernel", all.len());
+    let found = format!("{loaded} of {} loaded", all.len());
     let reasons = all.iter().filter_map(|loading| match &loading.outcome {
         Outcome::Loaded => None,
         Outcome::Unavailable { reason } | Outcome::Refused { reason } => Some((loading, reason)),
@@ -116,7 +116,7 @@ mod tests {
         ];
         let [finding] = &findings(&all)[..] else { panic!("one toolkit") };
         assert_eq!(finding.state, super::super::State::Gap);
-        assert!(finding.found.starts_with("1 of 3 are taken"), "{finding:?}");
+        assert!(finding.found.starts_with("1 of 3 loaded; "), "{finding:?}");
         assert!(finding.found.contains("print-filter at tc: invalid zero-sized read"), "{finding:?}");
         assert!(finding.remedy.contains("quota at tc"), "{finding:?}");
         let [finding] = &findings(&all[..1])[..] else { panic!("one toolkit") };
