@@ -8,8 +8,8 @@
 #   scripts/kernels.sh --table       the table again, of what was kept
 # Kernels are Debian's for cloud machines. apt downloads and checks them, with lists of its own for these calls alone. Needs what
 # `scripts/setup.sh --kernels` installs; KVM is used where /dev/kvm is. The machines have no network. Kept in target/kernels: the
-# kernels, and of each step what was said last, below results/VERSION, as long as it is of the same weir. Status 1 where a kernel refuses a program, a test fails, or a
-# machine doesn't end.
+# kernels, and of each step what was said last, below results/VERSION, as long as it is of the same weir. Status 1 where a kernel
+# refuses a program, a test fails, or a machine doesn't end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -172,6 +172,8 @@ boot() { # NAME
   version=$(find "$folder/root" -path '*/lib/modules/*' -maxdepth 4 -name '[0-9]*' -type d -printf '%f\n' | head -n 1)
   [ -n "$image" ] && [ -n "$version" ] || fail "$(cat "$folder/package") holds no image, or no modules"
   root=$(mktemp -d)
+  # Its mode becomes that of the machine's `/`, where others than root are to come in, too.
+  chmod 755 "$root"
   mkdir -p "$root/lib/modules"
   cp -r "$(find "$folder/root" -path "*/lib/modules/$version" -type d | head -n 1)" "$root/lib/modules/"
   (cd "$root/lib/modules/$version" && rm -rf build source vmlinuz kernel/drivers/{gpu,infiniband,media,scsi,ata,nvme,md} kernel/sound)
@@ -186,9 +188,7 @@ boot() { # NAME
     (cd "$root" && find . -print0 | cpio --quiet --null --create --format newc); } >"$results/initramfs"
   rm -rf "$root"
   say "$name: Linux $version ($accel)"
-  # Others come first, in and across the scheduler's groups (sched(7), autogroup).
-  { echo 19 >/proc/self/autogroup; } 2>/dev/null || true
-  timeout "$PATIENCE" nice -n 19 "${MACHINE[@]}" -accel "$accel" -m 4096 -kernel "$image" -initrd "$results/initramfs" \
+  timeout --foreground "$PATIENCE" nice -n 19 "${MACHINE[@]}" -accel "$accel" -m 4096 -kernel "$image" -initrd "$results/initramfs" \
     -append "console=ttyS0 panic=-1 quiet step=$STEP steps=$STEPS$([ "$accel" = kvm ] || echo ' WEIR_EMULATED=1')" \
     -serial "file:$results/console" -serial "file:$results/said" </dev/null \
     || say "$name: the machine didn't end by itself; its last words: $(tail -n 3 "$results/console")"
@@ -299,6 +299,18 @@ names=("$@")
 mkdir -p "$KEPT"
 for name in "${names[@]}"; do fetch "$name"; done
 pack "$KEPT/all"
+# Others come first, in and across the scheduler's groups (sched(7), autogroup). The terminal's group is as before at the end,
+# when no machine is left.
+own_nice=$(awk '{ print $3 }' /proc/self/autogroup 2>/dev/null || echo 0)
+at_end() {
+  local machine
+  for machine in $(jobs -pr); do kill -- "-$machine" 2>/dev/null || true; done
+  { echo "$own_nice" >/proc/self/autogroup; } 2>/dev/null || true
+}
+trap at_end EXIT
+{ echo 19 >/proc/self/autogroup; } 2>/dev/null || true
+# Each machine is in a process group of its own.
+set -m
 status=0
 accel=$(accelerator "$(image_of "${names[0]}")")
 for name in "${names[@]}"; do

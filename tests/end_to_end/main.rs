@@ -19,7 +19,8 @@ mod toolkits;
 mod watching;
 mod workers;
 
-use weir_hooks::KernelFilter;
+use weir_filters::Hook;
+use weir_hooks::{KernelFilter, gso_layout};
 use weir_testing::{Group, lack_of};
 
 fn main() {
@@ -60,5 +61,7 @@ fn main() {
         workers::ANYWHERE,
     ]
     .map(Group::of);
-    weir_testing::run(anywhere.into_iter().chain(in_kernel));
+    let untold = gso_layout(Hook::Xdp).err().filter(|_| obstacle.is_none()).map(|error| error.to_string());
+    let told = Group::of(hooks::TOLD).skipped_for(obstacle.clone()).inapplicable_for(untold);
+    weir_testing::run(anywhere.into_iter().chain(in_kernel).chain([told]));
 }

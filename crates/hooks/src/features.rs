@@ -122,6 +122,14 @@ pub(crate) fn has_tcx(program: BorrowedFd<'_>) -> bool {
         && tried().map_or_else(|error| error.raw_os_error() != Some(libc::EINVAL), |_| true)
 }
 
+/// What programs can use on this kernel.
+pub fn kernel_features() -> Features {
+    Features {
+        xdp_frags: Feature::XdpFrags.is_there(),
+        compare_exchange: Feature::CompareExchange.is_there(),
+    }
+}
+
 /// The site for a program of that filter on this kernel, which is asked for what the program would use.
 pub(crate) fn fit(site: &Site, filter: Filter) -> Site {
     let asked = site.features;

@@ -59,7 +59,7 @@ pub use audit::{Audit, Drops};
 pub use clsact::ClsactFilter;
 pub use counters::{CapturedPacket, ParameterMap, VerdictCounts};
 pub use error::{Cause, HookError};
-pub use features::{UnknownFeature, check_without};
+pub use features::{UnknownFeature, check_without, kernel_features};
 pub use filter::{KernelFilter, ProgramFacts};
 pub use foreign_socket::{owner_of_udp_port, socket_of};
 pub use gso::gso_layout;

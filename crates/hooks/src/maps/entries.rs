@@ -5,7 +5,8 @@ use weir_asm::maps::MapShape;
 
 use super::{Copies, Entry, Map, MapFailure, error::is_absent};
 
-/// Which keys an update is for.
+/// Which keys an update is for. A longest-prefix map takes every update for [`Update::Any`] before Linux 6.13, but for stable
+/// kernels that have its change (kernel/bpf/lpm_trie.c, trie_update_elem).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u64)]
 pub enum Update {

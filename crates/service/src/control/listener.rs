@@ -2,12 +2,16 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _},
+    net::Shutdown,
     os::{
         fd::AsFd as _,
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -96,7 +100,7 @@ fn listen(listener: &UnixListener, stopped: &PipeReader, answers: &Arc<impl Answ
         }
     }
     for Client { stream, thread } in clients {
-        let _ = stream.shutdown(std::net::Shutdown::Both);
+        let _ = stream.shutdown(Shutdown::Both);
         let _ = thread.join();
     }
 }
@@ -134,7 +138,27 @@ fn check_peer(stream: &UnixStream) -> Result<(), String> {
     Err(format!("you are user {}; root and user {own}, whose server this is, may ask", peer.uid()))
 }
 
+/// Answers one request after another; while one is answered the next is read.
 fn serve(stream: &UnixStream, answers: &impl Answers) {
+    thread::scope(|scope| {
+        let (read, requests) = sync_channel(1);
+        let reader = thread::Builder::new().name("control-reader".into());
+        if reader.spawn_scoped(scope, move || read_requests(stream, &read)).is_err() {
+            return;
+        }
+        for request in requests {
+            let answer =
+                request.map_or_else(|error| Reply::Error { error }, |request| answers.answer(request));
+            if !reply(stream, &answer) {
+                break;
+            }
+        }
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+}
+
+/// Reads a request a line, or why a line is none, until the client says nothing more or something that has no end.
+fn read_requests(stream: &UnixStream, read: &SyncSender<Result<Request, String>>) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -142,23 +166,16 @@ fn serve(stream: &UnixStream, answers: &impl Answers) {
         match (&mut reader).take(MOST_BYTES as u64 + 1).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) if line.len() > MOST_BYTES => {
-                let error =
-                    format!("a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted");
-                reply(stream, &Reply::Error { error });
+                let _ = read.send(Err(format!(
+                    "a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted"
+                )));
                 return;
             }
             Ok(_) => {}
         }
-        if !reply(stream, &answer(&line, answers)) {
+        if read.send(serde_json::from_slice(&line).map_err(|error| format!("no request: {error}"))).is_err() {
             return;
         }
-    }
-}
-
-fn answer(line: &[u8], answers: &impl Answers) -> Reply {
-    match serde_json::from_slice(line) {
-        Ok(request) => answers.answer(request),
-        Err(error) => Reply::Error { error: format!("no request: {error}") },
     }
 }
 

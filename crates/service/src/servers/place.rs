@@ -131,7 +131,7 @@ impl<'a> Ground<'a> {
             Err(error) => Err(error),
         };
         let Placed { filter, attached, front, reason } = match placed {
-            Err(ServeError::Hook(HookError::SuperPackets { .. })) if gso_layout(self.hook).is_err() => {
+            Err(ServeError::Hook(HookError::SuperPackets { .. })) if mode != XdpMode::Native => {
                 self.judge_at_the_sockets(server, listen, load)?
             }
             placed => placed?,
@@ -139,7 +139,7 @@ impl<'a> Ground<'a> {
         Ok(Standing { filter: Some(filter), attached, front, fallback: reason, seats, _group: self.group })
     }
 
-    /// Where the kernel tells no program at the hook that a packet is several datagrams.
+    /// Where the program at the hook isn't told that a packet is several datagrams, by this kernel or by its toolkit.
     fn judge_at_the_sockets(
         &self,
         server: &Server,
@@ -167,12 +167,15 @@ impl<'a> Ground<'a> {
             .enumerate()
             .map(|(number, socket)| Ok((filter.attach(Target::Socket(socket.as_fd()))?, name(number))));
         let attached = attached.collect::<Result<_, HookError>>()?;
-        let reason = Some(format!(
-            "packets of several datagrams can come in, which this kernel tells no program at hook {} (Linux 6.2, BTF), and \
-             which are one by one here",
+        let untold = match gso_layout(self.hook) {
+            Ok(_) => "known to a program there only if fun writes it and the server has CAP_PERFMON",
+            Err(_) => "of which this kernel tells no program there (Linux 6.2, BTF)",
+        };
+        let reason = format!(
+            "packets of several datagrams can come in at hook {}, {untold}; they are one by one here",
             self.hook
-        ));
-        Ok(Placed { filter, attached, front, reason })
+        );
+        Ok(Placed { filter, attached, front, reason: Some(reason) })
     }
 
     /// Where an ordinary program was refused because super-packets can come in: one that tells them, in generic mode at every

@@ -204,7 +204,7 @@ fn show_report(dir: &Path, events: bool) -> anyhow::Result<()> {
 }
 
 /// A command of this very weir, even where its file was replaced since it started.
-fn own_command(subcommand: &str) -> Command {
+pub(crate) fn own_command(subcommand: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("weir").arg(subcommand);
     command

@@ -59,6 +59,11 @@ impl Process {
         &self.name
     }
 
+    /// Its process id, before it is waited for.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Readable once the process has ended.
     pub fn ended_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()

@@ -2,6 +2,7 @@
 
 mod attaching;
 mod bare_loops;
+mod blocking;
 mod dropping;
 pub(crate) mod filter_cost;
 mod kept;
@@ -123,6 +124,8 @@ pub enum Group {
     Dropping,
     /// Requests lost while filters are swapped
     Swaps,
+    /// A million prefixes blocked by one command
+    Blocking,
     /// weir verify against a bare loop over its system call
     Verifying,
 }
@@ -139,6 +142,7 @@ impl Group {
             Self::Ledger => 95,
             Self::Dropping => 25,
             Self::Swaps => 10,
+            Self::Blocking => 60,
             Self::Verifying => 30,
         })
     }
@@ -172,6 +176,7 @@ pub fn measure(
             Group::Ledger => ledger::measure(runs, &mut runner)?,
             Group::Dropping => dropping::measure(runs, &mut runner)?,
             Group::Swaps => swaps::measure(runs)?,
+            Group::Blocking => blocking::measure(&mut runner)?,
             Group::Verifying => verifying::measure()?,
         });
     }

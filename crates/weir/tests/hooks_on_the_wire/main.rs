@@ -10,7 +10,7 @@ use std::net::TcpStream;
 
 use weir::topology::Side;
 use weir_filters::{Hook, Toolkit};
-use weir_hooks::{KernelFilter, XdpMode, loadable};
+use weir_hooks::{KernelFilter, XdpMode, kernel_features, loadable};
 use weir_testing::{Group, Test, lack_of};
 use weir_wire::headers::{self, ethernet, ipv4, ipv6};
 
@@ -20,15 +20,25 @@ use wire::{COLUMNS, Wire};
 const TESTS: &[Test] = &[
     ("every_cell_of_the_pages_table_holds", every_cell_holds),
     ("the_page_has_the_table", the_page_has_the_table),
-    (
-        "a_frame_in_several_pieces_is_judged_in_the_driver_whoever_wrote_the_program",
-        frames_in_pieces_are_judged,
-    ),
     ("what_is_not_the_servers_goes_on_while_all_that_is_is_dropped", what_is_not_the_servers_goes_on),
 ];
 
+/// Of frames in several pieces, which a driver gives to a program only since Linux 5.18.
+const IN_PIECES: &[Test] = &[(
+    "a_frame_in_several_pieces_is_judged_in_the_driver_whoever_wrote_the_program",
+    frames_in_pieces_are_judged,
+)];
+
 fn main() {
-    weir_testing::run([Group::of(TESTS).skipped_for(lack_of(KernelFilter::probe().err()))]);
+    let obstacle = lack_of(KernelFilter::probe().err());
+    let no_pieces =
+        (!kernel_features().xdp_frags).then(|| "this kernel's drivers give programs no pieces".to_owned());
+    weir_testing::run([
+        Group::of(TESTS).skipped_for(obstacle.clone()),
+        Group::of(IN_PIECES)
+            .skipped_for(obstacle.clone())
+            .inapplicable_for(no_pieces.filter(|_| obstacle.is_none())),
+    ]);
 }
 
 /// What becomes of a datagram for a server whose filter drops everything.
@@ -62,6 +72,10 @@ struct Row {
     outcomes: [Outcome; 6],
 }
 
+const JUMBO: &str = "a jumbo frame (8 kB, MTU 9000)";
+const JUMBO_MTU: u32 = 9000;
+const ETHERNET_MTU: u32 = 1500;
+
 const BOTH: &[bool] = &[false, true];
 const PAYLOAD: &[u8] = b"sixteen bytes...and some more of them";
 
@@ -94,7 +108,7 @@ const ROWS: &[Row] = &[
         outcomes: [X, J, X, J, J, J],
     },
     Row {
-        what: "a jumbo frame (8 kB, MTU 9000)",
+        what: JUMBO,
         v6: BOTH,
         frames: |path, port| {
             vec![path.frame(&path.packet(headers::UDP, &path.udp(port, &[b'J'; 8000], true)))]
@@ -135,10 +149,12 @@ const ROWS: &[Row] = &[
 ];
 
 fn every_cell_holds() {
-    let wire = Wire::new(9000);
-    let port = wire.server.local_addr().expect("it is bound").port();
     for (number, column) in COLUMNS.into_iter().enumerate() {
-        for row in ROWS {
+        // A driver takes no program for frames larger than a page where frames can't come in pieces.
+        let is_in_one_piece = column == (Hook::Xdp, XdpMode::Native) && !kernel_features().xdp_frags;
+        let wire = Wire::new(if is_in_one_piece { ETHERNET_MTU } else { JUMBO_MTU });
+        let port = wire.server.local_addr().expect("it is bound").port();
+        for row in ROWS.iter().filter(|row| !(is_in_one_piece && row.what == JUMBO)) {
             for &v6 in row.v6 {
                 let (filter, _attached) = wire.attach(column);
                 for frame in (row.frames)(&wire.path(v6), port) {
@@ -161,7 +177,7 @@ fn every_cell_holds() {
 
 /// A payload in several pieces; and a UDP header that isn't in the first, behind 4 kB of options.
 fn frames_in_pieces_are_judged() {
-    let wire = Wire::new(9000);
+    let wire = Wire::new(JUMBO_MTU);
     let port = wire.server.local_addr().expect("it is bound").port();
     let combinations = [Toolkit::Aya, Toolkit::Fun, Toolkit::C].into_iter().flat_map(|toolkit| {
         let filters =
@@ -212,7 +228,7 @@ fn the_page_has_the_table() {
 }
 
 fn what_is_not_the_servers_goes_on() {
-    let wire = Wire::new(1500);
+    let wire = Wire::new(ETHERNET_MTU);
     let port = wire.server.local_addr().expect("it is bound").port();
     let tcp = wire.listener.local_addr().expect("it is bound").port();
     for column in COLUMNS {

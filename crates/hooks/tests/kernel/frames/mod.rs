@@ -7,7 +7,6 @@ use weir_filters::{
     Binding, Filter, FilterName, Found, GsoLayout, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
 };
 use weir_hooks::{KernelFilter, VerdictCounts, gso_layout};
-use weir_testing::scaled;
 use weir_wire::headers::ethernet;
 
 use crate::{Test, each, no_gso, once};
@@ -61,7 +60,7 @@ fn check(filter: Filter, toolkit: Toolkit, site: &Site, seed: u64, frames: usize
         .unwrap_or_else(|error| panic!("{filter:?} with {toolkit} at {site:?}: {error}"));
     let mut expected_counts = VerdictCounts::default();
     let mut decided = 0;
-    for (number, frame) in (0..scaled(frames)).zip(Frames::new(site.endpoint, seed)) {
+    for (number, frame) in (0..frames).zip(Frames::new(site.endpoint, seed)) {
         let seen = if site.hook == Hook::Cgroup { frame.get(IP).unwrap_or_default() } else { &frame };
         let segments = segments(site.hook, number);
         let expected = filter.decide_at(site, seen, segments);

@@ -1,6 +1,6 @@
 //! The pick of a worker among the sockets of a port, by a request's key.
 
-use std::{net::UdpSocket, os::fd::AsFd as _};
+use std::{net::UdpSocket, os::fd::AsFd as _, thread, time::Duration};
 
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, KernelFilter, Target, gso_layout, loadable};
@@ -17,6 +17,10 @@ pub(super) const TESTS: &[Test] = &[
     each("what_has_no_key_goes_to_some_worker", what_has_no_key_goes_to_some_worker),
     each("a_worker_without_a_socket_is_stood_in_for", a_worker_without_a_socket_is_stood_in_for),
 ];
+
+/// How often, and how long after each other, sockets are looked at for a packet that came to none.
+const LOOKS: usize = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// Sockets behind one port, the program that picks among them, and a sender.
 struct Port {
@@ -51,7 +55,8 @@ impl Port {
         self.filter.seat(&self.workers).expect("they are bound to the port");
     }
 
-    /// Sends it, and says who got it: over loopback it has come by then.
+    /// Sends it, and says who got it: over loopback it has come by then, but where the kernel's own thread (ksoftirqd) is
+    /// at packets.
     fn reached_by(&self, payload: &[u8]) -> Vec<usize> {
         let _ = self.sender.take_error();
         self.sender.send(payload).expect("it is sent");
@@ -60,7 +65,15 @@ impl Port {
             worker.set_nonblocking(true).expect("a socket can be non-blocking");
             worker.recv(&mut buffer).is_ok_and(|len| buffer[..len] == *payload)
         };
-        self.workers.iter().enumerate().filter_map(|(number, worker)| got(worker).then_some(number)).collect()
+        for _ in 0..LOOKS {
+            let all = self.workers.iter().enumerate();
+            let reached: Vec<_> = all.filter_map(|(number, worker)| got(worker).then_some(number)).collect();
+            if !reached.is_empty() {
+                return reached;
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        Vec::new()
     }
 }
 

@@ -1,0 +1,268 @@
+//! How long a million prefixes take from the command that blocks them to its answer, and who waits meanwhile.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use weir_filters::{Blocklist, FilterName, Site, Toolkit, Until};
+use weir_hooks::KernelFilter;
+use weir_service::control::{Connection, Reply, Request, ask};
+
+use super::{Bar, Figure, Runner, serving::Served};
+use crate::experiment::{definition::Definition, machine::Pinning, one_run::Bench, own_command};
+
+const DEFINITION: &str = r#"
+name = "bench"
+title = "The figures that weir promises"
+question = "Are they met on this machine?"
+runs = 1
+grid = { invalid_percent = [0], packets = [1] }
+
+[[placements]]
+placement = "kernel"
+filter = "blocklist"
+toolkit = "fun"
+hook = "socket"
+"#;
+
+const REPLY_WITHIN: Duration = Duration::from_secs(5);
+
+const PREFIXES: usize = 1_000_000;
+
+/// Pairs of the bare batches and of the command, one after the other.
+const PAIRS: usize = 6;
+
+/// Runs in which other calls and requests are timed, which takes time from the command.
+const WATCHED: usize = 3;
+
+/// Time between two of those.
+const ASK_EVERY: Duration = Duration::from_millis(2);
+
+/// What sorted, batched calls of bpf(2) took where the bar of the command was set, s.
+const BARE_WHERE_SET: f64 = 0.96;
+
+/// The bar of the command there, s.
+const COMMAND: f64 = 2.0;
+
+pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+    let prefixes = random_prefixes();
+    let folder = tempfile::tempdir()?;
+    let list = folder.path().join("prefixes");
+    let text = prefixes.iter().fold(String::new(), |mut text, prefix| {
+        let _ = writeln!(text, "{prefix}");
+        text
+    });
+    fs::write(&list, text).context("writing a list of prefixes")?;
+    let bare_list = prefixes.iter().fold(Blocklist::default(), |mut list, prefix| {
+        list.block(*prefix, Until::Unblocked);
+        list
+    });
+    let (mut bare, mut blocked) = (Vec::new(), Vec::new());
+    for pair in 1..=PAIRS {
+        (runner.say)(&format!("run {pair} of {PAIRS}: prefixes blocked by bare batches, and by a command"));
+        bare.push(block_bare(&bare_list)?);
+        blocked.push(Blocked::by_command(runner, &list, bare_list.len(), false)?);
+    }
+    let watched: Vec<_> = (0..WATCHED)
+        .map(|_| Blocked::by_command(runner, &list, bare_list.len(), true))
+        .collect::<anyhow::Result<_>>()?;
+    let of = |all: &[Blocked], value: fn(&Blocked) -> f64| all.iter().map(value).collect::<Vec<_>>();
+    let taken = of(&blocked, |blocked| blocked.taken);
+    let ratios = taken.iter().zip(&bare).map(|(command, bare)| command / bare).collect();
+    let count = bare_list.len();
+    Ok(vec![
+        Figure::new(
+            &format!("weir filter block @FILE, {count} prefixes, from the command to its answer"),
+            "s",
+            taken,
+            Bar::AtMost(COMMAND),
+        ),
+        Figure::new("  the kernel's part: sorted, in batches, nothing else", "s", bare, Bar::Nothing),
+        Figure::new("  the command ÷ the kernel's part", "", ratios, Bar::AtMost(COMMAND / BARE_WHERE_SET)),
+        Figure::new(
+            "  the server's resident memory, growth",
+            "MB",
+            of(&blocked, |blocked| blocked.resident),
+            Bar::AtMost(100.0),
+        ),
+        Figure::new(
+            "  the kernel's slabs, growth",
+            "MB",
+            of(&blocked, |blocked| blocked.slabs),
+            Bar::AtMost(150.0),
+        ),
+        Figure::new("  what fdinfo says of the map", "MB", of(&blocked, |blocked| blocked.map), Bar::Nothing),
+        Figure::new(
+            "  meanwhile, the longest wait for another control call",
+            "ms",
+            of(&watched, |blocked| blocked.waits[0]),
+            Bar::AtMost(10.0),
+        ),
+        Figure::new(
+            "  meanwhile, the longest wait for the reply to a GET",
+            "ms",
+            of(&watched, |blocked| blocked.waits[1]),
+            Bar::AtMost(10.0),
+        ),
+    ])
+}
+
+/// IPv4 and IPv6 prefixes in turn, of lengths that lists have, in no order; the same in every run.
+fn random_prefixes() -> Vec<IpNet> {
+    let mut random = StdRng::seed_from_u64(1);
+    let prefix = |index| -> IpNet {
+        if index % 2 == 0 {
+            let bits = [16, 20, 24, 28, 32][random.random_range(0..5)];
+            Ipv4Net::new_assert(Ipv4Addr::from_bits(random.random()), bits).trunc().into()
+        } else {
+            let bits = [32, 48, 56, 64, 128][random.random_range(0..5)];
+            Ipv6Net::new_assert(Ipv6Addr::from_bits(random.random()), bits).trunc().into()
+        }
+    };
+    (0..PREFIXES).map(prefix).collect()
+}
+
+/// Seconds that the kernel's calls for a list take.
+fn block_bare(list: &Blocklist) -> anyhow::Result<f64> {
+    let filter = KernelFilter::load(FilterName::Blocklist.into(), Toolkit::Fun, &Site::socket())?;
+    let all: Vec<_> = list.effective().collect();
+    let started = Instant::now();
+    filter.block(&all)?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// What a command that blocked a list took.
+struct Blocked {
+    /// From its start to its end, s.
+    taken: f64,
+    /// Growth of the server's resident memory, MB.
+    resident: f64,
+    /// Growth of the kernel's slabs, MB.
+    slabs: f64,
+    /// What the kernel says that the server's tries hold, MB.
+    map: f64,
+    /// The longest of other control calls, and of requests to the server, ms; 0 where none were made.
+    waits: [f64; 2],
+}
+
+impl Blocked {
+    /// Has a new server block the prefixes of the file `list`, of which `count` are different.
+    fn by_command(runner: &Runner<'_>, list: &Path, count: usize, is_watched: bool) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let control = folder.path().join("control");
+        let mut definition = Definition::parse(DEFINITION, "the bench's definition")?;
+        definition.server_flags.extend(["--control".into(), control.display().to_string()]);
+        // Whoever blocks prefixes pins nothing.
+        let pinning = Pinning::none("a command is timed");
+        let served = Served::start(&Bench { pinning: &pinning, ..runner.bench(&definition) })?;
+        let server = served.server.process.id().context("the server runs")?;
+        let (resident, slabs) = (resident_mb(server)?, slabs_mb()?);
+        let mut command = own_command("filter");
+        command.arg("block").arg(format!("@{}", list.display())).arg("--control").arg(&control);
+        let is_over = AtomicBool::new(false);
+        let (taken, waits) = thread::scope(|scope| {
+            let watching = is_watched.then(|| {
+                let calls = scope.spawn(|| longest(&is_over, asking(&control)?));
+                let requests = scope.spawn(|| longest(&is_over, requesting(served.server.address)?));
+                [calls, requests]
+            });
+            let started = Instant::now();
+            let output = command.output();
+            let taken = started.elapsed();
+            is_over.store(true, Ordering::Relaxed);
+            let waits = watching.map(|all| all.map(|each| each.join().expect("it does not panic")));
+            let output = output.context("starting weir filter")?;
+            ensure!(
+                output.status.success(),
+                "weir filter block: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            let [calls, requests] = waits.unwrap_or([Ok(Duration::ZERO), Ok(Duration::ZERO)]);
+            Ok((taken, [calls?, requests?]))
+        })?;
+        let blocked = Self {
+            taken: taken.as_secs_f64(),
+            resident: resident_mb(server)? - resident,
+            slabs: slabs_mb()? - slabs,
+            map: tries_mb(server)?,
+            waits: waits.map(|wait| wait.as_secs_f64() * 1e3),
+        };
+        match ask(&control, &Request::Status)? {
+            Reply::Status(status) if status.blocked == Some(count) => {}
+            other => bail!("{count} prefixes were to be blocked: {other:?}"),
+        }
+        served.end()?;
+        Ok(blocked)
+    }
+}
+
+/// The longest that one of something took until it is over.
+fn longest(is_over: &AtomicBool, mut each: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+    let mut longest = Duration::ZERO;
+    while !is_over.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        each()?;
+        longest = longest.max(started.elapsed());
+        thread::sleep(ASK_EVERY);
+    }
+    Ok(longest)
+}
+
+fn asking(control: &Path) -> anyhow::Result<impl FnMut() -> anyhow::Result<()>> {
+    let mut connection = Connection::open(control)?;
+    Ok(move || Ok(connection.ask(&Request::Status).map(drop)?))
+}
+
+fn requesting(server: SocketAddr) -> anyhow::Result<impl FnMut() -> anyhow::Result<()>> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a UDP socket on 127.0.0.1")?;
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(REPLY_WITHIN))?;
+    let request = weir_wire::Request::Get { key: 10 }.to_bytes();
+    let mut reply = [0; 64];
+    Ok(move || {
+        socket.send(&request)?;
+        socket.recv(&mut reply).with_context(|| format!("a GET's reply within {REPLY_WITHIN:?}"))?;
+        Ok(())
+    })
+}
+
+/// The line of a file of /proc that begins with `name` and ends with a number of KiB, in MB.
+fn kib_as_mb(path: &str, name: &str) -> anyhow::Result<f64> {
+    let text = fs::read_to_string(path).with_context(|| path.to_owned())?;
+    let value =
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse().ok());
+    let kib: f64 = value.with_context(|| format!("{path} has no {name}"))?;
+    Ok(kib * 1024.0 / 1e6)
+}
+
+fn resident_mb(process: u32) -> anyhow::Result<f64> {
+    kib_as_mb(&format!("/proc/{process}/status"), "VmRSS:")
+}
+
+fn slabs_mb() -> anyhow::Result<f64> {
+    kib_as_mb("/proc/meminfo", "Slab:")
+}
+
+/// What a process's longest-prefix maps are charged (`bpf_map_show_fdinfo`, kernel/bpf/syscall.c).
+fn tries_mb(process: u32) -> anyhow::Result<f64> {
+    let mut bytes = 0.0;
+    for entry in fs::read_dir(format!("/proc/{process}/fdinfo"))? {
+        // A descriptor may be closed meanwhile.
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        let field = |name| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        // BPF_MAP_TYPE_LPM_TRIE, linux/bpf.h.
+        if field("map_type:") == Some("11") {
+            bytes += field("memlock:").and_then(|bytes| bytes.parse::<f64>().ok()).unwrap_or_default();
+        }
+    }
+    Ok(bytes / 1e6)
+}
