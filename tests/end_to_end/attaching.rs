@@ -370,7 +370,7 @@ fn what_cannot_be_attached_says_why() {
         &["to the tracepoint syscalls/sys_enter_kil", "did you mean syscalls/sys_enter_kill?"],
     );
     let unreadable = ".program p tp/syscalls/sys_enter_kill\nmov r0, r3\nexit\n";
-    refused(unreadable, &[], &["loading p", "the verifier refuses it", "R3 !read_ok", "mov r0, r3 @ "]);
+    refused(unreadable, &[], &["loading p", "the verifier refuses it", "R3 !read_ok", "mov r0, r3"]);
     let too_far = ".program p tp/syscalls/sys_enter_kill\nldxdw r0, [r1 + 2000]\nmov r0, 0\nexit\n";
     refused(too_far, &[], &["attaching of p", "reads more than the tracepoint's record has"]);
     let folder = objects.file("file", b"");

@@ -30,9 +30,22 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_server_at_any_hook_ends_by_a_signal_and_leaves_nothing", a_server_ends_by_a_signal),
     ("a_server_killed_at_any_hook_leaves_no_more_than_doctor_removes", a_killed_server_leaves_no_more),
     ("over_a_pair_only_the_servers_port_is_filtered", over_a_pair_only_the_servers_port_is_filtered),
-    ("where_super_packets_come_in_unseen_the_sockets_filter_decides", where_super_packets_come_in_unseen),
     ("a_filter_comes_back_with_its_interface", a_filter_comes_back_with_its_interface),
 ];
+
+/// Where loopback carries packets of several datagrams.
+pub(crate) const ON_LOOPBACK: &[Test] =
+    &[("where_super_packets_come_in_unseen_the_sockets_filter_decides", where_super_packets_come_in_unseen)];
+
+/// What older kernels' loopback lacks.
+pub(crate) fn no_super_packets_on_loopback() -> Option<String> {
+    let name = "tx-udp-segmentation";
+    let sends = in_own_network(move || {
+        let features = Ethtool::open().and_then(|ethtool| ethtool.features("lo", &[name]));
+        features.is_ok_and(|features| features.get(name) == Some(&true))
+    });
+    (!sends.ok()?).then(|| format!("lo has {name} off, and never on"))
+}
 
 /// Where the kernel tells a program that a packet is several datagrams.
 pub(crate) const TOLD: &[Test] = &[(
@@ -183,8 +196,7 @@ fn over_a_pair_only_the_servers_port_is_filtered() {
         socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout can be set");
         socket
     };
-    for (hook, place) in [("tc", "attached to weir-server\n"), ("xdp", "attached to weir-server (native)\n")]
-    {
+    for (hook, place) in [("tc", "attached to weir-server"), ("xdp", "attached to weir-server (native)\n")] {
         let listen = format!("{}:0", Side::Server.ipv4());
         let arguments = [&at(hook)[..], &["--filter", "reject-filter"]].concat();
         let server = net.within(Side::Server, || Server::start_on(&listen, &arguments)).expect("it is up");

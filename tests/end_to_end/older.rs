@@ -13,12 +13,15 @@ use weir_wire::Request;
 use crate::running::{Server, ask, weir};
 
 pub(crate) const IN_KERNEL: &[Test] = &[
-    ("where_nothing_tells_super_packets_each_datagram_is_judged", each_datagram_is_judged),
     ("what_decides_before_the_sockets_follows_a_swap", what_decides_before_follows_a_swap),
     ("without_links_a_filter_at_tc_is_taken_over_by_the_next", a_filter_at_tc_is_taken_over),
     ("two_servers_at_tc_without_links_decide_beside_each_other", two_servers_at_tc),
     ("every_program_decides_alike_without_newer_features", every_program_decides_alike),
 ];
+
+/// Where loopback carries packets of several datagrams.
+pub(crate) const ON_LOOPBACK: &[Test] =
+    &[("where_nothing_tells_super_packets_each_datagram_is_judged", each_datagram_is_judged)];
 
 const WITHOUT: &str = "xdp-frags,compare-exchange,tcx,gso-size";
 

@@ -255,6 +255,10 @@ pub struct ServerSummary {
     /// group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached_to: Vec<String>,
+    /// The hook where the filter decides, where that isn't `hook`: a program there wouldn't know packets that are several
+    /// datagrams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decides_at: Option<String>,
     /// The program's own verdict counts, where it and those before it keep them.
     pub verdicts: Option<VerdictCounts>,
     /// The programs that ran before the last one; `verdicts` has theirs too.

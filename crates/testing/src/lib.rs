@@ -21,6 +21,7 @@ use std::{
     any::Any,
     fmt::Display,
     panic::{UnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -95,7 +96,16 @@ pub fn lack_of(error: Option<impl Display>) -> Option<String> {
 /// How many of something a test does: `usual`; a tenth in an emulated machine (`WEIR_EMULATED=1` in the environment), where
 /// each takes some ten times as long.
 pub fn scaled(usual: usize) -> usize {
-    if std::env::var_os("WEIR_EMULATED").is_some() { usual / 10 } else { usual }
+    if is_emulated() { usual / 10 } else { usual }
+}
+
+/// How long a test waits for something that comes: `usual`; longer in an emulated machine.
+pub fn patience(usual: Duration) -> Duration {
+    if is_emulated() { 5 * usual } else { usual }
+}
+
+fn is_emulated() -> bool {
+    std::env::var_os("WEIR_EMULATED").is_some()
 }
 
 /// An empty folder, removed when dropped.

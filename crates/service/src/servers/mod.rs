@@ -186,6 +186,7 @@ fn serve_behind(
     let mut server = Server::open(plan.listen, plan.config())?;
     let mut standing = ground.listen(&mut server, load)?;
     let attached_to = standing.places();
+    let decides_at = standing.decides_at().filter(|decides_at| *decides_at != plan.hook);
     let workers = standing.workers();
     let program = standing.filter.take();
     let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
@@ -238,6 +239,7 @@ fn serve_behind(
         hook: plan.hook.to_string(),
         worker_pick: workers.map(|workers| workers.pick),
         attached_to,
+        decides_at: decides_at.map(|hook| hook.to_string()),
         verdicts,
         replaced,
         runs,

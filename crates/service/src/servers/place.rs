@@ -100,7 +100,7 @@ impl<'a> Ground<'a> {
                 server.hold()?;
                 let listen = server.listen()?;
                 let standing = self.stand(server, listen, seats, load)?;
-                if standing.decides_at_the_sockets() {
+                if standing.decides_at() == Some(Hook::Socket) {
                     // What was put at the sockets took the place of what kept packets out.
                     server.released()?;
                 } else {
@@ -279,9 +279,9 @@ pub(super) fn heal(places: &mut Places, filter: &KernelFilter) -> Result<Vec<Str
 const BEFORE: &str = "before that, by the first datagram of each packet";
 
 impl Standing {
-    /// Whether the filter decides there although the hook is another.
-    fn decides_at_the_sockets(&self) -> bool {
-        self.attached.iter().any(|(attached, _)| attached.hook() == Hook::Socket)
+    /// The hook where the filter decides, where the kernel runs it: the sockets may have it although another was asked for.
+    pub(crate) fn decides_at(&self) -> Option<Hook> {
+        self.attached.first().map(|(attached, _)| attached.hook())
     }
 
     /// Puts `next` in the place of `before`, everywhere or nowhere: at several interfaces one after the other, so that for a

@@ -77,8 +77,8 @@ pub struct Args {
 
     /// What becomes of a packet that is several datagrams (UDP GSO from this machine), at hooks that get it whole: tc
     /// drops or passes it unjudged; at reuseport and in generic XDP programs of the toolkit fun drop it (Linux 6.2,
-    /// CAP_PERFMON), and others can't tell it from one datagram, so that `drop` refuses to attach them where such packets
-    /// can come in, and `pass` lets all go by what the first is.
+    /// CAP_PERFMON), and others can't tell it from one datagram, so that where such packets can come in `drop` has the
+    /// filter decide at the server's socket, where they are one by one, and `pass` lets all go by what the first is.
     #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = super_packets())]
     super_packets: SuperPackets,
 

@@ -279,7 +279,14 @@ fn finish(bench: &Bench<'_>, server: Server, observed: &mut Observed) -> Result<
     }
     let Some(path) = summary else { return Ok(()) };
     check_status(&name, status, &last_words)?;
-    observed.server = Some(super::read_summary(&name, &path)?);
+    let record: ServerSummary = super::read_summary(&name, &path)?;
+    if let ServerSummary { hook, decides_at: Some(decides_at), attached_to, .. } = &record {
+        return Err(RunError::Failed(format!(
+            "{name} was to filter at {hook} and did at {decides_at}: {}; measure between two namespaces, or with the toolkit fun",
+            attached_to.join(", ")
+        )));
+    }
+    observed.server = Some(record);
     Ok(())
 }
 

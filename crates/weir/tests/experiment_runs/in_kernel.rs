@@ -9,6 +9,7 @@ use crate::{Test, bench::Bench};
 pub(crate) const TESTS: &[Test] = &[
     ("a_program_is_timed_in_place_and_by_test_runs_beside_an_accept_all_program", timed),
     ("of_a_filter_without_counts_every_repetition_is_audited_and_only_the_audit_makes_a_ledger", uncounted),
+    ("a_filter_that_decides_elsewhere_than_asked_is_no_sample", elsewhere),
     ("without_audits_a_filter_without_counts_has_no_ledger_and_no_flaw", unaudited),
 ];
 
@@ -46,6 +47,18 @@ fn timed() {
     let summary: weir::report::Summary = serde_json::from_str(&summary).unwrap();
     let [cost] = summary.filter_costs.as_slice() else { panic!("one program decides: {summary:?}") };
     assert!(cost.test_run_ns.is_some() && cost.program_run_ns.is_some(), "{cost:?}");
+}
+
+/// Loopback carries packets of several datagrams, of which Aya's program at a shared port wouldn't know.
+fn elsewhere() {
+    let placed = PLACED.replace("'socket'", "'reuseport'");
+    let bench = Bench::new("runs = 1", HALF_INVALID, &placed);
+    let ended = bench.begin();
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was to filter at reuseport and did at socket"), "{}", ended.stderr);
+    let samples = bench.samples();
+    assert!(!samples.iter().any(Sample::is_sound), "{samples:?}");
+    bench.assert_nobody_is_left();
 }
 
 fn uncounted() {
