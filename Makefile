@@ -14,7 +14,7 @@ ROOT := scripts/as-root
 help:
 	@echo 'make experiment   set up, build, and measure: filter in the kernel or in user space? (half a minute once built)'
 	@echo 'make test         everything that CI runs'
-	@echo 'make kernels      everything on kernels from 5.10 to the newest, in emulated machines'
+	@echo 'make kernels      everything on kernels from 5.10 to the newest, in emulated machines, and here, as root'
 	@echo 'make setup        install what building needs and this machine lacks'
 	@echo 'make build        a debug build;  make build-release: one binary, $(WEIR)'
 	@echo 'make run filter=valid-command server=simple-server flags="-v"   without filter=: simple-socket-filter'

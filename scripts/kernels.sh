@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Boots kernels in emulated machines, tries everything of weir on each, and prints one table of what works.
-#   scripts/kernels.sh               every kernel below
-#   scripts/kernels.sh 5.10 6.1      these
+#   scripts/kernels.sh               every kernel below, and this machine's own
+#   scripts/kernels.sh 5.10 here     these; `here` is this machine's own
 #   scripts/kernels.sh --only doctor 5.10   one step of what is tried, or several with commas between them
 #   scripts/kernels.sh --run COMMAND 5.10   what a shell there says to that, below results/VERSION/run; the tests are
-#                                    /weir/hooks, /weir/hooks_on_the_wire and /weir/end_to_end there
+#                                    $TESTS/hooks, $TESTS/hooks_on_the_wire and $TESTS/end_to_end there
 #   scripts/kernels.sh --table       the table again, of what was kept
 # Kernels are Debian's for cloud machines. apt downloads and checks them, with lists of its own for these calls alone. Needs what
 # `scripts/setup.sh --kernels` installs; KVM is used where /dev/kvm is. The machines have no network. Kept in target/kernels: the
@@ -130,6 +130,7 @@ pack() { # ROOT
   printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
   printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
   install -m 755 scripts/kernels-init "$root/init"
+  install -m 644 scripts/kernels-steps "$root/weir/steps"
   printf '%s\n' "$COMMAND" >"$root/weir/run"
 }
 
@@ -165,24 +166,36 @@ image_of() { # NAME
   find "$KEPT/$1/root" -name 'vmlinuz*' -type f | head -n 1
 }
 
+# Makes room for what is found now on that kernel. What other calls found with the same weir there stays.
+begin() { # RESULTS VERSION
+  local results=$1 version=$2 step
+  [ "$(cat "$results/version" "$results/weir" 2>/dev/null)" = "$(printf '%s\n%s' "$version" "$WEIR")" ] || rm -rf "$results"
+  mkdir -p "$results"
+  echo "$WEIR" >"$results/weir"
+  for step in said console ${STEPS//,/ }; do rm -f "$results/$step"{,_said,_status}; done
+}
+
+# Keeps what was said, each step of which stands behind a line with its name.
+keep() { # RESULTS VERSION
+  (cd "$1" && tr -d '\r' <said | awk '/^=== [a-z_]+$/ { file = $2; next } file { print > file }')
+  echo "$2" >"$1/version"
+}
+
 # Boots that kernel, and keeps what was said.
 boot() { # NAME
-  local name=$1 folder=$KEPT/$1 results=$KEPT/results/$1 version image root step started=$SECONDS
+  local name=$1 folder=$KEPT/$1 results=$KEPT/results/$1 version image root started=$SECONDS
   image=$(image_of "$name")
   version=$(find "$folder/root" -path '*/lib/modules/*' -maxdepth 4 -name '[0-9]*' -type d -printf '%f\n' | head -n 1)
   [ -n "$image" ] && [ -n "$version" ] || fail "$(cat "$folder/package") holds no image, or no modules"
-  root=$(mktemp -d)
+  begin "$results" "$version"
+  root=$(mktemp -d -p "$SCRATCH")
   # Its mode becomes that of the machine's `/`, where others than root are to come in, too.
   chmod 755 "$root"
   mkdir -p "$root/lib/modules"
   cp -r "$(find "$folder/root" -path "*/lib/modules/$version" -type d | head -n 1)" "$root/lib/modules/"
   (cd "$root/lib/modules/$version" && rm -rf build source vmlinuz kernel/drivers/{gpu,infiniband,media,scsi,ata,nvme,md} kernel/sound)
-  depmod --basedir "$root" "$version"
-  # What other calls found with the same weir on this kernel stays.
-  [ "$(cat "$results/version" "$results/weir" 2>/dev/null)" = "$(printf '%s\n%s' "$version" "$WEIR")" ] || rm -rf "$results"
-  mkdir -p "$results"
-  echo "$WEIR" >"$results/weir"
-  for step in ${STEPS//,/ }; do rm -f "$results/$step"{,_said,_status}; done
+  # Some packages leave out lists without which it warns.
+  depmod --basedir "$root" "$version" 2>"$results/depmod" || fail "$name: depmod can't list the modules of $version; $results/depmod"
   # A kernel takes several archives behind each other.
   { (cd "$KEPT/all" && find . -print0 | cpio --quiet --null --create --format newc)
     (cd "$root" && find . -print0 | cpio --quiet --null --create --format newc); } >"$results/initramfs"
@@ -193,10 +206,22 @@ boot() { # NAME
     -serial "file:$results/console" -serial "file:$results/said" </dev/null \
     || say "$name: the machine didn't end by itself; its last words: $(tail -n 3 "$results/console")"
   rm -f "$results/initramfs"
-  # Each step stands behind a line with its name.
-  (cd "$results" && tr -d '\r' <said | awk '/^=== [a-z_]+$/ { file = $2; next } file { print > file }')
-  echo "$version" >"$results/version"
+  keep "$results" "$version"
   say "$name: $((SECONDS - started)) s; $(summary "$results")"
+}
+
+# Tries it on this machine's kernel, in a network namespace of its own.
+here() {
+  local results=$KEPT/results/here version started=$SECONDS
+  version="$(uname -r) (here)"
+  begin "$results" "$version"
+  say "here: Linux $(uname -r)"
+  timeout --foreground "$PATIENCE" scripts/as-root env PATH="$PWD/target/debug:$PATH" STEPS="$STEPS" PATIENCE=$STEP \
+    TESTS="$KEPT/all/weir" SCRATCH="$SCRATCH" WEIR_REQUIRE_KERNEL=1 WEIR_COMPILED="$KEPT/all/weir/compiled" RUST_BACKTRACE=0 \
+    unshare --net sh -c 'ip link set lo up && . scripts/kernels-steps' </dev/null >"$results/said" 2>"$results/console" \
+    || say "here: the steps didn't end; the last words: $(tail -n 3 "$results/console")"
+  keep "$results" "$version"
+  say "here: $((SECONDS - started)) s; $(summary "$results")"
 }
 
 summary() { # RESULTS
@@ -295,25 +320,36 @@ elif [ "${1:-}" = --only ]; then
   shift 2
 fi
 names=("$@")
-[ ${#names[@]} -gt 0 ] || mapfile -t names < <(awk 'NF { print $1 }' <<<"$KERNELS")
+[ ${#names[@]} -gt 0 ] || mapfile -t names < <(awk 'NF { print $1 }' <<<"$KERNELS"; echo here)
 mkdir -p "$KEPT"
-for name in "${names[@]}"; do fetch "$name"; done
+booted=()
+for name in "${names[@]}"; do [ "$name" = here ] || booted+=("$name"); done
+for name in "${booted[@]}"; do fetch "$name"; done
 pack "$KEPT/all"
-# Others come first, in and across the scheduler's groups (sched(7), autogroup). The terminal's group is as before at the end,
-# when no machine is left.
+SCRATCH=$(mktemp -d)
 own_nice=$(awk '{ print $3 }' /proc/self/autogroup 2>/dev/null || echo 0)
+# No machine and no file is left, and the terminal's group of processes is as before.
 at_end() {
-  local machine
-  for machine in $(jobs -pr); do kill -- "-$machine" 2>/dev/null || true; done
+  local job
+  for job in $(jobs -pr); do kill -- "-$job" 2>/dev/null || true; done
   { echo "$own_nice" >/proc/self/autogroup; } 2>/dev/null || true
+  rm -rf "$SCRATCH"
 }
 trap at_end EXIT
-{ echo 19 >/proc/self/autogroup; } 2>/dev/null || true
-# Each machine is in a process group of its own.
+trap 'exit 130' INT TERM
+# Each job is in a process group of its own.
 set -m
 status=0
-accel=$(accelerator "$(image_of "${names[0]}")")
-for name in "${names[@]}"; do
+# By itself: what it finds it finds at its own speed.
+if [ ${#booted[@]} -lt ${#names[@]} ]; then
+  here &
+  wait
+fi
+# Others than machines come first, in and across the scheduler's groups (sched(7), autogroup).
+{ echo 19 >/proc/self/autogroup; } 2>/dev/null || true
+accel=
+[ ${#booted[@]} -eq 0 ] || accel=$(accelerator "$(image_of "${booted[0]}")")
+for name in "${booted[@]}"; do
   while [ "$(jobs -pr | wc -l)" -ge "$AT_ONCE" ]; do wait -n || true; done
   boot "$name" &
 done

@@ -42,16 +42,19 @@ pub(crate) fn no_super_packets_on_loopback() -> Option<String> {
     let name = "tx-udp-segmentation";
     let sends = in_own_network(move || {
         let features = Ethtool::open().and_then(|ethtool| ethtool.features("lo", &[name]));
-        features.is_ok_and(|features| features.get(name) == Some(&true))
+        features.expect("lo can be asked").get(name) == Some(&true)
     });
-    (!sends.ok()?).then(|| format!("lo has {name} off, and never on"))
+    (!sends.expect("root may")).then(|| format!("lo has {name} off, and never on"))
 }
 
 /// Where the kernel tells a program that a packet is several datagrams.
-pub(crate) const TOLD: &[Test] = &[(
-    "where_the_driver_takes_none_xdp_becomes_generic_by_itself",
-    where_the_driver_takes_none_xdp_becomes_generic,
-)];
+pub(crate) const TOLD: &[Test] = &[
+    ("by_fun_a_shared_ports_filter_decides_there", by_fun_a_shared_ports_filter_decides_there),
+    (
+        "where_the_driver_takes_none_xdp_becomes_generic_by_itself",
+        where_the_driver_takes_none_xdp_becomes_generic,
+    ),
+];
 
 const HOOKS: [&str; 5] = ["socket", "reuseport", "cgroup", "tc", "xdp"];
 
@@ -222,10 +225,15 @@ fn where_super_packets_come_in_unseen() {
     in_own_network(|| {
         for hook in ["reuseport", "xdp"] {
             let place = ["--hook", hook, "--toolkit", "aya"];
-            let server = Server::start(&place);
+            let folder = folder();
+            let path = folder.path().join("summary.json");
+            let server = Server::start(&[&place[..], &["--summary", path.to_str().expect("UTF-8")]].concat());
             server.signal(Signal::SIGTERM);
             let ended = server.ended();
             assert!(ended.stderr.contains("they are one by one here"), "{ended:?}");
+            let summary: Value =
+                serde_json::from_slice(&std::fs::read(path).expect("it is there")).expect("JSON");
+            assert_eq!(summary["decides_at"], "socket", "{summary}");
             let server = Server::start(&[&place[..], &["--super-packets", "pass"]].concat());
             server.signal(Signal::SIGTERM);
             let ended = server.ended();
@@ -327,6 +335,26 @@ fn a_filter_comes_back_with_its_interface() {
         })
         .expect("root may");
     }
+}
+
+fn by_fun_a_shared_ports_filter_decides_there() {
+    in_own_network(|| {
+        let folder = folder();
+        let path = folder.path().join("summary.json");
+        let server =
+            Server::start(&[&at("reuseport")[..], &["--summary", path.to_str().expect("UTF-8")]].concat());
+        server.signal(Signal::SIGTERM);
+        let ended = server.ended();
+        assert!(!ended.stderr.contains("several datagrams"), "{ended:?}");
+        let summary: Value =
+            serde_json::from_slice(&std::fs::read(path).expect("it is there")).expect("JSON");
+        assert_eq!(
+            (summary["hook"].as_str(), summary.get("decides_at")),
+            (Some("reuseport"), None),
+            "{summary}"
+        );
+    })
+    .expect("root may");
 }
 
 /// The mode is said, and the program is one for it: it ends what it can't judge.

@@ -62,14 +62,17 @@ fn main() {
     ]
     .map(Group::of);
     // What older kernels lack.
+    let untold = || gso_layout(Hook::Xdp).err().map(|error| error.to_string());
     let unless = |tests, lack: fn() -> Option<String>| {
         let lack = obstacle.is_none().then(lack).flatten();
         Group::of(tests).skipped_for(obstacle.clone()).inapplicable_for(lack)
     };
     let older = [
-        unless(hooks::TOLD, || gso_layout(Hook::Xdp).err().map(|error| error.to_string())),
+        unless(hooks::TOLD, untold),
+        unless(privileges::TOLD, untold),
         unless(hooks::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
         unless(older::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
+        unless(workers::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
         unless(net::WHOLE, net::no_whole_super_packets),
     ];
     weir_testing::run(anywhere.into_iter().chain(in_kernel).chain(older));

@@ -10,14 +10,16 @@ use nix::sys::signal::Signal;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
-use weir_filters::Hook;
-use weir_hooks::gso_layout;
 use weir_testing::{Ended, Test, folder};
 
 use crate::{
     bad_input::check,
     running::{Server, ask, weir},
 };
+
+/// Where loopback carries packets of several datagrams, of which the kernel tells programs.
+pub(crate) const TOLD: &[Test] =
+    &[("without_cap_perfmon_the_sockets_filter_decides", without_perfmon_the_sockets_filter_decides)];
 
 pub(crate) const IN_KERNEL: &[Test] = &[
     ("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
@@ -64,14 +66,24 @@ fn with_only_bpf(copy: &Path) -> Command {
     command
 }
 
+fn serve_with_only_bpf(copy: &Path, arguments: &[&str]) -> Command {
+    let mut command = with_only_bpf(copy);
+    command.args(SERVE).args(arguments);
+    command
+}
+
+/// The program that could tell packets of several datagrams isn't let in, and the one that can't isn't attached.
+fn without_perfmon_the_sockets_filter_decides() {
+    let (_folder, copy) = copy_for_nobody();
+    let server = Server::of(serve_with_only_bpf(&copy, &["--hook", "reuseport", "--toolkit", "fun"]));
+    server.signal(Signal::SIGTERM);
+    check(&server.ended(), 0, &["they are one by one here", "CAP_PERFMON"]);
+}
+
 /// Least privilege: no filter may need more than CAP_BPF.
 fn cap_bpf_alone_loads_every_filter() {
     let (_folder, copy) = copy_for_nobody();
-    let with_only_bpf = |arguments: &[&str]| {
-        let mut command = with_only_bpf(&copy);
-        command.args(SERVE).args(arguments);
-        command
-    };
+    let with_only_bpf = |arguments: &[&str]| serve_with_only_bpf(&copy, arguments);
     for filter in weir_filters::FilterName::ALL {
         let server = Server::of(with_only_bpf(&["--filter", filter.as_str()]));
         server.signal(Signal::SIGTERM);
@@ -79,12 +91,6 @@ fn cap_bpf_alone_loads_every_filter() {
     }
     let statistics = with_only_bpf(&["--server", "ebpf-stats-server"]).output().expect("setpriv starts");
     check(&Ended::from(statistics), 1, &["switching BPF statistics on", "CAP_SYS_ADMIN"]);
-    // The program that could tell GSO packets isn't let in, and the one that can't isn't attached: the socket's decides.
-    let told = gso_layout(Hook::Reuseport);
-    let server = Server::of(with_only_bpf(&["--hook", "reuseport", "--toolkit", "fun"]));
-    server.signal(Signal::SIGTERM);
-    let lack = if told.is_ok() { "CAP_PERFMON" } else { "Linux 6.2" };
-    check(&server.ended(), 0, &["they are one by one here", lack]);
 }
 
 /// As root, the binary is run as nobody; anybody else has no privilege anyway.

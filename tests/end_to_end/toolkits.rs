@@ -42,12 +42,15 @@ fn every_filter_is_measured_with_every_toolkit() {
             assert_eq!(row[hidden], Value::Null, "{row}");
         }
     }
+    let others_are_verified = others[0]["verified_instructions"].is_u64();
     for row in others {
         let at_least = |key: &str, least: u64| assert!(row[key].as_u64() >= Some(least), "{key}: {row}");
         // Not even the accept-all program is shorter than `r0 = -1; exit`.
         at_least("instructions_written", 2);
-        // Kernels say it since 5.16.
-        assert!(row["verified_instructions"].as_u64().is_none_or(|count| count >= 2), "{row}");
+        // Kernels say it since 5.16: of every program or of none.
+        let verified = row["verified_instructions"].as_u64();
+        assert!(verified.is_none_or(|count| count >= 2), "{row}");
+        assert_eq!(verified.is_some(), others_are_verified, "{row}");
         assert!(row["lines"]["own"].as_u64() >= Some(1), "{row}");
         let load = &row["load_ms"];
         assert!(load["low"].as_f64() > Some(0.0) && load["kind"] == "interval", "{row}");

@@ -4,6 +4,7 @@ use std::{net::UdpSocket, ops::Range};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use weir_hooks::in_own_network;
 use weir_testing::{Ended, Test, folder};
 use weir_wire::{Request, worker_of};
 
@@ -24,6 +25,10 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_swap_keeps_workers_and_their_keys", a_swap_keeps_workers_and_their_keys),
     ("workers_share_the_bags_capacity_and_its_known_keys", workers_share_capacity_and_known_keys),
 ];
+
+/// Where loopback carries packets of several datagrams.
+pub(crate) const ON_LOOPBACK: &[Test] =
+    &[("a_swap_at_the_sockets_keeps_workers_and_their_keys", a_swap_at_the_sockets_keeps_workers)];
 
 const KEYS: u32 = 60;
 const WORKERS: u32 = 3;
@@ -130,6 +135,28 @@ fn a_swap_keeps_workers_and_their_keys() {
             assert_eq!(record["requests"]["get"], u64::from(4 * KEYS), "{record}");
         }
     });
+}
+
+/// What picks is then another program than the one that is swapped.
+fn a_swap_at_the_sockets_keeps_workers() {
+    in_own_network(|| {
+        let (server, folder) = start(&["--hook", "reuseport", "--toolkit", "aya"]);
+        let control = folder.path().join("control");
+        let control = control.to_str().expect("UTF-8");
+        fill(&server, 0..KEYS);
+        let swap = ["filter", "swap", "robust-valid-command", "--toolkit", "aya", "--control", control];
+        let done = run(&swap);
+        assert_eq!(done.status, Some(0), "{done:?}");
+        for key in 0..KEYS {
+            check_sums(&server.socket(), [key]);
+        }
+        let (_, record) = record(server, &folder);
+        assert_eq!(record["decides_at"], "socket", "{record}");
+        let share = |worker| (0..KEYS).filter(|key| worker_of(*key, WORKERS) == worker).count() as u64;
+        let shares: Vec<_> = (0..WORKERS).map(|worker| 2 * share(worker)).collect();
+        assert_eq!(requests_of(&record, "get"), shares, "{record}");
+    })
+    .expect("root may");
 }
 
 fn workers_share_capacity_and_known_keys() {

@@ -1,6 +1,9 @@
 //! Blocked prefixes with their expiry, and what of them a longest-prefix match must be given.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -36,11 +39,54 @@ impl Until {
 /// [`Self::effective`], the latest end of all prefixes around.
 #[derive(Clone, Debug, Default)]
 pub struct Blocklist {
-    prefixes: BTreeMap<Ipv6Net, Until>,
+    prefixes: BTreeMap<Key, Until>,
     /// The lengths that any prefix has: the only ones to look for around an address.
     lengths: BTreeMap<u8, Length>,
     /// Prefixes by their end; one that has another end by now, or is gone, is there still.
-    ends: BTreeMap<Moment, Vec<Ipv6Net>>,
+    ends: BTreeMap<Moment, Vec<Key>>,
+}
+
+/// A prefix as packets are looked up, IPv4 as ::ffff:a.b.c.d: in the order of addresses, and an outer one before those in it.
+/// Compared as numbers: a list of a million is searched for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    first: u128,
+    bits: u8,
+}
+
+impl Key {
+    /// The prefix of that length that an address lies in.
+    fn around(address: u128, bits: u8) -> Self {
+        Self { first: address & !Self::host_bits(bits), bits }
+    }
+
+    /// The last of the prefixes that lie in it.
+    fn last_within(self) -> Self {
+        Self { first: self.first | Self::host_bits(self.bits), bits: 128 }
+    }
+
+    fn host_bits(bits: u8) -> u128 {
+        u128::MAX.checked_shr(bits.into()).unwrap_or(0)
+    }
+
+    fn as_written(self) -> IpNet {
+        let address = Ipv6Addr::from_bits(self.first);
+        match (address.to_ipv4_mapped(), self.bits.checked_sub(MAPPED_BITS)) {
+            (Some(address), Some(bits)) => Ipv4Net::new_assert(address, bits).into(),
+            _ => Ipv6Net::new_assert(address, self.bits).into(),
+        }
+    }
+}
+
+impl From<IpNet> for Key {
+    fn from(prefix: IpNet) -> Self {
+        match prefix {
+            IpNet::V4(prefix) => {
+                Self::around(prefix.addr().to_ipv6_mapped().to_bits(), prefix.prefix_len() + MAPPED_BITS)
+            }
+            IpNet::V6(prefix) => Self::around(prefix.addr().to_bits(), prefix.prefix_len()),
+        }
+    }
 }
 
 /// Prefixes of one length.
@@ -58,9 +104,9 @@ pub type Effective = (u32, [u8; 16], Until);
 impl Blocklist {
     /// Blocks a prefix; one that is blocked already gets the new end. Gives the end that it had.
     pub fn block(&mut self, prefix: IpNet, until: Until) -> Option<Until> {
-        let prefix = as_ipv6(prefix);
+        let prefix = Key::from(prefix);
         let before = self.prefixes.insert(prefix, until);
-        let length = self.lengths.entry(prefix.prefix_len()).or_insert(Length { count: 0, latest: until });
+        let length = self.lengths.entry(prefix.bits).or_insert(Length { count: 0, latest: until });
         length.count += usize::from(before.is_none());
         length.latest = length.latest.max(until);
         if let Until::Moment(end) = until {
@@ -71,15 +117,14 @@ impl Blocklist {
 
     /// Unblocks exactly that prefix, and gives the end that it had; what lies in it or around it stays blocked.
     pub fn unblock(&mut self, prefix: IpNet) -> Option<Until> {
-        self.remove(as_ipv6(prefix))
+        self.remove(prefix.into())
     }
 
-    fn remove(&mut self, prefix: Ipv6Net) -> Option<Until> {
+    fn remove(&mut self, prefix: Key) -> Option<Until> {
         let before = self.prefixes.remove(&prefix)?;
-        let bits = prefix.prefix_len();
-        match self.lengths.get_mut(&bits) {
+        match self.lengths.get_mut(&prefix.bits) {
             Some(length) if length.count > 1 => length.count -= 1,
-            _ => drop(self.lengths.remove(&bits)),
+            _ => drop(self.lengths.remove(&prefix.bits)),
         }
         Some(before)
     }
@@ -96,7 +141,7 @@ impl Blocklist {
             };
             if self.prefixes.get(&prefix).is_some_and(|until| until.is_over(now)) {
                 self.remove(prefix);
-                over.push(as_written(prefix));
+                over.push(prefix.as_written());
             }
         }
         over
@@ -109,17 +154,17 @@ impl Blocklist {
 
     /// When the last prefix that `source` lies in ends, if it lies in any.
     pub fn end_for(&self, source: IpAddr) -> Option<Until> {
-        self.latest_around(as_ipv6(source.into()), None)
+        self.latest_around(IpNet::from(source).into(), None)
     }
 
     /// The prefixes with their ends, in the order of their addresses.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, Until)> {
-        self.prefixes.iter().map(|(&prefix, &until)| (as_written(prefix), until))
+        self.prefixes.iter().map(|(&prefix, &until)| (prefix.as_written(), until))
     }
 
     /// Whether exactly that prefix is blocked.
     pub fn has(&self, prefix: IpNet) -> bool {
-        self.prefixes.contains_key(&as_ipv6(prefix))
+        self.prefixes.contains_key(&prefix.into())
     }
 
     /// How many prefixes there are.
@@ -140,26 +185,26 @@ impl Blocklist {
     /// The prefixes that lie in `prefix`, itself included, as a longest-prefix match is given them: what blocking or
     /// unblocking it can change.
     pub fn effective_within(&self, prefix: IpNet) -> impl Iterator<Item = Effective> {
-        let first = as_ipv6(prefix);
-        let last = Ipv6Net::new_assert(first.broadcast(), 128);
-        self.prefixes.range(first..=last).map(|(&prefix, &until)| self.effective_of(prefix, until))
+        let first = Key::from(prefix);
+        self.prefixes
+            .range(first..=first.last_within())
+            .map(|(&prefix, &until)| self.effective_of(prefix, until))
     }
 
-    fn effective_of(&self, prefix: Ipv6Net, until: Until) -> Effective {
+    fn effective_of(&self, prefix: Key, until: Until) -> Effective {
         let latest = self.latest_around(prefix, Some(until)).unwrap_or(until);
-        (prefix.prefix_len().into(), prefix.network().octets(), latest)
+        (prefix.bits.into(), prefix.first.to_be_bytes(), latest)
     }
 
     /// The latest of `known` and of the ends of the prefixes around `inner`.
-    fn latest_around(&self, inner: Ipv6Net, known: Option<Until>) -> Option<Until> {
-        let lengths = self.lengths.range(..=inner.prefix_len());
+    fn latest_around(&self, inner: Key, known: Option<Until>) -> Option<Until> {
+        let lengths = self.lengths.range(..=inner.bits);
         lengths.fold(known, |latest, (&bits, length)| {
             // `None` is before every end.
             if Some(length.latest) <= latest {
                 return latest;
             }
-            let outer = Ipv6Net::new_assert(inner.addr(), bits).trunc();
-            latest.max(self.prefixes.get(&outer).copied())
+            latest.max(self.prefixes.get(&Key::around(inner.first, bits)).copied())
         })
     }
 }
@@ -175,8 +220,8 @@ impl Eq for Blocklist {}
 
 /// A prefix as a map's key: its bits, and its address, IPv4 as ::ffff:a.b.c.d.
 pub fn key(prefix: IpNet) -> (u32, [u8; 16]) {
-    let prefix = as_ipv6(prefix);
-    (prefix.prefix_len().into(), prefix.network().octets())
+    let prefix = Key::from(prefix);
+    (prefix.bits.into(), prefix.first.to_be_bytes())
 }
 
 /// Bits that an IPv4 address has before it as an IPv6 one.
@@ -187,22 +232,6 @@ pub fn octets(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
-    }
-}
-
-fn as_ipv6(prefix: IpNet) -> Ipv6Net {
-    match prefix.trunc() {
-        IpNet::V4(prefix) => {
-            Ipv6Net::new_assert(prefix.network().to_ipv6_mapped(), prefix.prefix_len() + MAPPED_BITS)
-        }
-        IpNet::V6(prefix) => prefix,
-    }
-}
-
-fn as_written(prefix: Ipv6Net) -> IpNet {
-    match (prefix.network().to_ipv4_mapped(), prefix.prefix_len().checked_sub(MAPPED_BITS)) {
-        (Some(address), Some(bits)) => Ipv4Net::new_assert(address, bits).into(),
-        _ => prefix.into(),
     }
 }
 

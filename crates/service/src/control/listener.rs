@@ -1,7 +1,7 @@
-//! The thread that listens at the control socket, and one for each client.
+//! The thread that listens at the control socket, and two for each client: one reads, one answers.
 
 use std::{
-    io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _},
+    io::{self, BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _},
     net::Shutdown,
     os::{
         fd::AsFd as _,
@@ -10,6 +10,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -140,16 +141,20 @@ fn check_peer(stream: &UnixStream) -> Result<(), String> {
 
 /// Answers one request after another; while one is answered the next is read.
 fn serve(stream: &UnixStream, answers: &impl Answers) {
+    let unanswered = AtomicUsize::new(0);
     thread::scope(|scope| {
         let (read, requests) = sync_channel(1);
         let reader = thread::Builder::new().name("control-reader".into());
-        if reader.spawn_scoped(scope, move || read_requests(stream, &read)).is_err() {
-            return;
+        let reader = reader.spawn_scoped(scope, || read_requests(stream, read, &unanswered));
+        if let Err(error) = reader {
+            reply(stream, &Reply::Error { error: format!("starting a thread that reads: {error}") });
         }
         for request in requests {
             let answer =
                 request.map_or_else(|error| Reply::Error { error }, |request| answers.answer(request));
-            if !reply(stream, &answer) {
+            let is_sent = reply(stream, &answer);
+            unanswered.fetch_sub(1, Ordering::Relaxed);
+            if !is_sent {
                 break;
             }
         }
@@ -158,23 +163,34 @@ fn serve(stream: &UnixStream, answers: &impl Answers) {
 }
 
 /// Reads a request a line, or why a line is none, until the client says nothing more or something that has no end.
-fn read_requests(stream: &UnixStream, read: &SyncSender<Result<Request, String>>) {
+fn read_requests(stream: &UnixStream, read: SyncSender<Result<Request, String>>, unanswered: &AtomicUsize) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        match (&mut reader).take(MOST_BYTES as u64 + 1).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) if line.len() > MOST_BYTES => {
-                let _ = read.send(Err(format!(
-                    "a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted"
-                )));
-                return;
-            }
-            Ok(_) => {}
-        }
-        if read.send(serde_json::from_slice(&line).map_err(|error| format!("no request: {error}"))).is_err() {
+    while next_line(&mut reader, &mut line, unanswered) {
+        let is_whole = line.len() <= MOST_BYTES;
+        let request = if is_whole {
+            serde_json::from_slice(&line).map_err(|error| format!("no request: {error}"))
+        } else {
+            Err(format!("a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted"))
+        };
+        unanswered.fetch_add(1, Ordering::Relaxed);
+        if read.send(request).is_err() || !is_whole {
             return;
+        }
+    }
+}
+
+/// The next line, or as much of it as is too long; false where there is none. A client that waits for an answer may say
+/// nothing for as long as that takes.
+fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>, unanswered: &AtomicUsize) -> bool {
+    line.clear();
+    loop {
+        let room = (MOST_BYTES + 1 - line.len()) as u64;
+        match reader.take(room).read_until(b'\n', line) {
+            Ok(_) => return !line.is_empty(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && unanswered.load(Ordering::Relaxed) > 0 => {
+            }
+            Err(_) => return false,
         }
     }
 }

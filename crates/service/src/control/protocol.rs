@@ -99,6 +99,9 @@ pub struct Status {
     pub toolkit: Toolkit,
     /// Where it runs.
     pub hook: weir_filters::Hook,
+    /// Where it decides, where that isn't `hook` ([`crate::ServerSummary::decides_at`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decides_at: Option<weir_filters::Hook>,
     /// Of all programs so far; nothing where one of them keeps no counts.
     pub verdicts: Option<VerdictCounts>,
     /// The programs that ran before this one.

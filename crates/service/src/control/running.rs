@@ -17,7 +17,7 @@ use super::{BlockedPrefix, Prefix, Reply, Request, Status, listener::Answers};
 use crate::{
     Monotonic, Replaced,
     server::Inside,
-    servers::{ServeError, ServerKind, Standing, check_workers, unavailable},
+    servers::{Healed, ServeError, ServerKind, Standing, check_workers, unavailable},
 };
 
 /// What a server begins with.
@@ -142,12 +142,18 @@ impl State {
         self.setup.standing = None;
     }
 
-    /// Attaches what decides again wherever an interface was deleted and made again, and names these.
-    pub(crate) fn heal(&mut self) -> Result<Vec<String>, HookError> {
+    /// Attaches what decides again wherever an interface was deleted and made again.
+    pub(crate) fn heal(&mut self) -> Result<Healed, HookError> {
         match (&mut self.setup.standing, &self.setup.program) {
             (Some(standing), Some(program)) => standing.heal(program),
-            _ => Ok(Vec::new()),
+            _ => Ok(Healed { deciding: Vec::new(), before: Ok(Vec::new()) }),
         }
+    }
+
+    /// The hook where the filter decides, where that isn't the one that was asked for.
+    fn decides_at(&self) -> Option<Hook> {
+        let decides_at = self.setup.standing.as_ref().and_then(Standing::decides_at);
+        decides_at.filter(|decides_at| *decides_at != self.setup.hook)
     }
 
     /// What all programs so far accepted and dropped; nothing where one of them keeps no counts.
@@ -181,6 +187,7 @@ impl State {
             filter: filter.to_string(),
             toolkit: *toolkit,
             hook: *hook,
+            decides_at: self.decides_at(),
             verdicts,
             replaced: self.replaced.clone(),
             parameter,

@@ -1,4 +1,4 @@
-//! Where the kernel can't tell a program at its hook that a packet is several datagrams (before Linux 6.2): the filter
+//! Where a program at its hook isn't told that a packet is several datagrams, by the kernel or by its toolkit: the filter
 //! decides at the server's sockets, before which the kernel takes such packets apart, so that each datagram is judged; and
 //! what it can drop before, it drops at its hook.
 //!
@@ -48,6 +48,10 @@ impl Front {
     /// Puts what of the filter can decide here in the place of what does, and gives what that dropped.
     pub(super) fn replace(&mut self, filter: Filter, toolkit: Toolkit) -> Result<u64, HookError> {
         let site = self.program.site();
+        if site.hook == Hook::Reuseport {
+            // It lets everything through and picks workers, which are seated in it.
+            return Ok(0);
+        }
         let decides = Self::filter(filter, site.hook);
         let toolkit = if decides == filter { toolkit } else { Toolkit::Fun };
         let next = KernelFilter::load(decides, toolkit, site)?;

@@ -15,7 +15,7 @@ use nix::{
 };
 use weir_hooks::{HookError, InterfaceChanges};
 
-use super::ServeError;
+use super::{Healed, ServeError};
 use crate::{StopHandle, control::Running};
 
 /// Looks after the interfaces of a server for as long as it lives, on a thread of its own.
@@ -90,12 +90,28 @@ fn wait(changes: &InterfaceChanges, stopped: &PipeReader) -> io::Result<bool> {
 
 fn heal(running: &Running) -> Result<(), HookError> {
     let said = Instant::now();
-    for interface in running.state().heal()? {
+    let Healed { deciding, before } = running.state().heal()?;
+    for interface in deciding {
         eprintln!(
             "weir: {interface} was deleted and made again: its filter is attached there again; packets went by unjudged \
              for {:?} since the kernel said so",
             said.elapsed()
         );
+    }
+    match before {
+        Ok(interfaces) => {
+            for interface in interfaces {
+                eprintln!(
+                    "weir: {interface} was deleted and made again: what drops there before the server's socket is \
+                     attached there again; the filter at the socket judged meanwhile"
+                );
+            }
+        }
+        Err(error) => {
+            eprintln!(
+                "weir: before the server's socket nothing is dropped any more, and the filter there judges: {error}"
+            );
+        }
     }
     Ok(())
 }

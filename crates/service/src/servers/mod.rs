@@ -21,7 +21,7 @@ pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
 use place::Ground;
 pub use place::Place;
-pub(crate) use place::Standing;
+pub(crate) use place::{Healed, Standing};
 use signals::Signals;
 use watch::Watch;
 pub use workers::Workers;

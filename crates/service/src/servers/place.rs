@@ -122,28 +122,31 @@ impl<'a> Ground<'a> {
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<Standing, ServeError> {
         let mode = self.place.xdp_mode;
-        let filter = self.load(listen, mode, &load)?;
+        let mut untold = None;
+        let filter = self.load(listen, mode, &load, &mut untold)?;
         let placed = match self.attach(server, &filter, mode) {
             Ok(attached) => Ok(Placed { filter, attached, front: None, reason: None }),
             Err(ServeError::Hook(refusal)) if self.hook == Hook::Xdp && mode == XdpMode::Auto => {
-                self.fall_back(server, listen, &load, refusal)
+                self.fall_back(server, listen, &load, refusal, &mut untold)
             }
             Err(error) => Err(error),
         };
         let Placed { filter, attached, front, reason } = match placed {
             Err(ServeError::Hook(HookError::SuperPackets { .. })) if mode != XdpMode::Native => {
-                self.judge_at_the_sockets(server, listen, load)?
+                self.judge_at_the_sockets(server, listen, untold.as_ref(), load)?
             }
             placed => placed?,
         };
         Ok(Standing { filter: Some(filter), attached, front, fallback: reason, seats, _group: self.group })
     }
 
-    /// Where the program at the hook isn't told that a packet is several datagrams, by this kernel or by its toolkit.
+    /// Where the program at the hook isn't told that a packet is several datagrams, by this kernel or by its toolkit;
+    /// `untold` is why one that is couldn't be loaded.
     fn judge_at_the_sockets(
         &self,
         server: &Server,
         listen: SocketAddr,
+        untold: Option<&HookError>,
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<Placed, ServeError> {
         let filter = load(&Site::new(Hook::Socket, listen))?;
@@ -167,12 +170,14 @@ impl<'a> Ground<'a> {
             .enumerate()
             .map(|(number, socket)| Ok((filter.attach(Target::Socket(socket.as_fd()))?, name(number))));
         let attached = attached.collect::<Result<_, HookError>>()?;
-        let untold = match gso_layout(self.hook) {
-            Ok(_) => "known to a program there only if fun writes it and the server has CAP_PERFMON",
-            Err(_) => "of which this kernel tells no program there (Linux 6.2, BTF)",
+        let untold = match (gso_layout(self.hook), untold) {
+            (Err(lack), _) => lack.to_string(),
+            (Ok(_), Some(error)) => error.in_a_line(),
+            (Ok(_), None) => "one of the toolkit fun would be".to_owned(),
         };
         let reason = format!(
-            "packets of several datagrams can come in at hook {}, {untold}; they are one by one here",
+            "packets of several datagrams can come in at hook {}, of which the program there isn't told ({untold}); they \
+             are one by one here",
             self.hook
         );
         Ok(Placed { filter, attached, front, reason: Some(reason) })
@@ -186,28 +191,36 @@ impl<'a> Ground<'a> {
         listen: SocketAddr,
         load: &impl Fn(&Site) -> Result<KernelFilter, HookError>,
         refusal: HookError,
+        untold: &mut Option<HookError>,
     ) -> Result<Placed, ServeError> {
         let HookError::SuperPackets { fallback, .. } = &refusal else { return Err(refusal.into()) };
         let reason = fallback.as_deref().unwrap_or("a program in the driver can't");
         let told = format!("to tell packets of several datagrams; {reason}");
         let generic =
-            self.load(listen, XdpMode::Generic, load).map_err(ServeError::from).and_then(|filter| {
+            self.load(listen, XdpMode::Generic, load, untold).map_err(ServeError::from).and_then(|filter| {
                 let attached = self.attach(server, &filter, XdpMode::Generic)?;
                 Ok(Placed { filter, attached, front: None, reason: Some(told) })
             });
         generic.map_err(|_| refusal.into())
     }
 
-    /// A program that tells super-packets, where it must and the kernel lets it; attaching another refuses if any can come.
+    /// A program that tells super-packets, where it must and the kernel lets it, or else one that doesn't, and why to `untold`;
+    /// attaching that is refused if any can come.
     fn load(
         &self,
         listen: SocketAddr,
         mode: XdpMode,
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
+        untold: &mut Option<HookError>,
     ) -> Result<KernelFilter, HookError> {
         let site = self.site(listen, mode);
-        let loaded = load(&site);
-        if site.gso.is_some() && loaded.is_err() { load(&Site { gso: None, ..site }) } else { loaded }
+        match load(&site) {
+            Err(error) if site.gso.is_some() => {
+                *untold = Some(error);
+                load(&Site { gso: None, ..site })
+            }
+            loaded => loaded,
+        }
     }
 
     fn site(&self, listen: SocketAddr, mode: XdpMode) -> Site {
@@ -278,6 +291,14 @@ pub(super) fn heal(places: &mut Places, filter: &KernelFilter) -> Result<Vec<Str
 /// What is said of a program that decides before the sockets do.
 const BEFORE: &str = "before that, by the first datagram of each packet";
 
+/// The interfaces that were deleted and made again.
+pub(crate) struct Healed {
+    /// Where the filter is attached again: packets went by unjudged.
+    pub(crate) deciding: Vec<String>,
+    /// Where what drops before the sockets, which judge everything, is attached again; or why it can't be.
+    pub(crate) before: Result<Vec<String>, HookError>,
+}
+
 impl Standing {
     /// The hook where the filter decides, where the kernel runs it: the sockets may have it although another was asked for.
     pub(crate) fn decides_at(&self) -> Option<Hook> {
@@ -301,13 +322,12 @@ impl Standing {
         seated
     }
 
-    /// Attaches the filter again wherever an interface was deleted and made again, and names these.
-    pub(crate) fn heal(&mut self, filter: &KernelFilter) -> Result<Vec<String>, HookError> {
-        let mut healed = heal(&mut self.attached, filter)?;
-        if let Some(front) = &mut self.front {
-            healed.extend(front.heal()?);
-        }
-        Ok(healed)
+    /// Attaches the filter again wherever an interface was deleted and made again.
+    pub(crate) fn heal(&mut self, filter: &KernelFilter) -> Result<Healed, HookError> {
+        Ok(Healed {
+            deciding: heal(&mut self.attached, filter)?,
+            before: self.front.as_mut().map_or(Ok(Vec::new()), Front::heal),
+        })
     }
 
     /// What decides before the sockets follows what was put in place there, or that is taken back. Gives what it dropped

@@ -207,9 +207,23 @@ fn seconds(ms: u64) -> String {
 }
 
 fn lines(status: &Status) -> String {
-    let Status { filter, toolkit, hook, verdicts, replaced, parameter, quota, blocked, uptime_ms } = status;
-    let mut lines =
-        vec![format!("{filter} by {toolkit} at {hook}, the server up for {}", seconds(*uptime_ms))];
+    let Status {
+        filter,
+        toolkit,
+        hook,
+        decides_at,
+        verdicts,
+        replaced,
+        parameter,
+        quota,
+        blocked,
+        uptime_ms,
+    } = status;
+    let decides_at = decides_at.map(|hook| format!(", where the {hook} decides")).unwrap_or_default();
+    let mut lines = vec![format!(
+        "{filter} by {toolkit} at {hook}{decides_at}, the server up for {}",
+        seconds(*uptime_ms)
+    )];
     lines.push(match verdicts {
         Some(counts) => format!("{} accepted, {} dropped", counts.accepted, counts.dropped),
         None => "not counted: this filter or one before it keeps no counts".to_owned(),

@@ -156,8 +156,10 @@ const fn super_packets(hook: Hook) -> &'static str {
             "none come, unless a socket asks for them (UDP_GRO), which weir's never does"
         }
         Hook::Tc => "the program is told of them, and drops or passes them whole (--super-packets)",
-        Hook::Reuseport => "fun's programs tell them; others are refused where any can come (docs/hooks.md)",
-        Hook::Xdp => "native gets none; in generic mode fun's programs tell them, and others are refused",
+        Hook::Reuseport => {
+            "fun's programs tell them; with others the filter decides at the socket (docs/hooks.md)"
+        }
+        Hook::Xdp => "native gets none; generic as reuseport",
     }
 }
 

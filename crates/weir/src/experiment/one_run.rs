@@ -282,7 +282,8 @@ fn finish(bench: &Bench<'_>, server: Server, observed: &mut Observed) -> Result<
     let record: ServerSummary = super::read_summary(&name, &path)?;
     if let ServerSummary { hook, decides_at: Some(decides_at), attached_to, .. } = &record {
         return Err(RunError::Failed(format!(
-            "{name} was to filter at {hook} and did at {decides_at}: {}; measure between two namespaces, or with the toolkit fun",
+            "{name} was to filter at {hook} and did at {decides_at}: {}; measure between two namespaces, which such packets \
+             don't cross",
             attached_to.join(", ")
         )));
     }

@@ -47,6 +47,11 @@ const WATCHED: usize = 3;
 /// Time between two of those.
 const ASK_EVERY: Duration = Duration::from_millis(2);
 
+/// How often the kernel's slabs are looked at, at most, and what they change by at rest.
+const LOOKS_AT_SLABS: usize = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+const SETTLED_MB: f64 = 1.0;
+
 /// What sorted, batched calls of bpf(2) took where the bar of the command was set, s.
 const BARE_WHERE_SET: f64 = 0.96;
 
@@ -165,7 +170,7 @@ impl Blocked {
         let pinning = Pinning::none("a command is timed");
         let served = Served::start(&Bench { pinning: &pinning, ..runner.bench(&definition) })?;
         let server = served.server.process.id().context("the server runs")?;
-        let (resident, slabs) = (resident_mb(server)?, slabs_mb()?);
+        let (resident, slabs) = (resident_mb(server)?, settled_slabs_mb()?);
         let mut command = own_command("filter");
         command.arg("block").arg(format!("@{}", list.display())).arg("--control").arg(&control);
         let is_over = AtomicBool::new(false);
@@ -250,6 +255,22 @@ fn resident_mb(process: u32) -> anyhow::Result<f64> {
 
 fn slabs_mb() -> anyhow::Result<f64> {
     kib_as_mb("/proc/meminfo", "Slab:")
+}
+
+/// What the kernel's slabs hold once those of an earlier map are given back, which takes it a moment; MB.
+fn settled_slabs_mb() -> anyhow::Result<f64> {
+    let mut before = slabs_mb()?;
+    for _ in 0..LOOKS_AT_SLABS {
+        thread::sleep(BETWEEN_LOOKS);
+        let now = slabs_mb()?;
+        if (now - before).abs() < SETTLED_MB {
+            return Ok(now);
+        }
+        before = now;
+    }
+    bail!(
+        "the kernel's slabs don't come to rest: they change by more than {SETTLED_MB} MB within {BETWEEN_LOOKS:?}"
+    )
 }
 
 /// What a process's longest-prefix maps are charged (`bpf_map_show_fdinfo`, kernel/bpf/syscall.c).
