@@ -19,7 +19,7 @@ mod probes;
 mod translated;
 mod typed_maps;
 
-use std::net::UdpSocket;
+use std::{net::UdpSocket, sync::OnceLock};
 
 use weir_filters::{Combination, Filter, FilterName, Hook, Site, Toolkit, audit::Flow};
 use weir_hooks::{Audit, HookError, KernelFilter, gso_layout};
@@ -111,12 +111,14 @@ fn lack_for<T>(tried: Result<T, HookError>) -> Option<String> {
 
 /// Of programs that tell packets of several datagrams where their context doesn't.
 pub(crate) fn no_gso() -> Option<String> {
-    lack_for(gso_layout(Hook::Reuseport))
+    static LACK: OnceLock<Option<String>> = OnceLock::new();
+    LACK.get_or_init(|| lack_for(gso_layout(Hook::Reuseport))).clone()
 }
 
 /// Of audits.
 pub(crate) fn no_drop_reasons() -> Option<String> {
-    lack_for(Audit::start(Flow::to(([127, 0, 0, 1], 9).into())))
+    static LACK: OnceLock<Option<String>> = OnceLock::new();
+    LACK.get_or_init(|| lack_for(Audit::start(Flow::to(([127, 0, 0, 1], 9).into())))).clone()
 }
 
 /// A loaded filter, or a failed test.

@@ -7,6 +7,7 @@ use weir_filters::{
     Binding, Filter, FilterName, Found, GsoLayout, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
 };
 use weir_hooks::{KernelFilter, VerdictCounts, gso_layout};
+use weir_testing::scaled;
 use weir_wire::headers::ethernet;
 
 use crate::{Test, each, no_gso, once};
@@ -60,7 +61,8 @@ fn check(filter: Filter, toolkit: Toolkit, site: &Site, seed: u64, frames: usize
         .unwrap_or_else(|error| panic!("{filter:?} with {toolkit} at {site:?}: {error}"));
     let mut expected_counts = VerdictCounts::default();
     let mut decided = 0;
-    for (number, frame) in (0..frames).zip(Frames::new(site.endpoint, seed)) {
+    let some = Frames::new(site.endpoint, seed).step_by(frames / scaled(frames)).take(scaled(frames));
+    for (number, frame) in some.enumerate() {
         let seen = if site.hook == Hook::Cgroup { frame.get(IP).unwrap_or_default() } else { &frame };
         let segments = segments(site.hook, number);
         let expected = filter.decide_at(site, seen, segments);
