@@ -103,8 +103,11 @@ static __always_inline bool is_direct(enum hook hook)
 	return hook == xdp || hook == xdp_whole;
 }
 
-/* More than any offset in a frame: of the last of the headers, and of the packet's end. */
-#define MOST_AT 0xffff
+/* More than any offset that is read at: of a header, or of the payload behind six IPv6 extension headers of 2 KiB. What is read
+ * there ends before the last offset that the verifier follows (MAX_PACKET_OFF, 0xffff, include/linux/bpf_verifier.h).
+ */
+#define MOST_AT 0x7fff
+/* More than where any packet ends. */
 #define MOST_END 0x1ffff
 
 static __always_inline __u32 length(void *ctx, enum hook hook)

@@ -200,8 +200,10 @@ skb_hook!(
 skb_hook!(Cgroup, Ip, accept: 1, drop: 0, gso_size: gso_size);
 skb_hook!(Tc, Ethernet, accept: tcx_action_base::TCX_NEXT as i64, drop: tcx_action_base::TCX_DROP as i64, gso_size: gso_size);
 
-/// More than any offset in a frame: of the last of the headers, and of the packet's end.
-const MOST_AT: u32 = 0xffff;
+/// More than any offset that is read at: of a header, or of the payload behind six IPv6 extension headers of 2 KiB. What is
+/// read there ends before the last offset that the verifier follows (MAX_PACKET_OFF, 0xffff, include/linux/bpf_verifier.h).
+const MOST_AT: u32 = 0x7fff;
+/// More than where any packet ends.
 const MOST_END: u32 = 0x1_ffff;
 
 impl<const IN_PIECES: bool> Xdp<IN_PIECES> {

@@ -96,8 +96,9 @@ const XDP: Access = Access {
 /// Without "frags" the kernel shows no packet in several pieces, and before Linux 5.18 it knows none.
 const XDP_WHOLE: Access = Access { section: "xdp", length: Length::InPlace, load: Load::InPlace, ..XDP };
 
-/// More than the offset of any header in a packet.
-const MOST_AT: i32 = 0xffff;
+/// More than any offset that is read at: of a header, or of the payload behind six IPv6 extension headers of 2 KiB. What is
+/// read there ends before the last offset that the verifier follows (MAX_PACKET_OFF, 0xffff, include/linux/bpf_verifier.h).
+const MOST_AT: i32 = 0x7fff;
 
 impl Access {
     /// At the server's own loop runs no program; what is made for it is a socket filter.
