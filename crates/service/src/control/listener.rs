@@ -1,18 +1,13 @@
-//! The thread that listens at the control socket, and two for each client: one reads, one answers.
+//! The thread that listens at the control socket, and one for each client.
 
 use std::{
-    io::{self, BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _},
-    net::Shutdown,
+    io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _},
     os::{
         fd::AsFd as _,
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{SyncSender, sync_channel},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -101,7 +96,7 @@ fn listen(listener: &UnixListener, stopped: &PipeReader, answers: &Arc<impl Answ
         }
     }
     for Client { stream, thread } in clients {
-        let _ = stream.shutdown(Shutdown::Both);
+        let _ = stream.shutdown(std::net::Shutdown::Both);
         let _ = thread.join();
     }
 }
@@ -139,59 +134,31 @@ fn check_peer(stream: &UnixStream) -> Result<(), String> {
     Err(format!("you are user {}; root and user {own}, whose server this is, may ask", peer.uid()))
 }
 
-/// Answers one request after another; while one is answered the next is read.
 fn serve(stream: &UnixStream, answers: &impl Answers) {
-    let unanswered = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let (read, requests) = sync_channel(1);
-        let reader = thread::Builder::new().name("control-reader".into());
-        let reader = reader.spawn_scoped(scope, || read_requests(stream, read, &unanswered));
-        if let Err(error) = reader {
-            reply(stream, &Reply::Error { error: format!("starting a thread that reads: {error}") });
-        }
-        for request in requests {
-            let answer =
-                request.map_or_else(|error| Reply::Error { error }, |request| answers.answer(request));
-            let is_sent = reply(stream, &answer);
-            unanswered.fetch_sub(1, Ordering::Relaxed);
-            if !is_sent {
-                break;
-            }
-        }
-        let _ = stream.shutdown(Shutdown::Both);
-    });
-}
-
-/// Reads a request a line, or why a line is none, until the client says nothing more or something that has no end.
-fn read_requests(stream: &UnixStream, read: SyncSender<Result<Request, String>>, unanswered: &AtomicUsize) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    while next_line(&mut reader, &mut line, unanswered) {
-        let is_whole = line.len() <= MOST_BYTES;
-        let request = if is_whole {
-            serde_json::from_slice(&line).map_err(|error| format!("no request: {error}"))
-        } else {
-            Err(format!("a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted"))
-        };
-        unanswered.fetch_add(1, Ordering::Relaxed);
-        if read.send(request).is_err() || !is_whole {
+    loop {
+        line.clear();
+        match (&mut reader).take(MOST_BYTES as u64 + 1).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) if line.len() > MOST_BYTES => {
+                let error =
+                    format!("a request of more than {MOST_BYTES} bytes; one JSON object a line is wanted");
+                reply(stream, &Reply::Error { error });
+                return;
+            }
+            Ok(_) => {}
+        }
+        if !reply(stream, &answer(&line, answers)) {
             return;
         }
     }
 }
 
-/// The next line, or as much of it as is too long; false where there is none. A client that waits for an answer may say
-/// nothing for as long as that takes.
-fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>, unanswered: &AtomicUsize) -> bool {
-    line.clear();
-    loop {
-        let room = (MOST_BYTES + 1 - line.len()) as u64;
-        match reader.take(room).read_until(b'\n', line) {
-            Ok(_) => return !line.is_empty(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock && unanswered.load(Ordering::Relaxed) > 0 => {
-            }
-            Err(_) => return false,
-        }
+fn answer(line: &[u8], answers: &impl Answers) -> Reply {
+    match serde_json::from_slice(line) {
+        Ok(request) => answers.answer(request),
+        Err(error) => Reply::Error { error: format!("no request: {error}") },
     }
 }
 
