@@ -29,7 +29,7 @@ AT_ONCE=$(nproc)
 # What is tried: the commit, and what differs from it.
 WEIR=$(git rev-parse HEAD)-$(git diff HEAD | sha256sum | cut -c1-16)
 readonly AT_ONCE WEIR
-# What is tried there, in this order; scripts/kernels-init says what each is.
+# What is tried there, in this order; scripts/kernels-steps says what each is.
 STEPS=doctor,serve,verify,hooks,hooks_on_the_wire,end_to_end
 
 say() { printf 'kernels: %s\n' "$*" >&2; }

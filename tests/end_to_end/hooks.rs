@@ -10,7 +10,7 @@ use nix::sys::{
 use serde_json::Value;
 use weir::topology::{Net, Settings, Side, Topology};
 use weir_hooks::{ethtool::Ethtool, in_own_network};
-use weir_testing::{Test, folder};
+use weir_testing::{Ended, Test, folder};
 use weir_wire::Request;
 
 use crate::{
@@ -221,23 +221,26 @@ fn over_a_pair_only_the_servers_port_is_filtered() {
     }
 }
 
+/// Starts a server and ends it; what it said, and its record.
+fn ended_at_once(arguments: &[&str]) -> (Ended, Value) {
+    let folder = folder();
+    let path = folder.path().join("summary.json");
+    let server = Server::start(&[arguments, &["--summary", path.to_str().expect("UTF-8")]].concat());
+    server.signal(Signal::SIGTERM);
+    let ended = server.ended();
+    (ended, serde_json::from_slice(&std::fs::read(path).expect("it was written")).expect("JSON"))
+}
+
 fn where_super_packets_come_in_unseen() {
     in_own_network(|| {
         for hook in ["reuseport", "xdp"] {
             let place = ["--hook", hook, "--toolkit", "aya"];
-            let folder = folder();
-            let path = folder.path().join("summary.json");
-            let server = Server::start(&[&place[..], &["--summary", path.to_str().expect("UTF-8")]].concat());
-            server.signal(Signal::SIGTERM);
-            let ended = server.ended();
+            let (ended, summary) = ended_at_once(&place);
             assert!(ended.stderr.contains("they are one by one here"), "{ended:?}");
-            let summary: Value =
-                serde_json::from_slice(&std::fs::read(path).expect("it is there")).expect("JSON");
             assert_eq!(summary["decides_at"], "socket", "{summary}");
-            let server = Server::start(&[&place[..], &["--super-packets", "pass"]].concat());
-            server.signal(Signal::SIGTERM);
-            let ended = server.ended();
+            let (ended, summary) = ended_at_once(&[&place[..], &["--super-packets", "pass"]].concat());
             assert!(!ended.stderr.contains("several datagrams"), "{ended:?}");
+            assert_eq!(summary.get("decides_at"), None, "{summary}");
         }
     })
     .expect("root may");
@@ -339,15 +342,8 @@ fn a_filter_comes_back_with_its_interface() {
 
 fn by_fun_a_shared_ports_filter_decides_there() {
     in_own_network(|| {
-        let folder = folder();
-        let path = folder.path().join("summary.json");
-        let server =
-            Server::start(&[&at("reuseport")[..], &["--summary", path.to_str().expect("UTF-8")]].concat());
-        server.signal(Signal::SIGTERM);
-        let ended = server.ended();
+        let (ended, summary) = ended_at_once(&at("reuseport"));
         assert!(!ended.stderr.contains("several datagrams"), "{ended:?}");
-        let summary: Value =
-            serde_json::from_slice(&std::fs::read(path).expect("it is there")).expect("JSON");
         assert_eq!(
             (summary["hook"].as_str(), summary.get("decides_at")),
             (Some("reuseport"), None),

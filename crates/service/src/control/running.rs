@@ -150,12 +150,6 @@ impl State {
         }
     }
 
-    /// The hook where the filter decides, where that isn't the one that was asked for.
-    fn decides_at(&self) -> Option<Hook> {
-        let decides_at = self.setup.standing.as_ref().and_then(Standing::decides_at);
-        decides_at.filter(|decides_at| *decides_at != self.setup.hook)
-    }
-
     /// What all programs so far accepted and dropped; nothing where one of them keeps no counts.
     pub(crate) fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
         let last = match (self.program(), &self.setup.standing) {
@@ -187,7 +181,11 @@ impl State {
             filter: filter.to_string(),
             toolkit: *toolkit,
             hook: *hook,
-            decides_at: self.decides_at(),
+            decides_at: self
+                .setup
+                .standing
+                .as_ref()
+                .and_then(|standing| standing.decides_elsewhere_than(*hook)),
             verdicts,
             replaced: self.replaced.clone(),
             parameter,

@@ -186,7 +186,7 @@ fn serve_behind(
     let mut server = Server::open(plan.listen, plan.config())?;
     let mut standing = ground.listen(&mut server, load)?;
     let attached_to = standing.places();
-    let decides_at = standing.decides_at().filter(|decides_at| *decides_at != plan.hook);
+    let decides_at = standing.decides_elsewhere_than(plan.hook);
     let workers = standing.workers();
     let program = standing.filter.take();
     let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;

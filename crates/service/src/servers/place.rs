@@ -99,8 +99,9 @@ impl<'a> Ground<'a> {
             Hook::Cgroup | Hook::Tc | Hook::Xdp => {
                 server.hold()?;
                 let listen = server.listen()?;
+                let asked = self.hook;
                 let standing = self.stand(server, listen, seats, load)?;
-                if standing.decides_at() == Some(Hook::Socket) {
+                if standing.decides_elsewhere_than(asked).is_some() {
                     // What was put at the sockets took the place of what kept packets out.
                     server.released()?;
                 } else {
@@ -300,9 +301,9 @@ pub(crate) struct Healed {
 }
 
 impl Standing {
-    /// The hook where the filter decides, where the kernel runs it: the sockets may have it although another was asked for.
-    pub(crate) fn decides_at(&self) -> Option<Hook> {
-        self.attached.first().map(|(attached, _)| attached.hook())
+    /// The hook where the filter decides, if that isn't the one that was asked for: the sockets may have it instead.
+    pub(crate) fn decides_elsewhere_than(&self, asked: Hook) -> Option<Hook> {
+        self.attached.first().map(|(attached, _)| attached.hook()).filter(|hook| *hook != asked)
     }
 
     /// Puts `next` in the place of `before`, everywhere or nowhere: at several interfaces one after the other, so that for a

@@ -17,25 +17,13 @@ use weir_filters::{Blocklist, FilterName, Site, Toolkit, Until};
 use weir_hooks::KernelFilter;
 use weir_service::control::{Connection, Reply, Request, ask};
 
-use super::{Bar, Figure, Runner, serving::Served};
-use crate::experiment::{definition::Definition, machine::Pinning, one_run::Bench, own_command};
+use super::{Bar, Figure, Runner, loads, serving::Served};
+use crate::experiment::{machine::Pinning, one_run::Bench, own_command};
 
-const DEFINITION: &str = r#"
-name = "bench"
-title = "The figures that weir promises"
-question = "Are they met on this machine?"
-runs = 1
-grid = { invalid_percent = [0], packets = [1] }
-
-[[placements]]
-placement = "kernel"
-filter = "blocklist"
-toolkit = "fun"
-hook = "socket"
-"#;
-
+/// How long the reply to a GET may take.
 const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
+/// Prefixes in the list, some of them twice.
 const PREFIXES: usize = 1_000_000;
 
 /// Of an IPv4 address: none below 128.0.0.0 then.
@@ -166,7 +154,9 @@ impl Blocked {
     fn by_command(runner: &Runner<'_>, list: &Path, count: usize, is_watched: bool) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let control = folder.path().join("control");
-        let mut definition = Definition::parse(DEFINITION, "the bench's definition")?;
+        let mut definition = loads::definition(&loads::BATCH)?;
+        let row = &mut definition.placements[0];
+        (row.filter, row.toolkit) = (FilterName::Blocklist, Toolkit::Fun);
         definition.server_flags.extend(["--control".into(), control.display().to_string()]);
         // Whoever blocks prefixes pins nothing.
         let pinning = Pinning::none("a command is timed");
