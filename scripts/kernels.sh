@@ -109,6 +109,8 @@ pack() { # ROOT
   copy_program "$root" "$(command -v kmod)" /sbin/modprobe
   # What the tests run, where busybox has none or another of that name.
   for tool in ip make nsenter setpriv tc unshare; do copy_program "$root" "$(command -v "$tool")" "/bin/$tool"; done
+  # busybox's shell prefers its own tools to those.
+  copy_program "$root" "$(readlink -f "$(command -v sh)")" /bin/sh
   # Tests find the binary, and files of the project, where they are here.
   copy_program "$root" target/debug/weir "$PWD/target/debug/weir"
   ln -s "$PWD/target/debug/weir" "$root/bin/weir"
@@ -226,7 +228,7 @@ here() {
 
 summary() { # RESULTS
   local results=$1 tests step
-  jq -r '[.programs[].outcome] | group_by(.) | map("\(length) \(.[0])") | join(", ")' "$results/doctor" 2>/dev/null \
+  ! is_step doctor || jq -r '[.programs[].outcome] | group_by(.) | map("\(length) \(.[0])") | join(", ")' "$results/doctor" 2>/dev/null \
     || echo "weir doctor said nothing"
   for tests in hooks hooks_on_the_wire end_to_end; do
     ! is_step $tests || grep -h '^test result' "$results/$tests" 2>/dev/null | sed "s/^test result/$tests/" || echo "$tests: no result"

@@ -81,18 +81,10 @@ pub fn source<H: Origin>(hook: &H) -> Option<Source> {
         let words = address.as_mut_ptr().cast::<u32>();
         let is_loaded = match version.assume_init() >> 4 {
             4 => {
-                // Before the rest is written: older verifiers take it for a pointer on the stack, half of which the call
-                // would overwrite, from a process without CAP_PERFMON (Linux 5.10, check_stack_write).
-                let is_loaded = hook.copy_ip(
-                    ip,
-                    ipv4::SOURCE_OFFSET as u32,
-                    words.add(3).cast(),
-                    size_of::<u32>() as u32,
-                );
                 words.write(0);
                 words.add(1).write(0);
                 words.add(2).write(MAPPED);
-                is_loaded
+                hook.copy_ip(ip, ipv4::SOURCE_OFFSET as u32, words.add(3).cast(), size_of::<u32>() as u32)
             }
             6 => hook.copy_ip(ip, ipv6::SOURCE_OFFSET as u32, words.cast(), size_of::<Source>() as u32),
             _ => false,

@@ -220,12 +220,11 @@ fn servers_of_fun_refuse_what_does_not_fit() {
 const WITH_TRACEFS: &str = "mount -t tracefs tracefs /sys/kernel/tracing && exec \"$@\"";
 const AS_IT_IS: &str = "exec \"$@\"";
 
-/// unshare(1) and setpriv(1) are in util-linux, which Debian always has. env(1), because busybox's shell takes a setpriv of its
-/// own for that.
+/// unshare(1) and setpriv(1) are in util-linux, which Debian always has.
 fn as_nobody(folder: &tempfile::TempDir, script: &str, capabilities: &str, server: &str) -> Command {
     let id = NOBODY.to_string();
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh", "env", "setpriv", "--reuid", &id, "--regid", &id]);
+    command.args(["--mount", "sh", "-c", script, "sh", "setpriv", "--reuid", &id, "--regid", &id]);
     command.arg("--clear-groups");
     for set in ["inh-caps", "ambient-caps", "bounding-set"] {
         command.arg(format!("--{set}=-all{capabilities}"));
