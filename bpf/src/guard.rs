@@ -1,6 +1,6 @@
 //! Guards: the packet's source is looked up, and lets the packet on to the next filter or not.
 
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -72,24 +72,37 @@ pub fn source<H: Origin>(hook: &H) -> Option<Source> {
         Layer::Ip | Layer::Udp => 0,
     };
     let mut version = MaybeUninit::<u8>::uninit();
-    let mut address = MaybeUninit::<Source>::uninit();
+    let mut address = MaybeUninit::<[u64; 2]>::uninit();
     // SAFETY: each length is that of what is written, and what is read was written.
     unsafe {
         if !hook.copy_ip(ip, ipv4::VERSION_OFFSET as u32, version.as_mut_ptr(), 1) {
             return None;
         }
-        let words = address.as_mut_ptr().cast::<u32>();
         let is_loaded = match version.assume_init() >> 4 {
             4 => {
-                words.write(0);
-                words.add(1).write(0);
-                words.add(2).write(MAPPED);
-                hook.copy_ip(ip, ipv4::SOURCE_OFFSET as u32, words.add(3).cast(), size_of::<u32>() as u32)
+                let mut last = MaybeUninit::<u32>::uninit();
+                let is_loaded = hook.copy_ip(
+                    ip,
+                    ipv4::SOURCE_OFFSET as u32,
+                    last.as_mut_ptr().cast(),
+                    size_of::<u32>() as u32,
+                );
+                if is_loaded {
+                    // Linux 5.10 takes a constant that lies in half of a stack's slot for a register that was spilled, and lets
+                    // nobody without CAP_PERFMON write the other half: both are written at once.
+                    address.write([0, mem::transmute::<[u32; 2], u64>([MAPPED, last.assume_init()])]);
+                }
+                is_loaded
             }
-            6 => hook.copy_ip(ip, ipv6::SOURCE_OFFSET as u32, words.cast(), size_of::<Source>() as u32),
+            6 => hook.copy_ip(
+                ip,
+                ipv6::SOURCE_OFFSET as u32,
+                address.as_mut_ptr().cast(),
+                size_of::<Source>() as u32,
+            ),
             _ => false,
         };
-        is_loaded.then(|| address.assume_init())
+        is_loaded.then(|| mem::transmute::<[u64; 2], Source>(address.assume_init()))
     }
 }
 

@@ -44,14 +44,24 @@ impl Server {
     }
 
     /// Starts a command that serves, and waits until it says that it is ready.
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub(crate) fn of(command: Command) -> Self {
+        Self::try_of(command)
+            .unwrap_or_else(|ended| panic!("the server ended before it was ready: {}", ended.stderr))
+    }
+
+    /// Starts a command that serves, and waits until it says that it is ready, or ends.
+    pub(crate) fn try_of(mut command: Command) -> Result<Self, Ended> {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut said = String::new();
         while !said.contains("weir: ready") {
             let read = stderr.read_line(&mut said).expect("stderr is text");
-            assert!(read > 0, "the server ended before it was ready: {said}");
+            if read == 0 {
+                let mut ended = Ended::from(child.wait_with_output().expect("it is our child"));
+                ended.stderr = said;
+                return Err(ended);
+            }
         }
         let address = said.trim().rsplit(' ').next().expect("a line has a last word");
         let address = address.parse().unwrap_or_else(|_| panic!("no address in: {said}"));
@@ -59,7 +69,7 @@ impl Server {
             stderr.read_to_string(&mut said).expect("stderr is text");
             said
         });
-        Self { child, address, stderr: Some(reader) }
+        Ok(Self { child, address, stderr: Some(reader) })
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -182,13 +182,14 @@ impl Blocklist {
         self.prefixes.iter().map(|(&prefix, &until)| self.effective_of(prefix, until))
     }
 
-    /// The prefixes that lie in `prefix`, itself included, as a longest-prefix match is given them: what blocking or
-    /// unblocking it can change.
-    pub fn effective_within(&self, prefix: IpNet) -> impl Iterator<Item = Effective> {
-        let first = Key::from(prefix);
-        self.prefixes
-            .range(first..=first.last_within())
-            .map(|(&prefix, &until)| self.effective_of(prefix, until))
+    /// The prefixes that lie in any of these, themselves included, each once, as a longest-prefix match is given them: what
+    /// blocking or unblocking these can change.
+    pub fn effective_within(&self, prefixes: impl IntoIterator<Item = IpNet>) -> Vec<Effective> {
+        let mut around: Vec<_> = prefixes.into_iter().map(Key::from).collect();
+        around.sort_unstable();
+        around.dedup_by(|next, outer| next.last_within() <= outer.last_within());
+        let within = around.into_iter().flat_map(|outer| self.prefixes.range(outer..=outer.last_within()));
+        within.map(|(&prefix, &until)| self.effective_of(prefix, until)).collect()
     }
 
     fn effective_of(&self, prefix: Key, until: Until) -> Effective {
@@ -198,6 +199,9 @@ impl Blocklist {
 
     /// The latest of `known` and of the ends of the prefixes around `inner`.
     fn latest_around(&self, inner: Key, known: Option<Until>) -> Option<Until> {
+        if known == Some(Until::Unblocked) {
+            return known;
+        }
         let lengths = self.lengths.range(..=inner.bits);
         lengths.fold(known, |latest, (&bits, length)| {
             // `None` is before every end.
@@ -324,6 +328,25 @@ mod tests {
             let longest = list.effective().filter(|&(bits, data, _)| matches(bits, data)).max_by_key(|entry| entry.0);
             let decided = longest.is_some_and(|(_, _, until)| until.value() == 0 || until.value() > at(now).ns());
             prop_assert_eq!(decided, list.blocks(source, at(now)));
+        }
+
+        #[test]
+        fn what_several_prefixes_can_change_is_said_once(
+            prefixes in prop::collection::vec((any::<u32>(), 20..=32u8), 1..30),
+            changed in prop::collection::vec((any::<u32>(), 20..=32u8), 0..5),
+        ) {
+            let net = |(address, bits): (u32, u8)| -> IpNet {
+                Ipv4Net::new_assert((address & 0x0000_0f0f).into(), bits).trunc().into()
+            };
+            let mut list = Blocklist::default();
+            for prefix in prefixes {
+                list.block(net(prefix), Until::Unblocked);
+            }
+            let changed: Vec<_> = changed.into_iter().map(net).collect();
+            let within = list.iter().filter(|(inner, _)| changed.iter().any(|outer| outer.contains(inner)));
+            let expected: Vec<_> = within.map(|(inner, _)| key(inner)).collect();
+            let said = list.effective_within(changed.iter().copied());
+            prop_assert_eq!(said.into_iter().map(|(bits, data, _)| (bits, data)).collect::<Vec<_>>(), expected);
         }
 
         #[test]

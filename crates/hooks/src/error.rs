@@ -341,7 +341,7 @@ impl HookError {
         let obstacle = match cause.errno {
             _ if lacks_tracefs => Some(Obstacle::Tracefs),
             Some(libc::ENOENT) => Some(Obstacle::NoTracepoint),
-            errno => Obstacle::of(errno, TRACING),
+            errno => Obstacle::of_probe(errno, TRACING),
         };
         Self::Probe { doing, what: what.to_owned(), cause, obstacle }
     }

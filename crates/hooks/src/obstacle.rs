@@ -148,6 +148,8 @@ pub enum Obstacle {
     NoTracepoint,
     /// tracefs is mounted, where the process can't read it.
     Tracefs,
+    /// Only root may count events.
+    PerfEvents,
 }
 
 impl Obstacle {
@@ -158,6 +160,21 @@ impl Obstacle {
             Ok(found) if found.has(Capability::Perfmon) && found.is_in_first_user_namespace => Self::Verifier,
             Ok(_) => Self::VerifierWithoutPerfmon,
             Err(_) => Self::Verifier,
+        }
+    }
+
+    /// What it means that a program that traces was refused where the process has the capabilities for it. Debian's kernels
+    /// have a `kernel.perf_event_paranoid` of 3, at which the older ones, 5.10 among them, ask for CAP_SYS_ADMIN.
+    pub(crate) fn of_probe(errno: Option<i32>, needed: &[Capability]) -> Option<Self> {
+        let is_kept = || {
+            let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok();
+            level.and_then(|level| level.trim().parse::<i32>().ok()).is_some_and(|level| level > 2)
+        };
+        let has_admin =
+            || Privileges::of_this_thread().is_ok_and(|privileges| privileges.has(Capability::SysAdmin));
+        match Self::of(errno, needed)? {
+            Self::Policy if is_kept() && !has_admin() => Some(Self::PerfEvents),
+            obstacle => Some(obstacle),
         }
     }
 
@@ -219,6 +236,10 @@ impl fmt::Display for Obstacle {
             Self::NoTracepoint => {
                 f.write_str("this kernel has no such tracepoint: it needs CONFIG_FTRACE_SYSCALLS")
             }
+            Self::PerfEvents => f.write_str(
+                "this process has CAP_BPF and CAP_PERFMON; kernel.perf_event_paranoid is above 2, and this kernel asks for \
+                 root or CAP_SYS_ADMIN then: `sysctl kernel.perf_event_paranoid=2`",
+            ),
             Self::Tracefs => f.write_str(
                 "tracefs is mounted and this user can't read it; needs root, CAP_DAC_READ_SEARCH, or a group that it lets \
                  in: `mount -o remount,mode=750,gid=GROUP /sys/kernel/tracing`",

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rayon::slice::ParallelSliceMut as _;
 use thiserror::Error;
 
 use super::{Prefix, Reply, Request};
@@ -121,7 +122,7 @@ pub fn block_all(
     for_ms: Option<NonZeroU64>,
     mut on_done: impl FnMut(usize),
 ) -> Result<usize, AskError> {
-    prefixes.sort_unstable();
+    prefixes.par_sort_unstable();
     prefixes.dedup();
     let mut connection = Connection::open(path)?;
     let mut done = 0;

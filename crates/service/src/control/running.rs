@@ -1,11 +1,8 @@
 //! What decides in a running server, and changing it.
 
-use std::{
-    num::NonZeroU64,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::thread::{MembarrierCommand, membarrier};
 use weir_filters::{
     Blocklist, Effective, Filter, FilterName, Hook, Moment, Parameter, Quota, Reference, Toolkit, Until,
@@ -67,7 +64,7 @@ impl Running {
 
     /// What decides at this moment; it doesn't change before this is dropped.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Turns the parameter round, and says what it is now; nothing where it can't change.
@@ -77,8 +74,7 @@ impl Running {
         Some(map.get().and_then(|now| map.set(now.flipped()).map(|()| now.flipped())))
     }
 
-    fn try_answer(&self, request: Request) -> Result<Reply, Failure> {
-        let mut state = self.state();
+    fn try_answer(&self, state: &mut State, request: Request) -> Result<Reply, Failure> {
         let did = match request {
             Request::Status => return Ok(Reply::Status(state.status(&self.inside, self.since)?)),
             Request::List => {
@@ -103,7 +99,11 @@ impl Running {
 
 impl Answers for Running {
     fn answer(&self, request: Request) -> Reply {
-        self.try_answer(request).unwrap_or_else(|error| Reply::Error { error: error.to_string() })
+        let mut state = self.state();
+        let answered = self.try_answer(&mut state, request);
+        // A client with many requests doesn't get in again before those that wait.
+        MutexGuard::unlock_fair(state);
+        answered.unwrap_or_else(|error| Reply::Error { error: error.to_string() })
     }
 
     /// Failures come up again where a client asks.
@@ -271,7 +271,7 @@ impl State {
 
     /// What of the list lies in any of the prefixes.
     fn effective_within(&self, prefixes: &[Prefix]) -> Vec<Effective> {
-        prefixes.iter().flat_map(|Prefix(prefix)| self.blocklist.effective_within(*prefix)).collect()
+        self.blocklist.effective_within(prefixes.iter().map(|Prefix(prefix)| *prefix))
     }
 
     fn unblock(&mut self, inside: &Inside, prefix: Prefix) -> Result<String, Failure> {

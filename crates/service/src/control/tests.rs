@@ -76,6 +76,26 @@ fn several_requests_go_over_one_connection() {
     assert_eq!(ask(&path, &Request::Status).expect("an answer"), Reply::Done { did: "Status".to_owned() });
 }
 
+/// One that sends on before it is answered gets every answer, in its order.
+#[test]
+fn requests_are_answered_in_their_order() {
+    let folder = folder();
+    let (path, _, _control) = started(&folder);
+    let stream = connect(&path);
+    let rates = 1..=2000;
+    let line = |rate| format!("{{\"request\":\"quota\",\"rate\":{rate},\"burst\":1}}\n");
+    let lines: String = rates.clone().map(line).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| (&stream).write_all(lines.as_bytes()).expect("it is read"));
+        for (rate, answer) in rates.zip(BufReader::new(&stream).lines()) {
+            let expected = Request::Quota { rate, burst: std::num::NonZeroU32::MIN };
+            let expected = Reply::Done { did: format!("{expected:?}") };
+            let answer: Reply = serde_json::from_str(&answer.expect("it is answered")).expect("a reply");
+            assert_eq!(answer, expected);
+        }
+    });
+}
+
 #[test]
 fn what_a_killed_server_left_is_replaced_and_nothing_else() {
     let folder = folder();

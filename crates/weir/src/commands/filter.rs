@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use rayon::{iter::ParallelIterator as _, str::ParallelString as _};
 use weir_filters::{Filter, Parameter, Quota, Toolkit};
 use weir_service::control::{
     AskError, BlockedPrefix, NoPrefix, Prefix, Reply, Request, Status, ask, block_all,
@@ -133,14 +134,18 @@ fn prefixes(path: Option<&Path>) -> anyhow::Result<Vec<Prefix>> {
         None => io::read_to_string(io::stdin()),
     };
     let text = text.with_context(|| format!("reading the prefixes of {name}"))?;
-    let mut prefixes = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.split('#').next().unwrap_or_default();
-        for word in line.split_whitespace() {
-            prefixes.push(word.parse().with_context(|| format!("{name}, line {number}"))?);
-        }
-    }
-    Ok(prefixes)
+    let all = text.par_lines().flat_map_iter(words).map(str::parse).collect::<Result<_, NoPrefix>>();
+    all.or_else(|_| {
+        // By line, the first that is wrong is found.
+        let lines = (1..).zip(text.lines());
+        let words = lines.flat_map(|(number, line)| words(line).map(move |word| (number, word)));
+        words.map(|(number, word)| word.parse().with_context(|| format!("{name}, line {number}"))).collect()
+    })
+}
+
+/// What stands in a line, up to a comment.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split('#').next().unwrap_or_default().split_whitespace()
 }
 
 /// Less than a millisecond is one.
