@@ -106,10 +106,20 @@ pub fn source<H: Origin>(hook: &H) -> Option<Source> {
     }
 }
 
+/// A key whose data begins at a multiple of 8. Linux 5.10 takes a constant in the lower half of a stack's slot, such as a key's
+/// length, for a register that was spilled, and lets nobody without CAP_PERFMON write the other half.
+#[repr(C, align(8))]
+struct Placed {
+    _room: MaybeUninit<u32>,
+    key: Key<Source>,
+}
+
 /// Whether the source is in a prefix that isn't over.
 #[inline(always)]
 pub fn is_blocked(blocked: &'static Blocked, source: &Source) -> bool {
-    match blocked.get(&Key::new(8 * size_of::<Source>() as u32, *source)) {
+    let key = Key::new(8 * size_of::<Source>() as u32, *source);
+    let placed = Placed { _room: MaybeUninit::uninit(), key };
+    match blocked.get(&placed.key) {
         None => false,
         Some(0) => true,
         Some(end) => *end > now(),

@@ -28,8 +28,8 @@ pub struct ReceiveCalls {
     /// Those that it counted.
     pub counted: u64,
     /// Calls, of any process, that the kernel didn't run it for, because another program ran on that CPU at that
-    /// moment (`recursion_misses`, Linux 5.12).
-    pub missed: u64,
+    /// moment (`recursion_misses`). Nothing before Linux 5.12, which doesn't count them.
+    pub missed: Option<u64>,
 }
 
 impl ReceiveProbe {
@@ -69,7 +69,7 @@ impl ReceiveProbe {
         self.lines.take()
     }
 
-    fn missed(&self) -> Result<u64, HookError> {
+    fn missed(&self) -> Result<Option<u64>, HookError> {
         let what = name_of(self.probe);
         let program = self.ebpf.program(PROGRAM).expect("it was loaded");
         let descriptor = program.fd().map_err(|error| HookError::probe("asking the kernel", what, error))?;

@@ -9,13 +9,13 @@ use std::{
 use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_prog_type};
 
 /// Times that the kernel did not run a program because another ran on that CPU at that moment (`bpf_prog_show_fdinfo`,
-/// kernel/bpf/syscall.c; aya doesn't hand the field of `bpf_prog_info` out). 0 before Linux 5.12, which does not count them.
-pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<u64> {
+/// kernel/bpf/syscall.c; aya doesn't hand the field of `bpf_prog_info` out). Nothing before Linux 5.12, which doesn't count them.
+pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     let path = format!("/proc/thread-self/fdinfo/{}", program.as_raw_fd());
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
     let text = fs::read_to_string(&path).map_err(named)?;
     let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-    count.map_or(Ok(0), |count| count.trim().parse().map_err(|error| named(io::Error::other(error))))
+    count.map(|count| count.trim().parse().map_err(|error| named(io::Error::other(error)))).transpose()
 }
 
 /// The first fields of `union bpf_attr` for `BPF_LINK_CREATE`; the kernel takes those left out for 0.

@@ -103,7 +103,9 @@ impl Audit {
 
     fn missed(&self) -> Result<u64, HookError> {
         let fd = self.program()?.fd().map_err(|error| HookError::probe("asking the kernel", WHAT, error))?;
-        sys::recursion_misses(fd.as_fd()).map_err(|error| other("reading the misses", error.to_string()))
+        let missed = sys::recursion_misses(fd.as_fd());
+        // Kernels that say a drop's reason (Linux 5.17) count them.
+        Ok(missed.map_err(|error| other("reading the misses", error.to_string()))?.unwrap_or(0))
     }
 
     fn program(&self) -> Result<&RawTracePoint, HookError> {

@@ -42,8 +42,9 @@ impl Watch {
 
 fn missed(calls: ReceiveCalls) -> String {
     match calls.missed {
-        0 => String::new(),
-        missed => format!(
+        Some(0) => String::new(),
+        None => "calls that the kernel left the probe out at are not among them: it counts those since Linux 5.12\n".to_owned(),
+        Some(missed) => format!(
             "the kernel left the probe out {missed} times, at calls of this or other processes: another program ran \
              on that CPU\n"
         ),
@@ -126,7 +127,8 @@ mod tests {
 
     #[test]
     fn misses_are_told_where_there_are_some() {
-        assert_eq!(missed(ReceiveCalls { counted: 5, missed: 0 }), "");
-        assert!(missed(ReceiveCalls { counted: 5, missed: 2 }).contains("left the probe out 2 times"));
+        assert_eq!(missed(ReceiveCalls { counted: 5, missed: Some(0) }), "");
+        assert!(missed(ReceiveCalls { counted: 5, missed: Some(2) }).contains("left the probe out 2 times"));
+        assert!(missed(ReceiveCalls { counted: 5, missed: None }).contains("are not among them"));
     }
 }
