@@ -8,7 +8,7 @@ mod round_trip;
 mod running;
 
 use weir_hooks::KernelFilter;
-use weir_testing::{Group, Test, lack_of};
+use weir_testing::{Group, Test};
 
 const KERNEL: &[Test] = &[
     ("a_run_says_verdict_and_r0", a_run_says_verdict_and_r0),
@@ -17,7 +17,7 @@ const KERNEL: &[Test] = &[
 ];
 
 fn main() {
-    let kernel = Group::of(KERNEL).skipped_for(lack_of(KernelFilter::probe().err()));
+    let kernel = Group::of(KERNEL).skipped_for(KernelFilter::lack());
     let live = live::tests().map(|(test, obstacle)| Group::of(&[*test]).skipped_for(obstacle));
     weir_testing::run(
         [Group::of(bad_input::TESTS), Group::of(round_trip::TESTS), kernel].into_iter().chain(live),

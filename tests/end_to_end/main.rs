@@ -21,7 +21,7 @@ mod workers;
 
 use weir_filters::Hook;
 use weir_hooks::{KernelFilter, gso_layout};
-use weir_testing::{Group, lack_of};
+use weir_testing::Group;
 
 fn main() {
     if std::env::var_os(net::HOLD).is_some() {
@@ -30,7 +30,7 @@ fn main() {
     if std::env::var_os(neighbour::HOLD).is_some() {
         return neighbour::hold();
     }
-    let obstacle = lack_of(KernelFilter::probe().err());
+    let obstacle = KernelFilter::lack();
     let in_kernel = [
         attaching::IN_KERNEL,
         serving::IN_KERNEL,

@@ -1,7 +1,7 @@
 //! Running the binary: a server that is ready, commands that end, and what they said.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _},
     net::{SocketAddr, UdpSocket},
     process::{Child, Command, Stdio},
     thread::JoinHandle,
@@ -12,7 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use weir_testing::{Ended, wait_until};
+use weir_testing::{Ended, send, wait_until};
 
 /// The binary under test.
 pub(crate) fn weir(arguments: &[&str]) -> Command {
@@ -115,8 +115,14 @@ impl Drop for Server {
 
 /// A reply to `payload`, or nothing within the socket's timeout.
 pub(crate) fn ask(socket: &UdpSocket, payload: &[u8]) -> Option<String> {
-    socket.send(payload).expect("send");
+    send(socket, payload);
     let mut buffer = [0; 64];
-    let len = socket.recv(&mut buffer).ok()?;
-    Some(String::from_utf8_lossy(&buffer[..len]).into_owned())
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(len) => return Some(String::from_utf8_lossy(&buffer[..len]).into_owned()),
+            // To an earlier datagram, which was dropped at a shared port.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+            Err(_) => return None,
+        }
+    }
 }

@@ -16,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use weir_testing::{Ended, Test, folder};
+use weir_testing::{Ended, Test, folder, received};
 use weir_wire::Request;
 
 use crate::running::{Server, ask, run, weir};
@@ -357,7 +357,7 @@ fn a_client_ended_by_a_signal_says_what_it_sent() {
         assert_eq!(ended.status, Some(130), "{words:?}: {ended:?}");
         assert!(ended.stdout.contains("sent ") && ended.stderr.contains("interrupted"), "{ended:?}");
         server.set_nonblocking(true).expect("a socket can be non-blocking");
-        let received = 1 + std::iter::from_fn(|| server.recv(&mut [0; 512]).ok()).count();
+        let received = 1 + received(&server).len();
         let summary: Value = serde_json::from_slice(&std::fs::read(&path).expect("written")).expect("JSON");
         assert_eq!(summary["halted"], true, "{summary}");
         let sent = summary["sent"].as_object().expect("counts").values().filter_map(Value::as_u64);

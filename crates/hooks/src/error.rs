@@ -253,6 +253,11 @@ impl HookError {
         }
     }
 
+    /// In a line, what the machine or the process lacks, where it failed for that.
+    pub fn lack(&self) -> Option<String> {
+        self.obstacle()?.is_a_lack().then(|| self.in_a_line())
+    }
+
     /// What it says in one line: the first one, and of a refused program the verifier's last word, which stands before its
     /// statistics.
     pub fn in_a_line(&self) -> String {
@@ -292,6 +297,7 @@ impl HookError {
         // The verifier says EACCES too: with a log, it walked through the program.
         let obstacle = match verifier_log.trim() {
             "" => Obstacle::of(io_error.raw_os_error(), needed),
+            _ if io_error.raw_os_error() == Some(libc::EFAULT) => Some(Obstacle::VerifierBug),
             _ => Some(Obstacle::of_verifier()),
         };
         Self::Load { what, obstacle, io_error, verifier_log }

@@ -213,6 +213,11 @@ impl KernelFilter {
         Ok((elf.into_owned(), program.into_owned()))
     }
 
+    /// What the machine or this process lacks to load socket filters, in a line.
+    pub fn lack() -> Option<String> {
+        Self::probe().err()?.lack()
+    }
+
     /// Whether this process can load socket filters here: what comes back says what it lacks.
     pub fn probe() -> Result<(), HookError> {
         Self::load(FilterName::Simple.into(), Hook::Socket.default_toolkit(), &Site::socket()).map(drop)

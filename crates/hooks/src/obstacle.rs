@@ -144,6 +144,8 @@ pub enum Obstacle {
     Verifier,
     /// The verifier refuses the program, to a process that lacks CAP_PERFMON.
     VerifierWithoutPerfmon,
+    /// The verifier found a fault of its own (`verifier_bug`, include/linux/bpf_verifier.h, Linux 6.16): it answers EFAULT.
+    VerifierBug,
     /// The kernel has no tracepoints for system calls.
     NoTracepoint,
     /// tracefs is mounted, where the process can't read it.
@@ -153,6 +155,26 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// Whether it would be gone with another privilege, or on another machine; a refusal of the verifier's, or of somebody who
+    /// isn't known, may be our fault.
+    pub(crate) fn is_a_lack(self) -> bool {
+        match self {
+            Self::Capabilities { .. }
+            | Self::UserNamespace
+            | Self::Unknown(_)
+            | Self::NoBpf
+            | Self::NoTracepoint
+            | Self::Tracefs
+            | Self::PerfEvents => true,
+            Self::Seccomp
+            | Self::Policy
+            | Self::Memory
+            | Self::Verifier
+            | Self::VerifierWithoutPerfmon
+            | Self::VerifierBug => false,
+        }
+    }
+
     /// What it means that the verifier walked through a program and refused it. From who has CAP_PERFMON it takes more
     /// (`bpf_allow_ptr_leaks`, `bpf_bypass_spec_v1`, include/linux/bpf.h).
     pub(crate) fn of_verifier() -> Self {
@@ -233,6 +255,10 @@ impl fmt::Display for Obstacle {
                 "the verifier refuses it to a process without CAP_PERFMON: comparing a packet's addresses needs that, or \
                  root, and so does, on older kernels, a program with ways that only speculation takes",
             ),
+            Self::VerifierBug => f.write_str(
+                "this kernel's verifier found a fault of its own, not the program's: load it with CAP_PERFMON, or as root, \
+                 which spares it the ways that only speculation takes, or on another kernel",
+            ),
             Self::NoTracepoint => {
                 f.write_str("this kernel has no such tracepoint: it needs CONFIG_FTRACE_SYSCALLS")
             }
@@ -251,6 +277,7 @@ impl fmt::Display for Obstacle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::HookError;
 
     const ALL: &str = "Name:\tweir\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n";
 
@@ -274,6 +301,26 @@ mod tests {
         };
         check(&bpf_alone, first, lacking(&[Capability::Perfmon]));
         check("", other, lacking(&needed));
+    }
+
+    #[test]
+    fn a_missing_privilege_is_a_lack_and_a_verifiers_no_is_none() {
+        let refused = |errno, log: &str| {
+            let error =
+                HookError::load("it".to_owned(), &[], io::Error::from_raw_os_error(errno), log.to_owned());
+            error.lack()
+        };
+        assert!(Privileges::read("", None).obstacle(&[Capability::Bpf]).is_a_lack());
+        assert_eq!(refused(libc::EACCES, "R1 invalid mem access"), None);
+        assert_eq!(refused(libc::EINVAL, ""), None);
+        let bug = HookError::load(
+            "it".to_owned(),
+            &[],
+            io::Error::from_raw_os_error(libc::EFAULT),
+            "verifier bug: it may not".to_owned(),
+        );
+        assert_eq!(bug.obstacle(), Some(Obstacle::VerifierBug));
+        assert!(Obstacle::NoBpf.is_a_lack());
     }
 
     #[test]

@@ -16,10 +16,10 @@
 
 mod control_group;
 mod process;
+mod sockets;
 
 use std::{
     any::Any,
-    fmt::Display,
     panic::{UnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -28,6 +28,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 pub use control_group::ControlGroup;
 pub use process::{Ended, end, is_in_a_command_line, wait_until};
+pub use sockets::{received, send};
 
 /// A test's name, a sentence in snake case, and what it runs.
 pub type Test = (&'static str, fn());
@@ -81,16 +82,9 @@ impl Group {
 
 /// Runs the groups as the command line asks for, and ends the process.
 pub fn run(groups: impl IntoIterator<Item = Group>) -> ! {
+    process::hand_no_ignored_signals_on();
     let trials = groups.into_iter().flat_map(Group::trials).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
-}
-
-/// The obstacle that an error is, in a line: what the machine or the privilege lacks. Anything else that went wrong
-/// is for a test to fail on.
-pub fn lack_of(error: Option<impl Display>) -> Option<String> {
-    let error = error?.to_string();
-    let lacks = ["needs root", "no bpf(2)", "CONFIG_"].iter().any(|part| error.contains(part));
-    lacks.then(|| error.lines().next().unwrap_or_default().to_owned())
 }
 
 /// How many of something a test does: `usual`; a tenth in an emulated machine (`WEIR_EMULATED=1` in the environment), where
@@ -129,17 +123,6 @@ fn failed(panic: &(dyn Any + Send)) -> Failed {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_the_machine_lacks_is_an_obstacle() {
-        let check = |error, expected: Option<&str>| assert_eq!(lack_of(error).as_deref(), expected);
-        check(None::<&str>, None);
-        check(
-            Some("BPF_PROG_LOAD: EPERM; needs root, or CAP_BPF\nmore"),
-            Some("BPF_PROG_LOAD: EPERM; needs root, or CAP_BPF"),
-        );
-        check(Some("the verifier refuses it"), None);
-    }
 
     #[test]
     fn a_panic_fails_a_test_with_its_words() {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     process::{Child, Output},
+    sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -29,6 +30,20 @@ impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { status: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+/// Has commands under test end by signals that this process ignores: a shell has what it starts in the background ignore SIGINT,
+/// nohup(1) SIGHUP, and whoever is started inherits that, but not what is done instead (signal(7)).
+pub(crate) fn hand_no_ignored_signals_on() {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        if ignored & (1 << (signal as i32 - 1)) != 0 {
+            // Nobody looks at what it sets.
+            let _ = signal_hook::flag::register(signal as i32, Arc::default());
+        }
     }
 }
 

@@ -3,17 +3,11 @@
 use std::mem;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
+use weir_service::Visible;
 
-/// Somebody's text with what a terminal would obey, not show, written as escapes.
+/// Somebody's text for a cell or a line: what a terminal would obey, not show, is written as escapes, line ends too.
 pub fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if c.is_control() && c != '\t' {
-            shown.extend(c.escape_default())
-        } else {
-            shown.push(c)
-        }
-        shown
-    })
+    Visible(text).to_string().replace('\n', "\\u000a")
 }
 
 /// An empty table: fitted to the terminal's width, or, `plain`, in ASCII and as wide as it is.
@@ -180,7 +174,7 @@ mod tests {
     #[test]
     fn a_terminal_is_told_nothing_by_somebodys_text() {
         assert_eq!(printable("a\tb ü"), "a\tb ü");
-        assert_eq!(printable("\u{1b}[2J\r\u{9b}1A"), "\\u{1b}[2J\\r\\u{9b}1A");
+        assert_eq!(printable("\u{1b}[2J\r\n\u{9b}1A\u{202e}"), "\\u001b[2J\\u000d\\u000a\\u009b1A\\u202e");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use weir::{
 };
 use weir_filters::{Filter, FilterName, Packet, corpus};
 use weir_hooks::KernelFilter;
-use weir_testing::{Ended, Group, Test, end, is_in_a_command_line, lack_of, wait_until};
+use weir_testing::{Ended, Group, Test, end, is_in_a_command_line, wait_until};
 
 const ANYWHERE: &[Test] = &[
     ("a_search_leaves_its_bounds_and_the_samples_that_they_rest_on", plain),
@@ -35,7 +35,7 @@ const IN_KERNEL: &[Test] = &[
 ];
 
 fn main() {
-    let obstacle = lack_of(KernelFilter::probe().err());
+    let obstacle = KernelFilter::lack();
     weir_testing::run([Group::of(ANYWHERE), Group::of(IN_KERNEL).skipped_for(obstacle)]);
 }
 

@@ -1,8 +1,7 @@
 //! Filters on real sockets: what reaches the reader, and what stays when the guard goes.
 
-use std::{io::ErrorKind, net::UdpSocket};
-
 use weir_filters::{FilterName, Toolkit};
+use weir_testing::received;
 use weir_wire::Request;
 
 use crate::{Test, each, load, pair};
@@ -18,17 +17,6 @@ pub(crate) const TESTS: &[Test] = &[
 
 const LOOPBACK_V4: &str = "127.0.0.1:0";
 const LOOPBACK_V6: &str = "[::1]:0";
-
-/// Everything in the receive buffer. Over loopback a packet is delivered, or dropped, before `send` returns.
-fn received(socket: &UdpSocket) -> Vec<Vec<u8>> {
-    let mut buffer = [0; 2048];
-    std::iter::from_fn(|| match socket.recv(&mut buffer) {
-        Ok(len) => Some(buffer[..len].to_vec()),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        Err(error) => panic!("recv: {error}"),
-    })
-    .collect()
-}
 
 fn get(key: u32) -> Vec<u8> {
     Request::Get { key }.to_bytes().to_vec()

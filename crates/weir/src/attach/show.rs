@@ -157,15 +157,15 @@ mod tests {
             more,
             and_even_more: more > 5,
         };
-        assert_eq!(map(None, 0).text(), "map a\\u{1b}b (hash): its entries can't be read\n");
-        assert_eq!(map(Some(Vec::new()), 0).text(), "map a\\u{1b}b (hash): empty\n");
+        assert_eq!(map(None, 0).text(), "map a\\u001bb (hash): its entries can't be read\n");
+        assert_eq!(map(Some(Vec::new()), 0).text(), "map a\\u001bb (hash): empty\n");
         let one = || {
             Some(vec![EntryShown::of(
                 AnyEntry { key: Value::Unsigned(1), values: vec![Value::Unsigned(2)] },
                 false,
             )])
         };
-        assert_eq!(map(one(), 3).text(), "map a\\u{1b}b (hash)\n  1: 2\n  … and 3 more\n");
+        assert_eq!(map(one(), 3).text(), "map a\\u001bb (hash)\n  1: 2\n  … and 3 more\n");
         assert!(map(one(), 6).text().ends_with("  … and at least 6 more\n"));
     }
 }

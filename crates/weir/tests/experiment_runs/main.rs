@@ -10,7 +10,7 @@ mod running;
 mod stand_in;
 
 use weir_hooks::KernelFilter;
-use weir_testing::{Group, Test, lack_of};
+use weir_testing::{Group, Test};
 
 fn main() {
     let arguments: Vec<_> = std::env::args().collect();
@@ -21,6 +21,6 @@ fn main() {
         return;
     }
     let [running, ending, bad_input] = [running::TESTS, ending::TESTS, bad_input::TESTS].map(Group::of);
-    let in_kernel = Group::of(in_kernel::TESTS).skipped_for(lack_of(KernelFilter::probe().err()));
+    let in_kernel = Group::of(in_kernel::TESTS).skipped_for(KernelFilter::lack());
     weir_testing::run([running, ending, bad_input, in_kernel]);
 }

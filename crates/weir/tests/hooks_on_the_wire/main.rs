@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use weir::topology::Side;
 use weir_filters::{Hook, Toolkit};
 use weir_hooks::{KernelFilter, XdpMode, kernel_features, loadable};
-use weir_testing::{Group, Test, lack_of};
+use weir_testing::{Group, Test};
 use weir_wire::headers::{self, ethernet, ipv4, ipv6};
 
 use frames::{ICMP, ICMP6, Path, octets};
@@ -30,7 +30,7 @@ const IN_PIECES: &[Test] = &[(
 )];
 
 fn main() {
-    let obstacle = lack_of(KernelFilter::probe().err());
+    let obstacle = KernelFilter::lack();
     let no_pieces =
         (!kernel_features().xdp_frags).then(|| "this kernel's drivers give programs no pieces".to_owned());
     weir_testing::run([

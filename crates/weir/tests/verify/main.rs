@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, process::Command};
 use serde_json::Value;
 use weir_filters::{Combination, Hook, Toolkit};
 use weir_hooks::KernelFilter;
-use weir_testing::{Group, Test, lack_of};
+use weir_testing::{Group, Test};
 
 /// Packets for each combination; `weir verify -n 1000000` is the long run.
 const PACKETS: u64 = 20_000;
@@ -29,7 +29,7 @@ const IN_KERNEL: &[Test] = &[
 ];
 
 fn main() {
-    let obstacle = lack_of(KernelFilter::probe().err());
+    let obstacle = KernelFilter::lack();
     let in_kernel =
         [IN_KERNEL, captures::IN_KERNEL].map(|tests| Group::of(tests).skipped_for(obstacle.clone()));
     weir_testing::run(in_kernel.into_iter().chain([Group::of(wrong_input::ANYWHERE)]));

@@ -3,7 +3,7 @@
 pub(crate) mod headers;
 
 use std::{
-    io::{ErrorKind, IoSlice},
+    io::IoSlice,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::fd::AsRawFd as _,
     thread,
@@ -20,6 +20,7 @@ use nix::{
 };
 use weir_filters::{FilterName, Hook, audit::Flow};
 use weir_hooks::{Attached, Audit, Drops, KernelFilter};
+use weir_testing::received;
 
 use crate::{Test, load, no_drop_reasons, once};
 
@@ -86,14 +87,7 @@ fn loopback_of(address: SocketAddr) -> IpAddr {
 /// How many datagrams wait, all taken out.
 fn drain(socket: &UdpSocket) -> u64 {
     socket.set_nonblocking(true).expect("a socket can be non-blocking");
-    let mut count = 0;
-    loop {
-        match socket.recv(&mut [0; 16]) {
-            Ok(_) => count += 1,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return count,
-            Err(error) => panic!("recv: {error}"),
-        }
-    }
+    received(socket).len() as u64
 }
 
 /// The only reason, and how often.

@@ -5,10 +5,7 @@ mod by_key;
 mod by_source;
 mod taking_over;
 
-use std::{
-    io::ErrorKind,
-    net::{SocketAddr, UdpSocket},
-};
+use std::net::{SocketAddr, UdpSocket};
 
 use weir_filters::{Filter, Site, Toolkit};
 use weir_hooks::KernelFilter;
@@ -44,13 +41,7 @@ fn sender(address: &str) -> UdpSocket {
     UdpSocket::bind((address, 0)).expect("an address of this machine")
 }
 
-/// How many packets wait. Over loopback a packet is delivered, or dropped, before `send` returns.
+/// How many packets have come.
 fn received(socket: &UdpSocket) -> usize {
-    let mut buffer = [0; 64];
-    let one = || match socket.recv(&mut buffer) {
-        Ok(len) => Some(len),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        Err(error) => panic!("recv: {error}"),
-    };
-    std::iter::from_fn(one).count()
+    weir_testing::received(socket).len()
 }

@@ -1,10 +1,8 @@
 //! Where a port is shared the kernel runs no program on bytes of ours, so that datagrams are sent over real sockets.
 
-use std::io::ErrorKind;
-
 use weir_filters::{Filter, FilterName, GsoLayout, Hook, Packet, Site, Toolkit, Verdict, corpus};
 use weir_hooks::{KernelFilter, VerdictCounts};
-use weir_testing::scaled;
+use weir_testing::{received, scaled, send};
 use weir_wire::udp;
 
 use crate::places::{Setting, lo_without_super_packets, own_namespace};
@@ -58,21 +56,10 @@ fn payloads() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Over loopback a datagram has come, or never does, when `send` returns. A drop here answers, and the answer to an
-/// earlier datagram would fail a later send.
 fn is_delivered(setting: &Setting, payload: &[u8]) -> bool {
-    let _ = setting.sender.take_error();
-    setting.sender.send(payload).expect("it is sent");
+    send(&setting.sender, payload);
     setting.receiver.set_nonblocking(true).expect("a socket can be non-blocking");
-    let mut buffer = [0; 2048];
-    match setting.receiver.recv(&mut buffer) {
-        Ok(len) => {
-            assert_eq!(buffer[..len], *payload);
-            true
-        }
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
-            false
-        }
-    }
+    let came = received(&setting.receiver);
+    assert!(came.len() < 2 && came.iter().all(|one| one == payload), "{came:?} of {payload:?}");
+    !came.is_empty()
 }

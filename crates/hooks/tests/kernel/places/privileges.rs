@@ -52,7 +52,7 @@ fn no_more_than_written_down() {
         {
             let needed: CapabilitySet = needed.iter().copied().collect();
             let tried = match tried_with(hook, toolkit, needed) {
-                // On older kernels, as docs/hooks.md says.
+                // On some kernels, as docs/hooks.md says.
                 Err(error) if is_of_speculation(&error, toolkit, hook) => {
                     tried_with(hook, toolkit, needed | CapabilitySet::PERFMON)
                 }
@@ -63,11 +63,15 @@ fn no_more_than_written_down() {
     }
 }
 
-/// What clang makes of the filters in C has ways to the other hooks' headers, which nothing but speculation takes.
+/// What clang makes of the filters in C has ways to the other hooks' headers, which nothing but speculation takes; and along such
+/// ways a verifier may find a fault of its own.
 fn is_of_speculation(error: &HookError, toolkit: Toolkit, hook: Hook) -> bool {
-    toolkit == Toolkit::C
-        && matches!(hook, Hook::Cgroup | Hook::Tc)
-        && error.obstacle() == Some(Obstacle::VerifierWithoutPerfmon)
+    let has_headers = matches!(hook, Hook::Cgroup | Hook::Tc);
+    match error.obstacle() {
+        Some(Obstacle::VerifierWithoutPerfmon) => toolkit == Toolkit::C && has_headers,
+        Some(Obstacle::VerifierBug) => has_headers,
+        _ => false,
+    }
 }
 
 fn one_less() {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use weir_filters::{Hook, Verdict};
+use weir_testing::received;
 
 use super::setting::{HOOKS, Setting, fixed, lo_without_super_packets, own_namespace};
 use crate::{Test, once};
@@ -45,7 +46,7 @@ fn swap(hook: Hook, verdict: Verdict) {
                 sent += u64::from(setting.sender.send(b"x").is_ok());
                 came += u64::from(setting.receiver.recv(&mut [0; 8]).is_ok());
                 if is_last {
-                    return (sent, came);
+                    return (sent, came + received(&setting.receiver).len() as u64);
                 }
             }
         });

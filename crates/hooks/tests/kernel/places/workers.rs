@@ -4,6 +4,7 @@ use std::{net::UdpSocket, os::fd::AsFd as _, thread, time::Duration};
 
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, KernelFilter, Target, gso_layout, loadable};
+use weir_testing::send;
 use weir_wire::{Request, worker_of};
 
 use super::{
@@ -58,8 +59,7 @@ impl Port {
     /// Sends it, and says who got it: over loopback it has come by then, but where the kernel's own thread (ksoftirqd) is
     /// at packets.
     fn reached_by(&self, payload: &[u8]) -> Vec<usize> {
-        let _ = self.sender.take_error();
-        self.sender.send(payload).expect("it is sent");
+        send(&self.sender, payload);
         let mut buffer = [0; 64];
         let mut got = |worker: &UdpSocket| {
             worker.set_nonblocking(true).expect("a socket can be non-blocking");
