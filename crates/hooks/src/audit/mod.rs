@@ -103,9 +103,10 @@ impl Audit {
 
     fn missed(&self) -> Result<u64, HookError> {
         let fd = self.program()?.fd().map_err(|error| HookError::probe("asking the kernel", WHAT, error))?;
-        let missed = sys::recursion_misses(fd.as_fd());
-        // Kernels that say a drop's reason (Linux 5.17) count them.
-        Ok(missed.map_err(|error| other("reading the misses", error.to_string()))?.unwrap_or(0))
+        let missed = sys::recursion_misses(fd.as_fd()).map_err(|error| error.to_string());
+        let missed =
+            missed.and_then(|missed| missed.ok_or("the kernel counts none (Linux 5.12 does)".to_owned()));
+        missed.map_err(|reason| other("reading the misses", reason))
     }
 
     fn program(&self) -> Result<&RawTracePoint, HookError> {
