@@ -66,11 +66,10 @@ fn no_more_than_written_down() {
 /// What clang makes of the filters in C has ways to the other hooks' headers, which nothing but speculation takes; and along such
 /// ways a verifier may find a fault of its own.
 fn is_of_speculation(error: &HookError, toolkit: Toolkit, hook: Hook) -> bool {
+    let has_headers = matches!(hook, Hook::Cgroup | Hook::Tc);
     match error.obstacle() {
-        Some(Obstacle::VerifierWithoutPerfmon) => {
-            toolkit == Toolkit::C && matches!(hook, Hook::Cgroup | Hook::Tc)
-        }
-        Some(Obstacle::VerifierBug) => (toolkit, hook) == (Toolkit::Aya, Hook::Cgroup),
+        Some(Obstacle::VerifierWithoutPerfmon) => toolkit == Toolkit::C && has_headers,
+        Some(Obstacle::VerifierBug) => matches!(toolkit, Toolkit::Aya | Toolkit::C) && has_headers,
         _ => false,
     }
 }
