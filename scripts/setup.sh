@@ -39,7 +39,7 @@ has_browser() {
   for browser in "${BROWSERS[@]}"; do command -v "$browser" >/dev/null && return 0; done
   return 1
 }
-# As tests/asm_cli looks for one.
+# As crates/weir/tests/asm_cli looks for one.
 has_llvm() {
   local place
   for place in "$1-$LLVM" "/usr/lib/llvm-$LLVM/bin/$1" "$1"; do

@@ -1,23 +1,14 @@
 //! What a loaded filter's maps hold, read and set from user space.
 
-use serde::{Deserialize, Serialize};
 use weir_asm::maps::{Array, MapSpec, MapType, PerCpuArray};
 use weir_filters::{
     Parameter,
     fun::map::{CAPTURE, COUNTER, CaptureSlot, PARAMETER, VERDICTS},
 };
+use weir_records::VerdictCounts;
 use weir_wire::maps::{CAPTURE_LEN, Capture};
 
 use crate::{HookError, KernelFilter, Map, maps::Update};
-
-/// Packets that a filter accepted and dropped, over all CPUs, since it was loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerdictCounts {
-    /// Packets accepted.
-    pub accepted: u64,
-    /// Packets dropped.
-    pub dropped: u64,
-}
 
 /// The last packet that a CPU saw.
 #[derive(Clone, Debug, PartialEq, Eq)]

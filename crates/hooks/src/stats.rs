@@ -1,9 +1,9 @@
 //! BPF run statistics: how often a program ran, and for how long.
 
-use std::{os::fd::OwnedFd, time::Duration};
+use std::os::fd::OwnedFd;
 
 use aya::sys::{Stats, enable_stats};
-use serde::{Deserialize, Serialize};
+use weir_records::ProgramRuns;
 
 use crate::{HookError, KernelFilter};
 
@@ -22,22 +22,6 @@ impl Statistics {
             Ok(enabled) => Ok(Self { _enabled: enabled }),
             Err(error) => Err(HookError::Statistics(error.io_error)),
         }
-    }
-}
-
-/// What a program did while statistics were on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramRuns {
-    /// How often it ran.
-    pub count: u64,
-    /// How long it ran in all, ns; the two clock reads of the measurement included (`run_time_ns`).
-    pub time_ns: u64,
-}
-
-impl ProgramRuns {
-    /// Mean of one run, or nothing where it never ran.
-    pub fn mean(&self) -> Option<Duration> {
-        self.time_ns.checked_div(self.count).map(Duration::from_nanos)
     }
 }
 

@@ -86,22 +86,6 @@ pub fn wait4(child: Child) -> io::Result<Ended> {
     Ok(Ended { status: ExitStatus::from_raw(status), cost: Cost::from(usage) })
 }
 
-impl From<libc::rusage> for Cost {
-    fn from(usage: libc::rusage) -> Self {
-        let count = |value: libc::c_long| u64::try_from(value).unwrap_or(0);
-        let us = |time: libc::timeval| count(time.tv_sec) * 1_000_000 + count(time.tv_usec);
-        Self {
-            user_us: us(usage.ru_utime),
-            system_us: us(usage.ru_stime),
-            voluntary_switches: count(usage.ru_nvcsw),
-            involuntary_switches: count(usage.ru_nivcsw),
-            minor_faults: count(usage.ru_minflt),
-            major_faults: count(usage.ru_majflt),
-            peak_rss_kib: count(usage.ru_maxrss),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use nix::sched::sched_getaffinity;

@@ -3,13 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use weir_output::exit::UsageError;
 
-use crate::{
-    commands::{
-        advise, asm, attach, bench, capacity, check, client, compare, completions, disasm, doctor, dump,
-        experiment, figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
-    },
-    exit::UsageError,
+use crate::commands::{
+    advise, asm, attach, bench, capacity, check, client, compare, completions, disasm, doctor, dump,
+    experiment, figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
 };
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.

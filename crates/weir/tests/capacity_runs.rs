@@ -9,14 +9,14 @@ use std::{
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use weir::{
+use weir::promises::uncounted_filter;
+use weir_filters::{Filter, FilterName, Packet, corpus};
+use weir_hooks::KernelFilter;
+use weir_results::{
     capacity::record::{self, SearchRecord},
-    promises::uncounted_filter,
     sample::Sample,
     store,
 };
-use weir_filters::{Filter, FilterName, Packet, corpus};
-use weir_hooks::KernelFilter;
 use weir_testing::{Ended, Group, Test, end, is_in_a_command_line, wait_until};
 
 const ANYWHERE: &[Test] = &[

@@ -7,9 +7,10 @@ use std::{io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
-use synthetic::Experiment;
-use weir::sample::Sample;
+use weir_results::sample::Sample;
 use weir_testing::Ended;
+
+use synthetic::Experiment;
 
 fn weir(arguments: &[&str], dir: &Path) -> Ended {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));

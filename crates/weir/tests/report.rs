@@ -6,16 +6,16 @@ mod synthetic;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
-use synthetic::{Experiment, folder_of};
-use weir::{
+use weir_results::{
     cell::Placement,
-    report,
     sample::{Flaw, Sample},
 };
 
+use synthetic::{Experiment, folder_of};
+
 fn summary_of(samples: &[Sample]) -> Value {
     let dir = folder_of(samples);
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     serde_json::from_slice(&fs::read(dir.path().join("summary.json")).unwrap()).unwrap()
 }
 
@@ -85,9 +85,9 @@ fn the_summary_has_the_documented_keys() {
 #[test]
 fn the_summary_survives_its_types() {
     let dir = folder_of(&Experiment::paper().samples());
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let text = fs::read_to_string(dir.path().join("summary.json")).unwrap();
-    let read: report::Summary = serde_json::from_str(&text).unwrap();
+    let read: weir_report::Summary = serde_json::from_str(&text).unwrap();
     assert!(&read == report.summary(), "summary.json doesn't read back as it was written");
 }
 
@@ -122,7 +122,7 @@ fn loss_is_null_where_no_valid_packet_was_sent() {
 #[test]
 fn below_six_runs_everything_is_called_a_range() {
     let dir = folder_of(&Experiment { repetitions: 5, ..Experiment::quick() }.samples());
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let summary = fs::read_to_string(dir.path().join("summary.json")).unwrap();
     assert!(summary.contains("\"kind\": \"range\"") && !summary.contains("\"kind\": \"interval\""));
     assert!(
@@ -174,7 +174,7 @@ fn invalid_samples_are_shown_and_left_out() {
     assert_eq!(find(&all, "user", 99)["wall_s"], find(&sound, "user", 99)["wall_s"]);
 
     let dir = folder_of(&samples);
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let html = fs::read_to_string(dir.path().join("report.html")).unwrap();
     assert!(html.contains("17 packets sent are not accounted for"));
     assert!(html.contains("it &lt;died&gt; | badly") && !html.contains("<died>"));
@@ -192,7 +192,7 @@ fn nothing_from_a_folder_becomes_markup() {
     let dir = folder_of(&samples);
     fs::write(dir.path().join("manifest.json"), r#"{"<b>": {"x": "<i>\"y"}}"#).unwrap();
     fs::write(dir.path().join("definition.toml"), "</pre><script>```\n````").unwrap();
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let html = fs::read_to_string(dir.path().join("report.html")).unwrap();
     assert_eq!(html.matches("<script").count(), 1, "only the page's own script");
     for tag in ["<script>alert", "<img", "<b>", "<i>"] {
@@ -212,10 +212,10 @@ fn the_same_samples_give_the_same_files_to_the_byte() {
     let text = fs::read_to_string(&path).unwrap();
     let backwards: String = text.lines().rev().map(|line| format!("{line}\n")).collect();
     fs::write(&path, backwards).unwrap();
-    report::write_all(first.path()).unwrap();
-    report::write_all(second.path()).unwrap();
+    weir_report::write_all(first.path()).unwrap();
+    weir_report::write_all(second.path()).unwrap();
     // Made twice, over its own files.
-    report::write_all(second.path()).unwrap();
+    weir_report::write_all(second.path()).unwrap();
     let (mut first, mut second) = (every_file(first.path()), every_file(second.path()));
     assert_ne!(first.remove("samples.jsonl"), second.remove("samples.jsonl"));
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
@@ -227,7 +227,7 @@ fn the_same_samples_give_the_same_files_to_the_byte() {
 #[test]
 fn every_documented_file_is_there_and_is_what_its_name_says() {
     let dir = folder_of(&Experiment::quick().samples());
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let files = every_file(dir.path());
     for name in [
         "report.md",
@@ -280,7 +280,7 @@ fn findings_claim_what_the_interval_shows_and_no_more() {
             (sample.server_cost.user_us, sample.server_cost.system_us) = (us as u64, 0);
         }
         let dir = folder_of(&samples);
-        let found = report::write_all(dir.path()).unwrap().findings()[0].clone();
+        let found = weir_report::write_all(dir.path()).unwrap().findings()[0].clone();
         assert!(found.contains(expected), "{found}");
     };
     check(&|i| 0.17 + f64::from(i) * 0.006, "takes 0.18 of the server CPU time");
@@ -293,7 +293,7 @@ fn findings_claim_what_the_interval_shows_and_no_more() {
 #[test]
 fn the_report_stands_beside_ours_where_the_columns_meet() {
     let dir = folder_of(&Experiment::paper().samples());
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let csv = fs::read_to_string(dir.path().join("tables/report-wall.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 5 * (2 + 2));
     assert!(
@@ -318,7 +318,7 @@ fn the_report_stands_beside_ours_where_the_columns_meet() {
 #[test]
 fn no_column_in_common_is_said() {
     let dir = folder_of(&Experiment::quick().samples());
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let markdown = fs::read_to_string(dir.path().join("report.md")).unwrap();
     assert!(
         markdown.contains("No percent and packet count of this experiment stands in the report's tables.")
@@ -332,7 +332,7 @@ fn an_interrupted_experiment_gives_a_report_that_says_so() {
     let kept: String =
         samples[..3].iter().map(|sample| serde_json::to_string(sample).unwrap() + "\n").collect();
     fs::write(dir.path().join("samples.jsonl"), kept).unwrap();
-    let remarks = report::write_all(dir.path()).unwrap().remarks().join("\n");
+    let remarks = weir_report::write_all(dir.path()).unwrap().remarks().join("\n");
     assert!(remarks.contains("3 of 24 runs"), "{remarks}");
     assert!(remarks.contains("Cells without a run: kernel, 99 % invalid."), "{remarks}");
 }
@@ -343,7 +343,7 @@ fn a_folder_without_a_sound_sample_still_gives_a_report() {
     samples.iter_mut().for_each(|sample| sample.flaws = vec![Flaw::NoReply]);
     for (samples, said) in [(&samples[..], "No run is valid"), (&[], "No sound run")] {
         let dir = folder_of(samples);
-        let report = report::write_all(dir.path()).unwrap();
+        let report = weir_report::write_all(dir.path()).unwrap();
         assert!(report.findings()[0].starts_with(said), "{:?}", report.findings());
         assert!(!report.remarks().is_empty());
         assert!(dir.path().join("report.html").exists());
@@ -363,7 +363,7 @@ fn loss_for_a_full_buffer_is_told_as_what_makes_cpu_time_look_small() {
             }
         }
         let dir = folder_of(&samples);
-        let remarks = report::write_all(dir.path()).unwrap().remarks().join("\n");
+        let remarks = weir_report::write_all(dir.path()).unwrap().remarks().join("\n");
         assert_eq!(remarks.contains("in the cell user, 50 % invalid"), expected, "{remarks}");
     };
     check(100_000, true);
@@ -375,7 +375,7 @@ fn what_the_manifest_does_not_know_is_not_passed_on() {
     let dir = folder_of(&Experiment::quick().samples());
     let commands = |manifest: &str| {
         fs::write(dir.path().join("manifest.json"), manifest).unwrap();
-        report::write_all(dir.path()).unwrap();
+        weir_report::write_all(dir.path()).unwrap();
         fs::read_to_string(dir.path().join("report.md")).unwrap()
     };
     assert!(

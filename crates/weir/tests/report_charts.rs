@@ -6,15 +6,15 @@ mod synthetic;
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use synthetic::{Experiment, folder_of};
-use weir::{
-    capacity::plan::Plan,
+use weir_filters::Hook;
+use weir_lab::{capacity::plan::Plan, experiment::definition::Profile};
+use weir_report::Report;
+use weir_results::{
     cell::{Cell, Placement},
-    experiment::definition::Profile,
-    report::{self, Report},
     sample::Sample,
 };
-use weir_filters::Hook;
+
+use synthetic::{Experiment, folder_of};
 
 /// The quick experiment with its filter at the socket and at tc.
 fn at_two_hooks() -> Vec<Sample> {
@@ -58,7 +58,7 @@ fn check_holds(svg: &str, expected: &[&str]) {
 #[test]
 fn the_ladder_tells_costs_goodput_and_loss_and_capacity_where_it_was_searched_for() {
     let dir = folder_of(&at_two_hooks());
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let alone = svg(dir.path(), "ladder-99-percent.svg");
     check_holds(
         &alone,
@@ -101,7 +101,7 @@ fn every_trial_of_a_search_is_a_mark_that_tells_what_became_of_it() {
     let trials = json!({"samples": [500, 501], "behind": [501], "unused": [502]});
     let cell = synthetic::cell(Placement::Kernel, 99, 0);
     fs::write(dir.path().join("searches.jsonl"), search(&cell, (0, 110_000, true), &trials)).unwrap();
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let svg = svg(dir.path(), "trials.svg");
     let fates = ["counted", "cut off at the generator's ceiling", "not counted"];
     for (rate, fate) in ["110", "220", "330"].into_iter().zip(fates) {

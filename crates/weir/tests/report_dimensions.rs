@@ -6,17 +6,18 @@ mod synthetic;
 use std::{collections::BTreeMap, fs};
 
 use serde_json::json;
-use synthetic::{Experiment, folder_of, table};
-use weir::{
-    capacity::{Known, plan::Plan},
-    cell::{Background, Cell, Placement},
-    experiment::definition::Profile,
-    report::{self, Outcome, Report},
-    sample::{Sample, TestRun},
-};
 use weir_filters::Hook;
 use weir_hooks::Drops;
+use weir_lab::{capacity::plan::Plan, experiment::definition::Profile};
+use weir_report::{Outcome, Report};
+use weir_results::{
+    capacity::Known,
+    cell::{Background, Cell, Placement},
+    sample::{Sample, TestRun},
+};
 use weir_service::client::Mix;
+
+use synthetic::{Experiment, folder_of, table};
 
 /// The quick experiment's samples at each of `values`, which `set` puts into the cell.
 fn varied<T: Copy>(values: &[T], set: impl Fn(&mut Cell, T)) -> Vec<Sample> {
@@ -35,7 +36,7 @@ fn varied<T: Copy>(values: &[T], set: impl Fn(&mut Cell, T)) -> Vec<Sample> {
 fn what_varies_gets_a_column_and_the_numbers_with_the_most_values_the_axis() {
     let check = |samples: Vec<Sample>, heads: &[&str], axis: &str| {
         let dir = folder_of(&samples);
-        report::write_all(dir.path()).unwrap();
+        weir_report::write_all(dir.path()).unwrap();
         let overview = table(dir.path(), "overview");
         assert_eq!(overview[0][..heads.len()], *heads);
         let plots = fs::read_dir(dir.path().join("plots")).unwrap();
@@ -83,7 +84,7 @@ fn findings_are_those_under_the_highest_load_and_few() {
             };
             (sample.server_cost.user_us, sample.server_cost.system_us) = (100_000 * share, 0);
         }
-        report::write_all(folder_of(&samples).path()).unwrap().findings().to_vec()
+        weir_report::write_all(folder_of(&samples).path()).unwrap().findings().to_vec()
     };
     let of_two = findings(&[Mix::Random, Mix::FRIGG]);
     assert!(of_two[0].starts_with("At 99 % invalid and mix rounds of 100,"), "{of_two:#?}");
@@ -104,12 +105,12 @@ fn findings_are_those_under_the_highest_load_and_few() {
 #[test]
 fn the_reports_own_figures_stand_only_beside_a_grid_of_its_shape() {
     let dir = folder_of(&varied(&[1_u32, 15], |cell, size| cell.invalid_size = Some(size)));
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     assert!(!dir.path().join("tables/report-wall.csv").exists());
     assert!(dir.path().join("tables/ratios.csv").exists());
 }
 
-fn judged(samples: &[Sample], rule: &str) -> report::Verdict {
+fn judged(samples: &[Sample], rule: &str) -> weir_report::Verdict {
     let dir = folder_of(samples);
     let definition = format!("name = \"made-up\"\n[[verdicts]]\nhypothesis = \"H\"\nclaim = \"c\"\n{rule}\n");
     fs::write(dir.path().join("definition.toml"), definition).unwrap();
@@ -193,7 +194,7 @@ fn energy_is_not_available_rather_than_zero() {
         let mut samples = Experiment::quick().samples();
         samples.iter_mut().for_each(|sample| sample.surroundings.energy_j = energy_j);
         let dir = folder_of(&samples);
-        report::write_all(dir.path()).unwrap();
+        weir_report::write_all(dir.path()).unwrap();
         let carried = table(dir.path(), "carried");
         assert!(carried[0].last().unwrap().starts_with("Energy per million packets"));
         assert!(carried[1..].iter().all(|row| row.last().unwrap() == expected), "{carried:?}");
@@ -228,7 +229,7 @@ fn audited_runs_have_their_own_table_and_time_nothing() {
     audited.audit = Some(Drops { by_reason, ..Drops::default() });
     samples.push(audited);
     let dir = folder_of(&samples);
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let audit = table(dir.path(), "audit");
     assert_eq!(audit.len(), 2);
     assert!(audit[1].contains(&"NO_SOCKET 5, SOCKET_RCVBUFF 1\u{a0}234".to_owned()), "{audit:?}");
@@ -271,7 +272,7 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
     };
     let rules = rule(99, "above") + &rule(99, "below") + &rule(99, "equal") + &rule(50, "above");
     fs::write(dir.path().join("definition.toml"), rules).unwrap();
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let verdicts = &report.summary().verdicts;
     let outcomes: Vec<_> = verdicts.iter().map(|verdict| verdict.outcome).collect();
     let [supported, contradicted] = [Outcome::Supported, Outcome::Contradicted];
@@ -309,7 +310,7 @@ fn two_kernel_filters_are_two_series() {
         .collect();
     samples.extend(robust);
     let dir = folder_of(&samples);
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let ratios = fs::read_to_string(dir.path().join("tables/ratios.csv")).unwrap();
     assert_eq!(ratios.matches("kernel, robust-valid-command").count(), 3, "{ratios}");
     assert_eq!(ratios.matches("kernel, valid-command").count(), 3, "{ratios}");
@@ -319,11 +320,11 @@ fn two_kernel_filters_are_two_series() {
 fn the_first_runs_say_what_two_runs_were_worth() {
     let few = Experiment { percents: vec![50], repetitions: 19, ..Experiment::quick() };
     let dir = folder_of(&few.samples());
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     assert!(!dir.path().join("tables/narrowing.csv").exists(), "19 runs show too little of it");
 
     let dir = folder_of(&Experiment { repetitions: 24, ..few }.samples());
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let narrowing = table(dir.path(), "narrowing");
     let first: Vec<_> = narrowing[1..].iter().map(|row| row[0].as_str()).collect();
     assert_eq!(first, ["2", "3", "5", "6", "10", "20", "24"]);
@@ -349,7 +350,7 @@ fn a_filters_own_time_is_less_an_accept_all_programs() {
         (sample.client_cost.user_us, sample.client_cost.system_us) = (us, 0);
     }
     let dir = folder_of(&samples);
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let [cost] = report.summary().filter_costs.as_slice() else { panic!("one program decides") };
     let test_run = cost.test_run_ns.unwrap();
     assert_eq!((test_run.median, test_run.low, test_run.high), (12.5, 10.0, 15.0));
@@ -368,7 +369,7 @@ fn the_trials_of_a_search_make_no_columns() {
         sample.experiment = if is_cost { "capacity-cost" } else { "capacity" }.to_owned();
     }
     let dir = folder_of(&samples);
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let overview = table(dir.path(), "overview");
     assert_eq!(overview[0][..2], ["invalid %", "server CPU µs/packet, user"]);
     assert_eq!(overview.len(), 1 + 3, "the runs at the common rate alone: {overview:?}");
@@ -378,6 +379,6 @@ fn the_trials_of_a_search_make_no_columns() {
     assert!(report.remarks().iter().any(|remark| remark.contains(resume)), "{:?}", report.remarks());
 
     fs::write(dir.path().join("capacity.json"), "{}").unwrap();
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     assert!(!report.remarks().iter().any(|remark| remark.contains("not complete")), "{:?}", report.remarks());
 }

@@ -16,16 +16,16 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use browser::{Tab, chromium};
 use resvg::{
     tiny_skia::Pixmap,
     usvg::roxmltree::{Document, Node},
 };
 use serde_json::{Value, json};
-use synthetic::Experiment;
 use tempfile::TempDir;
-use weir::report;
 use weir_testing::{Group, Test};
+
+use browser::{Tab, chromium};
+use synthetic::Experiment;
 
 const IN_A_BROWSER: &[Test] = &[
     ("every_chart_has_marks_that_tell_their_values", every_chart_has_marks),
@@ -58,7 +58,7 @@ impl Page {
         let experiment = Experiment { packets: vec![1000, 200_000], ..Experiment::quick() };
         synthetic::write(dir.path(), &experiment.samples());
         fs::write(dir.path().join("definition.toml"), DEFINITION).unwrap();
-        report::write_all(dir.path()).unwrap();
+        weir_report::write_all(dir.path()).unwrap();
         let tab = Tab::open(&format!("file://{}", dir.path().join("report.html").display()));
         Self { tab, dir }
     }

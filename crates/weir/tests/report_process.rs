@@ -4,14 +4,11 @@ mod synthetic;
 
 use std::{fs, path::Path};
 
-use synthetic::{Experiment, folder_of, table};
-use weir::{
-    cell::Placement,
-    report::{self, Report},
-    sample::Sample,
-    store,
-};
 use weir_filters::{FilterName, Toolkit};
+use weir_report::Report;
+use weir_results::{cell::Placement, sample::Sample, store};
+
+use synthetic::{Experiment, folder_of, table};
 
 fn cell(report: &Report, table: &str, at: &[(&str, &str)], column: &str) -> String {
     let at: Vec<_> = at.iter().map(|&(head, value)| (head.to_owned(), value.to_owned())).collect();
@@ -32,7 +29,7 @@ fn server_cpu_is_shown_with_and_without_start_up_and_says_which_is_which() {
         (sample.server_cost.user_us, sample.server_cost.system_us) = (10_000 * share + 20_000, 0);
     }
     let dir = folder_of(&samples);
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let at_99 = [("invalid", "99")];
     assert_eq!(cell(&report, "ratios", &at_99, "server CPU"), "0.50 [0.50, 0.50]");
     assert_eq!(cell(&report, "ratios", &at_99, "server CPU, start-up included"), "0.75 [0.75, 0.75]");
@@ -61,7 +58,7 @@ fn server_cpu_is_shown_with_and_without_start_up_and_says_which_is_which() {
 #[test]
 fn share_faults_switches_and_memory_stand_by_percent_and_placement() {
     let dir = folder_of(&Experiment::quick().samples());
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let process = table(dir.path(), "process");
     let heads = [
         "series",
@@ -105,7 +102,7 @@ fn pairings(repetitions: u32) -> Vec<Sample> {
 #[test]
 fn each_pairing_has_its_table_of_loss_with_the_runs_that_answered_and_of_wall_time() {
     let dir = folder_of(&pairings(20));
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     for number in 1..=4 {
         let loss = table(dir.path(), &format!("pairing-{number}-loss"));
         assert_eq!(loss[0], ["invalid %", "decides", "100 packets", "1\u{a0}000 packets"]);
@@ -121,11 +118,11 @@ fn each_pairing_has_its_table_of_loss_with_the_runs_that_answered_and_of_wall_ti
 #[test]
 fn what_an_external_client_sleeps_is_said_and_taken_off_in_a_column_of_its_own() {
     let dir = folder_of(&pairings(6));
-    let unsaid = report::write_all(dir.path()).unwrap();
+    let unsaid = weir_report::write_all(dir.path()).unwrap();
     let text = unsaid.to_terminal(true);
     assert!(text.contains("the definition doesn't say how long (sleeps_s)"), "{text}");
     fs::write(dir.path().join("definition.toml"), "[external_client.haskell]\nsleeps_s = 1.0\n").unwrap();
-    let told = report::write_all(dir.path()).unwrap();
+    let told = weir_report::write_all(dir.path()).unwrap();
     let at = [("server", "weir's"), ("client", "haskell"), ("invalid", "99"), ("packets", "1000")];
     let median =
         |column| cell(&told, "pairings", &at, column).split(' ').next().unwrap().parse::<f64>().unwrap();
@@ -161,7 +158,7 @@ fn at_a_glance_there_are_few_columns_chosen_by_what_the_rules_are_about() {
     let rule = "[[verdicts]]\nhypothesis = 'T3'\nclaim = 'c'\nfigure = 'wall'\ncompare = 'kernel-user'\n\
                 direction = 'below'\nsmallest_effect = 5.0\n";
     fs::write(dir.path().join("definition.toml"), rule).unwrap();
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let overview = table(dir.path(), "overview");
     let heads = [
         "invalid %",
@@ -182,7 +179,7 @@ fn at_a_glance_there_are_few_columns_chosen_by_what_the_rules_are_about() {
 #[test]
 fn an_axis_that_is_logarithmic_says_so() {
     let dir = folder_of(&Experiment::paper().samples());
-    report::write_all(dir.path()).unwrap();
+    weir_report::write_all(dir.path()).unwrap();
     let svg = fs::read_to_string(dir.path().join("plots/wall-99-percent.svg")).unwrap();
     assert!(
         svg.contains("packets (logarithmic)</text>") && svg.contains("wall time, s (logarithmic)</text>"),
@@ -191,7 +188,7 @@ fn an_axis_that_is_logarithmic_says_so() {
     let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
     assert!(page.contains("wall time, s (logarithmic)</text>"));
     let linear = folder_of(&Experiment::quick().samples());
-    report::write_all(linear.path()).unwrap();
+    weir_report::write_all(linear.path()).unwrap();
     let svg = fs::read_to_string(linear.path().join("plots/wall.svg")).unwrap();
     assert!(!svg.contains("(logarithmic)"), "{svg}");
 }
@@ -199,7 +196,7 @@ fn an_axis_that_is_logarithmic_says_so() {
 #[test]
 fn an_aggregate_difference_names_its_filter_and_its_packets() {
     let dir = folder_of(&Experiment::paper().samples());
-    let report = report::write_all(dir.path()).unwrap();
+    let report = weir_report::write_all(dir.path()).unwrap();
     let at = [("filter", "valid-command"), ("cells", "over percents, at 100 000 packets")];
     assert_eq!(cell(&report, "report-aggregate", &at, "packets"), "100\u{a0}000");
     assert_eq!(cell(&report, "report-aggregate", &at, "the report's"), "0.0974");

@@ -10,13 +10,13 @@ use std::{
     process::Command,
 };
 
-use synthetic::Experiment;
 use tempfile::TempDir;
-use weir::{
-    output, report,
+use weir_results::{
     sample::Sample,
     store::{self, SAMPLES, Samples},
 };
+
+use synthetic::Experiment;
 
 fn folder() -> (TempDir, PathBuf, Vec<Sample>) {
     let dir = tempfile::tempdir().unwrap();
@@ -28,7 +28,7 @@ fn folder() -> (TempDir, PathBuf, Vec<Sample>) {
 
 /// Reading `dir` fails, and the error has each of `parts`.
 fn check_error(dir: &Path, parts: &[&str]) {
-    let error = format!("{:#}", report::write_all(dir).unwrap_err());
+    let error = format!("{:#}", weir_report::write_all(dir).unwrap_err());
     for part in parts {
         assert!(error.contains(part), "'{part}' is not in: {error}");
     }
@@ -68,7 +68,7 @@ fn a_last_line_cut_off_anywhere_is_left_out_with_a_warning_and_repaired() {
         assert_eq!(saved.samples, samples[..samples.len() - 1], "cut at {end}");
         assert_eq!(saved.warnings.len(), 1);
         assert_eq!(fs::read(&file).unwrap().len(), end, "reading changes nothing");
-        assert!(report::Report::read(dir.path()).unwrap().remarks().join("").contains("cut off"));
+        assert!(weir_report::Report::read(dir.path()).unwrap().remarks().join("").contains("cut off"));
 
         Samples::open(dir.path()).unwrap().append(samples.last().unwrap()).unwrap();
         assert_eq!(fs::read(&file).unwrap(), whole, "cut at {end}");
@@ -150,8 +150,8 @@ fn a_file_appears_whole_and_with_the_usual_mode() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let (ours, usual) = (dir.path().join("ours"), dir.path().join("usual"));
-    output::write_whole(&ours, b"one").unwrap();
-    output::write_whole(&ours, b"two").unwrap();
+    weir_output::write_whole(&ours, b"one").unwrap();
+    weir_output::write_whole(&ours, b"two").unwrap();
     fs::write(&usual, "").unwrap();
     assert_eq!(fs::read(&ours).unwrap(), b"two");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();

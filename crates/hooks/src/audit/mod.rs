@@ -17,10 +17,8 @@
 //!   except the idle task's: in some soft interrupts that find the receiving CPU idle no program is started.
 //! - A counter that an interrupt overtakes is not the reason: the add is atomic, and `run_cnt` agrees with it.
 
-mod drops;
+mod counts;
 mod kernel;
-
-pub use drops::Drops;
 
 use std::{net::SocketAddr, os::fd::AsFd as _};
 
@@ -29,6 +27,7 @@ use aya::{
     programs::{ProgramInfo, RawTracePoint},
 };
 use weir_filters::audit::{self, DROPS, Flow, PROGRAM, SLOTS, TRACEPOINT};
+use weir_records::Drops;
 
 use crate::{HookError, Map, ProgramFacts, loader, objects::NATIVE, sys};
 use kernel::Kernel;
@@ -88,7 +87,7 @@ impl Audit {
             counts.iter_mut().zip(cpu).for_each(|(sum, count)| *sum += count);
         }
         let knows_unread = self.kernel.layout.code.closing_socket.is_some();
-        Ok(Drops::new(&counts, &self.kernel.reasons, knows_unread, self.missed()?))
+        Ok(counts::drops(&counts, &self.kernel.reasons, knows_unread, self.missed()?))
     }
 
     /// What the kernel says of the program.

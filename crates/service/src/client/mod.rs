@@ -18,7 +18,6 @@ mod record;
 mod replies;
 mod sender;
 mod step;
-mod summary;
 mod totals;
 mod wait;
 mod workload;
@@ -31,12 +30,13 @@ pub use engine::run;
 pub use error::ClientError;
 pub use fan::Fan;
 pub use halt::Halt;
-pub use mix::{Mix, Mixed};
-pub use pace::{Arrivals, Pacing, PacketsPerSecond};
+pub use mix::Mixed;
+pub use pace::{Pacing, PacketsPerSecond};
 pub use record::Progress;
-pub use replies::ReplyLedger;
 pub use step::{Awaited, Payload, Step};
-pub use summary::{ClientSummary, GetOutcome, PaceRecord, SentCounts, ThreadRecord};
+pub use weir_records::{
+    Arrivals, ClientSummary, GetOutcome, Mix, PaceRecord, ReplyLedger, SentCounts, ThreadRecord,
+};
 pub use workload::{InvalidSize, MAX_PAYLOAD_LEN, Percent, Workload};
 
 use std::net::SocketAddr;

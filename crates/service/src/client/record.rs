@@ -7,9 +7,10 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
+use weir_records::nanoseconds;
 
 use super::{sender::Sent, step::Kind};
-use crate::{Latencies, Monotonic, SentCounts, latencies};
+use crate::{Latencies, Monotonic, SentCounts};
 
 /// How far a client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,7 @@ pub(super) struct Lag {
 
 impl Lag {
     pub(super) fn new() -> Self {
-        Self { histogram: latencies::nanoseconds(), late: 0 }
+        Self { histogram: nanoseconds(), late: 0 }
     }
 
     /// `packets` left at `now` that had been due earlier or just then.

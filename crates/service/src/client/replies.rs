@@ -10,38 +10,10 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
+use weir_records::nanoseconds;
 
 use super::ask::parse_count;
-use crate::{Latencies, Monotonic, latencies};
-
-/// Where the GETs of a load and their replies went.
-///
-/// `sent` = `answered` + `unanswered`, and the latencies are those of the answered but for `untimed_answered`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplyLedger {
-    /// GETs that the kernel took.
-    pub sent: u64,
-    /// GETs whose reply came, late ones included.
-    pub answered: u64,
-    /// GETs whose reply hadn't come when the client stopped listening, `late_after_ns` after the last datagram.
-    pub unanswered: u64,
-    /// Of the answered, those whose reply came more than `late_after_ns` after the GET was due.
-    pub late: u64,
-    /// When a reply is late, and an open question may be given up for the sake of a new one, ns.
-    pub late_after_ns: u64,
-    /// Of the sent, those for which no key was free. They all ask for one key, so that their replies are counted and
-    /// can't be timed; the latencies say nothing of them.
-    pub untimed: u64,
-    /// Of the answered, those that were untimed.
-    pub untimed_answered: u64,
-    /// Replies to a question that had been answered.
-    pub duplicates: u64,
-    /// Datagrams that answer no question of this client.
-    pub unexpected: u64,
-    /// Time from the moment that each GET was due, whenever it left, to its reply.
-    pub latency: Option<Latencies>,
-}
+use crate::{Latencies, Monotonic, ReplyLedger};
 
 /// The keys of one socket, told from those of other sockets of the machine by the socket's port.
 ///
@@ -120,7 +92,7 @@ impl Questions {
             open_untimed: 0,
             tally: ReplyTally {
                 ledger: ReplyLedger { late_after_ns: patience.as_nanos() as u64, ..ReplyLedger::default() },
-                latency: latencies::nanoseconds(),
+                latency: nanoseconds(),
             },
         }
     }

@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::{mix::Mix, step::Payload};
+use super::step::Payload;
+use crate::Mix;
 
 /// Most payload bytes of a UDP datagram over IPv4.
 pub const MAX_PAYLOAD_LEN: usize = 65_507;

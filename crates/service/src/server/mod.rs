@@ -29,7 +29,7 @@ use std::{
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
 
-use crate::{Cost, EndedBy, Io, LoopRecord, Moderation, Monotonic, WorkerRecord, cost, shards::Shards};
+use crate::{Cost, EndedBy, Io, LoopRecord, Moderation, Monotonic, WorkerRecord, memory, shards::Shards};
 use stop::StopsOnDrop;
 use worker::{Done, Worker};
 
@@ -172,7 +172,7 @@ impl Server {
     pub fn run(&self) -> Result<LoopRecord, ServerError> {
         let first = self.first();
         let receive_buffer = first.receive_buffer()?;
-        let ready_rss_kib = cost::resident_kib().ok();
+        let ready_rss_kib = memory::resident_kib().ok();
         let ready_cost = Cost::of_this_process();
         let ready_at = Monotonic::now();
         let done = self.serve()?;

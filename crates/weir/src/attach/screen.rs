@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::termios::tcgetwinsize;
-use weir_service::Visible;
+use weir_output::Visible;
 
 /// Standard output.
 pub struct Screen {

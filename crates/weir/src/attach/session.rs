@@ -7,9 +7,10 @@ use std::{
 
 use anyhow::Context as _;
 use weir_hooks::{AttachedProgram, TraceLines, maps::AnyMap};
+use weir_lab::experiment::interrupt::Interrupt;
+use weir_output::terminal::printable;
 
 use super::{Event, MapShown, Screen};
-use crate::{experiment::interrupt::Interrupt, terminal::printable};
 
 /// What is shown of an attached program.
 pub struct Session {

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use weir_hooks::maps::{AnyEntry, AnyMap, Excerpt, MapFailure, Value};
-
-use crate::terminal::printable;
+use weir_output::terminal::printable;
 
 /// Something that happened, in JSON one object a line.
 #[derive(Serialize)]

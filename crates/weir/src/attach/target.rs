@@ -11,8 +11,7 @@ use anyhow::Context as _;
 use weir_hooks::{
     AttachPoint, Attachable, Direction, Interface, ProgramType, XdpMode, owner_of_udp_port, socket_of,
 };
-
-use crate::exit::UsageError;
+use weir_output::exit::UsageError;
 
 /// The arguments that say what to attach to.
 #[derive(Debug, clap::Args)]

@@ -2,12 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use crate::{
-    exit::UsageError,
-    output::print,
-    report::{Advice, Wish},
-    terminal::wrapped,
-};
+use weir_output::{exit::UsageError, print, terminal::wrapped};
+use weir_report::{Advice, Wish};
 
 /// Say where to filter, from results measured on this machine.
 ///

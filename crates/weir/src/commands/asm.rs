@@ -4,11 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use weir_asm::{Code, Object};
+use weir_output::exit::UsageError;
 
-use crate::{
-    exit::UsageError,
-    programs::{ByteOrder, Findings, Reading, is_elf, write_binary},
-};
+use crate::programs::{ByteOrder, Findings, Reading, is_elf, write_binary};
 
 /// Assemble a text into an ELF object that aya, libbpf and bpftool load, or into raw instructions.
 ///

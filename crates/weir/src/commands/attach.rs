@@ -4,11 +4,11 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use weir_hooks::{AnyProgram, Attachable, ObjectFile, STAYS, TraceLines, maps::AnyMap};
+use weir_lab::experiment::interrupt::Interrupt;
 
 use crate::{
     arguments::time,
     attach::{Event, Screen, Session, Where},
-    experiment::interrupt::Interrupt,
     programs::{Findings, Reading, is_elf},
 };
 

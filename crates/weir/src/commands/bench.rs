@@ -4,14 +4,11 @@ use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::ValueEnum as _;
 use comfy_table::Table;
+use weir_lab::experiment::interrupt::Interrupt;
+use weir_output::{print, terminal};
+use weir_results::number;
 
-use crate::{
-    experiment::interrupt::Interrupt,
-    output::print,
-    promises::{Bar, Figure, Group, measure},
-    report::number,
-    terminal,
-};
+use crate::promises::{Bar, Figure, Group, measure};
 
 /// Measure the figures that weir promises, and say which are met here.
 ///

@@ -10,17 +10,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use weir_service::Io;
-
-use super::conducting::Conducting;
-use crate::{
-    arguments::time,
+use weir_lab::{
     capacity::{
-        self, Decider, Ended,
+        self, Ended,
         plan::{self, Plan},
         table,
     },
-    cell::ReceiveWork,
     experiment::{
         ceiling::Ceiling,
         definition::{Profile, Resolved},
@@ -28,10 +23,13 @@ use crate::{
         interrupt::{self, Interrupt},
         manifest::{Manifest, Wish},
     },
-    output::{print, write_whole},
-    terminal::wrapped,
-    topology::Topology,
 };
+use weir_output::{print, terminal::wrapped, write_whole};
+use weir_results::{capacity::Decider, cell::ReceiveWork, topology::Topology};
+use weir_service::Io;
+
+use super::conducting::Conducting;
+use crate::arguments::time;
 
 /// Search for the highest rate without loss, for filtering in the kernel and in the server.
 ///
@@ -199,7 +197,7 @@ fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
     let plan: Plan = toml::from_str(&text).with_context(damaged)?;
     plan.check().with_context(damaged)?;
     let definition = plan.definition()?;
-    let folder = Folder::resume(dir.to_owned(), capacity::NAME, |_| Ok(Some(definition)))?;
+    let folder = Folder::resume(dir.to_owned(), weir_results::capacity::NAME, |_| Ok(Some(definition)))?;
     for difference in folder.manifest.differences() {
         eprintln!("weir: {difference}; the results can't tell them apart");
     }

@@ -6,11 +6,9 @@ use weir_asm::{
     Object, check,
     text::{diagnose, diagnose_fragment},
 };
+use weir_output::exit::UsageError;
 
-use crate::{
-    exit::UsageError,
-    programs::{Findings, Form, Input, Reading, is_elf, write_text},
-};
+use crate::programs::{Findings, Form, Input, Reading, is_elf, write_text};
 
 /// Look for what the kernel would refuse, without asking it: errors and warnings, in their lines.
 ///

@@ -9,6 +9,12 @@ use std::{
 };
 
 use anyhow::Context as _;
+use weir_lab::{
+    experiment::interrupt::{self, set_by_signals},
+    topology::named,
+};
+use weir_output::{check_writable, exit::UsageError, print, write_json};
+use weir_results::net::Side;
 use weir_service::{
     ClientSummary, Io,
     client::{
@@ -16,17 +22,12 @@ use weir_service::{
         PacketsPerSecond, Percent, Sink, Step, Workload,
     },
 };
-
 use weir_wire::DEFAULT_PORT;
 
 use super::client_report::describe;
 use crate::{
     arguments::{server_address, time},
-    exit::UsageError,
-    experiment::interrupt::{self, set_by_signals},
-    output::{check_writable, print, write_json},
     progress::Bar,
-    topology::{Side, named},
 };
 
 /// Send a behaviour's packets to a bag server.

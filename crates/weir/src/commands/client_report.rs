@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use weir_results::number;
 use weir_service::{ClientSummary, GetOutcome, client::ReplyLedger};
-
-use crate::report::number;
 
 /// The record in lines: each GET, what was sent, and how a load went.
 pub(super) fn describe(summary: &ClientSummary, verbose: bool) -> String {

@@ -6,7 +6,8 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{output::print, report::Comparison};
+use weir_output::print;
+use weir_report::Comparison;
 
 /// Compare two results: did my change help?
 ///

@@ -12,11 +12,9 @@ use clap_mangen::{
     Man,
     roff::{Roff, roman},
 };
+use weir_output::{print, write_whole};
 
-use crate::{
-    cli::Cli,
-    output::{print, write_whole},
-};
+use crate::cli::Cli;
 
 /// Print the completion script of a shell, such as `weir completions bash >/etc/bash_completion.d/weir`.
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::experiment::machine::Pinning;
+use weir_lab::experiment::machine::Pinning;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Conducting {

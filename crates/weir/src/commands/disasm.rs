@@ -9,11 +9,9 @@ use weir_asm::{
     Call, CodeSection, ElfFile, Endian, Insn, Object, Program, helpers, read_elf,
     show::{fun, llvm::Llvm},
 };
+use weir_output::exit::UsageError;
 
-use crate::{
-    exit::UsageError,
-    programs::{Findings, Form, Input, Reading, write_text},
-};
+use crate::programs::{Findings, Form, Input, Reading, write_text};
 
 /// Show instructions as text, a line each: `index: text`, where the index counts 8-byte slots.
 ///

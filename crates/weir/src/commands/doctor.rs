@@ -6,13 +6,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use weir_lab::experiment::interrupt::{self, Interrupt};
+use weir_output::{print, terminal};
 
-use crate::{
-    doctor::{Finding, examine, leftovers},
-    experiment::interrupt::{self, Interrupt},
-    output::print,
-    terminal,
-};
+use crate::doctor::{Finding, examine, leftovers};
 
 /// Say what this machine can and can't do for weir, why, and what to do about it.
 ///

@@ -1,31 +1,33 @@
 //! `weir experiment`.
 
-use std::{fmt::Write as _, num::NonZeroU32, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal as _, stdout},
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
-
 use weir_hooks::Audit;
+use weir_lab::experiment::{
+    self, Conducted, catalogue,
+    ceiling::Ceiling,
+    definition::{Definition, Profile},
+    expected,
+    folder::Folder,
+    interrupt::{self, Interrupt},
+    machine::Pinning,
+    manifest::{Manifest, Wish},
+    precision::{Percent, Precision},
+    schedule::{self, Scheduled},
+    server::check_ports,
+};
+use weir_output::{exit::UsageError, print, terminal::wrapped};
+use weir_results::store;
 
 use super::conducting::Conducting;
-use crate::{
-    exit::UsageError,
-    experiment::{
-        catalogue,
-        ceiling::Ceiling,
-        conduct,
-        definition::{Definition, Profile},
-        expected,
-        folder::Folder,
-        interrupt::Interrupt,
-        machine::Pinning,
-        manifest::{Manifest, Wish},
-        precision::{Percent, Precision},
-        schedule::{self, Scheduled},
-        server::check_ports,
-    },
-    output::print,
-    terminal::wrapped,
-};
 
 /// Run an experiment and report on it.
 ///
@@ -88,6 +90,43 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => create(&args)?,
     };
     conduct(folder, &interrupt, args.json)
+}
+
+/// Makes the runs that `folder` misses, then its report.
+fn conduct(mut folder: Folder, interrupt: &Interrupt, events: bool) -> anyhow::Result<ExitCode> {
+    let conducted = experiment::conduct(&mut folder, interrupt, events)?;
+    let samples = store::read(&folder.dir)?.samples;
+    if !samples.is_empty() {
+        show_report(&folder.dir, events)?;
+    }
+    if conducted == Conducted::Interrupted {
+        eprintln!("weir: interrupted; the samples so far are kept; {}", folder.how_to_resume());
+        return Ok(ExitCode::from(interrupt::STATUS));
+    }
+    let failed = samples.iter().filter(|sample| sample.failure().is_some()).count();
+    if failed > 0 {
+        eprintln!(
+            "weir: {failed} runs failed and are left out of the estimates; to make them again, {}",
+            folder.how_to_resume()
+        );
+    } else if let Some(why) = weir_report::why_nothing(&samples) {
+        eprintln!("weir: {why}");
+    } else {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Writes the report of `dir`, prints its tables and says where it lies.
+fn show_report(dir: &Path, events: bool) -> anyhow::Result<()> {
+    let again = || format!("the samples are kept; make the report with: weir report {}", dir.display());
+    let report = weir_report::write_all(dir).with_context(again)?;
+    if events {
+        eprintln!("weir: report: {}", dir.join("report.html").display());
+        return Ok(());
+    }
+    let text = report.to_terminal(!stdout().is_terminal());
+    print(format!("{text}\nReport: {}\n", dir.join("report.html").display()))
 }
 
 fn create(args: &Args) -> anyhow::Result<Folder> {

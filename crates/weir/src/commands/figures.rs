@@ -7,11 +7,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use weir_output::{print, write_whole};
 
-use crate::{
-    documents::{Allowed, Change, Problem, Results, compare},
-    output::{print, write_whole},
-};
+use crate::documents::{Allowed, Change, Problem, Results, compare};
 
 /// Hold the figures in documents against kept results, or write them anew.
 ///

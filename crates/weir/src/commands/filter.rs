@@ -13,11 +13,12 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use rayon::{iter::ParallelIterator as _, str::ParallelString as _};
 use weir_filters::{Filter, Parameter, Quota, Toolkit};
+use weir_output::{exit::UsageError, print};
 use weir_service::control::{
     AskError, BlockedPrefix, NoPrefix, Prefix, Reply, Request, Status, ask, block_all,
 };
 
-use crate::{arguments::time, exit::UsageError, output::print};
+use crate::arguments::time;
 
 /// Change what a running server filters: what it blocks, how much a source may send, which filter decides.
 ///

@@ -8,8 +8,7 @@ use std::{
 
 use serde::Serialize;
 use weir_filters::{Combination, FilterName, Hook, MapUse, Toolkit};
-
-use crate::{output::print, terminal};
+use weir_output::{print, terminal};
 
 /// List the filters: what each decides, its maps and parameters, and where it can run.
 #[derive(Debug, clap::Args)]

@@ -3,8 +3,7 @@
 use std::{io, process::ExitCode};
 
 use anyhow::Context as _;
-
-use crate::neighbour;
+use weir_lab::neighbour;
 
 /// Keep a core busy until stdin ends, then say how many passes of work were done.
 #[derive(Debug, clap::Args)]

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-
-use crate::{
-    output::print,
-    topology::{
-        Interface, Segmentation, Settings, Side,
-        named::{self, Status},
-    },
+use weir_lab::topology::{
+    Settings,
+    named::{self, Status},
+};
+use weir_output::print;
+use weir_results::{
+    net::{Interface, Side},
+    topology::Segmentation,
 };
 
 /// Make, show and take down a veth pair between two network namespaces, for `weir serve --net` and

@@ -6,7 +6,8 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{output::print, report::Report};
+use weir_output::print;
+use weir_report::Report;
 
 /// Make a report from saved samples.
 ///

@@ -7,11 +7,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde::Serialize;
 use weir_asm::Endian;
 use weir_hooks::{AnyProgram, ProgramType};
+use weir_output::exit::UsageError;
 
-use crate::{
-    exit::UsageError,
-    programs::{ByteOrder, Findings, Form, Input, Reading, write_text},
-};
+use crate::programs::{ByteOrder, Findings, Form, Input, Reading, write_text};
 
 /// Run a program in the kernel on bytes of yours (BPF_PROG_TEST_RUN): its verdict, r0 and time a run.
 ///

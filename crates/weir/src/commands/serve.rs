@@ -10,6 +10,9 @@ use std::{
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Quota, SuperPackets, Toolkit};
 use weir_hooks::{ObjectFile, XdpMode};
+use weir_lab::topology::named;
+use weir_output::{check_writable, exit::UsageError, print, write_json};
+use weir_results::net::Side;
 use weir_service::{
     AllowStop, Io, Moderation, ServerConfig, ServerSummary,
     servers::{
@@ -18,14 +21,7 @@ use weir_service::{
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT, MOST_WORKERS};
 
-use crate::{
-    arguments::socket_address,
-    exit::UsageError,
-    notify,
-    output::{check_writable, print, write_json},
-    programs::Reading,
-    topology::{Side, named},
-};
+use crate::{arguments::socket_address, notify, programs::Reading};
 
 /// Serve the bag behind a filter, until a STOP request, SIGINT or SIGTERM.
 ///

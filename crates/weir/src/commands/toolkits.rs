@@ -9,15 +9,12 @@ use std::{
 
 use serde::Serialize;
 use weir_filters::{FilterName, Toolkit};
+use weir_lab::filter_cost;
+use weir_output::{print, terminal};
+use weir_report::Median;
+use weir_results::{number, stats::Estimate};
 
-use crate::{
-    output::print,
-    promises::filter_cost,
-    report::{Median, number},
-    stats::Estimate,
-    terminal,
-    toolkits::{self, Comparison, LOADS, Needs, Refusal, Row},
-};
+use crate::toolkits::{self, Comparison, LOADS, Needs, Refusal, Row};
 
 /// Compare the toolkits: for each filter its source, its program, what loading and running it takes.
 ///

@@ -3,13 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use weir_filters::{Binding, Filter, Guards, Hook, Parameter, SuperPackets, Toolkit, corpus::Case};
+use weir_output::{exit::UsageError, print};
+use weir_verify::{Choice, Packets, Parameters, Plan};
 
-use crate::{
-    exit::UsageError,
-    output::print,
-    progress::Bar,
-    verify::{self, Choice, Packets, Parameters, Plan},
-};
+use crate::progress::Bar;
 
 /// Compare programs with the reference, packet by packet, in the kernel (`BPF_PROG_TEST_RUN`).
 ///
@@ -108,12 +105,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         super_packets: args.super_packets,
     })?;
     if let Some(packet) = &args.packet {
-        let seen = verify::packet_from_hex(packet)?;
+        let seen = weir_verify::packet_from_hex(packet)?;
         return one_packet(&plan, &Case { seen, segments: args.segments }, args.json);
     }
     let mut captured = Vec::new();
     for path in &args.pcap {
-        captured.extend(verify::frames(path)?);
+        captured.extend(weir_verify::frames(path)?);
     }
     let packets = Packets { count: args.packets, seed: args.seed, captured };
     match () {
@@ -125,15 +122,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn compare(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
     let mut bar = Bar::new();
-    let rows = verify::verify(plan, packets, &mut |done, total| bar.set(done, total));
+    let rows = weir_verify::verify(plan, packets, &mut |done, total| bar.set(done, total));
     bar.clear();
     let rows = rows?;
-    print(if json { verify::json(plan, &rows, packets.seed)? } else { verify::text(plan, &rows) })?;
-    Ok(success_if(rows.iter().all(verify::Row::agrees)))
+    print(if json { weir_verify::json(plan, &rows, packets.seed)? } else { weir_verify::text(plan, &rows) })?;
+    Ok(success_if(rows.iter().all(weir_verify::Row::agrees)))
 }
 
 fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> {
-    let answers = verify::ask(plan, case)?;
+    let answers = weir_verify::ask(plan, case)?;
     if json {
         print(serde_json::to_string_pretty(&answers)? + "\n")?;
     } else {
@@ -147,24 +144,24 @@ fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> 
             print(format!("{}\n", answer.line()))?;
         }
     }
-    Ok(success_if(answers.iter().all(verify::Answer::agrees)))
+    Ok(success_if(answers.iter().all(weir_verify::Answer::agrees)))
 }
 
 fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
-    let mutants = verify::mutants(plan, packets)?;
-    let text = || verify::mutants_text(&mutants);
+    let mutants = weir_verify::mutants(plan, packets)?;
+    let text = || weir_verify::mutants_text(&mutants);
     print(if json { serde_json::to_string_pretty(&mutants)? + "\n" } else { text() })?;
     anyhow::ensure!(
         !mutants.is_empty(),
         "no fault fits these programs, so that nothing is known of the packets"
     );
-    Ok(success_if(verify::all_caught(&mutants)))
+    Ok(success_if(weir_verify::all_caught(&mutants)))
 }
 
 fn speed(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
-    let speeds = verify::speed(plan, packets);
-    print(if json { serde_json::to_string_pretty(&speeds)? + "\n" } else { verify::speeds(&speeds) })?;
-    Ok(success_if(speeds.iter().all(|speed| matches!(speed.pace, verify::Pace::Measured { .. }))))
+    let speeds = weir_verify::speed(plan, packets);
+    print(if json { serde_json::to_string_pretty(&speeds)? + "\n" } else { weir_verify::speeds(&speeds) })?;
+    Ok(success_if(speeds.iter().all(|speed| matches!(speed.pace, weir_verify::Pace::Measured { .. }))))
 }
 
 fn success_if(agree: bool) -> ExitCode {
@@ -176,5 +173,21 @@ fn super_packets(text: &str) -> Result<SuperPackets, UsageError> {
         "drop" => Ok(SuperPackets::Drop),
         "pass" => Ok(SuperPackets::Pass),
         _ => Err(UsageError("it takes drop or pass".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    /// The one that a disagreement of weir-verify's own tests is shown with.
+    #[test]
+    fn the_command_that_shows_a_disagreement_again_is_understood() {
+        let command = "weir verify --filter parameterized-filter --toolkit fun --hook tc --parameter drop --bind map \
+                       --endpoint [2001:db8::1]:7 --super-packets pass \
+                       --packet 00000000000000000000000081000001080045000023 --segments 10";
+        Cli::try_parse_from(command.split(' ')).expect("weir takes it");
     }
 }

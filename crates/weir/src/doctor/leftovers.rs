@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::Context as _;
 use weir_hooks::ClsactFilter;
+use weir_lab::topology::named;
 use weir_service::ControlGroup;
 
 use super::Finding;
-use crate::topology::named;
 
 /// Something that nobody uses any more.
 #[derive(Clone, Debug, PartialEq, Eq)]

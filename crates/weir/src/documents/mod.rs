@@ -22,10 +22,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::report::Report;
+use weir_report::Report;
+
 pub use allowed::Allowed;
 pub use change::Change;
 use marker::Marker;
+
 pub use quote::Quote;
 
 /// Something in a document that isn't as it must be.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::report::number;
+use weir_results::number;
 
 /// A cell of a table of a report.
 ///

@@ -8,9 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
-use weir_service::Visible;
-
-use crate::{exit::UsageError, output::write_whole};
+use weir_output::{Visible, exit::UsageError, write_whole};
 
 /// Writes bytes that are no text to a file, whole or not at all, or to standard output where none or `-` is named.
 ///

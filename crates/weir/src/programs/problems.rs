@@ -9,9 +9,7 @@ use std::{
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 use weir_asm::{Diagnostic, Diagnostics, Problem, Program, Severity, Span};
-use weir_service::Visible;
-
-use crate::exit::code_of;
+use weir_output::{Visible, exit::code_of};
 
 /// A program that can't be used, and why: the error that [`Findings::end`] shows.
 #[derive(Debug)]

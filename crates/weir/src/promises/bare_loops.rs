@@ -15,10 +15,9 @@ use nix::{
 };
 use weir_asm::{Endian, Object, text};
 use weir_hooks::{KernelFilter, ObjectFile};
+use weir_lab::experiment::machine::Pinning;
 use weir_service::client::{Payload, Step};
 use weir_wire::Request;
-
-use crate::experiment::machine::Pinning;
 
 /// `valid-command` without its counts.
 const FILTER: &str = include_str!("uncounted.asm");

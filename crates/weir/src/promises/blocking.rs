@@ -15,10 +15,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use weir_filters::{Blocklist, FilterName, Site, Toolkit, Until};
 use weir_hooks::KernelFilter;
+use weir_lab::experiment::{machine::Pinning, one_run::Bench, own_command};
 use weir_service::control::{Connection, Reply, Request, ask};
 
 use super::{Bar, Figure, Runner, loads, serving::Served};
-use crate::experiment::{machine::Pinning, one_run::Bench, own_command};
 
 /// How long the reply to a GET may take.
 const REPLY_WITHIN: Duration = Duration::from_secs(5);

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
+use weir_lab::experiment::{catalogue, definition::Definition, measure, schedule};
+use weir_results::stats::{Repetition, paired_differences, paired_ratios};
 
 use super::{Bar, Figure, Runner};
-use crate::{
-    experiment::{catalogue, definition::Definition, measure, schedule},
-    report,
-    stats::{Repetition, paired_differences, paired_ratios},
-};
 
 /// The experiment whose cells are run.
 const EXPERIMENT: &str = "hooks";
@@ -50,8 +47,9 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
         if !sample.is_sound() {
             bail!("a run that drops at {place} is invalid: {:?}", sample.flaws);
         }
-        let cost =
-            report::Figure::MachineCpu.of(&sample).context("reading the cores' times in /proc/stat")?;
+        let cost = weir_results::figure::Figure::MachineCpu
+            .of(&sample)
+            .context("reading the cores' times in /proc/stat")?;
         costs.entry(place).or_default().insert(scheduled.repetition, cost);
     }
     Ok(figures(&costs[SENDER], &costs[SOCKET], &costs[XDP]))

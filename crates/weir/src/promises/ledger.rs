@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use weir_results::stats::paired_ratios;
 use weir_service::client::{Behaviour, Percent, Step, Workload};
 
 use super::{
     Bar, Figure, Runner, bare_loops,
     loads::{BEHAVIOUR, Load, SIMPLE, client_rate},
 };
-use crate::stats::paired_ratios;
 
 /// About a second of a sender of single packets: the two of a pair lie near each other.
 const PACKETS: u64 = 250_000;

@@ -4,19 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use weir_filters::{FilterName, Hook, Toolkit};
+use weir_lab::experiment::{
+    definition::Definition,
+    measure,
+    schedule::{self, Scheduled},
+};
+use weir_results::{cell::Placement, sample::Sample, stats::paired_ratios};
 use weir_service::{Io, Moderation};
 
 use super::{Bar, Figure, Runner};
-use crate::{
-    cell::Placement,
-    experiment::{
-        definition::Definition,
-        measure,
-        schedule::{self, Scheduled},
-    },
-    sample::Sample,
-    stats::paired_ratios,
-};
 
 const DEFINITION: &str = r#"
 name = "bench"

@@ -21,11 +21,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
-
-use crate::{
-    experiment::{definition::Definition, interrupt::Interrupt, machine::Pinning, one_run::Bench},
-    stats::Estimate,
-};
+use weir_lab::experiment::{definition::Definition, interrupt::Interrupt, machine::Pinning, one_run::Bench};
+use weir_results::stats::Estimate;
 
 /// What a figure has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -171,7 +171,7 @@ fn batch(program: &KernelFilter, seen: &[u8]) -> anyhow::Result<Duration> {
 
 /// The packet with that payload to our server, from that layer's header on.
 fn frame(layer: Layer, payload: &[u8]) -> Vec<u8> {
-    let mut packet = filter_cost::packet(payload);
+    let mut packet = weir_lab::filter_cost::packet(payload);
     packet[udp::DESTINATION_OFFSET..][..2].copy_from_slice(&PORT.to_be_bytes());
     if layer == Layer::Udp {
         return packet;

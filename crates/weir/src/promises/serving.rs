@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use tempfile::TempDir;
-use weir_service::ServerSummary;
-
-use crate::experiment::{
+use weir_lab::experiment::{
     one_run::{Bench, RunError},
     read_summary, schedule,
     server::Server,
     site::Site,
 };
+use weir_service::ServerSummary;
 
 /// Time that a server has to end when it is told to.
 const END_WITHIN: Duration = Duration::from_secs(5);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use weir_filters::FilterName;
+use weir_verify::{Choice, Pace, Packets, Plan, Speed, speed};
 
 use super::{Bar, Figure};
-use crate::verify::{Choice, Pace, Packets, Plan, Speed, speed};
 
 /// Turns of each combination are in one value.
 const REPETITIONS: usize = 6;

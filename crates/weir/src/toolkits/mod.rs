@@ -10,13 +10,10 @@ use serde::Serialize;
 use weir_asm::Code;
 use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Site, Toolkit, cbpf};
 use weir_hooks::{HookError, KernelFilter};
+use weir_lab::filter_cost::{self, Pair};
+use weir_report::Median;
+use weir_results::stats::Estimate;
 use weir_wire::Request;
-
-use crate::{
-    promises::filter_cost::{self, Pair},
-    report::Median,
-    stats::Estimate,
-};
 
 /// Loads of each program that are timed, the toolkits in turn.
 pub const LOADS: usize = 20;

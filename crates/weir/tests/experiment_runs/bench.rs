@@ -7,7 +7,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use weir::{sample::Sample, store};
+use weir_results::{sample::Sample, store};
 use weir_testing::{Ended, wait_until};
 
 /// weir's own server without a program, which needs no privilege.

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::process::CommandExt as _, process::Command};
 
 use nix::sys::signal::Signal;
-use weir::sample::Sample;
+use weir_results::sample::Sample;
 use weir_testing::{Ended, end, wait_until};
 
 use crate::{

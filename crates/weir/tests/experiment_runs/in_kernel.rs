@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use weir::{cell::Placement, sample::Sample};
+use weir_results::{cell::Placement, sample::Sample};
 
 use crate::{Test, bench::Bench};
 
@@ -44,7 +44,7 @@ fn timed() {
     let csv = fs::read_to_string(bench.out().join("tables/filter-cost.csv")).unwrap();
     assert_eq!(csv.lines().count(), 2, "{csv}");
     let summary = fs::read_to_string(bench.out().join("summary.json")).unwrap();
-    let summary: weir::report::Summary = serde_json::from_str(&summary).unwrap();
+    let summary: weir_report::Summary = serde_json::from_str(&summary).unwrap();
     let [cost] = summary.filter_costs.as_slice() else { panic!("one program decides: {summary:?}") };
     assert!(cost.test_run_ns.is_some() && cost.program_run_ns.is_some(), "{cost:?}");
 }

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-use weir::sample::{Flaw, Sample};
+use weir_results::sample::{Flaw, Sample};
 
 use crate::{
     Test,

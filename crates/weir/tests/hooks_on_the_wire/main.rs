@@ -8,9 +8,9 @@ mod wire;
 
 use std::net::TcpStream;
 
-use weir::topology::Side;
 use weir_filters::{Hook, Toolkit};
 use weir_hooks::{KernelFilter, XdpMode, kernel_features, loadable};
+use weir_results::net::Side;
 use weir_testing::{Group, Test};
 use weir_wire::headers::{self, ethernet, ipv4, ipv6};
 

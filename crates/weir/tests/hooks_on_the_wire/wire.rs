@@ -16,9 +16,10 @@ use nix::{
         time::TimeVal,
     },
 };
-use weir::topology::{Net, Settings, Side, Topology};
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, Interface, KernelFilter, Target, XdpMode};
+use weir_lab::topology::{Net, Settings};
+use weir_results::{net::Side, topology::Topology};
 use weir_testing::ControlGroup;
 
 use crate::frames::{Mac, Path};

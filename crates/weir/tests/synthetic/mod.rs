@@ -3,14 +3,14 @@
 use std::{fs, path::Path};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use weir::{
+use weir_filters::{FilterName, Hook, Toolkit};
+use weir_results::{
     cell::{Cell, Conditions, Placement},
     ledger::Ledger,
     sample::{SCHEMA, Sample},
     store,
     surroundings::Surroundings,
 };
-use weir_filters::{FilterName, Hook, Toolkit};
 use weir_service::{Cost, Io};
 
 /// What a made-up experiment consists of.

@@ -10,14 +10,11 @@ mod synthetic;
 
 use std::{fs, net::UdpSocket, path::Path};
 
-use weir::{
-    cell::Placement,
-    report,
-    toolkits::{Comparison, measure_by, of, with_parameters},
-};
+use weir::toolkits::{Comparison, measure_by, of, with_parameters};
 use weir_asm::{Endian, Object, Program};
 use weir_filters::{FilterName, Site, Toolkit};
 use weir_hooks::{AnyProgram, HookError, KernelFilter, Obstacle};
+use weir_results::cell::Placement;
 use weir_testing::{Group, Test};
 
 const ANYWHERE: &[Test] = &[
@@ -142,7 +139,7 @@ fn two_toolkits_are_divided_by_each_other() {
     }
     let dir = tempfile::tempdir().expect("a temporary folder");
     synthetic::write(dir.path(), &samples);
-    let report = report::write_all(dir.path()).expect("it can be written");
+    let report = weir_report::write_all(dir.path()).expect("it can be written");
     let ratios = &report.summary().toolkit_ratios;
     assert_eq!(ratios.len(), 3);
     for ratio in ratios {

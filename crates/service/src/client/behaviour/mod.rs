@@ -4,10 +4,11 @@ use std::{fmt, str::FromStr};
 
 use super::{
     deal::Load,
-    mix::{Mix, Mixed},
+    mix::Mixed,
     step::{Awaited, Payload, Step},
     workload::Workload,
 };
+use crate::Mix;
 
 /// One behaviour of the table.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{Monotonic, moderation::LongestNap, sys::SocketMemory};
+use crate::{LongestNap, Monotonic, sys::SocketMemory};
 
 /// Part of the receive buffer that may fill from one read to the next. The rest is for what comes at once.
 const FILLED: f64 = 1.0 / 4.0;

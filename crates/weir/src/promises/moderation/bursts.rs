@@ -8,10 +8,8 @@ use weir_service::{
     client::{self, Behaviour, ClientConfig, Fan, Pacing, PacketsPerSecond, Percent, Workload},
 };
 
-use super::{
-    super::{Bar, Figure, Runner},
-    compare,
-};
+use super::compare;
+use crate::promises::{Bar, Figure, Runner};
 
 /// Datagrams that come at once: of one GSO send, and of three.
 const BURSTS: [u32; 3] = [64, 100, 150];

@@ -10,10 +10,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use weir_wire::Request;
 
-use super::{
-    super::{Bar, Figure, Runner, bare_loops, serving::Served},
-    compare,
-};
+use super::compare;
+use crate::promises::{Bar, Figure, Runner, bare_loops, serving::Served};
 
 /// Servers of each kind that are ended in a run.
 const TIMES: u32 = 5;

@@ -5,10 +5,11 @@ mod ending;
 mod saving;
 mod waiting;
 
+use weir_lab::experiment::definition::Definition;
+use weir_results::cell::Placement;
 use weir_service::Moderation;
 
 use super::{Figure, Runner, loads, serving::Served};
-use crate::{cell::Placement, experiment::definition::Definition};
 
 /// What is compared.
 const BOTH: [Moderation; 2] = [Moderation::Off, Moderation::Auto];

@@ -1,15 +1,15 @@
 //! CPU time of server and sender, and loss, where one packet leaves a send.
 
-use weir_service::{Io, Moderation};
-
-use super::super::{
-    Bar, Figure, Runner,
-    loads::{self, Load, each},
-};
-use crate::{
+use weir_results::{
     cell::Placement,
     sample::Sample,
     stats::{paired_differences, paired_ratios},
+};
+use weir_service::{Io, Moderation};
+
+use crate::promises::{
+    Bar, Figure, Runner,
+    loads::{self, Load, each},
 };
 
 const PACKETS: u64 = 200_000;

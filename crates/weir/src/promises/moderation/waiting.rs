@@ -13,10 +13,8 @@ use weir_service::{
 };
 use weir_wire::Request;
 
-use super::{
-    super::{Bar, Figure, Runner, bare_loops},
-    compare,
-};
+use super::compare;
+use crate::promises::{Bar, Figure, Runner, bare_loops};
 
 /// Requests of each run that is timed one by one.
 const ALONE: usize = 2000;

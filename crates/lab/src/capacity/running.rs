@@ -1,0 +1,196 @@
+//! A search that is being made.
+
+use std::time::Duration;
+
+use weir_results::{
+    capacity::{
+        Decider, Purpose,
+        record::{Rest, SearchRecord},
+    },
+    cell::ReceiveWork,
+    sample::Sample,
+};
+
+use super::{
+    Ended,
+    lab::{Lab, Order},
+    plan::Plan,
+    search::{Next, Search, Trial, TrialResult},
+    trial::{self, ServerCeiling},
+};
+
+/// How often a trial is made again in which the generator fell behind below its ceiling.
+const AGAIN: u32 = 2;
+
+/// A trial is disturbed where others than its server and clients used more than this share of the cores' time. It is
+/// told in clock ticks, of which a short trial has few: undisturbed ones show up to a tenth.
+const DISTURBED: f64 = 0.15;
+/// The same of the hypervisor.
+const STOLEN: f64 = 0.05;
+/// What is waited before a disturbed trial is made again, and how often it is.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// Disturbed trials that a search makes again: on a machine that is never calm it has to end too.
+const PATIENCE: usize = 6;
+
+/// A search of one cell, and the samples that it is made of.
+pub(super) struct Running {
+    search: Search,
+    ceiling: ServerCeiling,
+    repetition: u32,
+    samples: Vec<u64>,
+    unused: Vec<u64>,
+    behind: Vec<u64>,
+    again: Vec<u64>,
+    disturbed: Vec<u64>,
+    last_disturbed: bool,
+    under_load_s: f64,
+    stolen_s: f64,
+    cores_s: f64,
+    others_s: f64,
+}
+
+impl Running {
+    pub(super) fn new(plan: &Plan, ceiling: &ServerCeiling, repetition: u32) -> Self {
+        Self {
+            search: plan.search(ceiling.highest),
+            ceiling: ceiling.clone(),
+            repetition,
+            samples: Vec::new(),
+            unused: Vec::new(),
+            behind: Vec::new(),
+            again: Vec::new(),
+            disturbed: Vec::new(),
+            last_disturbed: false,
+            under_load_s: 0.0,
+            stolen_s: 0.0,
+            cores_s: 0.0,
+            others_s: 0.0,
+        }
+    }
+
+    /// The trial that is wanted; nothing when the search is over.
+    pub(super) fn next(&self) -> Option<Trial> {
+        match self.search.next() {
+            Next::Trial(trial) => Some(trial),
+            Next::Done(_) => None,
+        }
+    }
+
+    /// Between which rates the first goal's lies, as far as is known, packets/s.
+    pub(super) fn bounds(&self) -> (Option<u64>, Option<u64>) {
+        self.search.bounds_so_far()
+    }
+
+    pub(super) const fn decider(&self) -> Decider {
+        Decider::of(&self.ceiling.cell)
+    }
+
+    pub(super) fn make(&mut self, lab: &mut Lab<'_>, trial: Trial) -> Result<(), Ended> {
+        let order = Order {
+            purpose: Purpose::Search,
+            cell: self.ceiling.cell.clone(),
+            rate: trial.rate,
+            packets: ((trial.rate as f64 * trial.duration.as_secs_f64()).round() as u64).max(1),
+            repetition: self.repetition,
+        };
+        let mut result = self.calm(lab, &order)?;
+        // So far below the ceiling, somebody else had the generator's core.
+        for _ in 0..AGAIN {
+            if !result.limited || trial.rate >= self.ceiling.highest {
+                break;
+            }
+            self.unused.extend(self.samples.pop());
+            result = self.calm(lab, &order)?;
+        }
+        self.search.record(trial, result);
+        Ok(())
+    }
+
+    /// A trial that nobody disturbed, as far as patience goes. Whether it is made again depends on who else used the cores
+    /// and never on what was lost, so that it favours no result.
+    fn calm(&mut self, lab: &mut Lab<'_>, order: &Order) -> Result<TrialResult, Ended> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let runs = lab.runs();
+            let result = self.usable(lab, order)?;
+            let Some(sample) = self.samples.last().copied().filter(|_| self.last_disturbed) else {
+                return Ok(result);
+            };
+            let Some(&pause) = pauses.next().filter(|_| self.again.len() < PATIENCE) else {
+                self.disturbed.push(sample);
+                return Ok(result);
+            };
+            self.samples.pop();
+            self.again.push(sample);
+            if lab.runs() > runs {
+                lab.pause(pause)?;
+            }
+        }
+    }
+
+    fn usable(&mut self, lab: &mut Lab<'_>, order: &Order) -> Result<TrialResult, Ended> {
+        trial::usable(lab, order, trial::result, &mut |sample, used| {
+            self.under_load_s += sample.wall_s.unwrap_or(0.0);
+            self.stolen_s += sample.steal_s;
+            let (cores, others) = of_the_cores(sample);
+            self.last_disturbed = is_disturbed(sample);
+            self.cores_s += cores.as_secs_f64();
+            self.others_s += others.as_secs_f64();
+            (if used { &mut self.samples } else { &mut self.unused }).push(sample.index);
+            if used && trial::is_behind(sample) {
+                self.behind.push(sample.index);
+            }
+        })
+    }
+
+    /// A record for each goal; none before the search is over.
+    pub(super) fn records(&self, plan: &Plan, seed: u64) -> Vec<SearchRecord> {
+        let Next::Done(results) = self.search.next() else { return Vec::new() };
+        let valid = 1.0 - f64::from(self.ceiling.cell.invalid_percent) / 100.0;
+        let record =
+            |(named, result): (&super::plan::NamedGoal, weir_results::capacity::GoalResult)| SearchRecord {
+                goal_name: named.name.clone(),
+                search: self.repetition,
+                cell: self.ceiling.cell.clone(),
+                valid_goodput: result.conditional_throughput.map(|rate| rate * valid),
+                result,
+                rest: Rest {
+                    ceiling: self.ceiling.rate,
+                    highest: self.ceiling.highest,
+                    samples: self.samples.clone(),
+                    unused: self.unused.clone(),
+                    behind: self.behind.clone(),
+                    again: self.again.clone(),
+                    disturbed: self.disturbed.clone(),
+                    under_load_s: self.under_load_s,
+                    stolen_s: self.stolen_s,
+                    cores_s: self.cores_s,
+                    others_s: self.others_s,
+                    seed,
+                },
+            };
+        plan.goals.iter().zip(results).map(record).collect()
+    }
+}
+
+/// Whether somebody else had the cores for so long that the trial says more about them.
+fn is_disturbed(sample: &Sample) -> bool {
+    let (cores, others) = of_the_cores(sample);
+    let stolen = sample.surroundings.core_time.values().map(|core| core.steal_us).sum();
+    others > cores.mul_f64(DISTURBED) || Duration::from_micros(stolen) > cores.mul_f64(STOLEN)
+}
+
+/// The time of all cores during a run, and what of it neither its server nor its clients used. Receive work that was
+/// steered away from the sender counts as nobody's, but is theirs.
+fn of_the_cores(sample: &Sample) -> (Duration, Duration) {
+    let is_steered = sample.cell.conditions.receive_work == ReceiveWork::Server;
+    let (mut all, mut busy) = (0, 0);
+    for core in sample.surroundings.core_time.values() {
+        let used = core.user_us + core.system_us + core.softirq_us;
+        busy += if is_steered { used - core.softirq_us } else { used };
+        all += used + core.idle_us + core.steal_us;
+    }
+    let own = sample.server_cost.cpu() + sample.client_cost.cpu();
+    (Duration::from_micros(all), Duration::from_micros(busy).saturating_sub(own))
+}

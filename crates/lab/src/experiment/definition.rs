@@ -1,0 +1,354 @@
+//! An experiment as it is written down: a grid of cells, the servers to place in them, and its profiles.
+
+use std::{collections::BTreeMap, fmt};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use weir_filters::{FilterName, Hook, Toolkit};
+use weir_output::exit::UsageError;
+use weir_results::{
+    cell::{Background, Placement, ReceiveWork},
+    rule::Rule,
+    topology::Topology,
+};
+use weir_service::{Io, Moderation, client::Mix};
+
+use super::{precision::Precision, template::Template, validate};
+
+/// How much of an experiment is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// About a minute.
+    Quick,
+    /// Some minutes, with narrower intervals.
+    Standard,
+    /// Everything that the report measured.
+    Paper,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Quick => "quick",
+            Self::Standard => "standard",
+            Self::Paper => "paper",
+        })
+    }
+}
+
+/// An experiment, as in `experiments/*.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Its name on the command line and in samples.
+    pub name: String,
+    /// Its title in reports.
+    pub title: String,
+    /// What it is to answer.
+    pub question: String,
+    /// The clients' behaviour; a row of [`BEHAVIOURS`].
+    #[serde(default = "default_behaviour")]
+    pub behaviour: String,
+    /// Clients that send at the same time; the packets of a cell are shared out among them.
+    #[serde(default = "default_clients")]
+    pub clients: u32,
+    /// Runs of each cell.
+    pub runs: u32,
+    /// Runs are added until intervals are this narrow; nothing for [`Self::runs`] of each cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+    /// How weir's own clients send.
+    #[serde(default)]
+    pub client_io: Io,
+    /// How long weir's own clients wait for the reply to a GET before they ask again, ms; nothing for their default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub get_timeout_ms: Option<u64>,
+    /// weir's server of the catalogue.
+    #[serde(default = "default_server")]
+    pub server: String,
+    /// The UDP port that every server listens on, for clients that can't be told one; nothing for a free one each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Further arguments of `weir serve`, the same in every cell.
+    #[serde(default)]
+    pub server_flags: Vec<String>,
+    /// Whether BPF statistics are on while a server runs; they cost time on every packet.
+    #[serde(default)]
+    pub program_stats: bool,
+    /// Time that a server may take until it is ready, seconds.
+    #[serde(default = "default_ready_within")]
+    pub ready_within_s: u64,
+    /// Time that the clients of one run may take, seconds; nothing for a minute and 100 µs a packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients_within_s: Option<u64>,
+    /// How long the clients send at each of the grid's rates, seconds: it gives the packets of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u64>,
+    /// Share of the valid requests that are GETs, percent, whose latency is measured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gets_percent: u8,
+    /// Audit one repetition in so many: an additional run of each cell in which the kernel's drops are traced by reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_every: Option<u32>,
+    /// What is varied.
+    pub grid: Grid,
+    /// What is placed in each cell of the grid.
+    pub placements: Vec<PlacementRow>,
+    /// Servers that are not weir's own, by the name that placements use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub external_server: BTreeMap<String, ExternalServer>,
+    /// Clients that are not weir's own, by the name that placements use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub external_client: BTreeMap<String, ExternalClient>,
+    /// The rules by which its report judges claims, written down before any run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Rule>,
+    /// What is different in a smaller or larger edition of the experiment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub profiles: BTreeMap<Profile, Overrides>,
+}
+
+/// What is varied: every combination is a cell for every placement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// Shares of invalid packets, percent.
+    pub invalid_percent: Vec<u8>,
+    /// Packets of all clients together; empty where rates and [`Definition::duration_s`] give them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packets: Vec<u64>,
+    /// Payloads of invalid packets, bytes; empty for the behaviour's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalid_size: Vec<u32>,
+    /// How valid and invalid packets follow each other; empty for the behaviour's own order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Mix>,
+    /// Packets per second that all clients together offer; empty for as fast as they can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate: Vec<u64>,
+    /// Receive buffers of the server, bytes as asked for; empty for the kernel's default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receive_buffer: Vec<u32>,
+    /// How weir's own servers moderate their reading; empty for not at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moderation: Vec<Moderation>,
+    /// What lies between client and server; empty for loopback.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topology: Vec<Topology>,
+    /// On whose core the kernel does the work of receiving; empty for the sender's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receive_work: Vec<ReceiveWork>,
+    /// Who else keeps the cores busy; empty for nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub background: Vec<Background>,
+    /// Whether server and clients are confined to their cores; empty for what the whole experiment does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<bool>,
+}
+
+/// A server, the filter it is started with, and who sends to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlacementRow {
+    /// Name by which profiles choose it; the placement's own where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where the decision is made.
+    pub placement: Placement,
+    /// The filter.
+    pub filter: FilterName,
+    /// Its toolkit.
+    pub toolkit: Toolkit,
+    /// Its hook.
+    pub hook: Hook,
+    /// How the server reads and writes.
+    #[serde(default)]
+    pub io: Io,
+    /// A row of [`Definition::external_server`] to be started in place of `weir serve`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_server: Option<String>,
+    /// A row of [`Definition::external_client`] to be started in place of `weir client`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_client: Option<String>,
+}
+
+impl PlacementRow {
+    /// The name by which profiles choose it.
+    pub fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or(self.placement.name())
+    }
+}
+
+/// A server that is not weir's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalServer {
+    /// Program and arguments; no shell reads them.
+    pub command: Vec<Template>,
+    /// The UDP port that it alone listens on; nothing for [`Definition::port`] or a free one, which `{port}` tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+/// A client that is not weir's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalClient {
+    /// Program and arguments; no shell reads them.
+    pub command: Vec<Template>,
+    /// How long it sleeps by itself in a run, seconds, such as before its first packet: a report shows wall time as it was
+    /// measured, and a second column without the sleep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleeps_s: Option<f64>,
+}
+
+/// What a profile changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    /// Runs of each cell.
+    pub runs: Option<u32>,
+    /// Shares of invalid packets, percent.
+    pub invalid_percent: Option<Vec<u8>>,
+    /// Packets of all clients together.
+    pub packets: Option<Vec<u64>>,
+    /// Payloads of invalid packets, bytes.
+    pub invalid_size: Option<Vec<u32>>,
+    /// How valid and invalid packets follow each other.
+    pub mix: Option<Vec<Mix>>,
+    /// Packets per second offered.
+    pub rate: Option<Vec<u64>>,
+    /// Receive buffers, bytes.
+    pub receive_buffer: Option<Vec<u32>>,
+    /// How weir's own servers moderate their reading.
+    pub moderation: Option<Vec<Moderation>>,
+    /// Who else keeps the cores busy.
+    pub background: Option<Vec<Background>>,
+    /// Whether server and clients are confined to their cores.
+    pub pinned: Option<Vec<bool>>,
+    /// How long the clients send at each rate, seconds.
+    pub duration_s: Option<u64>,
+    /// Ids of the placements used.
+    pub placements: Option<Vec<String>>,
+}
+
+/// A behaviour that an experiment can use: one whose packets are what `-n` and `-p` say.
+#[derive(Clone, Copy, Debug)]
+pub struct BehaviourRow {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it ends the server itself.
+    pub stops: bool,
+}
+
+/// The behaviours that an experiment can use.
+pub const BEHAVIOURS: [BehaviourRow; 3] = [
+    BehaviourRow { name: "frigg", stops: false },
+    BehaviourRow { name: "frey", stops: true },
+    BehaviourRow { name: "load", stops: false },
+];
+
+fn default_behaviour() -> String {
+    "frigg".into()
+}
+
+fn default_server() -> String {
+    "simple-server".into()
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+const fn default_clients() -> u32 {
+    1
+}
+
+const fn default_ready_within() -> u64 {
+    10
+}
+
+impl Definition {
+    /// Reads a definition that stands in `origin`, and checks that it can be run.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what would be right: a [`UsageError`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self, UsageError> {
+        let definition: Self =
+            toml::from_str(text).map_err(|error| UsageError(format!("reading {origin}: {error}")))?;
+        validate::check(&definition).map_err(|error| UsageError(format!("in {origin}: {error}")))?;
+        Ok(definition)
+    }
+
+    /// The definition as `profile` has it, without profiles: what is run. Without a profile, the quick one where
+    /// there is one, else everything as it is written.
+    ///
+    /// # Errors
+    /// The profile doesn't exist here.
+    pub fn resolve(&self, profile: Option<Profile>, runs: Option<u32>) -> Result<Resolved, UsageError> {
+        let profile =
+            profile.or_else(|| self.profiles.contains_key(&Profile::Quick).then_some(Profile::Quick));
+        let overrides = match profile {
+            None => Overrides::default(),
+            Some(profile) => self.profiles.get(&profile).cloned().ok_or_else(|| {
+                UsageError(format!(
+                    "experiment '{}' has no profile '{profile}'; there are: {}",
+                    self.name,
+                    self.profile_names()
+                ))
+            })?,
+        };
+        let mut definition = Self { profiles: BTreeMap::new(), ..self.clone() };
+        definition.runs = runs.or(overrides.runs).unwrap_or(self.runs);
+        let grid = &mut definition.grid;
+        grid.invalid_percent = overrides.invalid_percent.unwrap_or(self.grid.invalid_percent.clone());
+        grid.packets = overrides.packets.unwrap_or(self.grid.packets.clone());
+        grid.invalid_size = overrides.invalid_size.unwrap_or(self.grid.invalid_size.clone());
+        grid.mix = overrides.mix.unwrap_or(self.grid.mix.clone());
+        grid.rate = overrides.rate.unwrap_or(self.grid.rate.clone());
+        grid.receive_buffer = overrides.receive_buffer.unwrap_or(self.grid.receive_buffer.clone());
+        grid.moderation = overrides.moderation.unwrap_or(self.grid.moderation.clone());
+        grid.background = overrides.background.unwrap_or(self.grid.background.clone());
+        grid.pinned = overrides.pinned.unwrap_or(self.grid.pinned.clone());
+        definition.duration_s = overrides.duration_s.or(self.duration_s);
+        if let Some(ids) = overrides.placements {
+            definition.placements.retain(|row| ids.iter().any(|id| id == row.id()));
+        }
+        Ok(Resolved { definition, profile })
+    }
+
+    fn profile_names(&self) -> String {
+        match self.profiles.keys().map(Profile::to_string).collect::<Vec<_>>() {
+            names if names.is_empty() => "none; leave --profile out".into(),
+            names => names.join(", "),
+        }
+    }
+
+    /// The port that a row of [`Self::external_server`], or weir's own server, must have; nothing for a free one.
+    pub fn port_of(&self, external_server: Option<&str>) -> Option<u16> {
+        self.port.or_else(|| self.external_server.get(external_server?)?.port)
+    }
+
+    /// Most runs that a cell can have.
+    pub fn most_runs(&self) -> u32 {
+        self.precision.map_or(self.runs, |precision| precision.max_runs.max(self.runs))
+    }
+
+    /// The row of [`BEHAVIOURS`] that the clients follow.
+    ///
+    /// # Panics
+    /// Never for a definition that [`Self::parse`] gave.
+    pub fn behaviour_row(&self) -> BehaviourRow {
+        BEHAVIOURS.into_iter().find(|row| row.name == self.behaviour).expect("checked when parsed")
+    }
+}
+
+/// A definition with a profile applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// What is run; it has no profiles.
+    pub definition: Definition,
+    /// The profile that was applied.
+    pub profile: Option<Profile>,
+}

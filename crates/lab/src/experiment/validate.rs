@@ -1,0 +1,323 @@
+//! What must hold of a definition before it is run.
+
+use std::{collections::HashSet, fmt::Display, hash::Hash};
+
+use weir_filters::Hook;
+use weir_results::{
+    cell::{Background, Placement, ReceiveWork},
+    topology::Topology,
+};
+use weir_service::{Io, Moderation, servers::ServerKind};
+use weir_wire::DEFAULT_PORT;
+
+use super::{
+    definition::{BEHAVIOURS, Definition, Overrides, PlacementRow},
+    template::{Placeholder, Template},
+};
+
+/// Checks `definition`, profiles included.
+pub(super) fn check(definition: &Definition) -> Result<(), String> {
+    let grid = &definition.grid;
+    if definition.name.is_empty() || definition.name.contains('/') {
+        return Err(format!("name = '{}': it must be a word without '/'", definition.name));
+    }
+    check_behaviour(definition)?;
+    let server: ServerKind = definition.server.parse().map_err(|error| format!("server: {error}"))?;
+    if definition.ready_within_s == 0 || definition.clients_within_s == Some(0) {
+        return Err("ready_within_s and clients_within_s: nothing is done within no time".into());
+    }
+    check_runs("runs", definition.runs)?;
+    check_percents("grid.invalid_percent", &grid.invalid_percent)?;
+    check_load(definition)?;
+    check_distinct("grid.invalid_size", &grid.invalid_size)?;
+    check_mix(definition)?;
+    check_moderation(definition)?;
+    check_conditions(definition)?;
+    check_placements(definition, server)?;
+    check_server_flags(&definition.server_flags)?;
+    for (name, server) in &definition.external_server {
+        check_command(&format!("external_server.{name}"), server.command.len())?;
+    }
+    for (name, client) in &definition.external_client {
+        check_command(&format!("external_client.{name}"), client.command.len())?;
+        if let Some(sleeps_s) = client.sleeps_s.filter(|sleeps_s| !sleeps_s.is_finite() || *sleeps_s < 0.0) {
+            return Err(format!(
+                "external_client.{name}.sleeps_s = {sleeps_s}: it must be 0 or more seconds"
+            ));
+        }
+    }
+    check_ports(definition)?;
+    for rule in &definition.verdicts {
+        rule.check().map_err(|error| format!("verdicts, '{}': {error}", rule.claim))?;
+    }
+    for (profile, overrides) in &definition.profiles {
+        check_overrides(definition, overrides).map_err(|error| format!("profiles.{profile}.{error}"))?;
+    }
+    Ok(())
+}
+
+fn check_behaviour(definition: &Definition) -> Result<(), String> {
+    let name = &definition.behaviour;
+    let Some(row) = BEHAVIOURS.into_iter().find(|row| row.name == name) else {
+        let known = BEHAVIOURS.map(|row| row.name).join(", ");
+        return Err(format!("unknown behaviour '{name}'; an experiment can use: {known}"));
+    };
+    match definition.clients {
+        0 => Err("clients = 0: at least one must send".into()),
+        1 => Ok(()),
+        _ if row.stops => Err(format!(
+            "behaviour '{name}' ends the server, so the first of several clients would end it for the others; use frigg"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_load(definition: &Definition) -> Result<(), String> {
+    let grid = &definition.grid;
+    check_positive("grid.rate", &grid.rate)?;
+    match (grid.rate.is_empty(), definition.duration_s) {
+        (true, Some(_)) => Err("duration_s: it goes with grid.rate".into()),
+        (false, Some(0)) => Err("duration_s = 0: nothing is sent within no time".into()),
+        (false, Some(_)) if !grid.packets.is_empty() => {
+            Err("grid.packets: duration_s and grid.rate give the packets already".into())
+        }
+        (false, Some(_)) => Ok(()),
+        (_, None) => {
+            check_not_empty("grid.packets", &grid.packets)?;
+            check_positive("grid.packets", &grid.packets)
+        }
+    }
+}
+
+fn check_mix(definition: &Definition) -> Result<(), String> {
+    let mixes = definition.profiles.values().filter_map(|overrides| overrides.mix.as_ref());
+    for mix in mixes.chain([&definition.grid.mix]) {
+        check_distinct("mix", mix)?;
+        if !mix.is_empty() && definition.behaviour == "load" {
+            return Err(
+                "grid.mix: behaviour 'load' has an order of its own; use frigg, with grid.rate too".into()
+            );
+        }
+        if !mix.is_empty() && definition.placements.iter().any(|row| row.external_client.is_some()) {
+            return Err("grid.mix: an external client has its own order; leave mix out, or the client".into());
+        }
+    }
+    Ok(())
+}
+
+fn check_moderation(definition: &Definition) -> Result<(), String> {
+    let of_profiles = definition.profiles.values().filter_map(|overrides| overrides.moderation.as_ref());
+    for moderation in of_profiles.chain([&definition.grid.moderation]) {
+        check_distinct("moderation", moderation)?;
+        let is_moderated = moderation.iter().any(|&how| how != Moderation::Off);
+        let unmoderated = |row: &&PlacementRow| row.io == Io::Simple || row.external_server.is_some();
+        if let Some(row) = definition.placements.iter().find(unmoderated).filter(|_| is_moderated) {
+            return Err(format!(
+                "grid.moderation: placement '{}' reads one datagram a call, or isn't weir's own server, and naps never; \
+                 leave one of them out, or set io = \"batch\"",
+                row.id()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_conditions(definition: &Definition) -> Result<(), String> {
+    let grid = &definition.grid;
+    check_positive(
+        "grid.receive_buffer",
+        &grid.receive_buffer.iter().map(|&b| b.into()).collect::<Vec<_>>(),
+    )?;
+    check_names("grid.topology", &grid.topology, Topology::as_str)?;
+    check_names("grid.receive_work", &grid.receive_work, ReceiveWork::name)?;
+    check_names("grid.background", &grid.background, Background::name)?;
+    check_distinct("grid.pinned", &grid.pinned)?;
+    let is_load = definition.behaviour == "load";
+    if !is_load && (definition.gets_percent > 0 || definition.duration_s.is_some()) {
+        return Err("gets_percent and duration_s: they are for behaviour = \"load\"".into());
+    }
+    if definition.gets_percent > 100 {
+        return Err(format!("gets_percent = {}: it is more than 100 percent", definition.gets_percent));
+    }
+    if definition.audit_every == Some(0) {
+        return Err("audit_every = 0: leave it out for no audit".into());
+    }
+    if grid.receive_work.contains(&ReceiveWork::Server) && !grid.topology.contains(&Topology::Veth) {
+        return Err(
+            "grid.receive_work: what loopback receives can't be steered; add topology = [\"veth\"]".into()
+        );
+    }
+    Ok(())
+}
+
+fn check_names<T: Copy>(what: &str, list: &[T], name: impl Fn(T) -> &'static str) -> Result<(), String> {
+    check_distinct(what, &list.iter().map(|&item| name(item)).collect::<Vec<_>>())
+}
+
+fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), String> {
+    let rows = &definition.placements;
+    check_distinct("placements: id", &rows.iter().map(PlacementRow::id).collect::<Vec<_>>())?;
+    if rows.is_empty() {
+        return Err("placements is empty: name at least one".into());
+    }
+    let missing = |kind: &str, name: &str| format!("a placement names {kind}.{name}, which isn't defined");
+    for row in rows {
+        if row.placement == Placement::Sender
+            && (row.hook != Hook::Tc || definition.grid.topology != [Topology::Veth])
+        {
+            return Err(format!(
+                "placements, '{}': what the sender's kernel drops is dropped on its interface: hook = \"tc\", and \
+                 grid.topology = [\"veth\"]",
+                row.id()
+            ));
+        }
+        match &row.external_server {
+            None => {
+                weir_hooks::loadable(row.filter.into(), row.toolkit, row.hook).map_err(|gap| {
+                    format!(
+                        "placement '{}': {} with {} at {}: {gap}",
+                        row.id(),
+                        row.filter,
+                        row.toolkit,
+                        row.hook
+                    )
+                })?;
+                let misfit = |misfit| format!("placement '{}': {misfit}", row.id());
+                server.check(row.filter, row.toolkit, row.hook).map_err(misfit)?;
+            }
+            Some(name) if !definition.external_server.contains_key(name) => {
+                return Err(missing("external_server", name));
+            }
+            Some(_) => {}
+        }
+        if let Some(name) = &row.external_client
+            && !definition.external_client.contains_key(name)
+        {
+            return Err(missing("external_client", name));
+        }
+        if row.external_client.is_some() && definition.behaviour_row().stops {
+            return Err(format!(
+                "placement '{}': behaviour '{}' ends the server, and an external client doesn't tell what its GET returned; use frigg",
+                row.id(),
+                definition.behaviour
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A run has one port.
+fn check_ports(definition: &Definition) -> Result<(), String> {
+    let external = definition.external_server.iter();
+    let external = external.map(|(name, server)| (format!("external_server.{name}.port"), server.port));
+    for (what, port) in external.chain([("port".to_owned(), definition.port)]) {
+        match (port, definition.port) {
+            (Some(0), _) => return Err(format!("{what} = 0: leave it out for a free port each run")),
+            (Some(its), Some(all)) if its != all => {
+                return Err(format!(
+                    "{what} = {its}, and port = {all}: a run has one port; leave one of them out"
+                ));
+            }
+            _ => {}
+        }
+    }
+    definition.placements.iter().try_for_each(|row| check_told(definition, row))
+}
+
+/// Whoever is not weir's own is told a port that isn't given.
+fn check_told(definition: &Definition, row: &PlacementRow) -> Result<(), String> {
+    if definition.port_of(row.external_server.as_deref()).is_some() {
+        return Ok(());
+    }
+    let (servers, clients) = (&definition.external_server, &definition.external_client);
+    let server = row.external_server.as_ref().map(|name| ("server", name, &servers[name].command));
+    let client = row.external_client.as_ref().map(|name| ("client", name, &clients[name].command));
+    let is_told = |command: &[Template]| command.iter().any(|word| word.names(Placeholder::Port));
+    match [server, client].into_iter().flatten().find(|(_, _, command)| !is_told(command)) {
+        None => Ok(()),
+        Some((side, name, _)) => Err(format!(
+            "placement '{}': external_{side}.{name} isn't told the port, which is a free one each run: put {{port}} into \
+             its command, or give the one that it always uses as `port`, such as port = {DEFAULT_PORT}",
+            row.id()
+        )),
+    }
+}
+
+/// What the harness says to `weir serve` itself, and where a definition has a say in it.
+const SAID_ALREADY: [(&str, &str); 7] = [
+    ("--listen", "port = 12345 gives every server that port"),
+    ("--filter", "a placement has its filter"),
+    ("--toolkit", "a placement has its toolkit"),
+    ("--hook", "a placement has its hook"),
+    ("--io", "a placement has its io"),
+    ("--server", "server = \"…\" is a key of the definition"),
+    ("--summary", "each sample holds the server's record"),
+];
+
+fn check_server_flags(flags: &[String]) -> Result<(), String> {
+    let named = |word: &str| {
+        SAID_ALREADY.iter().find(|(flag, _)| {
+            word == *flag || word.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
+        })
+    };
+    match flags.iter().find_map(|word| named(word)) {
+        None => Ok(()),
+        Some((flag, instead)) => Err(format!("server_flags: {flag} is the harness's own; {instead}")),
+    }
+}
+
+fn check_overrides(definition: &Definition, overrides: &Overrides) -> Result<(), String> {
+    overrides.runs.map_or(Ok(()), |runs| check_runs("runs", runs))?;
+    overrides.invalid_percent.as_ref().map_or(Ok(()), |list| check_percents("invalid_percent", list))?;
+    if let Some(list) = &overrides.packets {
+        check_not_empty("packets", list)?;
+        check_positive("packets", list)?;
+    }
+    overrides.rate.as_ref().map_or(Ok(()), |list| check_positive("rate", list))?;
+    overrides.invalid_size.as_ref().map_or(Ok(()), |list| check_distinct("invalid_size", list))?;
+    let Some(ids) = &overrides.placements else { return Ok(()) };
+    check_not_empty("placements", ids)?;
+    let known: Vec<_> = definition.placements.iter().map(PlacementRow::id).collect();
+    match ids.iter().find(|id| !known.contains(&id.as_str())) {
+        Some(id) => Err(format!("placements: unknown placement '{id}'; there are: {}", known.join(", "))),
+        None => Ok(()),
+    }
+}
+
+fn check_runs(what: &str, runs: u32) -> Result<(), String> {
+    if runs == 0 { Err(format!("{what} = 0: every cell needs at least one run")) } else { Ok(()) }
+}
+
+fn check_percents(what: &str, list: &[u8]) -> Result<(), String> {
+    check_not_empty(what, list)?;
+    check_distinct(what, list)?;
+    match list.iter().find(|&&percent| percent > 100) {
+        Some(percent) => Err(format!("{what}: {percent} is more than 100 percent")),
+        None => Ok(()),
+    }
+}
+
+fn check_positive(what: &str, list: &[u64]) -> Result<(), String> {
+    check_distinct(what, list)?;
+    if list.contains(&0) { Err(format!("{what}: 0 measures nothing")) } else { Ok(()) }
+}
+
+fn check_not_empty<T>(what: &str, list: &[T]) -> Result<(), String> {
+    if list.is_empty() { Err(format!("{what} is empty: name at least one")) } else { Ok(()) }
+}
+
+fn check_distinct<T: Eq + Hash + Display>(what: &str, list: &[T]) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    match list.iter().find(|item| !seen.insert(*item)) {
+        Some(item) => Err(format!("{what}: {item} stands there twice")),
+        None => Ok(()),
+    }
+}
+
+fn check_command(what: &str, words: usize) -> Result<(), String> {
+    if words == 0 {
+        Err(format!("{what}.command is empty: name the program and its arguments"))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! What programs, servers and clients leave of a run: counts, costs and latencies, as `--summary FILE` and samples hold them.
+
+mod arrivals;
+mod client;
+mod cost;
+mod drops;
+mod latencies;
+mod mix;
+mod moderation;
+mod program;
+mod server;
+
+pub use arrivals::Arrivals;
+pub use client::{ClientSummary, GetOutcome, PaceRecord, ReplyLedger, SentCounts, ThreadRecord};
+pub use cost::{Cost, Monotonic};
+pub use drops::Drops;
+pub use latencies::{Latencies, LatenciesError, nanoseconds};
+pub use mix::Mix;
+pub use moderation::{LongestNap, Moderation, Naps};
+pub use program::{ProgramRuns, VerdictCounts};
+pub use server::{
+    EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary, WorkerPick,
+    WorkerRecord,
+};

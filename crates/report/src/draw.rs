@@ -1,0 +1,269 @@
+//! Draws a plot as SVG, and the same picture as PNG.
+//!
+//! Every mark says its value in a `title`, and carries classes by which a page can colour it. The font of the PNG comes
+//! with the program, because a server has none.
+
+use std::sync::LazyLock;
+
+use anyhow::Context;
+use minijinja::{AutoEscape, Environment, value::Serde};
+use resvg::{tiny_skia, usvg};
+use serde::Serialize;
+
+use crate::{
+    axis::Axis,
+    marks::{self, Shape, Text, px},
+    plot::{Line, PALETTE, Panel, Plot},
+};
+
+const WIDTH: f64 = 480.0;
+const LEFT: f64 = 66.0;
+const RIGHT: f64 = 466.0;
+/// Where the area of a single panel ends, unless the legend above leaves it less than [`LEAST`].
+const BOTTOM: f64 = 312.0;
+/// Least height of the area of a single panel.
+const LEAST: f64 = 190.0;
+/// Height of the area of each of several panels.
+const PANEL: f64 = 116.0;
+/// Room for what stands above a panel.
+const PANEL_HEAD: f64 = 38.0;
+/// Room for what stands below the last panel.
+const FOOT: f64 = 48.0;
+/// Where titles and legends begin.
+const MARGIN: f64 = 8.0;
+const LEGEND_ROW: f64 = 18.0;
+/// About what a character takes of a line of text.
+const CHARACTER: f64 = 7.2;
+/// Pixels of a PNG for each unit of the SVG: sharp on dense displays.
+const PNG_SCALE: f32 = 2.0;
+
+/// A plot, drawn.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    /// As SVG.
+    pub(super) svg: String,
+    /// The same as a PNG file's bytes.
+    pub(super) png: Vec<u8>,
+}
+
+impl Picture {
+    /// Draws `plot`.
+    pub(super) fn of(plot: &Plot) -> anyhow::Result<Self> {
+        let svg = plot.to_svg()?;
+        Ok(Self { png: png_of(&svg)?, svg })
+    }
+}
+
+/// What the template names.
+#[derive(Default, Serialize)]
+struct Scene<'a> {
+    plot: &'a str,
+    title: &'a str,
+    subtitle: &'a str,
+    reading: &'a str,
+    width: f64,
+    height: f64,
+    left: f64,
+    right: f64,
+    middle: f64,
+    bottom: f64,
+    x_label: String,
+    palette: [&'a str; 6],
+    x_ticks: Vec<Tick>,
+    legend: Vec<Entry<'a>>,
+    panels: Vec<Drawn>,
+}
+
+/// A panel as the template names it.
+#[derive(Serialize)]
+struct Drawn {
+    top: String,
+    bottom: String,
+    y_label: String,
+    y_ticks: Vec<Tick>,
+    shapes: Vec<Shape>,
+    texts: Vec<Text>,
+}
+
+#[derive(Serialize)]
+struct Tick {
+    at: String,
+    label: String,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    x: String,
+    y: String,
+    label: &'a str,
+    color: usize,
+    marker: String,
+}
+
+impl<'a> Entry<'a> {
+    fn of(line: &'a Line, (left, middle): (f64, f64)) -> Self {
+        Self {
+            x: px(left + 18.0),
+            y: px(middle),
+            label: &line.label,
+            color: line.style % PALETTE.len(),
+            marker: marks::sample(line, left, middle),
+        }
+    }
+}
+
+/// Where the axes of a panel lie in the picture.
+pub(super) struct Frame<'a> {
+    pub(super) plot: &'a Plot,
+    pub(super) panel: &'a Panel,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
+}
+
+impl Frame<'_> {
+    /// Width of the area.
+    pub(super) const WIDTH: f64 = RIGHT - LEFT;
+
+    pub(super) fn x(&self, value: f64) -> f64 {
+        LEFT + self.plot.x.share(value) * Self::WIDTH
+    }
+
+    pub(super) fn y(&self, value: f64) -> f64 {
+        self.bottom - self.panel.y.share(value) * (self.bottom - self.top)
+    }
+
+    /// Across the area.
+    pub(super) fn across(&self, height: f64) -> String {
+        format!("M{LEFT},{}H{RIGHT}", px(self.y(height)))
+    }
+}
+
+impl Plot {
+    /// The plot as SVG.
+    fn to_svg(&self) -> anyhow::Result<String> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.add_template("plot", include_str!("plot.svg")).context("reading the SVG template")?;
+        let template = environment.get_template("plot").context("finding the SVG template")?;
+        let scene = template.render(Serde(&self.scene()));
+        scene.with_context(|| format!("drawing {}", self.slug))
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        let (legend, top) = self.legend();
+        let frames = self.frames(top);
+        let bottom = frames.last().map_or(BOTTOM, |frame| frame.bottom);
+        let x = |value: f64| LEFT + self.x.share(value) * Frame::WIDTH;
+        Scene {
+            plot: &self.slug,
+            title: &self.title,
+            subtitle: &self.subtitle,
+            reading: &self.reading,
+            width: WIDTH,
+            height: bottom + FOOT,
+            left: LEFT,
+            right: RIGHT,
+            middle: f64::midpoint(LEFT, RIGHT),
+            bottom,
+            x_label: self.x.title(&self.x_label),
+            palette: PALETTE,
+            x_ticks: ticks(&self.x, x, CHARACTER),
+            legend,
+            panels: frames.iter().map(drawn).collect(),
+        }
+    }
+
+    /// A single panel fills the picture; several stand below each other.
+    fn frames(&self, top: f64) -> Vec<Frame<'_>> {
+        let several = self.panels.len() > 1;
+        let frame = |(i, panel)| {
+            let top = top + i as f64 * (PANEL + PANEL_HEAD);
+            let bottom = if several { (top + PANEL).round() } else { BOTTOM.max(top + LEAST) };
+            Frame { plot: self, panel, top, bottom }
+        };
+        self.panels.iter().enumerate().map(frame).collect()
+    }
+
+    /// The legend side by side, on the next row where there is no room left; and where the plot's area begins below it.
+    fn legend(&self) -> (Vec<Entry<'_>>, f64) {
+        let head = if self.subtitle.is_empty() { 40.0 } else { 58.0 };
+        let (mut left, mut middle) = (MARGIN, head);
+        let mut entry = |line: &Line| {
+            let width = 24.0 + line.label.chars().count() as f64 * CHARACTER;
+            if left > MARGIN && left + width > RIGHT {
+                (left, middle) = (MARGIN, middle + LEGEND_ROW);
+            }
+            let at = (left, middle);
+            left += width + 10.0;
+            at
+        };
+        let mut lines: Vec<&Line> = Vec::new();
+        for line in self.panels.iter().flat_map(|panel| &panel.lines) {
+            if !lines.iter().any(|known| known.label == line.label) {
+                lines.push(line);
+            }
+        }
+        let entries: Vec<_> = lines.into_iter().map(|line| Entry::of(line, entry(line))).collect();
+        let last = if entries.is_empty() { head - LEGEND_ROW } else { middle };
+        (entries, last + 37.0)
+    }
+}
+
+fn drawn(frame: &Frame<'_>) -> Drawn {
+    let panel = frame.panel;
+    let (mut shapes, mut texts) = (Vec::new(), Vec::new());
+    shapes.extend(panel.reference.map(|height| marks::reference(frame, height)));
+    for (shape, text) in panel.tiles.iter().map(|tile| marks::tile(frame, tile)) {
+        shapes.push(shape);
+        texts.push(text);
+    }
+    for (i, line) in panel.lines.iter().enumerate() {
+        let (more, told) = marks::line(frame, line, i);
+        shapes.extend(more);
+        texts.extend(told);
+    }
+    Drawn {
+        top: px(frame.top),
+        bottom: px(frame.bottom),
+        y_label: panel.y.title(&panel.y_label),
+        y_ticks: ticks(&panel.y, |value| frame.y(value), 0.0),
+        shapes,
+        texts,
+    }
+}
+
+/// The ticks with as many labels as have room, of so many pixels a character: the ends', and those between that fit.
+fn ticks(axis: &Axis, at: impl Fn(f64) -> f64, character: f64) -> Vec<Tick> {
+    let half = |value: f64| axis.name(value).chars().count() as f64 * character / 2.0;
+    let ticks = axis.ticks();
+    let last = ticks.last().map_or(f64::INFINITY, |&value| at(value) - half(value));
+    let mut free_from = f64::NEG_INFINITY;
+    let tick = |(i, &value): (usize, &f64)| {
+        let (at, half) = (at(value), half(value));
+        let is_between = i > 0 && i + 1 < ticks.len();
+        let fits = character == 0.0 || (at - half > free_from && (!is_between || at + half + 2.0 < last));
+        if fits {
+            free_from = at + half + 2.0;
+        }
+        Tick { at: px(at), label: if fits { axis.name(value) } else { String::new() } }
+    };
+    ticks.iter().enumerate().map(tick).collect()
+}
+
+/// Draws `svg` into a PNG file's bytes.
+fn png_of(svg: &str) -> anyhow::Result<Vec<u8>> {
+    let tree = usvg::Tree::from_str(svg, &OPTIONS).context("reading back the SVG")?;
+    let size = tree.size().to_int_size().scale_by(PNG_SCALE).context("sizing the PNG")?;
+    let mut pixels =
+        tiny_skia::Pixmap::new(size.width(), size.height()).context("making room for the PNG")?;
+    resvg::render(&tree, tiny_skia::Transform::from_scale(PNG_SCALE, PNG_SCALE), &mut pixels.as_mut());
+    pixels.encode_png().context("writing the PNG")
+}
+
+static OPTIONS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
+    let mut options = usvg::Options::default();
+    let fonts = options.fontdb_mut();
+    fonts.load_font_data(dejavu::sans::regular().to_vec());
+    fonts.set_sans_serif_family("DejaVu Sans");
+    options
+});

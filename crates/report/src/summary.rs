@@ -1,0 +1,199 @@
+//! `summary.json`: every estimate of the report, for programs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use weir_results::{
+    cell::Cell,
+    figure::Figure,
+    ledger::Ledger,
+    stats::{Estimate, Kind},
+};
+
+use crate::{
+    filter_cost::{self, FilterCost},
+    grid::{CellRuns, Comparison, Grid},
+    verdict::Verdict,
+};
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The cells of the grid.
+    pub cells: Vec<CellSummary>,
+    /// Kernel ÷ user, where both were run.
+    pub ratios: Vec<RatioSummary>,
+    /// One toolkit ÷ another, where both were run in the kernel.
+    pub toolkit_ratios: Vec<RatioSummary>,
+    /// What the definition's rules come to.
+    #[serde(default)]
+    pub verdicts: Vec<Verdict>,
+    /// What each filter costs by itself, where programs were timed.
+    #[serde(default)]
+    pub filter_costs: Vec<FilterCost>,
+    /// Samples left out of every estimate.
+    pub invalid_samples: usize,
+}
+
+/// One cell. An estimate is null where no run has the figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellSummary {
+    /// The cell.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// Sound runs.
+    pub runs: usize,
+    /// Runs left out.
+    pub invalid_runs: usize,
+    /// Server CPU time per packet sent, µs.
+    pub server_cpu_us_per_packet: Option<Median>,
+    /// Client CPU time per packet sent, µs.
+    pub client_cpu_us_per_packet: Option<Median>,
+    /// Loss of valid requests, percent; null where no valid packet was sent.
+    pub loss_percent: Option<Median>,
+    /// From the first packet sent to the last handled, s.
+    pub wall_s: Option<Median>,
+    /// Every figure that a run has, by its name, in its unit.
+    pub figures: BTreeMap<String, Median>,
+    /// Where the packets of all sound runs went, added up; null where none keeps counts.
+    pub ledger: Option<Ledger>,
+}
+
+/// A median with its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Median {
+    /// The median.
+    pub median: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// What the ends are.
+    pub kind: Kind,
+    /// Runs that have the figure.
+    pub runs: usize,
+    /// Probability that the ends enclose the true median.
+    pub coverage: f64,
+}
+
+impl From<Estimate> for Median {
+    fn from(estimate: Estimate) -> Self {
+        let Estimate { median, low, high, runs, kind, coverage } = estimate;
+        Self { median, low, high, kind, runs, coverage }
+    }
+}
+
+impl Median {
+    /// The estimate that it came from.
+    pub(super) fn estimate(&self) -> Estimate {
+        let Self { median, low, high, kind, runs, coverage } = *self;
+        Estimate { median, low, high, kind, runs, coverage }
+    }
+}
+
+/// One cell ÷ another under otherwise equal conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RatioSummary {
+    /// The cell whose figure is divided.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// What is divided by what: "kernel ÷ user", "fun ÷ aya".
+    pub quotient: String,
+    /// The series that this cell belongs to, as the report calls it.
+    pub series: String,
+    /// Of server CPU time.
+    pub server_cpu: Option<Ratio>,
+    /// Of client CPU time.
+    pub client_cpu: Option<Ratio>,
+    /// Of wall time.
+    pub wall: Option<Ratio>,
+    /// Of every figure that has one, by its name.
+    pub figures: BTreeMap<String, Ratio>,
+}
+
+/// A median of paired ratios with its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// The median ratio.
+    pub estimate: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// What the ends are.
+    pub kind: Kind,
+    /// Pairs of runs.
+    pub pairs: usize,
+    /// Probability that the ends enclose the true median ratio.
+    pub coverage: f64,
+}
+
+impl From<Estimate> for Ratio {
+    fn from(ratio: Estimate) -> Self {
+        let Estimate { median, low, high, runs, kind, coverage } = ratio;
+        Self { estimate: median, low, high, kind, pairs: runs, coverage }
+    }
+}
+
+impl Summary {
+    /// The summary of `grid`.
+    pub(super) fn of(grid: &Grid, verdicts: Vec<Verdict>) -> Self {
+        let ratios = |comparisons: Vec<Comparison<'_>>| {
+            comparisons.iter().map(|comparison| ratio_summary(grid, comparison)).collect()
+        };
+        Self {
+            cells: grid.cells().map(cell_summary).collect(),
+            ratios: ratios(grid.comparisons()),
+            toolkit_ratios: ratios(grid.toolkit_comparisons()),
+            verdicts,
+            filter_costs: filter_cost::costs(grid),
+            invalid_samples: grid.invalid.len(),
+        }
+    }
+
+    /// The file's text.
+    pub(super) fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("the summary has no map with other keys");
+        text.push('\n');
+        text
+    }
+}
+
+fn cell_summary(runs: &CellRuns) -> CellSummary {
+    let median = |figure| runs.estimate(figure).map(Median::from);
+    CellSummary {
+        cell: runs.cell.clone(),
+        runs: runs.sound.len(),
+        invalid_runs: runs.invalid,
+        server_cpu_us_per_packet: median(Figure::ServerCpu),
+        client_cpu_us_per_packet: median(Figure::ClientCpu),
+        loss_percent: median(Figure::Loss),
+        wall_s: median(Figure::Wall),
+        figures: by_name(|figure| runs.estimate(figure)),
+        ledger: total_ledger(runs),
+    }
+}
+
+fn by_name<T: From<Estimate>>(of: impl Fn(Figure) -> Option<Estimate>) -> BTreeMap<String, T> {
+    let named = |figure: Figure| Some((figure.slug().to_owned(), of(figure)?.into()));
+    Figure::ALL.into_iter().filter_map(named).collect()
+}
+
+/// The ledgers of the sound runs added up; nothing where none has one.
+pub(super) fn total_ledger(runs: &CellRuns) -> Option<Ledger> {
+    runs.sound.iter().filter_map(|sample| sample.ledger.clone()).reduce(|all, ledger| all.plus(&ledger))
+}
+
+fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {
+    let cell = &comparison.cell.cell;
+    let ratio = |figure| comparison.ratio(figure).map(Ratio::from);
+    RatioSummary {
+        cell: cell.clone(),
+        quotient: comparison.quotient(),
+        series: grid.label_of(cell),
+        server_cpu: ratio(Figure::ServerCpu),
+        client_cpu: ratio(Figure::ClientCpu),
+        wall: ratio(Figure::Wall),
+        figures: by_name(|figure| comparison.ratio(figure)),
+    }
+}

@@ -1,0 +1,304 @@
+//! What is compared: which programs, for which servers.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsFd as _,
+};
+
+use weir_filters::{
+    Binding, Combination, Filter, FilterName, Guards, Hook, Layer, Parameter, Site, SuperPackets, Toolkit,
+    corpus::Case,
+};
+use weir_hooks::{KernelFilter, Target};
+use weir_output::exit::UsageError;
+
+use crate::{
+    Subject,
+    memory::{Memory, with_little_room},
+    program::{Program, Refusal, Tally},
+    sockets::{Sendable as _, Sockets},
+};
+
+/// What was asked for; nothing stands for everything.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// This filter alone.
+    pub filter: Option<FilterName>,
+    /// This toolkit alone.
+    pub toolkit: Option<Toolkit>,
+    /// This hook alone.
+    pub hook: Option<Hook>,
+    /// These servers alone.
+    pub endpoints: Vec<SocketAddr>,
+    /// With these parameters alone.
+    pub parameters: Parameters,
+    /// With this setting alone, where a hook has it.
+    pub super_packets: Option<SuperPackets>,
+    /// The filters before it; with none of them, a filter without a memory is compared by itself.
+    pub guards: Guards,
+    /// The turn whose memory packets begin with.
+    pub turn: u32,
+}
+
+/// What `parameterized-filter` is loaded with; nothing stands for each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parameters {
+    /// Accept or drop.
+    pub parameter: Option<Parameter>,
+    /// In a map or a constant.
+    pub binding: Option<Binding>,
+}
+
+/// Programs and sites.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    combinations: Vec<Combination>,
+    endpoints: Vec<SocketAddr>,
+    parameters: Parameters,
+    super_packets: Option<SuperPackets>,
+    guards: Guards,
+    turn: u32,
+    /// What was asked for and isn't there.
+    pub gaps: Gaps,
+}
+
+/// Where programs are asked, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) site: Site,
+    pub(super) way: Way,
+}
+
+/// The programs of a place.
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub(super) programs: Vec<Program>,
+    /// Those that aren't there.
+    pub(super) refusals: Vec<Refusal>,
+}
+
+/// How programs are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By `BPF_PROG_TEST_RUN`.
+    TestRun,
+    /// By sending packets, where the kernel runs no such program on given bytes.
+    Sockets,
+}
+
+impl Way {
+    pub(super) fn of(combination: Combination) -> Self {
+        // A test run at the socket has no IP header.
+        let is_by_source = combination.hook == Hook::Socket && combination.filter.guard().is_some();
+        let is_sent =
+            combination.hook == Hook::Reuseport || !combination.toolkit.can_be_asked() || is_by_source;
+        if is_sent { Self::Sockets } else { Self::TestRun }
+    }
+
+    /// Whether a packet can be given to a program so.
+    pub(super) fn takes(self, case: &Case) -> bool {
+        self == Self::TestRun || case.sendable().is_some()
+    }
+
+    pub(super) fn subject(self, program: KernelFilter) -> anyhow::Result<Box<dyn Subject>> {
+        Ok(match self {
+            Self::TestRun => Box::new(program),
+            Self::Sockets => Box::new(Sockets::new(program, |program, socket| match program.site().hook {
+                Hook::Reuseport => program.attach(Target::Reuseport(socket.as_fd())),
+                _ => program.attach(socket),
+            })?),
+        })
+    }
+}
+
+/// Toolkit at hook, by the reason why it isn't compared.
+pub type Gaps = BTreeMap<&'static str, Vec<String>>;
+
+const REFERENCE: &str =
+    "in the server's loop the filter is the reference itself, which tests pin by golden vectors";
+const PORT: u16 = 12_345;
+
+impl Plan {
+    /// Looks up what there is of it.
+    ///
+    /// # Errors
+    /// There is nothing of it: a [`UsageError`] with the matrix' reasons.
+    pub fn new(choice: &Choice) -> Result<Self, UsageError> {
+        let is_chosen = |combination: &Combination| {
+            choice.filter.is_none_or(|filter| filter == combination.filter)
+                && choice.toolkit.is_none_or(|toolkit| toolkit == combination.toolkit)
+                && choice.hook.is_none_or(|hook| hook == combination.hook)
+        };
+        let mut gaps = Gaps::new();
+        let mut combinations = Vec::new();
+        for combination in Combination::all().filter(is_chosen) {
+            match obstacle(combination) {
+                None => combinations.push(combination),
+                Some(reason) => {
+                    let place = format!("{} at {}", combination.toolkit, combination.hook);
+                    let places = gaps.entry(reason).or_default();
+                    if !places.contains(&place) {
+                        places.push(place);
+                    }
+                }
+            }
+        }
+        if combinations.is_empty() {
+            let reasons = gaps.iter().map(|(reason, places)| format!("{}: {reason}", places.join(", ")));
+            return Err(UsageError(format!(
+                "there is nothing to compare: {}; `weir filters` shows what there is",
+                reasons.collect::<Vec<_>>().join("; ")
+            )));
+        }
+        let endpoints = match choice.endpoints.as_slice() {
+            [] => default_endpoints().to_vec(),
+            chosen => chosen.to_vec(),
+        };
+        let Choice { parameters, super_packets, guards, turn, .. } = *choice;
+        Ok(Self { combinations, endpoints, parameters, super_packets, guards, turn, gaps })
+    }
+
+    /// How its programs are asked.
+    pub(super) fn way_of(&self, combination: Combination) -> Way {
+        let is_by_source = combination.hook == Hook::Socket && !self.guards.is_empty();
+        if is_by_source { Way::Sockets } else { Way::of(combination) }
+    }
+
+    /// Every place, server and way of it.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for hook in Hook::ALL {
+            for way in [Way::TestRun, Way::Sockets] {
+                let is_there =
+                    |combination: &Combination| combination.hook == hook && self.way_of(*combination) == way;
+                if self.combinations.iter().any(is_there) {
+                    places.extend(self.sites(hook, way).into_iter().map(|site| Place { site, way }));
+                }
+            }
+        }
+        places
+    }
+
+    fn sites(&self, hook: Hook, way: Way) -> Vec<Site> {
+        let at = |super_packets| {
+            self.endpoints.iter().map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
+        };
+        match (way, hook.layer(), self.super_packets) {
+            (Way::Sockets, ..) => {
+                // Loopback takes super-packets whole; none is sent.
+                let super_packets = SuperPackets::Pass;
+                let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+                let site = |address| Site::new(hook, SocketAddr::new(address, 0));
+                loopback.map(|address| Site { super_packets, ..site(address) }).to_vec()
+            }
+            (Way::TestRun, Layer::Udp, _) => vec![Site { hook, ..Site::socket() }],
+            (Way::TestRun, _, Some(super_packets)) => at(super_packets).collect(),
+            // One server is enough to see that the setting is looked at, where a program can.
+            (Way::TestRun, ..) => {
+                let passing = usize::from(hook == Hook::Tc);
+                at(SuperPackets::Drop).chain(at(SuperPackets::Pass).take(passing)).collect()
+            }
+        }
+    }
+
+    /// What is compared.
+    pub fn combinations(&self) -> impl ExactSizeIterator<Item = Combination> {
+        self.combinations.iter().copied()
+    }
+
+    /// The combination's place in the order of the matrix.
+    pub fn place_of(&self, combination: Combination) -> usize {
+        self.combinations.iter().position(|other| *other == combination).unwrap_or(usize::MAX)
+    }
+
+    /// Loads each program of that place; `packets` says how many packets one has that is one of so many of its
+    /// combination. One that is refused keeps no other from being loaded.
+    pub(super) fn load(&self, place: &Place, packets: impl Fn(u64) -> u64) -> Loaded {
+        let Place { site, way } = place;
+        let sites = self.sites(site.hook, *way).len();
+        let is_there =
+            |combination: &&Combination| combination.hook == site.hook && self.way_of(**combination) == *way;
+        let mut loaded = Loaded::default();
+        for combination in self.combinations.iter().filter(is_there) {
+            let Combination { filter, toolkit, hook } = *combination;
+            let mut filters = self.filters(filter, hook, *way);
+            filters.retain(|filter| weir_hooks::loadable(*filter, toolkit, hook).is_ok());
+            let share = (sites * filters.len()) as u64;
+            for filter in filters {
+                let subject = KernelFilter::load(filter, toolkit, site).map_err(anyhow::Error::from);
+                match subject.and_then(|program| way.subject(program)) {
+                    Ok(subject) => {
+                        let program = self.program(*combination, filter, *site, subject);
+                        loaded.programs.push(Program { left: packets(share), ..program });
+                    }
+                    Err(error) => loaded.refusals.push(Refusal::new(*combination, filter, &error)),
+                }
+            }
+        }
+        loaded
+    }
+
+    /// A program that has decided nothing, and is to decide nothing.
+    pub(super) fn program(
+        &self,
+        combination: Combination,
+        filter: Filter,
+        site: Site,
+        subject: Box<dyn Subject>,
+    ) -> Program {
+        let memory = Memory::of(filter, self.turn);
+        Program { combination, filter, site, subject, memory, left: 0, tally: Tally::default(), first: None }
+    }
+
+    /// A filter with each of its parameters that is to be compared, and one with a memory in chains too.
+    fn filters(&self, name: FilterName, hook: Hook, way: Way) -> Vec<Filter> {
+        if !self.guards.is_empty() {
+            return vec![with_little_room(Filter::from(name).behind(self.guards))];
+        }
+        if name.is_dynamic() {
+            let chains = chains(name, hook, way).iter().map(|chain| chain.parse().expect("a chain"));
+            return chains.map(with_little_room).collect();
+        }
+        if name != FilterName::Parameterized {
+            return vec![name.into()];
+        }
+        let Parameters { parameter: wanted, binding: wanted_binding } = self.parameters;
+        let mut filters = Vec::new();
+        for parameter in [Parameter::Accept, Parameter::Drop] {
+            for binding in [Binding::Map, Binding::Constant] {
+                if wanted.is_none_or(|wanted| wanted == parameter)
+                    && wanted_binding.is_none_or(|wanted| wanted == binding)
+                {
+                    filters.push(Filter { parameter, binding, ..Filter::from(name) });
+                }
+            }
+        }
+        filters
+    }
+}
+
+/// The chains that a filter with a memory decides in; by a test run at the socket guards know no source.
+fn chains(name: FilterName, hook: Hook, way: Way) -> &'static [&'static str] {
+    match name {
+        FilterName::Blocklist => &["blocklist", "quota+blocklist"],
+        FilterName::Quota => &["quota", "blocklist+quota"],
+        FilterName::KnownKey if hook == Hook::Socket && way == Way::TestRun => &["known-key"],
+        _ => &["known-key", "blocklist+quota+known-key", "quota+blocklist+known-key"],
+    }
+}
+
+/// Why a combination isn't compared.
+fn obstacle(combination: Combination) -> Option<&'static str> {
+    if combination.hook == Hook::User && combination.toolkit == Toolkit::Rust {
+        return Some(REFERENCE);
+    }
+    weir_hooks::available(combination).err().map(|gap| gap.0)
+}
+
+/// A server on IPv4, one on IPv6, and one on every address.
+fn default_endpoints() -> [SocketAddr; 3] {
+    let v4 = Ipv4Addr::new(192, 0, 2, 129);
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0x8182, 0x8384, 0, 0x1f2, 0x8586, 0x8788);
+    [IpAddr::V4(v4), v6.into(), Ipv6Addr::UNSPECIFIED.into()].map(|address| SocketAddr::new(address, PORT))
+}
