@@ -69,10 +69,9 @@ struct Document<'a> {
     runs_per_batch: u32,
 }
 
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 9] = [
     "filter",
     "toolkit",
-    "lines, own + shared",
     "instructions",
     "translated",
     "verified",
@@ -121,12 +120,11 @@ fn one_by_one(rows: &[Row], is_plain: bool) -> String {
 /// What the kernel doesn't tell.
 const HIDDEN: &str = "hidden";
 
-fn cells(row: &Row) -> [String; 10] {
+fn cells(row: &Row) -> [String; 9] {
     let known = |value: Option<u32>| value.map_or_else(|| HIDDEN.to_owned(), |value| value.to_string());
     [
         row.filter.to_string(),
         row.toolkit.to_string(),
-        format!("{} + {}", row.lines.own, row.lines.shared),
         row.instructions_written.to_string(),
         known(row.instructions_translated),
         known(row.verified_instructions),
@@ -144,9 +142,7 @@ fn estimate(median: Median) -> String {
 
 fn notes() -> String {
     format!(
-        "\nlines: without blank ones and comments, of the files that this weir was built from; own is what is there for \
-         the filter alone, shared what other filters of the toolkit have too.\ninstructions: as the toolkit writes them, \
-         8 bytes each; translated: as the kernel keeps them; verified: those that the verifier walked through.\nstack: \
+        "\ninstructions: as the toolkit writes them, 8 bytes each; translated: as the kernel keeps them; verified: those that the verifier walked through.\nstack: \
          the deepest byte that an instruction or an argument names.\nload: from the specification to a verified \
          program (cbpf: to an attached one), median [95 % interval] of {LOADS}, the toolkits in turn.\nns over accept-all: a test run on a PUT less \
          that of the toolkit's accept-all program, median [95 % interval] of {} batches in turn, each the mean of {} \

@@ -1,7 +1,6 @@
 //! The toolkits beside each other: what every filter is by each of them, read from its source and from the kernel, and
 //! measured.
 
-mod sources;
 mod stack;
 
 use std::{net::UdpSocket, time::Instant};
@@ -25,8 +24,6 @@ pub struct Row {
     pub filter: FilterName,
     /// How it is written.
     pub toolkit: Toolkit,
-    /// Lines of source, without blank ones and comments.
-    pub lines: Lines,
     /// Instructions of the program as its toolkit wrote it, 8 bytes each.
     pub instructions_written: usize,
     /// The same as the kernel keeps it, after the verifier's rewriting; null where the kernel hides it, as it does all
@@ -44,15 +41,6 @@ pub struct Row {
     /// Mean of a run on a PUT less the same toolkit's accept-all program, ns; null for classic BPF, which the kernel
     /// doesn't run on given bytes.
     pub ns_over_accept_all: Option<Median>,
-}
-
-/// Lines of source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Lines {
-    /// Of what is there for this filter alone.
-    pub own: usize,
-    /// Of what it shares with other filters of its toolkit.
-    pub shared: usize,
 }
 
 /// What a toolkit asks for.
@@ -216,7 +204,6 @@ fn row(
     Ok(Row {
         filter,
         toolkit,
-        lines: sources::lines(filter, toolkit),
         instructions_written,
         instructions_translated: facts.and_then(|facts| facts.translated_bytes).map(|bytes| bytes / 8),
         verified_instructions: facts.and_then(|facts| facts.verified_instructions),
@@ -259,14 +246,5 @@ mod tests {
         .expect("nothing fails");
         assert_eq!(order.into_inner(), "abbaabba");
         assert_eq!(values, [[1.0, 4.0, 5.0, 8.0], [2.0, 3.0, 6.0, 7.0]]);
-    }
-
-    #[test]
-    fn every_filter_has_lines_of_its_own_in_each_toolkit() {
-        for filter in FilterName::ALL {
-            for toolkit in of(filter) {
-                assert!(sources::lines(filter, toolkit).own > 0, "{filter} by {toolkit}");
-            }
-        }
     }
 }

@@ -51,7 +51,6 @@ fn every_filter_is_measured_with_every_toolkit() {
         let verified = row["verified_instructions"].as_u64();
         assert!(verified.is_none_or(|count| count >= 2), "{row}");
         assert_eq!(verified.is_some(), others_are_verified, "{row}");
-        assert!(row["lines"]["own"].as_u64() >= Some(1), "{row}");
         let load = &row["load_ms"];
         assert!(load["low"].as_f64() > Some(0.0) && load["kind"] == "interval", "{row}");
         assert!(load["low"].as_f64() <= load["median"].as_f64(), "{row}");
