@@ -15,6 +15,7 @@ mod frame;
 pub mod fun;
 mod gso;
 mod guard;
+pub mod maps;
 mod matrix;
 mod moment;
 mod packet;

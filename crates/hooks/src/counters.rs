@@ -3,7 +3,7 @@
 use weir_asm::maps::{Array, MapSpec, MapType, PerCpuArray};
 use weir_filters::{
     Parameter,
-    fun::map::{CAPTURE, COUNTER, CaptureSlot, PARAMETER, VERDICTS},
+    maps::{CAPTURE, COUNTER, CaptureSlot, PARAMETER, VERDICTS},
 };
 use weir_records::VerdictCounts;
 use weir_wire::maps::{CAPTURE_LEN, Capture};

@@ -10,7 +10,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 use weir_asm::maps::{Hash, LpmTrie, MapShape, MapSpec, Prefix};
 use weir_filters::{
     Blocklist, Effective, Filter, FilterName, Quota, Site, Toolkit,
-    fun::dynamic::{BLOCKLIST, KEYS, QUOTA, SOURCES},
+    maps::{BLOCKLIST, KEYS, QUOTA, SOURCES},
 };
 use zerocopy::IntoBytes as _;
 

@@ -6,10 +6,7 @@ use aya::include_bytes_aligned;
 use weir_asm::{Code, Endian, read_elf};
 use weir_filters::{
     Binding, Combination, Filter, FilterName, Gap, Hook, Layer, Site, Toolkit, cbpf, fun,
-    fun::{
-        dynamic::{BLOCKLIST, KEYS, SOURCES},
-        map::WORKERS,
-    },
+    maps::{BLOCKLIST, KEYS, SOURCES, WORKERS},
 };
 use weir_wire::{
     WORKER_COUNT,

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd as _};
 
-use weir_filters::fun::map::WORKERS;
+use weir_filters::maps::WORKERS;
 
 use crate::{HookError, KernelFilter, maps::Update};
 

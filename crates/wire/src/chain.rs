@@ -11,12 +11,14 @@ pub const MAX_GUARDS: usize = 2;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Chain {
-    /// [`BLOCKLIST`] and [`QUOTA`] in the order in which they decide; 0 is none.
+    /// [`BLOCKLIST`] and [`QUOTA`] in the order in which they decide, or [`NONE`].
     pub guards: [u8; MAX_GUARDS],
     /// Who decides about what they pass on: one of the other numbers.
     pub last: u8,
 }
 
+/// No guard.
+pub const NONE: u8 = 0;
 /// Drops packets of blocked sources.
 pub const BLOCKLIST: u8 = 1;
 /// Drops packets of sources that send more than their quota.

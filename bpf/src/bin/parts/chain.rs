@@ -64,15 +64,17 @@ fn guards_pass<H: Origin>(hook: &H) -> bool {
 #[inline(always)]
 fn passes(guard: u8, source: &Source) -> bool {
     match guard {
+        chain::NONE => true,
         chain::BLOCKLIST => !is_blocked(&BLOCKED, source),
         chain::QUOTA => spend(&QUOTA_RATE, &SOURCES, source),
-        _ => true,
+        _ => false,
     }
 }
 
 #[inline(always)]
 fn last_accepts<H: Hook>(packet: &Packet<'_, H>) -> bool {
     match chain!(last) {
+        chain::ACCEPT => true,
         chain::REJECT => false,
         chain::VALID_COMMAND => begins_with_a_command(packet),
         chain::ROBUST_VALID_COMMAND => is_a_command_of_its_length(packet),
@@ -90,6 +92,6 @@ fn last_accepts<H: Hook>(packet: &Packet<'_, H>) -> bool {
             true
         }
         chain::KNOWN_KEY => asks_for_a_known_key(packet, &KEYS),
-        _ => true,
+        _ => false,
     }
 }

@@ -42,7 +42,13 @@ fn decide(code: &mut Code, filter: Filter, site: &Site, refused: Label) {
             beginning(code, access, refused);
             return known_key::decide(code, access, refused);
         }
-        _ => return decide_alike(code, filter, access),
+        FilterName::Simple
+        | FilterName::Reject
+        | FilterName::Parameterized
+        | FilterName::Print
+        | FilterName::Count
+        | FilterName::Quota
+        | FilterName::Blocklist => return decide_alike(code, filter, access),
     }
     ebpf! { in code; ja $refused }
     verdict::place(code, access, found, Verdict::Accept);

@@ -6,11 +6,10 @@ mod access;
 mod capture;
 mod chain;
 mod command;
-pub mod dynamic;
 mod gso;
 mod guard;
 mod known_key;
-pub mod map;
+pub(crate) mod map;
 mod parse;
 mod pick;
 pub mod probe;
@@ -55,7 +54,7 @@ pub(crate) fn with_listing(file: &str, object: &Object) -> Object {
 fn generate(filter: Filter, site: &Site) -> Object {
     let code = code(filter, site);
     let name = filter.name.as_str().replace('-', "_");
-    let maps = map::ALL.iter().chain(&dynamic::ALL).map(|map| map()).filter(|map| uses(&code, map)).collect();
+    let maps = crate::maps::ALL.iter().map(|map| map()).filter(|map| uses(&code, map)).collect();
     let section = Access::at(site).section.to_owned();
     let program = Program { name, section, code, source: None };
     Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] }
@@ -67,15 +66,17 @@ fn uses(code: &Code, map: &MapDef) -> bool {
 
 fn code(filter: Filter, site: &Site) -> Code {
     let mut code = Code::new();
-    if filter.is_dynamic() {
-        chain::chain(&mut code, filter, site);
-        return code;
-    }
     match filter.name {
+        _ if filter.is_dynamic() => chain::chain(&mut code, filter, site),
         FilterName::Simple => accept_all(&mut code, &Access::at(site)),
         FilterName::ValidCommand => command::valid(&mut code, site),
         FilterName::RobustValidCommand => command::robust(&mut code, site),
-        _ => without_payload(&mut code, filter, site),
+        FilterName::Reject | FilterName::Parameterized | FilterName::Print | FilterName::Count => {
+            without_payload(&mut code, filter, site);
+        }
+        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
+            unreachable!("{} has a memory", filter.name)
+        }
     }
     code
 }
@@ -96,21 +97,27 @@ fn without_payload(code: &mut Code, filter: Filter, site: &Site) {
     parse(code, site, Judge { wants, no_command, place });
 }
 
-/// The same verdict for every packet.
+/// The same verdict for every packet. Behind guards, that is what one alone gives to those that it passes on.
 fn decide_alike(code: &mut Code, filter: Filter, access: &Access) {
     let verdict = match filter.name {
+        FilterName::Simple | FilterName::Quota | FilterName::Blocklist => Verdict::Accept,
         FilterName::Reject => Verdict::Drop,
         FilterName::Parameterized => match filter.binding {
             Binding::Map => return parameterized_by_map(code, access),
             Binding::Constant => verdict_of(filter.parameter),
         },
-        _ => Verdict::Accept,
+        FilterName::Print => {
+            capture::keep(code, access);
+            Verdict::Accept
+        }
+        FilterName::Count => {
+            map::count(code, maps::COUNTER, 0);
+            Verdict::Accept
+        }
+        FilterName::ValidCommand | FilterName::RobustValidCommand | FilterName::KnownKey => {
+            unreachable!("{} decides by the payload", filter.name)
+        }
     };
-    match filter.name {
-        FilterName::Print => capture::keep(code, access),
-        FilterName::Count => map::count(code, maps::COUNTER, 0),
-        _ => {}
-    }
     verdict::count_and_give(code, access, verdict);
 }
 

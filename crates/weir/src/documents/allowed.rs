@@ -82,8 +82,8 @@ fn heading(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use crate::documents::marker;
     use super::*;
+    use crate::documents::marker;
 
     fn check(list: &str, text: &str, expected: &[&str]) {
         let allowed = Allowed::parse(list).unwrap();
