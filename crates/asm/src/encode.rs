@@ -21,6 +21,11 @@ pub enum Endian {
     Big,
 }
 
+impl Endian {
+    /// This machine's.
+    pub const NATIVE: Self = if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
+}
+
 /// An instruction that has no encoding.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum EncodeError {

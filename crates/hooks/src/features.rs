@@ -5,11 +5,11 @@ use std::{io, os::fd::BorrowedFd, sync::OnceLock};
 
 use aya_obj::generated::{BPF_F_XDP_HAS_FRAGS, bpf_attach_type, bpf_prog_type};
 use thiserror::Error;
-use weir_asm::Code;
+use weir_asm::{Code, Endian};
 use weir_asm_macros::ebpf;
 use weir_filters::{Features, Filter, Hook, Site};
 
-use crate::{objects::NATIVE, sys};
+use crate::sys;
 
 /// Something that a kernel can or can't, and that weir does another way where it can't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Feature {
             }
             Self::Tcx | Self::GsoSize => unreachable!("attaching, and the kernel's types, tell it"),
         };
-        let instructions = code.encode(NATIVE).map_err(io::Error::other)?;
+        let instructions = code.encode(Endian::NATIVE).map_err(io::Error::other)?;
         sys::load_program(program_type, &instructions, flags).map(drop)
     }
 

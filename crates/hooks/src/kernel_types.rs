@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use weir_asm::BtfFile;
+use weir_asm::{BtfFile, Endian};
 
-use crate::{HookError, objects::NATIVE};
+use crate::HookError;
 
 /// Where they are (CONFIG_DEBUG_INFO_BTF, Linux 5.4).
 pub(crate) const FILE: &str = "/sys/kernel/btf/vmlinux";
@@ -20,7 +20,7 @@ pub(crate) fn read() -> Result<Vec<u8>, HookError> {
 }
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<BtfFile<'_>, HookError> {
-    BtfFile::parse(bytes, NATIVE).ok_or_else(|| lacking("this is no BTF".to_owned()))
+    BtfFile::parse(bytes, Endian::NATIVE).ok_or_else(|| lacking("this is no BTF".to_owned()))
 }
 
 /// A field's offset, where it is as large as the program takes it to be.

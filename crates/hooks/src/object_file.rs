@@ -16,7 +16,7 @@ use aya_obj::{
 use weir_asm::{Call, ElfFile, Endian, Insn, MapDef, read_elf, text::nearest};
 use weir_wire::maps::{CAPTURE, COUNTER, Capture, PARAMETER, VERDICTS};
 
-use crate::{Direction, HookError, ProgramType, loader, maps::untyped, objects::NATIVE, section_names};
+use crate::{Direction, HookError, ProgramType, loader, maps::untyped, section_names};
 
 /// An ELF object whose programs and maps are known; nothing of it is in the kernel yet.
 pub struct ObjectFile {
@@ -74,7 +74,7 @@ impl ObjectFile {
             return Err(unfit(format!("it is no ELF object; {remedy}")));
         }
         let file = read_elf(&elf).map_err(|error| unfit(error.to_string()))?;
-        if file.endian != NATIVE {
+        if file.endian != Endian::NATIVE {
             return Err(unfit(format!(
                 "it is {}; build it for this machine's byte order",
                 order(file.endian)
@@ -115,7 +115,7 @@ impl ObjectFile {
     /// # Errors
     /// What can't be written as an object, and as [`ObjectFile::read`].
     pub fn assembled(name: &str, object: &weir_asm::Object) -> Result<Self, HookError> {
-        let elf = object.to_elf(NATIVE);
+        let elf = object.to_elf(Endian::NATIVE);
         Self::read(name, elf.map_err(|error| HookError::elf(name, &error))?)
     }
 

@@ -193,14 +193,11 @@ fn c(filter: FilterName) -> &'static [u8] {
     objects!(filter, "/c")
 }
 
-/// The byte order of this machine, in which alone programs load.
-pub(crate) const NATIVE: Endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
-
 /// What is constant is in the code already.
 fn generated(filter: Filter, site: &Site) -> Result<Loadable<'static>, HookError> {
     let what = filter.name.to_string();
     let mut object = fun::object(filter, site);
-    let elf = object.to_elf(NATIVE);
+    let elf = object.to_elf(Endian::NATIVE);
     let elf = elf.map_err(|error| HookError::elf(what, &error))?;
     let program = object.programs.swap_remove(0).name;
     Ok(Loadable { elf: elf.into(), program: program.into(), constants: Vec::new() })

@@ -9,10 +9,10 @@ use std::{
 };
 
 use aya::{Ebpf, programs::TracePoint};
-use weir_asm::maps::Hash;
+use weir_asm::{Endian, maps::Hash};
 use weir_filters::fun::probe::{self, CALLS, PROGRAM, Probe, TRACEPOINTS, Watched};
 
-use crate::{HookError, Map, TraceLines, loader, objects::NATIVE, sys, tracefs};
+use crate::{HookError, Map, TraceLines, loader, sys, tracefs};
 
 /// A probe at [`TRACEPOINTS`], for as long as it lives. Nothing is pinned: a killed process leaves nothing.
 pub struct ReceiveProbe {
@@ -83,7 +83,7 @@ impl ReceiveProbe {
 
 fn load(probe: Probe, watched: Watched) -> Result<Ebpf, HookError> {
     let name = name_of(probe);
-    let elf = probe::object(probe, watched).to_elf(NATIVE);
+    let elf = probe::object(probe, watched).to_elf(Endian::NATIVE);
     let elf = elf.map_err(|error| HookError::elf(name, &error))?;
     let loaded = loader::without_kernel_btf().load(&elf);
     let mut ebpf = loaded.map_err(|error| HookError::probe_object(name, &error))?;

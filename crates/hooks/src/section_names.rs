@@ -5,8 +5,6 @@ use std::borrow::Cow;
 use object::{File, Object as _, ObjectSection as _};
 use weir_asm::Endian;
 
-use crate::objects::NATIVE;
-
 /// What libbpf has classifiers in (docs/program_types.rst of libbpf); aya has them in sections `classifier`.
 const CLASSIFIERS: [&str; 2] = ["tc", "tcx"];
 
@@ -15,7 +13,7 @@ const CLASSIFIERS: [&str; 2] = ["tc", "tcx"];
 /// wrong.
 pub(crate) fn for_aya(elf: &[u8]) -> Cow<'_, [u8]> {
     let Ok(file) = File::parse(elf) else { return elf.into() };
-    let is_native = file.is_little_endian() == (NATIVE == Endian::Little) && file.is_64();
+    let is_native = file.is_little_endian() == (Endian::NATIVE == Endian::Little) && file.is_64();
     let named = file.sections().filter_map(|section| Some((section.index().0, section.name().ok()?)));
     let named: Vec<_> = named.filter(|(_, name)| is_classifier(name)).collect();
     if named.is_empty() || !is_native {
@@ -157,7 +155,7 @@ mod tests {
     fn elf(sections: [&str; 2]) -> Vec<u8> {
         let program = |(name, section)| format!(".program {name} {section}\nmov r0, 0\nexit\n");
         let text: String = ["first", "second"].into_iter().zip(sections).map(program).collect();
-        assemble("text", text.as_bytes()).expect("it is right").to_elf(NATIVE).expect("it is written")
+        assemble("text", text.as_bytes()).expect("it is right").to_elf(Endian::NATIVE).expect("it is written")
     }
 
     #[test]

@@ -26,10 +26,11 @@ use aya::{
     Ebpf,
     programs::{ProgramInfo, RawTracePoint},
 };
+use weir_asm::Endian;
 use weir_filters::audit::{self, DROPS, Flow, PROGRAM, SLOTS, TRACEPOINT};
 use weir_records::Drops;
 
-use crate::{HookError, Map, ProgramFacts, loader, objects::NATIVE, sys};
+use crate::{HookError, Map, ProgramFacts, loader, sys};
 use kernel::Kernel;
 
 const WHAT: &str = "the audit of drops";
@@ -59,7 +60,7 @@ impl Audit {
     pub fn start(flow: Flow) -> Result<Self, HookError> {
         let kernel = Kernel::running()?;
         let elf = audit::object(flow, &kernel.layout)
-            .to_elf(NATIVE)
+            .to_elf(Endian::NATIVE)
             .map_err(|error| HookError::elf(WHAT, &error))?;
         let ebpf =
             loader::without_kernel_btf().load(&elf).map_err(|error| HookError::probe_object(WHAT, &error))?;

@@ -2,14 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use weir_filters::{FilterName, Hook, Layer, Site, SuperPackets, cbpf::Insn};
+use weir_asm::{AluOp, Call, Cond, EndOp, Imm64, Insn, Mem, Reg, Size, Src, SxSize};
+use weir_filters::{FilterName, Hook, Layer, Site, SuperPackets, cbpf};
 use weir_wire::{
     Command,
     headers::{self, ethernet, ipv4, ipv6},
     udp,
 };
 
-use super::slot::{LDDW, Slot};
+use super::code::{alu, compared, with_imm};
 use crate::memory::Contents;
 
 /// A fault.
@@ -26,9 +27,9 @@ pub(super) enum Kind {
     /// In what its maps are given.
     Memory(fn(&mut Contents)),
     /// In the code: what becomes of an instruction among the others, at a hook; nothing where it isn't concerned.
-    Code(fn(Hook, &[Slot], usize) -> Option<Slot>),
+    Code(fn(Hook, &[Insn], usize) -> Option<Insn>),
     /// In classic code: what becomes of an instruction.
-    Classic(fn(Insn) -> Option<Insn>),
+    Classic(fn(cbpf::Insn) -> Option<cbpf::Insn>),
     /// In what the program is told of its place: it is loaded for another; nothing where that makes no difference.
     Site(fn(Site) -> Option<Site>),
 }
@@ -43,7 +44,7 @@ pub(super) const fn code(
     name: &'static str,
     filter: FilterName,
     layers: &'static [Layer],
-    change: fn(Hook, &[Slot], usize) -> Option<Slot>,
+    change: fn(Hook, &[Insn], usize) -> Option<Insn>,
 ) -> Fault {
     Fault { name, filter, layers, kind: Kind::Code(change) }
 }
@@ -108,127 +109,128 @@ fn with_endpoint(site: Site, address: IpAddr, port: u16) -> Site {
 }
 
 /// The first four letters of a word as they are compared, the first one in the other case.
-fn misspelt(command: Command, slot: Slot) -> Option<Slot> {
+fn misspelt(command: Command, insn: Insn) -> Option<Insn> {
     const CASE: i32 = 0x20;
-    let is_word = (slot.is_comparison() || slot.op == LDDW) && slot.imm == command.magic() as u32 as i32;
-    is_word.then_some(Slot { imm: slot.imm ^ CASE, ..slot })
-}
-
-/// Letters five and six, in the upper half of a word of eight or by themselves.
-fn end_of_delete(slot: Slot) -> Option<Slot> {
-    let end = (Command::Delete.magic() >> 32) as i32;
-    match slot {
-        Slot { op: LDDW, upper, .. } if upper == end => Some(Slot { upper: end ^ 0x100, ..slot }),
-        Slot { imm, .. } if slot.is_comparison() && imm == end => Some(Slot { imm: end ^ 0x100, ..slot }),
-        _ => None,
+    let magic = command.magic() as u32 as i32;
+    match insn {
+        Insn::LoadImm { dst, imm: Imm64::Value(word) } if word as i32 == magic => {
+            Some(Insn::LoadImm { dst, imm: Imm64::Value(word ^ CASE as u64) })
+        }
+        _ => compared(insn).filter(|imm| *imm == magic).map(|imm| with_imm(insn, imm ^ CASE)),
     }
 }
 
-fn four_letters(slot: Slot) -> Option<Slot> {
-    const AND: u8 = 0x50;
-    let is_mask = slot.is_alu(AND) && slot.imm == Command::Get.mask() as i32;
-    is_mask.then_some(Slot { imm: -1, ..slot })
+/// Letters five and six, in the upper half of a word of eight or by themselves.
+fn end_of_delete(insn: Insn) -> Option<Insn> {
+    const LETTER: i32 = 0x100;
+    let end = (Command::Delete.magic() >> 32) as i32;
+    match insn {
+        Insn::LoadImm { dst, imm: Imm64::Value(word) } if (word >> 32) as i32 == end => {
+            Some(Insn::LoadImm { dst, imm: Imm64::Value(word ^ ((LETTER as u64) << 32)) })
+        }
+        _ => compared(insn).filter(|imm| *imm == end).map(|imm| with_imm(insn, imm ^ LETTER)),
+    }
+}
+
+fn four_letters(insn: Insn) -> Option<Insn> {
+    let (_, mask) = alu(insn, AluOp::And)?;
+    (mask == Command::Get.mask() as i32).then(|| with_imm(insn, -1))
 }
 
 /// Accept and drop at each hook (include/uapi/linux/bpf.h).
-fn swapped_return(hook: Hook, slot: Slot) -> Option<Slot> {
-    const MOV: u8 = 0xb0;
+fn swapped_return(hook: Hook, insn: Insn) -> Option<Insn> {
     let (accept, drop) = match hook {
         Hook::User | Hook::Socket => (-1, 0),
         Hook::Reuseport | Hook::Cgroup => (1, 0),
         Hook::Tc => (-1, 2),
         Hook::Xdp => (2, 1),
     };
-    /// What is returned, where the value alone doesn't tell.
-    const R0: u8 = 0;
-    let is_returned = slot.destination() == R0 || accept != 1;
-    (slot.is_alu(MOV) && slot.imm == accept && is_returned).then_some(Slot { imm: drop, ..slot })
+    let (dst, imm) = alu(insn, AluOp::Mov)?;
+    // What is returned, where the value alone doesn't tell.
+    let is_returned = dst == Reg::R0 || accept != 1;
+    (imm == accept && is_returned).then(|| with_imm(insn, drop))
 }
 
 /// The offset that a helper is given to load from.
-fn loads_further(all: &[Slot], at: usize) -> Option<Slot> {
-    const MOV: u8 = 0xb0;
-    const CALL: u8 = 0x85;
-    const SKB_LOAD_BYTES: i32 = 26;
+fn loads_further(all: &[Insn], at: usize) -> Option<Insn> {
+    const SKB_LOAD_BYTES: Insn = Insn::Call(Call::Helper(26));
     /// Instructions between an argument and its call, at most.
     const NEAR: usize = 16;
-    let slot = all[at];
-    let is_offset = slot.is_alu(MOV) && slot.destination() == 2 && slot.imm == udp::PAYLOAD_OFFSET as i32;
-    let mut behind = all[at..].iter().take(NEAR);
-    let is_loaded = behind.any(|other| other.op == CALL && other.imm == SKB_LOAD_BYTES);
-    (is_offset && is_loaded).then_some(Slot { imm: slot.imm + 1, ..slot })
+    let is_offset = alu(all[at], AluOp::Mov) == Some((Reg::R2, udp::PAYLOAD_OFFSET as i32));
+    let is_loaded = all[at..].iter().take(NEAR).any(|other| *other == SKB_LOAD_BYTES);
+    (is_offset && is_loaded).then(|| with_imm(all[at], udp::PAYLOAD_OFFSET as i32 + 1))
 }
 
-fn longer(command: Command, slot: Slot) -> Option<Slot> {
+fn longer(command: Command, insn: Insn) -> Option<Insn> {
     let length = udp::length_field(command.request_len());
-    compared(length, slot).map(|native| Slot { imm: in_order(length + 1, native), ..slot })
+    is_native(length, insn).map(|native| with_imm(insn, in_order(length + 1, native)))
 }
 
 /// A conversion to network byte order that converts nothing (`be` to `le`, or no `bswap`).
-fn unconverted(slot: Slot) -> Option<Slot> {
-    const TO_LITTLE: u8 = 0xd4;
-    matches!(slot.op, 0xdc | 0xd7).then_some(Slot { op: TO_LITTLE, ..slot })
+fn unconverted(insn: Insn) -> Option<Insn> {
+    match insn {
+        Insn::End { op: EndOp::Be | EndOp::Swap, bits, dst } => Some(Insn::End { op: EndOp::Le, bits, dst }),
+        _ => None,
+    }
 }
 
-fn unknown(ethertype: u16, slot: Slot) -> Option<Slot> {
-    compared(ethertype, slot).map(|native| Slot { imm: in_order(ethertype ^ 0x0102, native), ..slot })
+fn unknown(ethertype: u16, insn: Insn) -> Option<Insn> {
+    is_native(ethertype, insn).map(|native| with_imm(insn, in_order(ethertype ^ 0x0102, native)))
 }
 
 /// Masks of IPv4's and IPv6's fragment fields that let every bit pass.
-fn unfragmented(slot: Slot) -> Option<Slot> {
-    const AND: u8 = 0x50;
-    let is_mask = [ipv4::FRAGMENT_MASK, ipv6::FRAGMENT_MASK]
-        .into_iter()
-        .any(|mask| slot.imm == i32::from(mask) || slot.imm == i32::from(mask.swap_bytes()));
-    let is_used = slot.is_alu(AND) || matches!(slot.op, 0x45 | 0x46);
-    (is_mask && is_used).then_some(Slot { imm: 0, ..slot })
+fn unfragmented(insn: Insn) -> Option<Insn> {
+    let tested = match insn {
+        Insn::Jump { cond: Cond::Set, src: Src::Imm(imm), .. } => imm,
+        _ => alu(insn, AluOp::And)?.1,
+    };
+    let mut masks = [ipv4::FRAGMENT_MASK, ipv6::FRAGMENT_MASK].into_iter();
+    let is_mask = masks.any(|mask| tested == i32::from(mask) || tested == i32::from(mask.swap_bytes()));
+    is_mask.then(|| with_imm(insn, 0))
 }
 
 /// The length of IPv4's header without its highest bit, in 4-byte words or in bytes.
-fn short_header(slot: Slot) -> Option<Slot> {
-    const AND: u8 = 0x50;
-    let imm = match slot.imm {
+fn short_header(insn: Insn) -> Option<Insn> {
+    let mask = match alu(insn, AluOp::And)?.1 {
         0xf => 0x7,
         0x3c => 0x1c,
         _ => return None,
     };
-    slot.is_alu(AND).then_some(Slot { imm, ..slot })
+    Some(with_imm(insn, mask))
 }
 
 /// Two bytes of the packet read from where a header begins, which the source port is, not from behind it.
-fn field_before(slot: Slot) -> Option<Slot> {
-    const LDXH: u8 = 0x69;
-    const STACK: u8 = 10;
-    let is_field = slot.op == LDXH && slot.off == udp::DESTINATION_OFFSET as i16 && slot.source() != STACK;
-    is_field.then_some(Slot { off: 0, ..slot })
+fn field_before(insn: Insn) -> Option<Insn> {
+    match insn {
+        Insn::Load { size: Size::H, dst, mem: Mem { base, off } }
+            if off == udp::DESTINATION_OFFSET as i16 && base != Reg::R10 =>
+        {
+            Some(Insn::Load { size: Size::H, dst, mem: Mem { base, off: 0 } })
+        }
+        _ => None,
+    }
 }
 
-/// A byte loaded with its sign (`ldxsb`, Linux 6.6), where it is multiplied by the unit of an extension header's length.
-fn signed_length(all: &[Slot], at: usize) -> Option<Slot> {
-    const LDXB: u8 = 0x71;
-    const LDXSB: u8 = 0x91;
-    const SHIFT_LEFT: u8 = 0x60;
+/// A byte loaded with its sign (Linux 6.6), where it is multiplied by the unit of an extension header's length.
+fn signed_length(all: &[Insn], at: usize) -> Option<Insn> {
     /// Instructions between the load and the shift, at most.
     const NEAR: usize = 4;
-    let slot = all[at];
-    let is_unit = |other: &Slot| other.is_alu(SHIFT_LEFT) && matches!(other.imm, 2 | 3);
-    let is_multiplied = all[at + 1..]
-        .iter()
-        .take(NEAR)
-        .any(|other| is_unit(other) && other.destination() == slot.destination());
-    (slot.op == LDXB && is_multiplied).then_some(Slot { op: LDXSB, ..slot })
+    let Insn::Load { size: Size::B, dst, mem } = all[at] else { return None };
+    let is_unit = |other: &Insn| matches!(alu(*other, AluOp::Lsh), Some((shifted, 2 | 3)) if shifted == dst);
+    let is_multiplied = all[at + 1..].iter().take(NEAR).any(is_unit);
+    is_multiplied.then_some(Insn::LoadSx { size: SxSize::B, dst, mem })
 }
 
-fn other_number(number: u8, slot: Slot) -> Option<Slot> {
-    let is_compared = slot.is_comparison() && slot.imm == i32::from(number);
-    is_compared.then_some(Slot { imm: i32::from(number) ^ 0x80, ..slot })
+fn other_number(number: u8, insn: Insn) -> Option<Insn> {
+    let is_compared = compared(insn) == Some(i32::from(number));
+    is_compared.then(|| with_imm(insn, i32::from(number) ^ 0x80))
 }
 
 /// Whether an instruction compares with a field's value, and if so whether in the machine's byte order, or in the
 /// packet's.
-fn compared(value: u16, slot: Slot) -> Option<bool> {
-    let is = |native| slot.is_comparison() && slot.imm == in_order(value, native);
-    [true, false].into_iter().find(|native| is(*native))
+fn is_native(value: u16, insn: Insn) -> Option<bool> {
+    let imm = compared(insn)?;
+    [true, false].into_iter().find(|native| imm == in_order(value, *native))
 }
 
 fn in_order(value: u16, native: bool) -> i32 {

@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use weir_asm::{AluOp, Call, Cond, Insn, Reg, Size, Src, Width};
 use weir_filters::{Blocklist, FilterName, Quota};
 use weir_wire::headers::{ipv4, ipv6};
 
 use super::{
+    code::{alu, with_imm},
     faults::{ALL, Fault, Kind, code},
-    slot::Slot,
 };
 use crate::memory::Contents;
 
@@ -42,72 +43,70 @@ pub(super) const FAULTS: &[Fault] = &[
     }),
 ];
 
-const CALL: u8 = 0x85;
-
 /// The offset with which a helper is given to load an address from an IP header.
-fn destination_for_source(all: &[Slot], at: usize) -> Option<Slot> {
-    const ADD: u8 = 0x00;
-    const MOV: u8 = 0xb0;
+fn destination_for_source(all: &[Insn], at: usize) -> Option<Insn> {
     /// skb_load_bytes, skb_load_bytes_relative, xdp_load_bytes.
     const LOADS: [i32; 3] = [26, 68, 189];
     /// Instructions between an argument and its call, at most.
     const NEAR: usize = 16;
-    let slot = all[at];
+    let (dst, offset) = alu(all[at], AluOp::Add).or_else(|| alu(all[at], AluOp::Mov))?;
     let offsets =
         [(ipv4::SOURCE_OFFSET, ipv4::DESTINATION_OFFSET), (ipv6::SOURCE_OFFSET, ipv6::DESTINATION_OFFSET)];
-    let (_, destination) = offsets.into_iter().find(|(source, _)| slot.imm == *source as i32)?;
-    let is_offset = (slot.is_alu(ADD) || slot.is_alu(MOV)) && slot.destination() == 2;
-    let call =
-        all[at..].iter().take(NEAR).position(|other| other.op == CALL && LOADS.contains(&other.imm))?;
-    let is_length = |other: &Slot| other.is_alu(MOV) && other.destination() == 4;
-    let length = all[..at + call].iter().rev().take(NEAR).find(|other| is_length(other))?;
-    let is_an_address = [size_of::<Ipv4Addr>(), size_of::<Ipv6Addr>()].contains(&(length.imm as usize));
-    (is_offset && is_an_address).then_some(Slot { imm: destination as i32, ..slot })
+    let (_, destination) = offsets.into_iter().find(|(source, _)| offset == *source as i32)?;
+    let is_load = |other: &Insn| matches!(other, Insn::Call(Call::Helper(number)) if LOADS.contains(number));
+    let call = all[at..].iter().take(NEAR).position(is_load)?;
+    let length_of = |other: &Insn| alu(*other, AluOp::Mov).filter(|(dst, _)| *dst == Reg::R4);
+    let (_, length) = all[..at + call].iter().rev().take(NEAR).find_map(length_of)?;
+    let is_an_address = [size_of::<Ipv4Addr>(), size_of::<Ipv6Addr>()].contains(&(length as usize));
+    (dst == Reg::R2 && is_an_address).then(|| with_imm(all[at], destination as i32))
 }
 
 /// The comparison of two registers behind the look at the clock.
-fn reversed_end(all: &[Slot], at: usize) -> Option<Slot> {
-    const KTIME_GET_NS: i32 = 5;
+fn reversed_end(all: &[Insn], at: usize) -> Option<Insn> {
+    const KTIME_GET_NS: Insn = Insn::Call(Call::Helper(5));
     const NEAR: usize = 6;
-    let slot = all[at];
-    let op = match slot.op {
-        0x2d => 0xad,
-        0xad => 0x2d,
-        0x3d => 0xbd,
-        0xbd => 0x3d,
+    let Insn::Jump { width: Width::W64, cond, dst, src: src @ Src::Reg(_), target } = all[at] else {
+        return None;
+    };
+    let cond = match cond {
+        Cond::Gt => Cond::Lt,
+        Cond::Lt => Cond::Gt,
+        Cond::Ge => Cond::Le,
+        Cond::Le => Cond::Ge,
         _ => return None,
     };
-    let mut before = all[at.saturating_sub(NEAR)..at].iter();
-    let is_of_a_time = before.any(|other| other.op == CALL && other.imm == KTIME_GET_NS);
-    is_of_a_time.then_some(Slot { op, ..slot })
+    let is_of_a_time = all[at.saturating_sub(NEAR)..at].contains(&KTIME_GET_NS);
+    is_of_a_time.then_some(Insn::Jump { width: Width::W64, cond, dst, src, target })
 }
 
 /// The third word of ::ffff:0:0 without its ones.
-fn unmapped(slot: Slot) -> Option<Slot> {
-    let is_constant = matches!(slot.op, 0xb7 | 0xb4 | 0x62);
+fn unmapped(insn: Insn) -> Option<Insn> {
     let mapped = u32::from_ne_bytes([0, 0, 0xff, 0xff]) as i32;
-    (is_constant && slot.imm == mapped).then_some(Slot { imm: 0, ..slot })
+    let constant = match insn {
+        Insn::Store { size: Size::W, src: Src::Imm(imm), .. } => imm,
+        _ => alu(insn, AluOp::Mov)?.1,
+    };
+    (constant == mapped).then(|| with_imm(insn, 0))
 }
 
 /// The comparison with nothing of what a lookup found, where that isn't looked into.
-fn inverted_key(all: &[Slot], at: usize) -> Option<Slot> {
-    const MAP_LOOKUP_ELEM: i32 = 1;
+fn inverted_key(all: &[Insn], at: usize) -> Option<Insn> {
+    const MAP_LOOKUP_ELEM: Insn = Insn::Call(Call::Helper(1));
     const NEAR: usize = 8;
-    const R0: u8 = 0;
-    let slot = all[at];
-    let op = match slot.op {
-        0x15 => 0x55,
-        0x55 => 0x15,
+    let Insn::Jump { width: Width::W64, cond, dst: Reg::R0, src: src @ Src::Imm(0), target } = all[at] else {
+        return None;
+    };
+    let cond = match cond {
+        Cond::Eq => Cond::Ne,
+        Cond::Ne => Cond::Eq,
         _ => return None,
     };
-    let before = all[..at].last()?;
-    let is_found =
-        before.op == CALL && before.imm == MAP_LOOKUP_ELEM && slot.destination() == R0 && slot.imm == 0;
-    let looks_into = |other: &Slot| match other.op & 0x07 {
-        0x01 => other.source() == R0,
-        0x02 | 0x03 => other.destination() == R0,
+    let is_found = all[..at].last() == Some(&MAP_LOOKUP_ELEM);
+    let looks_into = |other: &Insn| match other {
+        Insn::Load { mem, .. } | Insn::LoadSx { mem, .. } | Insn::Store { mem, .. } => mem.base == Reg::R0,
+        Insn::Atomic(atomic) => atomic.mem.base == Reg::R0,
         _ => false,
     };
     let is_looked_into = all[at..].iter().take(NEAR).any(looks_into);
-    (is_found && !is_looked_into).then_some(Slot { op, ..slot })
+    (is_found && !is_looked_into).then_some(Insn::Jump { width: Width::W64, cond, dst: Reg::R0, src, target })
 }

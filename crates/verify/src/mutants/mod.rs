@@ -1,9 +1,9 @@
 //! Faults planted in programs, to see that the comparison finds each.
 
 mod classic;
+mod code;
 mod faults;
 mod guards;
-mod slot;
 
 use std::io::IsTerminal as _;
 
@@ -161,7 +161,7 @@ fn load(
         Kind::Code(_) if toolkit == Toolkit::Cbpf => Ok(None),
         Kind::Code(change) => {
             let (mut elf, program) = KernelFilter::object(filter, toolkit, site)?;
-            let changed = slot::change(&mut elf, &program, |all, at| change(hook, all, at))?;
+            let changed = code::change(&mut elf, &program, |all, at| change(hook, all, at))?;
             Ok((changed > 0).then(|| KernelFilter::load_from(filter, &elf, &program, site)))
         }
     }
