@@ -6,9 +6,10 @@ use serde::Deserialize;
 use weir_results::{
     capacity::{Decider, SUMMARY},
     number::{count, estimate, number},
+    stats::Estimate,
 };
 
-use crate::{summary::Median, table::Table};
+use crate::table::Table;
 
 /// The part of the file that is shown here.
 #[derive(Deserialize)]
@@ -21,16 +22,16 @@ struct Cost {
     invalid_percent: u8,
     placement: Decider,
     rate: u64,
-    us_per_packet: Median,
-    core_percent: Median,
-    busy_percent: Option<Median>,
+    us_per_packet: Estimate,
+    core_percent: Estimate,
+    busy_percent: Option<Estimate>,
 }
 
 /// A row for each share and server; nothing where no searches ended in `dir`, or nothing was compared.
 pub(super) fn table(dir: &Path) -> Option<Table> {
     let text = fs::read_to_string(dir.join(SUMMARY)).ok()?;
     let costs = serde_json::from_str::<Summary>(&text).ok()?.costs;
-    let three = |found: &Median| estimate(&found.estimate(), |value| number(value, 3));
+    let three = |found: &Estimate| estimate(found, |value| number(value, 3));
     let row = |cost: &Cost| {
         vec![
             cost.invalid_percent.to_string(),

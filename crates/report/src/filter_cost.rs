@@ -13,7 +13,6 @@ use weir_results::{
 use crate::{
     grid::{Comparison, Grid},
     place::Place,
-    summary::Median,
     table::Table,
     tables::heads,
 };
@@ -35,24 +34,24 @@ pub struct FilterCost {
     /// The series that it belongs to, as the report calls it.
     pub series: String,
     /// By the kernel's statistics, `run_time_ns` ÷ `run_cnt`, a run.
-    pub program_run_ns: Option<Median>,
+    pub program_run_ns: Option<Estimate>,
     /// By test runs, a run.
-    pub test_run_ns: Option<Median>,
+    pub test_run_ns: Option<Estimate>,
     /// CPU time of the server, a packet sent.
-    pub server_cpu_ns: Option<Median>,
+    pub server_cpu_ns: Option<Estimate>,
     /// CPU time of the clients, a packet sent.
-    pub client_cpu_ns: Option<Median>,
+    pub client_cpu_ns: Option<Estimate>,
 }
 
 impl FilterCost {
     fn of(grid: &Grid, comparison: &Comparison<'_>) -> Self {
         let cell = comparison.cell.cell.clone();
-        let us = |figure| difference(comparison, figure, 1e3).map(Median::from);
+        let us = |figure| difference(comparison, figure, 1e3);
         Self {
             series: grid.label_of(&cell),
             cell,
-            program_run_ns: difference(comparison, Figure::ProgramRun, 1.0).map(Median::from),
-            test_run_ns: comparison.cell.estimate(Figure::TestRun).map(Median::from),
+            program_run_ns: difference(comparison, Figure::ProgramRun, 1.0),
+            test_run_ns: comparison.cell.estimate(Figure::TestRun),
             server_cpu_ns: us(Figure::ServerCpu),
             client_cpu_ns: us(Figure::ClientCpu),
         }
@@ -80,10 +79,7 @@ pub(super) fn costs(grid: &Grid) -> Vec<FilterCost> {
 
 /// The cost of each filter in a sentence.
 pub(super) fn findings(grid: &Grid) -> Vec<String> {
-    let text = |found: &Median| {
-        let found = found.estimate();
-        estimate(&found, |value| number(value, 3))
-    };
+    let text = |found: &Estimate| estimate(found, |value| number(value, 3));
     let sentence = |cost: &FilterCost| {
         let ways = [
             (&cost.test_run_ns, "by test runs"),

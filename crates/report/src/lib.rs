@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 pub use advice::{Advice, Wish};
 pub use compare::Comparison;
 pub use filter_cost::FilterCost;
-pub use summary::{CellSummary, Median, Ratio, RatioSummary, Summary};
+pub use summary::{CellSummary, Ratio, RatioSummary, Summary};
 use table::Table;
 
 pub use unsound::why_nothing;

@@ -35,7 +35,7 @@ pub struct Summary {
     pub invalid_samples: usize,
 }
 
-/// One cell. An estimate is null where no run has the figure.
+/// One cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CellSummary {
     /// The cell.
@@ -45,50 +45,10 @@ pub struct CellSummary {
     pub runs: usize,
     /// Runs left out.
     pub invalid_runs: usize,
-    /// Server CPU time per packet sent, µs.
-    pub server_cpu_us_per_packet: Option<Median>,
-    /// Client CPU time per packet sent, µs.
-    pub client_cpu_us_per_packet: Option<Median>,
-    /// Loss of valid requests, percent; null where no valid packet was sent.
-    pub loss_percent: Option<Median>,
-    /// From the first packet sent to the last handled, s.
-    pub wall_s: Option<Median>,
     /// Every figure that a run has, by its name, in its unit.
-    pub figures: BTreeMap<String, Median>,
+    pub figures: BTreeMap<String, Estimate>,
     /// Where the packets of all sound runs went, added up; null where none keeps counts.
     pub ledger: Option<Ledger>,
-}
-
-/// A median with its ends.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Median {
-    /// The median.
-    pub median: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// What the ends are.
-    pub kind: Kind,
-    /// Runs that have the figure.
-    pub runs: usize,
-    /// Probability that the ends enclose the true median.
-    pub coverage: f64,
-}
-
-impl From<Estimate> for Median {
-    fn from(estimate: Estimate) -> Self {
-        let Estimate { median, low, high, runs, kind, coverage } = estimate;
-        Self { median, low, high, kind, runs, coverage }
-    }
-}
-
-impl Median {
-    /// The estimate that it came from.
-    pub(super) fn estimate(&self) -> Estimate {
-        let Self { median, low, high, kind, runs, coverage } = *self;
-        Estimate { median, low, high, kind, runs, coverage }
-    }
 }
 
 /// One cell ÷ another under otherwise equal conditions.
@@ -101,12 +61,6 @@ pub struct RatioSummary {
     pub quotient: String,
     /// The series that this cell belongs to, as the report calls it.
     pub series: String,
-    /// Of server CPU time.
-    pub server_cpu: Option<Ratio>,
-    /// Of client CPU time.
-    pub client_cpu: Option<Ratio>,
-    /// Of wall time.
-    pub wall: Option<Ratio>,
     /// Of every figure that has one, by its name.
     pub figures: BTreeMap<String, Ratio>,
 }
@@ -160,15 +114,10 @@ impl Summary {
 }
 
 fn cell_summary(runs: &CellRuns) -> CellSummary {
-    let median = |figure| runs.estimate(figure).map(Median::from);
     CellSummary {
         cell: runs.cell.clone(),
         runs: runs.sound.len(),
         invalid_runs: runs.invalid,
-        server_cpu_us_per_packet: median(Figure::ServerCpu),
-        client_cpu_us_per_packet: median(Figure::ClientCpu),
-        loss_percent: median(Figure::Loss),
-        wall_s: median(Figure::Wall),
         figures: by_name(|figure| runs.estimate(figure)),
         ledger: total_ledger(runs),
     }
@@ -186,14 +135,10 @@ pub(super) fn total_ledger(runs: &CellRuns) -> Option<Ledger> {
 
 fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {
     let cell = &comparison.cell.cell;
-    let ratio = |figure| comparison.ratio(figure).map(Ratio::from);
     RatioSummary {
         cell: cell.clone(),
         quotient: comparison.quotient(),
         series: grid.label_of(cell),
-        server_cpu: ratio(Figure::ServerCpu),
-        client_cpu: ratio(Figure::ClientCpu),
-        wall: ratio(Figure::Wall),
         figures: by_name(|figure| comparison.ratio(figure)),
     }
 }

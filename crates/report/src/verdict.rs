@@ -20,7 +20,6 @@ use crate::{
     grid::{CellRuns, Grid},
     place::Place,
     searches::Searches,
-    summary::Median,
     table::Table,
 };
 
@@ -55,7 +54,7 @@ pub struct Verdict {
     /// What it comes to.
     pub outcome: Outcome,
     /// The number that decided: a ratio, or a difference in percentage points; nothing where nothing was compared.
-    pub number: Option<Median>,
+    pub number: Option<Estimate>,
     /// How it stands to the true one, where it is a ratio of capacities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
@@ -132,7 +131,7 @@ pub(super) fn apply(rule: &Rule, grid: &Grid, searches: &Searches) -> Verdict {
     Verdict {
         rule: rule.clone(),
         outcome: judge(rule, found.as_ref(), known),
-        number: found.map(Median::from),
+        number: found,
         known,
         comparisons,
         smallest_visible: found.filter(|found| found.kind == Kind::Interval).as_ref().map(visible),
@@ -188,7 +187,7 @@ fn ends_along(grid: &Grid, dimension: Dimension) -> Vec<(&CellRuns, &CellRuns)> 
 impl Verdict {
     /// The number with its ends and what it is.
     pub(super) fn number_text(&self) -> String {
-        let Some(found) = self.number.map(|number| number.estimate()) else {
+        let Some(found) = self.number else {
             return "nothing was compared".to_owned();
         };
         let runs = found.runs;

@@ -13,8 +13,9 @@ use synthetic::{Experiment, folder_of};
 use weir::documents::{Allowed, Results, compare};
 
 /// The documents whose figures are measured.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
+    "docs/experiments.md",
     "docs/findings.md",
     "docs/hooks.md",
     "docs/toolkits.md",

@@ -61,23 +61,24 @@ fn the_summary_has_the_documented_keys() {
     ] {
         assert_eq!(cell[key], expected, "{key}");
     }
-    for figure in ["server_cpu_us_per_packet", "client_cpu_us_per_packet", "loss_percent", "wall_s"] {
+    let figures = &cell["figures"];
+    for figure in ["server-cpu", "client-cpu", "loss", "wall"] {
         assert!(
-            cell[figure]["low"].as_f64().unwrap() <= cell[figure]["median"].as_f64().unwrap(),
+            figures[figure]["low"].as_f64().unwrap() <= figures[figure]["median"].as_f64().unwrap(),
             "{figure}"
         );
         assert!(
-            cell[figure]["median"].as_f64().unwrap() <= cell[figure]["high"].as_f64().unwrap(),
+            figures[figure]["median"].as_f64().unwrap() <= figures[figure]["high"].as_f64().unwrap(),
             "{figure}"
         );
-        assert_eq!(cell[figure]["kind"], "interval", "{figure}");
+        assert_eq!(figures[figure]["kind"], "interval", "{figure}");
     }
     let ratio = summary["ratios"].as_array().unwrap().last().unwrap();
     assert_eq!(ratio["invalid_percent"], 99);
     assert_eq!(ratio["packets"], 200_000);
-    for figure in ["server_cpu", "wall"] {
+    for figure in ["server-cpu", "wall"] {
         for key in ["estimate", "low", "high"] {
-            assert!(ratio[figure][key].is_f64(), "{figure} {key}");
+            assert!(ratio["figures"][figure][key].is_f64(), "{figure} {key}");
         }
     }
 }
@@ -102,20 +103,20 @@ fn medians_and_ratios_are_those_of_the_samples() {
         sample.server_cost.system_us = 0;
     }
     let summary = summary_of(&samples);
-    let user = &find(&summary, "user", 50)["server_cpu_us_per_packet"];
+    let user = &find(&summary, "user", 50)["figures"]["server-cpu"];
     assert_eq!((&user["low"], &user["median"], &user["high"]), (&0.5.into(), &1.75.into(), &3.0.into()));
     for ratio in summary["ratios"].as_array().unwrap() {
-        let cpu = &ratio["server_cpu"];
+        let cpu = &ratio["figures"]["server-cpu"];
         assert_eq!((&cpu["low"], &cpu["estimate"], &cpu["high"]), (&0.25.into(), &0.25.into(), &0.25.into()));
     }
 }
 
 #[test]
-fn loss_is_null_where_no_valid_packet_was_sent() {
+fn there_is_no_loss_where_no_valid_packet_was_sent() {
     let summary = summary_of(&Experiment { percents: vec![50, 100], ..Experiment::quick() }.samples());
     for placement in ["user", "kernel"] {
-        assert_eq!(find(&summary, placement, 100)["loss_percent"], Value::Null);
-        assert!(find(&summary, placement, 50)["loss_percent"].is_object());
+        assert_eq!(find(&summary, placement, 100)["figures"]["loss"], Value::Null);
+        assert!(find(&summary, placement, 50)["figures"]["loss"].is_object());
     }
 }
 
@@ -143,7 +144,7 @@ fn a_run_without_a_partner_leaves_the_pairs_only() {
     assert_eq!(find(&summary, "kernel", 99)["runs"], 7);
     assert_eq!(find(&summary, "user", 99)["runs"], 6);
     for ratio in summary["ratios"].as_array().unwrap() {
-        assert_eq!(ratio["server_cpu"]["pairs"], 6);
+        assert_eq!(ratio["figures"]["server-cpu"]["pairs"], 6);
     }
 }
 
@@ -171,7 +172,7 @@ fn invalid_samples_are_shown_and_left_out() {
     assert_eq!(all["invalid_samples"], 6);
     assert_eq!(all["ratios"], sound["ratios"]);
     assert_eq!(find(&all, "user", 99)["runs"], 6);
-    assert_eq!(find(&all, "user", 99)["wall_s"], find(&sound, "user", 99)["wall_s"]);
+    assert_eq!(find(&all, "user", 99)["figures"]["wall"], find(&sound, "user", 99)["figures"]["wall"]);
 
     let dir = folder_of(&samples);
     weir_report::write_all(dir.path()).unwrap();

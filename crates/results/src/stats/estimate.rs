@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 /// A median and how far it can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The sample median: the middle value, or the mean of the middle two.
     pub median: f64,
@@ -29,10 +29,10 @@ pub struct Estimate {
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// How many values it is made of.
-    pub runs: usize,
     /// What the ends are.
     pub kind: Kind,
+    /// How many values it is made of.
+    pub runs: usize,
     /// Probability with which `low..=high` covers the true median, 0 to 1, whatever the distribution of independent
     /// runs (David & Nagaraja, Order Statistics, section 7.1).
     pub coverage: f64,

@@ -11,7 +11,6 @@ use serde::Serialize;
 use weir_filters::{FilterName, Toolkit};
 use weir_lab::filter_cost;
 use weir_output::{print, terminal};
-use weir_report::Median;
 use weir_results::{number, stats::Estimate};
 
 use crate::toolkits::{self, Comparison, LOADS, Needs, Refusal, Row};
@@ -135,9 +134,8 @@ fn cells(row: &Row) -> [String; 9] {
     ]
 }
 
-fn estimate(median: Median) -> String {
-    let Median { median, low, high, kind, runs, coverage } = median;
-    number::estimate(&Estimate { median, low, high, runs, kind, coverage }, |value| number::number(value, 3))
+fn estimate(estimate: Estimate) -> String {
+    number::estimate(&estimate, |value| number::number(value, 3))
 }
 
 fn notes() -> String {

@@ -10,7 +10,6 @@ use weir_asm::Code;
 use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Site, Toolkit, cbpf};
 use weir_hooks::{HookError, KernelFilter};
 use weir_lab::filter_cost::{self, Pair};
-use weir_report::Median;
 use weir_results::stats::Estimate;
 use weir_wire::Request;
 
@@ -37,10 +36,10 @@ pub struct Row {
     pub stack_bytes: usize,
     /// From the specification to a verified program in the kernel, ms; for classic BPF, which the kernel gets then, to
     /// one that is attached.
-    pub load_ms: Median,
+    pub load_ms: Estimate,
     /// Mean of a run on a PUT less the same toolkit's accept-all program, ns; null for classic BPF, which the kernel
     /// doesn't run on given bytes.
-    pub ns_over_accept_all: Option<Median>,
+    pub ns_over_accept_all: Option<Estimate>,
 }
 
 /// What a toolkit asks for.
@@ -167,8 +166,8 @@ fn in_turn<T>(
     Ok(values)
 }
 
-fn median(values: &[f64]) -> Median {
-    Estimate::of(values).expect("there is a round").into()
+fn median(values: &[f64]) -> Estimate {
+    Estimate::of(values).expect("there is a round")
 }
 
 fn load_ms(load: Load<'_>, filter: FilterName, toolkit: Toolkit) -> Result<f64, HookError> {
@@ -195,8 +194,8 @@ pub fn with_parameters(filter: FilterName, toolkit: Toolkit) -> Filter {
 fn row(
     filter: FilterName,
     toolkit: Toolkit,
-    load_ms: Median,
-    ns_over_accept_all: Option<Median>,
+    load_ms: Estimate,
+    ns_over_accept_all: Option<Estimate>,
 ) -> anyhow::Result<Row> {
     let facts = toolkit.can_be_asked().then(|| load(filter, toolkit)?.facts());
     let facts = facts.transpose()?;

@@ -144,9 +144,9 @@ fn two_toolkits_are_divided_by_each_other() {
     assert_eq!(ratios.len(), 3);
     for ratio in ratios {
         assert_eq!((ratio.quotient.as_str(), ratio.cell.toolkit), ("fun ÷ aya", Toolkit::Fun));
-        let server = ratio.server_cpu.expect("there are pairs");
+        let server = ratio.figures["server-cpu"];
         assert_eq!((server.estimate, server.low, server.high, server.pairs), (2.0, 2.0, 2.0, 6));
-        assert_eq!(ratio.wall.expect("there are pairs").estimate, 1.0);
+        assert_eq!(ratio.figures["wall"].estimate, 1.0);
     }
     assert_eq!(report.summary().ratios.len(), 6, "both are compared with user space too");
     let first = &report.findings()[0];
