@@ -185,6 +185,12 @@ fn a_grid_that_makes_no_sense_is_refused() {
     check_refused("[10, 1000]", "[10]\nmix = [\"random\"]", "an external client has its own order");
     check_refused("packets = [5]", "packets = []", "profiles.standard.packets is empty");
     check_refused("runs = 7", "runs = 0", "profiles.standard.runs = 0");
+    let twice = "packets = [5]\nbackground = [\"both\", \"both\"]";
+    check_refused("packets = [5]", twice, "profiles.standard.background: both stands there twice");
+    let no_time = "packets = [5]\nrate = [100]\nduration_s = 0";
+    check_refused("packets = [5]", no_time, "profiles.standard.duration_s = 0");
+    let steered = "packets = [5]\nreceive_work = [\"server\"]";
+    check_refused("packets = [5]", steered, "profiles.standard.receive_work: what loopback receives");
     check_refused("profiles.standard", "profiles.huge", "huge");
     check_refused("[10, 1000]", "[10]\nrate = [0]", "grid.rate: 0 measures nothing");
     check_refused("[10, 1000]", "[10]\nreceive_work = [\"server\"]", "loopback receives can't be steered");

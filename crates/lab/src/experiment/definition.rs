@@ -109,42 +109,60 @@ pub struct Definition {
     pub profiles: BTreeMap<Profile, Overrides>,
 }
 
-/// What is varied: every combination is a cell for every placement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grid {
+macro_rules! grid {
+    ($($(#[$meaning:meta])* $name:ident: $value:ty,)*) => {
+        /// What is varied: every combination is a cell for every placement.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Grid {
+            $($(#[$meaning])* #[serde(default, skip_serializing_if = "Vec::is_empty")] pub $name: Vec<$value>,)*
+        }
+
+        /// What a profile changes.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Overrides {
+            /// Runs of each cell.
+            pub runs: Option<u32>,
+            /// How long the clients send at each rate, seconds.
+            pub duration_s: Option<u64>,
+            /// Ids of the placements used.
+            pub placements: Option<Vec<String>>,
+            $($(#[$meaning])* pub $name: Option<Vec<$value>>,)*
+        }
+
+        impl Grid {
+            /// What is varied instead.
+            fn changed(&self, overrides: &Overrides) -> Self {
+                Self { $($name: overrides.$name.as_ref().unwrap_or(&self.$name).clone(),)* }
+            }
+        }
+    };
+}
+
+grid! {
     /// Shares of invalid packets, percent.
-    pub invalid_percent: Vec<u8>,
+    invalid_percent: u8,
     /// Packets of all clients together; empty where rates and [`Definition::duration_s`] give them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub packets: Vec<u64>,
+    packets: u64,
     /// Payloads of invalid packets, bytes; empty for the behaviour's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub invalid_size: Vec<u32>,
+    invalid_size: u32,
     /// How valid and invalid packets follow each other; empty for the behaviour's own order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mix: Vec<Mix>,
+    mix: Mix,
     /// Packets per second that all clients together offer; empty for as fast as they can.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rate: Vec<u64>,
+    rate: u64,
     /// Receive buffers of the server, bytes as asked for; empty for the kernel's default.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub receive_buffer: Vec<u32>,
+    receive_buffer: u32,
     /// How weir's own servers moderate their reading; empty for not at all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub moderation: Vec<Moderation>,
+    moderation: Moderation,
     /// What lies between client and server; empty for loopback.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub topology: Vec<Topology>,
+    topology: Topology,
     /// On whose core the kernel does the work of receiving; empty for the sender's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub receive_work: Vec<ReceiveWork>,
+    receive_work: ReceiveWork,
     /// Who else keeps the cores busy; empty for nobody.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub background: Vec<Background>,
+    background: Background,
     /// Whether server and clients are confined to their cores; empty for what the whole experiment does.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pinned: Vec<bool>,
+    pinned: bool,
 }
 
 /// A server, the filter it is started with, and who sends to it.
@@ -201,36 +219,6 @@ pub struct ExternalClient {
     /// measured, and a second column without the sleep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sleeps_s: Option<f64>,
-}
-
-/// What a profile changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Overrides {
-    /// Runs of each cell.
-    pub runs: Option<u32>,
-    /// Shares of invalid packets, percent.
-    pub invalid_percent: Option<Vec<u8>>,
-    /// Packets of all clients together.
-    pub packets: Option<Vec<u64>>,
-    /// Payloads of invalid packets, bytes.
-    pub invalid_size: Option<Vec<u32>>,
-    /// How valid and invalid packets follow each other.
-    pub mix: Option<Vec<Mix>>,
-    /// Packets per second offered.
-    pub rate: Option<Vec<u64>>,
-    /// Receive buffers, bytes.
-    pub receive_buffer: Option<Vec<u32>>,
-    /// How weir's own servers moderate their reading.
-    pub moderation: Option<Vec<Moderation>>,
-    /// Who else keeps the cores busy.
-    pub background: Option<Vec<Background>>,
-    /// Whether server and clients are confined to their cores.
-    pub pinned: Option<Vec<bool>>,
-    /// How long the clients send at each rate, seconds.
-    pub duration_s: Option<u64>,
-    /// Ids of the placements used.
-    pub placements: Option<Vec<String>>,
 }
 
 /// A behaviour that an experiment can use: one whose packets are what `-n` and `-p` say.
@@ -299,23 +287,24 @@ impl Definition {
                 ))
             })?,
         };
-        let mut definition = Self { profiles: BTreeMap::new(), ..self.clone() };
-        definition.runs = runs.or(overrides.runs).unwrap_or(self.runs);
-        let grid = &mut definition.grid;
-        grid.invalid_percent = overrides.invalid_percent.unwrap_or(self.grid.invalid_percent.clone());
-        grid.packets = overrides.packets.unwrap_or(self.grid.packets.clone());
-        grid.invalid_size = overrides.invalid_size.unwrap_or(self.grid.invalid_size.clone());
-        grid.mix = overrides.mix.unwrap_or(self.grid.mix.clone());
-        grid.rate = overrides.rate.unwrap_or(self.grid.rate.clone());
-        grid.receive_buffer = overrides.receive_buffer.unwrap_or(self.grid.receive_buffer.clone());
-        grid.moderation = overrides.moderation.unwrap_or(self.grid.moderation.clone());
-        grid.background = overrides.background.unwrap_or(self.grid.background.clone());
-        grid.pinned = overrides.pinned.unwrap_or(self.grid.pinned.clone());
-        definition.duration_s = overrides.duration_s.or(self.duration_s);
-        if let Some(ids) = overrides.placements {
-            definition.placements.retain(|row| ids.iter().any(|id| id == row.id()));
-        }
+        let mut definition = self.changed(&overrides);
+        definition.runs = runs.unwrap_or(definition.runs);
         Ok(Resolved { definition, profile })
+    }
+
+    /// The definition with a profile's changes, and without profiles.
+    pub(super) fn changed(&self, overrides: &Overrides) -> Self {
+        let is_used = |row: &&PlacementRow| {
+            overrides.placements.as_ref().is_none_or(|ids| ids.iter().any(|id| id == row.id()))
+        };
+        Self {
+            runs: overrides.runs.unwrap_or(self.runs),
+            duration_s: overrides.duration_s.or(self.duration_s),
+            grid: self.grid.changed(overrides),
+            placements: self.placements.iter().filter(is_used).cloned().collect(),
+            profiles: BTreeMap::new(),
+            ..self.clone()
+        }
     }
 
     fn profile_names(&self) -> String {

@@ -15,9 +15,19 @@ use super::{
     template::{Placeholder, Template},
 };
 
-/// Checks `definition`, profiles included.
+/// Checks `definition`, and what each of its profiles makes of it.
 pub(super) fn check(definition: &Definition) -> Result<(), String> {
-    let grid = &definition.grid;
+    check_as_run(definition, "grid.")?;
+    for (profile, overrides) in &definition.profiles {
+        let checked = check_ids(definition, overrides);
+        let checked = checked.and_then(|()| check_as_run(&definition.changed(overrides), ""));
+        checked.map_err(|error| format!("profiles.{profile}.{error}"))?;
+    }
+    Ok(())
+}
+
+/// Checks a definition without its profiles. `at` is where its grid was written.
+fn check_as_run(definition: &Definition, at: &str) -> Result<(), String> {
     if definition.name.is_empty() || definition.name.contains('/') {
         return Err(format!("name = '{}': it must be a word without '/'", definition.name));
     }
@@ -27,12 +37,11 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
         return Err("ready_within_s and clients_within_s: nothing is done within no time".into());
     }
     check_runs("runs", definition.runs)?;
-    check_percents("grid.invalid_percent", &grid.invalid_percent)?;
-    check_load(definition)?;
-    check_distinct("grid.invalid_size", &grid.invalid_size)?;
-    check_mix(definition)?;
-    check_moderation(definition)?;
-    check_conditions(definition)?;
+    check_load(definition, at)?;
+    check_grid(definition, at)?;
+    check_mix(definition, at)?;
+    check_moderation(definition, at)?;
+    check_conditions(definition, at)?;
     check_placements(definition, server)?;
     check_server_flags(&definition.server_flags)?;
     for (name, server) in &definition.external_server {
@@ -50,10 +59,26 @@ pub(super) fn check(definition: &Definition) -> Result<(), String> {
     for rule in &definition.verdicts {
         rule.check().map_err(|error| format!("verdicts, '{}': {error}", rule.claim))?;
     }
-    for (profile, overrides) in &definition.profiles {
-        check_overrides(definition, overrides).map_err(|error| format!("profiles.{profile}.{error}"))?;
-    }
     Ok(())
+}
+
+/// No dimension has a value twice, or one that measures nothing.
+fn check_grid(definition: &Definition, at: &str) -> Result<(), String> {
+    let grid = &definition.grid;
+    let named = |name: &str| format!("{at}{name}");
+    check_not_empty(&named("invalid_percent"), &grid.invalid_percent)?;
+    if let Some(percent) = grid.invalid_percent.iter().find(|&&percent| percent > 100) {
+        return Err(format!("{at}invalid_percent: {percent} is more than 100 percent"));
+    }
+    check_distinct(&named("invalid_percent"), &grid.invalid_percent)?;
+    check_distinct(&named("invalid_size"), &grid.invalid_size)?;
+    check_distinct(&named("mix"), &grid.mix)?;
+    check_positive(&named("receive_buffer"), &grid.receive_buffer)?;
+    check_distinct(&named("moderation"), &grid.moderation)?;
+    check_distinct(&named("topology"), &grid.topology)?;
+    check_names(&named("receive_work"), &grid.receive_work, ReceiveWork::name)?;
+    check_names(&named("background"), &grid.background, Background::name)?;
+    check_distinct(&named("pinned"), &grid.pinned)
 }
 
 fn check_behaviour(definition: &Definition) -> Result<(), String> {
@@ -72,66 +97,53 @@ fn check_behaviour(definition: &Definition) -> Result<(), String> {
     }
 }
 
-fn check_load(definition: &Definition) -> Result<(), String> {
+fn check_load(definition: &Definition, at: &str) -> Result<(), String> {
     let grid = &definition.grid;
-    check_positive("grid.rate", &grid.rate)?;
+    check_positive(&format!("{at}rate"), &grid.rate)?;
     match (grid.rate.is_empty(), definition.duration_s) {
-        (true, Some(_)) => Err("duration_s: it goes with grid.rate".into()),
+        (true, Some(_)) => Err(format!("duration_s: it goes with {at}rate")),
         (false, Some(0)) => Err("duration_s = 0: nothing is sent within no time".into()),
         (false, Some(_)) if !grid.packets.is_empty() => {
-            Err("grid.packets: duration_s and grid.rate give the packets already".into())
+            Err(format!("{at}packets: duration_s and {at}rate give the packets already"))
         }
         (false, Some(_)) => Ok(()),
         (_, None) => {
-            check_not_empty("grid.packets", &grid.packets)?;
-            check_positive("grid.packets", &grid.packets)
+            check_not_empty(&format!("{at}packets"), &grid.packets)?;
+            check_positive(&format!("{at}packets"), &grid.packets)
         }
     }
 }
 
-fn check_mix(definition: &Definition) -> Result<(), String> {
-    let mixes = definition.profiles.values().filter_map(|overrides| overrides.mix.as_ref());
-    for mix in mixes.chain([&definition.grid.mix]) {
-        check_distinct("mix", mix)?;
-        if !mix.is_empty() && definition.behaviour == "load" {
-            return Err(
-                "grid.mix: behaviour 'load' has an order of its own; use frigg, with grid.rate too".into()
-            );
-        }
-        if !mix.is_empty() && definition.placements.iter().any(|row| row.external_client.is_some()) {
-            return Err("grid.mix: an external client has its own order; leave mix out, or the client".into());
-        }
+fn check_mix(definition: &Definition, at: &str) -> Result<(), String> {
+    if definition.grid.mix.is_empty() {
+        return Ok(());
     }
-    Ok(())
-}
-
-fn check_moderation(definition: &Definition) -> Result<(), String> {
-    let of_profiles = definition.profiles.values().filter_map(|overrides| overrides.moderation.as_ref());
-    for moderation in of_profiles.chain([&definition.grid.moderation]) {
-        check_distinct("moderation", moderation)?;
-        let is_moderated = moderation.iter().any(|&how| how != Moderation::Off);
-        let unmoderated = |row: &&PlacementRow| row.io == Io::Simple || row.external_server.is_some();
-        if let Some(row) = definition.placements.iter().find(unmoderated).filter(|_| is_moderated) {
-            return Err(format!(
-                "grid.moderation: placement '{}' reads one datagram a call, or isn't weir's own server, and naps never; \
-                 leave one of them out, or set io = \"batch\"",
-                row.id()
-            ));
-        }
+    if definition.behaviour == "load" {
+        return Err(format!(
+            "{at}mix: behaviour 'load' has an order of its own; use frigg, with grid.rate too"
+        ));
+    }
+    if definition.placements.iter().any(|row| row.external_client.is_some()) {
+        return Err(format!("{at}mix: an external client has its own order; leave mix out, or the client"));
     }
     Ok(())
 }
 
-fn check_conditions(definition: &Definition) -> Result<(), String> {
+fn check_moderation(definition: &Definition, at: &str) -> Result<(), String> {
+    let is_moderated = definition.grid.moderation.iter().any(|&how| how != Moderation::Off);
+    let unmoderated = |row: &&PlacementRow| row.io == Io::Simple || row.external_server.is_some();
+    match definition.placements.iter().find(unmoderated).filter(|_| is_moderated) {
+        None => Ok(()),
+        Some(row) => Err(format!(
+            "{at}moderation: placement '{}' reads one datagram a call, or isn't weir's own server, and naps never; \
+             leave one of them out, or set io = \"batch\"",
+            row.id()
+        )),
+    }
+}
+
+fn check_conditions(definition: &Definition, at: &str) -> Result<(), String> {
     let grid = &definition.grid;
-    check_positive(
-        "grid.receive_buffer",
-        &grid.receive_buffer.iter().map(|&b| b.into()).collect::<Vec<_>>(),
-    )?;
-    check_names("grid.topology", &grid.topology, Topology::as_str)?;
-    check_names("grid.receive_work", &grid.receive_work, ReceiveWork::name)?;
-    check_names("grid.background", &grid.background, Background::name)?;
-    check_distinct("grid.pinned", &grid.pinned)?;
     let is_load = definition.behaviour == "load";
     if !is_load && (definition.gets_percent > 0 || definition.duration_s.is_some()) {
         return Err("gets_percent and duration_s: they are for behaviour = \"load\"".into());
@@ -143,9 +155,9 @@ fn check_conditions(definition: &Definition) -> Result<(), String> {
         return Err("audit_every = 0: leave it out for no audit".into());
     }
     if grid.receive_work.contains(&ReceiveWork::Server) && !grid.topology.contains(&Topology::Veth) {
-        return Err(
-            "grid.receive_work: what loopback receives can't be steered; add topology = [\"veth\"]".into()
-        );
+        return Err(format!(
+            "{at}receive_work: what loopback receives can't be steered; add topology = [\"veth\"]"
+        ));
     }
     Ok(())
 }
@@ -266,15 +278,8 @@ fn check_server_flags(flags: &[String]) -> Result<(), String> {
     }
 }
 
-fn check_overrides(definition: &Definition, overrides: &Overrides) -> Result<(), String> {
-    overrides.runs.map_or(Ok(()), |runs| check_runs("runs", runs))?;
-    overrides.invalid_percent.as_ref().map_or(Ok(()), |list| check_percents("invalid_percent", list))?;
-    if let Some(list) = &overrides.packets {
-        check_not_empty("packets", list)?;
-        check_positive("packets", list)?;
-    }
-    overrides.rate.as_ref().map_or(Ok(()), |list| check_positive("rate", list))?;
-    overrides.invalid_size.as_ref().map_or(Ok(()), |list| check_distinct("invalid_size", list))?;
+/// The placements that a profile chooses are there.
+fn check_ids(definition: &Definition, overrides: &Overrides) -> Result<(), String> {
     let Some(ids) = &overrides.placements else { return Ok(()) };
     check_not_empty("placements", ids)?;
     let known: Vec<_> = definition.placements.iter().map(PlacementRow::id).collect();
@@ -288,18 +293,13 @@ fn check_runs(what: &str, runs: u32) -> Result<(), String> {
     if runs == 0 { Err(format!("{what} = 0: every cell needs at least one run")) } else { Ok(()) }
 }
 
-fn check_percents(what: &str, list: &[u8]) -> Result<(), String> {
-    check_not_empty(what, list)?;
+fn check_positive<T: Copy + Eq + Hash + Display + Into<u64>>(what: &str, list: &[T]) -> Result<(), String> {
     check_distinct(what, list)?;
-    match list.iter().find(|&&percent| percent > 100) {
-        Some(percent) => Err(format!("{what}: {percent} is more than 100 percent")),
-        None => Ok(()),
+    if list.iter().any(|&value| value.into() == 0) {
+        Err(format!("{what}: 0 measures nothing"))
+    } else {
+        Ok(())
     }
-}
-
-fn check_positive(what: &str, list: &[u64]) -> Result<(), String> {
-    check_distinct(what, list)?;
-    if list.contains(&0) { Err(format!("{what}: 0 measures nothing")) } else { Ok(()) }
 }
 
 fn check_not_empty<T>(what: &str, list: &[T]) -> Result<(), String> {
