@@ -4,14 +4,14 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use weir_asm::{
     Atomic, AtomicOp, Call, Code, Imm64, Insn, Label, Mem, Reg, Src, Target,
-    text::{Field, Hole, Part, Quoted},
+    text::{Hole, Part, Quoted, SpliceField},
 };
 
-use crate::source::Source;
+use crate::source::SourceText;
 
 /// Builds the code.
 pub(crate) struct Emit<'a> {
-    source: &'a Source,
+    source: &'a SourceText,
     names: &'a Code,
     /// The variable that holds the code, `&mut Code`.
     code: Ident,
@@ -21,7 +21,12 @@ pub(crate) struct Emit<'a> {
 
 impl<'a> Emit<'a> {
     /// Statements that add what was quoted to `code`, a `&mut Code`.
-    pub(crate) fn statements(quoted: &'a Quoted, source: &'a Source, code: Ident, of: Ident) -> TokenStream {
+    pub(crate) fn statements(
+        quoted: &'a Quoted,
+        source: &'a SourceText,
+        code: Ident,
+        of: Ident,
+    ) -> TokenStream {
         let emit = Self { source, names: &quoted.names, code, of };
         let labels = emit.names.labels().map(|(label, _)| emit.new_label(label));
         let parts = quoted.parts.iter().map(|part| emit.part(part));
@@ -46,7 +51,7 @@ impl<'a> Emit<'a> {
         match part {
             Part::Insn { insn, holes, span } => {
                 let line = self.source.line_of(span.start);
-                let insn = Filled { emit: self, holes }.insn(insn);
+                let insn = FilledInsn { emit: self, holes }.insn(insn);
                 quote_spanned! {Span::mixed_site()=>
                     #[allow(unused_braces)]
                     let insn = ::weir_asm::Insn::#insn;
@@ -81,19 +86,19 @@ impl<'a> Emit<'a> {
 }
 
 /// One instruction: what is known of it, and expressions for what is not.
-struct Filled<'a> {
+struct FilledInsn<'a> {
     emit: &'a Emit<'a>,
     holes: &'a [Hole],
 }
 
-impl Filled<'_> {
-    fn hole(&self, field: Field) -> Option<&TokenStream> {
+impl FilledInsn<'_> {
+    fn hole(&self, field: SpliceField) -> Option<&TokenStream> {
         let hole = self.holes.iter().find(|hole| hole.field == field)?;
         Some(self.emit.splice(hole.splice))
     }
 
     /// The splice, or what is known.
-    fn or(&self, field: Field, known: TokenStream) -> TokenStream {
+    fn or(&self, field: SpliceField, known: TokenStream) -> TokenStream {
         self.hole(field).cloned().unwrap_or(known)
     }
 
@@ -102,32 +107,33 @@ impl Filled<'_> {
         match *insn {
             Insn::Alu { width, op, dst, src } => {
                 let (width, op) = (unit("Width", width), unit("AluOp", op));
-                let (dst, src) = (self.reg(Field::Dst, dst), self.either(src));
+                let (dst, src) = (self.reg(SpliceField::Dst, dst), self.either(src));
                 quote!(Alu { width: #width, op: #op, dst: #dst, src: #src })
             }
             Insn::MovSx { width, from, dst, src } => {
                 let (width, from) = (unit("Width", width), unit("SxFrom", from));
-                let (dst, src) = (self.reg(Field::Dst, dst), self.reg(Field::Src, src));
+                let (dst, src) = (self.reg(SpliceField::Dst, dst), self.reg(SpliceField::Src, src));
                 quote!(MovSx { width: #width, from: #from, dst: #dst, src: #src })
             }
             Insn::Neg { width, dst } => {
-                let (width, dst) = (unit("Width", width), self.reg(Field::Dst, dst));
+                let (width, dst) = (unit("Width", width), self.reg(SpliceField::Dst, dst));
                 quote!(Neg { width: #width, dst: #dst })
             }
             Insn::End { op, bits, dst } => {
-                let (op, bits, dst) = (unit("EndOp", op), unit("Bits", bits), self.reg(Field::Dst, dst));
+                let (op, bits, dst) =
+                    (unit("EndOp", op), unit("Bits", bits), self.reg(SpliceField::Dst, dst));
                 quote!(End { op: #op, bits: #bits, dst: #dst })
             }
             Insn::LoadImm { dst, imm } => {
-                let (dst, imm) = (self.reg(Field::Dst, dst), self.imm64(imm));
+                let (dst, imm) = (self.reg(SpliceField::Dst, dst), self.imm64(imm));
                 quote!(LoadImm { dst: #dst, imm: ::weir_asm::Imm64::#imm })
             }
             Insn::Load { size, dst, mem } => {
-                let (size, dst, mem) = (unit("Size", size), self.reg(Field::Dst, dst), self.mem(mem));
+                let (size, dst, mem) = (unit("Size", size), self.reg(SpliceField::Dst, dst), self.mem(mem));
                 quote!(Load { size: #size, dst: #dst, mem: #mem })
             }
             Insn::LoadSx { size, dst, mem } => {
-                let (size, dst, mem) = (unit("SxSize", size), self.reg(Field::Dst, dst), self.mem(mem));
+                let (size, dst, mem) = (unit("SxSize", size), self.reg(SpliceField::Dst, dst), self.mem(mem));
                 quote!(LoadSx { size: #size, dst: #dst, mem: #mem })
             }
             Insn::Store { size, mem, src } => {
@@ -135,17 +141,17 @@ impl Filled<'_> {
                 quote!(Store { size: #size, mem: #mem, src: #src })
             }
             Insn::LoadAbs { size, off } => {
-                let (size, off) = (unit("Size", size), self.or(Field::Imm, quote!(#off)));
+                let (size, off) = (unit("Size", size), self.or(SpliceField::Imm, quote!(#off)));
                 quote!(LoadAbs { size: #size, off: #off })
             }
             Insn::LoadInd { size, src, off } => {
-                let (size, src) = (unit("Size", size), self.reg(Field::Src, src));
-                let off = self.or(Field::Imm, quote!(#off));
+                let (size, src) = (unit("Size", size), self.reg(SpliceField::Src, src));
+                let off = self.or(SpliceField::Imm, quote!(#off));
                 quote!(LoadInd { size: #size, src: #src, off: #off })
             }
             Insn::Atomic(Atomic { width, op, mem, src }) => {
                 let (width, op) = (unit("Width", width), atomic_op(op));
-                let (mem, src) = (self.mem(mem), self.reg(Field::Src, src));
+                let (mem, src) = (self.mem(mem), self.reg(SpliceField::Src, src));
                 quote!(Atomic(::weir_asm::Atomic { width: #width, op: #op, mem: #mem, src: #src }))
             }
             Insn::Ja(target) => {
@@ -158,7 +164,8 @@ impl Filled<'_> {
             }
             Insn::Jump { width, cond, dst, src, target } => {
                 let (width, cond) = (unit("Width", width), unit("Cond", cond));
-                let (dst, src, target) = (self.reg(Field::Dst, dst), self.either(src), self.target(target));
+                let (dst, src, target) =
+                    (self.reg(SpliceField::Dst, dst), self.either(src), self.target(target));
                 quote!(Jump { width: #width, cond: #cond, dst: #dst, src: #src, target: #target })
             }
             Insn::Call(call) => {
@@ -167,7 +174,7 @@ impl Filled<'_> {
             }
             Insn::Exit => quote!(Exit),
             Insn::Raw(raw) => {
-                let raw = self.or(Field::Imm, quote!(#raw));
+                let raw = self.or(SpliceField::Imm, quote!(#raw));
                 quote!(Raw(#raw))
             }
         }
@@ -176,7 +183,7 @@ impl Filled<'_> {
     fn call(&self, call: Call) -> TokenStream {
         match call {
             Call::Helper(id) => {
-                let id = self.or(Field::Imm, quote!(#id));
+                let id = self.or(SpliceField::Imm, quote!(#id));
                 quote!(Helper(#id))
             }
             Call::Local(target) => {
@@ -184,19 +191,19 @@ impl Filled<'_> {
                 quote!(Local(#target))
             }
             Call::Kfunc(id) => {
-                let id = self.or(Field::Imm, quote!(#id));
+                let id = self.or(SpliceField::Imm, quote!(#id));
                 quote!(Kfunc(#id))
             }
             Call::Reg(reg) => {
-                let reg = self.reg(Field::Src, reg);
+                let reg = self.reg(SpliceField::Src, reg);
                 quote!(Reg(#reg))
             }
         }
     }
 
     fn imm64(&self, imm: Imm64) -> TokenStream {
-        let number = |known: TokenStream| self.or(Field::Imm, known);
-        let off = |off: u32| self.or(Field::Off, quote!(#off));
+        let number = |known: TokenStream| self.or(SpliceField::Imm, known);
+        let off = |off: u32| self.or(SpliceField::Off, quote!(#off));
         match imm {
             Imm64::Value(value) => {
                 let value = number(quote!(#value));
@@ -237,19 +244,19 @@ impl Filled<'_> {
         }
     }
 
-    fn reg(&self, field: Field, reg: Reg) -> TokenStream {
+    fn reg(&self, field: SpliceField, reg: Reg) -> TokenStream {
         self.or(field, unit("Reg", reg))
     }
 
     /// A register or a number; which one, the splice's type tells.
     fn either(&self, src: Src) -> TokenStream {
-        self.hole(Field::Src)
+        self.hole(SpliceField::Src)
             .map_or_else(|| known_src(src), |splice| quote!(::weir_asm::splice::src(#splice)))
     }
 
     /// A register or a number; which one, the mnemonic tells.
     fn stored(&self, src: Src) -> TokenStream {
-        match (self.hole(Field::Src), src) {
+        match (self.hole(SpliceField::Src), src) {
             (Some(splice), Src::Reg(_)) => quote!(::weir_asm::Src::Reg(#splice)),
             (Some(splice), Src::Imm(_)) => quote!(::weir_asm::Src::Imm(#splice)),
             (None, src) => known_src(src),
@@ -257,16 +264,16 @@ impl Filled<'_> {
     }
 
     fn mem(&self, Mem { base, off }: Mem) -> TokenStream {
-        if let Some(splice) = self.hole(Field::Mem) {
+        if let Some(splice) = self.hole(SpliceField::Mem) {
             return quote!(::weir_asm::splice::mem(#splice));
         }
-        let (base, off) = (self.reg(Field::Base, base), self.or(Field::Off, quote!(#off)));
+        let (base, off) = (self.reg(SpliceField::Base, base), self.or(SpliceField::Off, quote!(#off)));
         quote!(::weir_asm::Mem { base: #base, off: #off })
     }
 
     fn target(&self, target: Target) -> TokenStream {
         let (code, of) = (&self.emit.code, &self.emit.of);
-        match (self.hole(Field::Target), target) {
+        match (self.hole(SpliceField::Target), target) {
             (Some(splice), _) => {
                 quote!(::weir_asm::splice::TargetSplice::<::weir_asm::splice::#of>::target(#splice, #code))
             }
@@ -280,7 +287,7 @@ impl Filled<'_> {
 
     fn map(&self, name: &str) -> TokenStream {
         let (code, of) = (&self.emit.code, &self.emit.of);
-        self.hole(Field::Imm).map_or_else(
+        self.hole(SpliceField::Imm).map_or_else(
             || quote!(#code.map(#name)),
             |splice| quote!(::weir_asm::splice::MapSplice::<::weir_asm::splice::#of>::map(#splice, #code)),
         )

@@ -103,7 +103,7 @@ mod source;
 use emit::Emit;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
-use source::{Source, is};
+use source::{SourceText, is};
 
 /// Instructions as a `weir_asm::Code`, or, with `in &mut code;` before them, added to one; see the crate.
 #[proc_macro]
@@ -117,7 +117,7 @@ fn expand(tokens: TokenStream) -> TokenStream {
         Ok(given) => given,
         Err(error) => return error,
     };
-    let mut source = Source::of(tokens);
+    let mut source = SourceText::of(tokens);
     let code = Ident::new("code", Span::mixed_site());
     let of = format_ident!("{}", if given.is_some() { "Given" } else { "Fresh" });
     let statements = match weir_asm::text::quote(&source.text) {

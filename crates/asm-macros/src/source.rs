@@ -6,7 +6,7 @@ use weir_asm::Diagnostic;
 
 /// Text with what is needed to get back to the tokens that it was made of.
 #[derive(Default)]
-pub(crate) struct Source {
+pub(crate) struct SourceText {
     pub(crate) text: String,
     /// The expression of each splice.
     pub(crate) splices: Vec<TokenStream>,
@@ -37,7 +37,7 @@ const ONLY_IN_FILES: [(&str, &str); 4] = [
     ("struct", "`{core::mem::offset_of!(Type, field) as i16}` does its work"),
 ];
 
-impl Source {
+impl SourceText {
     pub(crate) fn of(tokens: Vec<TokenTree>) -> Self {
         let semicolons = tokens.iter().any(|token| is(token, ';'));
         let mut source = Self { semicolons, ..Self::default() };

@@ -4,7 +4,7 @@ use crate::{
     AluOp, Call, Code, Diagnostics, Endian, Imm64, Insn, Mem, Problem, ProblemKind, Reg, Size, Src, SxFrom,
     Target, Undecodable, Width, decode,
     decode::DecodeError,
-    place::{Places, target_slot},
+    place::{InsnPlaces, target_slot},
     show::fun::Labels,
 };
 
@@ -39,7 +39,7 @@ pub fn check_fragment(code: &Code) -> Vec<Problem> {
 
 /// An instruction as the kernel will see it.
 #[derive(Clone, Copy)]
-enum View {
+enum KernelView {
     Insn(Insn),
     SecondHalf,
     Bad,
@@ -47,8 +47,8 @@ enum View {
 
 struct Checker<'a> {
     code: &'a Code,
-    places: Places,
-    views: Vec<View>,
+    places: InsnPlaces,
+    views: Vec<KernelView>,
     /// The instruction that each one jumps to, calls, or takes the address of.
     targets: Vec<Option<usize>>,
     /// Where functions begin, sorted; the program itself is the first.
@@ -58,7 +58,7 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn new(code: &'a Code) -> Self {
-        let places = Places::of(code);
+        let places = InsnPlaces::of(code);
         Self { code, places, views: Vec::new(), targets: Vec::new(), functions: vec![0], found: Vec::new() }
     }
 
@@ -71,7 +71,7 @@ impl<'a> Checker<'a> {
         for index in 0..self.code.len() {
             let view = self.view(index);
             self.views.push(view);
-            if let View::Insn(insn) = view {
+            if let KernelView::Insn(insn) = view {
                 for kind in of_instruction(&insn) {
                     self.report(index, kind);
                 }
@@ -79,16 +79,16 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn view(&mut self, index: usize) -> View {
+    fn view(&mut self, index: usize) -> KernelView {
         let raw = |index: usize| match self.code.insns().get(index) {
             Some(Insn::Raw(raw)) => Some(raw.to_le_bytes()),
             _ => None,
         };
-        let Some(slot) = raw(index) else { return View::Insn(self.code.insns()[index]) };
-        if let Some(View::Insn(Insn::LoadImm { .. })) = self.views.last()
+        let Some(slot) = raw(index) else { return KernelView::Insn(self.code.insns()[index]) };
+        if let Some(KernelView::Insn(Insn::LoadImm { .. })) = self.views.last()
             && raw(index - 1).is_some()
         {
-            return View::SecondHalf;
+            return KernelView::SecondHalf;
         }
         let read = match decode(&slot, Endian::Little) {
             Err(DecodeError::Slot { why: Undecodable::Half, .. }) => {
@@ -98,12 +98,12 @@ impl<'a> Checker<'a> {
             read => read,
         };
         match read {
-            Ok(code) => View::Insn(code.insns()[0]),
+            Ok(code) => KernelView::Insn(code.insns()[0]),
             Err(DecodeError::Slot { why, .. }) => {
                 self.report(index, ProblemKind::Raw(why));
-                View::Bad
+                KernelView::Bad
             }
-            Err(DecodeError::Length { .. }) => View::Bad,
+            Err(DecodeError::Length { .. }) => KernelView::Bad,
         }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Checker<'a> {
             self.targets.push(target);
             let calls = matches!(
                 self.views[index],
-                View::Insn(Insn::Call(Call::Local(_)) | Insn::LoadImm { imm: Imm64::Func(_), .. })
+                KernelView::Insn(Insn::Call(Call::Local(_)) | Insn::LoadImm { imm: Imm64::Func(_), .. })
             );
             if let Some(target) = target.filter(|_| calls) {
                 self.functions.push(target);
@@ -124,7 +124,7 @@ impl<'a> Checker<'a> {
     }
 
     fn target(&mut self, index: usize) -> Option<usize> {
-        let View::Insn(insn) = self.views[index] else { return None };
+        let KernelView::Insn(insn) = self.views[index] else { return None };
         let slot = match (insn.target()?, self.code.insns()[index]) {
             (Target::Label(label), _) if self.code.place_of(label).is_none() => {
                 self.report(index, ProblemKind::Unplaced(label));
@@ -136,7 +136,7 @@ impl<'a> Checker<'a> {
         let distance = slot - self.places.slot(index + 1);
         let near = matches!(insn, Insn::Ja(_) | Insn::Jump { .. });
         let target =
-            self.places.index(slot).filter(|&target| !matches!(self.views[target], View::SecondHalf));
+            self.places.index(slot).filter(|&target| !matches!(self.views[target], KernelView::SecondHalf));
         if near && i16::try_from(distance).is_err() {
             self.report(index, ProblemKind::TooFar { distance });
         } else if slot < 0 || slot >= self.places.len() {
@@ -159,10 +159,10 @@ impl<'a> Checker<'a> {
             }
             pending.extend(self.targets[index]);
             ends |= match self.views[index] {
-                View::Insn(insn) => {
+                KernelView::Insn(insn) => {
                     insn == Insn::Exit || insn.target().is_some() && self.targets[index].is_none()
                 }
-                View::SecondHalf | View::Bad => true,
+                KernelView::SecondHalf | KernelView::Bad => true,
             };
             if self.goes_on(index) {
                 if index + 1 == self.code.len() {
@@ -187,14 +187,15 @@ impl<'a> Checker<'a> {
 
     /// Whether the next instruction can follow.
     fn goes_on(&self, index: usize) -> bool {
-        !matches!(self.views[index], View::Insn(Insn::Ja(_) | Insn::Jal(_) | Insn::Exit))
+        !matches!(self.views[index], KernelView::Insn(Insn::Ja(_) | Insn::Jal(_) | Insn::Exit))
     }
 
     fn function_bounds(&mut self, index: usize) {
         if self.goes_on(index) && self.functions.binary_search(&(index + 1)).is_ok() {
             self.report(index, ProblemKind::FallsIntoFunction);
         }
-        let jumps = matches!(self.views[index], View::Insn(Insn::Ja(_) | Insn::Jal(_) | Insn::Jump { .. }));
+        let jumps =
+            matches!(self.views[index], KernelView::Insn(Insn::Ja(_) | Insn::Jal(_) | Insn::Jump { .. }));
         if let Some(target) = self.targets[index].filter(|_| jumps)
             && self.function(target) != self.function(index)
         {
@@ -213,7 +214,7 @@ impl<'a> Checker<'a> {
         let mut calls = vec![Vec::new(); self.functions.len()];
         for index in 0..self.code.len() {
             let function = self.function(index);
-            let View::Insn(insn) = self.views[index] else { continue };
+            let KernelView::Insn(insn) = self.views[index] else { continue };
             if let Some((Mem { base: Reg::R10, off }, _)) = memory(&insn) {
                 own[function] = own[function].max(-i64::from(off));
             }

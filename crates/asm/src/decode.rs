@@ -6,7 +6,7 @@ use crate::{
     AluOp, Atomic, AtomicOp, Bits, Call, Code, Cond, EndOp, Endian, Imm64, Insn, Mem, Reg, Size, Src, SxFrom,
     SxSize, Target, Width,
     slot::{
-        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, Slot, X, alu_code, atomic_code,
+        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, RawSlot, X, alu_code, atomic_code,
         class, cond_code, imm64, mode,
     },
 };
@@ -81,8 +81,8 @@ pub fn decode(bytes: &[u8], endian: Endian) -> Result<Code, DecodeError> {
     let mut code = Code::new();
     let mut at = 0;
     while let Some(&slot) = slots.get(at) {
-        let next = slots.get(at + 1).map(|&bytes| Slot::from_bytes(bytes, endian));
-        let insn = insn(Slot::from_bytes(slot, endian), next);
+        let next = slots.get(at + 1).map(|&bytes| RawSlot::from_bytes(bytes, endian));
+        let insn = insn(RawSlot::from_bytes(slot, endian), next);
         let insn = insn.map_err(|(further, why)| DecodeError::Slot { slot: at + further, why })?;
         at += insn.slots();
         code.push(insn);
@@ -90,11 +90,11 @@ pub fn decode(bytes: &[u8], endian: Endian) -> Result<Code, DecodeError> {
     Ok(code)
 }
 
-fn insn(slot: Slot, next: Option<Slot>) -> Result<Insn, (usize, Undecodable)> {
+fn insn(slot: RawSlot, next: Option<RawSlot>) -> Result<Insn, (usize, Undecodable)> {
     if slot.opcode == LDDW {
         return wide(slot, next);
     }
-    let fields = Fields(slot);
+    let fields = SlotFields(slot);
     match slot.opcode & 7 {
         class::LD => fields.packet(),
         class::LDX => fields.load(),
@@ -107,13 +107,13 @@ fn insn(slot: Slot, next: Option<Slot>) -> Result<Insn, (usize, Undecodable)> {
     .map_err(|why| (0, why))
 }
 
-fn wide(slot: Slot, next: Option<Slot>) -> Result<Insn, (usize, Undecodable)> {
-    let fields = Fields(slot);
+fn wide(slot: RawSlot, next: Option<RawSlot>) -> Result<Insn, (usize, Undecodable)> {
+    let fields = SlotFields(slot);
     let first = |why| (0, why);
     let dst = fields.dst().map_err(first)?;
     fields.zero("offset", slot.off.into()).map_err(first)?;
     let next = next.ok_or((0, Undecodable::Half))?;
-    if (Slot { imm: next.imm, ..Slot::default() }) != next {
+    if (RawSlot { imm: next.imm, ..RawSlot::default() }) != next {
         return Err((1, Undecodable::SecondHalf));
     }
     let (low, high) = (slot.imm, next.imm);
@@ -134,11 +134,11 @@ fn wide(slot: Slot, next: Option<Slot>) -> Result<Insn, (usize, Undecodable)> {
     Ok(Insn::LoadImm { dst, imm })
 }
 
-struct Fields(Slot);
+struct SlotFields(RawSlot);
 
 type Decoded = Result<Insn, Undecodable>;
 
-impl Fields {
+impl SlotFields {
     fn alu(&self, width: Width) -> Decoded {
         let slot = self.0;
         match slot.opcode >> 4 {

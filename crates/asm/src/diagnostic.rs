@@ -110,7 +110,7 @@ impl Diagnostics {
 
     /// One line each, `file:line:column: error: message`, to be printed.
     pub fn display<'a>(&'a self, file: &'a str, text: &'a [u8]) -> impl fmt::Display + 'a {
-        Listing { diagnostics: self, file, text }
+        SourceListing { diagnostics: self, file, text }
     }
 
     pub(crate) fn stopped(&mut self) {
@@ -159,13 +159,13 @@ impl LineColumn {
     }
 }
 
-struct Listing<'a> {
+struct SourceListing<'a> {
     diagnostics: &'a Diagnostics,
     file: &'a str,
     text: &'a [u8],
 }
 
-impl fmt::Display for Listing<'_> {
+impl fmt::Display for SourceListing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = |span: Span| LineColumn::of(self.text, span.start);
         for diagnostic in self.diagnostics {

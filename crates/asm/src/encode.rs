@@ -6,7 +6,7 @@ use crate::{
     AluOp, Atomic, Call, Code, EndOp, Imm64, Insn, Label, Mem, Reg, Size, Src, Target, Width,
     place::SlotPlaces,
     slot::{
-        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, Slot, X, alu_code, atomic_code,
+        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, RawSlot, X, alu_code, atomic_code,
         class, cond_code, imm64, mode, size_bits,
     },
 };
@@ -60,7 +60,7 @@ impl Code {
         let mut at = 0;
         for (index, insn) in self.insns().iter().enumerate() {
             let next = at + insn.slots();
-            let here = Here { code: self, places: &places, index, next_slot: next as i64 };
+            let here = EncodeSite { code: self, places: &places, index, next_slot: next as i64 };
             let (slot, second) = here.slots(insn)?;
             bytes.extend_from_slice(&slot.to_bytes(endian));
             if let Some(second) = second {
@@ -73,26 +73,31 @@ impl Code {
 }
 
 /// An instruction's surroundings, while it is encoded.
-struct Here<'a> {
+struct EncodeSite<'a> {
     code: &'a Code,
     places: &'a SlotPlaces,
     index: usize,
     next_slot: i64,
 }
 
-impl Here<'_> {
-    fn slots(&self, insn: &Insn) -> Result<(Slot, Option<Slot>), EncodeError> {
+impl EncodeSite<'_> {
+    fn slots(&self, insn: &Insn) -> Result<(RawSlot, Option<RawSlot>), EncodeError> {
         let slot = match *insn {
             Insn::Alu { width, op, dst, src } => {
                 let (code, off) = alu_code(op);
                 with_src(
-                    Slot { opcode: code << 4 | alu_class(width), dst: dst.number(), off, ..Slot::default() },
+                    RawSlot {
+                        opcode: code << 4 | alu_class(width),
+                        dst: dst.number(),
+                        off,
+                        ..RawSlot::default()
+                    },
                     src,
                 )
             }
             Insn::MovSx { width, from, dst, src } => {
                 let (mov, _) = alu_code(AluOp::Mov);
-                Slot {
+                RawSlot {
                     opcode: mov << 4 | X | alu_class(width),
                     dst: dst.number(),
                     src: src.number(),
@@ -101,7 +106,7 @@ impl Here<'_> {
                 }
             }
             Insn::Neg { width, dst } => {
-                Slot { opcode: NEG << 4 | alu_class(width), dst: dst.number(), ..Slot::default() }
+                RawSlot { opcode: NEG << 4 | alu_class(width), dst: dst.number(), ..RawSlot::default() }
             }
             Insn::End { op, bits, dst } => {
                 let opcode = END << 4
@@ -110,47 +115,52 @@ impl Here<'_> {
                         EndOp::Be => class::ALU | X,
                         EndOp::Swap => class::ALU64,
                     };
-                Slot { opcode, dst: dst.number(), imm: bits as u8 as i32, ..Slot::default() }
+                RawSlot { opcode, dst: dst.number(), imm: bits as u8 as i32, ..RawSlot::default() }
             }
             Insn::LoadImm { dst, imm } => return self.load_imm(dst, imm),
             Insn::Load { size, dst, mem } => load(mode::MEM, size, dst, mem),
             Insn::LoadSx { size, dst, mem } => load(mode::MEMSX, size.size(), dst, mem),
             Insn::Store { size, mem, src } => store(size, mem, src),
             Insn::LoadAbs { size, off } => {
-                Slot { opcode: mode::ABS | size_bits(size) | class::LD, imm: off, ..Slot::default() }
+                RawSlot { opcode: mode::ABS | size_bits(size) | class::LD, imm: off, ..RawSlot::default() }
             }
-            Insn::LoadInd { size, src, off } => Slot {
+            Insn::LoadInd { size, src, off } => RawSlot {
                 opcode: mode::IND | size_bits(size) | class::LD,
                 src: src.number(),
                 imm: off,
-                ..Slot::default()
+                ..RawSlot::default()
             },
             Insn::Atomic(atomic) => atomic_slot(atomic),
-            Insn::Ja(target) => Slot { opcode: class::JMP, off: self.near(target)?, ..Slot::default() },
-            Insn::Jal(target) => Slot { opcode: class::JMP32, imm: self.far(target)?, ..Slot::default() },
+            Insn::Ja(target) => RawSlot { opcode: class::JMP, off: self.near(target)?, ..RawSlot::default() },
+            Insn::Jal(target) => {
+                RawSlot { opcode: class::JMP32, imm: self.far(target)?, ..RawSlot::default() }
+            }
             Insn::Jump { width, cond, dst, src, target } => {
                 let class = if width == Width::W64 { class::JMP } else { class::JMP32 };
                 let opcode = cond_code(cond) << 4 | class;
-                with_src(Slot { opcode, dst: dst.number(), off: self.near(target)?, ..Slot::default() }, src)
+                with_src(
+                    RawSlot { opcode, dst: dst.number(), off: self.near(target)?, ..RawSlot::default() },
+                    src,
+                )
             }
             Insn::Call(call) => self.call(call)?,
-            Insn::Exit => Slot { opcode: EXIT << 4 | class::JMP, ..Slot::default() },
-            Insn::Raw(raw) => Slot::from_bytes(raw.to_le_bytes(), Endian::Little),
+            Insn::Exit => RawSlot { opcode: EXIT << 4 | class::JMP, ..RawSlot::default() },
+            Insn::Raw(raw) => RawSlot::from_bytes(raw.to_le_bytes(), Endian::Little),
         };
         Ok((slot, None))
     }
 
-    fn call(&self, call: Call) -> Result<Slot, EncodeError> {
-        let slot = Slot { opcode: CALL << 4 | class::JMP, ..Slot::default() };
+    fn call(&self, call: Call) -> Result<RawSlot, EncodeError> {
+        let slot = RawSlot { opcode: CALL << 4 | class::JMP, ..RawSlot::default() };
         Ok(match call {
-            Call::Helper(helper) => Slot { src: CALL_HELPER, imm: helper, ..slot },
-            Call::Local(target) => Slot { src: CALL_LOCAL, imm: self.far(target)?, ..slot },
-            Call::Kfunc(id) => Slot { src: CALL_KFUNC, imm: id, ..slot },
-            Call::Reg(reg) => Slot { opcode: slot.opcode | X, dst: reg.number(), ..slot },
+            Call::Helper(helper) => RawSlot { src: CALL_HELPER, imm: helper, ..slot },
+            Call::Local(target) => RawSlot { src: CALL_LOCAL, imm: self.far(target)?, ..slot },
+            Call::Kfunc(id) => RawSlot { src: CALL_KFUNC, imm: id, ..slot },
+            Call::Reg(reg) => RawSlot { opcode: slot.opcode | X, dst: reg.number(), ..slot },
         })
     }
 
-    fn load_imm(&self, dst: Reg, imm: Imm64) -> Result<(Slot, Option<Slot>), EncodeError> {
+    fn load_imm(&self, dst: Reg, imm: Imm64) -> Result<(RawSlot, Option<RawSlot>), EncodeError> {
         let (src, low, high) = match imm {
             Imm64::Value(value) => (imm64::VALUE, value as i32, (value >> 32) as i32),
             Imm64::MapFd(fd) => (imm64::MAP_FD, fd, 0),
@@ -162,8 +172,8 @@ impl Here<'_> {
             Imm64::Map(_) => (imm64::MAP_FD, 0, 0),
             Imm64::MapValue { off, .. } => (imm64::MAP_FD_VALUE, 0, off as i32),
         };
-        let first = Slot { opcode: LDDW, dst: dst.number(), src, imm: low, ..Slot::default() };
-        Ok((first, Some(Slot { imm: high, ..Slot::default() })))
+        let first = RawSlot { opcode: LDDW, dst: dst.number(), src, imm: low, ..RawSlot::default() };
+        Ok((first, Some(RawSlot { imm: high, ..RawSlot::default() })))
     }
 
     /// A function's address counts from the slot behind the first, though the instruction takes two
@@ -204,15 +214,15 @@ const fn alu_class(width: Width) -> u8 {
     }
 }
 
-fn with_src(slot: Slot, src: Src) -> Slot {
+fn with_src(slot: RawSlot, src: Src) -> RawSlot {
     match src {
-        Src::Reg(reg) => Slot { opcode: slot.opcode | X, src: reg.number(), ..slot },
-        Src::Imm(imm) => Slot { imm, ..slot },
+        Src::Reg(reg) => RawSlot { opcode: slot.opcode | X, src: reg.number(), ..slot },
+        Src::Imm(imm) => RawSlot { imm, ..slot },
     }
 }
 
-fn load(mode: u8, size: Size, dst: Reg, mem: Mem) -> Slot {
-    Slot {
+fn load(mode: u8, size: Size, dst: Reg, mem: Mem) -> RawSlot {
+    RawSlot {
         opcode: mode | size_bits(size) | class::LDX,
         dst: dst.number(),
         src: mem.base.number(),
@@ -221,18 +231,18 @@ fn load(mode: u8, size: Size, dst: Reg, mem: Mem) -> Slot {
     }
 }
 
-fn store(size: Size, mem: Mem, src: Src) -> Slot {
-    let slot = Slot { dst: mem.base.number(), off: mem.off, ..Slot::default() };
+fn store(size: Size, mem: Mem, src: Src) -> RawSlot {
+    let slot = RawSlot { dst: mem.base.number(), off: mem.off, ..RawSlot::default() };
     let opcode = mode::MEM | size_bits(size);
     match src {
-        Src::Reg(reg) => Slot { opcode: opcode | class::STX, src: reg.number(), ..slot },
-        Src::Imm(imm) => Slot { opcode: opcode | class::ST, imm, ..slot },
+        Src::Reg(reg) => RawSlot { opcode: opcode | class::STX, src: reg.number(), ..slot },
+        Src::Imm(imm) => RawSlot { opcode: opcode | class::ST, imm, ..slot },
     }
 }
 
-fn atomic_slot(atomic: Atomic) -> Slot {
+fn atomic_slot(atomic: Atomic) -> RawSlot {
     let size = if atomic.width == Width::W64 { Size::Dw } else { Size::W };
-    Slot {
+    RawSlot {
         opcode: mode::ATOMIC | size_bits(size) | class::STX,
         dst: atomic.mem.base.number(),
         src: atomic.src.number(),

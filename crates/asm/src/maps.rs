@@ -139,7 +139,7 @@ pub struct LpmTrie<const N: usize, V>(PhantomData<V>);
 impl<const N: usize, V: MapType> MapShape for LpmTrie<N, V> {
     const KIND: MapKind = MapKind::LpmTrie;
     const FLAGS: u32 = BPF_F_NO_PREALLOC;
-    type Key = Prefix<N>;
+    type Key = LpmPrefix<N>;
     type Value = V;
     type Copies = Shared;
 }
@@ -151,12 +151,12 @@ const BPF_F_NO_PREALLOC: u32 = 1;
 /// (`struct bpf_lpm_trie_key`, include/uapi/linux/bpf.h). `N` is a multiple of 4, as C lays it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable)]
 #[repr(C, packed)]
-pub struct Prefix<const N: usize> {
+pub struct LpmPrefix<const N: usize> {
     bits: u32,
     data: [u8; N],
 }
 
-impl<const N: usize> Prefix<N> {
+impl<const N: usize> LpmPrefix<N> {
     const IS_LAID_OUT_AS_IN_C: () = assert!(N.is_multiple_of(4), "a prefix's data has a multiple of 4 bytes");
 
     /// The prefix of that many bits.
@@ -181,7 +181,7 @@ impl<const N: usize> Prefix<N> {
     }
 }
 
-impl<const N: usize> MapType for Prefix<N> {
+impl<const N: usize> MapType for LpmPrefix<N> {
     fn layout() -> Layout {
         let fields = [("prefixlen", u32::layout()), ("data", <[u8; N]>::layout())];
         let fields = fields.map(|(name, layout)| (name.to_owned(), layout)).to_vec();

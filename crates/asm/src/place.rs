@@ -3,7 +3,7 @@
 use crate::{Code, Imm64, Insn, Target};
 
 /// Slots of instructions and back.
-pub(crate) struct Places {
+pub(crate) struct InsnPlaces {
     /// The first slot of each instruction, and the number of slots at the end.
     slots: Vec<u32>,
     /// The instruction of each slot; none for the second half of a 64-bit immediate.
@@ -12,7 +12,7 @@ pub(crate) struct Places {
 
 const SECOND_HALF: u32 = u32::MAX;
 
-impl Places {
+impl InsnPlaces {
     pub(crate) fn of(code: &Code) -> Self {
         let mut places =
             Self { slots: Vec::with_capacity(code.len() + 1), indices: Vec::with_capacity(code.len()) };
@@ -45,7 +45,7 @@ impl Places {
 }
 
 /// The slot that an instruction jumps to, calls, or takes the address of; none where its label has no place.
-pub(crate) fn target_slot(code: &Code, places: &Places, index: usize) -> Option<i64> {
+pub(crate) fn target_slot(code: &Code, places: &InsnPlaces, index: usize) -> Option<i64> {
     let insn = &code.insns()[index];
     match insn.target()? {
         Target::Label(label) => code.place_of(label).map(|place| places.slot(place)),

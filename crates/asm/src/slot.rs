@@ -4,7 +4,7 @@ use crate::{AluOp, AtomicOp, Cond, Endian, Size};
 
 /// One slot's fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct RawSlot {
     pub(crate) opcode: u8,
     pub(crate) dst: u8,
     pub(crate) src: u8,
@@ -12,7 +12,7 @@ pub(crate) struct Slot {
     pub(crate) imm: i32,
 }
 
-impl Slot {
+impl RawSlot {
     /// In memory, the registers' nibbles swap places with the byte order (RFC 9669, section 3.1).
     pub(crate) fn to_bytes(self, endian: Endian) -> [u8; 8] {
         let Self { opcode, dst, src, off, imm } = self;

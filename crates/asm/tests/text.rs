@@ -3,7 +3,7 @@
 use weir_asm::{
     Code, Endian, Imm64, Insn, Layout, MapDef, MapKind, Object, Severity,
     show::fun,
-    text::{Parser, StatementKind, Value, assemble, assemble_code, diagnose},
+    text::{OperandValue, Parser, StatementKind, assemble, assemble_code, diagnose},
 };
 
 fn object(text: &str) -> Object {
@@ -209,7 +209,7 @@ fn splices_stand_where_operands_do() {
     let Some(StatementKind::Instruction(weir_asm::text::Instruction::Alu { dst, .. })) = operand else {
         panic!("{operand:?}");
     };
-    assert!(matches!(dst.value, Value::Splice(0)));
+    assert!(matches!(dst.value, OperandValue::Splice(0)));
     assert_eq!(dst.span.range(), 4..8);
 }
 

@@ -39,22 +39,22 @@ impl Until {
 /// [`Self::effective`], the latest end of all prefixes around.
 #[derive(Clone, Debug, Default)]
 pub struct Blocklist {
-    prefixes: BTreeMap<Key, Until>,
+    prefixes: BTreeMap<PrefixKey, Until>,
     /// The lengths that any prefix has: the only ones to look for around an address.
-    lengths: BTreeMap<u8, Length>,
+    lengths: BTreeMap<u8, LengthCount>,
     /// Prefixes by their end; one that has another end by now, or is gone, is there still.
-    ends: BTreeMap<Moment, Vec<Key>>,
+    ends: BTreeMap<Moment, Vec<PrefixKey>>,
 }
 
 /// A prefix as packets are looked up, IPv4 as ::ffff:a.b.c.d: in the order of addresses, and an outer one before those in it.
 /// Compared as numbers: a list of a million is searched for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+struct PrefixKey {
     first: u128,
     bits: u8,
 }
 
-impl Key {
+impl PrefixKey {
     /// The prefix of that length that an address lies in.
     fn around(address: u128, bits: u8) -> Self {
         Self { first: address & !Self::host_bits(bits), bits }
@@ -78,7 +78,7 @@ impl Key {
     }
 }
 
-impl From<IpNet> for Key {
+impl From<IpNet> for PrefixKey {
     fn from(prefix: IpNet) -> Self {
         match prefix {
             IpNet::V4(prefix) => {
@@ -91,7 +91,7 @@ impl From<IpNet> for Key {
 
 /// Prefixes of one length.
 #[derive(Clone, Copy, Debug)]
-struct Length {
+struct LengthCount {
     count: usize,
     /// None of them ends later, and none did that is gone.
     latest: Until,
@@ -104,9 +104,9 @@ pub type Effective = (u32, [u8; 16], Until);
 impl Blocklist {
     /// Blocks a prefix; one that is blocked already gets the new end. Gives the end that it had.
     pub fn block(&mut self, prefix: IpNet, until: Until) -> Option<Until> {
-        let prefix = Key::from(prefix);
+        let prefix = PrefixKey::from(prefix);
         let before = self.prefixes.insert(prefix, until);
-        let length = self.lengths.entry(prefix.bits).or_insert(Length { count: 0, latest: until });
+        let length = self.lengths.entry(prefix.bits).or_insert(LengthCount { count: 0, latest: until });
         length.count += usize::from(before.is_none());
         length.latest = length.latest.max(until);
         if let Until::Moment(end) = until {
@@ -120,7 +120,7 @@ impl Blocklist {
         self.remove(prefix.into())
     }
 
-    fn remove(&mut self, prefix: Key) -> Option<Until> {
+    fn remove(&mut self, prefix: PrefixKey) -> Option<Until> {
         let before = self.prefixes.remove(&prefix)?;
         match self.lengths.get_mut(&prefix.bits) {
             Some(length) if length.count > 1 => length.count -= 1,
@@ -185,20 +185,20 @@ impl Blocklist {
     /// The prefixes that lie in any of these, themselves included, each once, as a longest-prefix match is given them: what
     /// blocking or unblocking these can change.
     pub fn effective_within(&self, prefixes: impl IntoIterator<Item = IpNet>) -> Vec<Effective> {
-        let mut around: Vec<_> = prefixes.into_iter().map(Key::from).collect();
+        let mut around: Vec<_> = prefixes.into_iter().map(PrefixKey::from).collect();
         around.sort_unstable();
         around.dedup_by(|next, outer| next.last_within() <= outer.last_within());
         let within = around.into_iter().flat_map(|outer| self.prefixes.range(outer..=outer.last_within()));
         within.map(|(&prefix, &until)| self.effective_of(prefix, until)).collect()
     }
 
-    fn effective_of(&self, prefix: Key, until: Until) -> Effective {
+    fn effective_of(&self, prefix: PrefixKey, until: Until) -> Effective {
         let latest = self.latest_around(prefix, Some(until)).unwrap_or(until);
         (prefix.bits.into(), prefix.first.to_be_bytes(), latest)
     }
 
     /// The latest of `known` and of the ends of the prefixes around `inner`.
-    fn latest_around(&self, inner: Key, known: Option<Until>) -> Option<Until> {
+    fn latest_around(&self, inner: PrefixKey, known: Option<Until>) -> Option<Until> {
         if known == Some(Until::Unblocked) {
             return known;
         }
@@ -208,7 +208,7 @@ impl Blocklist {
             if Some(length.latest) <= latest {
                 return latest;
             }
-            latest.max(self.prefixes.get(&Key::around(inner.first, bits)).copied())
+            latest.max(self.prefixes.get(&PrefixKey::around(inner.first, bits)).copied())
         })
     }
 }
@@ -224,7 +224,7 @@ impl Eq for Blocklist {}
 
 /// A prefix as a map's key: its bits, and its address, IPv4 as ::ffff:a.b.c.d.
 pub fn key(prefix: IpNet) -> (u32, [u8; 16]) {
-    let prefix = Key::from(prefix);
+    let prefix = PrefixKey::from(prefix);
     (prefix.bits.into(), prefix.first.to_be_bytes())
 }
 

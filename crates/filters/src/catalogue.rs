@@ -19,7 +19,7 @@ pub struct MapUse {
 
 /// What the catalogue says of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct CatalogueEntry {
     /// Its name on the command line and in samples.
     pub name: &'static str,
     /// The decision, in a sentence.
@@ -34,30 +34,33 @@ const VERDICTS: MapUse =
     MapUse { name: maps::VERDICTS, kind: "percpu_array", holds: "packets accepted, packets dropped" };
 
 /// The row of `name`.
-pub(crate) const fn entry(name: FilterName) -> &'static Entry {
+pub(crate) const fn entry(name: FilterName) -> &'static CatalogueEntry {
     match name {
-        FilterName::Simple => &Entry {
+        FilterName::Simple => &CatalogueEntry {
             name: "simple-socket-filter",
             decides: "accepts everything, so that user space decides",
             maps: &[],
             parameters: &[],
         },
-        FilterName::Reject => {
-            &Entry { name: "reject-filter", decides: "drops everything", maps: &[VERDICTS], parameters: &[] }
-        }
-        FilterName::ValidCommand => &Entry {
+        FilterName::Reject => &CatalogueEntry {
+            name: "reject-filter",
+            decides: "drops everything",
+            maps: &[VERDICTS],
+            parameters: &[],
+        },
+        FilterName::ValidCommand => &CatalogueEntry {
             name: "valid-command",
             decides: "accepts payloads that begin with PUT, GET, DELETE or STOP",
             maps: &[VERDICTS],
             parameters: &[],
         },
-        FilterName::RobustValidCommand => &Entry {
+        FilterName::RobustValidCommand => &CatalogueEntry {
             name: "robust-valid-command",
             decides: "accepts the same payloads where the UDP length is that command's: 23, 15, 18 or 12",
             maps: &[VERDICTS],
             parameters: &[],
         },
-        FilterName::Parameterized => &Entry {
+        FilterName::Parameterized => &CatalogueEntry {
             name: "parameterized-filter",
             decides: "accepts everything while its parameter is 0, drops everything otherwise",
             maps: &[
@@ -69,7 +72,7 @@ pub(crate) const fn entry(name: FilterName) -> &'static Entry {
                 "--bind map (SIGUSR1 flips it while it runs) or constant (fixed at load)",
             ],
         },
-        FilterName::Print => &Entry {
+        FilterName::Print => &CatalogueEntry {
             name: "print-filter",
             decides: "accepts everything and keeps up to 500 bytes of each CPU's last packet",
             maps: &[
@@ -82,19 +85,19 @@ pub(crate) const fn entry(name: FilterName) -> &'static Entry {
             ],
             parameters: &[],
         },
-        FilterName::Count => &Entry {
+        FilterName::Count => &CatalogueEntry {
             name: "count-filter",
             decides: "accepts everything and counts it, valid and invalid alike",
             maps: &[VERDICTS, MapUse { name: maps::COUNTER, kind: "percpu_array", holds: "packets seen" }],
             parameters: &[],
         },
-        FilterName::KnownKey => &Entry {
+        FilterName::KnownKey => &CatalogueEntry {
             name: "known-key",
             decides: "accepts what robust-valid-command accepts, GET and DELETE only of keys that the bag holds",
             maps: &[VERDICTS, MapUse { name: maps::KEYS, kind: "hash", holds: "keys of the bag; 1" }],
             parameters: &[],
         },
-        FilterName::Quota => &Entry {
+        FilterName::Quota => &CatalogueEntry {
             name: "quota",
             decides: "drops packets of a source beyond its quota; alone or before another filter, as in quota+valid-command",
             maps: &[
@@ -112,7 +115,7 @@ pub(crate) const fn entry(name: FilterName) -> &'static Entry {
             ],
             parameters: &["--quota RATE[/BURST]; weir filter quota changes it while it runs"],
         },
-        FilterName::Blocklist => &Entry {
+        FilterName::Blocklist => &CatalogueEntry {
             name: "blocklist",
             decides: "drops packets from blocked prefixes; alone or before another filter, as in blocklist+valid-command",
             maps: &[
@@ -130,7 +133,7 @@ pub(crate) const fn entry(name: FilterName) -> &'static Entry {
 
 impl FilterName {
     /// What the catalogue says of this filter.
-    pub const fn entry(self) -> &'static Entry {
+    pub const fn entry(self) -> &'static CatalogueEntry {
         entry(self)
     }
 }

@@ -23,7 +23,7 @@ mod reference;
 mod site;
 
 pub use blocklist::{Blocklist, Effective, Until, key as prefix_key, octets};
-pub use catalogue::{Entry, MapUse};
+pub use catalogue::{CatalogueEntry, MapUse};
 pub use dynamic::{BLOCKED_PREFIXES, During, KNOWN_KEYS, QUOTA_SOURCES, Reference};
 pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
 pub use frame::Found;

@@ -31,7 +31,7 @@ pub struct AnyProgram {
 
 /// What running a program on bytes gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TestRun {
+pub struct RunOutput {
     /// What was left in r0.
     pub return_value: u32,
     /// Mean time of a run, as the kernel measures it; the cost of the loop around it included.
@@ -103,7 +103,7 @@ impl AnyProgram {
     ///
     /// # Errors
     /// What the kernel says: of frames that are shorter than a header, or longer than a page less its overhead.
-    pub fn test_run(&self, data: &[u8], repeat: u32) -> Result<TestRun, HookError> {
+    pub fn test_run(&self, data: &[u8], repeat: u32) -> Result<RunOutput, HookError> {
         let framed;
         let frame = match self.program_type {
             ProgramType::Socket => {
@@ -116,7 +116,7 @@ impl AnyProgram {
         let result = run(self.program(), options).map_err(|error| {
             HookError::program("a test run", &self.name, self.program_type.needed(), error)
         })?;
-        Ok(TestRun { return_value: result.return_value, mean: result.duration })
+        Ok(RunOutput { return_value: result.return_value, mean: result.duration })
     }
 
     /// What the kernel says of the program.

@@ -15,7 +15,7 @@ use weir_filters::{Hook, UnknownName};
 
 use crate::{
     AnyProgram, HookError, Interface, ProgramType, XdpMode,
-    attached::{Hold, Slot},
+    attached::{Hold, SocketOptions},
     attaching::{call_with_reason, is_the_drivers, tc},
     sys, tracefs,
 };
@@ -197,9 +197,9 @@ impl AnyProgram {
             )));
         }
         let held = socket.try_clone_to_owned().map_err(|error| failed("fcntl F_DUPFD_CLOEXEC", error))?;
-        let (call, done) = Slot::Filter.fill(socket, self.program_fd()?);
+        let (call, done) = SocketOptions::Filter.fill(socket, self.program_fd()?);
         done.map_err(|error| failed(call, error))?;
-        Ok(AttachedProgram::of(Hold::Slot(held, Slot::Filter)))
+        Ok(AttachedProgram::of(Hold::Slot(held, SocketOptions::Filter)))
     }
 
     fn at_interface(&self, interface: &Interface, mode: XdpMode) -> Result<AttachedProgram, HookError> {

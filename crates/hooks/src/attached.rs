@@ -101,7 +101,7 @@ pub struct Attached {
 #[derive(Debug)]
 pub(crate) enum Hold {
     /// A socket's slot.
-    Slot(OwnedFd, Slot),
+    Slot(OwnedFd, SocketOptions),
     /// A link.
     Link(OwnedFd),
     /// A filter of an interface's clsact.
@@ -112,12 +112,12 @@ pub(crate) enum Hold {
 
 /// The options of a socket that fill and empty a slot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Slot {
+pub(crate) enum SocketOptions {
     Filter,
     Reuseport,
 }
 
-impl Slot {
+impl SocketOptions {
     pub(crate) fn fill(
         self,
         socket: BorrowedFd<'_>,

@@ -15,7 +15,7 @@ use weir_filters::{Endpoint, Hook, SuperPackets};
 
 use crate::{
     Attached, Direction, HookError, Interface, KernelFilter, Target, XdpMode,
-    attached::{Hold, Slot},
+    attached::{Hold, SocketOptions},
     clsact::Clsact,
     features,
     filter::Loaded,
@@ -51,14 +51,14 @@ impl KernelFilter {
         let target = target.into();
         self.check_hook(target.hook())?;
         match target {
-            Target::Socket(socket) => self.occupy(Slot::Filter, socket),
+            Target::Socket(socket) => self.occupy(SocketOptions::Filter, socket),
             Target::Reuseport(socket) => {
                 let address = self.site.endpoint.address;
                 let interfaces = Interface::delivering(address).map_err(|error| {
                     self.other("attaching", format!("looking for the interfaces of {address}: {error}"))
                 })?;
                 self.refuse_super_packets("attaching", &interfaces)?;
-                let mut attached = self.occupy(Slot::Reuseport, socket)?;
+                let mut attached = self.occupy(SocketOptions::Reuseport, socket)?;
                 attached.whole_from = interfaces;
                 Ok(attached)
             }
@@ -95,7 +95,7 @@ impl KernelFilter {
         Err(self.other("attaching", reason))
     }
 
-    fn occupy(&self, slot: Slot, socket: BorrowedFd<'_>) -> Result<Attached, HookError> {
+    fn occupy(&self, slot: SocketOptions, socket: BorrowedFd<'_>) -> Result<Attached, HookError> {
         let held = socket.try_clone_to_owned();
         let held =
             held.map_err(|io_error| self.call_error("attaching", "fcntl F_DUPFD_CLOEXEC", io_error))?;
@@ -107,7 +107,7 @@ impl KernelFilter {
     /// Puts the program into the slot, whatever was there; gives the system call, and what it returned.
     pub(crate) fn fill(
         &self,
-        slot: Slot,
+        slot: SocketOptions,
         socket: BorrowedFd<'_>,
     ) -> Result<(&'static str, io::Result<()>), HookError> {
         match &self.loaded {

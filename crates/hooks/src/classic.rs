@@ -5,15 +5,15 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd},
 };
 
-use weir_filters::cbpf::Insn;
+use weir_filters::cbpf::ClassicInsn;
 
 /// A program in classic BPF. The kernel checks and translates it when it is attached, and holds it with the socket; it
 /// has no maps and gives no descriptor, so that nothing of it can be asked.
 pub(crate) struct ClassicProgram(Vec<libc::sock_filter>);
 
 impl ClassicProgram {
-    pub(crate) fn new(instructions: &[Insn]) -> Self {
-        let of = |&Insn { code, jt, jf, k }: &Insn| libc::sock_filter { code, jt, jf, k };
+    pub(crate) fn new(instructions: &[ClassicInsn]) -> Self {
+        let of = |&ClassicInsn { code, jt, jf, k }: &ClassicInsn| libc::sock_filter { code, jt, jf, k };
         Self(instructions.iter().map(of).collect())
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
-use weir_asm::maps::{Hash, LpmTrie, MapShape, MapSpec, Prefix};
+use weir_asm::maps::{Hash, LpmPrefix, LpmTrie, MapShape, MapSpec};
 use weir_filters::{
     Blocklist, Effective, Filter, FilterName, Quota, Site, Toolkit,
     maps::{BLOCKLIST, KEYS, QUOTA, SOURCES},
@@ -117,7 +117,7 @@ impl KernelFilter {
     pub fn set_blocklist(&self, list: &Blocklist) -> Result<(), HookError> {
         let mut map: Map<LpmTrie<16, u64>> = self.map_for(FilterName::Blocklist, BLOCKLIST)?;
         let wanted: Vec<_> = list.effective().collect();
-        let keys: HashSet<_> = wanted.iter().map(|(bits, data, _)| Prefix::new(*bits, *data)).collect();
+        let keys: HashSet<_> = wanted.iter().map(|(bits, data, _)| LpmPrefix::new(*bits, *data)).collect();
         let over = map.fold(Vec::new(), |mut over, prefix, _| {
             if !keys.contains(&prefix) {
                 over.push(prefix);
@@ -141,7 +141,7 @@ impl KernelFilter {
         let data = self.ebpf().and_then(|ebpf| ebpf.map(BLOCKLIST.name())).and_then(maps::data_of);
         let data = data.expect("it was found above, and has keys");
         for batch in prefixes.chunks(BATCH) {
-            let keys: Vec<_> = batch.iter().map(|(bits, data, _)| Prefix::new(*bits, *data)).collect();
+            let keys: Vec<_> = batch.iter().map(|(bits, data, _)| LpmPrefix::new(*bits, *data)).collect();
             let values: Vec<_> = batch.iter().map(|(_, _, until)| until.value()).collect();
             // One by one they say what is wrong with which.
             if sys::update_batch(data.fd().as_fd(), keys.as_bytes(), values.as_bytes(), batch.len()).is_err()
@@ -161,7 +161,7 @@ impl KernelFilter {
     pub fn unblock(&self, prefixes: impl IntoIterator<Item = (u32, [u8; 16])>) -> Result<(), HookError> {
         let mut map: Map<LpmTrie<16, u64>> = self.map_for(FilterName::Blocklist, BLOCKLIST)?;
         for (bits, data) in prefixes {
-            map.delete(Prefix::new(bits, data))?;
+            map.delete(LpmPrefix::new(bits, data))?;
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Ethtool {
     /// Which of the features `names` (as `ethtool -k` writes them) the interface has on; those that the kernel
     /// doesn't know are left out.
     pub fn features(&self, interface: &str, names: &[&str]) -> io::Result<BTreeMap<String, bool>> {
-        let request = Features { command: MSG_FEATURES_GET, attributes: vec![header(interface, 0)] };
+        let request = FeatureMessage { command: MSG_FEATURES_GET, attributes: vec![header(interface, 0)] };
         let mut message = GenlMessage::from_payload(request);
         message.set_resolved_family_id(self.family);
         let reply = ask(&self.socket, message, NLM_F_REQUEST)?;
@@ -65,7 +65,7 @@ impl Ethtool {
         let bits: Vec<_> = names.iter().map(|name| bit(name, on)).collect();
         let wanted = nested(FEATURES_WANTED, &[nested(BITSET_BITS, &bits)]);
         let attributes = vec![header(interface, FLAG_OMIT_REPLY), wanted];
-        let mut message = GenlMessage::from_payload(Features { command: MSG_FEATURES_SET, attributes });
+        let mut message = GenlMessage::from_payload(FeatureMessage { command: MSG_FEATURES_SET, attributes });
         message.set_resolved_family_id(self.family);
         ask(&self.socket, message, NLM_F_REQUEST | NLM_F_ACK).map(|_| ())
     }
@@ -73,7 +73,7 @@ impl Ethtool {
 
 /// The number that the running kernel has for the family.
 fn family_of(socket: &Socket) -> io::Result<u16> {
-    let name = GenlCtrlAttrs::FamilyName(Features::family_name().to_owned());
+    let name = GenlCtrlAttrs::FamilyName(FeatureMessage::family_name().to_owned());
     let question = GenlCtrl { cmd: GenlCtrlCmd::GetFamily, nlas: vec![name] };
     let reply = ask(socket, GenlMessage::from_payload(question), NLM_F_REQUEST)?;
     let number = reply.into_iter().flat_map(|reply| reply.payload.nlas).find_map(|nla| match nla {
@@ -85,12 +85,12 @@ fn family_of(socket: &Socket) -> io::Result<u16> {
 
 /// A message about features, either way.
 #[derive(Debug)]
-struct Features {
+struct FeatureMessage {
     command: u8,
     attributes: Vec<DefaultNla>,
 }
 
-impl GenlFamily for Features {
+impl GenlFamily for FeatureMessage {
     fn family_name() -> &'static str {
         "ethtool"
     }
@@ -104,7 +104,7 @@ impl GenlFamily for Features {
     }
 }
 
-impl Emitable for Features {
+impl Emitable for FeatureMessage {
     fn buffer_len(&self) -> usize {
         self.attributes.as_slice().buffer_len()
     }
@@ -114,7 +114,7 @@ impl Emitable for Features {
     }
 }
 
-impl ParseableParametrized<[u8], GenlHeader> for Features {
+impl ParseableParametrized<[u8], GenlHeader> for FeatureMessage {
     fn parse_with_param(bytes: &[u8], header: GenlHeader) -> Result<Self, DecodeError> {
         Ok(Self { command: header.cmd, attributes: attributes_in(bytes)? })
     }

@@ -18,7 +18,7 @@ use crate::{
     features, loader,
     maps::Copies,
     objects::{self, Loadable},
-    place::Place,
+    place::HookFacts,
     program_type,
 };
 
@@ -30,7 +30,7 @@ pub struct KernelFilter {
     pub(crate) filter: Option<Filter>,
     pub(crate) loaded: Loaded,
     pub(crate) site: Site,
-    place: &'static Place,
+    place: &'static HookFacts,
     /// Whether it tells packets of several datagrams as [`Site::gso`] says.
     pub(crate) reads_gso: bool,
     /// Whether it picks a worker as [`Site::workers`] says.
@@ -97,7 +97,11 @@ impl KernelFilter {
     ///
     /// # Errors
     /// The site's hook takes no classic BPF.
-    pub fn load_classic(filter: Filter, program: &[cbpf::Insn], site: &Site) -> Result<Self, HookError> {
+    pub fn load_classic(
+        filter: Filter,
+        program: &[cbpf::ClassicInsn],
+        site: &Site,
+    ) -> Result<Self, HookError> {
         let what = filter.to_string();
         let combination = Combination { filter: filter.name, toolkit: Toolkit::Cbpf, hook: site.hook };
         match objects::available(combination) {
@@ -106,7 +110,7 @@ impl KernelFilter {
                 filter: None,
                 loaded: Loaded::Classic(ClassicProgram::new(program)),
                 site: *site,
-                place: Place::of(site.hook)?,
+                place: HookFacts::of(site.hook)?,
                 reads_gso: false,
                 picks_workers: false,
             }),
@@ -167,7 +171,7 @@ impl KernelFilter {
     }
 
     fn load_program(what: String, mut ebpf: Ebpf, program: String, site: &Site) -> Result<Self, HookError> {
-        let place = Place::of(site.hook)?;
+        let place = HookFacts::of(site.hook)?;
         let other = |reason| HookError::Other { doing: "loading", what: what.clone(), reason };
         let found = ebpf
             .program_mut(&program)
@@ -260,7 +264,7 @@ impl KernelFilter {
         &self.site
     }
 
-    pub(crate) fn place(&self) -> &'static Place {
+    pub(crate) fn place(&self) -> &'static HookFacts {
         self.place
     }
 

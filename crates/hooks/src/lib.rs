@@ -52,7 +52,7 @@ mod trace_lines;
 mod tracefs;
 mod workers;
 
-pub use any::{AnyProgram, TestRun};
+pub use any::{AnyProgram, RunOutput};
 pub use attach_any::{AttachPoint, AttachedProgram, Direction};
 pub use attached::{Attached, STAYS, Target, XdpMode};
 pub use audit::Audit;

@@ -23,7 +23,7 @@ pub struct ObjectFile {
     name: String,
     elf: Vec<u8>,
     needs_kernel_btf: bool,
-    programs: Vec<ObjectProgram>,
+    programs: Vec<SectionProgram>,
     maps: Vec<ObjectMap>,
     definitions: Vec<MapDef>,
     writes_trace_lines: bool,
@@ -31,7 +31,7 @@ pub struct ObjectFile {
 
 /// A program of an object file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct ObjectProgram {
+struct SectionProgram {
     name: String,
     section: String,
     /// As aya reads the section's name, in lower case.
@@ -42,23 +42,23 @@ struct ObjectProgram {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ObjectMap {
     name: String,
-    layout: Layout,
+    layout: DeclaredShape,
 }
 
 /// What must be the same for a map to be read as one of ours (struct bpf_map_def; sizes in bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
+struct DeclaredShape {
     kind: u32,
     key: u32,
     value: u32,
 }
 
 /// The maps that servers read, as [`weir_wire::maps`] describes them.
-const OURS: [(&str, Layout); 4] = [
-    (VERDICTS, Layout::one(BPF_MAP_TYPE_PERCPU_ARRAY, size_of::<[u64; 2]>())),
-    (PARAMETER, Layout::one(BPF_MAP_TYPE_ARRAY, size_of::<u32>())),
-    (COUNTER, Layout::one(BPF_MAP_TYPE_PERCPU_ARRAY, size_of::<u64>())),
-    (CAPTURE, Layout::one(BPF_MAP_TYPE_PERCPU_ARRAY, size_of::<Capture>())),
+const OURS: [(&str, DeclaredShape); 4] = [
+    (VERDICTS, DeclaredShape::one(BPF_MAP_TYPE_PERCPU_ARRAY, size_of::<[u64; 2]>())),
+    (PARAMETER, DeclaredShape::one(BPF_MAP_TYPE_ARRAY, size_of::<u32>())),
+    (COUNTER, DeclaredShape::one(BPF_MAP_TYPE_PERCPU_ARRAY, size_of::<u64>())),
+    (CAPTURE, DeclaredShape::one(BPF_MAP_TYPE_PERCPU_ARRAY, size_of::<Capture>())),
 ];
 
 impl ObjectFile {
@@ -91,7 +91,7 @@ impl ObjectFile {
         let mut programs: Vec<_> = object
             .programs
             .iter()
-            .map(|(name, program)| ObjectProgram::new(&file, name, &program.section))
+            .map(|(name, program)| SectionProgram::new(&file, name, &program.section))
             .collect();
         programs.sort_by(|a, b| a.name.cmp(&b.name));
         let mut maps: Vec<_> = object
@@ -99,7 +99,7 @@ impl ObjectFile {
             .iter()
             .map(|(name, map)| ObjectMap {
                 name: name.clone(),
-                layout: Layout { kind: map.map_type(), key: map.key_size(), value: map.value_size() },
+                layout: DeclaredShape { kind: map.map_type(), key: map.key_size(), value: map.value_size() },
             })
             .collect();
         maps.sort_by(|a, b| a.name.cmp(&b.name));
@@ -155,8 +155,8 @@ impl ObjectFile {
         self.writes_trace_lines
     }
 
-    fn choose(&self, wanted: Option<&str>, choice: &Choice) -> Result<&ObjectProgram, HookError> {
-        let fits = |program: &&ObjectProgram| {
+    fn choose(&self, wanted: Option<&str>, choice: &ProgramUse) -> Result<&SectionProgram, HookError> {
+        let fits = |program: &&SectionProgram| {
             program.program_type.is_some_and(|program_type| choice.types.contains(&program_type))
         };
         let fitting: Vec<_> = self.programs.iter().filter(fits).collect();
@@ -222,7 +222,7 @@ impl ObjectFile {
 
     /// Names all that it holds.
     fn unfit(&self, reason: &str) -> HookError {
-        let programs = self.programs.iter().map(ObjectProgram::to_string).collect::<Vec<_>>().join(", ");
+        let programs = self.programs.iter().map(SectionProgram::to_string).collect::<Vec<_>>().join(", ");
         let holds = if programs.is_empty() { String::new() } else { format!("\nit holds: {programs}") };
         self.unfit_map(&format!("{reason}{holds}"))
     }
@@ -238,7 +238,7 @@ thread_local! {
 }
 
 /// What a program is chosen for.
-struct Choice {
+struct ProgramUse {
     types: &'static [ProgramType],
     what: &'static str,
     several: &'static str,
@@ -246,7 +246,7 @@ struct Choice {
     remedy: &'static str,
 }
 
-const SOCKET_FILTERS: Choice = Choice {
+const SOCKET_FILTERS: ProgramUse = ProgramUse {
     types: &[ProgramType::Socket],
     what: "socket filter",
     several: "socket filters",
@@ -254,7 +254,7 @@ const SOCKET_FILTERS: Choice = Choice {
     remedy: "write it as a socket filter, in a section \"socket\"",
 };
 
-const ATTACHABLE: Choice = Choice {
+const ATTACHABLE: ProgramUse = ProgramUse {
     types: &ProgramType::ATTACHED,
     what: "program to attach",
     several: "programs to attach",
@@ -340,7 +340,7 @@ const fn order(endian: Endian) -> &'static str {
     }
 }
 
-impl ObjectProgram {
+impl SectionProgram {
     fn new(file: &ElfFile, name: &str, kind: &ProgramSection) -> Self {
         let has = |section: &&weir_asm::CodeSection| section.symbols.iter().any(|found| *found.name == *name);
         let debug = format!("{kind:?}").to_lowercase();
@@ -353,19 +353,19 @@ impl ObjectProgram {
     }
 }
 
-impl fmt::Display for ObjectProgram {
+impl fmt::Display for SectionProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}, section {:?})", self.name, self.kind, self.section)
     }
 }
 
-impl Layout {
+impl DeclaredShape {
     const fn one(kind: bpf_map_type, value: usize) -> Self {
         Self { kind: kind as u32, key: size_of::<u32>() as u32, value: value as u32 }
     }
 }
 
-impl fmt::Display for Layout {
+impl fmt::Display for DeclaredShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = bpf_map_type::try_from(self.kind).map_or_else(
             |_| format!("map of type {}", self.kind),

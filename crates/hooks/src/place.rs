@@ -9,11 +9,11 @@ use weir_wire::headers::ethernet;
 use crate::{HookError, ProgramType};
 
 /// What is known of a hook.
-pub(crate) struct Place {
+pub(crate) struct HookFacts {
     hook: Hook,
     pub(crate) program_type: ProgramType,
     /// Which frame shows a program there given bytes (`BPF_PROG_TEST_RUN`); none where the kernel runs none so.
-    frame: Option<Frame>,
+    frame: Option<TestFrame>,
     /// Whether a program there is told that a packet is several datagrams (`gso_size` of `struct __sk_buff`).
     pub(crate) sees_segments: bool,
     drop: i32,
@@ -23,7 +23,7 @@ pub(crate) struct Place {
 
 /// A frame of `BPF_PROG_TEST_RUN`.
 #[derive(Clone, Copy)]
-enum Frame {
+enum TestFrame {
     /// The bytes themselves.
     Bare,
     /// The bytes behind an Ethernet header.
@@ -32,16 +32,16 @@ enum Frame {
 
 /// Verdicts are those of include/uapi/linux/bpf.h: `TCX_NEXT` and `TCX_DROP`, `XDP_PASS` and `XDP_DROP`, `SK_PASS` and
 /// `SK_DROP`; a socket filter's is how many bytes to keep.
-const PLACES: [Place; 5] = [
-    Place {
+const PLACES: [HookFacts; 5] = [
+    HookFacts {
         hook: Hook::Socket,
         program_type: ProgramType::Socket,
-        frame: Some(Frame::BehindEthernet),
+        frame: Some(TestFrame::BehindEthernet),
         sees_segments: false,
         drop: 0,
         accept: None,
     },
-    Place {
+    HookFacts {
         hook: Hook::Reuseport,
         program_type: ProgramType::SkReuseport,
         frame: None,
@@ -49,33 +49,33 @@ const PLACES: [Place; 5] = [
         drop: 0,
         accept: Some(1),
     },
-    Place {
+    HookFacts {
         hook: Hook::Cgroup,
         program_type: ProgramType::CgroupSkb,
-        frame: Some(Frame::BehindEthernet),
+        frame: Some(TestFrame::BehindEthernet),
         sees_segments: false,
         drop: 0,
         accept: Some(1),
     },
-    Place {
+    HookFacts {
         hook: Hook::Tc,
         program_type: ProgramType::Tc,
-        frame: Some(Frame::Bare),
+        frame: Some(TestFrame::Bare),
         sees_segments: true,
         drop: 2,
         accept: Some(-1),
     },
-    Place {
+    HookFacts {
         hook: Hook::Xdp,
         program_type: ProgramType::Xdp,
-        frame: Some(Frame::Bare),
+        frame: Some(TestFrame::Bare),
         sees_segments: false,
         drop: 1,
         accept: Some(2),
     },
 ];
 
-impl Place {
+impl HookFacts {
     /// # Errors
     /// The hook is the server's own loop, where the kernel has no program.
     pub(crate) fn of(hook: Hook) -> Result<&'static Self, HookError> {
@@ -89,8 +89,8 @@ impl Place {
     /// The frame that shows a program there those bytes; none where the kernel runs no such program on given bytes.
     pub(crate) fn frame<'a>(&self, seen: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         self.frame.map(|frame| match frame {
-            Frame::Bare => seen.into(),
-            Frame::BehindEthernet => behind_ethernet(seen).into(),
+            TestFrame::Bare => seen.into(),
+            TestFrame::BehindEthernet => behind_ethernet(seen).into(),
         })
     }
 

@@ -34,7 +34,7 @@ pub enum ProgramType {
 /// What is known of a type: its name, the section that aya reads as it, the capabilities that loading and attaching it
 /// take together (`is_net_admin_prog_type` in kernel/bpf/syscall.c; XDP's programs compare addresses), and what return
 /// values mean.
-struct Row {
+struct TypeFacts {
     program_type: ProgramType,
     name: &'static str,
     section: &'static str,
@@ -45,8 +45,8 @@ struct Row {
 }
 
 /// Verdicts are those of include/uapi/linux/bpf.h and pkt_cls.h.
-const TYPES: [Row; 7] = [
-    Row {
+const TYPES: [TypeFacts; 7] = [
+    TypeFacts {
         program_type: ProgramType::Socket,
         name: "socket",
         section: "socket",
@@ -54,7 +54,7 @@ const TYPES: [Row; 7] = [
         verdicts: &[(0, "drop")],
         otherwise: "accept",
     },
-    Row {
+    TypeFacts {
         program_type: ProgramType::Xdp,
         name: "xdp",
         section: "xdp",
@@ -62,7 +62,7 @@ const TYPES: [Row; 7] = [
         verdicts: &[(0, "aborted"), (1, "drop"), (2, "pass"), (3, "tx"), (4, "redirect")],
         otherwise: "invalid",
     },
-    Row {
+    TypeFacts {
         program_type: ProgramType::Tc,
         name: "tc",
         section: "classifier",
@@ -81,7 +81,7 @@ const TYPES: [Row; 7] = [
         ],
         otherwise: "invalid",
     },
-    Row {
+    TypeFacts {
         program_type: ProgramType::CgroupSkb,
         name: "cgroup-skb",
         section: "cgroup/skb",
@@ -89,7 +89,7 @@ const TYPES: [Row; 7] = [
         verdicts: &[(0, "drop"), (1, "accept")],
         otherwise: "invalid",
     },
-    Row {
+    TypeFacts {
         program_type: ProgramType::FlowDissector,
         name: "flow-dissector",
         section: "flow_dissector",
@@ -97,7 +97,7 @@ const TYPES: [Row; 7] = [
         verdicts: &[(0, "ok"), (2, "drop"), (129, "continue")],
         otherwise: "invalid",
     },
-    Row {
+    TypeFacts {
         program_type: ProgramType::SkReuseport,
         name: "sk-reuseport",
         section: "sk_reuseport",
@@ -105,7 +105,7 @@ const TYPES: [Row; 7] = [
         verdicts: &[(0, "drop"), (1, "pass")],
         otherwise: "invalid",
     },
-    Row {
+    TypeFacts {
         program_type: ProgramType::TracePoint,
         name: "tracepoint",
         section: "tracepoint",
@@ -143,7 +143,7 @@ impl ProgramType {
         self.row().needed
     }
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static TypeFacts {
         TYPES.iter().find(|row| row.program_type == self).expect("every type has its row")
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn reach(interface: &Interface) -> Option<Reach> {
 /// driver's XDP takes whole (drivers/net/tun.c, tun_build_skb).
 pub(crate) fn is_written_by_a_program(interface: &Interface) -> bool {
     let sources = sources(interface).unwrap_or_default();
-    sources.iter().any(|(_, sender)| matches!(sender, Sender::Program))
+    sources.iter().any(|(_, sender)| matches!(sender, PacketSource::Program))
 }
 
 fn found(interface: &Interface) -> io::Result<Option<Reach>> {
@@ -50,7 +50,7 @@ fn found(interface: &Interface) -> io::Result<Option<Reach>> {
 }
 
 /// The interface, and those below it, whose packets come in by it too.
-fn sources(interface: &Interface) -> io::Result<Vec<(Interface, Sender)>> {
+fn sources(interface: &Interface) -> io::Result<Vec<(Interface, PacketSource)>> {
     let all: Vec<_> = Interface::all()?
         .into_iter()
         .map(|interface| Ok((link(interface.index())?, interface)))
@@ -58,15 +58,15 @@ fn sources(interface: &Interface) -> io::Result<Vec<(Interface, Sender)>> {
     let mut sources = Vec::new();
     let mut waiting = vec![interface.index()];
     while let Some(index) = waiting.pop() {
-        let is_known = |(known, _): &(Interface, Sender)| known.index() == index;
+        let is_known = |(known, _): &(Interface, PacketSource)| known.index() == index;
         let found = all.iter().find(|(link, _)| link.header.index == index);
         let Some((link, interface)) = found.filter(|_| !sources.iter().any(is_known)) else { continue };
-        let sender = Sender::to(link);
+        let sender = PacketSource::to(link);
         waiting.extend(match sender {
-            Sender::Members => {
+            PacketSource::Members => {
                 all.iter().filter(|(link, _)| controller(link) == Some(index)).map(at).collect()
             }
-            Sender::Lower(lower) => vec![lower],
+            PacketSource::Lower(lower) => vec![lower],
             _ => Vec::new(),
         });
         sources.push((interface.clone(), sender));
@@ -84,7 +84,7 @@ fn is_on(interface: &str, features: &[&str]) -> io::Result<bool> {
 
 /// Who puts packets on an interface.
 #[derive(Debug, PartialEq, Eq)]
-enum Sender {
+enum PacketSource {
     /// This machine itself, by the interface (loopback).
     Itself,
     /// The other end of its pair, the interface of that index in this namespace.
@@ -105,7 +105,7 @@ enum Sender {
     Unknown(String),
 }
 
-impl Sender {
+impl PacketSource {
     fn to(link: &LinkMessage) -> Self {
         let attribute = |wanted: fn(&LinkAttribute) -> Option<u32>| link.attributes.iter().find_map(wanted);
         let is_foreign =
@@ -201,33 +201,37 @@ mod tests {
 
     #[test]
     fn who_sends_is_told_by_the_interfaces_kind() {
-        check(None, &[], Sender::Wire);
-        check(None, &[LinkAttribute::ParentDevBusName("pci".to_owned())], Sender::Wire);
-        check(None, &[LinkAttribute::ParentDevBusName("virtio".to_owned())], Sender::Host);
-        check(Some(InfoKind::Tun), &[], Sender::Program);
-        check(Some(InfoKind::Veth), &[LinkAttribute::Link(7)], Sender::Peer(7));
+        check(None, &[], PacketSource::Wire);
+        check(None, &[LinkAttribute::ParentDevBusName("pci".to_owned())], PacketSource::Wire);
+        check(None, &[LinkAttribute::ParentDevBusName("virtio".to_owned())], PacketSource::Host);
+        check(Some(InfoKind::Tun), &[], PacketSource::Program);
+        check(Some(InfoKind::Veth), &[LinkAttribute::Link(7)], PacketSource::Peer(7));
         check(
             Some(InfoKind::Veth),
             &[LinkAttribute::Link(7), LinkAttribute::LinkNetNsId(0)],
-            Sender::Foreign,
+            PacketSource::Foreign,
         );
-        check(Some(InfoKind::Vlan), &[LinkAttribute::Link(7)], Sender::Lower(7));
+        check(Some(InfoKind::Vlan), &[LinkAttribute::Link(7)], PacketSource::Lower(7));
         check(
             Some(InfoKind::Vlan),
             &[LinkAttribute::Link(7), LinkAttribute::LinkNetNsId(0)],
-            Sender::Foreign,
+            PacketSource::Foreign,
         );
         for kind in [InfoKind::Bridge, InfoKind::Bond, InfoKind::Team, InfoKind::Vrf] {
-            check(Some(kind), &[], Sender::Members);
+            check(Some(kind), &[], PacketSource::Members);
         }
-        check(Some(InfoKind::Vxlan), &[], Sender::Unknown("vxlan".to_owned()));
-        check(Some(InfoKind::MacVlan), &[LinkAttribute::Link(7)], Sender::Unknown("macvlan".to_owned()));
+        check(Some(InfoKind::Vxlan), &[], PacketSource::Unknown("vxlan".to_owned()));
+        check(
+            Some(InfoKind::MacVlan),
+            &[LinkAttribute::Link(7)],
+            PacketSource::Unknown("macvlan".to_owned()),
+        );
     }
 
-    fn check(kind: Option<InfoKind>, attributes: &[LinkAttribute], expected: Sender) {
+    fn check(kind: Option<InfoKind>, attributes: &[LinkAttribute], expected: PacketSource) {
         let mut link = LinkMessage::default();
         link.attributes = attributes.to_vec();
         link.attributes.extend(kind.map(|kind| LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)])));
-        assert_eq!(Sender::to(&link), expected, "{attributes:?}");
+        assert_eq!(PacketSource::to(&link), expected, "{attributes:?}");
     }
 }

@@ -37,11 +37,11 @@ pub struct NeighbourError {
 /// Neighbours that work until this is dropped. One that loses its parent, however that ends, is killed by the kernel.
 #[derive(Debug)]
 pub struct Neighbours {
-    workers: Vec<Worker>,
+    workers: Vec<Neighbour>,
 }
 
 #[derive(Debug)]
-struct Worker {
+struct Neighbour {
     cores: Vec<usize>,
     started: Instant,
     /// Nothing once it has ended.
@@ -71,7 +71,7 @@ impl Neighbours {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_by(command: impl Fn() -> Command, places: &[Vec<usize>]) -> Result<Self, NeighbourError> {
-        let workers = places.iter().map(|cores| Worker::start(command(), cores));
+        let workers = places.iter().map(|cores| Neighbour::start(command(), cores));
         let mut all = Self { workers: workers.collect::<Result<_, _>>()? };
         for worker in &mut all.workers {
             worker.answer().map_err(NeighbourError::tried("waiting for a neighbour to work"))?;
@@ -87,7 +87,7 @@ impl Neighbours {
         for worker in &mut self.workers {
             worker.order = None;
         }
-        let records = self.workers.iter_mut().map(Worker::finish).collect::<io::Result<_>>();
+        let records = self.workers.iter_mut().map(Neighbour::finish).collect::<io::Result<_>>();
         records.map_err(NeighbourError::tried("reading what a neighbour did"))
     }
 }
@@ -98,7 +98,7 @@ impl NeighbourError {
     }
 }
 
-impl Worker {
+impl Neighbour {
     fn start(mut command: Command, cores: &[usize]) -> Result<Self, NeighbourError> {
         let tried = "starting a neighbour";
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -127,7 +127,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for Neighbour {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It may have ended by itself; nobody is left to hear of an error.

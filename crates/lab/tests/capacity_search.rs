@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use weir_lab::capacity::search::{Config, Next, Search, Trial, TrialResult};
-use weir_results::capacity::{End, Goal, GoalResult};
+use weir_lab::capacity::search::{Config, Next, Search, TrialResult, WantedTrial};
+use weir_results::capacity::{Goal, GoalResult, SearchEnd};
 
 const LOWEST: u64 = 1_000;
 const WIDTH: f64 = 0.05;
@@ -29,10 +29,10 @@ fn config(highest: u64) -> Config {
 struct Searched {
     ndr: GoalResult,
     pdr: GoalResult,
-    trials: Vec<Trial>,
+    trials: Vec<WantedTrial>,
 }
 
-fn search(config: Config, mut system: impl FnMut(&Trial) -> TrialResult) -> Searched {
+fn search(config: Config, mut system: impl FnMut(&WantedTrial) -> TrialResult) -> Searched {
     let mut search = Search::new(config);
     let mut trials = Vec::new();
     loop {
@@ -50,7 +50,7 @@ fn search(config: Config, mut system: impl FnMut(&Trial) -> TrialResult) -> Sear
 }
 
 /// Carries `capacity` and drops the rest.
-fn saturating(capacity: u64) -> impl Fn(&Trial) -> TrialResult {
+fn saturating(capacity: u64) -> impl Fn(&WantedTrial) -> TrialResult {
     move |trial| {
         let packets = |rate: u64| (rate as f64 * trial.duration.as_secs_f64()) as u64;
         TrialResult {
@@ -62,7 +62,7 @@ fn saturating(capacity: u64) -> impl Fn(&Trial) -> TrialResult {
 }
 
 /// Loses nothing up to `knee`, and above it a share that grows by 1 % for each 10 % more.
-fn smooth(knee: u64) -> impl Fn(&Trial) -> TrialResult {
+fn smooth(knee: u64) -> impl Fn(&WantedTrial) -> TrialResult {
     move |trial| {
         let sent = (trial.rate as f64 * trial.duration.as_secs_f64()) as u64;
         let above = (trial.rate as f64 / knee as f64 - 1.0).max(0.0);
@@ -71,7 +71,10 @@ fn smooth(knee: u64) -> impl Fn(&Trial) -> TrialResult {
 }
 
 /// Like `system`, but one trial of ten loses a tenth at any rate: somebody else had the core.
-fn disturbed(system: impl Fn(&Trial) -> TrialResult, seed: u64) -> impl FnMut(&Trial) -> TrialResult {
+fn disturbed(
+    system: impl Fn(&WantedTrial) -> TrialResult,
+    seed: u64,
+) -> impl FnMut(&WantedTrial) -> TrialResult {
     let mut random = StdRng::seed_from_u64(seed);
     move |trial| {
         let quiet = system(trial);
@@ -81,8 +84,8 @@ fn disturbed(system: impl Fn(&Trial) -> TrialResult, seed: u64) -> impl FnMut(&T
 }
 
 /// The bounds lie within the width, and the system by itself carries the lower and not the upper one.
-fn assert_found(result: &GoalResult, system: impl Fn(&Trial) -> TrialResult, trials: &[Trial]) {
-    assert_eq!((result.end, result.limited), (End::Found, false), "{result:?}");
+fn assert_found(result: &GoalResult, system: impl Fn(&WantedTrial) -> TrialResult, trials: &[WantedTrial]) {
+    assert_eq!((result.end, result.limited), (SearchEnd::Found, false), "{result:?}");
     let (lower, upper) = (result.lower.unwrap(), result.upper.unwrap());
     assert_eq!(result.upper_by_loss, Some(upper), "only loss speaks against it");
     assert!((upper - lower) as f64 <= upper as f64 * WIDTH + 1.0, "{lower} to {upper}");
@@ -140,7 +143,7 @@ proptest! {
             let (lost, limited) = answers.next().expect("a cycle has no end");
             TrialResult { sent: 300, lost, limited }
         });
-        prop_assert!(ndr.end != End::OutOfTrials && pdr.end != End::OutOfTrials);
+        prop_assert!(ndr.end != SearchEnd::OutOfTrials && pdr.end != SearchEnd::OutOfTrials);
         // No load is measured for longer than every target's duration sum, and one trial more.
         let loads = (highest as f64 / LOWEST as f64).ln() / -(-WIDTH).ln_1p() + 2.0;
         let of_a_load = 6.0 * (sum_ms as f64 / final_ms.min(sum_ms).min(200) as f64 + 1.0);
@@ -164,7 +167,7 @@ proptest! {
             TrialResult { limited: trial.rate > reach, ..quiet(trial) }
         });
         for result in [ndr, pdr] {
-            prop_assert!(result.limited && result.end == End::Found);
+            prop_assert!(result.limited && result.end == SearchEnd::Found);
             prop_assert_eq!(result.upper_by_loss, None);
             prop_assert!(result.lower.unwrap() <= reach && reach < result.upper.unwrap());
         }
@@ -194,7 +197,7 @@ fn searches_on_a_disturbed_system_agree_mostly_and_are_right_mostly() {
 fn what_loses_nothing_up_to_the_highest_load_has_a_lower_bound_only() {
     let Searched { ndr, pdr, trials } = search(config(500_000), saturating(u64::MAX));
     for result in [ndr, pdr] {
-        assert_eq!((result.lower, result.upper, result.end), (Some(500_000), None, End::Highest));
+        assert_eq!((result.lower, result.upper, result.end), (Some(500_000), None, SearchEnd::Highest));
         assert!(result.limited);
         assert_eq!(result.conditional_throughput, Some(500_000.0));
     }
@@ -206,7 +209,7 @@ fn what_always_loses_has_no_rate_without_loss() {
     let Searched { ndr, pdr, .. } =
         search(config(500_000), |_| TrialResult { sent: 1_000, lost: 100, limited: false });
     for result in [ndr, pdr] {
-        assert_eq!((result.lower, result.upper, result.end), (None, Some(LOWEST), End::Lowest));
+        assert_eq!((result.lower, result.upper, result.end), (None, Some(LOWEST), SearchEnd::Lowest));
         assert_eq!((result.conditional_throughput, result.limited), (None, false));
     }
 }
@@ -215,7 +218,7 @@ fn what_always_loses_has_no_rate_without_loss() {
 fn a_search_that_may_make_no_more_trials_says_so_and_keeps_its_bounds() {
     let few = Config { most_trials: 5, ..config(1_000_000) };
     let Searched { ndr, trials, .. } = search(few, saturating(100_000));
-    assert_eq!((ndr.end, trials.len()), (End::OutOfTrials, 5));
+    assert_eq!((ndr.end, trials.len()), (SearchEnd::OutOfTrials, 5));
 }
 
 #[test]

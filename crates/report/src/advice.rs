@@ -8,12 +8,12 @@ use weir_results::{
     figure::Figure,
     number::{count, estimate, number},
     sample::Sample,
-    stats::{Estimate, Kind, Repetition},
+    stats::{EndsKind, Estimate, Repetition},
     store,
 };
 
 use crate::{
-    grid::{CellRuns, Grid},
+    grid::{CellRuns, SampleGrid},
     place::Place,
 };
 
@@ -44,12 +44,12 @@ pub struct Advice {
     /// The measured shares of invalid requests, percent, that the answer lies between.
     between: (u8, u8),
     /// Cores that the server's process is busy with when it decides, and when the kernel does.
-    server_cores: (Ends, Ends),
+    server_cores: (LossEnds, LossEnds),
     /// Cores saved by filtering in the kernel, the receiving of server and filter included.
-    saved_cores: Ends,
+    saved_cores: LossEnds,
     /// Share of invalid requests, percent, from which the kernel saves; nothing where that isn't between the shares
     /// measured.
-    pays_from_percent: Option<Ends>,
+    pays_from_percent: Option<LossEnds>,
     /// The lowest measured share of invalid requests, percent, at which it was shown that the kernel saves.
     pays_at_percent: Option<u8>,
     /// Whether the kernel saves at the lowest share measured.
@@ -65,12 +65,12 @@ struct Loss {
     placement: &'static str,
     rate: u64,
     invalid_percent: u8,
-    percent: Ends,
+    percent: LossEnds,
 }
 
 /// A median with its ends.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Ends {
+struct LossEnds {
     median: f64,
     low: f64,
     high: f64,
@@ -78,9 +78,15 @@ struct Ends {
     interval: bool,
 }
 
-impl From<Estimate> for Ends {
+impl From<Estimate> for LossEnds {
     fn from(e: Estimate) -> Self {
-        Self { median: e.median, low: e.low, high: e.high, runs: e.runs, interval: e.kind == Kind::Interval }
+        Self {
+            median: e.median,
+            low: e.low,
+            high: e.high,
+            runs: e.runs,
+            interval: e.kind == EndsKind::Interval,
+        }
     }
 }
 
@@ -92,7 +98,7 @@ struct Spent {
 }
 
 /// By share of invalid requests, each repetition's cost on both sides: the server decides, the kernel decides.
-type Pairs = BTreeMap<u8, BTreeMap<Repetition, (Spent, Spent)>>;
+type CostPairs = BTreeMap<u8, BTreeMap<Repetition, (Spent, Spent)>>;
 
 impl Advice {
     /// Answers `wish` from the results folder `dir`.
@@ -100,7 +106,7 @@ impl Advice {
     /// # Errors
     /// The folder can't be read, has no pair of placements, or measured no share around the one asked for.
     pub fn read(dir: &Path, wish: Wish) -> anyhow::Result<Self> {
-        let grid = Grid::of(&store::read(dir)?.samples);
+        let grid = SampleGrid::of(&store::read(dir)?.samples);
         let Used { against, kernels, pairs, others } = used(&grid).ok_or_else(|| {
             anyhow::anyhow!(
                 "{} has no runs of the server deciding and of the kernel deciding under the same conditions, as fast as \
@@ -122,7 +128,7 @@ impl Advice {
         let cores = |of: &dyn Fn(&(Spent, Spent)) -> f64| {
             let values: Vec<_> = at.iter().map(|pair| of(pair) * wish.rate / 1e6).collect();
             Estimate::of(&values)
-                .map(Ends::from)
+                .map(LossEnds::from)
                 .ok_or_else(|| anyhow::anyhow!("no pair of runs has both shares"))
         };
         let pays_at_percent = shares_that_pay(&pairs).next();
@@ -234,14 +240,14 @@ impl Advice {
     }
 }
 
-impl Ends {
+impl LossEnds {
     fn negated(&self) -> Self {
         Self { median: -self.median, low: -self.high, high: -self.low, ..*self }
     }
 
     fn text(&self, digits: usize) -> String {
         let Self { median, low, high, runs, interval } = *self;
-        let kind = if interval { Kind::Interval } else { Kind::Range };
+        let kind = if interval { EndsKind::Interval } else { EndsKind::Range };
         estimate(&Estimate { median, low, high, runs, kind, coverage: 0.0 }, |value| number(value, digits))
     }
 }
@@ -250,16 +256,16 @@ impl Ends {
 struct Used<'a> {
     against: Placement,
     kernels: Vec<&'a Cell>,
-    pairs: Pairs,
+    pairs: CostPairs,
     others: usize,
 }
 
 /// The kernel's cells that nothing slowed down, each with the cell of the server that decides: without a program where
 /// that was measured, else behind the accept-all one. Of several combinations, the one with the most shares of invalid
 /// requests, and of those the one with the longest runs.
-fn used(grid: &Grid) -> Option<Used<'_>> {
+fn used(grid: &SampleGrid) -> Option<Used<'_>> {
     [Placement::Plain, Placement::User].into_iter().find_map(|against| {
-        let mut combinations: Vec<(Vec<&Cell>, Pairs)> = Vec::new();
+        let mut combinations: Vec<(Vec<&Cell>, CostPairs)> = Vec::new();
         let kernels = grid.cells().filter(|runs| runs.cell.placement == Placement::Kernel);
         for kernel in kernels.filter(|runs| runs.cell.conditions.rate.is_none()) {
             let counterpart =
@@ -279,7 +285,7 @@ fn used(grid: &Grid) -> Option<Used<'_>> {
                     cells.push(&kernel.cell);
                     pairs.insert(share, both);
                 }
-                None => combinations.push((vec![&kernel.cell], Pairs::from([(share, both)]))),
+                None => combinations.push((vec![&kernel.cell], CostPairs::from([(share, both)]))),
             }
         }
         let others = combinations.len().saturating_sub(1);
@@ -296,7 +302,7 @@ fn is_used(cell: &Cell, against: Placement, kernels: &[&Cell]) -> bool {
 }
 
 /// Toolkit and hook of `cell`, and the conditions that vary in `grid`.
-fn with(grid: &Grid, cell: &Cell) -> String {
+fn with(grid: &SampleGrid, cell: &Cell) -> String {
     let varying: Vec<_> =
         grid.dimensions.iter().copied().filter(|&one| one != Dimension::InvalidPercent).collect();
     let conditions = Place::of(cell).phrase(&varying);
@@ -324,14 +330,14 @@ fn spent(runs: &CellRuns) -> BTreeMap<Repetition, Spent> {
 }
 
 /// The nearest measured shares on both sides of `percent`.
-fn around(pairs: &Pairs, percent: f64) -> Option<(u8, u8)> {
+fn around(pairs: &CostPairs, percent: f64) -> Option<(u8, u8)> {
     let below = pairs.keys().rev().find(|&&share| f64::from(share) <= percent)?;
     let above = pairs.keys().find(|&&share| f64::from(share) >= percent)?;
     Some((*below, *above))
 }
 
 /// What each repetition that has both shares would have cost at `percent`.
-fn at(pairs: &Pairs, (below, above): (u8, u8), percent: f64) -> Vec<(Spent, Spent)> {
+fn at(pairs: &CostPairs, (below, above): (u8, u8), percent: f64) -> Vec<(Spent, Spent)> {
     let weight = if below == above { 0.0 } else { (percent - f64::from(below)) / f64::from(above - below) };
     let mix = |a: f64, b: f64| a + (b - a) * weight;
     let spent = |a: Spent, b: Spent| Spent { server: mix(a.server, b.server), total: mix(a.total, b.total) };
@@ -340,22 +346,22 @@ fn at(pairs: &Pairs, (below, above): (u8, u8), percent: f64) -> Vec<(Spent, Spen
 }
 
 /// The saving of a repetition at a share, µs per packet.
-fn saved(pairs: &Pairs, share: u8, r: &Repetition) -> Option<f64> {
+fn saved(pairs: &CostPairs, share: u8, r: &Repetition) -> Option<f64> {
     pairs[&share].get(r).map(|(user, kernel)| user.total - kernel.total)
 }
 
 /// The measured shares at which it was shown that the kernel saves.
-fn shares_that_pay(pairs: &Pairs) -> impl Iterator<Item = u8> {
+fn shares_that_pay(pairs: &CostPairs) -> impl Iterator<Item = u8> {
     let pays = |share: &u8| {
         let savings: Vec<_> = pairs[share].keys().filter_map(|r| saved(pairs, *share, r)).collect();
-        Estimate::of(&savings).is_some_and(|saving| saving.low > 0.0 && saving.kind == Kind::Interval)
+        Estimate::of(&savings).is_some_and(|saving| saving.low > 0.0 && saving.kind == EndsKind::Interval)
     };
     pairs.keys().copied().filter(pays)
 }
 
 /// Where each repetition's saving first becomes one, as an estimate; nothing where that is typically not between two
 /// of the shares. A repetition that saves at the lowest share counts as that, one that never does as the highest.
-fn crossover(pairs: &Pairs) -> Option<Ends> {
+fn crossover(pairs: &CostPairs) -> Option<LossEnds> {
     let shares: Vec<u8> = pairs.keys().copied().collect();
     let (lowest, highest) = (f64::from(*shares.first()?), f64::from(*shares.last()?));
     let crossing = |r: &Repetition| {
@@ -382,7 +388,7 @@ fn lost(cells: &[&CellRuns]) -> f64 {
     cells.iter().filter_map(|runs| Some(runs.estimate(Figure::Loss)?.median)).fold(0.0, f64::max)
 }
 
-fn losses(grid: &Grid, wish: Wish) -> Vec<Loss> {
+fn losses(grid: &SampleGrid, wish: Wish) -> Vec<Loss> {
     let rates = grid.cells().filter_map(|runs| runs.cell.conditions.rate);
     let Some(rate) = rates.filter(|&rate| rate as f64 >= wish.rate).min() else { return Vec::new() };
     let here: Vec<_> = grid.cells().filter(|runs| runs.cell.conditions.rate == Some(rate)).collect();

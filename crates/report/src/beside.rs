@@ -11,9 +11,9 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{Grid, Series},
+    grid::{SampleGrid, Series},
     place::Place,
-    reported::{Reported, Server},
+    reported::{Reported, ReportedServer},
     table::Table,
     tables::{estimate_text, kernel_labels},
 };
@@ -44,7 +44,7 @@ const THEIRS: [Theirs; 3] = [
         figure: Figure::Loss,
         numbers: "table 13 (3 and 5 are parts of it): its Rust server",
         of: |reported, placement, percent, packets| {
-            reported.loss_percent(Server::Rust, placement, percent, packets)
+            reported.loss_percent(ReportedServer::Rust, placement, percent, packets)
         },
         note: "Mean of 10 runs on another machine; (valid sent − value returned) ÷ valid sent. Tables 3 and 5 print 0.04 % \
                where table 13 has 0: at 1 % and 1000 packets, and for the kernel at 25 % and 100 000 packets.",
@@ -54,7 +54,7 @@ const THEIRS: [Theirs; 3] = [
         figure: Figure::Loss,
         numbers: "table 12 (4 and 6 are parts of it): its Haskell server",
         of: |reported, placement, percent, packets| {
-            reported.loss_percent(Server::Haskell, placement, percent, packets)
+            reported.loss_percent(ReportedServer::Haskell, placement, percent, packets)
         },
         note: "Mean of 10 runs on another machine, of a server with fun eBPF; ours are the same as beside its Rust server, \
                unless a definition gives that server by command.",
@@ -62,7 +62,7 @@ const THEIRS: [Theirs; 3] = [
 ];
 
 /// Wall time, loss and aggregate difference beside the report's; none for a grid of another shape.
-pub(super) fn tables(grid: &Grid) -> Vec<Table> {
+pub(super) fn tables(grid: &SampleGrid) -> Vec<Table> {
     if !grid.is_of_the_reports_shape() {
         return Vec::new();
     }
@@ -73,7 +73,7 @@ pub(super) fn tables(grid: &Grid) -> Vec<Table> {
 }
 
 /// As in the report, a row for each percent and placement and a column for each packet count; ours below theirs.
-fn beside(grid: &Grid, reported: &Reported, theirs: &Theirs) -> Table {
+fn beside(grid: &SampleGrid, reported: &Reported, theirs: &Theirs) -> Table {
     let ours: BTreeSet<_> = grid.places.iter().filter_map(percent_and_packets).collect();
     let meets = |percent: u8| {
         reported.packets.iter().any(|&packets| {
@@ -126,7 +126,7 @@ fn beside(grid: &Grid, reported: &Reported, theirs: &Theirs) -> Table {
 }
 
 /// The aggregate difference over one row or column of the grid.
-struct Line {
+struct DifferenceRow {
     name: String,
     ours: Vec<(u8, u64)>,
     theirs: Vec<(u8, u64)>,
@@ -140,20 +140,20 @@ fn percent_and_packets(place: &Place) -> Option<(u8, u64)> {
     }
 }
 
-fn aggregate(grid: &Grid, reported: &Reported) -> Table {
+fn aggregate(grid: &SampleGrid, reported: &Reported) -> Table {
     let places: BTreeSet<_> = grid.places.iter().filter_map(percent_and_packets).collect();
     let (percents, packets): (BTreeSet<_>, BTreeSet<_>) = places.into_iter().unzip();
-    let at_percent = percents.iter().map(|&percent| Line {
+    let at_percent = percents.iter().map(|&percent| DifferenceRow {
         name: format!("over packets, at {percent} % invalid"),
         ours: packets.iter().map(|&packets| (percent, packets)).collect(),
         theirs: reported.packets.iter().map(|&packets| (percent, packets)).collect(),
     });
-    let at_packets = packets.iter().map(|&packets| Line {
+    let at_packets = packets.iter().map(|&packets| DifferenceRow {
         name: format!("over percents, at {} packets", count(packets)),
         ours: percents.iter().map(|&percent| (percent, packets)).collect(),
         theirs: reported.percents().map(|percent| (percent, packets)).collect(),
     });
-    let everywhere = Line {
+    let everywhere = DifferenceRow {
         name: "over the whole grid".to_owned(),
         ours: percents
             .iter()
@@ -164,14 +164,14 @@ fn aggregate(grid: &Grid, reported: &Reported) -> Table {
             .flat_map(|percent| reported.packets.iter().map(move |&packets| (percent, packets)))
             .collect(),
     };
-    let lines: Vec<Line> = at_percent.chain(at_packets).chain([everywhere]).collect();
+    let lines: Vec<DifferenceRow> = at_percent.chain(at_packets).chain([everywhere]).collect();
     let comparisons = grid.comparisons();
     let labels = kernel_labels(grid, &comparisons);
     let filter_of = |label: &String| {
         comparisons.iter().find(|one| grid.label_of(&one.cell.cell) == *label).map(|one| one.cell.cell.filter)
     };
     let filters: Vec<_> = labels.iter().filter_map(|label| Some((label, filter_of(label)?))).collect();
-    let row = |(label, filter): (&String, FilterName), line: &Line| {
+    let row = |(label, filter): (&String, FilterName), line: &DifferenceRow| {
         let pairs = wall_pairs(grid, label, &line.ours);
         let percent = |value: Option<f64>| value.map_or("–".to_owned(), |value| number(value, 3));
         let span = |of: fn(&(u8, u64)) -> u64| {
@@ -207,7 +207,7 @@ fn aggregate(grid: &Grid, reported: &Reported) -> Table {
     }
 }
 
-fn wall_pairs(grid: &Grid, label: &str, cells: &[(u8, u64)]) -> Vec<(f64, f64)> {
+fn wall_pairs(grid: &SampleGrid, label: &str, cells: &[(u8, u64)]) -> Vec<(f64, f64)> {
     let comparisons = grid.comparisons();
     let here = comparisons.iter().filter(|comparison| {
         let cell = &comparison.cell.cell;

@@ -13,12 +13,12 @@ use crate::table::Table;
 
 /// The part of the file that is shown here.
 #[derive(Deserialize)]
-struct Summary {
-    costs: Vec<Cost>,
+struct CostsFile {
+    costs: Vec<CostRow>,
 }
 
 #[derive(Deserialize)]
-struct Cost {
+struct CostRow {
     invalid_percent: u8,
     placement: Decider,
     rate: u64,
@@ -30,9 +30,9 @@ struct Cost {
 /// A row for each share and server; nothing where no searches ended in `dir`, or nothing was compared.
 pub(super) fn table(dir: &Path) -> Option<Table> {
     let text = fs::read_to_string(dir.join(SUMMARY)).ok()?;
-    let costs = serde_json::from_str::<Summary>(&text).ok()?.costs;
+    let costs = serde_json::from_str::<CostsFile>(&text).ok()?.costs;
     let three = |found: &Estimate| estimate(found, |value| number(value, 3));
-    let row = |cost: &Cost| {
+    let row = |cost: &CostRow| {
         vec![
             cost.invalid_percent.to_string(),
             cost.placement.name().to_owned(),

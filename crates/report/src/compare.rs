@@ -14,16 +14,16 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellRuns, Grid},
-    searches::{Capacity, Searches, is_trial},
+    grid::{CellRuns, SampleGrid},
+    searches::{FoundCapacity, Searches, is_trial},
     table::Table,
     tables::figure_text,
 };
 
 /// What two results say of the same cells.
 #[derive(Clone, Debug)]
-pub struct Comparison {
-    rows: Vec<Row>,
+pub struct FolderComparison {
+    rows: Vec<ComparedFigure>,
     /// Cells of the first folder alone, and of the second.
     alone: (usize, usize),
     /// Whether the two hold the same runs.
@@ -32,13 +32,13 @@ pub struct Comparison {
 
 /// One figure of one cell.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
+struct ComparedFigure {
     name: String,
     cell: Cell,
     figure: &'static str,
     unit: &'static str,
-    before: Side,
-    after: Side,
+    before: ComparedSide,
+    after: ComparedSide,
     /// `after` ÷ `before`; nothing where a side is zero throughout.
     ratio: Option<f64>,
     /// Ends of the ratio's 95 % interval.
@@ -50,14 +50,14 @@ struct Row {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Side {
+struct ComparedSide {
     median: f64,
     runs: usize,
     #[serde(skip)]
     text: String,
 }
 
-impl Comparison {
+impl FolderComparison {
     /// Compares the results folder `after` with `before`. Runs of the two are not pairs: the ratio is that of
     /// independent samples ([`Shift`]).
     ///
@@ -69,7 +69,7 @@ impl Comparison {
         // A search's trials are at rates that nobody asked about.
         let grid = |samples: &[Sample]| {
             let placed: Vec<_> = samples.iter().filter(|sample| !is_trial(sample)).cloned().collect();
-            Grid::of(&placed)
+            SampleGrid::of(&placed)
         };
         let (first, second) = (grid(&ours), grid(&theirs));
         let mut rows = Vec::new();
@@ -103,7 +103,8 @@ impl Comparison {
     /// For people: the answer, the differences that were shown, and with `all` the rest too; `plain` as for
     /// [`crate::Report::to_terminal`].
     pub fn to_terminal(&self, plain: bool, all: bool) -> String {
-        let rows: Vec<_> = self.rows.iter().filter(|row| all || row.change_shown).map(Row::to_text).collect();
+        let rows: Vec<_> =
+            self.rows.iter().filter(|row| all || row.change_shown).map(ComparedFigure::to_text).collect();
         let fitted = |text: String| if plain { text } else { terminal::wrapped(&text) };
         let answer = fitted(self.answer());
         if rows.is_empty() {
@@ -117,7 +118,7 @@ impl Comparison {
     }
 
     fn answer(&self) -> String {
-        let count = |is: &dyn Fn(&Row) -> bool| self.rows.iter().filter(|row| is(row)).count();
+        let count = |is: &dyn Fn(&ComparedFigure) -> bool| self.rows.iter().filter(|row| is(row)).count();
         let (better, worse) =
             (count(&|row| row.better == Some(true)), count(&|row| row.better == Some(false)));
         let other = count(&|row| row.change_shown && row.better.is_none());
@@ -162,15 +163,15 @@ impl Comparison {
     }
 }
 
-fn first_cell(name: &str, grid: &Grid) -> String {
+fn first_cell(name: &str, grid: &SampleGrid) -> String {
     grid.cells().next().map_or_else(String::new, |runs| format!("; {name} has, say, {}", name_of(&runs.cell)))
 }
 
 /// The capacities that both folders searched for.
-fn capacities(before: &Searches, after: &Searches) -> Vec<Row> {
+fn capacities(before: &Searches, after: &Searches) -> Vec<ComparedFigure> {
     let figure_of = |goal: &str| [Figure::Ndr, Figure::Pdr].into_iter().find(|one| one.goal() == Some(goal));
     let theirs = after.capacities();
-    let row = |(goal, ours): (&str, Capacity<'_>)| {
+    let row = |(goal, ours): (&str, FoundCapacity<'_>)| {
         let (_, theirs) = theirs.iter().find(|(name, one)| *name == goal && one.cell == ours.cell)?;
         let exact = ours.exact && theirs.exact;
         row_of(figure_of(goal)?, ours.cell, (&ours.rates, &theirs.rates), exact)
@@ -178,16 +179,21 @@ fn capacities(before: &Searches, after: &Searches) -> Vec<Row> {
     before.capacities().into_iter().filter_map(row).collect()
 }
 
-fn row(figure: Figure, ours: &CellRuns, theirs: &CellRuns) -> Option<Row> {
+fn row(figure: Figure, ours: &CellRuns, theirs: &CellRuns) -> Option<ComparedFigure> {
     row_of(figure, &ours.cell, (&ours.values(figure), &theirs.values(figure)), true)
 }
 
 /// Where the values are bounds, no difference can be shown.
-fn row_of(figure: Figure, cell: &Cell, (ours, theirs): (&[f64], &[f64]), exact: bool) -> Option<Row> {
+fn row_of(
+    figure: Figure,
+    cell: &Cell,
+    (ours, theirs): (&[f64], &[f64]),
+    exact: bool,
+) -> Option<ComparedFigure> {
     let shift = Shift::of(ours, theirs).filter(|_| exact);
     let change_shown = shift.is_some_and(|shift| shift.is_shown());
     let lower = shift.is_some_and(|shift| shift.ratio < 1.0);
-    Some(Row {
+    Some(ComparedFigure {
         name: name_of(cell),
         cell: cell.clone(),
         figure: figure.title(),
@@ -201,14 +207,14 @@ fn row_of(figure: Figure, cell: &Cell, (ours, theirs): (&[f64], &[f64]), exact: 
     })
 }
 
-fn side(values: &[f64], figure: Figure, exact: bool) -> Option<Side> {
+fn side(values: &[f64], figure: Figure, exact: bool) -> Option<ComparedSide> {
     let median = Estimate::of(values)?;
     let bound = if exact { "" } else { "at the generator's ceiling " };
     let text = format!("{bound}{}", estimate(&median, |value| figure_text(figure, value)));
-    Some(Side { median: median.median, runs: median.runs, text })
+    Some(ComparedSide { median: median.median, runs: median.runs, text })
 }
 
-impl Row {
+impl ComparedFigure {
     fn to_text(&self) -> Vec<String> {
         let change = match (self.ratio, self.interval) {
             (Some(value), Some((low, high))) => format!("{} [{}, {}]", ratio(value), ratio(low), ratio(high)),

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::{
     axis::Axis,
-    marks::{self, Shape, Text, px},
-    plot::{Line, PALETTE, Panel, Plot},
+    marks::{self, PathShape, Text, px},
+    plot::{Curve, PALETTE, Panel, Plot},
 };
 
 const WIDTH: f64 = 480.0;
@@ -70,7 +70,7 @@ struct Scene<'a> {
     x_label: String,
     palette: [&'a str; 6],
     x_ticks: Vec<Tick>,
-    legend: Vec<Entry<'a>>,
+    legend: Vec<LegendEntry<'a>>,
     panels: Vec<Drawn>,
 }
 
@@ -81,7 +81,7 @@ struct Drawn {
     bottom: String,
     y_label: String,
     y_ticks: Vec<Tick>,
-    shapes: Vec<Shape>,
+    shapes: Vec<PathShape>,
     texts: Vec<Text>,
 }
 
@@ -92,7 +92,7 @@ struct Tick {
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct LegendEntry<'a> {
     x: String,
     y: String,
     label: &'a str,
@@ -100,8 +100,8 @@ struct Entry<'a> {
     marker: String,
 }
 
-impl<'a> Entry<'a> {
-    fn of(line: &'a Line, (left, middle): (f64, f64)) -> Self {
+impl<'a> LegendEntry<'a> {
+    fn of(line: &'a Curve, (left, middle): (f64, f64)) -> Self {
         Self {
             x: px(left + 18.0),
             y: px(middle),
@@ -113,14 +113,14 @@ impl<'a> Entry<'a> {
 }
 
 /// Where the axes of a panel lie in the picture.
-pub(super) struct Frame<'a> {
+pub(super) struct AxisFrame<'a> {
     pub(super) plot: &'a Plot,
     pub(super) panel: &'a Panel,
     pub(super) top: f64,
     pub(super) bottom: f64,
 }
 
-impl Frame<'_> {
+impl AxisFrame<'_> {
     /// Width of the area.
     pub(super) const WIDTH: f64 = RIGHT - LEFT;
 
@@ -153,7 +153,7 @@ impl Plot {
         let (legend, top) = self.legend();
         let frames = self.frames(top);
         let bottom = frames.last().map_or(BOTTOM, |frame| frame.bottom);
-        let x = |value: f64| LEFT + self.x.share(value) * Frame::WIDTH;
+        let x = |value: f64| LEFT + self.x.share(value) * AxisFrame::WIDTH;
         Scene {
             plot: &self.slug,
             title: &self.title,
@@ -174,21 +174,21 @@ impl Plot {
     }
 
     /// A single panel fills the picture; several stand below each other.
-    fn frames(&self, top: f64) -> Vec<Frame<'_>> {
+    fn frames(&self, top: f64) -> Vec<AxisFrame<'_>> {
         let several = self.panels.len() > 1;
         let frame = |(i, panel)| {
             let top = top + i as f64 * (PANEL + PANEL_HEAD);
             let bottom = if several { (top + PANEL).round() } else { BOTTOM.max(top + LEAST) };
-            Frame { plot: self, panel, top, bottom }
+            AxisFrame { plot: self, panel, top, bottom }
         };
         self.panels.iter().enumerate().map(frame).collect()
     }
 
     /// The legend side by side, on the next row where there is no room left; and where the plot's area begins below it.
-    fn legend(&self) -> (Vec<Entry<'_>>, f64) {
+    fn legend(&self) -> (Vec<LegendEntry<'_>>, f64) {
         let head = if self.subtitle.is_empty() { 40.0 } else { 58.0 };
         let (mut left, mut middle) = (MARGIN, head);
-        let mut entry = |line: &Line| {
+        let mut entry = |line: &Curve| {
             let width = 24.0 + line.label.chars().count() as f64 * CHARACTER;
             if left > MARGIN && left + width > RIGHT {
                 (left, middle) = (MARGIN, middle + LEGEND_ROW);
@@ -197,19 +197,19 @@ impl Plot {
             left += width + 10.0;
             at
         };
-        let mut lines: Vec<&Line> = Vec::new();
+        let mut lines: Vec<&Curve> = Vec::new();
         for line in self.panels.iter().flat_map(|panel| &panel.lines) {
             if !lines.iter().any(|known| known.label == line.label) {
                 lines.push(line);
             }
         }
-        let entries: Vec<_> = lines.into_iter().map(|line| Entry::of(line, entry(line))).collect();
+        let entries: Vec<_> = lines.into_iter().map(|line| LegendEntry::of(line, entry(line))).collect();
         let last = if entries.is_empty() { head - LEGEND_ROW } else { middle };
         (entries, last + 37.0)
     }
 }
 
-fn drawn(frame: &Frame<'_>) -> Drawn {
+fn drawn(frame: &AxisFrame<'_>) -> Drawn {
     let panel = frame.panel;
     let (mut shapes, mut texts) = (Vec::new(), Vec::new());
     shapes.extend(panel.reference.map(|height| marks::reference(frame, height)));

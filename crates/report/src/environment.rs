@@ -12,7 +12,7 @@ use weir_results::{
 };
 
 use crate::{
-    grid::Grid,
+    grid::SampleGrid,
     place::Place,
     searches::{self, Searches},
     summary::total_ledger,
@@ -27,7 +27,7 @@ pub(super) struct Environment {
     /// The definition's text.
     pub(super) definition: Option<String>,
     /// The definition's title and question.
-    pub(super) asked: Asked,
+    pub(super) asked: Question,
     /// The definition's rules for verdicts.
     pub(super) rules: Vec<Rule>,
     /// How long external clients sleep in a run, seconds, by their names.
@@ -41,7 +41,7 @@ pub(super) struct Environment {
 /// What an experiment is to answer.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct Question {
     /// Its title.
     pub(super) title: Option<String>,
     /// Its question.
@@ -52,7 +52,7 @@ pub(super) struct Asked {
 #[derive(Deserialize)]
 struct Judged {
     #[serde(flatten)]
-    asked: Asked,
+    asked: Question,
     #[serde(default)]
     verdicts: Vec<Rule>,
     #[serde(default)]
@@ -149,7 +149,7 @@ fn scalar(value: &Value) -> String {
 
 /// What a reader must know of the samples before trusting the figures: missing runs, runs left out.
 pub(super) fn remarks(
-    grid: &Grid,
+    grid: &SampleGrid,
     samples: &[Sample],
     environment: &Environment,
     searches: &Searches,
@@ -203,7 +203,7 @@ pub(super) fn remarks(
 const UNSERVED_FROM: f64 = 0.01;
 
 /// Says that servers which lost packets also saved the time to handle them.
-fn unserved(grid: &Grid) -> Option<String> {
+fn unserved(grid: &SampleGrid) -> Option<String> {
     let lost = grid.cells().filter_map(|runs| {
         let total = total_ledger(runs)?;
         Some((total.dropped_for_buffer as f64 / total.sent.max(1) as f64, runs))

@@ -11,7 +11,7 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{Comparison, Grid},
+    grid::{CellPair, SampleGrid},
     place::Place,
     table::Table,
     tables::heads,
@@ -44,7 +44,7 @@ pub struct FilterCost {
 }
 
 impl FilterCost {
-    fn of(grid: &Grid, comparison: &Comparison<'_>) -> Self {
+    fn of(grid: &SampleGrid, comparison: &CellPair<'_>) -> Self {
         let cell = comparison.cell.cell.clone();
         let us = |figure| difference(comparison, figure, 1e3);
         Self {
@@ -59,26 +59,26 @@ impl FilterCost {
 }
 
 /// The cell's figure less its base's in the same repetition, times `unit`.
-fn difference(comparison: &Comparison<'_>, figure: Figure, unit: f64) -> Option<Estimate> {
+fn difference(comparison: &CellPair<'_>, figure: Figure, unit: f64) -> Option<Estimate> {
     let (cell, base) = (comparison.cell.by_repetition(figure), comparison.base.by_repetition(figure));
     let differences = paired_differences(&cell, &base);
     Estimate::of(&differences.iter().map(|difference| difference * unit).collect::<Vec<_>>())
 }
 
-fn measured(grid: &Grid) -> Vec<Comparison<'_>> {
-    let timed = |comparison: &Comparison<'_>| {
+fn measured(grid: &SampleGrid) -> Vec<CellPair<'_>> {
+    let timed = |comparison: &CellPair<'_>| {
         [Figure::ProgramRun, Figure::TestRun].iter().any(|&figure| comparison.cell.estimate(figure).is_some())
     };
     grid.comparisons().into_iter().filter(timed).collect()
 }
 
 /// The cost of every filter that decided while programs were timed.
-pub(super) fn costs(grid: &Grid) -> Vec<FilterCost> {
+pub(super) fn costs(grid: &SampleGrid) -> Vec<FilterCost> {
     measured(grid).iter().map(|comparison| FilterCost::of(grid, comparison)).collect()
 }
 
 /// The cost of each filter in a sentence.
-pub(super) fn findings(grid: &Grid) -> Vec<String> {
+pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
     let text = |found: &Estimate| estimate(found, |value| number(value, 3));
     let sentence = |cost: &FilterCost| {
         let ways = [
@@ -98,12 +98,12 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
 }
 
 /// The same as a table; nothing where no program was timed.
-pub(super) fn table(grid: &Grid) -> Option<Table> {
+pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
     let ns = |found: Option<Estimate>| {
         found.map_or("–".to_owned(), |found| estimate(&found, |value| number(value, 3)))
     };
-    let row = |comparison: &Comparison<'_>| {
-        let Comparison { cell, base, .. } = comparison;
+    let row = |comparison: &CellPair<'_>| {
+        let CellPair { cell, base, .. } = comparison;
         let test_runs = |of: fn(&TestRun) -> &[u64]| {
             let runs = cell.sound.iter().filter_map(|sample| sample.test_run.as_ref());
             let all: Vec<_> = runs.flat_map(|run| of(run).iter().map(|&ns| ns as f64)).collect();

@@ -7,16 +7,16 @@ use weir_results::{
     cell::{Dimension, Placement, Value},
     figure::Figure,
     number::{estimate, number, ratio},
-    stats::{Estimate, Kind, RUNS_FOR_INTERVAL},
+    stats::{EndsKind, Estimate, RUNS_FOR_INTERVAL},
 };
 
 use crate::{
-    grid::{CellRuns, Comparison, Contrast, Grid},
+    grid::{CellPair, CellRuns, Contrast, SampleGrid},
     place::Place,
 };
 
 /// The findings, the most telling first: the answer to the experiment's question at the highest invalid share.
-pub(super) fn findings(grid: &Grid) -> Vec<String> {
+pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
     if grid.sound().next().is_none() {
         return vec!["No sound run: nothing can be said of this experiment.".to_owned()];
     }
@@ -52,7 +52,7 @@ const TOLD: usize = 4;
 
 /// The comparisons to tell: those under the highest load. Of more than [`TOLD`] with the same quotient, the two between
 /// which all others lie in server CPU time.
-fn told<'a>(grid: &Grid, all: &[&'a Comparison<'a>]) -> Vec<&'a Comparison<'a>> {
+fn told<'a>(grid: &SampleGrid, all: &[&'a CellPair<'a>]) -> Vec<&'a CellPair<'a>> {
     let places = most_loaded(grid);
     let mut of_quotient: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for &comparison in all.iter().filter(|comparison| places.contains(&comparison.place())) {
@@ -65,8 +65,8 @@ fn told<'a>(grid: &Grid, all: &[&'a Comparison<'a>]) -> Vec<&'a Comparison<'a>> 
 }
 
 /// The comparisons with the smallest and the largest ratio of server CPU time.
-fn extremes<'a>(comparisons: Vec<&'a Comparison<'a>>) -> Vec<&'a Comparison<'a>> {
-    let ratio = |comparison: &Comparison<'_>| Some(comparison.ratio(Figure::ServerCpu)?.median);
+fn extremes<'a>(comparisons: Vec<&'a CellPair<'a>>) -> Vec<&'a CellPair<'a>> {
+    let ratio = |comparison: &CellPair<'_>| Some(comparison.ratio(Figure::ServerCpu)?.median);
     let mut with_ratio: Vec<_> =
         comparisons.into_iter().filter_map(|comparison| Some((ratio(comparison)?, comparison))).collect();
     with_ratio.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -76,7 +76,7 @@ fn extremes<'a>(comparisons: Vec<&'a Comparison<'a>>) -> Vec<&'a Comparison<'a>>
 
 /// The places of `told`, or of some cells where nothing is compared: those with the order of packets that a behaviour has
 /// by itself first, the highest load first.
-fn told_places(grid: &Grid, told: &[&Comparison<'_>]) -> Vec<Place> {
+fn told_places(grid: &SampleGrid, told: &[&CellPair<'_>]) -> Vec<Place> {
     let compared: BTreeSet<_> = told.iter().map(|comparison| comparison.place()).collect();
     let places = if compared.is_empty() { most_loaded(grid) } else { compared.into_iter().collect() };
     let mut places: Vec<_> = places.into_iter().rev().take(2 * TOLD).collect();
@@ -87,14 +87,14 @@ fn told_places(grid: &Grid, told: &[&Comparison<'_>]) -> Vec<Place> {
 }
 
 /// Of the places that differ in packets, rate and share of invalid packets alone, the one with the most of all.
-fn most_loaded(grid: &Grid) -> Vec<Place> {
+fn most_loaded(grid: &SampleGrid) -> Vec<Place> {
     let load = [Dimension::Rate, Dimension::Packets, Dimension::InvalidPercent];
     let rest: Vec<_> = Dimension::ALL.into_iter().filter(|dimension| !load.contains(dimension)).collect();
     let most: BTreeMap<_, _> = grid.places.iter().map(|place| (place.only(&rest), place.clone())).collect();
     most.into_values().collect()
 }
 
-fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> String {
+fn ratio_finding(grid: &SampleGrid, comparison: &CellPair<'_>, figure: Figure) -> String {
     let place = place(grid, comparison.cell);
     let noun = figure.noun();
     let Some(median) = comparison.ratio(figure) else {
@@ -104,13 +104,13 @@ fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> St
     let evidence = evidence(&median);
     let quotient = comparison.quotient();
     let (this, that) = (doing(comparison, comparison.cell), doing(comparison, comparison.base));
-    let found = match Verdict::of(&median) {
-        Verdict::Below => format!("{place}, {this} takes {value} of the {noun} of {that} ({evidence})."),
-        Verdict::Above => format!("{place}, {this} takes {value} times the {noun} of {that} ({evidence})."),
-        Verdict::NotShown => {
+    let found = match Tendency::of(&median) {
+        Tendency::Below => format!("{place}, {this} takes {value} of the {noun} of {that} ({evidence})."),
+        Tendency::Above => format!("{place}, {this} takes {value} times the {noun} of {that} ({evidence})."),
+        Tendency::NotShown => {
             format!("{place}, no difference in {noun} was shown: {quotient} is {value} ({evidence}).")
         }
-        Verdict::TooFew => format!(
+        Tendency::TooFew => format!(
             "{place}, {quotient} of the {noun} is {value} ({evidence}); that is too few for an interval, which \
              needs {RUNS_FOR_INTERVAL}."
         ),
@@ -122,14 +122,14 @@ fn ratio_finding(grid: &Grid, comparison: &Comparison<'_>, figure: Figure) -> St
 }
 
 /// The ratio of the server's whole process, where its start-up was told apart.
-fn with_start_up(comparison: &Comparison<'_>, figure: Figure, without: &Estimate) -> Option<String> {
+fn with_start_up(comparison: &CellPair<'_>, figure: Figure, without: &Estimate) -> Option<String> {
     let whole =
         (figure == Figure::ServerCpu).then(|| comparison.ratio(Figure::ServerCpuProcess)).flatten()?;
     (whole != *without).then(|| estimate(&whole, ratio))
 }
 
 /// What is done in a cell, inside a sentence.
-fn doing(comparison: &Comparison<'_>, runs: &CellRuns) -> String {
+fn doing(comparison: &CellPair<'_>, runs: &CellRuns) -> String {
     match (comparison.contrast, runs.cell.placement) {
         (Contrast::Placement, Placement::Kernel) => "filtering in the kernel".to_owned(),
         (Contrast::Placement, _) => "filtering in user space".to_owned(),
@@ -140,20 +140,20 @@ fn doing(comparison: &Comparison<'_>, runs: &CellRuns) -> String {
 
 /// What a ratio's estimate allows to say.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Tendency {
     Below,
     Above,
     NotShown,
     TooFew,
 }
 
-impl Verdict {
+impl Tendency {
     fn of(ratio: &Estimate) -> Self {
         match ratio.kind {
-            Kind::Range => Self::TooFew,
-            Kind::Interval if ratio.contains(1.0) => Self::NotShown,
-            Kind::Interval if ratio.high < 1.0 => Self::Below,
-            Kind::Interval => Self::Above,
+            EndsKind::Range => Self::TooFew,
+            EndsKind::Interval if ratio.contains(1.0) => Self::NotShown,
+            EndsKind::Interval if ratio.high < 1.0 => Self::Below,
+            EndsKind::Interval => Self::Above,
         }
     }
 }
@@ -161,13 +161,13 @@ impl Verdict {
 fn evidence(median: &Estimate) -> String {
     let (low, high, pairs) = (ratio(median.low), ratio(median.high), median.runs);
     match (median.kind, pairs) {
-        (Kind::Interval, _) => format!("95 % interval {low} to {high}, {pairs} pairs"),
-        (Kind::Range, 1) => "a single pair".to_owned(),
-        (Kind::Range, _) => format!("range {low} to {high} of {pairs} pairs"),
+        (EndsKind::Interval, _) => format!("95 % interval {low} to {high}, {pairs} pairs"),
+        (EndsKind::Range, 1) => "a single pair".to_owned(),
+        (EndsKind::Range, _) => format!("range {low} to {high} of {pairs} pairs"),
     }
 }
 
-fn loss_finding(grid: &Grid, place: &Place) -> Option<String> {
+fn loss_finding(grid: &SampleGrid, place: &Place) -> Option<String> {
     let cells: Vec<_> = grid.series.iter().filter_map(|series| grid.cell(series, place)).collect();
     cells.iter().any(|runs| !runs.sound.is_empty()).then(|| {
         let losses = losses_in(grid, &cells);
@@ -181,7 +181,7 @@ fn loss_finding(grid: &Grid, place: &Place) -> Option<String> {
 }
 
 /// The loss of each cell, those with the same together.
-fn losses_in(grid: &Grid, cells: &[&CellRuns]) -> Vec<String> {
+fn losses_in(grid: &SampleGrid, cells: &[&CellRuns]) -> Vec<String> {
     let mut labels: Vec<(String, Vec<String>)> = Vec::new();
     for runs in cells {
         let Some(loss) = loss_in(runs) else { continue };
@@ -211,13 +211,13 @@ fn loss_in(runs: &CellRuns) -> Option<String> {
     Some(format!("{} % ({spread})", text(median)))
 }
 
-fn tally(comparisons: &[&Comparison<'_>], quotient: &str, figure: Figure) -> String {
+fn tally(comparisons: &[&CellPair<'_>], quotient: &str, figure: Figure) -> String {
     let ratios: Vec<_> = comparisons
         .iter()
         .filter(|comparison| comparison.quotient() == quotient)
         .filter_map(|comparison| comparison.ratio(figure))
         .collect();
-    let of = |verdict| ratios.iter().filter(|ratio| Verdict::of(ratio) == verdict).count();
+    let of = |verdict| ratios.iter().filter(|ratio| Tendency::of(ratio) == verdict).count();
     let medians = ratios.iter().map(|ratio| ratio.median);
     let lowest = medians.clone().fold(f64::INFINITY, f64::min);
     let highest = medians.fold(f64::NEG_INFINITY, f64::max);
@@ -230,21 +230,21 @@ fn tally(comparisons: &[&Comparison<'_>], quotient: &str, figure: Figure) -> Str
          too few pairs. Each interval misses the truth about one time in twenty.",
         ratios.len(),
         figure.noun(),
-        of(Verdict::Below),
-        of(Verdict::Above),
-        of(Verdict::NotShown),
-        of(Verdict::TooFew)
+        of(Tendency::Below),
+        of(Tendency::Above),
+        of(Tendency::NotShown),
+        of(Tendency::TooFew)
     )
 }
 
-fn place(grid: &Grid, kernel: &CellRuns) -> String {
+fn place(grid: &SampleGrid, kernel: &CellRuns) -> String {
     let label = grid.label_of(&kernel.cell);
     let telling = label != Placement::Kernel.name();
     let series = if telling { format!(" ({label})") } else { String::new() };
     format!("{}{series}", place_of(grid, &Place::of(&kernel.cell)))
 }
 
-fn place_of(grid: &Grid, place: &Place) -> String {
+fn place_of(grid: &SampleGrid, place: &Place) -> String {
     // The share of invalid packets, which is in every report, stands first.
     let (share, rest): (Vec<_>, Vec<_>) =
         grid.dimensions.iter().partition(|&&dimension| dimension == Dimension::InvalidPercent);

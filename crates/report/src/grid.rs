@@ -46,7 +46,7 @@ impl CellRuns {
 
 /// Two cells under otherwise equal conditions.
 #[derive(Clone, Debug)]
-pub(super) struct Comparison<'a> {
+pub(super) struct CellPair<'a> {
     /// What they differ in.
     pub(super) contrast: Contrast,
     /// The cell whose figure is divided.
@@ -66,7 +66,7 @@ pub(super) enum Contrast {
     Hook,
 }
 
-impl Comparison<'_> {
+impl CellPair<'_> {
     /// Median of the cell ÷ the base over the pairs of runs; nothing where there is no pair.
     pub(super) fn ratio(&self, figure: Figure) -> Option<Estimate> {
         Estimate::of(&paired_ratios(&self.cell.by_repetition(figure), &self.base.by_repetition(figure)))
@@ -149,7 +149,7 @@ impl Series {
 
 /// All samples of a results folder, grouped.
 #[derive(Clone, Debug)]
-pub(super) struct Grid {
+pub(super) struct SampleGrid {
     cells: BTreeMap<(Series, Place), CellRuns>,
     /// The series, by placement.
     pub(super) series: Vec<Series>,
@@ -163,7 +163,7 @@ pub(super) struct Grid {
     pub(super) sleeps_s: BTreeMap<String, f64>,
 }
 
-impl Grid {
+impl SampleGrid {
     /// Groups `samples`, whatever their order.
     pub(super) fn of(samples: &[Sample]) -> Self {
         let mut samples: Vec<&Sample> = samples.iter().collect();
@@ -278,18 +278,18 @@ impl Grid {
 
     /// Each kernel cell with its user cell, by place: the two agree in everything but the filter, the
     /// toolkit and the hook; where several user cells do, the one with the same toolkit is taken.
-    pub(super) fn comparisons(&self) -> Vec<Comparison<'_>> {
+    pub(super) fn comparisons(&self) -> Vec<CellPair<'_>> {
         self.compared(|kernel| self.user_of(kernel), Contrast::Placement)
     }
 
     /// Each kernel cell with the one that agrees in everything but the toolkit, by place; the base is that
     /// of the first toolkit, in the order of [`weir_filters::Toolkit::ALL`].
-    pub(super) fn toolkit_comparisons(&self) -> Vec<Comparison<'_>> {
+    pub(super) fn toolkit_comparisons(&self) -> Vec<CellPair<'_>> {
         self.compared(|kernel| self.first_toolkit_of(kernel), Contrast::Toolkit)
     }
 
     /// Each kernel cell at another hook than the socket with the one there that agrees in the rest, by place.
-    pub(super) fn hook_comparisons(&self) -> Vec<Comparison<'_>> {
+    pub(super) fn hook_comparisons(&self) -> Vec<CellPair<'_>> {
         self.compared(|kernel| self.at_socket(kernel), Contrast::Hook)
     }
 
@@ -309,9 +309,9 @@ impl Grid {
         &'a self,
         base_of: impl Fn(&'a CellRuns) -> Option<&'a CellRuns>,
         contrast: Contrast,
-    ) -> Vec<Comparison<'a>> {
+    ) -> Vec<CellPair<'a>> {
         let kernels = self.cells().filter(|runs| runs.cell.placement == Placement::Kernel);
-        let pairs = kernels.filter_map(|cell| Some(Comparison { contrast, cell, base: base_of(cell)? }));
+        let pairs = kernels.filter_map(|cell| Some(CellPair { contrast, cell, base: base_of(cell)? }));
         let mut found: Vec<_> = pairs.collect();
         found.sort_by_key(|comparison| comparison.place());
         found

@@ -6,7 +6,7 @@ use minijinja::{AutoEscape, Environment, value::Serde};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Report, draw::Picture, plot::Plot, table::Table, verdict::Verdict};
+use crate::{Report, draw::Picture, plot::Plot, table::Table, verdict::Ruling};
 
 /// The commands that make the experiment and its report again.
 #[derive(Clone, Debug)]
@@ -28,12 +28,12 @@ struct Page<'a> {
     unusual: &'a [String],
     verdicts: Vec<Card<'a>>,
     /// What this experiment is about, if it has a table of its own.
-    leading: Vec<Shown<'a>>,
-    overview: Shown<'a>,
+    leading: Vec<ShownTable<'a>>,
+    overview: ShownTable<'a>,
     charts: Vec<Chart<'a>>,
-    tables: Vec<Shown<'a>>,
-    invalid: Shown<'a>,
-    manifest: Shown<'a>,
+    tables: Vec<ShownTable<'a>>,
+    invalid: ShownTable<'a>,
+    manifest: ShownTable<'a>,
     definition: Option<&'a str>,
     again: &'a str,
     remake: &'a str,
@@ -56,7 +56,7 @@ struct Card<'a> {
 }
 
 impl<'a> Card<'a> {
-    fn of(verdict: &'a Verdict) -> Self {
+    fn of(verdict: &'a Ruling) -> Self {
         Self {
             hypothesis: &verdict.rule.hypothesis,
             claim: &verdict.rule.claim,
@@ -71,13 +71,13 @@ impl<'a> Card<'a> {
 
 /// A table and its CSV.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownTable<'a> {
     #[serde(flatten)]
     table: &'a Table,
     csv: String,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ShownTable<'a> {
     fn of(table: &'a Table) -> Self {
         Self { table, csv: csv_uri(&table.to_csv()) }
     }
@@ -133,12 +133,12 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
         remarks,
         unusual,
         verdicts: report.summary.verdicts.iter().map(Card::of).collect(),
-        leading: leading.map(Shown::of).collect(),
-        overview: Shown::of(overview),
+        leading: leading.map(ShownTable::of).collect(),
+        overview: ShownTable::of(overview),
         charts: report.plots.iter().zip(pictures).map(Chart::of).collect(),
-        tables: others.iter().map(Shown::of).collect(),
-        invalid: Shown::of(&report.invalid),
-        manifest: Shown::of(&report.manifest),
+        tables: others.iter().map(ShownTable::of).collect(),
+        invalid: ShownTable::of(&report.invalid),
+        manifest: ShownTable::of(&report.manifest),
         definition: report.environment.definition.as_deref(),
         again: &report.remake.again,
         remake: &report.remake.report,

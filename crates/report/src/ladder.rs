@@ -17,11 +17,11 @@ use weir_results::{
 
 use crate::{
     axis::Axis,
-    grid::{CellRuns, Comparison, Grid},
+    grid::{CellPair, CellRuns, SampleGrid},
     place::Place,
-    plot::{Form, Line, Panel, Plot, Point},
+    plot::{Curve, CurveForm, Panel, Plot, Point},
     plots::style_of,
-    searches::{Capacity, NDR, Searches},
+    searches::{FoundCapacity, NDR, Searches},
     table::Table,
     tables::{figure_text, heads},
     verdict::mean_ratios,
@@ -30,12 +30,12 @@ use crate::{
 const FIGURE: Figure = Figure::MachineCpu;
 
 /// Whether the grid has the same filter at several hooks of the kernel.
-fn is_a_ladder(grid: &Grid) -> bool {
+fn is_a_ladder(grid: &SampleGrid) -> bool {
     !grid.hook_comparisons().is_empty()
 }
 
 /// A row for each place, hook and toolkit; nothing where no hook is compared with the socket.
-pub(super) fn table(grid: &Grid) -> Option<Table> {
+pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
     if !is_a_ladder(grid) {
         return None;
     }
@@ -77,7 +77,7 @@ const NOTE: &str = "Machine: all that the cores did while a run lasted, sender, 
     toolkit made side by side; below 1 the hook costs less than the socket. Without the sender's own there is a ratio \
     only where what is left of the socket's cost can be told from nothing.";
 
-fn row(grid: &Grid, cell: &CellRuns, compared: Option<&Comparison<'_>>) -> Vec<String> {
+fn row(grid: &SampleGrid, cell: &CellRuns, compared: Option<&CellPair<'_>>) -> Vec<String> {
     let us = |found: Option<Estimate>| {
         found.map_or("–".to_owned(), |found| estimate(&found, |value| number(value, 3)))
     };
@@ -103,26 +103,26 @@ fn row(grid: &Grid, cell: &CellRuns, compared: Option<&Comparison<'_>>) -> Vec<S
 }
 
 /// The figure of every run less that of the run beside it whose packets were dropped at the sender.
-fn less_the_senders(grid: &Grid, cell: &CellRuns) -> Option<BTreeMap<Repetition, f64>> {
+fn less_the_senders(grid: &SampleGrid, cell: &CellRuns) -> Option<BTreeMap<Repetition, f64>> {
     let own = grid.sender_at(&Place::of(&cell.cell))?.by_repetition(FIGURE);
     let less = |(repetition, us)| Some((repetition, us - own.get(&repetition)?));
     Some(cell.by_repetition(FIGURE).into_iter().filter_map(less).collect())
 }
 
 /// Nothing where the socket's cost is lost in that of the sender: a ratio to about nothing says nothing.
-fn ratio_less_the_senders(grid: &Grid, one: &Comparison<'_>) -> Option<Estimate> {
+fn ratio_less_the_senders(grid: &SampleGrid, one: &CellPair<'_>) -> Option<Estimate> {
     let (cell, base) = (less_the_senders(grid, one.cell)?, less_the_senders(grid, one.base)?);
     let left = Estimate::of(&base.values().copied().collect::<Vec<_>>())?;
     Estimate::of(&paired_ratios(&cell, &base)).filter(|_| left.low > 0.0)
 }
 
 /// What the hooks cost against the socket, at the place with the most to drop: all in a sentence, then one by one.
-pub(super) fn findings(grid: &Grid) -> Vec<String> {
+pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
     let comparisons = grid.hook_comparisons();
-    let Some(last) = comparisons.iter().map(Comparison::place).max() else { return Vec::new() };
+    let Some(last) = comparisons.iter().map(CellPair::place).max() else { return Vec::new() };
     let here: Vec<_> = comparisons.iter().filter(|one| one.place() == last).collect();
     let phrase = last.phrase(&grid.dimensions);
-    let sentence = |one: &&Comparison<'_>| {
+    let sentence = |one: &&CellPair<'_>| {
         let Cell { hook, toolkit, .. } = &one.cell.cell;
         let found = one.ratio(FIGURE)?;
         let own = ratio_less_the_senders(grid, one).map_or_else(String::new, |own| {
@@ -143,7 +143,7 @@ pub(super) fn findings(grid: &Grid) -> Vec<String> {
 }
 
 /// The ratio to the socket of each hook, its toolkits together, and of the server that decides, the cheapest first.
-fn together(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Vec<(Rung, Estimate)> {
+fn together(grid: &SampleGrid, place: &Place, comparisons: &[&CellPair<'_>]) -> Vec<(Rung, Estimate)> {
     let is_socket = |cell: &Cell| rung(cell).0 == Rung::Of(Hook::Socket);
     let here = || grid.cells().filter(|cell| Place::of(&cell.cell) == *place);
     let sockets = || here().filter(|cell| is_socket(&cell.cell));
@@ -160,7 +160,7 @@ fn together(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Vec<
     found
 }
 
-fn all_hooks(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Option<String> {
+fn all_hooks(grid: &SampleGrid, place: &Place, comparisons: &[&CellPair<'_>]) -> Option<String> {
     let found = together(grid, place, comparisons);
     let text = |(rung, found): &(Rung, Estimate)| match rung {
         Rung::Of(Hook::User) => format!("{} where the server decides", estimate(found, ratio)),
@@ -171,7 +171,7 @@ fn all_hooks(grid: &Grid, place: &Place, comparisons: &[&Comparison<'_>]) -> Opt
 
 /// Each hook against the socket over all toolkits, the places with the most to drop first; nothing where no hook is
 /// compared with the socket.
-pub(super) fn table_of_hooks(grid: &Grid) -> Option<Table> {
+pub(super) fn table_of_hooks(grid: &SampleGrid) -> Option<Table> {
     let comparisons = grid.hook_comparisons();
     let rows_at = |place: &Place| {
         let here: Vec<_> = comparisons.iter().filter(|one| one.place() == *place).collect();
@@ -195,7 +195,7 @@ pub(super) fn table_of_hooks(grid: &Grid) -> Option<Table> {
 }
 
 /// Says that capacities which were given aren't those of these hooks.
-pub(super) fn unjoined(grid: &Grid, capacities: &Searches) -> Option<String> {
+pub(super) fn unjoined(grid: &SampleGrid, capacities: &Searches) -> Option<String> {
     let joined = grid.places.iter().any(|place| !capacities.at(place, NDR).is_empty());
     (is_a_ladder(grid) && !capacities.records.is_empty() && !joined).then(|| {
         "The capacities given were searched for under other conditions (topology, share of invalid packets, receive \
@@ -206,7 +206,7 @@ pub(super) fn unjoined(grid: &Grid, capacities: &Searches) -> Option<String> {
 
 /// For each place a ladder, from the server's loop down to the sender: what a packet costs, what is carried, what is
 /// lost, and the capacity where there are searches under the same conditions.
-pub(super) fn plots(grid: &Grid, capacities: &Searches) -> Vec<Plot> {
+pub(super) fn plots(grid: &SampleGrid, capacities: &Searches) -> Vec<Plot> {
     if !is_a_ladder(grid) {
         return Vec::new();
     }
@@ -218,25 +218,25 @@ const RUNGS: [Figure; 4] =
     [Figure::MachineCpuPerInvalid, Figure::MachineCpuPerValid, Figure::Goodput, Figure::Loss];
 
 /// A cell with the values of a figure.
-struct Told<'a> {
+struct CellValues<'a> {
     cell: &'a Cell,
     values: Vec<f64>,
     at_least: bool,
 }
 
-impl<'a> Told<'a> {
+impl<'a> CellValues<'a> {
     fn of(runs: &'a CellRuns, figure: Figure) -> Self {
         Self { cell: &runs.cell, values: runs.values(figure), at_least: false }
     }
 }
 
-impl<'a> From<Capacity<'a>> for Told<'a> {
-    fn from(one: Capacity<'a>) -> Self {
+impl<'a> From<FoundCapacity<'a>> for CellValues<'a> {
+    fn from(one: FoundCapacity<'a>) -> Self {
         Self { cell: one.cell, values: one.rates, at_least: !one.exact }
     }
 }
 
-fn plot(grid: &Grid, place: &Place, capacities: &Searches) -> Plot {
+fn plot(grid: &SampleGrid, place: &Place, capacities: &Searches) -> Plot {
     let here: Vec<_> = grid.cells().filter(|cell| Place::of(&cell.cell) == *place).collect();
     let rungs: BTreeSet<_> = here.iter().map(|cell| rung(&cell.cell).0).collect();
     let rungs: Vec<_> = rungs.into_iter().collect();
@@ -244,9 +244,14 @@ fn plot(grid: &Grid, place: &Place, capacities: &Searches) -> Plot {
     let of_figure = |figure: Figure| {
         let own = grid.sender_at(place).and_then(|cell| cell.estimate(figure));
         let own = own.filter(|_| figure.unit() == "µs").map(|own| own.median);
-        panel(&rungs, figure.axis_label(), own, here.iter().map(|cell| Told::of(cell, figure)).collect())
+        panel(
+            &rungs,
+            figure.axis_label(),
+            own,
+            here.iter().map(|cell| CellValues::of(cell, figure)).collect(),
+        )
     };
-    let ndr = capacities.at(place, NDR).into_iter().map(Told::from).collect();
+    let ndr = capacities.at(place, NDR).into_iter().map(CellValues::from).collect();
     let capacity = panel(&rungs, format!("capacity ({NDR}), packets/s offered"), None, ndr);
     Plot {
         slug: format!("ladder{}", place.slug(&grid.dimensions)),
@@ -263,18 +268,23 @@ fn plot(grid: &Grid, place: &Place, capacities: &Searches) -> Plot {
 }
 
 /// A panel with a line for each toolkit; nothing where no cell has the figure.
-fn panel(rungs: &[Rung], y_label: String, reference: Option<f64>, cells: Vec<Told<'_>>) -> Option<Panel> {
-    let mut lines: BTreeMap<Group, Vec<Point>> = BTreeMap::new();
-    for Told { cell, values, at_least } in cells {
+fn panel(
+    rungs: &[Rung],
+    y_label: String,
+    reference: Option<f64>,
+    cells: Vec<CellValues<'_>>,
+) -> Option<Panel> {
+    let mut lines: BTreeMap<LadderGroup, Vec<Point>> = BTreeMap::new();
+    for CellValues { cell, values, at_least } in cells {
         let at = rungs.iter().position(|&one| one == rung(cell).0)?;
         if let Some(mut point) = Point::of(at as f64, values) {
             point.at_least = at_least;
-            lines.entry(Group::of(cell)).or_default().push(point);
+            lines.entry(LadderGroup::of(cell)).or_default().push(point);
         }
     }
-    let line = |(group, mut points): (Group, Vec<Point>)| {
+    let line = |(group, mut points): (LadderGroup, Vec<Point>)| {
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Line { label: group.to_string(), style: group.style(), form: Form::Joined, points }
+        Curve { label: group.to_string(), style: group.style(), form: CurveForm::Joined, points }
     };
     let lines: Vec<_> = lines.into_iter().map(line).collect();
     let points = || lines.iter().flat_map(|line| &line.points);
@@ -290,13 +300,13 @@ fn panel(rungs: &[Rung], y_label: String, reference: Option<f64>, cells: Vec<Tol
 
 /// What a line is about: the server and the sender are no steps of a toolkit's ladder.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
+enum LadderGroup {
     Server,
     Toolkit(Toolkit),
     Sender,
 }
 
-impl Group {
+impl LadderGroup {
     fn of(cell: &Cell) -> Self {
         match rung(cell) {
             (Rung::Of(Hook::User), _) => Self::Server,
@@ -318,7 +328,7 @@ impl Group {
     }
 }
 
-impl fmt::Display for Group {
+impl fmt::Display for LadderGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server => f.pad("the server"),

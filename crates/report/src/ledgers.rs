@@ -9,7 +9,7 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellRuns, Grid},
+    grid::{CellRuns, SampleGrid},
     place::Place,
     summary::total_ledger,
     table::Table,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Where the packets of each cell went.
-pub(super) fn ledger(grid: &Grid) -> Table {
+pub(super) fn ledger(grid: &SampleGrid) -> Table {
     let row = |runs: &CellRuns| {
         let mut row = cell_row(grid, runs, runs.sound.len());
         match total_ledger(runs) {
@@ -55,7 +55,7 @@ pub(super) fn ledger(grid: &Grid) -> Table {
 }
 
 /// The audited runs: the kernel's drops by reason beside the cheap ledger of the same runs; nothing without one.
-pub(super) fn audit(grid: &Grid) -> Option<Table> {
+pub(super) fn audit(grid: &SampleGrid) -> Option<Table> {
     let row = |runs: &CellRuns| {
         let audits = || runs.audited.iter().filter_map(|sample| sample.audit.as_ref());
         let cheap = runs.audited.iter().filter_map(|sample| sample.ledger.clone());
@@ -107,14 +107,14 @@ fn slowed(runs: &CellRuns) -> String {
     }
 }
 
-fn cell_row(grid: &Grid, runs: &CellRuns, made: usize) -> Vec<String> {
+fn cell_row(grid: &SampleGrid, runs: &CellRuns, made: usize) -> Vec<String> {
     let mut row = vec![grid.label_of(&runs.cell)];
     row.extend(Place::of(&runs.cell).row(&grid.dimensions));
     row.push(made.to_string());
     row
 }
 
-fn columns(grid: &Grid, terms: &[&str]) -> Vec<String> {
+fn columns(grid: &SampleGrid, terms: &[&str]) -> Vec<String> {
     let place = iter::once("series".to_owned()).chain(heads(&grid.dimensions));
     place.chain(["runs"].iter().chain(terms).map(|&head| head.to_owned())).collect()
 }

@@ -40,13 +40,13 @@ mod verdict;
 use std::path::{Path, PathBuf};
 
 pub use advice::{Advice, Wish};
-pub use compare::Comparison;
+pub use compare::FolderComparison;
 pub use filter_cost::FilterCost;
 pub use summary::{CellSummary, Ratio, RatioSummary, Summary};
 use table::Table;
 
 pub use unsound::why_nothing;
-pub use verdict::{Outcome, Verdict};
+pub use verdict::{Outcome, Ruling};
 
 use weir_output::terminal;
 use weir_results::{
@@ -58,7 +58,7 @@ use weir_results::{
 
 use draw::Picture;
 use environment::Environment;
-use grid::Grid;
+use grid::SampleGrid;
 use html::Remake;
 use plot::Plot;
 use searches::Searches;
@@ -130,7 +130,7 @@ impl Report {
         let Saved { samples, mut warnings } = saved;
         // A search's trials are too many rates for a grid; what they come to is in its record.
         let (trials, placed): (Vec<_>, Vec<_>) = samples.iter().cloned().partition(searches::is_trial);
-        let mut grid = Grid::of(&placed);
+        let mut grid = SampleGrid::of(&placed);
         grid.sleeps_s.clone_from(&environment.sleeps_s);
         warnings.extend(environment.warnings.iter().cloned());
         warnings.extend(environment::remarks(&grid, &samples, &environment, &searches));
@@ -295,7 +295,7 @@ impl Report {
     }
 }
 
-fn plots_of(grid: &Grid, searches: &Searches, capacities: &Searches, trials: &[Sample]) -> Vec<Plot> {
+fn plots_of(grid: &SampleGrid, searches: &Searches, capacities: &Searches, trials: &[Sample]) -> Vec<Plot> {
     let mut plots = searches.plots();
     plots.extend(trials::plot(searches, trials));
     plots.extend(ladder::plots(grid, capacities));

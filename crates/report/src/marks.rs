@@ -5,8 +5,8 @@ use weir_results::number::{estimate, ratio};
 
 use crate::{
     axis::Axis,
-    draw::Frame,
-    plot::{Dot, Form, Line, PALETTE, Point, Tile},
+    draw::AxisFrame,
+    plot::{Curve, CurveForm, Dot, PALETTE, Point, Tile},
 };
 
 /// Share of the axis that all lines at one place take together, at most.
@@ -17,7 +17,7 @@ const BARS: f64 = 0.7;
 
 /// A path: what kind it is decides about fill and stroke.
 #[derive(Serialize)]
-pub(super) struct Shape {
+pub(super) struct PathShape {
     kind: &'static str,
     color: usize,
     fill: Option<String>,
@@ -38,51 +38,51 @@ pub(super) struct Text {
 }
 
 /// A line across the panel.
-pub(super) fn reference(frame: &Frame<'_>, height: f64) -> Shape {
-    Shape { kind: "reference", color: 0, fill: None, path: frame.across(height), title: String::new() }
+pub(super) fn reference(frame: &AxisFrame<'_>, height: f64) -> PathShape {
+    PathShape { kind: "reference", color: 0, fill: None, path: frame.across(height), title: String::new() }
 }
 
 /// The mark that a legend shows for `line`, at most 14 units wide.
-pub(super) fn sample(line: &Line, left: f64, middle: f64) -> String {
+pub(super) fn sample(line: &Curve, left: f64, middle: f64) -> String {
     match line.form {
-        Form::Bars => rectangle(left + 1.0, middle - 5.0, left + 13.0, middle + 5.0),
-        Form::Joined => marker(left + 7.0, middle, line.style),
-        Form::Dots(_) => circle(left + 7.0, middle, 4.6),
+        CurveForm::Bars => rectangle(left + 1.0, middle - 5.0, left + 13.0, middle + 5.0),
+        CurveForm::Joined => marker(left + 7.0, middle, line.style),
+        CurveForm::Dots(_) => circle(left + 7.0, middle, 4.6),
     }
 }
 
 /// The marks of the line that is the `number`th of its panel, and the words above them.
-pub(super) fn line(frame: &Frame<'_>, line: &Line, number: usize) -> (Vec<Shape>, Vec<Text>) {
+pub(super) fn line(frame: &AxisFrame<'_>, line: &Curve, number: usize) -> (Vec<PathShape>, Vec<Text>) {
     let lines = &frame.panel.lines;
-    let stand_at = |lines: &[Line], x: f64| {
+    let stand_at = |lines: &[Curve], x: f64| {
         lines.iter().filter(|line| line.points.iter().any(|point| point.x == x)).count() as f64
     };
     let step = match line.form {
-        Form::Joined => {
+        CurveForm::Joined => {
             let most = line.points.iter().map(|point| stand_at(lines, point.x)).fold(1.0, f64::max);
             DODGE.min(MOST_DODGE / most)
         }
-        Form::Bars => BARS * frame.plot.x.share_of_a_step() / lines.len() as f64,
-        Form::Dots(_) => 0.0,
-    } * Frame::WIDTH;
+        CurveForm::Bars => BARS * frame.plot.x.share_of_a_step() / lines.len() as f64,
+        CurveForm::Dots(_) => 0.0,
+    } * AxisFrame::WIDTH;
     let x = |point: &Point| {
         let (before, all) = (stand_at(&lines[..number], point.x), stand_at(lines, point.x));
         frame.x(point.x) + (before - (all - 1.0) / 2.0) * step
     };
     let (mut shapes, mut texts) = (Vec::new(), Vec::new());
-    if line.form == Form::Joined && line.points.len() > 1 {
+    if line.form == CurveForm::Joined && line.points.len() > 1 {
         let at = |point: &Point| format!("{},{}", px(x(point)), px(frame.y(point.median)));
         let path: Vec<_> = line.points.iter().map(at).collect();
         shapes.push(shape(line, "line", format!("M{}", path.join("L")), String::new()));
     }
     for point in &line.points {
         match line.form {
-            Form::Joined => shapes.extend(joined(frame, line, point, (x(point), step))),
-            Form::Bars => {
+            CurveForm::Joined => shapes.extend(joined(frame, line, point, (x(point), step))),
+            CurveForm::Bars => {
                 shapes.extend(bar(frame, line, point, (x(point), step)));
                 texts.extend(bound(frame, point, x(point)));
             }
-            Form::Dots(dot) => {
+            CurveForm::Dots(dot) => {
                 let path = dot.path(x(point), frame.y(point.median));
                 shapes.push(shape(line, dot.kind(), path, title(frame, line, point, &point.text())));
             }
@@ -91,11 +91,11 @@ pub(super) fn line(frame: &Frame<'_>, line: &Line, number: usize) -> (Vec<Shape>
     (shapes, texts)
 }
 
-fn shape(line: &Line, kind: &'static str, path: String, title: String) -> Shape {
-    Shape { kind, color: line.style % PALETTE.len(), fill: None, path, title }
+fn shape(line: &Curve, kind: &'static str, path: String, title: String) -> PathShape {
+    PathShape { kind, color: line.style % PALETTE.len(), fill: None, path, title }
 }
 
-fn joined(frame: &Frame<'_>, line: &Line, point: &Point, (x, step): (f64, f64)) -> Vec<Shape> {
+fn joined(frame: &AxisFrame<'_>, line: &Curve, point: &Point, (x, step): (f64, f64)) -> Vec<PathShape> {
     let mut shapes = runs(frame, line, point, x + (step / 2.0).max(4.0));
     shapes.push(ends(frame, line, point, x));
     let path = marker(x, frame.y(point.median), line.style);
@@ -104,7 +104,7 @@ fn joined(frame: &Frame<'_>, line: &Line, point: &Point, (x, step): (f64, f64)) 
 }
 
 /// A bar; where the figure is known from below alone, one that isn't closed off.
-fn bar(frame: &Frame<'_>, line: &Line, point: &Point, (x, step): (f64, f64)) -> Vec<Shape> {
+fn bar(frame: &AxisFrame<'_>, line: &Curve, point: &Point, (x, step): (f64, f64)) -> Vec<PathShape> {
     let (left, right, top) = (x - step * 0.46, x + step * 0.46, frame.y(point.median));
     let kind = if point.at_least { "bound" } else { "bar" };
     let path = rectangle(left, top, right, frame.bottom);
@@ -114,12 +114,12 @@ fn bar(frame: &Frame<'_>, line: &Line, point: &Point, (x, step): (f64, f64)) -> 
     shapes
 }
 
-fn bound(frame: &Frame<'_>, point: &Point, x: f64) -> Option<Text> {
+fn bound(frame: &AxisFrame<'_>, point: &Point, x: f64) -> Option<Text> {
     let y = frame.y(point.high.max(point.median)) - 5.0;
     point.at_least.then(|| Text { x: px(x), y: px(y), text: "≥".to_owned(), fill: "#222222", class: "ink" })
 }
 
-fn runs(frame: &Frame<'_>, line: &Line, point: &Point, x: f64) -> Vec<Shape> {
+fn runs(frame: &AxisFrame<'_>, line: &Curve, point: &Point, x: f64) -> Vec<PathShape> {
     let run = |&run: &f64| {
         let value = format!("{} (one run)", Axis::label(run));
         shape(line, "run", circle(x, frame.y(run), 2.2), title(frame, line, point, &value))
@@ -127,11 +127,11 @@ fn runs(frame: &Frame<'_>, line: &Line, point: &Point, x: f64) -> Vec<Shape> {
     point.runs.iter().map(run).collect()
 }
 
-fn ends(frame: &Frame<'_>, line: &Line, point: &Point, x: f64) -> Shape {
+fn ends(frame: &AxisFrame<'_>, line: &Curve, point: &Point, x: f64) -> PathShape {
     shape(line, "whisker", whisker(x, frame.y(point.low), frame.y(point.high)), String::new())
 }
 
-fn title(frame: &Frame<'_>, line: &Line, point: &Point, value: &str) -> String {
+fn title(frame: &AxisFrame<'_>, line: &Curve, point: &Point, value: &str) -> String {
     let plot = frame.plot;
     let remark = if point.remark.is_empty() { String::new() } else { format!("; {}", point.remark) };
     let what = if plot.panels.len() > 1 { format!(" ({})", frame.panel.y_label) } else { String::new() };
@@ -139,7 +139,7 @@ fn title(frame: &Frame<'_>, line: &Line, point: &Point, value: &str) -> String {
 }
 
 /// A tile of a map, and the ratio that is written on it.
-pub(super) fn tile(frame: &Frame<'_>, tile: &Tile) -> (Shape, Text) {
+pub(super) fn tile(frame: &AxisFrame<'_>, tile: &Tile) -> (PathShape, Text) {
     let ends = [-0.5, 0.5].map(|half| (frame.x(tile.x + half), frame.y(tile.y + half)));
     let [(left, bottom), (right, top)] = ends;
     // Four times as much, or a quarter, is as deep as the colours go.
@@ -153,7 +153,7 @@ pub(super) fn tile(frame: &Frame<'_>, tile: &Tile) -> (Shape, Text) {
         estimate(&tile.ratio, ratio),
         tile.ratio.runs
     );
-    let shape = Shape {
+    let shape = PathShape {
         kind: "tile",
         color: 0,
         fill: Some(format!("#{red:02x}{green:02x}{blue:02x}")),
@@ -191,7 +191,7 @@ impl Dot {
     }
 }
 
-/// Shape tells lines apart where colour can't; where the colours begin again, the shapes go on.
+/// PathShape tells lines apart where colour can't; where the colours begin again, the shapes go on.
 fn marker(x: f64, y: f64, style: usize) -> String {
     let polygon = |corners: &[(f64, f64)]| {
         let corners: Vec<_> =

@@ -4,14 +4,14 @@ use weir_results::{
     cell::Placement,
     figure::Figure,
     number::{estimate, number, ratio},
-    stats::{Estimate, Kind, RUNS_FOR_INTERVAL, paired_ratios},
+    stats::{EndsKind, Estimate, RUNS_FOR_INTERVAL, paired_ratios},
 };
 
 use crate::{
     axis::Axis,
-    grid::{Comparison, Grid},
+    grid::{CellPair, SampleGrid},
     place::Place,
-    plot::{Form, Line, Panel, Plot, Point},
+    plot::{Curve, CurveForm, Panel, Plot, Point},
     plots::style_of,
     table::Table,
 };
@@ -47,10 +47,10 @@ struct Narrowing {
 }
 
 impl Narrowing {
-    fn of(grid: &Grid) -> Option<Self> {
+    fn of(grid: &SampleGrid) -> Option<Self> {
         let comparisons = grid.comparisons();
         let headline = comparisons.last()?;
-        let Comparison { cell, base, .. } = headline;
+        let CellPair { cell, base, .. } = headline;
         let (cell, base) = (cell.by_repetition(FIGURE), base.by_repetition(FIGURE));
         let ratios = paired_ratios(&cell, &base);
         let side = |name, placement, runs: std::collections::BTreeMap<_, f64>| Growing {
@@ -80,7 +80,7 @@ impl Narrowing {
 }
 
 /// The width of the intervals after the first 2, 3, 5, … runs; nothing without a cell of many runs.
-pub(super) fn table(grid: &Grid) -> Option<Table> {
+pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
     let narrowing = Narrowing::of(grid)?;
     let growing = || std::iter::once(&narrowing.ratio).chain(&narrowing.sides);
     let row = |runs: usize| {
@@ -118,7 +118,7 @@ pub(super) fn table(grid: &Grid) -> Option<Table> {
 }
 
 /// What the first two runs would have said, beside what all do.
-pub(super) fn finding(grid: &Grid) -> Option<String> {
+pub(super) fn finding(grid: &SampleGrid) -> Option<String> {
     let narrowing = Narrowing::of(grid)?;
     let Narrowing { place, ratio: growing, .. } = &narrowing;
     let all = growing.values.len();
@@ -147,21 +147,21 @@ fn width(found: &Estimate) -> String {
 }
 
 /// The same as charts: the ratio, and the medians that it is made of.
-pub(super) fn plots(grid: &Grid) -> Vec<Plot> {
+pub(super) fn plots(grid: &SampleGrid) -> Vec<Plot> {
     let Some(narrowing) = Narrowing::of(grid) else { return Vec::new() };
     let counts = narrowing.counts();
     let line = |one: &Growing| {
         let point = |(at, &runs): (usize, &usize)| {
             let mut point = Point::of(at as f64, one.values.get(..runs)?.to_vec())?;
-            if point.kind == Kind::Range {
+            if point.kind == EndsKind::Range {
                 "no 95 % interval exists".clone_into(&mut point.remark);
             }
             Some(point)
         };
         let points = counts.iter().enumerate().filter_map(point).collect();
-        Line { label: one.name.to_owned(), style: one.style, form: Form::Joined, points }
+        Curve { label: one.name.to_owned(), style: one.style, form: CurveForm::Joined, points }
     };
-    let plot = |slug: &str, title: String, y_label: String, lines: Vec<Line>| {
+    let plot = |slug: &str, title: String, y_label: String, lines: Vec<Curve>| {
         let heights = lines.iter().flat_map(|line| &line.points).flat_map(|point| point.runs.iter().copied());
         Plot {
             slug: slug.to_owned(),

@@ -6,11 +6,11 @@ use weir_results::{
     number::{count, estimate, number},
 };
 
-use crate::grid::{CellRuns, Grid, Series};
+use crate::grid::{CellRuns, SampleGrid, Series};
 
 /// For each share of invalid requests (and what else varies), the highest first: where each series begins to lose;
 /// nothing where a single rate was offered.
-pub(super) fn findings(grid: &Grid) -> Vec<String> {
+pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
     let rates = grid.values(Dimension::Rate);
     let (true, Some(Value::Number(highest))) = (rates.len() > 1, rates.iter().max()) else {
         return Vec::new();

@@ -8,7 +8,7 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellRuns, Comparison, Contrast, Grid, Series},
+    grid::{CellPair, CellRuns, Contrast, SampleGrid, Series},
     place::Place,
     table::Table,
     tables::{estimate_text, heads, ratio_text},
@@ -22,7 +22,7 @@ const INTERVALS: &str = "Median [ends of an interval that covers the true median
     runs there is no such interval, and the smallest and largest value are given, called a range.";
 
 /// Costs, loss and ratio of every place of the grid in one table, by what `rules` and grid are about.
-pub(super) fn table(grid: &Grid, rules: &[Rule]) -> Table {
+pub(super) fn table(grid: &SampleGrid, rules: &[Rule]) -> Table {
     let comparisons: Vec<_> = grid.comparisons().into_iter().chain(grid.toolkit_comparisons()).collect();
     let quotients = quotients(grid, &comparisons);
     let wide = grid.dimensions.len() + 2 * grid.series.len() + quotients.len();
@@ -47,7 +47,7 @@ pub(super) fn table(grid: &Grid, rules: &[Rule]) -> Table {
 type Filled = (Vec<String>, Vec<Vec<String>>);
 
 /// A row for each place, columns for the series.
-fn by_place(grid: &Grid, comparisons: &[Comparison<'_>], quotients: &[String]) -> Filled {
+fn by_place(grid: &SampleGrid, comparisons: &[CellPair<'_>], quotients: &[String]) -> Filled {
     let mut columns: Vec<_> = heads(&grid.dimensions).collect();
     let by_series =
         |what: &str| grid.series.iter().map(|s| format!("{what}, {}", grid.label(s))).collect::<Vec<_>>();
@@ -72,15 +72,15 @@ fn by_place(grid: &Grid, comparisons: &[Comparison<'_>], quotients: &[String]) -
 
 /// A row for each place and series.
 struct Turned<'a> {
-    grid: &'a Grid,
+    grid: &'a SampleGrid,
     /// What the rules judge by, and what every experiment is about.
     figures: Vec<Figure>,
     /// The figures of which there is a ratio, with what is compared.
-    ratios: Vec<(Figure, Vec<Comparison<'a>>)>,
+    ratios: Vec<(Figure, Vec<CellPair<'a>>)>,
 }
 
 impl<'a> Turned<'a> {
-    fn of(grid: &'a Grid, rules: &[Rule]) -> Self {
+    fn of(grid: &'a SampleGrid, rules: &[Rule]) -> Self {
         let judged = rules.iter().map(|rule| rule.figure).chain([Figure::ServerCpu, Figure::Loss]);
         let mut figures = Vec::new();
         for figure in judged.filter(|figure| figure.goal().is_none()) {
@@ -138,7 +138,7 @@ impl<'a> Turned<'a> {
         (columns, cells.map(|(place, series, runs)| self.row(place, series, runs)).collect())
     }
 
-    fn ratios_of(&self, figure: Figure) -> impl Iterator<Item = &Vec<Comparison<'a>>> {
+    fn ratios_of(&self, figure: Figure) -> impl Iterator<Item = &Vec<CellPair<'a>>> {
         self.ratios.iter().filter(move |(of, _)| *of == figure).map(|(_, comparisons)| comparisons)
     }
 
@@ -157,7 +157,7 @@ impl<'a> Turned<'a> {
 }
 
 /// What is compared, without repeats: "kernel, valid-command ÷ user".
-fn quotients(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<String> {
+fn quotients(grid: &SampleGrid, comparisons: &[CellPair<'_>]) -> Vec<String> {
     let mut quotients: Vec<_> =
         comparisons.iter().map(|comparison| (comparison.contrast, quotient_of(grid, comparison))).collect();
     quotients.sort();
@@ -165,6 +165,6 @@ fn quotients(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<String> {
     quotients.into_iter().map(|(_, quotient)| quotient).collect()
 }
 
-fn quotient_of(grid: &Grid, comparison: &Comparison<'_>) -> String {
+fn quotient_of(grid: &SampleGrid, comparison: &CellPair<'_>) -> String {
     format!("{} ÷ {}", grid.label_of(&comparison.cell.cell), comparison.side(comparison.base))
 }

@@ -7,18 +7,18 @@ use weir_results::{
 
 use crate::{
     axis::Axis,
-    grid::{Comparison, Grid},
+    grid::{CellPair, SampleGrid},
     place::value_text,
-    plot::{Dot, Form, Line, Panel, Plot, Point, Tile},
+    plot::{Curve, CurveForm, Dot, Panel, Plot, Point, Tile},
     plots::{styles, told},
 };
 
 /// Of each comparison of placements or toolkits, a map of the ratio over the two dimensions that vary; none where it
 /// aren't two.
-pub(super) fn maps(grid: &Grid) -> Vec<Plot> {
+pub(super) fn maps(grid: &SampleGrid) -> Vec<Plot> {
     let &[down, across] = grid.dimensions.as_slice() else { return Vec::new() };
     let comparisons: Vec<_> = grid.comparisons().into_iter().chain(grid.toolkit_comparisons()).collect();
-    let name = |one: &Comparison<'_>| format!("{} ÷ {}", grid.label_of(&one.cell.cell), one.side(one.base));
+    let name = |one: &CellPair<'_>| format!("{} ÷ {}", grid.label_of(&one.cell.cell), one.side(one.base));
     let mut names: Vec<_> = comparisons.iter().map(name).collect();
     names.sort();
     names.dedup();
@@ -38,10 +38,10 @@ pub(super) fn maps(grid: &Grid) -> Vec<Plot> {
 }
 
 fn map(
-    grid: &Grid,
+    grid: &SampleGrid,
     figure: Figure,
     (down, across): (Dimension, Dimension),
-    comparisons: &[&Comparison<'_>],
+    comparisons: &[&CellPair<'_>],
 ) -> Option<Plot> {
     let names = |dimension| {
         let names = grid.values(dimension).into_iter().map(|value| match value {
@@ -50,11 +50,11 @@ fn map(
         });
         Axis::of_names(names.collect())
     };
-    let at = |one: &Comparison<'_>, dimension| {
+    let at = |one: &CellPair<'_>, dimension| {
         let value = one.place().along(dimension);
         grid.values(dimension).iter().position(|&other| other == value).map(|at| at as f64)
     };
-    let tile = |one: &&Comparison<'_>| {
+    let tile = |one: &&CellPair<'_>| {
         Some(Tile { x: at(one, across)?, y: at(one, down)?, ratio: one.ratio(figure)? })
     };
     let tiles: Vec<_> = comparisons.iter().filter_map(tile).collect();
@@ -70,12 +70,12 @@ fn map(
 }
 
 /// Every sound run by its place in the schedule: drift and outliers show, whichever cell they are in.
-pub(super) fn strips(grid: &Grid) -> Vec<Plot> {
+pub(super) fn strips(grid: &SampleGrid) -> Vec<Plot> {
     let figures = [Figure::ServerCpu, Figure::Wall, Figure::Loss];
     told(grid, &figures).filter_map(|figure| strip(grid, figure)).collect()
 }
 
-fn strip(grid: &Grid, figure: Figure) -> Option<Plot> {
+fn strip(grid: &SampleGrid, figure: Figure) -> Option<Plot> {
     // A loss is often zero throughout its cell, and stands as it is.
     let relative = figure != Figure::Loss;
     let line = |(series, style)| {
@@ -100,7 +100,7 @@ fn strip(grid: &Grid, figure: Figure) -> Option<Plot> {
             })
             .collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Line { label: grid.label(series), style, form: Form::Dots(Dot::Full), points }
+        Curve { label: grid.label(series), style, form: CurveForm::Dots(Dot::Full), points }
     };
     let lines: Vec<_> = grid.series.iter().zip(styles(grid)).map(line).collect();
     let points = || lines.iter().flat_map(|line| &line.points);

@@ -11,7 +11,7 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellRuns, Grid, Series},
+    grid::{CellRuns, SampleGrid, Series},
     place::Place,
     table::Table,
     tables::{across, across_heads, estimate_text, heads, loss_text, ratio_text},
@@ -29,13 +29,13 @@ fn variant(cell: &Cell) -> Variant {
 }
 
 /// Server, client and place.
-type Key = (Option<String>, Option<String>, Place);
+type PairingKey = (Option<String>, Option<String>, Place);
 
-fn key(cell: &Cell) -> Key {
+fn key(cell: &Cell) -> PairingKey {
     (cell.external_server.clone(), cell.external_client.clone(), Place::of(cell))
 }
 
-fn is_foreign(grid: &Grid) -> bool {
+fn is_foreign(grid: &SampleGrid) -> bool {
     let is_foreign =
         |runs: &CellRuns| runs.cell.external_server.is_some() || runs.cell.external_client.is_some();
     grid.cells().any(is_foreign)
@@ -47,7 +47,7 @@ fn name_of(name: Option<&str>) -> String {
 
 /// As in the report, for each pair of server and client a table of loss, with how many runs answered, and one of wall
 /// time: a row for each share and each who decides. None where all are weir's own.
-pub(super) fn shaped(grid: &Grid) -> Vec<Table> {
+pub(super) fn shaped(grid: &SampleGrid) -> Vec<Table> {
     if !is_foreign(grid) {
         return Vec::new();
     }
@@ -59,7 +59,7 @@ pub(super) fn shaped(grid: &Grid) -> Vec<Table> {
     pairs.into_iter().enumerate().flat_map(tables).collect()
 }
 
-fn of_pair(grid: &Grid, figure: Figure, pair: (Option<&str>, Option<&str>), number: usize) -> Table {
+fn of_pair(grid: &SampleGrid, figure: Figure, pair: (Option<&str>, Option<&str>), number: usize) -> Table {
     let across = across(grid);
     let down: Vec<_> = grid.dimensions.iter().copied().filter(|&dimension| dimension != across).collect();
     let values = grid.values(across);
@@ -93,19 +93,19 @@ fn of_pair(grid: &Grid, figure: Figure, pair: (Option<&str>, Option<&str>), numb
 }
 
 /// A row for each pair of server and client at each place; nothing where all are weir's own.
-pub(super) fn table(grid: &Grid) -> Option<Table> {
+pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
     if !is_foreign(grid) {
         return None;
     }
     let variants: BTreeSet<_> = grid.cells().map(|runs| variant(&runs.cell)).collect();
-    let mut pairings: BTreeMap<Key, BTreeMap<Variant, &CellRuns>> = BTreeMap::new();
+    let mut pairings: BTreeMap<PairingKey, BTreeMap<Variant, &CellRuns>> = BTreeMap::new();
     for runs in grid.cells() {
         pairings.entry(key(&runs.cell)).or_default().insert(variant(&runs.cell), runs);
     }
     let sleeps = grid.external_clients().iter().any(|&client| grid.sleeps_s.contains_key(client));
     let comparisons = grid.comparisons();
     let kernels: Vec<_> = variants.iter().filter(|variant| variant.0 == Placement::Kernel).collect();
-    let row = |((server, client, place), here): (&Key, &BTreeMap<Variant, &CellRuns>)| {
+    let row = |((server, client, place), here): (&PairingKey, &BTreeMap<Variant, &CellRuns>)| {
         let mut row = vec![name_of(server.as_deref()), name_of(client.as_deref())];
         row.extend(place.row(&grid.dimensions));
         for figure in FIGURES {

@@ -2,7 +2,7 @@
 
 use weir_results::{
     number::estimate,
-    stats::{Estimate, Kind},
+    stats::{EndsKind, Estimate},
 };
 
 use crate::{axis::Axis, table::Table};
@@ -36,27 +36,27 @@ pub(super) struct Panel {
     /// A height that others are to be seen against.
     pub(super) reference: Option<f64>,
     /// The lines.
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<Curve>,
     /// The tiles of a map.
     pub(super) tiles: Vec<Tile>,
 }
 
 /// One line of a plot.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct Curve {
     /// Its name in the legend.
     pub(super) label: String,
     /// Row of [`PALETTE`].
     pub(super) style: usize,
     /// How it is drawn.
-    pub(super) form: Form,
+    pub(super) form: CurveForm,
     /// Its points, from left to right.
     pub(super) points: Vec<Point>,
 }
 
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum CurveForm {
     /// Medians joined by a line, with their ends and runs.
     Joined,
     /// Bars from the bottom up to the medians, with their ends and runs.
@@ -88,7 +88,7 @@ pub(super) struct Point {
     /// Upper end.
     pub(super) high: f64,
     /// What the ends are.
-    pub(super) kind: Kind,
+    pub(super) kind: EndsKind,
     /// Every run, drawn as a dot.
     pub(super) runs: Vec<f64>,
     /// What is to be known beside the numbers; may be empty.
@@ -167,14 +167,14 @@ impl Plot {
     }
 
     fn rows(&self, panel: &Panel, remarked: bool) -> Vec<Vec<String>> {
-        let ends = |median: f64, low: f64, high: f64, kind: Kind, runs: usize| {
+        let ends = |median: f64, low: f64, high: f64, kind: EndsKind, runs: usize| {
             let kind = match kind {
-                Kind::Interval => "a 95 % interval",
-                Kind::Range => "the range",
+                EndsKind::Interval => "a 95 % interval",
+                EndsKind::Range => "the range",
             };
             [median.to_string(), low.to_string(), high.to_string(), kind.to_owned(), runs.to_string()]
         };
-        let point = |line: &Line, point: &Point| {
+        let point = |line: &Curve, point: &Point| {
             let Point { x, median, low, high, kind, .. } = *point;
             let mut ends = ends(median, low, high, kind, point.runs.len().max(1));
             if point.at_least {

@@ -3,14 +3,14 @@
 use weir_results::{
     cell::{Dimension, Placement, Value},
     figure::Figure,
-    stats::Kind,
+    stats::EndsKind,
 };
 
 use crate::{
     axis::Axis,
-    grid::{CellRuns, Grid, Series},
+    grid::{CellRuns, SampleGrid, Series},
     place::{Place, head, value_text},
-    plot::{Form, Line, PALETTE, Panel, Plot, Point},
+    plot::{Curve, CurveForm, PALETTE, Panel, Plot, Point},
 };
 
 /// The figures that have a plot where any run has them, the most telling first.
@@ -31,7 +31,7 @@ const PLOTTED_OFTEN: [Figure; 5] =
     [Figure::TotalCpuPerValid, Figure::Loss, Figure::ServerCpu, Figure::Wall, Figure::LatencyP99];
 
 /// The plots of `grid`: of each figure one for every combination of what isn't on the horizontal axis.
-pub(super) fn plots(grid: &Grid) -> Vec<Plot> {
+pub(super) fn plots(grid: &SampleGrid) -> Vec<Plot> {
     let x = across(grid);
     let panels = Panels::of(grid, x);
     let figures = if panels.lines.len() > 1 { &PLOTTED_OFTEN[..] } else { &PLOTTED };
@@ -46,7 +46,7 @@ pub(super) fn plots(grid: &Grid) -> Vec<Plot> {
 }
 
 /// Those of `figures` that say something: where a rate was kept throughout, the load lasts as long as it was told to.
-pub(super) fn told(grid: &Grid, figures: &[Figure]) -> impl Iterator<Item = Figure> {
+pub(super) fn told(grid: &SampleGrid, figures: &[Figure]) -> impl Iterator<Item = Figure> {
     let is_paced = grid.cells().all(|runs| runs.cell.conditions.rate.is_some());
     figures.iter().copied().filter(move |&figure| figure != Figure::Wall || !is_paced)
 }
@@ -59,14 +59,14 @@ struct Panels {
 }
 
 impl Panels {
-    fn of(grid: &Grid, x: Dimension) -> Self {
+    fn of(grid: &SampleGrid, x: Dimension) -> Self {
         let rest: Vec<_> = grid.dimensions.iter().copied().filter(|&dimension| dimension != x).collect();
         Self { x, lines: grid.lines(&rest), rest }
     }
 
     /// CPU time per valid request against the share of invalid ones, where that isn't a plot already: at the last of
     /// what else varies, which has the most packets or the highest rate.
-    fn crossover(&self, grid: &Grid) -> Option<Plot> {
+    fn crossover(&self, grid: &SampleGrid) -> Option<Plot> {
         let share = Dimension::InvalidPercent;
         if self.x == share || grid.values(share).len() < 2 {
             return None;
@@ -79,7 +79,7 @@ impl Panels {
 
 /// The dimension that goes on the horizontal axis: packets in a grid of the report's shape, as there; else that with
 /// the most numbers, and among names that with the most.
-fn across(grid: &Grid) -> Dimension {
+fn across(grid: &SampleGrid) -> Dimension {
     let numbers = |dimension: &Dimension| {
         grid.values(*dimension).iter().filter(|value| matches!(value, Value::Number(_))).count()
     };
@@ -93,7 +93,7 @@ fn across(grid: &Grid) -> Dimension {
     most.copied().unwrap_or(Dimension::InvalidPercent)
 }
 
-fn plot(grid: &Grid, figure: Figure, x: Dimension, panel: &Place, rest: &[Dimension]) -> Option<Plot> {
+fn plot(grid: &SampleGrid, figure: Figure, x: Dimension, panel: &Place, rest: &[Dimension]) -> Option<Plot> {
     let places: Vec<_> = grid.places.iter().filter(|place| place.only(rest) == *panel).collect();
     let values: Vec<_> = places.iter().map(|place| place.along(x)).collect();
     let horizontal = Horizontal::of(x, &values);
@@ -167,12 +167,12 @@ impl Horizontal {
 }
 
 /// The lines that have points; nothing where none has.
-fn lines(grid: &Grid, points: impl Fn(&Series) -> Vec<Point>) -> Option<Vec<Line>> {
+fn lines(grid: &SampleGrid, points: impl Fn(&Series) -> Vec<Point>) -> Option<Vec<Curve>> {
     let styles = styles(grid);
     let series = grid.series.iter().zip(styles);
     let lines = series.map(|(series, style)| {
         let label = grid.label(series);
-        Line { label, style, form: Form::Joined, points: points(series) }
+        Curve { label, style, form: CurveForm::Joined, points: points(series) }
     });
     let lines: Vec<_> = lines.filter(|line| !line.points.is_empty()).collect();
     (!lines.is_empty()).then_some(lines)
@@ -180,7 +180,7 @@ fn lines(grid: &Grid, points: impl Fn(&Series) -> Vec<Point>) -> Option<Vec<Line
 
 /// A style for each series: that of its placement while it is free, so that a placement looks the same in every
 /// report, and then the next one that is.
-pub(super) fn styles(grid: &Grid) -> Vec<usize> {
+pub(super) fn styles(grid: &SampleGrid) -> Vec<usize> {
     let mut free = Free::styles(grid.series.len());
     grid.series.iter().map(|series| free.take(style_of(series.placement()))).collect()
 }
@@ -216,15 +216,15 @@ fn points<'a>(cells: impl Iterator<Item = (f64, Option<&'a CellRuns>)>, figure: 
     cells.filter_map(|(x, runs)| Point::of(x, runs?.values(figure))).collect()
 }
 
-fn heights(lines: &[Line]) -> Vec<f64> {
+fn heights(lines: &[Curve]) -> Vec<f64> {
     let points = lines.iter().flat_map(|line| &line.points);
     points.flat_map(|point| [point.low, point.high].into_iter().chain(point.runs.iter().copied())).collect()
 }
 
-fn reading(lines: &[Line]) -> String {
+fn reading(lines: &[Curve]) -> String {
     let points = || lines.iter().flat_map(|line| &line.points);
     let some = |kind| points().any(|point| point.kind == kind);
-    let bars = match (some(Kind::Interval), some(Kind::Range)) {
+    let bars = match (some(EndsKind::Interval), some(EndsKind::Range)) {
         (true, false) => "bars: 95 % intervals of the median",
         (false, _) => "bars: ranges from the smallest to the largest run (too few runs for intervals)",
         (true, true) => "bars: 95 % intervals of the median, ranges where there are fewer than 6 runs",

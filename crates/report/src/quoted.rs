@@ -8,14 +8,14 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellRuns, Comparison, Grid},
+    grid::{CellPair, CellRuns, SampleGrid},
     raw::{cell_heads, cell_row},
     table::Table,
     tables::{figure_text, ratio_text},
 };
 
 /// The three of them.
-pub(super) fn tables(grid: &Grid, samples: &[Sample]) -> [Table; 3] {
+pub(super) fn tables(grid: &SampleGrid, samples: &[Sample]) -> [Table; 3] {
     [figures(grid), quotients(grid), totals(samples)]
 }
 
@@ -24,7 +24,7 @@ fn figure_heads() -> impl Iterator<Item = String> {
 }
 
 /// A row for each cell, a column for each figure.
-fn figures(grid: &Grid) -> Table {
+fn figures(grid: &SampleGrid) -> Table {
     let row = |runs: &CellRuns| {
         let most = runs.values(Figure::Loss).into_iter().fold(f64::NEG_INFINITY, f64::max);
         let figures = Figure::ALL.into_iter().map(|figure| {
@@ -47,9 +47,9 @@ fn figures(grid: &Grid) -> Table {
 }
 
 /// A row for each comparison, a column for the ratio of each figure.
-fn quotients(grid: &Grid) -> Table {
+fn quotients(grid: &SampleGrid) -> Table {
     let comparisons = [grid.comparisons(), grid.toolkit_comparisons(), grid.hook_comparisons()];
-    let row = |comparison: &Comparison<'_>| {
+    let row = |comparison: &CellPair<'_>| {
         let mut row = vec![comparison.quotient()];
         row.extend(cell_row(&comparison.cell.cell));
         row.extend(Figure::ALL.map(|figure| ratio_text(comparison.ratio(figure))));

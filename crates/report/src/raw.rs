@@ -5,11 +5,11 @@ use weir_results::{
     figure::Figure,
     ledger::Ledger,
     sample::{Flaw, Sample},
-    stats::{Estimate, Kind},
+    stats::{EndsKind, Estimate},
 };
 
 use crate::{
-    grid::{CellRuns, Grid},
+    grid::{CellRuns, SampleGrid},
     place::Place,
     table::Table,
     tables,
@@ -54,7 +54,7 @@ pub(super) fn cell_row(cell: &Cell) -> Vec<String> {
 }
 
 /// The figures of every cell, one cell a row.
-pub(super) fn cells(grid: &Grid) -> Table {
+pub(super) fn cells(grid: &SampleGrid) -> Table {
     let parts = ["median", "low", "high", "kind"];
     let figures = Figure::ALL.into_iter();
     let figure_heads = figures.flat_map(|figure| parts.map(|part| format!("{}_{part}", figure.column())));
@@ -77,8 +77,8 @@ pub(super) fn cells(grid: &Grid) -> Table {
 fn ends(estimate: Option<Estimate>) -> [String; 4] {
     let Some(Estimate { median, low, high, kind, .. }) = estimate else { return Default::default() };
     let kind = match kind {
-        Kind::Interval => "interval",
-        Kind::Range => "range",
+        EndsKind::Interval => "interval",
+        EndsKind::Range => "range",
     };
     [median.to_string(), low.to_string(), high.to_string(), kind.to_owned()]
 }
@@ -151,7 +151,7 @@ pub(super) fn runs(samples: &[Sample]) -> Table {
 }
 
 /// The samples left out of estimates, with the reason.
-pub(super) fn invalid(grid: &Grid) -> Table {
+pub(super) fn invalid(grid: &SampleGrid) -> Table {
     let row = |sample: &Sample| {
         let mut row = vec![sample.index.to_string(), grid.label_of(&sample.cell)];
         row.extend(Place::of(&sample.cell).row(&grid.dimensions));

@@ -8,14 +8,14 @@ use weir_results::{cell::Placement, stats::aggregate_difference_percent};
 pub(super) struct Reported {
     /// The packet counts that the rows follow.
     pub(super) packets: Vec<u64>,
-    throughput: Vec<Row>,
-    loss: Vec<Row>,
+    throughput: Vec<ReportedCell>,
+    loss: Vec<ReportedCell>,
 }
 
 /// A server of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Server {
+pub(super) enum ReportedServer {
     /// With Aya.
     Rust,
     /// With fun eBPF.
@@ -23,14 +23,14 @@ pub(super) enum Server {
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
-    server: Option<Server>,
+struct ReportedCell {
+    server: Option<ReportedServer>,
     invalid_percent: u8,
     user: Vec<f64>,
     kernel: Vec<f64>,
 }
 
-impl Row {
+impl ReportedCell {
     fn of(&self, placement: Placement) -> Option<&[f64]> {
         match placement {
             Placement::Plain | Placement::Sender => None,
@@ -56,7 +56,7 @@ impl Reported {
     /// Loss of valid requests of `server` in percent: the mean of 10 runs.
     pub(super) fn loss_percent(
         &self,
-        server: Server,
+        server: ReportedServer,
         placement: Placement,
         invalid_percent: u8,
         packets: u64,
@@ -83,7 +83,7 @@ impl Reported {
 
     fn find<'a>(
         &self,
-        mut rows: impl Iterator<Item = &'a Row>,
+        mut rows: impl Iterator<Item = &'a ReportedCell>,
         placement: Placement,
         invalid_percent: u8,
         packets: u64,
@@ -111,8 +111,11 @@ mod tests {
     fn figures_are_found_by_placement_percent_and_packets() {
         let reported = Reported::load();
         assert_eq!(reported.wall_s(Placement::Kernel, 99, 10_000_000), Some(7.985));
-        assert_eq!(reported.loss_percent(Server::Rust, Placement::User, 25, 100_000), Some(0.04));
-        assert_eq!(reported.loss_percent(Server::Haskell, Placement::Kernel, 1, 10_000_000), Some(3.07));
+        assert_eq!(reported.loss_percent(ReportedServer::Rust, Placement::User, 25, 100_000), Some(0.04));
+        assert_eq!(
+            reported.loss_percent(ReportedServer::Haskell, Placement::Kernel, 1, 10_000_000),
+            Some(3.07)
+        );
         assert_eq!(reported.wall_s(Placement::Plain, 99, 10_000_000), None);
         assert_eq!(reported.wall_s(Placement::User, 99, 200_000), None);
     }

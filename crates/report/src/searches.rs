@@ -16,13 +16,13 @@ use weir_results::{
     cell::{Cell, Dimension, Placement},
     number::{count, estimate, number, ratio},
     sample::Sample,
-    stats::{Estimate, Kind},
+    stats::{EndsKind, Estimate},
 };
 
 use crate::{
     axis::Axis,
     capacity_costs, place,
-    plot::{Form, Line, Panel, Plot, Point},
+    plot::{Curve, CurveForm, Panel, Plot, Point},
     plots::{Free, style_of},
     table::Table,
 };
@@ -63,17 +63,17 @@ pub(super) struct Searches {
 }
 
 /// Goal and share of invalid packets, percent.
-type Place = (String, u8);
+type GoalAtShare = (String, u8);
 
 /// Where the decision was made in a search, and by what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Side {
+pub(super) struct DecidedBy {
     placement: Placement,
     hook: Hook,
     toolkit: Toolkit,
 }
 
-impl Side {
+impl DecidedBy {
     pub(super) const fn of(cell: &Cell) -> Self {
         Self { placement: cell.placement, hook: cell.hook, toolkit: cell.toolkit }
     }
@@ -93,9 +93,9 @@ impl Side {
 }
 
 /// What the searches of one side found at one place.
-struct Found<'a>(Vec<&'a SearchRecord>);
+struct FoundRates<'a>(Vec<&'a SearchRecord>);
 
-impl Found<'_> {
+impl FoundRates<'_> {
     fn rates(&self) -> Vec<f64> {
         self.0.iter().map(|record| record.rate()).collect()
     }
@@ -117,20 +117,20 @@ impl Found<'_> {
 }
 
 /// The sides that were searched at one place.
-type Here<'a> = BTreeMap<Side, Found<'a>>;
+type Searched<'a> = BTreeMap<DecidedBy, FoundRates<'a>>;
 
-fn user<'h, 'a>(here: &'h Here<'a>) -> Option<&'h Found<'a>> {
+fn user<'h, 'a>(here: &'h Searched<'a>) -> Option<&'h FoundRates<'a>> {
     here.iter().find(|(side, _)| side.placement == Placement::User).map(|(_, found)| found)
 }
 
-fn to_user(here: &Here<'_>, side: Side) -> Option<(Known, Vec<f64>)> {
+fn to_user(here: &Searched<'_>, side: DecidedBy) -> Option<(Known, Vec<f64>)> {
     (side.placement == Placement::Kernel)
         .then(|| Some(ratios(&here.get(&side)?.figures(), &user(here)?.figures())))
         .flatten()
 }
 
 /// What the searches of a cell found.
-pub(super) struct Capacity<'a> {
+pub(super) struct FoundCapacity<'a> {
     pub(super) cell: &'a Cell,
     /// Packets/s, one a search.
     pub(super) rates: Vec<f64>,
@@ -157,37 +157,40 @@ impl Searches {
         searches
     }
 
-    fn found(&self) -> BTreeMap<Place, Here<'_>> {
-        let mut found: BTreeMap<Place, Here<'_>> = BTreeMap::new();
+    fn found(&self) -> BTreeMap<GoalAtShare, Searched<'_>> {
+        let mut found: BTreeMap<GoalAtShare, Searched<'_>> = BTreeMap::new();
         for record in &self.records {
             let place = found.entry((record.goal_name.clone(), record.cell.invalid_percent)).or_default();
-            place.entry(Side::of(&record.cell)).or_insert_with(|| Found(Vec::new())).0.push(record);
+            place.entry(DecidedBy::of(&record.cell)).or_insert_with(|| FoundRates(Vec::new())).0.push(record);
         }
         found
     }
 
     /// Every side that was searched anywhere, with its name.
-    pub(super) fn sides(&self) -> Vec<(Side, String)> {
-        let sides: BTreeSet<_> = self.records.iter().map(|record| Side::of(&record.cell)).collect();
+    pub(super) fn sides(&self) -> Vec<(DecidedBy, String)> {
+        let sides: BTreeSet<_> = self.records.iter().map(|record| DecidedBy::of(&record.cell)).collect();
         let sides: Vec<_> = sides.into_iter().collect();
         sides.iter().map(|&side| (side, side.label(&sides))).collect()
     }
 
     /// What was found for each goal and cell.
-    pub(super) fn capacities(&self) -> Vec<(&str, Capacity<'_>)> {
-        let mut found: BTreeMap<(&str, u8, Side), Found<'_>> = BTreeMap::new();
+    pub(super) fn capacities(&self) -> Vec<(&str, FoundCapacity<'_>)> {
+        let mut found: BTreeMap<(&str, u8, DecidedBy), FoundRates<'_>> = BTreeMap::new();
         for record in &self.records {
-            let key = (record.goal_name.as_str(), record.cell.invalid_percent, Side::of(&record.cell));
-            found.entry(key).or_insert_with(|| Found(Vec::new())).0.push(record);
+            let key = (record.goal_name.as_str(), record.cell.invalid_percent, DecidedBy::of(&record.cell));
+            found.entry(key).or_insert_with(|| FoundRates(Vec::new())).0.push(record);
         }
-        let capacity = |((goal, ..), found): ((_, _, _), Found<'_>)| (goal, found.rates(), found.is_exact());
+        let capacity =
+            |((goal, ..), found): ((_, _, _), FoundRates<'_>)| (goal, found.rates(), found.is_exact());
         let cells: Vec<_> = found.values().map(|found| &found.0[0].cell).collect();
         let told = found.into_iter().map(capacity);
-        told.zip(cells).map(|((goal, rates, exact), cell)| (goal, Capacity { cell, rates, exact })).collect()
+        told.zip(cells)
+            .map(|((goal, rates, exact), cell)| (goal, FoundCapacity { cell, rates, exact }))
+            .collect()
     }
 
     /// What was found for `goal` under the conditions of `place`, whatever its rate and packets.
-    pub(super) fn at(&self, place: &place::Place, goal: &str) -> Vec<Capacity<'_>> {
+    pub(super) fn at(&self, place: &place::Place, goal: &str) -> Vec<FoundCapacity<'_>> {
         let free = [Dimension::Rate, Dimension::Packets];
         let conditions: Vec<_> = Dimension::ALL.into_iter().filter(|one| !free.contains(one)).collect();
         let is_there = |cell: &Cell| place::Place::of(cell).only(&conditions) == place.only(&conditions);
@@ -199,7 +202,7 @@ impl Searches {
     pub(super) fn ratios(&self, goal: &str, counts: impl Fn(&Cell) -> bool) -> Vec<(Known, Vec<f64>)> {
         let found = self.found();
         let here = found.iter().filter(|((name, _), _)| name == goal).map(|(_, here)| here);
-        let counted = |here: &Here<'_>| {
+        let counted = |here: &Searched<'_>| {
             let sides = here.iter().filter(|(_, found)| found.0.iter().all(|record| counts(&record.cell)));
             sides.filter_map(|(&side, _)| to_user(here, side)).collect::<Vec<_>>()
         };
@@ -210,7 +213,7 @@ impl Searches {
     pub(super) fn table(&self) -> Option<Table> {
         let sides = self.sides();
         let compared: Vec<_> = sides.iter().filter(|(side, _)| side.placement == Placement::Kernel).collect();
-        let quotient = |here: &Here<'_>, side: Side| {
+        let quotient = |here: &Searched<'_>, side: DecidedBy| {
             let (known, ratios) = to_user(here, side)?;
             let text = estimate(&Estimate::of(&ratios)?, ratio);
             Some(if known == Known::NotAtAll {
@@ -219,9 +222,9 @@ impl Searches {
                 format!("{}{text}", known.sign())
             })
         };
-        let row = |((goal, percent), here): (&Place, &Here<'_>)| {
+        let row = |((goal, percent), here): (&GoalAtShare, &Searched<'_>)| {
             let mut row = vec![goal.clone(), percent.to_string()];
-            row.extend(sides.iter().map(|(side, _)| here.get(side).map_or("–".to_owned(), Found::text)));
+            row.extend(sides.iter().map(|(side, _)| here.get(side).map_or("–".to_owned(), FoundRates::text)));
             row.extend(
                 compared
                     .iter()
@@ -267,8 +270,8 @@ impl Searches {
         let found = self.found();
         let mut by_share: Vec<_> = found.iter().collect();
         by_share.sort_by_key(|((_, percent), _)| std::cmp::Reverse(*percent));
-        let at = |(place, here): (&Place, &Here<'_>)| {
-            let sentence = |(side, label): &(Side, String)| sentence(place, here, *side, label);
+        let at = |(place, here): (&GoalAtShare, &Searched<'_>)| {
+            let sentence = |(side, label): &(DecidedBy, String)| sentence(place, here, *side, label);
             sides.iter().filter_map(sentence).collect::<Vec<_>>()
         };
         by_share.into_iter().flat_map(at).collect()
@@ -280,10 +283,10 @@ impl Searches {
         let goals: BTreeSet<_> = found.keys().map(|(goal, _)| goal).collect();
         let plot = |goal: &String| {
             let here: Vec<_> = found.iter().filter(|((one, _), _)| one == goal).collect();
-            let lines = styled(self.sides()).into_iter().map(|(side, label, style)| Line {
+            let lines = styled(self.sides()).into_iter().map(|(side, label, style)| Curve {
                 label,
                 style,
-                form: Form::Bars,
+                form: CurveForm::Bars,
                 points: bars(side, &here),
             });
             let lines: Vec<_> = lines.filter(|line| !line.points.is_empty()).collect();
@@ -316,7 +319,12 @@ impl Searches {
     }
 }
 
-fn sentence((goal, percent): &Place, here: &Here<'_>, side: Side, label: &str) -> Option<String> {
+fn sentence(
+    (goal, percent): &GoalAtShare,
+    here: &Searched<'_>,
+    side: DecidedBy,
+    label: &str,
+) -> Option<String> {
     let (known, ratios) = to_user(here, side)?;
     let found = Estimate::of(&ratios)?;
     let (ours, theirs) = (here.get(&side)?.text(), user(here)?.text());
@@ -332,8 +340,8 @@ fn sentence((goal, percent): &Place, here: &Here<'_>, side: Side, label: &str) -
         ));
     }
     let ends = match found.kind {
-        Kind::Interval => "95 % interval",
-        Kind::Range => "range, since there are too few searches for an interval,",
+        EndsKind::Interval => "95 % interval",
+        EndsKind::Range => "range, since there are too few searches for an interval,",
     };
     Some(format!(
         "At {percent} % invalid, the highest rate that is carried ({goal}) {filtered} is {}{} times that with the server \
@@ -347,7 +355,7 @@ fn sentence((goal, percent): &Place, here: &Here<'_>, side: Side, label: &str) -
 }
 
 /// The style of each side: that of its placement while it is free, then the next that is.
-pub(super) fn styled(sides: Vec<(Side, String)>) -> Vec<(Side, String, usize)> {
+pub(super) fn styled(sides: Vec<(DecidedBy, String)>) -> Vec<(DecidedBy, String, usize)> {
     let mut free = Free::styles(sides.len());
     sides
         .into_iter()
@@ -358,8 +366,8 @@ pub(super) fn styled(sides: Vec<(Side, String)>) -> Vec<(Side, String, usize)> {
         .collect()
 }
 
-fn bars(side: Side, places: &[(&Place, &Here<'_>)]) -> Vec<Point> {
-    let point = |(at, (_, here)): (usize, &(&Place, &Here<'_>))| {
+fn bars(side: DecidedBy, places: &[(&GoalAtShare, &Searched<'_>)]) -> Vec<Point> {
+    let point = |(at, (_, here)): (usize, &(&GoalAtShare, &Searched<'_>))| {
         let found = here.get(&side)?;
         let mut point = Point::of(at as f64, found.rates())?;
         if !found.is_exact() {

@@ -7,13 +7,13 @@ use weir_results::{
     cell::Cell,
     figure::Figure,
     ledger::Ledger,
-    stats::{Estimate, Kind},
+    stats::{EndsKind, Estimate},
 };
 
 use crate::{
     filter_cost::{self, FilterCost},
-    grid::{CellRuns, Comparison, Grid},
-    verdict::Verdict,
+    grid::{CellPair, CellRuns, SampleGrid},
+    verdict::Ruling,
 };
 
 /// The whole file.
@@ -27,7 +27,7 @@ pub struct Summary {
     pub toolkit_ratios: Vec<RatioSummary>,
     /// What the definition's rules come to.
     #[serde(default)]
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<Ruling>,
     /// What each filter costs by itself, where programs were timed.
     #[serde(default)]
     pub filter_costs: Vec<FilterCost>,
@@ -75,7 +75,7 @@ pub struct Ratio {
     /// Upper end.
     pub high: f64,
     /// What the ends are.
-    pub kind: Kind,
+    pub kind: EndsKind,
     /// Pairs of runs.
     pub pairs: usize,
     /// Probability that the ends enclose the true median ratio.
@@ -91,8 +91,8 @@ impl From<Estimate> for Ratio {
 
 impl Summary {
     /// The summary of `grid`.
-    pub(super) fn of(grid: &Grid, verdicts: Vec<Verdict>) -> Self {
-        let ratios = |comparisons: Vec<Comparison<'_>>| {
+    pub(super) fn of(grid: &SampleGrid, verdicts: Vec<Ruling>) -> Self {
+        let ratios = |comparisons: Vec<CellPair<'_>>| {
             comparisons.iter().map(|comparison| ratio_summary(grid, comparison)).collect()
         };
         Self {
@@ -133,7 +133,7 @@ pub(super) fn total_ledger(runs: &CellRuns) -> Option<Ledger> {
     runs.sound.iter().filter_map(|sample| sample.ledger.clone()).reduce(|all, ledger| all.plus(&ledger))
 }
 
-fn ratio_summary(grid: &Grid, comparison: &Comparison<'_>) -> RatioSummary {
+fn ratio_summary(grid: &SampleGrid, comparison: &CellPair<'_>) -> RatioSummary {
     let cell = &comparison.cell.cell;
     RatioSummary {
         cell: cell.clone(),

@@ -8,13 +8,13 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellRuns, Comparison, Grid, Series},
+    grid::{CellPair, CellRuns, SampleGrid, Series},
     place::{Place, head, value_text},
     table::Table,
 };
 
 /// The tables of the report's shape: one for each figure and series, one dimension across and the others down.
-pub(super) fn shaped(grid: &Grid) -> Vec<Table> {
+pub(super) fn shaped(grid: &SampleGrid) -> Vec<Table> {
     let across = across(grid);
     let figures = Figure::SHAPED.into_iter();
     figures
@@ -25,7 +25,13 @@ pub(super) fn shaped(grid: &Grid) -> Vec<Table> {
         .collect()
 }
 
-fn shaped_table(grid: &Grid, figure: Figure, series: &Series, number: usize, across: Dimension) -> Table {
+fn shaped_table(
+    grid: &SampleGrid,
+    figure: Figure,
+    series: &Series,
+    number: usize,
+    across: Dimension,
+) -> Table {
     let down: Vec<_> = grid.dimensions.iter().copied().filter(|&dimension| dimension != across).collect();
     let (lines, values) = (grid.lines(&down), grid.values(across));
     let row = |line: &Place| {
@@ -57,7 +63,7 @@ pub(super) fn across_heads(across: Dimension, values: &[Value]) -> Vec<String> {
 }
 
 /// What goes across in tables of the report's shape: packets, as there, or the last of what varies.
-pub(super) fn across(grid: &Grid) -> Dimension {
+pub(super) fn across(grid: &SampleGrid) -> Dimension {
     if grid.is_of_the_reports_shape() {
         Dimension::Packets
     } else {
@@ -66,7 +72,7 @@ pub(super) fn across(grid: &Grid) -> Dimension {
 }
 
 /// What each cell carried and what it cost; nothing where no cell has any of it.
-pub(super) fn carried(grid: &Grid) -> Option<Table> {
+pub(super) fn carried(grid: &SampleGrid) -> Option<Table> {
     let note = format!(
         "A valid request is served when the server handled it. {SCOPE} The clients' is that of whole processes; over \
          loopback it holds the kernel's receiving and filtering. Energy needs RAPL."
@@ -75,7 +81,7 @@ pub(super) fn carried(grid: &Grid) -> Option<Table> {
 }
 
 /// What the server's process used in each cell: the report's CPU share, page faults, context switches and memory.
-pub(super) fn process(grid: &Grid) -> Option<Table> {
+pub(super) fn process(grid: &SampleGrid) -> Option<Table> {
     let note = format!(
         "Counts of the whole process, as wait4(2) gives them; a voluntary context switch is one because it waited. The \
          share is the server's CPU time ÷ the wall time, from the first packet sent to the last handled. {SCOPE}"
@@ -84,7 +90,7 @@ pub(super) fn process(grid: &Grid) -> Option<Table> {
 }
 
 /// Latency of GETs in each cell; nothing where none was measured.
-pub(super) fn latencies(grid: &Grid) -> Option<Table> {
+pub(super) fn latencies(grid: &SampleGrid) -> Option<Table> {
     let measured = |figure: &Figure| grid.sound().any(|sample| figure.of(sample).is_some());
     let note = "From the moment that a GET was due, whether it left in time or not, to its reply: an open loop hides no \
                 waiting. Of each run the percentile is taken; shown is the median over runs.";
@@ -93,7 +99,7 @@ pub(super) fn latencies(grid: &Grid) -> Option<Table> {
 }
 
 /// A row for each cell, a column for each figure.
-fn by_cell(grid: &Grid, slug: &str, title: &str, figures: &[Figure], note: &str) -> Option<Table> {
+fn by_cell(grid: &SampleGrid, slug: &str, title: &str, figures: &[Figure], note: &str) -> Option<Table> {
     let measured = |figure: &Figure| grid.sound().any(|sample| figure.of(sample).is_some());
     // Nobody asks for a rate where none was offered; energy is asked for on every machine.
     let shown: Vec<_> =
@@ -130,7 +136,7 @@ pub(super) fn heads(dimensions: &[Dimension]) -> impl Iterator<Item = String> {
 }
 
 /// Kernel ÷ user of each place of the grid.
-pub(super) fn ratios(grid: &Grid) -> Table {
+pub(super) fn ratios(grid: &SampleGrid) -> Table {
     Table {
         slug: "ratios".to_owned(),
         title: "Kernel ÷ user, paired by repetition".to_owned(),
@@ -143,7 +149,7 @@ pub(super) fn ratios(grid: &Grid) -> Table {
 }
 
 /// One toolkit ÷ another of each place of the grid; nothing where there is but one.
-pub(super) fn toolkit_ratios(grid: &Grid) -> Option<Table> {
+pub(super) fn toolkit_ratios(grid: &SampleGrid) -> Option<Table> {
     let comparisons = grid.toolkit_comparisons();
     let first = comparisons.first()?;
     let base = first.side(first.base);
@@ -166,8 +172,8 @@ const QUOTIENTS: [(&str, Figure); 4] = [
     ("wall time", Figure::Wall),
 ];
 
-fn ratio_table(grid: &Grid, comparisons: &[Comparison<'_>]) -> Table {
-    let row = |comparison: &Comparison<'_>| {
+fn ratio_table(grid: &SampleGrid, comparisons: &[CellPair<'_>]) -> Table {
+    let row = |comparison: &CellPair<'_>| {
         let cell = &comparison.cell.cell;
         let mut row = comparison.place().row(&grid.dimensions);
         row.push(grid.label_of(cell));
@@ -193,7 +199,7 @@ fn ratio_table(grid: &Grid, comparisons: &[Comparison<'_>]) -> Table {
 }
 
 /// The labels of the series that are compared with user space, without repeats.
-pub(super) fn kernel_labels(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<String> {
+pub(super) fn kernel_labels(grid: &SampleGrid, comparisons: &[CellPair<'_>]) -> Vec<String> {
     let mut labels: Vec<_> =
         comparisons.iter().map(|comparison| grid.label_of(&comparison.cell.cell)).collect();
     labels.sort();
@@ -202,7 +208,7 @@ pub(super) fn kernel_labels(grid: &Grid, comparisons: &[Comparison<'_>]) -> Vec<
 }
 
 /// An estimate as a table shows it, or why there is none.
-pub(super) fn estimate_text(grid: &Grid, series: &Series, place: &Place, figure: Figure) -> String {
+pub(super) fn estimate_text(grid: &SampleGrid, series: &Series, place: &Place, figure: Figure) -> String {
     let Some(runs) = grid.cell(series, place) else { return "not run".to_owned() };
     match runs.estimate(figure) {
         Some(median) => estimate(&median, |value| number(value, figure.digits())),
@@ -217,7 +223,7 @@ pub(super) fn ratio_text(median: Option<Estimate>) -> String {
 }
 
 /// The same of the loss, with how many runs answered.
-pub(super) fn loss_text(grid: &Grid, series: &Series, place: &Place) -> String {
+pub(super) fn loss_text(grid: &SampleGrid, series: &Series, place: &Place) -> String {
     let text = estimate_text(grid, series, place, Figure::Loss);
     match grid.cell(series, place) {
         Some(runs) => {

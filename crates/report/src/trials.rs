@@ -6,8 +6,8 @@ use weir_results::sample::Sample;
 
 use crate::{
     axis::Axis,
-    plot::{Dot, Form, Line, PALETTE, Panel, Plot, Point},
-    searches::{Searches, Side, styled},
+    plot::{Curve, CurveForm, Dot, PALETTE, Panel, Plot, Point},
+    searches::{DecidedBy, Searches, styled},
 };
 
 /// What became of a trial.
@@ -42,8 +42,8 @@ impl Fate {
 }
 
 /// A trial of a search.
-struct Trial {
-    side: Side,
+struct SearchTrial {
+    side: DecidedBy,
     search: u32,
     fate: Fate,
     rate: f64,
@@ -60,7 +60,7 @@ pub(super) fn plot(searches: &Searches, trials: &[Sample]) -> Option<Plot> {
     let allowed = searches.records.iter().map(|record| record.result.goal.loss_ratio * 100.0);
     let allowed = allowed.fold(0.0, f64::max);
     let sides = styled(searches.sides());
-    let panel = |(percent, trials): (&u8, &Vec<Trial>)| Panel {
+    let panel = |(percent, trials): (&u8, &Vec<SearchTrial>)| Panel {
         y_label: format!("{percent} % invalid: loss of valid requests, %"),
         y: y.clone(),
         reference: (allowed > 0.0).then_some(allowed),
@@ -85,10 +85,10 @@ pub(super) fn plot(searches: &Searches, trials: &[Sample]) -> Option<Plot> {
 }
 
 /// The trials that have an offered rate and a loss, by their share of invalid packets.
-fn by_share(searches: &Searches, trials: &[Sample]) -> BTreeMap<u8, Vec<Trial>> {
+fn by_share(searches: &Searches, trials: &[Sample]) -> BTreeMap<u8, Vec<SearchTrial>> {
     let by_index: BTreeMap<_, _> = trials.iter().map(|sample| (sample.index, sample)).collect();
     let mut told = BTreeSet::new();
-    let mut found: BTreeMap<u8, Vec<Trial>> = BTreeMap::new();
+    let mut found: BTreeMap<u8, Vec<SearchTrial>> = BTreeMap::new();
     for record in &searches.records {
         let rest = &record.rest;
         let fate = |index: &u64| {
@@ -103,8 +103,8 @@ fn by_share(searches: &Searches, trials: &[Sample]) -> BTreeMap<u8, Vec<Trial>> 
             else {
                 continue;
             };
-            let (side, search) = (Side::of(&record.cell), record.search);
-            let trial = Trial { side, search, fate, rate: rate as f64, loss_percent };
+            let (side, search) = (DecidedBy::of(&record.cell), record.search);
+            let trial = SearchTrial { side, search, fate, rate: rate as f64, loss_percent };
             found.entry(record.cell.invalid_percent).or_default().push(trial);
         }
     }
@@ -112,17 +112,22 @@ fn by_share(searches: &Searches, trials: &[Sample]) -> BTreeMap<u8, Vec<Trial>> 
 }
 
 /// A line of dots for each fate that trials of the side met.
-fn lines((side, label, style): &(Side, String, usize), trials: &[Trial]) -> Vec<Line> {
+fn lines((side, label, style): &(DecidedBy, String, usize), trials: &[SearchTrial]) -> Vec<Curve> {
     let line = |fate: Fate| {
         let mine = trials.iter().filter(|trial| trial.side == *side && trial.fate == fate);
-        let point = |trial: &Trial| {
+        let point = |trial: &SearchTrial| {
             let mut point = Point::of(trial.rate, vec![trial.loss_percent])?;
             point.remark = format!("search {}, {}", trial.search + 1, fate.name());
             Some(point)
         };
         let mut points: Vec<_> = mine.filter_map(point).collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Line { label: label.clone(), style: style % PALETTE.len(), form: Form::Dots(fate.dot()), points }
+        Curve {
+            label: label.clone(),
+            style: style % PALETTE.len(),
+            form: CurveForm::Dots(fate.dot()),
+            points,
+        }
     };
     Fate::ALL.into_iter().map(line).filter(|line| !line.points.is_empty()).collect()
 }

@@ -3,7 +3,7 @@
 
 use weir_results::{figure::Figure, number::number, sample::Sample, stats::Estimate};
 
-use crate::grid::Grid;
+use crate::grid::SampleGrid;
 
 /// Share by which a clock may move before a run is flagged.
 const CLOCK_SHIFT: f64 = 0.05;
@@ -21,13 +21,13 @@ const RUNS_FOR_OUTLIERS: usize = 6;
 const NAMED: usize = 12;
 
 /// The remarks on the sound runs of `grid`, each naming its runs.
-pub(super) fn remarks(grid: &Grid) -> Vec<String> {
+pub(super) fn remarks(grid: &SampleGrid) -> Vec<String> {
     let mut remarks = surroundings(grid);
     remarks.extend(Figure::SHAPED.into_iter().filter_map(|figure| outliers(grid, figure)));
     remarks
 }
 
-fn surroundings(grid: &Grid) -> Vec<String> {
+fn surroundings(grid: &SampleGrid) -> Vec<String> {
     let clock = |sample: &Sample| sample.surroundings.clock_shift().is_some_and(|by| by.abs() >= CLOCK_SHIFT);
     let hot = |sample: &Sample| sample.surroundings.throttled.is_some_and(|times| times > 0);
     let stolen =
@@ -52,7 +52,7 @@ fn surroundings(grid: &Grid) -> Vec<String> {
     kinds.into_iter().flatten().collect()
 }
 
-fn outliers(grid: &Grid, figure: Figure) -> Option<String> {
+fn outliers(grid: &SampleGrid, figure: Figure) -> Option<String> {
     let of_cell = |runs: &crate::grid::CellRuns| {
         let values: Vec<_> =
             runs.sound.iter().filter_map(|sample| Some((sample.index, figure.of(sample)?))).collect();

@@ -13,11 +13,11 @@ use weir_results::{
     figure::Figure,
     number::{estimate, number, ratio},
     rule::{Compare, Rule},
-    stats::{Estimate, Kind, RUNS_FOR_INTERVAL, Repetition},
+    stats::{EndsKind, Estimate, RUNS_FOR_INTERVAL, Repetition},
 };
 
 use crate::{
-    grid::{CellRuns, Grid},
+    grid::{CellRuns, SampleGrid},
     place::Place,
     searches::Searches,
     table::Table,
@@ -48,7 +48,7 @@ impl Outcome {
 
 /// A rule, applied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct Ruling {
     /// The rule.
     pub rule: Rule,
     /// What it comes to.
@@ -66,7 +66,7 @@ pub struct Verdict {
 
 fn judge(rule: &Rule, number: Option<&Estimate>, known: Option<Known>) -> Outcome {
     let (low, high) = rule.holds_between();
-    let Some(number) = number.filter(|number| number.kind == Kind::Interval) else {
+    let Some(number) = number.filter(|number| number.kind == EndsKind::Interval) else {
         return Outcome::Inconclusive;
     };
     let (lowest, highest) = match known {
@@ -87,7 +87,7 @@ fn judge(rule: &Rule, number: Option<&Estimate>, known: Option<Known>) -> Outcom
 }
 
 /// The cells compared: each with its base.
-fn pairs<'a>(rule: &Rule, grid: &'a Grid) -> Vec<(&'a CellRuns, &'a CellRuns)> {
+fn pairs<'a>(rule: &Rule, grid: &'a SampleGrid) -> Vec<(&'a CellRuns, &'a CellRuns)> {
     let pairs: Vec<_> = match rule.compare {
         Compare::Placements => grid.comparisons().iter().map(|one| (one.cell, one.base)).collect(),
         Compare::Toolkits => grid.toolkit_comparisons().iter().map(|one| (one.cell, one.base)).collect(),
@@ -107,7 +107,7 @@ fn of_capacities(ratios: &[(Known, Vec<f64>)]) -> (Vec<f64>, usize, Option<Known
 }
 
 /// What the samples of `grid`, or where its figure is a capacity the `searches`, say.
-pub(super) fn apply(rule: &Rule, grid: &Grid, searches: &Searches) -> Verdict {
+pub(super) fn apply(rule: &Rule, grid: &SampleGrid, searches: &Searches) -> Ruling {
     let (values, comparisons, known) = match rule.figure.goal() {
         None => {
             let pairs = pairs(rule, grid);
@@ -128,13 +128,13 @@ pub(super) fn apply(rule: &Rule, grid: &Grid, searches: &Searches) -> Verdict {
             ((found.high / found.median).max(found.median / found.low) - 1.0) * 100.0
         }
     };
-    Verdict {
+    Ruling {
         rule: rule.clone(),
         outcome: judge(rule, found.as_ref(), known),
         number: found,
         known,
         comparisons,
-        smallest_visible: found.filter(|found| found.kind == Kind::Interval).as_ref().map(visible),
+        smallest_visible: found.filter(|found| found.kind == EndsKind::Interval).as_ref().map(visible),
     }
 }
 
@@ -172,7 +172,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// Of every series, the cells at both ends of `dimension` that agree in the rest.
-fn ends_along(grid: &Grid, dimension: Dimension) -> Vec<(&CellRuns, &CellRuns)> {
+fn ends_along(grid: &SampleGrid, dimension: Dimension) -> Vec<(&CellRuns, &CellRuns)> {
     let rest: Vec<_> = grid.dimensions.iter().copied().filter(|&other| other != dimension).collect();
     let lines = grid.lines(&rest);
     let ends = |series, line: &Place| {
@@ -184,7 +184,7 @@ fn ends_along(grid: &Grid, dimension: Dimension) -> Vec<(&CellRuns, &CellRuns)> 
     grid.series.iter().flat_map(of_series).collect()
 }
 
-impl Verdict {
+impl Ruling {
     /// The number with its ends and what it is.
     pub(super) fn number_text(&self) -> String {
         let Some(found) = self.number else {
@@ -219,8 +219,8 @@ fn plural(noun: &str, count: usize) -> String {
 }
 
 /// The verdicts as a table; nothing without a rule.
-pub(super) fn table(verdicts: &[Verdict]) -> Option<Table> {
-    let row = |verdict: &Verdict| {
+pub(super) fn table(verdicts: &[Ruling]) -> Option<Table> {
+    let row = |verdict: &Ruling| {
         let Rule { hypothesis, claim, .. } = &verdict.rule;
         vec![
             hypothesis.clone(),

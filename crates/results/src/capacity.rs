@@ -9,7 +9,7 @@ mod result;
 pub use decider::Decider;
 pub use goal::Goal;
 pub use known::Known;
-pub use result::{End, GoalResult};
+pub use result::{GoalResult, SearchEnd};
 
 /// Name of the experiment, in samples and the manifest.
 pub const NAME: &str = "capacity";

@@ -62,7 +62,7 @@ impl Ledger {
 
 /// Where the replies of a run went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplyLedger {
+pub struct RunReplies {
     /// Replies that the server's kernel took: the server's count.
     pub sent: u64,
     /// Replies that it refused: the server's count.
@@ -74,7 +74,7 @@ pub struct ReplyLedger {
     pub undelivered: Option<u64>,
 }
 
-impl ReplyLedger {
+impl RunReplies {
     /// Replies sent less everything accounted for; zero when it balances. Nothing without an audit, which alone sees
     /// what became of a reply that no client waited for any more.
     pub fn difference(&self) -> Option<i128> {

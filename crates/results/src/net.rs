@@ -16,12 +16,12 @@ pub struct NetRecord {
     /// Which it is.
     pub topology: Topology,
     /// The interface of each side; on loopback they are the same one.
-    pub interfaces: Sided<Interface>,
+    pub interfaces: Sided<InterfaceRecord>,
 }
 
 /// An interface: what a sample keeps of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interface {
+pub struct InterfaceRecord {
     /// Its name.
     pub name: String,
     /// Its number in its namespace.

@@ -1,6 +1,6 @@
 //! Numbers as text: as many digits as they are worth.
 
-use crate::stats::{Estimate, Kind};
+use crate::stats::{EndsKind, Estimate};
 
 /// `value` with `digits` significant digits, never in exponent form; zero is `0`.
 pub fn number(value: f64, digits: usize) -> String {
@@ -42,9 +42,9 @@ const NO_BREAK: char = '\u{a0}';
 pub fn estimate(estimate: &Estimate, text: impl Fn(f64) -> String) -> String {
     let (median, low, high) = (text(estimate.median), text(estimate.low), text(estimate.high));
     match (estimate.kind, estimate.runs) {
-        (Kind::Interval, _) => format!("{median} [{low}, {high}]"),
-        (Kind::Range, 1) => format!("{median} (one run)"),
-        (Kind::Range, _) => format!("{median} (range {low}–{high})"),
+        (EndsKind::Interval, _) => format!("{median} [{low}, {high}]"),
+        (EndsKind::Range, 1) => format!("{median} (one run)"),
+        (EndsKind::Range, _) => format!("{median} (range {low}–{high})"),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Rule {
     /// What is compared with what.
     pub compare: Compare,
     /// Where the number must lie for the claim to hold.
-    pub direction: Direction,
+    pub direction: ClaimDirection,
     /// The smallest effect that matters: percent, or percentage points where the figure is itself in percent.
     pub smallest_effect: f64,
     /// The cells that count; all where nothing is said.
@@ -118,7 +118,7 @@ impl TryFrom<String> for Compare {
 /// Where the number must lie for the claim to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Direction {
+pub enum ClaimDirection {
     /// Lower by more than the smallest effect.
     Below,
     /// Higher by more than the smallest effect.
@@ -172,11 +172,11 @@ impl Rule {
         let (none, unit) = if self.is_difference() { (0.0, 1.0) } else { (1.0, 100.0) };
         let effect = self.smallest_effect / unit;
         match self.direction {
-            Direction::Below => (f64::NEG_INFINITY, none - effect),
-            Direction::Above => (none + effect, f64::INFINITY),
-            Direction::NotAbove => (f64::NEG_INFINITY, none + effect),
-            Direction::NotBelow => (none - effect, f64::INFINITY),
-            Direction::Equal => (none - effect, none + effect),
+            ClaimDirection::Below => (f64::NEG_INFINITY, none - effect),
+            ClaimDirection::Above => (none + effect, f64::INFINITY),
+            ClaimDirection::NotAbove => (f64::NEG_INFINITY, none + effect),
+            ClaimDirection::NotBelow => (none - effect, f64::INFINITY),
+            ClaimDirection::Equal => (none - effect, none + effect),
         }
     }
 

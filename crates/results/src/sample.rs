@@ -7,7 +7,7 @@ use weir_records::{ClientSummary, Cost, Drops, Monotonic, ServerSummary};
 
 use crate::{
     cell::Cell,
-    ledger::{Ledger, ReplyLedger},
+    ledger::{Ledger, RunReplies},
     neighbour::NeighbourRecord,
     net::NetRecord,
     surroundings::Surroundings,
@@ -125,7 +125,7 @@ pub struct Sample {
     pub audit_set_aside: Option<String>,
     /// Where the replies went; nothing where the server or a client isn't weir's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replies: Option<ReplyLedger>,
+    pub replies: Option<RunReplies>,
     /// Our server's own record.
     pub server: Option<ServerSummary>,
     /// Our clients' own records.

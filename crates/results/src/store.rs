@@ -224,7 +224,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Saved, usize), StoreError> {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct SchemaVersion {
     schema: u32,
 }
 
@@ -233,7 +233,7 @@ fn parse_line(path: &Path, line: usize, bytes: &[u8]) -> Result<Option<Sample>, 
         return Ok(None);
     }
     let broken = |error| StoreError::BrokenLine { path: path.to_owned(), line, error };
-    let Version { schema } = serde_json::from_slice(bytes).map_err(broken)?;
+    let SchemaVersion { schema } = serde_json::from_slice(bytes).map_err(broken)?;
     if schema != SCHEMA {
         return Err(StoreError::OtherSchema { path: path.to_owned(), line, found: schema });
     }

@@ -57,7 +57,7 @@ pub fn confine(command: &mut Command, cores: &[usize]) -> io::Result<()> {
 
 /// How a child ended and what it spent in its whole life.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended {
+pub struct ChildEnd {
     /// Its exit status.
     pub status: ExitStatus,
     /// What it and the children that it waited for spent.
@@ -68,7 +68,7 @@ pub struct Ended {
 ///
 /// # Errors
 /// What the system call says; ECHILD where something else has waited for it already.
-pub fn wait4(child: Child) -> io::Result<Ended> {
+pub fn wait4(child: Child) -> io::Result<ChildEnd> {
     let pid = Pid::from_raw(child.id() as i32);
     let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
     loop {
@@ -83,7 +83,7 @@ pub fn wait4(child: Child) -> io::Result<Ended> {
     }
     // SAFETY: all bit patterns are valid for this structure of integers, and the call has filled it.
     let usage = unsafe { usage.assume_init() };
-    Ok(Ended { status: ExitStatus::from_raw(status), cost: Cost::from(usage) })
+    Ok(ChildEnd { status: ExitStatus::from_raw(status), cost: Cost::from(usage) })
 }
 
 #[cfg(test)]

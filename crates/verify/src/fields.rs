@@ -13,7 +13,7 @@ use weir_wire::{
 
 /// The headers of `seen`, a line each, the first one being that of `layer`.
 pub(super) fn fields(layer: Layer, seen: &[u8]) -> String {
-    let mut reader = Reader { rest: seen, text: String::new() };
+    let mut reader = FieldReader { rest: seen, text: String::new() };
     let read = match layer {
         Layer::Ethernet => reader.ethernet().and_then(|()| reader.ip()),
         Layer::Ip => reader.ip(),
@@ -31,12 +31,12 @@ pub(super) fn fields(layer: Layer, seen: &[u8]) -> String {
     reader.text.trim_end().to_owned()
 }
 
-struct Reader<'a> {
+struct FieldReader<'a> {
     rest: &'a [u8],
     text: String,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FieldReader<'a> {
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;

@@ -24,16 +24,16 @@ use weir_filters::{
 
 pub use capture::frames;
 pub use disagreement::Disagreement;
-pub use mutants::{Mutant, Outcome, all_caught, mutants, mutants_text};
+pub use mutants::{Detection, Mutant, all_caught, mutants, mutants_text};
 pub use plan::{Choice, Gaps, Parameters, Plan};
 pub use program::Refusal;
-pub use single::{Answer, ask, packet_from_hex};
-pub use speed::{Pace, Speed, speed};
+pub use single::{SingleAnswer, ask, packet_from_hex};
+pub use speed::{MeasuredPace, Speed, speed};
 pub use subject::{Decided, Subject};
-pub use table::{Row, json, speeds, text};
+pub use table::{ComparedCombination, json, speeds, text};
 
 use batches::Batches;
-use plan::{Loaded, Place};
+use plan::{LoadedPrograms, Stand};
 
 /// What packets are made of.
 pub struct Packets {
@@ -55,11 +55,11 @@ pub fn verify(
     plan: &Plan,
     packets: &Packets,
     progress: &mut dyn FnMut(u64, u64),
-) -> anyhow::Result<Vec<Row>> {
+) -> anyhow::Result<Vec<ComparedCombination>> {
     let mut done = Done { packets: 0, total: plan.combinations().len() as u64 * packets.count, progress };
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<ComparedCombination> = Vec::new();
     for place in plan.places() {
-        let Loaded { programs, refusals } = verify_place(plan, &place, packets, &mut done);
+        let LoadedPrograms { programs, refusals } = verify_place(plan, &place, packets, &mut done);
         for program in programs {
             row_of(&mut rows, program.combination).add(program);
         }
@@ -85,9 +85,9 @@ pub fn verify(
     Ok(rows)
 }
 
-fn row_of(rows: &mut Vec<Row>, combination: Combination) -> &mut Row {
+fn row_of(rows: &mut Vec<ComparedCombination>, combination: Combination) -> &mut ComparedCombination {
     let at = rows.iter().position(|row| row.combination == combination).unwrap_or_else(|| {
-        rows.push(Row::of(combination));
+        rows.push(ComparedCombination::of(combination));
         rows.len() - 1
     });
     &mut rows[at]
@@ -99,9 +99,9 @@ struct Done<'a> {
     progress: &'a mut dyn FnMut(u64, u64),
 }
 
-fn verify_place(plan: &Plan, place: &Place, packets: &Packets, done: &mut Done<'_>) -> Loaded {
+fn verify_place(plan: &Plan, place: &Stand, packets: &Packets, done: &mut Done<'_>) -> LoadedPrograms {
     let least = boundaries(place, packets);
-    let Loaded { mut programs, mut refusals } =
+    let LoadedPrograms { mut programs, mut refusals } =
         plan.load(place, |share| packets.count.div_ceil(share).max(least));
     let mut batches = Batches::of(cases(place, packets));
     let mut decided = Vec::new();
@@ -121,17 +121,17 @@ fn verify_place(plan: &Plan, place: &Place, packets: &Packets, done: &mut Done<'
             (done.progress)(done.packets, done.total.max(done.packets));
         }
     }
-    Loaded { programs, refusals }
+    LoadedPrograms { programs, refusals }
 }
 
 /// What programs there are given: all packets, or those that a socket sends.
-fn cases(place: &Place, packets: &Packets) -> impl Iterator<Item = Case> + use<> {
+fn cases(place: &Stand, packets: &Packets) -> impl Iterator<Item = Case> + use<> {
     let way = place.way;
     corpus::cases(&place.site, &packets.captured, packets.seed).filter(move |case| way.takes(case))
 }
 
 /// How many of them are boundaries.
-fn boundaries(place: &Place, packets: &Packets) -> u64 {
+fn boundaries(place: &Stand, packets: &Packets) -> u64 {
     let count = corpus::boundaries(&place.site, &packets.captured);
     let all = corpus::cases(&place.site, &packets.captured, packets.seed).take(count);
     all.filter(|case| place.way.takes(case)).count() as u64

@@ -28,7 +28,7 @@ pub(super) struct Contents {
 }
 
 /// The end of a prefix in a turn: far off, so that the clock makes no difference.
-enum End {
+enum PrefixEnd {
     Over,
     FarOff,
     Never,
@@ -36,25 +36,29 @@ enum End {
 
 /// What is blocked, turn by turn: sources of [`corpus::SOURCES`] and of loopback, in prefixes within each other that are
 /// over, that aren't, and that never will be.
-const BLOCKED: &[&[(&str, End)]] = &[
+const BLOCKED: &[&[(&str, PrefixEnd)]] = &[
     &[],
-    &[("10.9.8.6/31", End::Never), ("fd00:9:8:7:6:5:4:2/128", End::FarOff), ("127.0.0.2/31", End::Never)],
     &[
-        ("10.9.8.7/32", End::Over),
-        ("10.0.0.0/9", End::FarOff),
-        ("10.9.9.0/24", End::Never),
-        ("::1/128", End::FarOff),
-        ("fd00::/8", End::Over),
+        ("10.9.8.6/31", PrefixEnd::Never),
+        ("fd00:9:8:7:6:5:4:2/128", PrefixEnd::FarOff),
+        ("127.0.0.2/31", PrefixEnd::Never),
     ],
-    &[("0.0.0.0/0", End::FarOff), ("2001:db8::/32", End::Over)],
-    &[("::/0", End::Over), ("127.0.0.1/32", End::FarOff), ("203.0.113.0/25", End::FarOff)],
     &[
-        ("fd00:9:8:7::/65", End::FarOff),
-        ("127.0.0.0/8", End::Over),
-        ("127.128.0.0/9", End::Never),
-        ("10.9.8.0/24", End::Over),
+        ("10.9.8.7/32", PrefixEnd::Over),
+        ("10.0.0.0/9", PrefixEnd::FarOff),
+        ("10.9.9.0/24", PrefixEnd::Never),
+        ("::1/128", PrefixEnd::FarOff),
+        ("fd00::/8", PrefixEnd::Over),
     ],
-    &[("::/0", End::Never)],
+    &[("0.0.0.0/0", PrefixEnd::FarOff), ("2001:db8::/32", PrefixEnd::Over)],
+    &[("::/0", PrefixEnd::Over), ("127.0.0.1/32", PrefixEnd::FarOff), ("203.0.113.0/25", PrefixEnd::FarOff)],
+    &[
+        ("fd00:9:8:7::/65", PrefixEnd::FarOff),
+        ("127.0.0.0/8", PrefixEnd::Over),
+        ("127.128.0.0/9", PrefixEnd::Never),
+        ("10.9.8.0/24", PrefixEnd::Over),
+    ],
+    &[("::/0", PrefixEnd::Never)],
 ];
 
 /// The quotas, turn by turn: two under which no token comes back within a turn, one under which hardly any is missing.
@@ -66,9 +70,9 @@ impl Contents {
         let mut blocklist = Blocklist::default();
         for (prefix, end) in BLOCKED[turn as usize % BLOCKED.len()] {
             let until = match end {
-                End::Over => Until::Moment(Moment::from_ns(1)),
-                End::FarOff => Until::Moment(Moment::from_ns(u64::MAX / 2)),
-                End::Never => Until::Unblocked,
+                PrefixEnd::Over => Until::Moment(Moment::from_ns(1)),
+                PrefixEnd::FarOff => Until::Moment(Moment::from_ns(u64::MAX / 2)),
+                PrefixEnd::Never => Until::Unblocked,
             };
             blocklist.block(prefix.parse().expect("a prefix"), until);
         }
@@ -79,7 +83,7 @@ impl Contents {
 }
 
 /// The reference's memory, beside a program's.
-pub(super) struct Memory {
+pub(super) struct ReferenceMemory {
     reference: Reference,
     turn: u32,
     /// Packets of this turn that are still to come, once it has begun.
@@ -88,7 +92,7 @@ pub(super) struct Memory {
     pub(super) fault: fn(&mut Contents),
 }
 
-impl Memory {
+impl ReferenceMemory {
     /// Of the turn with which packets begin; nothing for a filter without a memory. The program's is made with the first
     /// packet.
     pub(super) fn of(filter: Filter, turn: u32) -> Option<Self> {

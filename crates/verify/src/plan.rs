@@ -15,8 +15,8 @@ use weir_output::exit::UsageError;
 
 use crate::{
     Subject,
-    memory::{Memory, with_little_room},
-    program::{Program, Refusal, Tally},
+    memory::{ReferenceMemory, with_little_room},
+    program::{AskedProgram, Refusal, Tally},
     sockets::{Sendable as _, Sockets},
 };
 
@@ -65,15 +65,15 @@ pub struct Plan {
 
 /// Where programs are asked, and how.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Stand {
     pub(super) site: Site,
     pub(super) way: Way,
 }
 
 /// The programs of a place.
 #[derive(Default)]
-pub(super) struct Loaded {
-    pub(super) programs: Vec<Program>,
+pub(super) struct LoadedPrograms {
+    pub(super) programs: Vec<AskedProgram>,
     /// Those that aren't there.
     pub(super) refusals: Vec<Refusal>,
 }
@@ -166,14 +166,14 @@ impl Plan {
     }
 
     /// Every place, server and way of it.
-    pub(super) fn places(&self) -> Vec<Place> {
+    pub(super) fn places(&self) -> Vec<Stand> {
         let mut places = Vec::new();
         for hook in Hook::ALL {
             for way in [Way::TestRun, Way::Sockets] {
                 let is_there =
                     |combination: &Combination| combination.hook == hook && self.way_of(*combination) == way;
                 if self.combinations.iter().any(is_there) {
-                    places.extend(self.sites(hook, way).into_iter().map(|site| Place { site, way }));
+                    places.extend(self.sites(hook, way).into_iter().map(|site| Stand { site, way }));
                 }
             }
         }
@@ -214,12 +214,12 @@ impl Plan {
 
     /// Loads each program of that place; `packets` says how many packets one has that is one of so many of its
     /// combination. One that is refused keeps no other from being loaded.
-    pub(super) fn load(&self, place: &Place, packets: impl Fn(u64) -> u64) -> Loaded {
-        let Place { site, way } = place;
+    pub(super) fn load(&self, place: &Stand, packets: impl Fn(u64) -> u64) -> LoadedPrograms {
+        let Stand { site, way } = place;
         let sites = self.sites(site.hook, *way).len();
         let is_there =
             |combination: &&Combination| combination.hook == site.hook && self.way_of(**combination) == *way;
-        let mut loaded = Loaded::default();
+        let mut loaded = LoadedPrograms::default();
         for combination in self.combinations.iter().filter(is_there) {
             let Combination { filter, toolkit, hook } = *combination;
             let mut filters = self.filters(filter, hook, *way);
@@ -230,7 +230,7 @@ impl Plan {
                 match subject.and_then(|program| way.subject(program)) {
                     Ok(subject) => {
                         let program = self.program(*combination, filter, *site, subject);
-                        loaded.programs.push(Program { left: packets(share), ..program });
+                        loaded.programs.push(AskedProgram { left: packets(share), ..program });
                     }
                     Err(error) => loaded.refusals.push(Refusal::new(*combination, filter, &error)),
                 }
@@ -246,9 +246,18 @@ impl Plan {
         filter: Filter,
         site: Site,
         subject: Box<dyn Subject>,
-    ) -> Program {
-        let memory = Memory::of(filter, self.turn);
-        Program { combination, filter, site, subject, memory, left: 0, tally: Tally::default(), first: None }
+    ) -> AskedProgram {
+        let memory = ReferenceMemory::of(filter, self.turn);
+        AskedProgram {
+            combination,
+            filter,
+            site,
+            subject,
+            memory,
+            left: 0,
+            tally: Tally::default(),
+            first: None,
+        }
     }
 
     /// A filter with each of its parameters that is to be compared, and one with a memory in chains too.

@@ -8,18 +8,18 @@ use weir_hooks::HookError;
 
 use crate::{
     Decided, Disagreement, Subject,
-    memory::{Memory, now},
+    memory::{ReferenceMemory, now},
     minimise::minimise,
 };
 
 /// A program, and its tally.
-pub(super) struct Program {
+pub(super) struct AskedProgram {
     pub(super) combination: Combination,
     pub(super) filter: Filter,
     pub(super) site: Site,
     pub(super) subject: Box<dyn Subject>,
     /// What the reference remembers, where the filter remembers anything.
-    pub(super) memory: Option<Memory>,
+    pub(super) memory: Option<ReferenceMemory>,
     /// Packets that it is still to decide.
     pub(super) left: u64,
     pub(super) tally: Tally,
@@ -62,7 +62,7 @@ pub(super) struct Tally {
     pub(super) spent: Duration,
 }
 
-impl Program {
+impl AskedProgram {
     /// Compares as many of `cases` as are left to it, and gives their number; `waited` is its share of the time that
     /// it took until they were made.
     pub(super) fn compare(
@@ -167,7 +167,7 @@ impl Program {
             Some((said, expected)) => (smallest, said, expected),
             None => (case.clone(), said, expected),
         };
-        let turn = self.memory.as_ref().map(Memory::turn);
+        let turn = self.memory.as_ref().map(ReferenceMemory::turn);
         let Self { filter, combination, site, .. } = *self;
         Disagreement { filter, combination, site, turn, case, expected, said }
     }

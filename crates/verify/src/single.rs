@@ -8,12 +8,12 @@ use crate::{
     Decided, Plan, Refusal,
     disagreement::{hex, name_of, options},
     fields::fields,
-    plan::Loaded,
+    plan::LoadedPrograms,
 };
 
 /// What one program said of the packet.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer {
+pub struct SingleAnswer {
     filter: String,
     toolkit: Toolkit,
     hook: Hook,
@@ -32,7 +32,7 @@ pub struct Answer {
     seen: Vec<u8>,
 }
 
-impl Answer {
+impl SingleAnswer {
     /// Whether both said the same, as far as both could be asked.
     pub fn agrees(&self) -> bool {
         self.refused.is_none() && self.program.is_none_or(|program| program == self.reference)
@@ -64,12 +64,12 @@ impl Answer {
 ///
 /// # Errors
 /// A program that can't be run, or none that can be loaded.
-pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<Answer>> {
+pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<SingleAnswer>> {
     let mut answers = Vec::new();
     for place in plan.places() {
         let site = place.site;
-        let Loaded { programs, refusals } = plan.load(&place, |_| 1);
-        let answer = |combination: Combination, filter: &Filter, reference, program, refused| Answer {
+        let LoadedPrograms { programs, refusals } = plan.load(&place, |_| 1);
+        let answer = |combination: Combination, filter: &Filter, reference, program, refused| SingleAnswer {
             filter: filter.to_string(),
             toolkit: combination.toolkit,
             hook: site.hook,

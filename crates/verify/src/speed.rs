@@ -13,8 +13,8 @@ use crate::{
     Packets, Plan,
     batches::{BATCH, Batches},
     per_second,
-    plan::{Loaded, Place, Way},
-    program::Program,
+    plan::{LoadedPrograms, Stand, Way},
+    program::AskedProgram,
 };
 
 /// Turns of each side.
@@ -34,13 +34,13 @@ pub struct Speed {
     pub hook: Hook,
     /// What came of it.
     #[serde(flatten)]
-    pub pace: Pace,
+    pub pace: MeasuredPace,
 }
 
 /// What came of measuring a combination.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Pace {
+pub enum MeasuredPace {
     /// Both sides were measured.
     Measured {
         /// System calls a second, on one packet.
@@ -63,7 +63,7 @@ pub enum Pace {
 pub fn speed(plan: &Plan, packets: &Packets) -> Vec<Speed> {
     let mut speeds: Vec<Speed> = Vec::new();
     for place in plan.places().into_iter().filter(|place| place.way == Way::TestRun) {
-        let Loaded { programs, refusals } = plan.load(&place, |_| u64::MAX);
+        let LoadedPrograms { programs, refusals } = plan.load(&place, |_| u64::MAX);
         let refused = refusals.into_iter().map(|refusal| (refusal.combination, Err(refusal.reason)));
         let loaded = programs.into_iter().map(|program| (program.combination, Ok(program)));
         for (Combination { filter, toolkit, hook }, program) in loaded.chain(refused) {
@@ -73,7 +73,7 @@ pub fn speed(plan: &Plan, packets: &Packets) -> Vec<Speed> {
                 let pace = program.and_then(|program| {
                     measured(program, &place, packets).map_err(|error| format!("{error:#}"))
                 });
-                let pace = pace.unwrap_or_else(|reason| Pace::Refused { reason });
+                let pace = pace.unwrap_or_else(|reason| MeasuredPace::Refused { reason });
                 speeds.push(Speed { filter, toolkit, hook, pace });
             }
         }
@@ -81,7 +81,7 @@ pub fn speed(plan: &Plan, packets: &Packets) -> Vec<Speed> {
     speeds
 }
 
-fn measured(mut program: Program, place: &Place, packets: &Packets) -> anyhow::Result<Pace> {
+fn measured(mut program: AskedProgram, place: &Stand, packets: &Packets) -> anyhow::Result<MeasuredPace> {
     let bare = KernelFilter::load(program.filter, program.combination.toolkit, &place.site)?;
     let mut cases = corpus::cases(&place.site, &packets.captured, packets.seed);
     let one = bare_case(&mut cases);
@@ -97,7 +97,7 @@ fn measured(mut program: Program, place: &Place, packets: &Packets) -> anyhow::R
         spent[1] += started.elapsed();
     }
     let [bare, verify] = spent.map(|spent| per_second((TURNS * PACKETS) as u64, spent));
-    Ok(Pace::Measured { bare, verify })
+    Ok(MeasuredPace::Measured { bare, verify })
 }
 
 /// A packet of ordinary length, that the test run takes at every hook.

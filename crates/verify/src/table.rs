@@ -7,14 +7,14 @@ use weir_filters::Combination;
 use weir_output::terminal;
 
 use crate::{
-    Disagreement, Pace, Plan, Speed, per_second,
+    Disagreement, MeasuredPace, Plan, Speed, per_second,
     plan::Way,
-    program::{Program, Refusal},
+    program::{AskedProgram, Refusal},
 };
 
 /// What came of a combination, over its parameters and the servers that it was loaded for.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct ComparedCombination {
     /// The combination.
     pub combination: Combination,
     /// Packets that it decided.
@@ -31,7 +31,7 @@ pub struct Row {
     pub refusals: Vec<Refusal>,
 }
 
-impl Row {
+impl ComparedCombination {
     /// Of no program.
     pub(super) fn of(combination: Combination) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Row {
     }
 
     /// Adds another program of the combination.
-    pub(super) fn add(&mut self, program: Program) {
+    pub(super) fn add(&mut self, program: AskedProgram) {
         self.packets += program.tally.decided;
         self.not_runnable += program.tally.not_runnable;
         self.disagreements += program.tally.disagreements;
@@ -74,7 +74,7 @@ const COLUMNS: [&str; 7] =
     ["filter", "toolkit", "hook", "packets", "disagreements", "not runnable here", "packets/s"];
 
 /// The table, what isn't in it and why, and each disagreement.
-pub fn text(plan: &Plan, rows: &[Row]) -> String {
+pub fn text(plan: &Plan, rows: &[ComparedCombination]) -> String {
     let mut table = terminal::table(!std::io::stdout().is_terminal());
     table.set_header(COLUMNS);
     for row in rows {
@@ -120,13 +120,13 @@ pub fn text(plan: &Plan, rows: &[Row]) -> String {
     text
 }
 
-fn totals(rows: &[Row]) -> [u64; 3] {
-    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum();
+fn totals(rows: &[ComparedCombination]) -> [u64; 3] {
+    let sum = |of: fn(&ComparedCombination) -> u64| rows.iter().map(of).sum();
     [rows.len() as u64, sum(|row| row.packets), sum(|row| row.disagreements)]
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct VerifyDocument<'a> {
     seed: u64,
     packets: u64,
     disagreements: u64,
@@ -157,11 +157,13 @@ struct NotCompared<'a> {
 ///
 /// # Errors
 /// Making JSON fails.
-pub fn json(plan: &Plan, rows: &[Row], seed: u64) -> anyhow::Result<String> {
+pub fn json(plan: &Plan, rows: &[ComparedCombination], seed: u64) -> anyhow::Result<String> {
     let [_, packets, disagreements] = totals(rows);
     let not_compared = plan.gaps.iter().map(|(reason, places)| NotCompared { reason, places }).collect();
     let row = |row| {
-        let Row { combination, packets, not_runnable, disagreements, shown, refusals, .. }: &Row = row;
+        let ComparedCombination {
+            combination, packets, not_runnable, disagreements, shown, refusals, ..
+        }: &ComparedCombination = row;
         JsonRow {
             filter: combination.filter.as_str(),
             toolkit: combination.toolkit.as_str(),
@@ -175,7 +177,7 @@ pub fn json(plan: &Plan, rows: &[Row], seed: u64) -> anyhow::Result<String> {
         }
     };
     let rows = rows.iter().map(row).collect();
-    let document = Document { seed, packets, disagreements, rows, not_compared };
+    let document = VerifyDocument { seed, packets, disagreements, rows, not_compared };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
@@ -186,10 +188,10 @@ pub fn speeds(speeds: &[Speed]) -> String {
     let mut refused = String::new();
     for Speed { filter, toolkit, hook, pace } in speeds {
         let cells = match pace {
-            Pace::Measured { bare, verify } => {
+            MeasuredPace::Measured { bare, verify } => {
                 [format!("{bare:.0}"), format!("{verify:.0}"), format!("{:.2}", verify / bare)]
             }
-            Pace::Refused { reason } => {
+            MeasuredPace::Refused { reason } => {
                 let _ = writeln!(refused, "\nrefused: {filter} with {toolkit} at {hook}: {reason}");
                 ["refused".to_owned(), String::new(), String::new()]
             }

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use weir_filters::Hook;
-use weir_lab::{capacity::plan::Plan, experiment::definition::Profile};
+use weir_lab::{capacity::plan::SearchPlan, experiment::definition::Profile};
 use weir_report::Report;
 use weir_results::{
     cell::{Cell, Placement},
@@ -33,7 +33,7 @@ fn search(cell: &Cell, found: (u64, u64, bool), trials: &Value) -> String {
     let (number, lower, limited) = found;
     let (upper, end) = if limited { (None, "highest") } else { (Some(lower + 1000), "found") };
     let mut line = json!({
-        "goal_name": "NDR", "search": number, "cell": cell, "goal": Plan::of(Profile::Quick).goals[0].goal,
+        "goal_name": "NDR", "search": number, "cell": cell, "goal": SearchPlan::of(Profile::Quick).goals[0].goal,
         "lower": lower, "upper": upper, "upper_by_loss": upper, "conditional_throughput": lower,
         "limited": limited, "lower_trials": 3, "lower_exceeding": 0, "end": end, "valid_goodput": null,
         "ceiling": 450_000.0, "highest": 400_000, "samples": [], "unused": [], "behind": [], "under_load_s": 1.0,

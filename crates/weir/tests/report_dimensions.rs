@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs};
 use serde_json::json;
 use weir_filters::Hook;
 use weir_hooks::Drops;
-use weir_lab::{capacity::plan::Plan, experiment::definition::Profile};
+use weir_lab::{capacity::plan::SearchPlan, experiment::definition::Profile};
 use weir_report::{Outcome, Report};
 use weir_results::{
     capacity::Known,
@@ -110,7 +110,7 @@ fn the_reports_own_figures_stand_only_beside_a_grid_of_its_shape() {
     assert!(dir.path().join("tables/ratios.csv").exists());
 }
 
-fn judged(samples: &[Sample], rule: &str) -> weir_report::Verdict {
+fn judged(samples: &[Sample], rule: &str) -> weir_report::Ruling {
     let dir = folder_of(samples);
     let definition = format!("name = \"made-up\"\n[[verdicts]]\nhypothesis = \"H\"\nclaim = \"c\"\n{rule}\n");
     fs::write(dir.path().join("definition.toml"), definition).unwrap();
@@ -242,7 +242,7 @@ fn capacities_are_bars_and_say_what_the_generator_limits() {
     let dir = folder_of(&Experiment::quick().samples());
     let search = |(placement, hook), search: u64, lower: u64, limited: bool| {
         let cell = Cell { hook, ..synthetic::cell(placement, 99, 0) };
-        let goal = Plan::of(Profile::Quick).goals[0].goal;
+        let goal = SearchPlan::of(Profile::Quick).goals[0].goal;
         let (upper, end) = if limited { (None, "highest") } else { (Some(lower + 1000), "found") };
         let line = json!({
             "goal_name": "NDR", "search": search, "cell": cell, "goal": goal, "lower": lower, "upper": upper,

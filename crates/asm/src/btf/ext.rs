@@ -19,12 +19,12 @@ pub(crate) struct LineInfo {
 /// Functions and lines, section by section.
 #[derive(Debug, Default)]
 pub(crate) struct BtfExt {
-    functions: Part,
-    lines: Part,
+    functions: ExtPart,
+    lines: ExtPart,
 }
 
 #[derive(Debug, Default)]
-struct Part(Vec<(u32, Vec<u32>)>);
+struct ExtPart(Vec<(u32, Vec<u32>)>);
 
 /// 22 bits of a word are the line's, the lower 10 the column's.
 const MAX_LINE: u32 = (1 << 22) - 1;
@@ -63,7 +63,7 @@ impl BtfExt {
     }
 }
 
-impl Part {
+impl ExtPart {
     fn add(&mut self, section: u32, records: Vec<u32>) {
         if !records.is_empty() {
             self.0.push((section, records));

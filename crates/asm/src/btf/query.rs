@@ -2,7 +2,7 @@
 
 use super::{
     kind,
-    read::{BtfFile, MAX_DEPTH, Type, word},
+    read::{BtfFile, BtfType, MAX_DEPTH, word},
 };
 
 /// Where a field stands in its structure.
@@ -45,7 +45,7 @@ impl<'a> BtfFile<'a> {
     /// The names and values of `enum enumeration`, in the order of the source; a value appears as often as names have
     /// it. Nothing where there is no such enumeration of 32 bits.
     pub fn enumerators(&self, enumeration: &str) -> Option<Vec<(&'a str, u32)>> {
-        let is_it = |found: &Type<'_>| found.kind == kind::ENUM && !found.rest.is_empty();
+        let is_it = |found: &BtfType<'_>| found.kind == kind::ENUM && !found.rest.is_empty();
         let (_, found) = self.named(enumeration).find(|(_, found)| is_it(found))?;
         let entries = found.rest.chunks_exact(8);
         entries
@@ -66,20 +66,20 @@ impl<'a> BtfFile<'a> {
         arguments.map(name).collect()
     }
 
-    fn defined(&self, structure: &str) -> Option<(u32, &Type<'a>)> {
-        let is_it = |found: &Type<'_>| found.kind == kind::STRUCT && !found.rest.is_empty();
+    fn defined(&self, structure: &str) -> Option<(u32, &BtfType<'a>)> {
+        let is_it = |found: &BtfType<'_>| found.kind == kind::STRUCT && !found.rest.is_empty();
         self.named(structure).find(|(_, found)| is_it(found))
     }
 
     /// With their ids.
-    fn named(&self, name: &str) -> impl Iterator<Item = (u32, &Type<'a>)> {
+    fn named(&self, name: &str) -> impl Iterator<Item = (u32, &BtfType<'a>)> {
         (1..).zip(&self.types).filter(move |(_, found)| {
             let from = self.strings.get(found.name as usize..).unwrap_or_default();
             from.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
         })
     }
 
-    fn field_in(&self, structure: &Type<'a>, name: &str, depth: usize) -> Option<Field> {
+    fn field_in(&self, structure: &BtfType<'a>, name: &str, depth: usize) -> Option<Field> {
         structure.rest.chunks_exact(12).find_map(|member| {
             let member_word = |at| word(member, at, self.endian);
             let (id, place) = (member_word(4)?, member_word(8)?);
@@ -102,7 +102,7 @@ impl<'a> BtfFile<'a> {
     }
 
     /// The type behind names, qualifiers and pointers; nothing for void.
-    fn behind_pointers(&self, mut id: u32) -> Option<Type<'a>> {
+    fn behind_pointers(&self, mut id: u32) -> Option<BtfType<'a>> {
         for _ in 0..MAX_DEPTH {
             let found = self.get(self.resolve(id)?)?;
             if found.kind != kind::PTR {

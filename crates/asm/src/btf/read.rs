@@ -7,7 +7,7 @@ use crate::{Endian, Layout, MapKind, names::MAP_KINDS};
 
 /// Types and strings of a `.BTF` section, or of the kernel's own types (/sys/kernel/btf/vmlinux).
 pub struct BtfFile<'a> {
-    pub(super) types: Vec<Type<'a>>,
+    pub(super) types: Vec<BtfType<'a>>,
     pub(super) strings: &'a [u8],
     pub(super) endian: Endian,
     /// How many more fields and elements of keys and values are described; what goes past it is an array of bytes.
@@ -15,7 +15,7 @@ pub struct BtfFile<'a> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Type<'a> {
+pub(super) struct BtfType<'a> {
     pub(super) name: u32,
     pub(super) kind: u32,
     /// Of a struct or union with bit fields: a member's offset has its width in bits in the upper 8 bits.
@@ -148,7 +148,7 @@ impl<'a> BtfFile<'a> {
         }
     }
 
-    fn fields(&self, record: Type<'a>, depth: usize) -> Option<Layout> {
+    fn fields(&self, record: BtfType<'a>, depth: usize) -> Option<Layout> {
         let mut fields = Vec::new();
         let mut end = 0_usize;
         for member in record.rest.chunks_exact(12) {
@@ -204,7 +204,7 @@ impl<'a> BtfFile<'a> {
         Some((word(rest, 0, self.endian)?, word(rest, 8, self.endian)?))
     }
 
-    pub(super) fn get(&self, id: u32) -> Option<Type<'a>> {
+    pub(super) fn get(&self, id: u32) -> Option<BtfType<'a>> {
         self.types.get((id as usize).checked_sub(1)?).copied()
     }
 
@@ -216,7 +216,7 @@ impl<'a> BtfFile<'a> {
         std::str::from_utf8(&from[..len]).ok()
     }
 
-    fn record(&self, bytes: &'a [u8]) -> Option<Type<'a>> {
+    fn record(&self, bytes: &'a [u8]) -> Option<BtfType<'a>> {
         let info = word(bytes, 4, self.endian)?;
         let (kind, vlen) = (info >> 24 & 31, (info & 0xffff) as usize);
         let len = match kind {
@@ -227,7 +227,7 @@ impl<'a> BtfFile<'a> {
             kind::ENUM | kind::FUNC_PROTO => 8 * vlen,
             _ => return None,
         };
-        Some(Type {
+        Some(BtfType {
             name: word(bytes, 0, self.endian)?,
             kind,
             has_bit_fields: info >> 31 == 1,

@@ -6,7 +6,7 @@ use super::ElfError;
 use crate::{Call, Code, EncodeError, Imm64, Insn, Program, Target, place::SlotPlaces};
 
 /// A program's parts and how they refer to each other.
-pub(super) struct Pieces {
+pub(super) struct ProgramPieces {
     /// The entry first, then each function, in the order in which they stand.
     pub(super) pieces: Vec<Piece>,
     /// Calls and addresses of functions, in the order in which they stand.
@@ -27,13 +27,13 @@ pub(super) struct Piece {
 pub(super) struct FunctionReference {
     /// The slot of the instruction that refers.
     pub(super) slot: usize,
-    /// The function: its place in [`Pieces::pieces`].
+    /// The function: its place in [`ProgramPieces::pieces`].
     pub(super) piece: usize,
     /// Whether it is called, or its address is taken.
     pub(super) is_call: bool,
 }
 
-impl Pieces {
+impl ProgramPieces {
     /// Cuts a program where its functions begin.
     ///
     /// The kernel cuts it at the same places and has the same conditions: no jump across a cut, none fallen through.

@@ -20,7 +20,7 @@ use crate::{
     btf::{BtfFile, has_core_relocations},
     decode,
     place::SlotPlaces,
-    slot::{LDDW, Slot},
+    slot::{LDDW, RawSlot},
 };
 
 /// An ELF file of BPF programs, as it stands: relocations are beside the instructions, not in them.
@@ -130,7 +130,7 @@ pub fn read_elf(bytes: &[u8]) -> Result<ElfFile, ElfError> {
     if file.architecture() != Architecture::Bpf {
         return Err(unreadable("its headers", format!("it is for {:?}, not for BPF", file.architecture())));
     }
-    Reader::new(&file, bytes)?.read()
+    ElfReader::new(&file, bytes)?.read()
 }
 
 pub(super) fn unreadable(what: &str, why: impl ToString) -> ElfError {
@@ -147,7 +147,7 @@ pub(super) struct ElfSymbol {
     pub(super) size: u64,
 }
 
-pub(super) struct Reader<'a, 'b> {
+pub(super) struct ElfReader<'a, 'b> {
     pub(super) file: &'b File<'a>,
     pub(super) endian: Endian,
     budget: Budget,
@@ -159,7 +159,7 @@ pub(super) struct Reader<'a, 'b> {
     by_section: HashMap<SectionIndex, Vec<usize>>,
 }
 
-impl<'a, 'b> Reader<'a, 'b> {
+impl<'a, 'b> ElfReader<'a, 'b> {
     fn new(file: &'b File<'a>, bytes: &[u8]) -> Result<Self, ElfError> {
         let mut budget = Budget::of(bytes.len());
         let mut sections = Vec::new();
@@ -361,7 +361,7 @@ fn decode_leniently(bytes: &[u8], endian: Endian) -> Code {
             code.push(insn);
             rest = &rest[len..];
         } else {
-            let little = Slot::from_bytes(*slot, endian).to_bytes(Endian::Little);
+            let little = RawSlot::from_bytes(*slot, endian).to_bytes(Endian::Little);
             code.push(Insn::Raw(u64::from_le_bytes(little)));
             rest = &rest[8..];
         }

@@ -2,7 +2,7 @@
 
 use object::{Object as _, ObjectSection as _};
 
-use super::read::{ElfSymbol, Reader};
+use super::read::{ElfReader, ElfSymbol};
 use crate::{
     Endian, Layout, MapDef, MapKind,
     btf::{BtfFile, map_kind, word},
@@ -20,7 +20,7 @@ pub(super) struct Maps {
 }
 
 /// The maps, by each of the ways in which they are declared.
-pub(super) fn maps(reader: &Reader<'_, '_>, btf: Option<&BtfFile<'_>>) -> Maps {
+pub(super) fn maps(reader: &ElfReader<'_, '_>, btf: Option<&BtfFile<'_>>) -> Maps {
     let Maps { mut maps, mut unknown, mut pinned } = Maps::default();
     let mut defined = btf.map(|btf| btf.maps(".maps")).unwrap_or_default();
     defined.sort_by_key(|(name, _)| *name);

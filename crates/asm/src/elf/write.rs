@@ -11,7 +11,7 @@ use object::{
 use super::{
     ElfError, MapRefusal, R_BPF_64_32, R_BPF_64_64,
     lines::LineTable,
-    pieces::{Piece, Pieces},
+    pieces::{Piece, ProgramPieces},
     read_maps::is_variables,
 };
 use crate::{
@@ -76,7 +76,7 @@ struct Writer<'a> {
     elf: Elf<'a>,
     maps: HashMap<&'a str, MapSymbol>,
     /// Sections with instructions, in the order in which they came.
-    sections: Vec<CodeSection<'a>>,
+    sections: Vec<WrittenSection<'a>>,
     by_name: HashMap<&'a str, usize>,
     btf: Btf,
     lines: LineTable<'a>,
@@ -88,7 +88,7 @@ struct MapSymbol {
     is_variables: bool,
 }
 
-struct CodeSection<'a> {
+struct WrittenSection<'a> {
     name: &'a str,
     id: SectionId,
     functions: Vec<(u32, TypeId)>,
@@ -96,7 +96,7 @@ struct CodeSection<'a> {
 }
 
 /// A part of a program where it is put.
-struct Placed {
+struct PlacedPart {
     /// In [`Writer::sections`].
     section: usize,
     /// In bytes.
@@ -188,7 +188,7 @@ impl<'a> Writer<'a> {
     }
 
     fn add_program(&mut self, source: &'a Program) -> Result<(), ElfError> {
-        let pieces = Pieces::of(source)?;
+        let pieces = ProgramPieces::of(source)?;
         let encoded = source.code.encode(self.endian);
         let mut bytes = encoded.map_err(|error| ElfError::Encode { program: source.name.clone(), error })?;
         let placed = self.place(&source.section, &pieces);
@@ -213,16 +213,16 @@ impl<'a> Writer<'a> {
     }
 
     /// The entry goes to the program's section, the functions to `.text`.
-    fn place(&mut self, section: &'a str, pieces: &Pieces) -> Vec<Placed> {
+    fn place(&mut self, section: &'a str, pieces: &ProgramPieces) -> Vec<PlacedPart> {
         let entry = self.code_section(section);
-        let mut placed = vec![Placed { section: entry, offset: self.end_of(entry) }];
+        let mut placed = vec![PlacedPart { section: entry, offset: self.end_of(entry) }];
         if let [_, functions @ ..] = &pieces.pieces[..]
             && !functions.is_empty()
         {
             let text = self.code_section(TEXT);
             let mut offset = self.end_of(text);
             for function in functions {
-                placed.push(Placed { section: text, offset });
+                placed.push(PlacedPart { section: text, offset });
                 offset += 8 * function.slots.len() as u64;
             }
         }
@@ -234,7 +234,7 @@ impl<'a> Writer<'a> {
             return known;
         }
         let id = self.add_section(name, SectionKind::Text);
-        self.sections.push(CodeSection { name, id, functions: Vec::new(), lines: Vec::new() });
+        self.sections.push(WrittenSection { name, id, functions: Vec::new(), lines: Vec::new() });
         self.by_name.insert(name, self.sections.len() - 1);
         self.sections.len() - 1
     }
@@ -247,12 +247,12 @@ impl<'a> Writer<'a> {
     /// for a call and in bytes for an address. libbpf takes no symbol of a static function there.
     fn relocate_functions(
         &mut self,
-        pieces: &Pieces,
-        placed: &[Placed],
+        pieces: &ProgramPieces,
+        placed: &[PlacedPart],
         bytes: &mut [u8],
     ) -> Result<(), ElfError> {
         for reference in &pieces.references {
-            let Placed { section, offset } = placed[reference.piece];
+            let PlacedPart { section, offset } = placed[reference.piece];
             let slot = &mut bytes[8 * reference.slot..];
             let r_type = if reference.is_call {
                 set_immediate(slot, (offset / 8) as i32 - 1, self.endian);
@@ -272,8 +272,8 @@ impl<'a> Writer<'a> {
     fn relocate_maps(
         &mut self,
         source: &Program,
-        pieces: &Pieces,
-        placed: &[Placed],
+        pieces: &ProgramPieces,
+        placed: &[PlacedPart],
         bytes: &mut [u8],
     ) -> Result<(), ElfError> {
         let places = SlotPlaces::of(&source.code);
@@ -307,8 +307,8 @@ impl<'a> Writer<'a> {
 
     fn add_relocation(
         &mut self,
-        pieces: &Pieces,
-        placed: &[Placed],
+        pieces: &ProgramPieces,
+        placed: &[PlacedPart],
         slot: usize,
         symbol: SymbolId,
         r_type: u32,

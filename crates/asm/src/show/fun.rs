@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::{
     Atomic, AtomicOp, Call, Code, Imm64, Insn, Label, Layout, MapName, Mem, Object, Src, Target, Width,
     helpers, names,
-    place::{Places, target_slot},
+    place::{InsnPlaces, target_slot},
 };
 
 /// A whole listing: labels on lines of their own, instructions indented.
@@ -22,7 +22,7 @@ pub fn code_with_labels(code: &Code) -> impl Display {
 
 /// A whole file: licence, maps and programs.
 pub fn object(object: &Object) -> impl Display {
-    File(object)
+    ListingFile(object)
 }
 
 /// One instruction, with jumps as they are: to a label by its name, by distance otherwise.
@@ -71,7 +71,7 @@ impl Labels {
     }
 
     fn name_distances(&mut self, code: &Code, mut fresh: impl FnMut() -> String) {
-        let places = Places::of(code);
+        let places = InsnPlaces::of(code);
         for (index, insn) in code.insns().iter().enumerate() {
             let Some(Target::Off(_)) = insn.target() else { continue };
             let place = target_slot(code, &places, index).and_then(|slot| places.index(slot));
@@ -88,7 +88,7 @@ impl Labels {
     /// One instruction.
     pub(crate) fn line(&self, code: &Code, index: usize) -> String {
         let mut line = String::new();
-        let shown = Shown { code, labels: self, index };
+        let shown = ShownInsn { code, labels: self, index };
         shown.insn(&mut line, &code.insns()[index]).expect("strings take all that is written");
         line
     }
@@ -115,7 +115,7 @@ impl Display for Listing<'_> {
         for (index, insn) in code.insns().iter().enumerate() {
             place_labels(f, labels, index)?;
             f.write_str("    ")?;
-            Shown { code, labels, index }.insn(f, insn)?;
+            ShownInsn { code, labels, index }.insn(f, insn)?;
             f.write_char('\n')?;
         }
         place_labels(f, labels, code.len())
@@ -127,17 +127,17 @@ fn place_labels(f: &mut fmt::Formatter<'_>, labels: &Labels, index: usize) -> fm
 }
 
 /// One instruction among its neighbours.
-struct Shown<'a> {
+struct ShownInsn<'a> {
     code: &'a Code,
     labels: &'a Labels,
     index: usize,
 }
 
-impl Shown<'_> {
+impl ShownInsn<'_> {
     fn insn(&self, f: &mut impl Write, insn: &Insn) -> fmt::Result {
         match *insn {
             Insn::Alu { width, op, dst, src } => {
-                write!(f, "{}{} {dst}, {}", names::alu(op), suffix(width), Operand(src))
+                write!(f, "{}{} {dst}, {}", names::alu(op), suffix(width), ShownOperand(src))
             }
             Insn::MovSx { width, from, dst, src } => {
                 let to = if width == Width::W64 { 64 } else { 32 };
@@ -159,11 +159,11 @@ impl Shown<'_> {
                 write!(f, "stx{} {mem}, {src}", names::size(size))
             }
             Insn::Store { size, mem, src: Src::Imm(imm) } => {
-                write!(f, "st{} {mem}, {}", names::size(size), Number(imm))
+                write!(f, "st{} {mem}, {}", names::size(size), ShownNumber(imm))
             }
-            Insn::LoadAbs { size, off } => write!(f, "ldabs{} {}", names::size(size), Number(off)),
+            Insn::LoadAbs { size, off } => write!(f, "ldabs{} {}", names::size(size), ShownNumber(off)),
             Insn::LoadInd { size, src, off } => {
-                write!(f, "ldind{} {src}, {}", names::size(size), Number(off))
+                write!(f, "ldind{} {src}, {}", names::size(size), ShownNumber(off))
             }
             Insn::Atomic(Atomic { width, op, mem, src }) => {
                 let fetch = if fetches(op) { "fetch " } else { "" };
@@ -178,7 +178,7 @@ impl Shown<'_> {
                 self.target(f, target)
             }
             Insn::Jump { width, cond, dst, src, target } => {
-                write!(f, "{}{} {dst}, {}, ", names::cond(cond), suffix(width), Operand(src))?;
+                write!(f, "{}{} {dst}, {}, ", names::cond(cond), suffix(width), ShownOperand(src))?;
                 self.target(f, target)
             }
             Insn::Call(call) => self.call(f, call),
@@ -257,21 +257,21 @@ const fn fetches(op: AtomicOp) -> bool {
 /// Up to here, numbers are shown as quantities; above, as patterns of bits.
 const DECIMAL: i32 = 0xffff;
 
-struct Number(i32);
+struct ShownNumber(i32);
 
-impl Display for Number {
+impl Display for ShownNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 <= DECIMAL { write!(f, "{}", self.0) } else { write!(f, "{:#x}", self.0) }
     }
 }
 
-struct Operand(Src);
+struct ShownOperand(Src);
 
-impl Display for Operand {
+impl Display for ShownOperand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Src::Reg(reg) => write!(f, "{reg}"),
-            Src::Imm(imm) => Number(imm).fmt(f),
+            Src::Imm(imm) => ShownNumber(imm).fmt(f),
         }
     }
 }
@@ -285,9 +285,9 @@ impl Display for Mem {
     }
 }
 
-struct File<'a>(&'a Object);
+struct ListingFile<'a>(&'a Object);
 
-impl Display for File<'_> {
+impl Display for ListingFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Object { license, maps, programs } = self.0;
         if let Some(license) = license {

@@ -91,7 +91,7 @@ impl<'a> Llvm<'a> {
     /// # Panics
     /// Where there is no such instruction.
     pub fn insn(&self, index: usize) -> impl Display + '_ {
-        Shown { llvm: self, index, insn: self.code.insns()[index] }
+        LlvmInsn { llvm: self, index, insn: self.code.insns()[index] }
     }
 
     /// The slot of an instruction, from 0.
@@ -166,13 +166,13 @@ impl Display for Llvm<'_> {
     }
 }
 
-struct Shown<'a> {
+struct LlvmInsn<'a> {
     llvm: &'a Llvm<'a>,
     index: usize,
     insn: Insn,
 }
 
-impl Display for Shown<'_> {
+impl Display for LlvmInsn<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.insn {
             Insn::Alu { width, op, dst, src } => {
@@ -235,7 +235,7 @@ impl Display for Shown<'_> {
     }
 }
 
-impl Shown<'_> {
+impl LlvmInsn<'_> {
     fn src(&self, f: &mut Formatter<'_>, width: Width, src: Src) -> fmt::Result {
         match src {
             Src::Reg(reg) => Register(width, reg).fmt(f),

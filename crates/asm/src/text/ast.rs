@@ -26,13 +26,13 @@ pub enum StatementKind<'a> {
     /// `.equ name, value`
     Equ(Name<'a>, Operand<'a>),
     /// `.struct name { field: type, … }`
-    Struct(Name<'a>, Vec<(Name<'a>, Type<'a>)>),
+    Struct(Name<'a>, Vec<(Name<'a>, TypeExpr<'a>)>),
     /// `.map name kind key=type value=type entries=n flags=n`
-    Map(Box<Map<'a>>),
+    Map(Box<MapDeclaration<'a>>),
     /// `.program name section`
     Program(Name<'a>, Option<Name<'a>>),
     /// `.slot name type`
-    Slot(Slot<'a>),
+    Slot(StackSlot<'a>),
     /// `$name:`, inside of Rust only
     LabelSplice(u32),
     /// `$name`, a whole program, inside of Rust only
@@ -52,14 +52,14 @@ pub struct Name<'a> {
 #[derive(Clone, Debug)]
 pub struct Operand<'a> {
     /// What is written.
-    pub value: Value<'a>,
+    pub value: OperandValue<'a>,
     /// Where.
     pub span: Span,
 }
 
 /// An operand as written.
 #[derive(Clone, Debug)]
-pub enum Value<'a> {
+pub enum OperandValue<'a> {
     /// `r1` or `%r1`
     Reg(Reg),
     /// `-1`, `0xff`
@@ -81,9 +81,9 @@ pub struct Term<'a> {
     pub operand: Operand<'a>,
 }
 
-/// Memory: `[base + off]`.
+/// MemoryOperand: `[base + off]`.
 #[derive(Clone, Debug)]
-pub struct Memory<'a> {
+pub struct MemoryOperand<'a> {
     /// The register; where none is written, what is must be a stack slot.
     pub base: Option<Operand<'a>>,
     /// What is added to it, where something is.
@@ -139,12 +139,12 @@ pub enum Instruction<'a> {
     Neg { width: Width, dst: Operand<'a> },
     End { op: EndOp, bits: Bits, dst: Operand<'a> },
     LoadImm { dst: Operand<'a>, imm: Wide<'a> },
-    Load { size: Size, dst: Operand<'a>, mem: Memory<'a> },
-    LoadSx { size: SxSize, dst: Operand<'a>, mem: Memory<'a> },
-    Store { size: Size, mem: Memory<'a>, src: Operand<'a> },
+    Load { size: Size, dst: Operand<'a>, mem: MemoryOperand<'a> },
+    LoadSx { size: SxSize, dst: Operand<'a>, mem: MemoryOperand<'a> },
+    Store { size: Size, mem: MemoryOperand<'a>, src: Operand<'a> },
     LoadAbs { size: Size, off: Operand<'a> },
     LoadInd { size: Size, src: Operand<'a>, off: Operand<'a> },
-    Atomic { width: Width, op: AtomicOp, mem: Memory<'a>, src: Operand<'a> },
+    Atomic { width: Width, op: AtomicOp, mem: MemoryOperand<'a>, src: Operand<'a> },
     Ja(Operand<'a>),
     Jal(Operand<'a>),
     Jump { width: Width, cond: Cond, dst: Operand<'a>, src: Operand<'a>, target: Operand<'a> },
@@ -155,7 +155,7 @@ pub enum Instruction<'a> {
 
 /// A type as written: `u32`, `u8[16]`, `event`.
 #[derive(Clone, Debug)]
-pub struct Type<'a> {
+pub struct TypeExpr<'a> {
     /// The name before the brackets.
     pub name: Name<'a>,
     /// What stands in the brackets, as in C: the first is the outermost.
@@ -165,12 +165,12 @@ pub struct Type<'a> {
 /// A declared map.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Map<'a> {
+pub struct MapDeclaration<'a> {
     pub name: Name<'a>,
     pub kind: MapKind,
     pub kind_span: Span,
-    pub key: Option<Type<'a>>,
-    pub value: Option<Type<'a>>,
+    pub key: Option<TypeExpr<'a>>,
+    pub value: Option<TypeExpr<'a>>,
     pub entries: Option<Operand<'a>>,
     pub flags: Option<Operand<'a>>,
 }
@@ -178,7 +178,7 @@ pub struct Map<'a> {
 /// A declared stack slot.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Slot<'a> {
+pub struct StackSlot<'a> {
     pub name: Name<'a>,
     pub size: SlotSize<'a>,
     pub align: Option<Operand<'a>>,
@@ -188,7 +188,7 @@ pub struct Slot<'a> {
 #[derive(Clone, Debug)]
 pub enum SlotSize<'a> {
     /// As large and aligned as a type.
-    Type(Type<'a>),
+    Type(TypeExpr<'a>),
     /// So many bytes.
     Bytes(Operand<'a>),
 }

@@ -1,8 +1,8 @@
 //! Directives: everything that begins with a point.
 
 use super::{
-    Instruction, Map, Name, Operand, Slot, SlotSize, StatementKind, Type,
-    lexer::Kind,
+    Instruction, MapDeclaration, Name, Operand, SlotSize, StackSlot, StatementKind, TypeExpr,
+    lexer::TokenKind,
     operand::register,
     parser::{Parsed, Parser},
     suggest::nearest,
@@ -41,7 +41,7 @@ impl<'a> Parser<'a> {
     }
 
     fn sum_or_parentheses(&mut self) -> Parsed<Operand<'a>> {
-        if self.kind() == Kind::Sign(b'(') { self.operand("a number") } else { self.sum() }
+        if self.kind() == TokenKind::Sign(b'(') { self.operand("a number") } else { self.sum() }
     }
 
     fn map(&mut self) -> Parsed<StatementKind<'a>> {
@@ -56,7 +56,8 @@ impl<'a> Parser<'a> {
             ));
         };
         let (kind, kind_span) = (of_kind, kind.span);
-        let mut map = Map { name, kind, kind_span, key: None, value: None, entries: None, flags: None };
+        let mut map =
+            MapDeclaration { name, kind, kind_span, key: None, value: None, entries: None, flags: None };
         while !self.at_end_of_line() {
             self.eat(b',');
             self.map_field(&mut map)?;
@@ -64,7 +65,7 @@ impl<'a> Parser<'a> {
         Ok(StatementKind::Map(Box::new(map)))
     }
 
-    fn map_field(&mut self, map: &mut Map<'a>) -> Parsed<()> {
+    fn map_field(&mut self, map: &mut MapDeclaration<'a>) -> Parsed<()> {
         let field = self.name("key=, value=, entries= or flags=")?;
         self.expect(b'=')?;
         let twice = match field.text {
@@ -90,7 +91,7 @@ impl<'a> Parser<'a> {
         let name = self.new_name("a slot's name")?;
         self.eat(b',');
         let size = match self.kind() {
-            Kind::Name => SlotSize::Type(self.type_name()?),
+            TokenKind::Name => SlotSize::Type(self.type_name()?),
             _ => SlotSize::Bytes(self.imm()?),
         };
         let mut align = None;
@@ -103,7 +104,7 @@ impl<'a> Parser<'a> {
             self.expect(b'=')?;
             align = Some(self.imm()?);
         }
-        Ok(StatementKind::Slot(Slot { name, size, align }))
+        Ok(StatementKind::Slot(StackSlot { name, size, align }))
     }
 
     fn structure(&mut self) -> Parsed<StatementKind<'a>> {
@@ -122,14 +123,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn type_name(&mut self) -> Parsed<Type<'a>> {
+    fn type_name(&mut self) -> Parsed<TypeExpr<'a>> {
         let name = self.name("a type such as u32")?;
         let mut counts = Vec::new();
         while self.eat(b'[') {
             counts.push(self.sum()?);
             self.expect(b']')?;
         }
-        Ok(Type { name, counts })
+        Ok(TypeExpr { name, counts })
     }
 
     /// A name that is given here, and so must be none that means something already.

@@ -22,7 +22,7 @@ impl Number {
 
 /// Two bytes: every token is copied several times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TokenKind {
     Name,
     Number {
         hex: bool,
@@ -33,12 +33,12 @@ pub(crate) enum Kind {
     Sign(u8),
     Line,
     End,
-    Bad(Fault),
+    Bad(LexFault),
 }
 
 /// Why something is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum LexFault {
     Character,
     /// Begins like a number and goes on like a name.
     Word,
@@ -48,7 +48,7 @@ pub(crate) enum Fault {
     OpenBrace,
 }
 
-impl Fault {
+impl LexFault {
     pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::Character => "this character means nothing here",
@@ -63,7 +63,7 @@ impl Fault {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
-    pub(crate) kind: Kind,
+    pub(crate) kind: TokenKind,
     pub(crate) span: Span,
     /// A number's magnitude, or the place of an expression of the surrounding Rust; else without meaning.
     pub(crate) value: u64,
@@ -134,35 +134,35 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let kind = self.kind();
         let mut span = Span { start: start as u32, end: self.at as u32 };
-        if kind == Kind::Text {
+        if kind == TokenKind::Text {
             span = Span { start: span.start + 1, end: span.end - 1 };
         }
         Token { kind, span, value: self.value }
     }
 
-    fn kind(&mut self) -> Kind {
+    fn kind(&mut self) -> TokenKind {
         let bytes = self.text.as_bytes();
-        let Some(&byte) = bytes.get(self.at) else { return Kind::End };
+        let Some(&byte) = bytes.get(self.at) else { return TokenKind::End };
         match (CLASS[byte as usize], byte) {
             (NAME, _) => {
                 self.skip(NAME | DIGIT);
-                Kind::Name
+                TokenKind::Name
             }
             (DIGIT, _) => self.number(),
             (_, b'\n') => {
                 self.at += 1;
                 self.line += 1;
-                Kind::Line
+                TokenKind::Line
             }
             (_, b'"') => self.quoted(),
             (_, b'$' | b'{') if self.splices.is_some() => self.splice(byte),
             (_, b'[' | b']' | b'(' | b')' | b'{' | b'}' | b',' | b':' | b'=' | b'+' | b'-' | b'%' | b'/') => {
                 self.at += 1;
-                Kind::Sign(byte)
+                TokenKind::Sign(byte)
             }
             _ => {
                 self.at += self.text[self.at..].chars().next().map_or(1, char::len_utf8);
-                Kind::Bad(Fault::Character)
+                TokenKind::Bad(LexFault::Character)
             }
         }
     }
@@ -179,7 +179,7 @@ impl<'a> Lexer<'a> {
         self.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
     }
 
-    fn number(&mut self) -> Kind {
+    fn number(&mut self) -> TokenKind {
         let bytes = self.text.as_bytes();
         let start = self.at;
         let hex = bytes[start] == b'0' && matches!(bytes.get(start + 1), Some(b'x' | b'X'));
@@ -196,32 +196,32 @@ impl<'a> Lexer<'a> {
         let end = self.at;
         self.skip(NAME | DIGIT);
         if end != self.at || digits == 0 {
-            return Kind::Bad(Fault::Word);
+            return TokenKind::Bad(LexFault::Word);
         }
-        let Some(magnitude) = magnitude else { return Kind::Bad(Fault::LargeNumber) };
+        let Some(magnitude) = magnitude else { return TokenKind::Bad(LexFault::LargeNumber) };
         self.value = magnitude;
-        Kind::Number { hex }
+        TokenKind::Number { hex }
     }
 
-    fn quoted(&mut self) -> Kind {
+    fn quoted(&mut self) -> TokenKind {
         let rest = &self.text.as_bytes()[self.at + 1..];
         let end = rest.iter().position(|&byte| matches!(byte, b'"' | b'\n')).unwrap_or(rest.len());
         self.at += 1 + end;
         if rest.get(end) == Some(&b'"') {
             self.at += 1;
-            Kind::Text
+            TokenKind::Text
         } else {
-            Kind::Bad(Fault::OpenQuote)
+            TokenKind::Bad(LexFault::OpenQuote)
         }
     }
 
-    fn splice(&mut self, first: u8) -> Kind {
+    fn splice(&mut self, first: u8) -> TokenKind {
         let start = self.at;
         self.at += 1;
         if first == b'$' {
             self.skip(NAME | DIGIT);
             if self.at == start + 1 {
-                return Kind::Bad(Fault::NamelessSplice);
+                return TokenKind::Bad(LexFault::NamelessSplice);
             }
         } else if let Some(end) = closing(&self.text.as_bytes()[self.at..]) {
             let inside = &self.text.as_bytes()[self.at..self.at + end];
@@ -229,12 +229,12 @@ impl<'a> Lexer<'a> {
             self.at += end + 1;
         } else {
             self.at = self.text.len();
-            return Kind::Bad(Fault::OpenBrace);
+            return TokenKind::Bad(LexFault::OpenBrace);
         }
         let splices = self.splices.as_mut().expect("the caller looked");
         self.value = (*splices).into();
         *splices += 1;
-        Kind::Splice
+        TokenKind::Splice
     }
 }
 

@@ -3,8 +3,8 @@
 use hashbrown::HashMap;
 
 use super::{
-    Callee, Instruction, Memory, Name, Operand, Value, Wide, lexer::Number, parser::Parsed, scope::Scope,
-    suggest::nearest,
+    Callee, Instruction, MemoryOperand, Name, Operand, OperandValue, Wide, lexer::Number, parser::Parsed,
+    scope::Scope, suggest::nearest,
 };
 use crate::{
     Atomic, Call, Code, Diagnostic, Diagnostics, Imm64, Insn, Label, Line, MapName, Mem, Reg, Span, Src,
@@ -189,7 +189,7 @@ impl<'a> Lowering<'_, 'a> {
 
     fn helper(&self, operand: &Operand<'a>) -> Parsed<i32> {
         match operand.value {
-            Value::Name(name) => helpers::number(name).ok_or_else(|| {
+            OperandValue::Name(name) => helpers::number(name).ok_or_else(|| {
                 let help = nearest(name, helpers::names()).map(|help| format!("did you mean '{help}'?"));
                 Box::new(Diagnostic::error(operand.span, format!("no helper is named '{name}'")).help(help))
             }),
@@ -215,14 +215,14 @@ impl<'a> Lowering<'_, 'a> {
 
     fn map(&mut self, operand: &Operand<'a>) -> Parsed<MapName> {
         match operand.value {
-            Value::Name(name) => Ok(self.body.map(name, operand.span)),
+            OperandValue::Name(name) => Ok(self.body.map(name, operand.span)),
             _ => Err(Box::new(Diagnostic::error(operand.span, "expected a map's name"))),
         }
     }
 
     fn src(&self, operand: &Operand<'a>) -> Parsed<Src> {
         match operand.value {
-            Value::Reg(reg) => Ok(Src::Reg(reg)),
+            OperandValue::Reg(reg) => Ok(Src::Reg(reg)),
             _ => self.imm(operand).map(Src::Imm),
         }
     }
@@ -256,7 +256,7 @@ impl<'a> Lowering<'_, 'a> {
         bits.map_err(|_| Diagnostic::error(operand.span, "this number does not fit 64 bits").into())
     }
 
-    fn memory(&self, memory: &Memory<'a>) -> Parsed<Mem> {
+    fn memory(&self, memory: &MemoryOperand<'a>) -> Parsed<Mem> {
         let base = memory.base.as_ref().map(reg).transpose()?;
         let Some(operand) = &memory.off else { return Ok(Mem { base: base.unwrap_or(Reg::R10), off: 0 }) };
         let off = self.scope.known(operand)?;
@@ -277,7 +277,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     fn near(&mut self, target: &Operand<'a>) -> Parsed<Target> {
-        if let Value::Number(number) = target.value {
+        if let OperandValue::Number(number) = target.value {
             return distance::<i16>(number).map(|off| Target::Off(off.into())).ok_or_else(|| {
                 Diagnostic::error(target.span, "this distance does not fit 16 bits")
                     .help("`gotol` reaches further".to_owned())
@@ -293,10 +293,10 @@ impl<'a> Lowering<'_, 'a> {
 
     fn far_or_called(&mut self, target: &Operand<'a>, called: bool) -> Parsed<Target> {
         match target.value {
-            Value::Number(number) => distance(number)
+            OperandValue::Number(number) => distance(number)
                 .map(Target::Off)
                 .ok_or_else(|| Diagnostic::error(target.span, "this distance does not fit 32 bits").into()),
-            Value::Name(name) => Ok(Target::Label(self.body.label(name, target.span, called))),
+            OperandValue::Name(name) => Ok(Target::Label(self.body.label(name, target.span, called))),
             _ => Err(Box::new(Diagnostic::error(target.span, "expected a label or a distance"))),
         }
     }
@@ -308,7 +308,7 @@ fn distance<T: TryFrom<i128>>(number: Number) -> Option<T> {
 
 fn reg(operand: &Operand<'_>) -> Parsed<Reg> {
     match operand.value {
-        Value::Reg(reg) => Ok(reg),
+        OperandValue::Reg(reg) => Ok(reg),
         _ => Err(Box::new(Diagnostic::error(operand.span, "expected a register"))),
     }
 }

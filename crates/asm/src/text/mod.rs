@@ -16,12 +16,12 @@ mod scope;
 mod suggest;
 
 pub use ast::{
-    Callee, Instruction, Map, Memory, Name, Operand, Slot, SlotSize, Statement, StatementKind, Term, Type,
-    Value, Wide,
+    Callee, Instruction, MapDeclaration, MemoryOperand, Name, Operand, OperandValue, SlotSize, StackSlot,
+    Statement, StatementKind, Term, TypeExpr, Wide,
 };
 pub use lexer::Number;
 pub use parser::Parser;
-pub use quote::{Field, Hole, Part, Quoted, quote};
+pub use quote::{Hole, Part, Quoted, SpliceField, quote};
 pub use suggest::nearest;
 
 use crate::{Code, Diagnostic, Diagnostics, Object, Problem, Severity, Span, check, check_fragment};
@@ -34,7 +34,7 @@ use crate::{Code, Diagnostic, Diagnostics, Object, Problem, Severity, Span, chec
 /// Everything wrong with the text and the programs, up to [`Diagnostics::LIMIT`]; no warnings.
 pub fn assemble(name: &str, text: &[u8]) -> Result<Object, Diagnostics> {
     let text = as_text(text)?;
-    let mut file = object::File::read(text);
+    let mut file = object::ObjectText::read(text);
     if !file.diagnostics.has_more() {
         file.check_maps();
         if file.diagnostics.is_empty() && file.object().programs.is_empty() {
@@ -56,7 +56,7 @@ pub fn assemble(name: &str, text: &[u8]) -> Result<Object, Diagnostics> {
 /// # Errors
 /// Everything wrong with the text, up to [`Diagnostics::LIMIT`]; also a second program.
 pub fn assemble_code(text: &[u8]) -> Result<Code, Diagnostics> {
-    let mut file = object::File::read(as_text(text)?);
+    let mut file = object::ObjectText::read(as_text(text)?);
     if let [_, second, ..] = &file.object().programs[..] {
         let span = file.program_span(&second.name);
         file.diagnostics.push(Diagnostic::error(span, "only one program can be taken as instructions"));
@@ -89,7 +89,7 @@ pub fn diagnose_fragment(code: &Code, text: &[u8]) -> Diagnostics {
 fn of_fragment(code: &Code, text: &[u8], least: Severity) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let problems = check_fragment(code).into_iter().filter(|problem| problem.severity() >= least);
-    add_problems(&mut diagnostics, problems, code, &Lines::of(text), Span::default());
+    add_problems(&mut diagnostics, problems, code, &TextLines::of(text), Span::default());
     diagnostics.sort();
     diagnostics
 }
@@ -97,7 +97,7 @@ fn of_fragment(code: &Code, text: &[u8], least: Severity) -> Diagnostics {
 /// What [`check()`] finds in the programs of an object that was assembled from `text`, placed in it; warnings too.
 pub fn diagnose(object: &Object, text: &[u8]) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
-    let lines = Lines::of(text);
+    let lines = TextLines::of(text);
     for program in &object.programs {
         add_problems(&mut diagnostics, check(&program.code), &program.code, &lines, Span::default());
     }
@@ -105,9 +105,9 @@ pub fn diagnose(object: &Object, text: &[u8]) -> Diagnostics {
     diagnostics
 }
 
-fn of_programs(file: &object::File<'_>, text: &str, least: Severity) -> Diagnostics {
+fn of_programs(file: &object::ObjectText<'_>, text: &str, least: Severity) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
-    let lines = Lines::of(text.as_bytes());
+    let lines = TextLines::of(text.as_bytes());
     for program in &file.object().programs {
         let code = &program.code;
         let problems = check(code).into_iter().filter(|problem| problem.severity() >= least);
@@ -120,7 +120,7 @@ fn add_problems(
     diagnostics: &mut Diagnostics,
     problems: impl IntoIterator<Item = Problem>,
     code: &Code,
-    lines: &Lines<'_>,
+    lines: &TextLines<'_>,
     program: Span,
 ) {
     for problem in problems {
@@ -135,12 +135,12 @@ fn add_problems(
 }
 
 /// The lines of a text, found when first asked for.
-struct Lines<'a> {
+struct TextLines<'a> {
     text: &'a [u8],
     starts: std::cell::OnceCell<Vec<u32>>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> TextLines<'a> {
     fn of(text: &'a [u8]) -> Self {
         Self { text, starts: std::cell::OnceCell::new() }
     }

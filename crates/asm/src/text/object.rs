@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::{
-    Map, Name, Operand, Parser, Statement, StatementKind, Type,
+    MapDeclaration, Name, Operand, Parser, Statement, StatementKind, TypeExpr,
     lower::Body,
     parser::Parsed,
     scope::{Scope, again},
@@ -16,7 +16,7 @@ use crate::{Diagnostic, Diagnostics, Layout, Line, MapDef, MapKind, Object, Prog
 /// Name and section of instructions that stand before any `.program`.
 const NAMELESS: (&str, &str) = ("main", "socket");
 
-pub(super) struct File<'a> {
+pub(super) struct ObjectText<'a> {
     scope: Scope<'a>,
     object: Object,
     license: Option<Span>,
@@ -34,7 +34,7 @@ struct Open<'a> {
     body: Body<'a>,
 }
 
-impl<'a> File<'a> {
+impl<'a> ObjectText<'a> {
     pub(super) fn read(text: &'a str) -> Self {
         let mut file = Self {
             scope: Scope::default(),
@@ -124,7 +124,7 @@ impl<'a> File<'a> {
         self.object.programs.push(Program { name, section, code: body.code, source: None });
     }
 
-    fn map(&mut self, map: &Map<'a>) -> Parsed<()> {
+    fn map(&mut self, map: &MapDeclaration<'a>) -> Parsed<()> {
         if let Some(&before) = self.maps.get(map.name.text).or(self.programs.get(map.name.text)) {
             return Err(again(map.name, before));
         }
@@ -145,7 +145,7 @@ impl<'a> File<'a> {
         Ok(())
     }
 
-    fn side(&self, map: &Map<'a>, side: &Option<Type<'a>>, which: &str) -> Parsed<Layout> {
+    fn side(&self, map: &MapDeclaration<'a>, side: &Option<TypeExpr<'a>>, which: &str) -> Parsed<Layout> {
         match (side, map.kind) {
             (Some(of_type), MapKind::RingBuf) => {
                 Err(Box::new(Diagnostic::error(of_type.name.span, format!("a ring buffer has no {which}"))))
@@ -199,7 +199,7 @@ impl<'a> File<'a> {
 }
 
 /// What the kernel asks of each kind when the map is made (kernel/bpf: arraymap.c, lpm_trie.c, ringbuf.c).
-fn check_kind(map: &Map<'_>, def: &MapDef) -> Parsed<()> {
+fn check_kind(map: &MapDeclaration<'_>, def: &MapDef) -> Parsed<()> {
     const NO_PREALLOC: u32 = 1;
     let error = |message: &str, help: &str| {
         Err(Box::new(Diagnostic::error(map.kind_span, message.to_owned()).help(help.to_owned())))
@@ -234,7 +234,7 @@ fn check_kind(map: &Map<'_>, def: &MapDef) -> Parsed<()> {
     }
 }
 
-impl File<'_> {
+impl ObjectText<'_> {
     /// The instructions of the one program.
     pub(super) fn into_code(self) -> crate::Code {
         self.object.programs.into_iter().next().map(|program| program.code).unwrap_or_default()

@@ -1,8 +1,8 @@
 //! Operands: registers, numbers, names, sums and memory.
 
 use super::{
-    Memory, Operand, Term, Value,
-    lexer::{Fault, Kind, Number, Token},
+    MemoryOperand, Operand, OperandValue, Term,
+    lexer::{LexFault, Number, Token, TokenKind},
     parser::{Parsed, Parser, expected},
 };
 use crate::{Diagnostic, Reg, Span};
@@ -18,11 +18,11 @@ impl<'a> Parser<'a> {
     #[inline]
     pub(super) fn reg(&mut self) -> Parsed<Operand<'a>> {
         let Token { kind, span, .. } = self.token;
-        if kind == Kind::Name
+        if kind == TokenKind::Name
             && let Some(Ok(reg)) = register(self.text_of(span))
         {
             self.bump();
-            return Ok(Operand { value: Value::Reg(reg), span });
+            return Ok(Operand { value: OperandValue::Reg(reg), span });
         }
         self.other_reg()
     }
@@ -32,7 +32,7 @@ impl<'a> Parser<'a> {
     fn other_reg(&mut self) -> Parsed<Operand<'a>> {
         let operand = self.operand("a register")?;
         match operand.value {
-            Value::Reg(_) | Value::Splice(_) => Ok(operand),
+            OperandValue::Reg(_) | OperandValue::Splice(_) => Ok(operand),
             _ => Err(expected("a register", operand.span)),
         }
     }
@@ -44,43 +44,45 @@ impl<'a> Parser<'a> {
     pub(super) fn imm(&mut self) -> Parsed<Operand<'a>> {
         let operand = self.operand("a number")?;
         match operand.value {
-            Value::Reg(_) => Err(expected("a number", operand.span)),
+            OperandValue::Reg(_) => Err(expected("a number", operand.span)),
             _ => Ok(operand),
         }
     }
 
     pub(super) fn target(&mut self) -> Parsed<Operand<'a>> {
         let Token { kind, span, .. } = self.token;
-        if kind == Kind::Bad(Fault::Word) {
+        if kind == TokenKind::Bad(LexFault::Word) {
             self.bump();
-            return Ok(Operand { value: Value::Name(self.text_of(span)), span });
+            return Ok(Operand { value: OperandValue::Name(self.text_of(span)), span });
         }
         let operand = self.operand("a label or a distance")?;
         match operand.value {
-            Value::Reg(_) | Value::Sum(_) => Err(expected("a label or a distance", operand.span)),
+            OperandValue::Reg(_) | OperandValue::Sum(_) => {
+                Err(expected("a label or a distance", operand.span))
+            }
             _ => Ok(operand),
         }
     }
 
-    pub(super) fn memory_then(&mut self) -> Parsed<Memory<'a>> {
+    pub(super) fn memory_then(&mut self) -> Parsed<MemoryOperand<'a>> {
         let memory = self.memory()?;
         self.eat(b',');
         Ok(memory)
     }
 
-    pub(super) fn memory(&mut self) -> Parsed<Memory<'a>> {
+    pub(super) fn memory(&mut self) -> Parsed<MemoryOperand<'a>> {
         let open = self.token.span;
         if !self.eat(b'[') {
             return Err(self.unexpected("memory such as [r10 + -8]"));
         }
-        let signed = matches!(self.token.kind, Kind::Sign(b'+' | b'-'));
+        let signed = matches!(self.token.kind, TokenKind::Sign(b'+' | b'-'));
         let (base, off) = if signed {
             (None, Some(self.sum()?))
         } else {
             let first = self.operand("a register or a stack slot")?;
             match first.value {
-                Value::Reg(_) | Value::Splice(_) => {
-                    let signed = matches!(self.token.kind, Kind::Sign(b'+' | b'-'));
+                OperandValue::Reg(_) | OperandValue::Splice(_) => {
+                    let signed = matches!(self.token.kind, TokenKind::Sign(b'+' | b'-'));
                     (Some(first), if signed { Some(self.sum()?) } else { None })
                 }
                 _ => (None, Some(self.sum_from(Term { minus: false, operand: first })?)),
@@ -89,7 +91,7 @@ impl<'a> Parser<'a> {
         if !self.eat(b']') {
             return Err(self.unexpected("`]`"));
         }
-        Ok(Memory { base, off, span: Span { start: open.start, end: self.end } })
+        Ok(MemoryOperand { base, off, span: Span { start: open.start, end: self.end } })
     }
 
     /// One operand. Sums need brackets or parentheses, since commas between operands don't.
@@ -97,10 +99,12 @@ impl<'a> Parser<'a> {
     pub(super) fn operand(&mut self, what: &str) -> Parsed<Operand<'a>> {
         let Token { kind, span, value } = self.token;
         let value = match kind {
-            Kind::Number { hex } => Value::Number(Number { magnitude: value, negative: false, hex }),
-            Kind::Name => match register(self.text_of(span)) {
-                None => Value::Name(self.text_of(span)),
-                Some(Ok(reg)) => Value::Reg(reg),
+            TokenKind::Number { hex } => {
+                OperandValue::Number(Number { magnitude: value, negative: false, hex })
+            }
+            TokenKind::Name => match register(self.text_of(span)) {
+                None => OperandValue::Name(self.text_of(span)),
+                Some(Ok(reg)) => OperandValue::Reg(reg),
                 Some(Err(_)) => return self.other_operand(what),
             },
             _ => return self.other_operand(what),
@@ -114,11 +118,11 @@ impl<'a> Parser<'a> {
     fn other_operand(&mut self, what: &str) -> Parsed<Operand<'a>> {
         let Token { kind, span, value } = self.token;
         let value = match kind {
-            Kind::Splice => Value::Splice(value as u32),
-            Kind::Name => return Err(no_register(self.text_of(span), span)),
-            Kind::Sign(b'%') => return self.percent_register(),
-            Kind::Sign(b'+' | b'-') => return self.term().map(Term::into_operand),
-            Kind::Sign(b'(') => return self.parentheses(),
+            TokenKind::Splice => OperandValue::Splice(value as u32),
+            TokenKind::Name => return Err(no_register(self.text_of(span), span)),
+            TokenKind::Sign(b'%') => return self.percent_register(),
+            TokenKind::Sign(b'+' | b'-') => return self.term().map(Term::into_operand),
+            TokenKind::Sign(b'(') => return self.parentheses(),
             _ => return Err(self.unexpected(what)),
         };
         self.bump();
@@ -131,7 +135,7 @@ impl<'a> Parser<'a> {
         let name = self.name("a register")?;
         let span = percent.to(name.span);
         match register(name.text) {
-            Some(Ok(reg)) => Ok(Operand { value: Value::Reg(reg), span }),
+            Some(Ok(reg)) => Ok(Operand { value: OperandValue::Reg(reg), span }),
             Some(Err(NoRegister)) => Err(no_register(name.text, span)),
             None => Err(expected("a register", span)),
         }
@@ -152,15 +156,15 @@ impl<'a> Parser<'a> {
     }
 
     fn sum_from(&mut self, first: Term<'a>) -> Parsed<Operand<'a>> {
-        if !matches!(self.token.kind, Kind::Sign(b'+' | b'-')) {
+        if !matches!(self.token.kind, TokenKind::Sign(b'+' | b'-')) {
             return Ok(first.into_operand());
         }
         let start = first.operand.span;
         let mut terms = vec![first];
-        while matches!(self.token.kind, Kind::Sign(b'+' | b'-')) {
+        while matches!(self.token.kind, TokenKind::Sign(b'+' | b'-')) {
             terms.push(self.term()?);
         }
-        Ok(Operand { value: Value::Sum(terms), span: Span { start: start.start, end: self.end } })
+        Ok(Operand { value: OperandValue::Sum(terms), span: Span { start: start.start, end: self.end } })
     }
 
     /// A number or a name with its sign, or two as in `r1 + -8`.
@@ -169,20 +173,20 @@ impl<'a> Parser<'a> {
         let mut minus = false;
         for _ in 0..2 {
             match self.token.kind {
-                Kind::Sign(b'-') => minus = !minus,
-                Kind::Sign(b'+') => {}
+                TokenKind::Sign(b'-') => minus = !minus,
+                TokenKind::Sign(b'+') => {}
                 _ => break,
             }
             self.bump();
         }
         let mut operand = match self.token.kind {
-            Kind::Number { .. } | Kind::Name | Kind::Splice => self.operand("a number")?,
+            TokenKind::Number { .. } | TokenKind::Name | TokenKind::Splice => self.operand("a number")?,
             _ => return Err(self.unexpected("a number or a name")),
         };
         operand.span = start.to(operand.span);
         match &mut operand.value {
-            Value::Reg(_) => return Err(expected("a number or a name", operand.span)),
-            Value::Number(number) => {
+            OperandValue::Reg(_) => return Err(expected("a number or a name", operand.span)),
+            OperandValue::Number(number) => {
                 number.negative = minus;
                 minus = false;
             }
@@ -197,7 +201,7 @@ impl<'a> Term<'a> {
     fn into_operand(self) -> Operand<'a> {
         if self.minus {
             let span = self.operand.span;
-            Operand { value: Value::Sum(vec![self]), span }
+            Operand { value: OperandValue::Sum(vec![self]), span }
         } else {
             self.operand
         }

@@ -1,8 +1,8 @@
 //! From tokens to statements: operands are checked for their kind, names are left as they are.
 
 use super::{
-    Callee, Instruction, Name, Operand, Statement, StatementKind, Value, Wide,
-    lexer::{Fault, Kind, Lexer, Token},
+    Callee, Instruction, Name, Operand, OperandValue, Statement, StatementKind, Wide,
+    lexer::{LexFault, Lexer, Token, TokenKind},
     mnemonic::{self, Form},
     operand::register,
     suggest::nearest,
@@ -27,10 +27,10 @@ impl<'a> Iterator for Parser<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        while self.token.kind == Kind::Line {
+        while self.token.kind == TokenKind::Line {
             self.bump();
         }
-        if self.token.kind == Kind::End {
+        if self.token.kind == TokenKind::End {
             return None;
         }
         let (line, start) = (self.line, self.token.span);
@@ -62,7 +62,7 @@ impl<'a> Parser<'a> {
     /// Inlined like what it calls: an instruction is large, and copies of it were a third of the time.
     #[inline(always)]
     fn statement(&mut self) -> Parsed<StatementKind<'a>> {
-        if self.token.kind == Kind::Splice {
+        if self.token.kind == TokenKind::Splice {
             return self.spliced_statement(self.token.value as u32);
         }
         let name = self.statement_name()?;
@@ -84,7 +84,7 @@ impl<'a> Parser<'a> {
     #[inline]
     fn statement_name(&mut self) -> Parsed<Name<'a>> {
         let Token { kind, span, .. } = self.token;
-        if kind == Kind::Bad(Fault::Word) && self.lexer.rest().starts_with(':') {
+        if kind == TokenKind::Bad(LexFault::Word) && self.lexer.rest().starts_with(':') {
             self.bump();
             return Ok(Name { text: self.text_of(span), span });
         }
@@ -199,25 +199,25 @@ impl<'a> Parser<'a> {
     fn callee(&mut self) -> Parsed<Callee<'a>> {
         let operand = self.operand("what to call")?;
         Ok(match operand.value {
-            Value::Reg(_) => Callee::Reg(operand),
-            Value::Name("helper") => {
+            OperandValue::Reg(_) => Callee::Reg(operand),
+            OperandValue::Name("helper") => {
                 let operand = self.operand("a helper's number or a register")?;
-                if matches!(operand.value, Value::Reg(_)) {
+                if matches!(operand.value, OperandValue::Reg(_)) {
                     Callee::Reg(operand)
                 } else {
                     Callee::Helper(operand)
                 }
             }
-            Value::Name("local") => Callee::Local(self.target()?),
-            Value::Name("runtime") => Callee::Kfunc(self.imm()?),
-            Value::Name(text) => Callee::Named(Name { text, span: operand.span }),
+            OperandValue::Name("local") => Callee::Local(self.target()?),
+            OperandValue::Name("runtime") => Callee::Kfunc(self.imm()?),
+            OperandValue::Name(text) => Callee::Named(Name { text, span: operand.span }),
             _ => Callee::Helper(operand),
         })
     }
 
     fn wide(&mut self) -> Parsed<Wide<'a>> {
         let operand = self.imm()?;
-        let (Value::Name(function), Kind::Sign(b'(')) = (&operand.value, self.token.kind) else {
+        let (OperandValue::Name(function), TokenKind::Sign(b'(')) = (&operand.value, self.token.kind) else {
             return Ok(Wide::Value(operand));
         };
         match *function {
@@ -232,7 +232,7 @@ impl<'a> Parser<'a> {
         let wide = match function {
             "map_by_fd" => {
                 let map = self.imm()?;
-                if matches!(map.value, Value::Name(_)) { Wide::Map(map) } else { Wide::MapFd(map) }
+                if matches!(map.value, OperandValue::Name(_)) { Wide::Map(map) } else { Wide::MapFd(map) }
             }
             "map_by_idx" => Wide::MapIndex(self.imm()?),
             "var_addr" => Wide::Var(self.imm()?),
@@ -255,12 +255,12 @@ impl<'a> Parser<'a> {
         self.expect(b'(')?;
         let map = self.imm()?;
         let map = match (&map.value, self.token.kind) {
-            (Value::Name(function), Kind::Sign(b'(')) => self.address(function, map.span)?,
+            (OperandValue::Name(function), TokenKind::Sign(b'(')) => self.address(function, map.span)?,
             _ => Wide::Map(map),
         };
         self.expect(b')')?;
         let off = match self.token.kind {
-            Kind::Sign(b'+') => Some(self.sum()?),
+            TokenKind::Sign(b'+') => Some(self.sum()?),
             _ => None,
         };
         match map {
@@ -274,14 +274,14 @@ impl<'a> Parser<'a> {
     fn map_name(&mut self) -> Parsed<Operand<'a>> {
         let operand = self.operand("a map's name")?;
         match operand.value {
-            Value::Name(_) | Value::Splice(_) => Ok(operand),
+            OperandValue::Name(_) | OperandValue::Splice(_) => Ok(operand),
             _ => Err(expected("a map's name", operand.span)),
         }
     }
 
     #[inline]
     pub(super) fn name(&mut self, what: &str) -> Parsed<Name<'a>> {
-        if self.token.kind != Kind::Name {
+        if self.token.kind != TokenKind::Name {
             return Err(self.unexpected(what));
         }
         let span = self.token.span;
@@ -297,11 +297,11 @@ impl<'a> Parser<'a> {
     /// A text in quotes, or words joined by slashes.
     pub(super) fn text(&mut self, what: &str) -> Parsed<Name<'a>> {
         let mut span = self.token.span;
-        if self.token.kind == Kind::Text {
+        if self.token.kind == TokenKind::Text {
             self.bump();
         } else {
             self.name(what)?;
-            while matches!(self.token.kind, Kind::Sign(b'/') | Kind::Name)
+            while matches!(self.token.kind, TokenKind::Sign(b'/') | TokenKind::Name)
                 && self.token.span.start == self.end
             {
                 self.bump();
@@ -311,22 +311,22 @@ impl<'a> Parser<'a> {
         Ok(Name { text: self.text_of(span), span })
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> TokenKind {
         self.token.kind
     }
 
     pub(super) fn at_end_of_line(&self) -> bool {
-        matches!(self.token.kind, Kind::Line | Kind::End)
+        matches!(self.token.kind, TokenKind::Line | TokenKind::End)
     }
 
     pub(super) fn skip_lines(&mut self) {
-        while self.token.kind == Kind::Line {
+        while self.token.kind == TokenKind::Line {
             self.bump();
         }
     }
 
     pub(super) fn eat(&mut self, sign: u8) -> bool {
-        let eaten = self.token.kind == Kind::Sign(sign);
+        let eaten = self.token.kind == TokenKind::Sign(sign);
         if eaten {
             self.bump();
         }
@@ -339,10 +339,10 @@ impl<'a> Parser<'a> {
 
     pub(super) fn unexpected(&self, what: &str) -> Box<Diagnostic> {
         match self.token.kind {
-            Kind::Bad(fault) => {
+            TokenKind::Bad(fault) => {
                 Box::new(Diagnostic::error(self.token.span, fault.message()).help(format!("expected {what}")))
             }
-            Kind::Line | Kind::End => {
+            TokenKind::Line | TokenKind::End => {
                 // The end of the line before is a better place to point at than the newline behind comments.
                 let span = Span { start: self.end, end: self.end };
                 Box::new(Diagnostic::error(span, format!("missing operand: expected {what}")))
@@ -352,7 +352,7 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn bump(&mut self) {
-        self.end = self.token.span.end + u32::from(self.token.kind == Kind::Text);
+        self.end = self.token.span.end + u32::from(self.token.kind == TokenKind::Text);
         self.line = self.lexer.line();
         self.token = self.lexer.next();
     }

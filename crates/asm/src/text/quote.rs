@@ -1,7 +1,7 @@
 //! Text inside of Rust: instructions with holes that expressions of the surrounding Rust fill.
 
 use super::{
-    Callee, Instruction, Memory, Operand, Parser, Statement, StatementKind, Value, Wide,
+    Callee, Instruction, MemoryOperand, Operand, OperandValue, Parser, Statement, StatementKind, Wide,
     lexer::Number,
     lower::Body,
     mnemonic::{self, Form},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Code, Diagnostic, Diagnostics, Insn, Label, Line, Reg, Span, Target,
-    place::{Places, target_slot},
+    place::{InsnPlaces, target_slot},
 };
 
 /// What [`quote`] makes of a text.
@@ -46,14 +46,14 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hole {
     /// What it fills.
-    pub field: Field,
+    pub field: SpliceField,
     /// Its place among the text's splices, from 0.
     pub splice: u32,
 }
 
 /// What a splice fills; its type follows from that and the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+pub enum SpliceField {
     /// The destination register.
     Dst,
     /// The source: a register, a number, or either.
@@ -79,7 +79,7 @@ pub enum Field {
 /// # Errors
 /// Everything wrong with the text, up to [`Diagnostics::LIMIT`], in its order.
 pub fn quote(text: &str) -> Result<Quoted, Diagnostics> {
-    let mut reader = Reader {
+    let mut reader = QuoteReader {
         text,
         scope: Scope::default(),
         body: Body::new(),
@@ -100,7 +100,7 @@ pub fn quote(text: &str) -> Result<Quoted, Diagnostics> {
     if diagnostics.is_empty() { Ok(reader.into_quoted()) } else { Err(diagnostics) }
 }
 
-struct Reader<'a> {
+struct QuoteReader<'a> {
     text: &'a str,
     scope: Scope<'a>,
     body: Body<'a>,
@@ -109,7 +109,7 @@ struct Reader<'a> {
     code_splices: Vec<usize>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> QuoteReader<'a> {
     fn statement(&mut self, statement: Statement<'a>) -> Parsed<()> {
         let only_in_files = |what: &str| {
             Err(Box::new(Diagnostic::error(statement.span, format!("{what} in a file of programs only"))))
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         let mut holes = Vec::new();
         for (field, filler, operand) in operands(&mut instruction, stores_reg) {
             refuse_sums(operand)?;
-            if let Value::Splice(splice) = operand.value {
+            if let OperandValue::Splice(splice) = operand.value {
                 holes.push(Hole { field, splice });
                 operand.value = filler;
             }
@@ -157,13 +157,13 @@ impl<'a> Reader<'a> {
 
     fn check_distances(&self, diagnostics: &mut Diagnostics) {
         let code = &self.body.code;
-        let places = Places::of(code);
+        let places = InsnPlaces::of(code);
         let insns = self.parts.iter().filter_map(|part| match part {
             Part::Insn { insn, holes, span } => Some((insn, holes, *span)),
             _ => None,
         });
         for (index, (insn, holes, span)) in insns.enumerate() {
-            let spliced = holes.iter().any(|hole| hole.field == Field::Target);
+            let spliced = holes.iter().any(|hole| hole.field == SpliceField::Target);
             let Some(Target::Off(_)) = insn.target().filter(|_| !spliced) else { continue };
             let slot = target_slot(code, &places, index).expect("a distance has a target");
             let crosses = |&before: &usize| {
@@ -203,8 +203,8 @@ impl<'a> Reader<'a> {
 }
 
 fn refuse_sums(operand: &Operand<'_>) -> Parsed<()> {
-    let Value::Sum(terms) = &operand.value else { return Ok(()) };
-    match terms.iter().find(|term| matches!(term.operand.value, Value::Splice(_))) {
+    let OperandValue::Sum(terms) = &operand.value else { return Ok(()) };
+    match terms.iter().find(|term| matches!(term.operand.value, OperandValue::Splice(_))) {
         Some(term) => Err(Box::new(
             Diagnostic::error(term.operand.span, "a splice is no part of a sum")
                 .help("write the whole sum in Rust, between braces".to_owned()),
@@ -213,15 +213,16 @@ fn refuse_sums(operand: &Operand<'_>) -> Parsed<()> {
     }
 }
 
-const REG: Value<'static> = Value::Reg(Reg::R0);
-const NUMBER: Value<'static> = Value::Number(Number { magnitude: 0, negative: false, hex: false });
-const MAP: Value<'static> = Value::Name("");
+const REG: OperandValue<'static> = OperandValue::Reg(Reg::R0);
+const NUMBER: OperandValue<'static> =
+    OperandValue::Number(Number { magnitude: 0, negative: false, hex: false });
+const MAP: OperandValue<'static> = OperandValue::Name("");
 
-type Operands<'s, 'a> = Vec<(Field, Value<'static>, &'s mut Operand<'a>)>;
+type Operands<'s, 'a> = Vec<(SpliceField, OperandValue<'static>, &'s mut Operand<'a>)>;
 
 /// The operands in which splices may stand, in the order in which they are written, and what to fill such a hole with.
 fn operands<'s, 'a>(instruction: &'s mut Instruction<'a>, stores_reg: bool) -> Operands<'s, 'a> {
-    use Field::{Dst, Imm, Src};
+    use SpliceField::{Dst, Imm, Src};
     match instruction {
         Instruction::Alu { dst, src, .. } => vec![(Dst, REG, dst), (Src, NUMBER, src)],
         Instruction::MovSx { dst, src, .. } => vec![(Dst, REG, dst), (Src, REG, src)],
@@ -248,33 +249,35 @@ fn operands<'s, 'a>(instruction: &'s mut Instruction<'a>, stores_reg: bool) -> O
         }
         Instruction::LoadAbs { off, .. } => vec![(Imm, NUMBER, off)],
         Instruction::LoadInd { src, off, .. } => vec![(Src, REG, src), (Imm, NUMBER, off)],
-        Instruction::Ja(target) | Instruction::Jal(target) => vec![(Field::Target, NUMBER, target)],
+        Instruction::Ja(target) | Instruction::Jal(target) => vec![(SpliceField::Target, NUMBER, target)],
         Instruction::Jump { dst, src, target, .. } => {
-            vec![(Dst, REG, dst), (Src, NUMBER, src), (Field::Target, NUMBER, target)]
+            vec![(Dst, REG, dst), (Src, NUMBER, src), (SpliceField::Target, NUMBER, target)]
         }
         Instruction::Call(Callee::Helper(id) | Callee::Kfunc(id)) => vec![(Imm, NUMBER, id)],
-        Instruction::Call(Callee::Local(target)) => vec![(Field::Target, NUMBER, target)],
+        Instruction::Call(Callee::Local(target)) => vec![(SpliceField::Target, NUMBER, target)],
         Instruction::Call(Callee::Reg(reg)) => vec![(Src, REG, reg)],
         Instruction::Call(Callee::Named(_)) | Instruction::Exit => vec![],
         Instruction::Raw(raw) => vec![(Imm, NUMBER, raw)],
     }
 }
 
-fn of_memory<'s, 'a>(memory: &'s mut Memory<'a>) -> Operands<'s, 'a> {
-    let whole = if memory.off.is_none() { Field::Mem } else { Field::Base };
+fn of_memory<'s, 'a>(memory: &'s mut MemoryOperand<'a>) -> Operands<'s, 'a> {
+    let whole = if memory.off.is_none() { SpliceField::Mem } else { SpliceField::Base };
     let base = memory.base.as_mut().map(|base| (whole, REG, base));
-    base.into_iter().chain(memory.off.as_mut().map(|off| (Field::Off, NUMBER, off))).collect()
+    base.into_iter().chain(memory.off.as_mut().map(|off| (SpliceField::Off, NUMBER, off))).collect()
 }
 
 fn of_wide<'s, 'a>(wide: &'s mut Wide<'a>) -> Operands<'s, 'a> {
     let (field, filler, operand, off) = match wide {
         Wide::Value(operand) | Wide::MapFd(operand) | Wide::MapIndex(operand) | Wide::Var(operand) => {
-            (Field::Imm, NUMBER, operand, None)
+            (SpliceField::Imm, NUMBER, operand, None)
         }
-        Wide::Map(map) => (Field::Imm, MAP, map, None),
-        Wide::Func(target) => (Field::Target, NUMBER, target, None),
-        Wide::MapFdValue(map, off) | Wide::MapIndexValue(map, off) => (Field::Imm, NUMBER, map, off.as_mut()),
-        Wide::MapValue(map, off) => (Field::Imm, MAP, map, off.as_mut()),
+        Wide::Map(map) => (SpliceField::Imm, MAP, map, None),
+        Wide::Func(target) => (SpliceField::Target, NUMBER, target, None),
+        Wide::MapFdValue(map, off) | Wide::MapIndexValue(map, off) => {
+            (SpliceField::Imm, NUMBER, map, off.as_mut())
+        }
+        Wide::MapValue(map, off) => (SpliceField::Imm, MAP, map, off.as_mut()),
     };
-    std::iter::once((field, filler, operand)).chain(off.map(|off| (Field::Off, NUMBER, off))).collect()
+    std::iter::once((field, filler, operand)).chain(off.map(|off| (SpliceField::Off, NUMBER, off))).collect()
 }

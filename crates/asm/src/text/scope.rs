@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::{Name, Operand, Slot, SlotSize, Type, Value, parser::Parsed, suggest::nearest};
+use super::{Name, Operand, OperandValue, SlotSize, StackSlot, TypeExpr, parser::Parsed, suggest::nearest};
 use crate::{Diagnostic, Layout, Span};
 
 /// Bytes of stack that a program has (MAX_BPF_STACK, include/linux/filter.h).
@@ -13,7 +13,7 @@ const MAX_NODES: usize = 10_000;
 
 /// The value of an operand that is no register.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct KnownOperand {
     pub(super) value: i128,
     /// Whether only hexadecimal numbers went into it, so that it is a pattern of bits.
     pub(super) hex: bool,
@@ -22,13 +22,13 @@ pub(super) struct Known {
 }
 
 #[derive(Debug)]
-struct Constant {
-    known: Known,
+struct NamedConstant {
+    known: KnownOperand,
     span: Span,
 }
 
 #[derive(Debug)]
-struct Structure {
+struct TextStructure {
     layout: Layout,
     nodes: usize,
     span: Span,
@@ -44,8 +44,8 @@ struct SlotPlace {
 /// The names of a file.
 #[derive(Debug, Default)]
 pub(super) struct Scope<'a> {
-    constants: HashMap<&'a str, Constant>,
-    structs: HashMap<&'a str, Structure>,
+    constants: HashMap<&'a str, NamedConstant>,
+    structs: HashMap<&'a str, TextStructure>,
     slots: HashMap<&'a str, SlotPlace>,
     stack: u64,
 }
@@ -60,11 +60,11 @@ impl<'a> Scope<'a> {
     pub(super) fn add_constant(&mut self, name: Name<'a>, value: &Operand<'a>) -> Parsed<()> {
         let known = self.known(value)?;
         self.free(name)?;
-        self.constants.insert(name.text, Constant { known, span: name.span });
+        self.constants.insert(name.text, NamedConstant { known, span: name.span });
         Ok(())
     }
 
-    pub(super) fn add_struct(&mut self, name: Name<'a>, fields: &[(Name<'a>, Type<'a>)]) -> Parsed<()> {
+    pub(super) fn add_struct(&mut self, name: Name<'a>, fields: &[(Name<'a>, TypeExpr<'a>)]) -> Parsed<()> {
         if primitive(name.text).is_some() {
             return Err(Box::new(Diagnostic::error(name.span, format!("'{}' is a type already", name.text))));
         }
@@ -87,11 +87,11 @@ impl<'a> Scope<'a> {
         }
         let layout = Layout::Struct(name.text.to_owned(), laid_out);
         check_size(name.span, Some(layout.size()), nodes)?;
-        self.structs.insert(name.text, Structure { layout, nodes, span: name.span });
+        self.structs.insert(name.text, TextStructure { layout, nodes, span: name.span });
         Ok(())
     }
 
-    pub(super) fn add_slot(&mut self, slot: &Slot<'a>) -> Parsed<()> {
+    pub(super) fn add_slot(&mut self, slot: &StackSlot<'a>) -> Parsed<()> {
         self.free(slot.name)?;
         let (size, natural, layout) = self.slot_size(&slot.size)?;
         let align = match &slot.align {
@@ -143,11 +143,11 @@ impl<'a> Scope<'a> {
         Ok((bytes, 1 << bytes.trailing_zeros().min(3), None))
     }
 
-    pub(super) fn layout(&self, of_type: &Type<'a>) -> Parsed<Layout> {
+    pub(super) fn layout(&self, of_type: &TypeExpr<'a>) -> Parsed<Layout> {
         self.layout_and_nodes(of_type).map(|(layout, _)| layout)
     }
 
-    fn layout_and_nodes(&self, of_type: &Type<'a>) -> Parsed<(Layout, usize)> {
+    fn layout_and_nodes(&self, of_type: &TypeExpr<'a>) -> Parsed<(Layout, usize)> {
         let name = of_type.name;
         let (mut layout, mut nodes) = match (primitive(name.text), self.structs.get(name.text)) {
             (Some(layout), _) => (layout, 1),
@@ -176,14 +176,16 @@ impl<'a> Scope<'a> {
     }
 
     /// The value of a number, a name or a sum of such.
-    pub(super) fn known(&self, operand: &Operand<'a>) -> Parsed<Known> {
+    pub(super) fn known(&self, operand: &Operand<'a>) -> Parsed<KnownOperand> {
         match &operand.value {
-            Value::Number(number) => Ok(Known { value: number.value(), hex: number.hex, slot: false }),
-            Value::Name(name) => self.named(name, operand.span),
-            Value::Sum(terms) => {
-                let mut sum = Known { value: 0, hex: true, slot: false };
+            OperandValue::Number(number) => {
+                Ok(KnownOperand { value: number.value(), hex: number.hex, slot: false })
+            }
+            OperandValue::Name(name) => self.named(name, operand.span),
+            OperandValue::Sum(terms) => {
+                let mut sum = KnownOperand { value: 0, hex: true, slot: false };
                 for term in terms {
-                    let Known { value, hex, slot } = self.known(&term.operand)?;
+                    let KnownOperand { value, hex, slot } = self.known(&term.operand)?;
                     // Terms are within 65 bits and lines within 4 GiB: no overflow.
                     sum.value += if term.minus { -value } else { value };
                     sum.hex &= hex;
@@ -191,13 +193,13 @@ impl<'a> Scope<'a> {
                 }
                 Ok(sum)
             }
-            Value::Reg(_) | Value::Splice(_) => {
+            OperandValue::Reg(_) | OperandValue::Splice(_) => {
                 Err(Box::new(Diagnostic::error(operand.span, "expected a number")))
             }
         }
     }
 
-    fn named(&self, name: &str, span: Span) -> Parsed<Known> {
+    fn named(&self, name: &str, span: Span) -> Parsed<KnownOperand> {
         if let Some(constant) = self.constants.get(name) {
             return Ok(constant.known);
         }
@@ -207,10 +209,10 @@ impl<'a> Scope<'a> {
             (None, Some(known)) if path.is_some() => (0, Some(&known.layout), false),
             _ => return Err(self.unknown_name(name, span)),
         };
-        let Some(path) = path else { return Ok(Known { value: start.into(), hex: false, slot }) };
+        let Some(path) = path else { return Ok(KnownOperand { value: start.into(), hex: false, slot }) };
         let off = layout.and_then(|layout| field(layout, path));
         let off = off.ok_or_else(|| Diagnostic::error(span, format!("'{first}' has no field '{path}'")))?;
-        Ok(Known { value: i128::from(start) + off as i128, hex: false, slot })
+        Ok(KnownOperand { value: i128::from(start) + off as i128, hex: false, slot })
     }
 
     fn unknown_name(&self, name: &str, span: Span) -> Box<Diagnostic> {

@@ -8,7 +8,7 @@ use weir_asm_macros::ebpf;
 
 use super::{
     FlowEnd,
-    program::{HEADER, Parts, UDP_AT, in_one_piece, read},
+    program::{AuditParts, HEADER, UDP_AT, in_one_piece, read},
 };
 
 /// Ethertypes (IEEE 802 numbers, IANA).
@@ -31,7 +31,7 @@ const NEXT: Reg = Reg::R9;
 
 /// Leads to `parts.udp`, with the UDP header's address in its register, to one of the other labels of `parts`, or past
 /// its end where the family is none of the flow's.
-pub(super) fn headers(code: &mut Code, parts: &Parts) {
+pub(super) fn headers(code: &mut Code, parts: &AuditParts) {
     ebpf! { in code;
         ldxh r9, [r10 + {parts.skb.at(|skb| skb.protocol)}]
         be16 r9
@@ -54,7 +54,7 @@ pub(super) fn headers(code: &mut Code, parts: &Parts) {
 }
 
 /// RFC 791, section 3.1.
-fn ipv4(code: &mut Code, parts: &Parts, address: Ipv4Addr) {
+fn ipv4(code: &mut Code, parts: &AuditParts, address: Ipv4Addr) {
     ip_header(code, parts, 20, 4);
     ebpf! { in code;
         ldxb r1, [r10 + {HEADER + 9}]
@@ -82,7 +82,7 @@ fn ipv4(code: &mut Code, parts: &Parts, address: Ipv4Addr) {
 }
 
 /// RFC 8200, section 3.
-fn ipv6(code: &mut Code, parts: &Parts, address: Ipv6Addr) {
+fn ipv6(code: &mut Code, parts: &AuditParts, address: Ipv6Addr) {
     ip_header(code, parts, 40, 6);
     if !address.is_unspecified() {
         let (upper, lower) = ((u128::from(address) >> 64) as u64, u128::from(address) as u64);
@@ -110,7 +110,7 @@ fn ipv6(code: &mut Code, parts: &Parts, address: Ipv6Addr) {
 }
 
 /// Passes one extension header; leaves where there is none.
-fn extension(code: &mut Code, parts: &Parts) {
+fn extension(code: &mut Code, parts: &AuditParts) {
     let [options, fragment, passed] = [(); 3].map(|()| code.fresh_label());
     ebpf! { in code;
         jeq $NEXT, $UDP, {parts.udp}
@@ -144,7 +144,7 @@ fn extension(code: &mut Code, parts: &Parts) {
 }
 
 /// The first bytes of the extension header, and what stands behind it.
-fn extension_header(code: &mut Code, parts: &Parts) {
+fn extension_header(code: &mut Code, parts: &AuditParts) {
     in_one_piece(code, parts, UDP_AT, 8);
     ebpf! { in code; mov r3, $UDP_AT }
     read(code, HEADER, 4, parts.unreadable);
@@ -152,7 +152,7 @@ fn extension_header(code: &mut Code, parts: &Parts) {
 }
 
 /// Reads the `len` bytes of the IP header that are always there, of that version.
-fn ip_header(code: &mut Code, parts: &Parts, len: i32, version: i32) {
+fn ip_header(code: &mut Code, parts: &AuditParts, len: i32, version: i32) {
     ebpf! { in code;
         ldxh $IP_AT, [r10 + {parts.skb.at(|skb| skb.network_header)}]
         // No packet has its header where its memory begins: the offset has not been set yet.
@@ -171,7 +171,7 @@ fn ip_header(code: &mut Code, parts: &Parts, len: i32, version: i32) {
 }
 
 /// Where the flow's address stands, when the source's does at `source` and has `len` bytes.
-fn address_at(parts: &Parts, source: i16, len: i16) -> i16 {
+fn address_at(parts: &AuditParts, source: i16, len: i16) -> i16 {
     match parts.flow.end {
         FlowEnd::Source => source,
         FlowEnd::Destination => source + len,

@@ -29,7 +29,7 @@ const DESTINATION_PORT: i16 = 2;
 const UDP_LEN: i32 = 8;
 
 /// What the parts of the program share.
-pub(super) struct Parts {
+pub(super) struct AuditParts {
     pub(super) flow: Flow,
     pub(super) skb: SkbOnStack,
     /// The headers up to UDP's are read, and the address is the flow's.
@@ -76,7 +76,7 @@ impl SkbOnStack {
 pub(super) fn code(flow: Flow, layout: &KernelLayout) -> Code {
     let mut code = Code::new();
     let mut label = |name| code.label(name);
-    let parts = Parts {
+    let parts = AuditParts {
         flow,
         skb: SkbOnStack::new(layout.skb),
         udp: label("udp"),
@@ -93,7 +93,7 @@ pub(super) fn code(flow: Flow, layout: &KernelLayout) -> Code {
 }
 
 /// The packet on the stack, and why and where it was dropped.
-fn arguments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
+fn arguments(code: &mut Code, layout: &KernelLayout, parts: &AuditParts) {
     let argument = |position: u8| 8 * i16::from(position);
     let Arguments { skb, location, reason } = layout.arguments;
     ebpf! { in code;
@@ -116,7 +116,7 @@ fn arguments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
     read(code, parts.skb.start(), i32::from(parts.skb.len), parts.unreadable);
 }
 
-fn udp_header(code: &mut Code, parts: &Parts) {
+fn udp_header(code: &mut Code, parts: &AuditParts) {
     ebpf! { in code; {parts.udp}: }
     in_one_piece(code, parts, UDP_AT, UDP_LEN);
     ebpf! { in code; mov r3, $UDP_AT }
@@ -133,7 +133,7 @@ fn udp_header(code: &mut Code, parts: &Parts) {
 }
 
 /// How many datagrams the packet is: one, or those that a segmentation offload would make of it.
-fn segments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
+fn segments(code: &mut Code, layout: &KernelLayout, parts: &AuditParts) {
     ebpf! { in code;
         ldxdw r3, [r10 + {parts.skb.at(|skb| skb.head)}]
         ldxw r1, [r10 + {parts.skb.at(|skb| skb.end)}]
@@ -150,7 +150,7 @@ fn segments(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
 }
 
 /// Adds r7 to the slot. Atomically, because a packet may be freed in a task that softirq interrupts.
-fn count(code: &mut Code, layout: &KernelLayout, parts: &Parts) {
+fn count(code: &mut Code, layout: &KernelLayout, parts: &AuditParts) {
     let add_up = code.label("add_up");
     if let Some(closing_socket) = &layout.code.closing_socket {
         let open = code.label("open");
@@ -200,7 +200,7 @@ fn freed_in(code: &mut Code, range: &Range<u64>, elsewhere: Label) {
 
 /// On at `unreadable` where `len` bytes at the address in `from` are not all in the packet's first piece. r1 and r2
 /// are lost.
-pub(super) fn in_one_piece(code: &mut Code, parts: &Parts, from: Reg, len: i32) {
+pub(super) fn in_one_piece(code: &mut Code, parts: &AuditParts, from: Reg, len: i32) {
     ebpf! { in code;
         ldxdw r1, [r10 + {parts.skb.at(|skb| skb.head)}]
         ldxw r2, [r10 + {parts.skb.at(|skb| skb.tail)}]

@@ -9,8 +9,8 @@ mod tests;
 use weir_wire::{Command, udp};
 
 use crate::{Binding, Filter, FilterName, Gap, Parameter};
-use insn::{Code, Label};
-pub use insn::{Insn, JUMP_IF_EQUAL, LOAD_BYTE, LOAD_HALF, LOAD_WORD, RETURN};
+use insn::{ClassicCode, ClassicLabel};
+pub use insn::{ClassicInsn, JUMP_IF_EQUAL, LOAD_BYTE, LOAD_HALF, LOAD_WORD, RETURN};
 
 /// How many bytes to keep of a packet that goes on: more than any has (net/core/filter.c, sk_filter_trim_cap).
 const ACCEPT: u32 = u32::MAX;
@@ -20,11 +20,11 @@ const DROP: u32 = 0;
 ///
 /// # Errors
 /// The filter needs a map.
-pub fn program(filter: Filter) -> Result<Vec<Insn>, Gap> {
+pub fn program(filter: Filter) -> Result<Vec<ClassicInsn>, Gap> {
     if filter.is_dynamic() {
         return Err(NO_MAPS);
     }
-    let mut code = Code::default();
+    let mut code = ClassicCode::default();
     match filter.name {
         FilterName::Simple => code.push(RETURN, ACCEPT),
         FilterName::Reject => code.push(RETURN, DROP),
@@ -50,7 +50,7 @@ pub(crate) const NO_MAPS: Gap =
 
 /// Shorter words come first: where the payload ends within a word, the load that ends the program is right, since no word
 /// that is left is shorter.
-fn valid(code: &mut Code) {
+fn valid(code: &mut ClassicCode) {
     for command in by_length() {
         let next = code.label();
         accept(code, command, next);
@@ -59,7 +59,7 @@ fn valid(code: &mut Code) {
     code.push(RETURN, DROP);
 }
 
-fn robust(code: &mut Code) {
+fn robust(code: &mut ClassicCode) {
     for command in by_length() {
         let next = code.label();
         code.push(LOAD_HALF, udp::LENGTH_OFFSET as u32);
@@ -77,7 +77,7 @@ fn by_length() -> [Command; 4] {
 }
 
 /// Accepts a payload that begins with the command's word, and goes on at `other` where it doesn't.
-fn accept(code: &mut Code, command: Command, other: Label) {
+fn accept(code: &mut ClassicCode, command: Command, other: ClassicLabel) {
     let mut offset = udp::PAYLOAD_OFFSET as u32;
     let mut word = command.word();
     while !word.is_empty() {

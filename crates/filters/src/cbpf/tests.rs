@@ -4,14 +4,14 @@ use super::*;
 use crate::{Packet, Verdict, corpus};
 
 /// Runs a program as net/core/filter.c describes it.
-fn run(program: &[Insn], packet: &[u8]) -> Verdict {
+fn run(program: &[ClassicInsn], packet: &[u8]) -> Verdict {
     let load = |at: u32, len: usize| {
         let bytes = packet.get(at as usize..)?.get(..len)?;
         Some(bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
     };
     let (mut a, mut at) = (0, 0);
     loop {
-        let Insn { code, jt, jf, k } = program[at];
+        let ClassicInsn { code, jt, jf, k } = program[at];
         at += 1;
         let loaded = match code {
             LOAD_WORD => load(k, 4),

@@ -23,7 +23,7 @@ pub struct Captured {
 const MAX_FRAME: usize = 1600;
 
 /// Where things stand in a frame that carries UDP.
-struct Parts {
+struct CaptureParts {
     ip: usize,
     destination: usize,
     udp: usize,
@@ -42,7 +42,7 @@ impl Captured {
         seen.filter(|seen| !seen.is_empty()).map(Case::of_one).collect()
     }
 
-    fn begun_at(&self, frame: Vec<u8>, parts: Option<&Parts>, layer: Layer) -> Option<Vec<u8>> {
+    fn begun_at(&self, frame: Vec<u8>, parts: Option<&CaptureParts>, layer: Layer) -> Option<Vec<u8>> {
         match (self.layer, layer) {
             (Layer::Ethernet, Layer::Ethernet) | (Layer::Ip, Layer::Ip) => Some(frame),
             (Layer::Ethernet, Layer::Ip) => Some(frame[parts?.ip..].to_vec()),
@@ -53,7 +53,7 @@ impl Captured {
     }
 
     /// Looks for UDP behind any tags, options and extension headers, however odd, as far as the bytes go.
-    fn parts(&self) -> Option<Parts> {
+    fn parts(&self) -> Option<CaptureParts> {
         let bytes = &self.bytes;
         let ip = match self.layer {
             Layer::Ethernet => {
@@ -80,7 +80,7 @@ impl Captured {
             _ => return None,
         };
         let is_there = bytes.len() >= ip + udp + udp::HEADER_LEN && udp >= destination;
-        is_there.then_some(Parts { ip, destination: ip + destination, udp: ip + udp })
+        is_there.then_some(CaptureParts { ip, destination: ip + destination, udp: ip + udp })
     }
 }
 
@@ -102,7 +102,7 @@ fn behind_extensions(header: &[u8]) -> Option<usize> {
 }
 
 /// The frame with the server's port, and its address where it has one of that IP version.
-fn aimed(frame: &[u8], parts: &Parts, endpoint: &Endpoint) -> Vec<u8> {
+fn aimed(frame: &[u8], parts: &CaptureParts, endpoint: &Endpoint) -> Vec<u8> {
     let mut frame = frame.to_vec();
     let mut put = |at: usize, bytes: &[u8]| {
         if let Some(field) = frame.get_mut(at..at + bytes.len()) {

@@ -7,7 +7,7 @@ use weir_wire::{
     udp,
 };
 
-use super::shape::{Extension, Length, Shape};
+use super::shape::{Extension, LengthField, Shape};
 use crate::Endpoint;
 
 /// One thing about a frame that is not as in an honest one.
@@ -25,8 +25,8 @@ pub(super) enum Change {
     Destination(IpAddr),
     Port(u16),
     SourcePort(u16),
-    IpLength(Length),
-    UdpLength(Length),
+    IpLength(LengthField),
+    UdpLength(LengthField),
     Padding(usize),
     Segments(u32),
 }
@@ -188,12 +188,12 @@ fn other_addresses(address: IpAddr) -> Vec<IpAddr> {
     }
 }
 
-fn lengths() -> Vec<Length> {
+fn lengths() -> Vec<LengthField> {
     let off = [-28, -21, -20, -9, -8, -7, -4, -2, -1, 1, 2, 4, 7, 8, 9, 18, 20, 256, 4096];
     let near_headers = (0..=9).chain(18..=21).chain(26..=29).chain([48, 255, 256, 0x7fff, 0x8000, u16::MAX]);
-    let mut lengths: Vec<_> = off.map(Length::Off).into();
-    lengths.extend(near_headers.map(Length::Is));
-    lengths.push(Length::Swapped);
+    let mut lengths: Vec<_> = off.map(LengthField::Off).into();
+    lengths.extend(near_headers.map(LengthField::Is));
+    lengths.push(LengthField::Swapped);
     lengths
 }
 

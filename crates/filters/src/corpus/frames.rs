@@ -69,7 +69,7 @@ impl Frames {
         let payload = packet[udp::PAYLOAD_OFFSET..].to_vec();
         let base = self.bases[rng.random_range(0..2)].clone();
         let source = changes::sources(base.source).choose(rng).unwrap_or(base.source);
-        Shape { source, payload, udp_length: super::shape::Length::Is(said), ..base }.case(self.layer)
+        Shape { source, payload, udp_length: super::shape::LengthField::Is(said), ..base }.case(self.layer)
     }
 
     /// Up to three changes at once, around any payload.

@@ -16,7 +16,7 @@ pub(super) struct Shape {
     pub(super) ethertype: Option<u16>,
     /// The version that the IP header says, where that isn't the truth.
     pub(super) version: Option<u8>,
-    /// Length of the IPv4 header that it says in 4-byte words, where that isn't the truth.
+    /// LengthField of the IPv4 header that it says in 4-byte words, where that isn't the truth.
     pub(super) header_words: Option<u8>,
     /// 4-byte words of IPv4 options.
     pub(super) options: usize,
@@ -33,8 +33,8 @@ pub(super) struct Shape {
     pub(super) port: u16,
     pub(super) source_port: u16,
     /// IPv4's length of everything, IPv6's of what follows its header.
-    pub(super) ip_length: Length,
-    pub(super) udp_length: Length,
+    pub(super) ip_length: LengthField,
+    pub(super) udp_length: LengthField,
     pub(super) payload: Vec<u8>,
     /// Bytes behind the packet, as short Ethernet frames have them.
     pub(super) padding: usize,
@@ -46,7 +46,7 @@ pub(super) struct Shape {
 
 /// A length field.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Length {
+pub(super) enum LengthField {
     /// The truth and so many more.
     Off(i32),
     /// This.
@@ -62,7 +62,7 @@ pub(super) struct Extension {
     pub(super) bytes: Vec<u8>,
 }
 
-impl Length {
+impl LengthField {
     fn field(self, truth: usize) -> u16 {
         match self {
             Self::Off(more) => (truth as i32).wrapping_add(more) as u16,
@@ -88,8 +88,8 @@ impl Shape {
             source,
             port,
             source_port: 40_000,
-            ip_length: Length::Off(0),
-            udp_length: Length::Off(0),
+            ip_length: LengthField::Off(0),
+            udp_length: LengthField::Off(0),
             payload: payload.to_vec(),
             padding: 0,
             keep: None,

@@ -16,8 +16,8 @@ pub(super) struct Access {
     pub(super) section: &'static str,
     accept: i32,
     drop: i32,
-    length: Length,
-    load: Load,
+    length: LengthOrigin,
+    load: LoadWay,
     /// Offset of `gso_size` in the context, where it has one.
     pub(super) gso_size: Option<i16>,
     /// Whether packet bytes can be read in place, between [`DATA`] and [`DATA_END`].
@@ -28,7 +28,7 @@ pub(super) struct Access {
 
 /// Where a program learns how many bytes it sees.
 #[derive(Clone, Copy)]
-enum Length {
+enum LengthOrigin {
     /// A `u32` in the context.
     Field(i16),
     /// From a helper, since the context knows the end of the first piece alone (`bpf_xdp_get_buff_len`, Linux 5.18).
@@ -40,7 +40,7 @@ enum Length {
 /// How bytes get from the packet to where they are read. The helpers take context, offset, destination and length, and give
 /// 0 or an error.
 #[derive(Clone, Copy)]
-enum Load {
+enum LoadWay {
     /// `bpf_skb_load_bytes`: Linux 4.5.
     Skb,
     /// `bpf_xdp_load_bytes`: Linux 5.18.
@@ -64,8 +64,8 @@ const SOCKET: Access = Access {
     section: "socket",
     accept: -1,
     drop: 0,
-    length: Length::Field(SKB_LEN),
-    load: Load::Skb,
+    length: LengthOrigin::Field(SKB_LEN),
+    load: LoadWay::Skb,
     gso_size: None,
     is_direct: false,
     workers: None,
@@ -73,7 +73,7 @@ const SOCKET: Access = Access {
 
 /// SK_PASS without a socket chosen leaves the choice to the kernel's hash; SK_DROP.
 const REUSEPORT: Access =
-    Access { section: "sk_reuseport", accept: 1, length: Length::Field(REUSEPORT_LEN), ..SOCKET };
+    Access { section: "sk_reuseport", accept: 1, length: LengthOrigin::Field(REUSEPORT_LEN), ..SOCKET };
 
 const CGROUP: Access = Access { section: "cgroup/skb", accept: 1, gso_size: Some(SKB_GSO_SIZE), ..SOCKET };
 
@@ -86,15 +86,16 @@ const XDP: Access = Access {
     section: "xdp.frags",
     accept: 2,
     drop: 1,
-    length: Length::Helper,
-    load: Load::Xdp,
+    length: LengthOrigin::Helper,
+    load: LoadWay::Xdp,
     gso_size: None,
     is_direct: true,
     workers: None,
 };
 
 /// Without "frags" the kernel shows no packet in several pieces, and before Linux 5.18 it knows none.
-const XDP_WHOLE: Access = Access { section: "xdp", length: Length::InPlace, load: Load::InPlace, ..XDP };
+const XDP_WHOLE: Access =
+    Access { section: "xdp", length: LengthOrigin::InPlace, load: LoadWay::InPlace, ..XDP };
 
 /// More than any offset that is read at: of a header, or of the payload behind six IPv6 extension headers of 2 KiB. What is
 /// read there ends before the last offset that the verifier follows (MAX_PACKET_OFF, 0xffff, include/linux/bpf_verifier.h).
@@ -126,13 +127,13 @@ impl Access {
     /// `to` = how many bytes the program sees. r0 to r5 are lost.
     pub(super) fn length(&self, code: &mut Code, to: Reg) {
         match self.length {
-            Length::Field(field) => ebpf! { in code; ldxw $to, [$CONTEXT + $field] },
-            Length::Helper => ebpf! { in code;
+            LengthOrigin::Field(field) => ebpf! { in code; ldxw $to, [$CONTEXT + $field] },
+            LengthOrigin::Helper => ebpf! { in code;
                 mov r1, $CONTEXT
                 call xdp_get_buff_len
                 mov $to, r0
             },
-            Length::InPlace => ebpf! { in code;
+            LengthOrigin::InPlace => ebpf! { in code;
                 ldxw r0, [$CONTEXT + $DATA]
                 ldxw $to, [$CONTEXT + $DATA_END]
                 sub $to, r0
@@ -144,7 +145,7 @@ impl Access {
     /// are lost.
     pub(super) fn load(&self, code: &mut Code, offset: impl SrcSplice, len: usize, slot: i16, absent: Label) {
         ebpf! { in code; mov r2, $offset }
-        if let Load::InPlace = self.load {
+        if let LoadWay::InPlace = self.load {
             locate(code);
             return copy(code, len, slot, absent);
         }
@@ -159,17 +160,17 @@ impl Access {
     /// Copies to r3 as many bytes as r4 says, at least one, from the offset in r2 on, or on at `absent`. r0 to r5 are lost.
     pub(super) fn call_load(&self, code: &mut Code, absent: Label) {
         match self.load {
-            Load::Skb => ebpf! { in code;
+            LoadWay::Skb => ebpf! { in code;
                 mov r1, $CONTEXT
                 call skb_load_bytes
                 jne r0, 0, $absent
             },
-            Load::Xdp => ebpf! { in code;
+            LoadWay::Xdp => ebpf! { in code;
                 mov r1, $CONTEXT
                 call xdp_load_bytes
                 jne r0, 0, $absent
             },
-            Load::InPlace => {
+            LoadWay::InPlace => {
                 locate(code);
                 copy_some(code, absent);
             }

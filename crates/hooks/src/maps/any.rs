@@ -8,17 +8,17 @@ use std::{
 use aya::{Ebpf, maps::MapData, util::nr_cpus};
 use weir_asm::{Layout, MapDef, MapKind};
 
-use super::{MapFailure, Value, raw};
+use super::{MapFailure, MapValue, raw};
 use crate::sys;
 
 /// A handle on a map whose types are known only when it is read. It keeps the map alive by itself.
 pub struct AnyMap {
     definition: MapDef,
-    access: Option<Access>,
+    access: Option<MapAccess>,
 }
 
 /// What the kernel says of a map, by which it is read.
-struct Access {
+struct MapAccess {
     map: OwnedFd,
     key_bytes: usize,
     value_bytes: usize,
@@ -43,9 +43,9 @@ pub struct Excerpt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnyEntry {
     /// The key.
-    pub key: Value,
+    pub key: MapValue,
     /// Its value, or one for each possible CPU.
-    pub values: Vec<Value>,
+    pub values: Vec<MapValue>,
 }
 
 /// Keys that are counted at most behind those that are read: each costs a system call.
@@ -55,7 +55,7 @@ impl AnyMap {
     /// The map of that definition in a loaded object.
     pub(crate) fn of(ebpf: &Ebpf, definition: &MapDef) -> Result<Self, MapFailure> {
         let data = ebpf.map(&definition.name).and_then(raw::data);
-        let access = data.map(|data| Access::of(data, definition)).transpose()?.flatten();
+        let access = data.map(|data| MapAccess::of(data, definition)).transpose()?.flatten();
         Ok(Self { definition: definition.clone(), access })
     }
 
@@ -101,14 +101,14 @@ impl AnyMap {
         Ok(excerpt)
     }
 
-    fn entry(&self, key: &[u8], values: &[u8], access: &Access) -> AnyEntry {
+    fn entry(&self, key: &[u8], values: &[u8], access: &MapAccess) -> AnyEntry {
         let copies = values.chunks_exact(values.len() / access.copies);
-        let value = |bytes: &[u8]| Value::of(&self.definition.value, &bytes[..access.value_bytes]);
-        AnyEntry { key: Value::of(&self.definition.key, key), values: copies.map(value).collect() }
+        let value = |bytes: &[u8]| MapValue::of(&self.definition.value, &bytes[..access.value_bytes]);
+        AnyEntry { key: MapValue::of(&self.definition.key, key), values: copies.map(value).collect() }
     }
 }
 
-impl Access {
+impl MapAccess {
     /// Nothing where the kind has no entries to be read.
     fn of(data: &MapData, definition: &MapDef) -> Result<Option<Self>, MapFailure> {
         let name = &definition.name;

@@ -19,7 +19,7 @@ pub use error::MapFailure;
 pub(crate) use raw::data as data_of;
 pub use raw::{Copies, Raw};
 pub use records::Records;
-pub use value::Value;
+pub use value::MapValue;
 
 /// What a key has in a map of this shape: a value, or a `Vec` of one value per possible CPU.
 pub type Entry<S> = <<S as MapShape>::Copies as Copies<<S as MapShape>::Key, <S as MapShape>::Value>>::Entry;

@@ -7,7 +7,7 @@ use weir_asm::Layout;
 
 /// A key or a value, as its type in BTF says; bytes where it has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum MapValue {
     /// An unsigned integer.
     Unsigned(u64),
     /// A signed one.
@@ -16,12 +16,12 @@ pub enum Value {
     /// digits.
     Bytes(Vec<u8>),
     /// An array.
-    List(Vec<Value>),
+    List(Vec<MapValue>),
     /// A struct's fields, in order.
-    Fields(Vec<(String, Value)>),
+    Fields(Vec<(String, MapValue)>),
 }
 
-impl Value {
+impl MapValue {
     /// What the bytes are, laid out so; the bytes themselves where they are too few for that.
     pub(super) fn of(layout: &Layout, bytes: &[u8]) -> Self {
         if bytes.len() < layout.size() {
@@ -110,7 +110,7 @@ const MOST_ELEMENTS: usize = 16;
 const MOST_BYTES: usize = 32;
 
 /// For people, on one line and of bounded length; text where bytes are printable ASCII that zeros fill up.
-impl fmt::Display for Value {
+impl fmt::Display for MapValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsigned(value) => write!(f, "{value}"),
@@ -151,7 +151,7 @@ fn hexadecimal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     }
 }
 
-impl Serialize for Value {
+impl Serialize for MapValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Unsigned(value) => serializer.serialize_u64(*value),
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     fn check(layout: &Layout, bytes: &[u8], expected: &str) {
-        assert_eq!(Value::of(layout, bytes).to_string(), expected);
+        assert_eq!(MapValue::of(layout, bytes).to_string(), expected);
     }
 
     fn event() -> Layout {
@@ -206,7 +206,7 @@ mod tests {
             &format!("0x{}… and 8 bytes more", "00".repeat(32)),
         );
         let many = Layout::Array(Box::new(Layout::Unsigned(8)), 20);
-        assert!(Value::of(&many, &[0; 160]).to_string().ends_with("0, and 4 more]"));
+        assert!(MapValue::of(&many, &[0; 160]).to_string().ends_with("0, and 4 more]"));
     }
 
     #[test]
@@ -216,18 +216,19 @@ mod tests {
 
     #[test]
     fn totals_add_integers_and_nothing_else() {
-        let numbers = [Value::Unsigned(3), Value::Unsigned(u64::MAX)];
-        assert_eq!(Value::total(&numbers), Some(Value::Unsigned(2)));
-        let lists = [vec![Value::Signed(1), Value::Signed(2)], vec![Value::Signed(-3), Value::Signed(4)]];
-        let sum = Value::List(vec![Value::Signed(-2), Value::Signed(6)]);
-        assert_eq!(Value::total(&lists.map(Value::List)), Some(sum));
-        assert_eq!(Value::total(&[Value::Bytes(vec![1])]), None);
-        assert_eq!(Value::total(&[]), None);
+        let numbers = [MapValue::Unsigned(3), MapValue::Unsigned(u64::MAX)];
+        assert_eq!(MapValue::total(&numbers), Some(MapValue::Unsigned(2)));
+        let lists =
+            [vec![MapValue::Signed(1), MapValue::Signed(2)], vec![MapValue::Signed(-3), MapValue::Signed(4)]];
+        let sum = MapValue::List(vec![MapValue::Signed(-2), MapValue::Signed(6)]);
+        assert_eq!(MapValue::total(&lists.map(MapValue::List)), Some(sum));
+        assert_eq!(MapValue::total(&[MapValue::Bytes(vec![1])]), None);
+        assert_eq!(MapValue::total(&[]), None);
     }
 
     #[test]
     fn json_has_numbers_fields_and_hexadecimal_digits() {
-        let value = Value::of(&event(), &[0; 16]);
+        let value = MapValue::of(&event(), &[0; 16]);
         let json = serde_json::to_string(&value).expect("it is JSON");
         assert_eq!(json, r#"{"pid":0,"name":"00000000","at":0}"#);
     }

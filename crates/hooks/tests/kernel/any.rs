@@ -7,7 +7,7 @@ use weir_filters::{FilterName, Site, Toolkit};
 use weir_hooks::{
     AnyProgram, AttachPoint, Direction, Interface, KernelFilter, ObjectFile, ProgramType, XdpMode,
     in_own_network,
-    maps::{AnyMap, Value},
+    maps::{AnyMap, MapValue},
     socket_of,
 };
 use weir_testing::{ControlGroup, received};
@@ -207,15 +207,15 @@ fn maps_are_read_by_name() {
     let plain = map_of(&object, &program, "plain").excerpt(10).expect("it is read");
     let entry = &plain.entries[0];
     assert_eq!((plain.entries.len(), plain.more, plain.has_even_more), (1, 0, false));
-    assert_eq!(entry.key, Value::Unsigned(7));
+    assert_eq!(entry.key, MapValue::Unsigned(7));
     assert_eq!(entry.values[0].to_string(), "{pid: 42, kind: \"abc\", at: -5}");
 
     let cpus = map_of(&object, &program, "cpus");
     assert!(cpus.is_per_cpu());
     let cpus = cpus.excerpt(10).expect("it is read");
     assert_eq!(cpus.entries.len(), 2);
-    assert!(cpus.entries[0].values.iter().all(Value::is_zero));
-    assert_eq!(Value::total(&cpus.entries[1].values), Some(Value::Unsigned(3)));
+    assert!(cpus.entries[0].values.iter().all(MapValue::is_zero));
+    assert_eq!(MapValue::total(&cpus.entries[1].values), Some(MapValue::Unsigned(3)));
 
     let ring = map_of(&object, &program, "ring");
     assert!(!ring.is_readable());
@@ -252,7 +252,7 @@ fn maps_without_btf() {
     for definition in object.maps() {
         let map = program.map_by_definition(definition).expect("it is there");
         let excerpt = map.excerpt(3).expect("it is read");
-        let is_plain = |value: &Value| matches!(value, Value::Unsigned(_) | Value::Bytes(_));
+        let is_plain = |value: &MapValue| matches!(value, MapValue::Unsigned(_) | MapValue::Bytes(_));
         assert!(
             excerpt.entries.iter().all(|entry| is_plain(&entry.key) && entry.values.iter().all(is_plain))
         );

@@ -6,8 +6,8 @@ use weir_asm::{
     AtomicOp, Code, Endian, Layout, MapDef, Object, Program,
     Reg::*,
     maps::{
-        Array, Hash, LpmTrie, LruHash, LruPerCpuHash, MapShape, MapSpec, MapType, PerCpuArray, PerCpuHash,
-        Prefix, RingBuf,
+        Array, Hash, LpmPrefix, LpmTrie, LruHash, LruPerCpuHash, MapShape, MapSpec, MapType, PerCpuArray,
+        PerCpuHash, RingBuf,
     },
     op::*,
 };
@@ -174,12 +174,12 @@ fn count(code: &mut Code, map: impl Fn(&mut Code) -> weir_asm::MapName) {
 
 fn a_trie_finds_the_longest_prefix() {
     let mut routes = map!(MapSpec::<LpmTrie<4, u32>>::new("routes", 3));
-    let ten = |bits, rest: [u8; 3]| Prefix::new(bits, [10, rest[0], rest[1], rest[2]]);
+    let ten = |bits, rest: [u8; 3]| LpmPrefix::new(bits, [10, rest[0], rest[1], rest[2]]);
     routes.update(ten(8, [0; 3]), 8, Update::Any).expect("there is room");
     routes.update(ten(24, [1, 2, 0]), 24, Update::NoExist).expect("there is room");
     routes.update(ten(16, [1, 0, 0]), 16, Update::Any).expect("there is room");
     let check = |routes: &Map<LpmTrie<4, u32>>, address, expected: Option<u32>| {
-        assert_eq!(routes.get(Prefix::whole(address)).expect("a look"), expected, "{address:?}");
+        assert_eq!(routes.get(LpmPrefix::whole(address)).expect("a look"), expected, "{address:?}");
     };
     check(&routes, [10, 1, 2, 3], Some(24));
     check(&routes, [10, 1, 9, 9], Some(16));

@@ -9,9 +9,9 @@ use weir_results::{
 };
 
 use super::{
-    Ended,
-    lab::{Lab, Order},
-    plan::Plan,
+    Unfinished,
+    lab::{Lab, RunOrder},
+    plan::SearchPlan,
     trial,
 };
 
@@ -32,9 +32,9 @@ pub(super) struct CostRun {
 /// Runs at the lowest of the placements' capacities, by turns.
 pub(super) fn measure(
     lab: &mut Lab<'_>,
-    plan: &Plan,
+    plan: &SearchPlan,
     searches: &[SearchRecord],
-) -> Result<Vec<CostRun>, Ended> {
+) -> Result<Vec<CostRun>, Unfinished> {
     let server_core = lab.server_core();
     let mut random = StdRng::seed_from_u64(lab.seed());
     let mut runs = Vec::new();
@@ -45,7 +45,7 @@ pub(super) fn measure(
         for cell in cells {
             lab.tell(|progress| progress.compares(runs.len() + 1, of));
             let rate = common_rate(plan, searches, cell.invalid_percent);
-            let order = Order {
+            let order = RunOrder {
                 purpose: Purpose::Cost,
                 packets: (rate as f64 * plan.cost_time().as_secs_f64()) as u64,
                 cell,
@@ -63,7 +63,7 @@ pub(super) fn measure(
     Ok(runs)
 }
 
-fn spent(sample: &Sample, order: &Order, server_core: Option<usize>) -> Result<CostRun, String> {
+fn spent(sample: &Sample, order: &RunOrder, server_core: Option<usize>) -> Result<CostRun, String> {
     let wall_s = sample.wall_s.filter(|&wall_s| wall_s > 0.0).ok_or("no packet was handled")?;
     let us_per_packet = sample.server_cpu_us_per_packet();
     let packets = (sample.valid_sent + sample.invalid_sent) as f64;
@@ -86,7 +86,7 @@ fn busy_percent(sample: &Sample, core: usize, wall_s: f64) -> Option<f64> {
 }
 
 /// The lowest median of the first goal's rates among the placements at a share of invalid packets, packets/s.
-fn common_rate(plan: &Plan, searches: &[SearchRecord], invalid_percent: u8) -> u64 {
+fn common_rate(plan: &SearchPlan, searches: &[SearchRecord], invalid_percent: u8) -> u64 {
     let first = plan.goals.first().map(|named| named.name.as_str());
     let of = |decider| {
         let here = searches.iter().filter(|record| {

@@ -11,7 +11,7 @@ use weir_results::{
     sample::Sample,
 };
 
-use super::{Ended, plan::Plan, progress::Progress, trial::without_load};
+use super::{Unfinished, plan::SearchPlan, progress::SearchProgress, trial::without_load};
 use crate::experiment::{
     definition::Definition,
     folder::Folder,
@@ -24,7 +24,7 @@ use crate::experiment::{
 
 /// A run that is wanted.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(super) struct RunOrder {
     pub(super) purpose: Purpose,
     /// Without rate and packets.
     pub(super) cell: Cell,
@@ -34,7 +34,7 @@ pub(super) struct Order {
     pub(super) repetition: u32,
 }
 
-impl Order {
+impl RunOrder {
     pub(super) fn name(&self) -> String {
         name_of(&self.cell)
     }
@@ -48,7 +48,7 @@ impl Order {
 }
 
 /// What a sample is known by besides its load.
-type Key = (Purpose, Cell, u32);
+type SampleKey = (Purpose, Cell, u32);
 
 /// Makes runs, each sample on the disk before the next begins.
 ///
@@ -59,16 +59,16 @@ pub(super) struct Lab<'a> {
     definition: Definition,
     pinning: Pinning,
     interrupt: &'a Interrupt,
-    recorded: HashMap<Key, VecDeque<Sample>>,
+    recorded: HashMap<SampleKey, VecDeque<Sample>>,
     next_index: u64,
-    progress: Option<Progress>,
+    progress: Option<SearchProgress>,
 }
 
 impl<'a> Lab<'a> {
-    pub(super) fn new(folder: Folder, plan: &Plan, interrupt: &'a Interrupt) -> Self {
+    pub(super) fn new(folder: Folder, plan: &SearchPlan, interrupt: &'a Interrupt) -> Self {
         let saved = folder.saved();
         saved.warnings.iter().for_each(|warning| eprintln!("weir: {warning}"));
-        let mut recorded: HashMap<Key, VecDeque<Sample>> = HashMap::new();
+        let mut recorded: HashMap<SampleKey, VecDeque<Sample>> = HashMap::new();
         for sample in &saved.samples {
             if let Some(purpose) = Purpose::ALL.into_iter().find(|p| p.name() == sample.experiment) {
                 let key = (purpose, without_load(&sample.cell), sample.repetition);
@@ -82,7 +82,7 @@ impl<'a> Lab<'a> {
             folder,
             interrupt,
             recorded,
-            progress: Some(Progress::new(plan)),
+            progress: Some(SearchProgress::new(plan)),
         }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Lab<'a> {
     ///
     /// # Errors
     /// A signal came, the sample could not be written, or the folder holds another run in its place.
-    pub(super) fn sample(&mut self, order: &Order) -> Result<Sample, Ended> {
+    pub(super) fn sample(&mut self, order: &RunOrder) -> Result<Sample, Unfinished> {
         let key = (order.purpose, order.cell.clone(), order.repetition);
         if let Some(sample) = self.recorded.get_mut(&key).and_then(VecDeque::pop_front) {
             return self.same(order, sample);
@@ -127,11 +127,11 @@ impl<'a> Lab<'a> {
         let sample = measure::measure(&bench, &self.scheduled(order))?;
         self.folder.append(&sample)?;
         self.next_index += 1;
-        self.progress.iter_mut().for_each(Progress::ran);
+        self.progress.iter_mut().for_each(SearchProgress::ran);
         Ok(sample)
     }
 
-    fn scheduled(&self, order: &Order) -> Scheduled {
+    fn scheduled(&self, order: &RunOrder) -> Scheduled {
         Scheduled {
             index: self.next_index,
             repetition: order.repetition,
@@ -141,11 +141,11 @@ impl<'a> Lab<'a> {
         }
     }
 
-    fn same(&self, order: &Order, sample: Sample) -> Result<Sample, Ended> {
+    fn same(&self, order: &RunOrder, sample: Sample) -> Result<Sample, Unfinished> {
         if sample.cell == order.loaded() {
             return Ok(sample);
         }
-        Err(Ended::Because(anyhow::anyhow!(
+        Err(Unfinished::Because(anyhow::anyhow!(
             "sample {} in {} was made at {} packets/s where the search wants {} packets/s; it was made by another version, or a sample before it is gone: begin anew with --out",
             sample.index,
             self.folder.dir.display(),
@@ -155,7 +155,7 @@ impl<'a> Lab<'a> {
     }
 
     /// Tells of the progress.
-    pub(super) fn tell(&mut self, of: impl FnOnce(&mut Progress)) {
+    pub(super) fn tell(&mut self, of: impl FnOnce(&mut SearchProgress)) {
         if let Some(progress) = &mut self.progress {
             of(progress);
         }
@@ -165,7 +165,7 @@ impl<'a> Lab<'a> {
     ///
     /// # Errors
     /// A signal came.
-    pub(super) fn pause(&self, time: Duration) -> Result<(), Ended> {
+    pub(super) fn pause(&self, time: Duration) -> Result<(), Unfinished> {
         self.interrupt.wait(&[], Instant::now() + time)?;
         Ok(())
     }
@@ -177,6 +177,6 @@ impl<'a> Lab<'a> {
 
     /// Takes the progress off the terminal.
     pub(super) fn clear(&mut self) {
-        self.progress.take().into_iter().for_each(Progress::clear);
+        self.progress.take().into_iter().for_each(SearchProgress::clear);
     }
 }

@@ -1,7 +1,7 @@
 //! Capacity: the highest rate that a server carries, for each place where the decision can be made.
 //!
-//! A [`plan::Plan`] says what is searched for and where. [`conduct`] makes the trials, each a server and its clients at an
-//! offered rate, and the searches' results become [`record::SearchRecord`]s and a [`summary::Summary`].
+//! A [`plan::SearchPlan`] says what is searched for and where. [`conduct`] makes the trials, each a server and its clients at an
+//! offered rate, and the searches' results become [`record::SearchRecord`]s and a [`summary::CapacitySummary`].
 
 mod cost;
 mod lab;
@@ -22,34 +22,34 @@ pub use trial::ServerCeiling;
 use anyhow::Context as _;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom as _};
 use weir_output::write_whole;
-use weir_results::capacity::record::{Records, SearchRecord};
+use weir_results::capacity::record::{SearchFile, SearchRecord};
 
 use crate::experiment::{
     folder::Folder,
     interrupt::{Interrupt, Interrupted},
 };
 use lab::Lab;
-use plan::Plan;
-use progress::Progress;
-use running::Running;
-use summary::Summary;
+use plan::SearchPlan;
+use progress::SearchProgress;
+use running::RunningSearch;
+use summary::CapacitySummary;
 
 /// Why capacities were not found.
 #[derive(Debug)]
-pub enum Ended {
+pub enum Unfinished {
     /// A signal came; what was measured is kept.
     Interrupted,
     /// Something failed.
     Because(anyhow::Error),
 }
 
-impl From<Interrupted> for Ended {
+impl From<Interrupted> for Unfinished {
     fn from(_: Interrupted) -> Self {
         Self::Interrupted
     }
 }
 
-impl From<anyhow::Error> for Ended {
+impl From<anyhow::Error> for Unfinished {
     fn from(error: anyhow::Error) -> Self {
         Self::Because(error)
     }
@@ -59,15 +59,19 @@ impl From<anyhow::Error> for Ended {
 ///
 /// # Errors
 /// A signal came, a run failed or could not be used, or a file could not be written. The samples so far are kept.
-pub fn conduct(folder: Folder, plan: &Plan, interrupt: &Interrupt) -> Result<Summary, Ended> {
+pub fn conduct(
+    folder: Folder,
+    plan: &SearchPlan,
+    interrupt: &Interrupt,
+) -> Result<CapacitySummary, Unfinished> {
     let dir = folder.dir.clone();
     // The records follow from the samples: they are made again, not continued.
-    let mut records = Records::create(&dir)?;
+    let mut records = SearchFile::create(&dir)?;
     let priority = Priority::raise();
     let mut lab = Lab::new(folder, plan, interrupt);
     let result = searches(&mut lab, plan, &mut records).and_then(|(ceilings, searches)| {
         let costs = cost::measure(&mut lab, plan, &searches)?;
-        Ok(Summary::new(plan, priority, ceilings, &searches, &costs))
+        Ok(CapacitySummary::new(plan, priority, ceilings, &searches, &costs))
     });
     lab.clear();
     let summary = result?;
@@ -80,9 +84,9 @@ pub fn conduct(folder: Folder, plan: &Plan, interrupt: &Interrupt) -> Result<Sum
 /// by side, so that what drifts meets all of them alike.
 fn searches(
     lab: &mut Lab<'_>,
-    plan: &Plan,
-    records: &mut Records,
-) -> Result<(Vec<trial::ServerCeiling>, Vec<SearchRecord>), Ended> {
+    plan: &SearchPlan,
+    records: &mut SearchFile,
+) -> Result<(Vec<trial::ServerCeiling>, Vec<SearchRecord>), Unfinished> {
     let mut random = StdRng::seed_from_u64(lab.seed());
     let ceilings = trial::ceilings(lab, plan)?;
     let mut all = Vec::new();
@@ -91,9 +95,9 @@ fn searches(
         shares.shuffle(&mut random);
         for share in shares {
             let here = ceilings.iter().filter(|ceiling| ceiling.cell.invalid_percent == share);
-            let running = here.map(|ceiling| Running::new(plan, ceiling, repetition)).collect();
+            let running = here.map(|ceiling| RunningSearch::new(plan, ceiling, repetition)).collect();
             let runs = lab.runs();
-            lab.tell(Progress::begins);
+            lab.tell(SearchProgress::begins);
             let ended = side_by_side(lab, share, running, &mut random)?;
             let made = lab.runs() > runs;
             lab.tell(|progress| progress.ends(made));
@@ -110,9 +114,9 @@ fn searches(
 fn side_by_side(
     lab: &mut Lab<'_>,
     share: u8,
-    mut running: Vec<Running>,
+    mut running: Vec<RunningSearch>,
     random: &mut StdRng,
-) -> Result<Vec<Running>, Ended> {
+) -> Result<Vec<RunningSearch>, Unfinished> {
     let mut ended = Vec::new();
     while !running.is_empty() {
         lab.tell(|progress| progress.stand(share, &running));

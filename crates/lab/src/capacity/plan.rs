@@ -40,7 +40,7 @@ pub struct NamedGoal {
 
 /// What is searched for, where, and how thoroughly: the file `capacity.toml` of a results folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct SearchPlan {
     /// Where the decision is made.
     pub placements: Vec<Decider>,
     /// Shares of invalid packets, percent, below 100.
@@ -70,7 +70,7 @@ pub const FILE: &str = "capacity.toml";
 /// The quick profiles try a rate in several short trials. Where something takes the server's core for some milliseconds
 /// about once a second, half of the trials of 500 ms lose packets at any rate, and with an exceed ratio of 0.5 chance
 /// decides; of those of 100 ms few do.
-struct Row {
+struct Thoroughness {
     placements: &'static [Decider],
     invalid_percent: &'static [u8],
     searches: u32,
@@ -80,23 +80,23 @@ struct Row {
 
 const BOTH: &[Decider] = &[Decider::USER, Decider::KERNEL];
 
-const fn row(profile: Profile) -> Row {
+const fn row(profile: Profile) -> Thoroughness {
     match profile {
-        Profile::Quick => Row {
+        Profile::Quick => Thoroughness {
             placements: BOTH,
             invalid_percent: &[99],
             searches: 2,
             milliseconds: [100, 100, 500],
             width: 0.1,
         },
-        Profile::Standard => Row {
+        Profile::Standard => Thoroughness {
             placements: BOTH,
             invalid_percent: &[0, 50, 99],
             searches: 6,
             milliseconds: [100, 100, 700],
             width: 0.05,
         },
-        Profile::Paper => Row {
+        Profile::Paper => Thoroughness {
             placements: &[Decider::PLAIN, Decider::USER, Decider::KERNEL],
             invalid_percent: &[0, 1, 25, 50, 75, 99],
             searches: 10,
@@ -106,7 +106,7 @@ const fn row(profile: Profile) -> Row {
     }
 }
 
-impl Plan {
+impl SearchPlan {
     /// The plan of a profile.
     pub fn of(profile: Profile) -> Self {
         let row = row(profile);
@@ -262,21 +262,21 @@ mod tests {
 
     #[test]
     fn every_profile_can_be_carried_out_and_survives_its_file() {
-        for plan in PROFILES.map(Plan::of) {
+        for plan in PROFILES.map(SearchPlan::of) {
             plan.check().unwrap();
             let definition = plan.definition().unwrap();
             assert_eq!(definition.placements.len(), plan.placements.len());
-            assert_eq!(toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);
+            assert_eq!(toml::from_str::<SearchPlan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);
         }
     }
 
     #[test]
     fn more_thorough_profiles_take_longer() {
-        assert!(PROFILES.map(|profile| Plan::of(profile).budget().1).is_sorted());
+        assert!(PROFILES.map(|profile| SearchPlan::of(profile).budget().1).is_sorted());
     }
 
-    fn check(change: impl FnOnce(&mut Plan), expected: &str) {
-        let mut plan = Plan::of(Profile::Quick);
+    fn check(change: impl FnOnce(&mut SearchPlan), expected: &str) {
+        let mut plan = SearchPlan::of(Profile::Quick);
         change(&mut plan);
         let error = plan.check().unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

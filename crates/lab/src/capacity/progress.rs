@@ -8,13 +8,13 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use weir_results::number;
 
-use super::{plan::Plan, running::Running};
+use super::{plan::SearchPlan, running::RunningSearch};
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The progress of all searches, on stderr.
-pub(super) struct Progress {
+pub(super) struct SearchProgress {
     bar: Option<ProgressBar>,
     expected: Expected,
     trials: u64,
@@ -55,8 +55,8 @@ impl Expected {
     }
 }
 
-impl Progress {
-    pub(super) fn new(plan: &Plan) -> Self {
+impl SearchProgress {
+    pub(super) fn new(plan: &SearchPlan) -> Self {
         let groups = plan.searches * plan.invalid_percent.len() as u32;
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} searches side by side\n{wide_msg}")
             .expect("the template is constant and valid");
@@ -77,7 +77,7 @@ impl Progress {
     }
 
     /// How the searches of the group stand.
-    pub(super) fn stand(&mut self, invalid_percent: u8, searches: &[Running]) {
+    pub(super) fn stand(&mut self, invalid_percent: u8, searches: &[RunningSearch]) {
         let bounds: Vec<_> = searches.iter().map(bounds).collect();
         let left = self.expected.left(self.began.elapsed());
         self.say(&format!(
@@ -120,7 +120,7 @@ impl Progress {
 }
 
 /// Who is searched, and between which rates the capacity lies as far as is known.
-fn bounds(running: &Running) -> String {
+fn bounds(running: &RunningSearch) -> String {
     let (lower, upper) = running.bounds();
     let rate = |rate: Option<u64>| rate.map_or_else(|| "?".to_owned(), number::count);
     format!("{} {}–{} packets/s", running.decider(), rate(lower), rate(upper))

@@ -12,10 +12,10 @@ use weir_results::{
 };
 
 use super::{
-    Ended,
-    lab::{Lab, Order},
-    plan::Plan,
-    search::{Next, Search, Trial, TrialResult},
+    Unfinished,
+    lab::{Lab, RunOrder},
+    plan::SearchPlan,
+    search::{Next, Search, TrialResult, WantedTrial},
     trial::{self, ServerCeiling},
 };
 
@@ -34,7 +34,7 @@ const PAUSES: [Duration; 4] =
 const PATIENCE: usize = 6;
 
 /// A search of one cell, and the samples that it is made of.
-pub(super) struct Running {
+pub(super) struct RunningSearch {
     search: Search,
     ceiling: ServerCeiling,
     repetition: u32,
@@ -50,8 +50,8 @@ pub(super) struct Running {
     others_s: f64,
 }
 
-impl Running {
-    pub(super) fn new(plan: &Plan, ceiling: &ServerCeiling, repetition: u32) -> Self {
+impl RunningSearch {
+    pub(super) fn new(plan: &SearchPlan, ceiling: &ServerCeiling, repetition: u32) -> Self {
         Self {
             search: plan.search(ceiling.highest),
             ceiling: ceiling.clone(),
@@ -70,7 +70,7 @@ impl Running {
     }
 
     /// The trial that is wanted; nothing when the search is over.
-    pub(super) fn next(&self) -> Option<Trial> {
+    pub(super) fn next(&self) -> Option<WantedTrial> {
         match self.search.next() {
             Next::Trial(trial) => Some(trial),
             Next::Done(_) => None,
@@ -86,8 +86,8 @@ impl Running {
         Decider::of(&self.ceiling.cell)
     }
 
-    pub(super) fn make(&mut self, lab: &mut Lab<'_>, trial: Trial) -> Result<(), Ended> {
-        let order = Order {
+    pub(super) fn make(&mut self, lab: &mut Lab<'_>, trial: WantedTrial) -> Result<(), Unfinished> {
+        let order = RunOrder {
             purpose: Purpose::Search,
             cell: self.ceiling.cell.clone(),
             rate: trial.rate,
@@ -109,7 +109,7 @@ impl Running {
 
     /// A trial that nobody disturbed, as far as patience goes. Whether it is made again depends on who else used the cores
     /// and never on what was lost, so that it favours no result.
-    fn calm(&mut self, lab: &mut Lab<'_>, order: &Order) -> Result<TrialResult, Ended> {
+    fn calm(&mut self, lab: &mut Lab<'_>, order: &RunOrder) -> Result<TrialResult, Unfinished> {
         let mut pauses = PAUSES.iter();
         loop {
             let runs = lab.runs();
@@ -129,7 +129,7 @@ impl Running {
         }
     }
 
-    fn usable(&mut self, lab: &mut Lab<'_>, order: &Order) -> Result<TrialResult, Ended> {
+    fn usable(&mut self, lab: &mut Lab<'_>, order: &RunOrder) -> Result<TrialResult, Unfinished> {
         trial::usable(lab, order, trial::result, &mut |sample, used| {
             self.under_load_s += sample.wall_s.unwrap_or(0.0);
             self.stolen_s += sample.steal_s;
@@ -145,7 +145,7 @@ impl Running {
     }
 
     /// A record for each goal; none before the search is over.
-    pub(super) fn records(&self, plan: &Plan, seed: u64) -> Vec<SearchRecord> {
+    pub(super) fn records(&self, plan: &SearchPlan, seed: u64) -> Vec<SearchRecord> {
         let Next::Done(results) = self.search.next() else { return Vec::new() };
         let valid = 1.0 - f64::from(self.ceiling.cell.invalid_percent) / 100.0;
         let record =

@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use weir_results::{
     capacity::{
-        Decider, End,
+        Decider, SearchEnd,
         known::{self, Figures, Known, Range},
         record::SearchRecord,
     },
     stats::Estimate,
 };
 
-use super::{cost::CostRun, plan::Plan, priority::Priority, spread::Spread, trial::ServerCeiling};
+use super::{cost::CostRun, plan::SearchPlan, priority::Priority, spread::Spread, trial::ServerCeiling};
 
 /// The file of a results folder that holds its summary.
 pub const FILE: &str = "capacity.json";
 
 /// What `weir capacity` found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
+pub struct CapacitySummary {
     /// What was asked.
-    pub plan: Plan,
+    pub plan: SearchPlan,
     /// The priority of servers and clients.
     pub priority: Priority,
     /// The generator's ceilings.
@@ -29,11 +29,11 @@ pub struct Summary {
     /// The capacity of each placement at each share, for each goal.
     pub capacities: Vec<Capacity>,
     /// Of the placements to each other.
-    pub ratios: Vec<Ratio>,
+    pub ratios: Vec<CapacityRatio>,
     /// The servers' CPU time at a common rate.
-    pub costs: Vec<Cost>,
+    pub costs: Vec<CapacityCost>,
     /// Of the placements to each other.
-    pub cost_ratios: Vec<Ratio>,
+    pub cost_ratios: Vec<CapacityRatio>,
 }
 
 /// The capacity of a placement.
@@ -72,7 +72,7 @@ pub struct Capacity {
 
 /// A figure of one placement to that of another, paired by repetition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Ratio {
+pub struct CapacityRatio {
     /// `NDR`, `PDR`, or `CPU`.
     pub of: String,
     /// Share of invalid packets, percent.
@@ -93,7 +93,7 @@ pub struct Ratio {
 
 /// What a server spends.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cost {
+pub struct CapacityCost {
     /// Share of invalid packets, percent.
     pub invalid_percent: u8,
     /// Where the decision is made.
@@ -114,9 +114,9 @@ pub struct Cost {
 /// A figure of each decider, by repetition.
 type ByDecider = BTreeMap<Decider, Figures>;
 
-impl Summary {
+impl CapacitySummary {
     pub(super) fn new(
-        plan: &Plan,
+        plan: &SearchPlan,
         priority: Priority,
         ceilings: Vec<ServerCeiling>,
         searches: &[SearchRecord],
@@ -171,7 +171,7 @@ impl Summary {
             let figure = |run: &&CostRun| (run.repetition, Range::exactly(run.us_per_packet));
             figures.insert(placement, runs.iter().map(figure).collect());
             let (rate, invalid_percent, runs) = (runs[0].rate, percent, values);
-            self.costs.push(Cost {
+            self.costs.push(CapacityCost {
                 invalid_percent,
                 placement,
                 rate,
@@ -204,7 +204,7 @@ fn capacity(records: &[&SearchRecord]) -> Option<Capacity> {
         spread: Spread::of(records),
         searches,
         limited,
-        out_of_trials: records.iter().filter(|record| record.result.end == End::OutOfTrials).count(),
+        out_of_trials: records.iter().filter(|record| record.result.end == SearchEnd::OutOfTrials).count(),
         trials: records.iter().map(|record| record.rest.samples.len()).sum(),
         unused: records.iter().map(|record| record.rest.unused.len() + record.rest.again.len()).sum(),
         under_load_s: records.iter().map(|record| record.rest.under_load_s).sum(),
@@ -212,7 +212,7 @@ fn capacity(records: &[&SearchRecord]) -> Option<Capacity> {
 }
 
 /// Each decider to each reference before it: the later one decides nearer to the sender.
-fn ratios(of: &str, invalid_percent: u8, figures: &ByDecider) -> Vec<Ratio> {
+fn ratios(of: &str, invalid_percent: u8, figures: &ByDecider) -> Vec<CapacityRatio> {
     let all: Vec<_> = figures.iter().collect();
     let pairs =
         all.iter().enumerate().flat_map(|(i, below)| all[i + 1..].iter().map(move |above| (above, below)));
@@ -221,7 +221,7 @@ fn ratios(of: &str, invalid_percent: u8, figures: &ByDecider) -> Vec<Ratio> {
         .filter_map(|((numerator, above), (denominator, below))| {
             let (known, pairs) = known::ratios(above, below);
             let ratio = Estimate::of(&pairs)?;
-            Some(Ratio {
+            Some(CapacityRatio {
                 of: of.to_owned(),
                 invalid_percent,
                 numerator: **numerator,
@@ -245,7 +245,13 @@ mod tests {
     const PRIORITY: Priority = Priority { nice: 0, is_highest: false };
 
     /// What a search found: `None` for an upper bound that the generator kept from being found.
-    fn record(plan: &Plan, decider: Decider, search: u32, lower: u64, upper: Option<u64>) -> SearchRecord {
+    fn record(
+        plan: &SearchPlan,
+        decider: Decider,
+        search: u32,
+        lower: u64,
+        upper: Option<u64>,
+    ) -> SearchRecord {
         let cells = schedule::of(&plan.definition().unwrap(), 0);
         let run = cells.into_iter().find(|run| Decider::of(&run.cell) == decider).unwrap();
         from_value(json!({
@@ -259,8 +265,8 @@ mod tests {
         .unwrap()
     }
 
-    fn summary(user: [u64; 6], kernel: Option<[u64; 6]>) -> Summary {
-        let plan = Plan::of(Profile::Quick);
+    fn summary(user: [u64; 6], kernel: Option<[u64; 6]>) -> CapacitySummary {
+        let plan = SearchPlan::of(Profile::Quick);
         let mut records = Vec::new();
         for search in 0..6 {
             let user = user[search as usize];
@@ -269,7 +275,7 @@ mod tests {
             let (lower, upper) = found.map_or((270_000, None), |rate| (rate, Some(rate * 11 / 10)));
             records.push(record(&plan, Decider::KERNEL, search, lower, upper));
         }
-        Summary::new(&plan, PRIORITY, Vec::new(), &records, &[])
+        CapacitySummary::new(&plan, PRIORITY, Vec::new(), &records, &[])
     }
 
     #[test]

@@ -11,11 +11,11 @@ use weir_results::{
 
 use super::{
     priority::Priority,
-    summary::{Capacity, Cost, Ratio, Summary},
+    summary::{Capacity, CapacityCost, CapacityRatio, CapacitySummary},
 };
 
 /// The summary's tables; `plain` for a pipe.
-pub fn text(summary: &Summary, plain: bool) -> String {
+pub fn text(summary: &CapacitySummary, plain: bool) -> String {
     let mut text =
         format!("The generator's ceilings:\n{}\n\n{}\n", ceilings(summary, plain), priority(summary));
     for named in &summary.plan.goals {
@@ -45,7 +45,7 @@ pub fn text(summary: &Summary, plain: bool) -> String {
     text
 }
 
-fn ceilings(summary: &Summary, plain: bool) -> impl std::fmt::Display {
+fn ceilings(summary: &CapacitySummary, plain: bool) -> impl std::fmt::Display {
     let mut table = terminal::table(plain);
     table.set_header(["invalid", "server", "ceiling, packets/s", "searched up to"]);
     for ceiling in &summary.ceilings {
@@ -59,7 +59,7 @@ fn ceilings(summary: &Summary, plain: bool) -> impl std::fmt::Display {
     table
 }
 
-fn priority(summary: &Summary) -> String {
+fn priority(summary: &CapacitySummary) -> String {
     let Priority { nice, is_highest } = summary.priority;
     let why_not = "; as root it would be −20, and rates repeat better where nobody else gets the core between two packets";
     let nice = if nice < 0 { format!("−{}", -nice) } else { nice.to_string() };
@@ -145,7 +145,7 @@ fn coarse(capacities: &[&Capacity], loss_ratio: f64) -> String {
         .collect()
 }
 
-fn costs(costs: &[Cost], plain: bool) -> impl std::fmt::Display {
+fn costs(costs: &[CapacityCost], plain: bool) -> impl std::fmt::Display {
     let mut table = terminal::table(plain);
     table.set_header([
         "invalid",
@@ -169,12 +169,19 @@ fn costs(costs: &[Cost], plain: bool) -> impl std::fmt::Display {
     table
 }
 
-fn ratios(summary: &Summary, plain: bool) -> impl std::fmt::Display {
+fn ratios(summary: &CapacitySummary, plain: bool) -> impl std::fmt::Display {
     let mut table = terminal::table(plain);
     table.set_header(["", "invalid", "servers", "ratio", "interval excludes 1"]);
     for ratio in summary.ratios.iter().chain(&summary.cost_ratios) {
-        let Ratio {
-            of, invalid_percent, numerator, denominator, ratio: estimate, known, excludes_one, ..
+        let CapacityRatio {
+            of,
+            invalid_percent,
+            numerator,
+            denominator,
+            ratio: estimate,
+            known,
+            excludes_one,
+            ..
         } = ratio;
         table.add_row([
             of.clone(),

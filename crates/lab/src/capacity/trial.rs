@@ -10,9 +10,9 @@ use weir_results::{
 };
 
 use super::{
-    Ended,
-    lab::{Lab, Order},
-    plan::Plan,
+    Unfinished,
+    lab::{Lab, RunOrder},
+    plan::SearchPlan,
     search::TrialResult,
 };
 
@@ -52,11 +52,11 @@ pub(super) fn without_load(cell: &Cell) -> Cell {
 
 /// The ceiling of each of the plan's cells. It differs between them: on loopback the sender pays for receiving and
 /// filtering.
-pub(super) fn ceilings(lab: &mut Lab<'_>, plan: &Plan) -> Result<Vec<ServerCeiling>, Ended> {
+pub(super) fn ceilings(lab: &mut Lab<'_>, plan: &SearchPlan) -> Result<Vec<ServerCeiling>, Unfinished> {
     let mut reached: Vec<_> = lab.cells().into_iter().map(|cell| (cell, Vec::new())).collect();
     for repetition in 0..CEILING_RUNS as u32 {
         for (cell, rates) in &mut reached {
-            let order = Order {
+            let order = RunOrder {
                 purpose: Purpose::Ceiling,
                 cell: cell.clone(),
                 rate: OUT_OF_REACH,
@@ -82,10 +82,10 @@ fn told_rate(sample: &Sample) -> Result<f64, String> {
 /// it was used.
 pub(super) fn usable<T>(
     lab: &mut Lab<'_>,
-    order: &Order,
+    order: &RunOrder,
     read: impl Fn(&Sample) -> Result<T, String>,
     each: &mut dyn FnMut(&Sample, bool),
-) -> Result<T, Ended> {
+) -> Result<T, Unfinished> {
     let mut why = String::new();
     for _ in 0..ATTEMPTS {
         let sample = lab.sample(order)?;
@@ -96,7 +96,7 @@ pub(super) fn usable<T>(
             Err(reason) => why = reason,
         }
     }
-    Err(Ended::Because(anyhow::anyhow!(
+    Err(Unfinished::Because(anyhow::anyhow!(
         "{ATTEMPTS} runs of {} at {} packets/s in a row can't be used: {why}; when that is mended, {}",
         order.name(),
         order.rate,

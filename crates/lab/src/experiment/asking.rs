@@ -26,7 +26,7 @@ const ATTEMPTS: [Duration; 6] = [
 
 /// The reply to the final GET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct FinalReply {
     /// The count of [`KEY`].
     pub value: i64,
     /// When it came.
@@ -43,7 +43,7 @@ pub fn final_get(
     server: &Process,
     interrupt: &Interrupt,
     sent: &mut u64,
-) -> Result<Option<Reply>, RunError> {
+) -> Result<Option<FinalReply>, RunError> {
     for patience in ATTEMPTS {
         let failed = |error: io::Error| RunError::Failed(format!("asking {address} for key {KEY}: {error}"));
         let socket = send(address, Request::Get { key: KEY }).map_err(failed)?;
@@ -61,7 +61,7 @@ pub fn final_get(
         }
         let mut reply = [0; MAX_REPLY_LEN + 1];
         let length = socket.recv(&mut reply).map_err(failed)?;
-        return Ok(Some(Reply { value: parse(&reply[..length])?, at: Monotonic::now() }));
+        return Ok(Some(FinalReply { value: parse(&reply[..length])?, at: Monotonic::now() }));
     }
     Ok(None)
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use weir_results::cell::{Cell, Placement};
-use weir_service::{ClientSummary, Cost, process::Ended};
+use weir_service::{ClientSummary, Cost, process::ChildEnd};
 
 use super::{
     definition::Definition,
@@ -17,16 +17,16 @@ use super::{
     process::Process,
     read_summary,
     schedule::{Scheduled, Share, shares},
-    site::Site,
+    site::RunSite,
     template::Placeholder,
 };
 
 /// The clients of a run, running or ended.
 #[derive(Debug)]
-pub struct Clients(Vec<Client>);
+pub struct Clients(Vec<RunningClient>);
 
 #[derive(Debug)]
-struct Client {
+struct RunningClient {
     process: Process,
     /// Where it will leave its record; nothing for a client that isn't weir's own.
     summary: Option<PathBuf>,
@@ -50,16 +50,17 @@ impl Clients {
     /// One could not be started.
     pub fn start(
         bench: &Bench<'_>,
-        site: &Site,
+        site: &RunSite,
         scheduled: &Scheduled,
         server: SocketAddr,
         dir: &Path,
     ) -> Result<Self, RunError> {
         let mut clients = Vec::new();
         for (number, share) in shares(&scheduled.cell).into_iter().enumerate() {
-            let order = Order { number, share, server, seed: scheduled.seed.wrapping_add(number as u64) };
+            let order =
+                ClientOrder { number, share, server, seed: scheduled.seed.wrapping_add(number as u64) };
             let client =
-                Client::start(bench, site, &scheduled.cell, &order, dir).map_err(RunError::Failed)?;
+                RunningClient::start(bench, site, &scheduled.cell, &order, dir).map_err(RunError::Failed)?;
             clients.push(client);
         }
         Ok(Self(clients))
@@ -104,9 +105,9 @@ impl Clients {
     /// wait4(2) failed.
     pub fn finish(self) -> Result<EndedClients, RunError> {
         let mut all = EndedClients::default();
-        for Client { process, summary } in self.0 {
+        for RunningClient { process, summary } in self.0 {
             let (name, last_words) = (process.name().to_owned(), process.last_words());
-            let Ended { status, cost } = process.finish().map_err(RunError::Failed)?;
+            let ChildEnd { status, cost } = process.finish().map_err(RunError::Failed)?;
             all.costs.push(cost);
             let record = summary.map(|path| read_summary::<ClientSummary>(&name, &path)).transpose();
             // A client that got no reply fails, but has told what it sent: the harness asks again.
@@ -135,15 +136,21 @@ fn time_for(definition: &Definition, cell: &Cell) -> Duration {
 }
 
 /// What one client is to do.
-struct Order {
+struct ClientOrder {
     number: usize,
     share: Share,
     server: SocketAddr,
     seed: u64,
 }
 
-impl Client {
-    fn start(bench: &Bench<'_>, site: &Site, cell: &Cell, order: &Order, dir: &Path) -> Result<Self, String> {
+impl RunningClient {
+    fn start(
+        bench: &Bench<'_>,
+        site: &RunSite,
+        cell: &Cell,
+        order: &ClientOrder,
+        dir: &Path,
+    ) -> Result<Self, String> {
         let number = order.number;
         let (name, command, summary) = match &cell.external_client {
             None => {
@@ -162,7 +169,7 @@ impl Client {
     }
 }
 
-fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Path) -> Command {
+fn own_client(definition: &Definition, cell: &Cell, order: &ClientOrder, summary: &Path) -> Command {
     let mut command = own_command("client");
     command
         .args(["-b", &cell.behaviour])
@@ -199,7 +206,7 @@ fn own_client(definition: &Definition, cell: &Cell, order: &Order, summary: &Pat
     command
 }
 
-fn external_client(definition: &Definition, name: &str, cell: &Cell, order: &Order) -> Command {
+fn external_client(definition: &Definition, name: &str, cell: &Cell, order: &ClientOrder) -> Command {
     let mut words = definition.external_client[name].command.iter().map(|word| {
         word.expand(|placeholder| match placeholder {
             Placeholder::Address => order.server.ip().to_string(),

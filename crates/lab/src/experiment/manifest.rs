@@ -81,7 +81,7 @@ impl Build {
 
 /// What is asked for besides the definition.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct RunWish {
     /// The profile.
     pub profile: Option<Profile>,
     /// The seed.
@@ -105,7 +105,7 @@ impl Manifest {
     pub fn new(
         definition: &Definition,
         text: &str,
-        wish: Wish,
+        wish: RunWish,
         pinning: Pinning,
         ceiling: Option<Ceiling>,
     ) -> Self {

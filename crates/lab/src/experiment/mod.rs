@@ -33,7 +33,7 @@ use folder::Folder;
 use interrupt::{Interrupt, Interrupted};
 use one_run::{Bench, Observed, RunError};
 use precision::{Precision, SoFar};
-use progress::Progress;
+use progress::RunProgress;
 use schedule::Scheduled;
 
 /// Most packets of the run that warms the machine up.
@@ -59,17 +59,17 @@ pub fn conduct(folder: &mut Folder, interrupt: &Interrupt, events: bool) -> anyh
     }
     match make_runs(folder, &missing, interrupt, events) {
         Ok(()) => Ok(Conducted::Whole),
-        Err(Ended::Interrupted) => Ok(Conducted::Interrupted),
-        Err(Ended::Because(error)) => Err(error),
+        Err(CutShort::Interrupted) => Ok(Conducted::Interrupted),
+        Err(CutShort::Because(error)) => Err(error),
     }
 }
 
-enum Ended {
+enum CutShort {
     Interrupted,
     Because(anyhow::Error),
 }
 
-impl From<Interrupted> for Ended {
+impl From<Interrupted> for CutShort {
     fn from(_: Interrupted) -> Self {
         Self::Interrupted
     }
@@ -80,7 +80,7 @@ fn make_runs(
     missing: &[Scheduled],
     interrupt: &Interrupt,
     events: bool,
-) -> Result<(), Ended> {
+) -> Result<(), CutShort> {
     let Some(first) = missing.first() else { return Ok(()) };
     let (definition, pinning) = (folder.definition.clone(), folder.manifest.pinning.clone());
     let bench =
@@ -93,7 +93,7 @@ fn make_runs(
                 .is_some_and(|precision| so_far.needs(&precision::point_of(run, missing), precision.within))
     };
     let due = missing.iter().filter(|run| run.repetition < definition.runs).count() as u64;
-    let mut progress = Progress::new(folder.saved().samples.len() as u64, due, events);
+    let mut progress = RunProgress::new(folder.saved().samples.len() as u64, due, events);
     let result = warm_up(&bench, first).and_then(|()| {
         missing.iter().try_for_each(|run| {
             if is_due(run, &so_far) {
@@ -110,7 +110,7 @@ fn make_runs(
     result
 }
 
-fn say_wider(so_far: &SoFar, precision: Precision, progress: &Progress) {
+fn say_wider(so_far: &SoFar, precision: Precision, progress: &RunProgress) {
     for (cell, reached) in so_far.wider(precision.within) {
         let reached =
             reached.map_or("has no interval".into(), |share| format!("is at {:.1} %", share * 100.0));
@@ -125,7 +125,7 @@ fn say_wider(so_far: &SoFar, precision: Precision, progress: &Progress) {
 
 /// One run whose sample nobody keeps: the first run of all would otherwise pay for cold caches. If it fails, so will
 /// the first run that counts, and that one tells.
-fn warm_up(bench: &Bench<'_>, scheduled: &Scheduled) -> Result<(), Ended> {
+fn warm_up(bench: &Bench<'_>, scheduled: &Scheduled) -> Result<(), CutShort> {
     let mut scheduled = scheduled.clone();
     scheduled.cell.packets = scheduled.cell.packets.min(WARM_UP_PACKETS);
     match one_run::run(bench, &scheduled, &mut Observed::default()) {
@@ -139,16 +139,16 @@ fn make_run(
     bench: &Bench<'_>,
     scheduled: &Scheduled,
     so_far: &mut SoFar,
-    progress: &mut Progress,
-) -> Result<(), Ended> {
+    progress: &mut RunProgress,
+) -> Result<(), CutShort> {
     bench.interrupt.check()?;
     let sample = measure::measure(bench, scheduled)?;
-    folder.append(&sample).map_err(Ended::Because)?;
+    folder.append(&sample).map_err(CutShort::Because)?;
     progress.ran(&sample);
     let first_of_its_cell = !so_far.knows(&scheduled.cell);
     so_far.add(&sample);
     match sample.failure() {
-        Some(message) if first_of_its_cell => Err(Ended::Because(anyhow::anyhow!(
+        Some(message) if first_of_its_cell => Err(CutShort::Because(anyhow::anyhow!(
             "the first run of '{}' failed: {message}; when that is mended, {}",
             name_of(&scheduled.cell),
             folder.how_to_resume()

@@ -10,25 +10,25 @@ use std::{
 };
 
 use thiserror::Error;
-use weir_filters::{Filter, Hook, Site as Place, audit::Flow};
+use weir_filters::{Filter, Hook, Site, audit::Flow};
 use weir_hooks::{Attached, Audit, Drops, Interface, KernelFilter, Target, VerdictCounts};
 use weir_results::{
     cell::{Cell, Placement},
     net::Side,
     sample::TestRun,
 };
-use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary, process::Ended};
+use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary, process::ChildEnd};
 
 use super::{
-    asking::{self, Reply},
+    asking::{self, FinalReply},
     ceiling::Ceiling,
     clients::{Clients, sum},
     definition::Definition,
     interrupt::{Interrupt, Interrupted},
     machine::Pinning,
     schedule::Scheduled,
-    server::Server,
-    site::{Site, SiteRecord},
+    server::ReadyServer,
+    site::{RunSite, SiteRecord},
     test_run, udp_table,
 };
 
@@ -104,8 +104,8 @@ pub struct Observed {
 pub fn run(bench: &Bench<'_>, scheduled: &Scheduled, observed: &mut Observed) -> Result<(), RunError> {
     let dir = private_folder()
         .map_err(|error| RunError::Failed(format!("making a temporary folder for a run: {error}")))?;
-    let site = Site::open(bench, &scheduled.cell)?;
-    let server = Server::start(bench, &site, &scheduled.cell, dir.path())?;
+    let site = RunSite::open(bench, &scheduled.cell)?;
+    let server = ReadyServer::start(bench, &site, &scheduled.cell, dir.path())?;
     observed.port = Some(server.address.port());
     let at_the_sender = AtTheSender::attach(&site, &scheduled.cell, server.address)?;
     let audits = scheduled.audited.then(|| Audits::start(server.address)).transpose()?;
@@ -143,7 +143,7 @@ struct AtTheSender {
 
 impl AtTheSender {
     /// Attaches what `cell` places there; nothing where it places nothing there.
-    fn attach(site: &Site, cell: &Cell, server: SocketAddr) -> Result<Option<Self>, RunError> {
+    fn attach(site: &RunSite, cell: &Cell, server: SocketAddr) -> Result<Option<Self>, RunError> {
         if cell.placement != Placement::Sender {
             return Ok(None);
         }
@@ -153,7 +153,7 @@ impl AtTheSender {
         };
         site.within(Side::Client, || {
             let interface = Interface::named(Side::Client.name()).map_err(|error| failed(&error))?;
-            let place = Place::new(Hook::Tc, server);
+            let place = Site::new(Hook::Tc, server);
             let filter = KernelFilter::load(Filter::from(cell.filter), cell.toolkit, &place)
                 .map_err(|error| failed(&error))?;
             let attached = filter.attach(Target::TcEgress(&interface)).map_err(|error| failed(&error))?;
@@ -196,9 +196,9 @@ fn private_folder() -> io::Result<tempfile::TempDir> {
 
 fn send(
     bench: &Bench<'_>,
-    site: &Site,
+    site: &RunSite,
     scheduled: &Scheduled,
-    server: &Server,
+    server: &ReadyServer,
     dir: &Path,
     observed: &mut Observed,
 ) -> Result<(), RunError> {
@@ -222,7 +222,7 @@ fn send(
 fn ask(
     bench: &Bench<'_>,
     scheduled: &Scheduled,
-    server: &Server,
+    server: &ReadyServer,
     observed: &mut Observed,
 ) -> Result<(), RunError> {
     if server.summary.is_some() {
@@ -234,8 +234,8 @@ fn ask(
     }
     let reply =
         asking::final_get(server.address, &server.process, bench.interrupt, &mut observed.harness_sent)?;
-    observed.get_value = reply.map(|Reply { value, .. }| value);
-    observed.replied_at = reply.map(|Reply { at, .. }| at);
+    observed.get_value = reply.map(|FinalReply { value, .. }| value);
+    observed.replied_at = reply.map(|FinalReply { at, .. }| at);
     Ok(())
 }
 
@@ -245,7 +245,7 @@ fn own_value(clients: &[ClientSummary]) -> Option<i64> {
     client.gets.last()?.reply
 }
 
-fn note_drops(server: &Server, observed: &mut Observed) -> Result<(), RunError> {
+fn note_drops(server: &ReadyServer, observed: &mut Observed) -> Result<(), RunError> {
     if server.summary.is_some() {
         return Ok(());
     }
@@ -260,8 +260,8 @@ pub(super) fn table_failed(error: io::Error, address: SocketAddr) -> String {
 }
 
 /// Waits for the server's end, hastens it where STOP didn't bring it, and takes the records.
-fn finish(bench: &Bench<'_>, server: Server, observed: &mut Observed) -> Result<(), RunError> {
-    let Server { process, summary, .. } = server;
+fn finish(bench: &Bench<'_>, server: ReadyServer, observed: &mut Observed) -> Result<(), RunError> {
+    let ReadyServer { process, summary, .. } = server;
     let name = process.name().to_owned();
     let ends_in_time =
         || bench.interrupt.wait(&[process.ended_fd()], Instant::now() + STOP_WITHIN).map(|e| e.is_some());
@@ -271,7 +271,7 @@ fn finish(bench: &Bench<'_>, server: Server, observed: &mut Observed) -> Result<
         ended = ends_in_time()?;
     }
     let last_words = process.last_words();
-    let Ended { status, cost } = process.finish().map_err(RunError::Failed)?;
+    let ChildEnd { status, cost } = process.finish().map_err(RunError::Failed)?;
     observed.server_cost = cost;
     if !ended {
         let failed = format!("{name} obeyed neither STOP nor SIGTERM and was killed; {last_words}");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use weir_results::{
     cell::Cell,
     sample::Sample,
-    stats::{Estimate, Kind},
+    stats::{EndsKind, Estimate},
 };
 
 use super::schedule::Scheduled;
@@ -20,7 +20,7 @@ use super::schedule::Scheduled;
 #[serde(deny_unknown_fields)]
 pub struct Precision {
     /// Largest distance of the interval's ends from the median, as a share of the median.
-    pub within: Percent,
+    pub within: Within,
     /// Most runs of a cell.
     pub max_runs: u32,
 }
@@ -28,18 +28,18 @@ pub struct Precision {
 /// A share in percent, to a hundredth; written `2%`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Percent {
+pub struct Within {
     hundredths: u32,
 }
 
-impl Percent {
+impl Within {
     /// The share, 1 for all.
     pub fn share(self) -> f64 {
         f64::from(self.hundredths) / 10_000.0
     }
 }
 
-impl FromStr for Percent {
+impl FromStr for Within {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -53,7 +53,7 @@ impl FromStr for Percent {
     }
 }
 
-impl TryFrom<String> for Percent {
+impl TryFrom<String> for Within {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -61,13 +61,13 @@ impl TryFrom<String> for Percent {
     }
 }
 
-impl From<Percent> for String {
-    fn from(percent: Percent) -> Self {
+impl From<Within> for String {
+    fn from(percent: Within) -> Self {
         percent.to_string()
     }
 }
 
-impl fmt::Display for Percent {
+impl fmt::Display for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", f64::from(self.hundredths) / 100.0)
     }
@@ -104,20 +104,20 @@ impl SoFar {
     pub fn reached(&self, cell: &Cell) -> Option<f64> {
         let estimate = Estimate::of(self.values.get(cell)?)?;
         let farthest = (estimate.high - estimate.median).max(estimate.median - estimate.low);
-        (estimate.kind == Kind::Interval && estimate.median > 0.0).then(|| farthest / estimate.median)
+        (estimate.kind == EndsKind::Interval && estimate.median > 0.0).then(|| farthest / estimate.median)
     }
 
-    fn is_there(&self, cell: &Cell, within: Percent) -> bool {
+    fn is_there(&self, cell: &Cell, within: Within) -> bool {
         self.reached(cell).is_some_and(|reached| reached <= within.share())
     }
 
     /// Whether `run` is still needed: one of those that `point` is made of has not got there.
-    pub fn needs(&self, point: &[&Cell], within: Percent) -> bool {
+    pub fn needs(&self, point: &[&Cell], within: Within) -> bool {
         !point.iter().all(|cell| self.is_there(cell, within))
     }
 
     /// The cells whose intervals are wider, with the share that they reached.
-    pub fn wider(&self, within: Percent) -> Vec<(&Cell, Option<f64>)> {
+    pub fn wider(&self, within: Within) -> Vec<(&Cell, Option<f64>)> {
         let mut wider: Vec<_> = self.values.keys().filter(|cell| !self.is_there(cell, within)).collect();
         wider.sort();
         wider.into_iter().map(|cell| (cell, self.reached(cell))).collect()
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Result<f64, &str>) {
-        match (text.parse::<Percent>(), expected) {
+        match (text.parse::<Within>(), expected) {
             (Ok(percent), Ok(share)) => assert!((percent.share() - share).abs() < 1e-9, "{text}"),
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
             (found, expected) => panic!("{text}: {found:?}, not {expected:?}"),
@@ -153,7 +153,7 @@ mod tests {
         check("101%", Err("not between"));
         check("two", Err("no percentage"));
         check("NaN%", Err("not between"));
-        assert_eq!("0.50%".parse::<Percent>().unwrap().to_string(), "0.5%");
+        assert_eq!("0.50%".parse::<Within>().unwrap().to_string(), "0.5%");
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
                 // The skewed noise of run times, around a median of 1.
                 values.push((0.2 * (2.0 * random.random::<f64>() - 1.0).powi(3)).exp());
                 let Some(estimate) = Estimate::of(&values) else { continue };
-                let narrow = estimate.kind == Kind::Interval
+                let narrow = estimate.kind == EndsKind::Interval
                     && estimate.high - estimate.median <= 0.02 * estimate.median
                     && estimate.median - estimate.low <= 0.02 * estimate.median;
                 if narrow || values.len() == 50 {

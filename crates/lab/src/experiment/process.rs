@@ -14,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 use rustix::process::{PidfdFlags, pidfd_open};
-use weir_service::process::{Ended, confine, wait4};
+use weir_service::process::{ChildEnd, confine, wait4};
 
 use super::interrupt::wait_any;
 
@@ -83,7 +83,7 @@ impl Process {
     ///
     /// # Errors
     /// What wait4(2) says, as text.
-    pub fn finish(mut self) -> Result<Ended, String> {
+    pub fn finish(mut self) -> Result<ChildEnd, String> {
         // The zombie keeps the group's number from being given to another group until wait4.
         self.kill_group();
         let child = self.child.take().expect("only finish and drop take it, and both once");

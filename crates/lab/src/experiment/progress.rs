@@ -13,14 +13,14 @@ use weir_results::{cell::name_of, sample::Sample};
 const LINES: u64 = 40;
 
 /// The progress of an experiment.
-pub struct Progress {
+pub struct RunProgress {
     events: bool,
     bar: Option<ProgressBar>,
     done: u64,
     total: u64,
 }
 
-impl Progress {
+impl RunProgress {
     /// `done` runs are there already, and `due` more are to be made; later it may turn out that more are needed.
     /// With `events`, stdout gets a JSON object a line, and stderr no progress.
     pub fn new(done: u64, due: u64, events: bool) -> Self {
@@ -34,7 +34,7 @@ impl Progress {
             bar
         });
         let progress = Self { events, bar, done, total };
-        progress.tell(&Event::Begun { done, planned: total });
+        progress.tell(&RunEvent::Begun { done, planned: total });
         progress
     }
 
@@ -45,7 +45,7 @@ impl Progress {
             self.total = self.done;
             self.bar.iter().for_each(|bar| bar.set_length(self.total));
         }
-        self.tell(&Event::Ran { done: self.done, planned: self.total, sample });
+        self.tell(&RunEvent::Ran { done: self.done, planned: self.total, sample });
         let line = describe(sample);
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
@@ -65,7 +65,7 @@ impl Progress {
     }
 
     /// Tells programs; that nobody reads it any more is no reason to stop.
-    fn tell(&self, event: &Event<'_>) {
+    fn tell(&self, event: &RunEvent<'_>) {
         if self.events {
             let line = serde_json::to_string(event).expect("samples are JSON");
             drop(writeln!(stdout(), "{line}"));
@@ -74,7 +74,7 @@ impl Progress {
 
     /// Takes the bar off the terminal.
     pub fn clear(self) {
-        self.tell(&Event::Ended { done: self.done, planned: self.total });
+        self.tell(&RunEvent::Ended { done: self.done, planned: self.total });
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
@@ -84,7 +84,7 @@ impl Progress {
 /// What programs are told, a JSON object a line.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
-enum Event<'a> {
+enum RunEvent<'a> {
     /// `done` of `planned` runs are there.
     Begun { done: u64, planned: u64 },
     /// Another one is.

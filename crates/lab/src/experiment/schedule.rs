@@ -65,17 +65,17 @@ fn audits(definition: &Definition, row: &PlacementRow, repetition: u32) -> bool 
 
 /// A point of the grid.
 #[derive(Clone, Copy)]
-struct Point {
+struct GridPoint {
     invalid_percent: u8,
     packets: u64,
     invalid_size: Option<u32>,
     conditions: Conditions,
 }
 
-fn points(definition: &Definition) -> Vec<Point> {
+fn points(definition: &Definition) -> Vec<GridPoint> {
     let grid = &definition.grid;
     let usual =
-        Point { invalid_percent: 0, packets: 0, invalid_size: None, conditions: Conditions::default() };
+        GridPoint { invalid_percent: 0, packets: 0, invalid_size: None, conditions: Conditions::default() };
     let points = vec![usual];
     let points = along(points, &grid.invalid_percent, |point, percent| point.invalid_percent = percent);
     let points = along(points, &grid.packets, |point, packets| point.packets = packets);
@@ -104,11 +104,11 @@ fn points(definition: &Definition) -> Vec<Point> {
 }
 
 /// Each of `points` once for every one of `values`; as it is where there is none.
-fn along<T: Copy>(points: Vec<Point>, values: &[T], set: impl Fn(&mut Point, T)) -> Vec<Point> {
+fn along<T: Copy>(points: Vec<GridPoint>, values: &[T], set: impl Fn(&mut GridPoint, T)) -> Vec<GridPoint> {
     if values.is_empty() {
         return points;
     }
-    let at = |mut point: Point, value| {
+    let at = |mut point: GridPoint, value| {
         set(&mut point, value);
         point
     };
@@ -118,7 +118,7 @@ fn along<T: Copy>(points: Vec<Point>, values: &[T], set: impl Fn(&mut Point, T))
         .collect()
 }
 
-fn cell(definition: &Definition, row: &PlacementRow, point: Point) -> Cell {
+fn cell(definition: &Definition, row: &PlacementRow, point: GridPoint) -> Cell {
     Cell {
         placement: row.placement,
         filter: row.filter,

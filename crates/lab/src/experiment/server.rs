@@ -23,7 +23,7 @@ use super::{
     one_run::{Bench, RunError, table_failed},
     own_command,
     process::Process,
-    site::Site,
+    site::RunSite,
     template::Placeholder,
     udp_table,
 };
@@ -71,7 +71,7 @@ fn taken(server: &str, address: SocketAddr, why: &str) -> RunError {
 
 /// A server that is ready.
 #[derive(Debug)]
-pub struct Server {
+pub struct ReadyServer {
     /// Its process.
     pub process: Process,
     /// Where it listens.
@@ -80,12 +80,12 @@ pub struct Server {
     pub summary: Option<PathBuf>,
 }
 
-impl Server {
+impl ReadyServer {
     /// Starts the server that `cell` asks for, with its files in `dir`, and waits until it is ready.
     ///
     /// # Errors
     /// It could not be started, ended, or was not ready in time; or a signal came.
-    pub fn start(bench: &Bench<'_>, site: &Site, cell: &Cell, dir: &Path) -> Result<Self, RunError> {
+    pub fn start(bench: &Bench<'_>, site: &RunSite, cell: &Cell, dir: &Path) -> Result<Self, RunError> {
         let within = Duration::from_secs(bench.definition.ready_within_s);
         match &cell.external_server {
             None => start_own(bench, site, cell, dir, within),
@@ -99,11 +99,11 @@ impl Server {
 
 fn start_own(
     bench: &Bench<'_>,
-    site: &Site,
+    site: &RunSite,
     cell: &Cell,
     dir: &Path,
     within: Duration,
-) -> Result<Server, RunError> {
+) -> Result<ReadyServer, RunError> {
     let failed = |error: io::Error| RunError::Failed(format!("opening the readiness socket: {error}"));
     let notify = dir.join("notify");
     let socket = UnixDatagram::bind(&notify).map_err(failed)?;
@@ -118,10 +118,10 @@ fn start_own(
         .arg(&summary);
     let process = site.within(Side::Server, || start(site, "weir serve", command, dir))?;
     let address = ready_address(bench.interrupt, &socket, &process, within)?;
-    Ok(Server { process, address, summary: Some(summary) })
+    Ok(ReadyServer { process, address, summary: Some(summary) })
 }
 
-fn own_arguments(bench: &Bench<'_>, site: &Site, cell: &Cell) -> Vec<OsString> {
+fn own_arguments(bench: &Bench<'_>, site: &RunSite, cell: &Cell) -> Vec<OsString> {
     // What decides at the sender is attached there, by the harness.
     let (filter, toolkit, hook) = match cell.placement {
         Placement::Sender => (FilterName::Simple, Toolkit::Rust, Hook::User),
@@ -190,13 +190,13 @@ fn ready_address(
 
 fn start_external(
     bench: &Bench<'_>,
-    site: &Site,
+    site: &RunSite,
     name: &str,
     definition: &ExternalServer,
     cell: &Cell,
     dir: &Path,
     within: Duration,
-) -> Result<Server, RunError> {
+) -> Result<ReadyServer, RunError> {
     let address = external_address(site, name, bench.definition.port_of(Some(name)))?;
     if in_table(address)? {
         return Err(taken(&format!("external server '{name}'"), address, "another process has it"));
@@ -227,10 +227,10 @@ fn start_external(
             return Err(never_ready(&process, within));
         }
     }
-    Ok(Server { process, address, summary: None })
+    Ok(ReadyServer { process, address, summary: None })
 }
 
-fn external_address(site: &Site, name: &str, port: Option<u16>) -> Result<SocketAddr, RunError> {
+fn external_address(site: &RunSite, name: &str, port: Option<u16>) -> Result<SocketAddr, RunError> {
     if let Some(port) = port {
         return Ok(SocketAddr::from((site.server_address(), port)));
     }
@@ -239,7 +239,7 @@ fn external_address(site: &Site, name: &str, port: Option<u16>) -> Result<Socket
     })
 }
 
-fn start(site: &Site, name: &str, command: Command, dir: &Path) -> Result<Process, RunError> {
+fn start(site: &RunSite, name: &str, command: Command, dir: &Path) -> Result<Process, RunError> {
     Process::start(name, command, &site.pinning.server, dir.join("server.stderr")).map_err(RunError::Failed)
 }
 

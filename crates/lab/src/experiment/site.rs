@@ -20,7 +20,7 @@ use crate::{
 
 /// A site, until it is dropped: then its network and its neighbours are gone.
 #[derive(Debug)]
-pub struct Site {
+pub struct RunSite {
     /// Which cores belong to whom.
     pub pinning: Pinning,
     net: Net,
@@ -39,7 +39,7 @@ pub struct SiteRecord {
     pub neighbours: Vec<NeighbourRecord>,
 }
 
-impl Site {
+impl RunSite {
     /// Makes the site that `cell` asks for.
     ///
     /// # Errors

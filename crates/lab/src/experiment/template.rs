@@ -61,10 +61,10 @@ impl Placeholder {
 /// One argument of a command line, with its placeholders found. `{{` and `}}` stand for the braces themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Template(Vec<Part>);
+pub struct Template(Vec<TemplatePart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Value(Placeholder),
 }
@@ -97,14 +97,14 @@ fn known() -> String {
 impl Template {
     /// Whether `placeholder` stands in it.
     pub fn names(&self, placeholder: Placeholder) -> bool {
-        self.0.contains(&Part::Value(placeholder))
+        self.0.contains(&TemplatePart::Value(placeholder))
     }
 
     /// The text with each placeholder replaced by what `value` gives for it.
     pub fn expand(&self, value: impl Fn(Placeholder) -> String) -> String {
-        let expand = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Value(placeholder) => value(*placeholder),
+        let expand = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.clone(),
+            TemplatePart::Value(placeholder) => value(*placeholder),
         };
         self.0.iter().map(expand).collect()
     }
@@ -128,7 +128,7 @@ impl TryFrom<String> for Template {
             let inner = from_brace.strip_prefix('{').ok_or_else(|| lone('}'))?;
             let (name, after) = inner.split_once('}').ok_or_else(|| lone('{'))?;
             let placeholder = Placeholder::ALL.into_iter().find(|placeholder| placeholder.name() == name);
-            parts.push(Part::Value(
+            parts.push(TemplatePart::Value(
                 placeholder
                     .ok_or_else(|| TemplateError::Unknown { name: name.to_owned(), text: text.clone() })?,
             ));
@@ -139,11 +139,11 @@ impl TryFrom<String> for Template {
     }
 }
 
-fn push_text(parts: &mut Vec<Part>, text: &str) {
+fn push_text(parts: &mut Vec<TemplatePart>, text: &str) {
     match parts.last_mut() {
         _ if text.is_empty() => {}
-        Some(Part::Text(last)) => last.push_str(text),
-        _ => parts.push(Part::Text(text.to_owned())),
+        Some(TemplatePart::Text(last)) => last.push_str(text),
+        _ => parts.push(TemplatePart::Text(text.to_owned())),
     }
 }
 
@@ -151,8 +151,8 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.0 {
             match part {
-                Part::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
-                Part::Value(placeholder) => write!(f, "{{{}}}", placeholder.name())?,
+                TemplatePart::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                TemplatePart::Value(placeholder) => write!(f, "{{{}}}", placeholder.name())?,
             }
         }
         Ok(())

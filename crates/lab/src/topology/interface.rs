@@ -5,7 +5,7 @@ use std::io;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, State, Stats64};
 use serde::{Deserialize, Serialize};
 use weir_hooks::ethtool::Ethtool;
-use weir_results::net::Interface;
+use weir_results::net::InterfaceRecord;
 
 use super::{NetError, mask, route::Route, sysfs::Sysfs};
 
@@ -70,14 +70,14 @@ impl From<&Stats64> for LinkCounters {
 }
 
 /// Everything about the interface `name` of the calling thread's namespace; `sysfs` is that namespace's.
-pub(super) fn describe(name: &str, sysfs: &Sysfs) -> Result<Interface, NetError> {
+pub(super) fn describe(name: &str, sysfs: &Sysfs) -> Result<InterfaceRecord, NetError> {
     let failed = || NetError::tried(format!("reading how interface {name} is set"));
     let route = Route::open().map_err(failed())?;
     let link = route.link(name).map_err(failed())?;
     let ethtool = Ethtool::open().map_err(failed())?;
     let features = [SEGMENTATION.as_slice(), &FEATURES].concat();
     let number = |pick: fn(&LinkAttribute) -> Option<u32>| attribute(&link, pick).unwrap_or(0);
-    Ok(Interface {
+    Ok(InterfaceRecord {
         name: name.to_owned(),
         index: link.header.index,
         up: is_up(&link),

@@ -29,7 +29,7 @@ use weir_results::{net::Side, topology::Segmentation};
 
 pub use error::NetError;
 pub use interface::LinkCounters;
-pub use namespace::{Inside, Namespace};
+pub use namespace::{Entered, Namespace};
 pub use net::Net;
 
 /// How a pair is set.

@@ -168,7 +168,7 @@ pub fn open(side: Side) -> Result<Namespace, NetError> {
 /// How the pair with names is.
 #[derive(Debug, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
-pub enum Status {
+pub enum PairStatus {
     /// There is none.
     Down,
     /// There is a part of one.
@@ -196,13 +196,15 @@ pub struct Named {
 ///
 /// # Errors
 /// Not allowed to look: it needs CAP_SYS_ADMIN.
-pub fn status() -> Result<Status, NetError> {
+pub fn status() -> Result<PairStatus, NetError> {
     if Side::ALL.into_iter().all(|side| path(side).symlink_metadata().is_err()) {
-        return Ok(Status::Down);
+        return Ok(PairStatus::Down);
     }
     let ends = match Sided::try_with(open) {
         Err(NetError::NotUp(side)) => {
-            return Ok(Status::Broken { reason: format!("there is no namespace {}", path(side).display()) });
+            return Ok(PairStatus::Broken {
+                reason: format!("there is no namespace {}", path(side).display()),
+            });
         }
         ends => ends?,
     };
@@ -210,9 +212,9 @@ pub fn status() -> Result<Status, NetError> {
     let processes = Sided::try_with(|side| ends[side].processes())
         .map_err(NetError::tried("looking for processes in the namespaces"))?;
     match Net::of(ends).record() {
-        Ok(record) => Ok(Status::Up(Box::new(Named { record, namespaces, processes }))),
+        Ok(record) => Ok(PairStatus::Up(Box::new(Named { record, namespaces, processes }))),
         Err(NetError::Refused { tried, cause }) if cause.raw_os_error() == Some(Errno::ENODEV as i32) => {
-            Ok(Status::Broken { reason: format!("{tried}: {cause}") })
+            Ok(PairStatus::Broken { reason: format!("{tried}: {cause}") })
         }
         Err(error) => Err(error),
     }

@@ -79,10 +79,10 @@ impl Namespace {
     ///
     /// # Errors
     /// Not allowed: it needs CAP_SYS_ADMIN.
-    pub fn enter(&self) -> Result<Inside, NetError> {
+    pub fn enter(&self) -> Result<Entered, NetError> {
         let outside = Self::current().map_err(NetError::tried(format!("opening {OWN}")))?;
         self.join()?;
-        Ok(Inside { outside, not_send: PhantomData })
+        Ok(Entered { outside, not_send: PhantomData })
     }
 
     /// Puts the calling thread into it for good, and the threads that it starts from now on.
@@ -112,13 +112,13 @@ impl AsFd for Namespace {
 /// The calling thread is in a namespace until this is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it leaves the namespace"]
-pub struct Inside {
+pub struct Entered {
     outside: Namespace,
     /// The namespace is the thread's, not the process's.
     not_send: PhantomData<*const ()>,
 }
 
-impl Drop for Inside {
+impl Drop for Entered {
     fn drop(&mut self) {
         // Going on in the wrong namespace would measure, or change, something else.
         self.outside.join().expect("the namespace that this thread came from is held open");

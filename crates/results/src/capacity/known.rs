@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{Estimate, Kind, Repetition, paired_ratios};
+use crate::stats::{EndsKind, Estimate, Repetition, paired_ratios};
 
 /// Between what a figure lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,7 +94,7 @@ impl Known {
     /// Whether the true ratio isn't 1, with the interval's confidence; too few runs show nothing.
     pub fn excludes_one(self, ratio: &Estimate) -> bool {
         let (above, below) = (ratio.low > 1.0, ratio.high < 1.0);
-        ratio.kind == Kind::Interval
+        ratio.kind == EndsKind::Interval
             && match self {
                 Self::Exactly => above || below,
                 Self::AtLeast => above,

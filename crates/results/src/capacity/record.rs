@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{End, GoalResult, known::Range};
+use super::{GoalResult, SearchEnd, known::Range};
 use crate::cell::Cell;
 
 /// The finished searches of a results folder, one JSON object a line.
@@ -73,7 +73,7 @@ impl SearchRecord {
 
     /// Whether the search found its bounds, and by the server's loss rather than by the generator's limits.
     pub fn is_exact(&self) -> bool {
-        self.result.end == End::Found && !self.result.limited
+        self.result.end == SearchEnd::Found && !self.result.limited
     }
 
     /// Between what the highest rate that is carried lies. The rate found stands for it where the search is exact.
@@ -89,12 +89,12 @@ impl SearchRecord {
 }
 
 /// `searches.jsonl`, open for appending.
-pub struct Records {
+pub struct SearchFile {
     path: PathBuf,
     file: File,
 }
 
-impl Records {
+impl SearchFile {
     /// An empty one in `dir`.
     pub fn create(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(FILE);

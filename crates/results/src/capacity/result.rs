@@ -27,13 +27,13 @@ pub struct GoalResult {
     /// Those of them that exceeded the loss ratio all the same: how noisy single trials are.
     pub lower_exceeding: u32,
     /// Why the search ended.
-    pub end: End,
+    pub end: SearchEnd,
 }
 
-/// Why a search ended for a goal. All but [`End::Found`] are irregular results.
+/// Why a search ended for a goal. All but [`SearchEnd::Found`] are irregular results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum End {
+pub enum SearchEnd {
     /// Both bounds are known, and near enough.
     Found,
     /// Even the highest load is carried.

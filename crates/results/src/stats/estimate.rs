@@ -13,7 +13,7 @@ pub const RUNS_FOR_INTERVAL: usize = 6;
 /// What `low` and `high` of an estimate are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum EndsKind {
     /// Ends of an interval that covers the true median with [`CONFIDENCE`] or more.
     Interval,
     /// Smallest and largest value: there are too few runs for an interval.
@@ -30,7 +30,7 @@ pub struct Estimate {
     /// Upper end.
     pub high: f64,
     /// What the ends are.
-    pub kind: Kind,
+    pub kind: EndsKind,
     /// How many values it is made of.
     pub runs: usize,
     /// Probability with which `low..=high` covers the true median, 0 to 1, whatever the distribution of independent
@@ -56,7 +56,7 @@ impl Estimate {
                 low: sorted[rank - 1],
                 high: sorted[runs - rank],
                 runs,
-                kind: Kind::Interval,
+                kind: EndsKind::Interval,
                 coverage: coverage(runs, rank),
             },
             None => Self {
@@ -64,7 +64,7 @@ impl Estimate {
                 low: smallest,
                 high: largest,
                 runs,
-                kind: Kind::Range,
+                kind: EndsKind::Range,
                 coverage: coverage(runs, 1),
             },
         })
@@ -125,7 +125,7 @@ mod tests {
         for runs in 1..12_usize {
             let values: Vec<f64> = (0..runs).map(|value| value as f64).collect();
             let estimate = Estimate::of(&values).unwrap();
-            assert_eq!(estimate.kind == Kind::Interval, runs >= RUNS_FOR_INTERVAL, "{runs} runs");
+            assert_eq!(estimate.kind == EndsKind::Interval, runs >= RUNS_FOR_INTERVAL, "{runs} runs");
             assert_eq!(estimate.coverage >= CONFIDENCE, runs >= RUNS_FOR_INTERVAL, "{runs} runs");
             assert_eq!(estimate.runs, runs);
         }

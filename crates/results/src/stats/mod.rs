@@ -9,6 +9,6 @@ mod paired;
 mod shift;
 
 pub use aggregate::aggregate_difference_percent;
-pub use estimate::{CONFIDENCE, Estimate, Kind, RUNS_FOR_INTERVAL};
+pub use estimate::{CONFIDENCE, EndsKind, Estimate, RUNS_FOR_INTERVAL};
 pub use paired::{Repetition, paired_differences, paired_ratios};
 pub use shift::Shift;

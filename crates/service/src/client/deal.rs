@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{
-    step::{Kind, Payload},
+    step::{Payload, PayloadKind},
     workload::{Percent, Workload},
 };
 
@@ -39,12 +39,12 @@ impl Load {
     }
 
     /// What packet `index` of the sequence is.
-    pub(super) const fn kind(&self, index: u64) -> Kind {
+    pub(super) const fn kind(&self, index: u64) -> PayloadKind {
         if self.invalid_share.falls_on(index) {
-            return Kind::Invalid;
+            return PayloadKind::Invalid;
         }
         let valid_before = index - self.invalid_share.of(index);
-        if self.get_share.falls_on(valid_before) { Kind::Get } else { Kind::Put }
+        if self.get_share.falls_on(valid_before) { PayloadKind::Get } else { PayloadKind::Put }
     }
 }
 
@@ -108,15 +108,15 @@ mod tests {
         Deal { packets, burst: NonZeroU32::new(burst).unwrap(), sockets: NonZeroU32::new(sockets).unwrap() }
     }
 
-    fn count(load: &Load, indices: std::ops::Range<u64>, kind: Kind) -> u64 {
+    fn count(load: &Load, indices: std::ops::Range<u64>, kind: PayloadKind) -> u64 {
         indices.filter(|&index| load.kind(index) == kind).count() as u64
     }
 
     fn check(load: Load, expected: &str) {
         let kinds: String = (0..expected.len() as u64)
             .map(|index| match load.kind(index) {
-                Kind::Put => 'P',
-                Kind::Get => 'G',
+                PayloadKind::Put => 'P',
+                PayloadKind::Get => 'G',
                 _ => 'x',
             })
             .collect();
@@ -143,14 +143,14 @@ mod tests {
                 packets: n, invalid_share: Percent::new(p).unwrap(), get_share: Percent::new(g).unwrap(),
                 ..Workload::default()
             });
-            prop_assert_eq!(count(&load, 0..n, Kind::Invalid), workload.invalid());
-            prop_assert_eq!(count(&load, 0..n, Kind::Put), workload.puts());
-            prop_assert_eq!(count(&load, 0..n, Kind::Get), workload.valid() - workload.puts());
+            prop_assert_eq!(count(&load, 0..n, PayloadKind::Invalid), workload.invalid());
+            prop_assert_eq!(count(&load, 0..n, PayloadKind::Put), workload.puts());
+            prop_assert_eq!(count(&load, 0..n, PayloadKind::Get), workload.valid() - workload.puts());
         }
 
         #[test]
         fn every_window_keeps_the_share(start in 0..u64::MAX / 2, len in 1..2000_u64, p in 0..=100_u8) {
-            let invalid = count(&load(p, 0), start..start + len, Kind::Invalid);
+            let invalid = count(&load(p, 0), start..start + len, PayloadKind::Invalid);
             prop_assert!(invalid.abs_diff(Percent::new(p).unwrap().of(len)) <= 1, "{}", invalid);
         }
 

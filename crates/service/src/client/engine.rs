@@ -9,9 +9,9 @@ use super::{
     ask::{self, Answer},
     load,
     pace::Schedule,
-    record::{Lag, Purpose, Reporter},
-    sender::{Run, Runs, Sender, Zeal},
-    step::{Awaited, Kind},
+    record::{Lag, Reporter, SendPurpose},
+    sender::{PacketRuns, Run, Sender, Zeal},
+    step::{Awaited, PayloadKind},
     totals::Totals,
     wait,
 };
@@ -119,7 +119,7 @@ impl Engine<'_> {
                 self.all += load::run(&load, self.config, &mut self.reporter)?;
                 Ok(())
             }
-            Step::Stop => self.send_other(Kind::Stop, &Request::Stop.to_bytes()),
+            Step::Stop => self.send_other(PayloadKind::Stop, &Request::Stop.to_bytes()),
             Step::Get { key, awaited } => {
                 let outcome = self.ask(key, awaited)?;
                 self.gets.push(outcome);
@@ -130,10 +130,10 @@ impl Engine<'_> {
 
     /// Sends valid and invalid packets in their order; those of a kind that follow each other go together.
     fn send_mixed(&mut self, mixed: &Mixed) -> Result<(), ClientError> {
-        let runs = Runs::new(mixed.bad, mixed.packets());
+        let runs = PacketRuns::new(mixed.bad, mixed.packets());
         for (payload, count) in mixed.bursts(self.config.seed.unwrap_or_default()) {
             let kind = payload.kind();
-            let run = if kind == Kind::Invalid { &runs.invalid } else { &runs.valid };
+            let run = if kind == PayloadKind::Invalid { &runs.invalid } else { &runs.valid };
             self.send(kind, run, count)?;
             if self.config.halt.is_asked() {
                 break;
@@ -144,12 +144,12 @@ impl Engine<'_> {
     }
 
     /// Sends `count` packets, on schedule where there is one.
-    fn send(&mut self, kind: Kind, run: &Run, count: u64) -> Result<(), ClientError> {
+    fn send(&mut self, kind: PayloadKind, run: &Run, count: u64) -> Result<(), ClientError> {
         let mut left = count;
         while left > 0 {
             let Some((now, packets, zeal)) = self.wait_for_turn(left) else { break };
-            self.all.record.begin(Purpose::Load, now);
-            left -= self.send_run((kind, Purpose::Load), run, packets, zeal)?;
+            self.all.record.begin(SendPurpose::Load, now);
+            left -= self.send_run((kind, SendPurpose::Load), run, packets, zeal)?;
         }
         self.all.intended += count - left;
         Ok(())
@@ -172,7 +172,7 @@ impl Engine<'_> {
     /// Gives how many of them were dealt with: all, unless it is to halt.
     fn send_run(
         &mut self,
-        (kind, purpose): (Kind, Purpose),
+        (kind, purpose): (PayloadKind, SendPurpose),
         run: &Run,
         packets: u64,
         zeal: Zeal,
@@ -191,7 +191,7 @@ impl Engine<'_> {
     }
 
     /// Sends what is no load: at once, and again if need be.
-    fn send_other(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
+    fn send_other(&mut self, kind: PayloadKind, payload: &[u8]) -> Result<(), ClientError> {
         if let Some(pace) = &mut self.pace {
             (pace.start, pace.moment) = (None, None);
         }
@@ -199,9 +199,9 @@ impl Engine<'_> {
         self.resend_other(kind, payload)
     }
 
-    fn resend_other(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
-        self.all.record.begin(Purpose::Other, Monotonic::now());
-        self.send_run((kind, Purpose::Other), &Run::new(payload, 1), 1, Zeal::Insist).map(drop)
+    fn resend_other(&mut self, kind: PayloadKind, payload: &[u8]) -> Result<(), ClientError> {
+        self.all.record.begin(SendPurpose::Other, Monotonic::now());
+        self.send_run((kind, SendPurpose::Other), &Run::new(payload, 1), 1, Zeal::Insist).map(drop)
     }
 
     fn ask(&mut self, key: u32, awaited: Awaited) -> Result<GetOutcome, ClientError> {
@@ -219,8 +219,8 @@ impl Engine<'_> {
         let is_over = |outcome: &GetOutcome| outcome.attempts == attempts || outcome.reply.is_some();
         while !is_over(&outcome) && (outcome.attempts == 0 || !self.config.halt.is_asked()) {
             match outcome.attempts {
-                0 => self.send_other(Kind::Get, &payload)?,
-                _ => self.resend_other(Kind::Get, &payload)?,
+                0 => self.send_other(PayloadKind::Get, &payload)?,
+                _ => self.resend_other(PayloadKind::Get, &payload)?,
             }
             outcome.attempts += 1;
             outcome.reply = self.await_count(timeout)?;

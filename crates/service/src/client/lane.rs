@@ -11,11 +11,11 @@ use weir_wire::Request;
 use super::{
     ClientError,
     deal::Load,
-    load::Plan,
-    record::{Purpose, Record},
-    replies::{Keys, MAX_SLOTS, Questions},
-    sender::{Run, Runs, Sender, Sent, Zeal},
-    step::Kind,
+    load::LoadPlan,
+    record::{Record, SendPurpose},
+    replies::{MAX_SLOTS, Questions, SocketKeys},
+    sender::{PacketRuns, Run, Sender, Sent, Zeal},
+    step::PayloadKind,
 };
 use crate::{
     Io, Monotonic,
@@ -35,13 +35,13 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn open(plan: &Plan<'_>, socket: u32) -> Result<Self, ClientError> {
+    pub(super) fn open(plan: &LoadPlan<'_>, socket: u32) -> Result<Self, ClientError> {
         let server = plan.config.server;
         let sender = Sender::new(server, plan.config.io, plan.config.hide_refusals)?;
         let port =
             sender.socket().local_addr().map_err(|cause| ClientError::Socket { server, cause })?.port();
         let questions =
-            slots(plan).map(|slots| Questions::new(Keys { port, slots }, plan.config.get.timeout));
+            slots(plan).map(|slots| Questions::new(SocketKeys { port, slots }, plan.config.get.timeout));
         Ok(Self {
             sender,
             record: Record::default(),
@@ -54,8 +54,15 @@ impl Lane {
 
     /// Sends the next `packets` packets of the load, which were due at `due`: one by one in their order, or in batch by
     /// kind, equal ones together.
-    pub(super) fn send(&mut self, load: &Load, runs: &Runs, packets: u64, due: Monotonic, now: Monotonic) {
-        self.record.begin(Purpose::Load, now);
+    pub(super) fn send(
+        &mut self,
+        load: &Load,
+        runs: &PacketRuns,
+        packets: u64,
+        due: Monotonic,
+        now: Monotonic,
+    ) {
+        self.record.begin(SendPurpose::Load, now);
         let indices = self.next..self.next + packets;
         self.next = indices.end;
         if self.io == Io::Simple || packets == 1 {
@@ -65,25 +72,32 @@ impl Lane {
             return;
         }
         let count = |kind| indices.clone().filter(|&index| load.kind(index) == kind).count() as u64;
-        for kind in [Kind::Put, Kind::Invalid, Kind::Get] {
+        for kind in [PayloadKind::Put, PayloadKind::Invalid, PayloadKind::Get] {
             self.send_kind(kind, count(kind), runs, due, now);
         }
     }
 
-    fn send_kind(&mut self, kind: Kind, packets: u64, runs: &Runs, due: Monotonic, now: Monotonic) {
+    fn send_kind(
+        &mut self,
+        kind: PayloadKind,
+        packets: u64,
+        runs: &PacketRuns,
+        due: Monotonic,
+        now: Monotonic,
+    ) {
         match kind {
-            Kind::Get => (0..packets).for_each(|_| self.ask(due, now)),
-            Kind::Invalid => self.send_run(kind, &runs.invalid, packets),
+            PayloadKind::Get => (0..packets).for_each(|_| self.ask(due, now)),
+            PayloadKind::Invalid => self.send_run(kind, &runs.invalid, packets),
             _ => self.send_run(kind, &runs.valid, packets),
         }
     }
 
-    fn send_run(&mut self, kind: Kind, run: &Run, packets: u64) {
+    fn send_run(&mut self, kind: PayloadKind, run: &Run, packets: u64) {
         let mut left = packets;
         while left > 0 {
             let sent = self.sender.send(run, left, Zeal::Once).expect("only a sender that insists fails");
             left -= sent.packets();
-            self.record.add(kind, Purpose::Load, sent, run.payload_len());
+            self.record.add(kind, SendPurpose::Load, sent, run.payload_len());
         }
     }
 
@@ -95,7 +109,7 @@ impl Lane {
         if matches!(sent, Sent::Refused { .. }) {
             questions.take_back(key);
         }
-        self.record.add(Kind::Get, Purpose::Load, sent, get.payload_len());
+        self.record.add(PayloadKind::Get, SendPurpose::Load, sent, get.payload_len());
     }
 
     /// Whether a reply may still come.
@@ -142,8 +156,8 @@ pub(super) fn listen(lanes: &mut [Lane], time: Duration) {
 
 /// How many timed questions a socket can have open: twice as many as are asked while one may stay open, or nothing
 /// where the load has no GETs.
-fn slots(plan: &Plan<'_>) -> Option<u16> {
-    let Plan { load, config, deal, .. } = plan;
+fn slots(plan: &LoadPlan<'_>) -> Option<u16> {
+    let LoadPlan { load, config, deal, .. } = plan;
     let gets = |packets: f64| {
         packets * f64::from(100 - load.invalid_share.get()) / 100.0 * f64::from(load.get_share.get()) / 100.0
     };

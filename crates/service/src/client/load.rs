@@ -18,7 +18,7 @@ use super::{
     pin,
     record::{Lag, REPORT_EVERY, Reporter},
     replies::Questions,
-    sender::{MAX_SEGMENTS, Runs},
+    sender::{MAX_SEGMENTS, PacketRuns},
     totals::{Totals, join},
     wait,
 };
@@ -37,7 +37,7 @@ pub(super) fn run(
     config: &ClientConfig,
     reporter: &mut Reporter<'_>,
 ) -> Result<Totals, ClientError> {
-    let plan = Plan::new(load, config);
+    let plan = LoadPlan::new(load, config);
     pin::check(&config.pin)?;
     let mut totals = Totals::default();
     let workers = plan.workers(&mut totals)?;
@@ -48,7 +48,7 @@ pub(super) fn run(
         let threads: Vec<_> = workers
             .into_iter()
             .map(|worker| {
-                let signal = Done { packets: &done, main: main.clone() };
+                let signal = DoneSignal { packets: &done, main: main.clone() };
                 scope.spawn(|| worker.run(&gate, signal))
             })
             .collect();
@@ -64,14 +64,14 @@ pub(super) fn run(
 }
 
 /// What all threads know.
-pub(super) struct Plan<'a> {
+pub(super) struct LoadPlan<'a> {
     pub(super) load: &'a Load,
     pub(super) config: &'a ClientConfig,
     pub(super) deal: Deal,
-    runs: Runs,
+    runs: PacketRuns,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> LoadPlan<'a> {
     fn new(load: &'a Load, config: &'a ClientConfig) -> Self {
         let as_many_as_a_send_takes = NonZeroU32::new(MAX_SEGMENTS as u32).expect("it is more than 0");
         let burst = match (config.pacing, config.io) {
@@ -80,11 +80,11 @@ impl<'a> Plan<'a> {
             (None, Io::Simple) => NonZeroU32::MIN,
         };
         let deal = Deal { packets: load.packets, burst, sockets: config.fan.sockets() };
-        Self { load, config, deal, runs: Runs::new(load.invalid, burst.get().into()) }
+        Self { load, config, deal, runs: PacketRuns::new(load.invalid, burst.get().into()) }
     }
 
     /// The threads' halves of the work, sockets open and keys prepared.
-    fn workers(&self, totals: &mut Totals) -> Result<Vec<Worker<'_>>, ClientError> {
+    fn workers(&self, totals: &mut Totals) -> Result<Vec<SendingThread<'_>>, ClientError> {
         let mut workers = Vec::new();
         for number in 0..self.config.fan.threads().get() {
             let mut lanes = Vec::new();
@@ -97,7 +97,7 @@ impl<'a> Plan<'a> {
                 }
                 lanes.push(lane);
             }
-            workers.push(Worker::new(self, number, lanes));
+            workers.push(SendingThread::new(self, number, lanes));
         }
         Ok(workers)
     }
@@ -128,14 +128,14 @@ impl Gate {
 }
 
 /// Where a worker tells how far it has come, and that it is done.
-struct Done<'a> {
+struct DoneSignal<'a> {
     packets: &'a AtomicU64,
     main: Thread,
 }
 
 /// A sending thread.
-struct Worker<'a> {
-    plan: &'a Plan<'a>,
+struct SendingThread<'a> {
+    plan: &'a LoadPlan<'a>,
     number: u32,
     lanes: Vec<Lane>,
     lag: Option<Lag>,
@@ -144,13 +144,13 @@ struct Worker<'a> {
     until_look: u32,
 }
 
-impl<'a> Worker<'a> {
-    fn new(plan: &'a Plan<'a>, number: u32, lanes: Vec<Lane>) -> Self {
+impl<'a> SendingThread<'a> {
+    fn new(plan: &'a LoadPlan<'a>, number: u32, lanes: Vec<Lane>) -> Self {
         let lag = plan.config.pacing.map(|_| Lag::new());
         Self { plan, number, lanes, lag, attempted: 0, unsent: 0, until_look: MOMENTS_A_LOOK }
     }
 
-    fn run(mut self, gate: &Gate, done: Done<'_>) -> Totals {
+    fn run(mut self, gate: &Gate, done: DoneSignal<'_>) -> Totals {
         let cpu = pin::this_thread(&self.plan.config.pin, self.number);
         let _punctual = PunctualSleep::new();
         let cost = Cost::of_this_thread();
@@ -162,8 +162,8 @@ impl<'a> Worker<'a> {
         self.totals(cpu, cost)
     }
 
-    fn send_all(&mut self, start: Monotonic, done: &Done<'_>) {
-        let Plan { load, config, deal, .. } = self.plan;
+    fn send_all(&mut self, start: Monotonic, done: &DoneSignal<'_>) {
+        let LoadPlan { load, config, deal, .. } = self.plan;
         let threads = u64::from(config.fan.threads().get());
         let mut due = config.pacing.map(|pacing| own_moments(pacing, config, self.number, load.duration));
         let closes =
@@ -209,7 +209,7 @@ impl<'a> Worker<'a> {
     }
 
     fn send_moment(&mut self, moment: u64, due: Option<Monotonic>, now: Monotonic) {
-        let Plan { load, config, deal, runs } = self.plan;
+        let LoadPlan { load, config, deal, runs } = self.plan;
         let packets = deal.packets_of(moment);
         if let (Some(lag), Some(due)) = (&mut self.lag, due) {
             lag.add(due, now, packets);

@@ -7,19 +7,19 @@ use weir_wire::Request;
 use super::{
     ClientConfig, ClientError,
     ask::{self, Answer},
-    record::{Purpose, Record},
-    replies::Keys,
+    record::{Record, SendPurpose},
+    replies::SocketKeys,
     sender::{Run, Sender, Zeal},
-    step::Kind,
+    step::PayloadKind,
 };
 use crate::Monotonic;
 
-/// Keys that are prepared at a time: their PUTs and GETs fit the smallest receive buffer.
+/// SocketKeys that are prepared at a time: their PUTs and GETs fit the smallest receive buffer.
 const AT_A_TIME: usize = 32;
 
 /// Puts `keys` and asks for each until the server has confirmed all of them, from a socket that is closed afterwards, so
 /// that no late reply is taken for one to the load.
-pub(super) fn keys(keys: Keys, config: &ClientConfig) -> Result<Record, ClientError> {
+pub(super) fn keys(keys: SocketKeys, config: &ClientConfig) -> Result<Record, ClientError> {
     let mut preparation = Preparation {
         config,
         sender: Sender::new(config.server, crate::Io::Simple, config.hide_refusals)?,
@@ -45,10 +45,10 @@ impl Preparation<'_> {
             for &key in &missing {
                 // The first attempt finds no such key: its name holds a port that was free until now.
                 if attempt > 0 {
-                    self.send(Kind::Delete, Request::Delete { key })?;
+                    self.send(PayloadKind::Delete, Request::Delete { key })?;
                 }
-                self.send(Kind::Put, Request::Put { key, value: key.into() })?;
-                self.send(Kind::Get, Request::Get { key })?;
+                self.send(PayloadKind::Put, Request::Put { key, value: key.into() })?;
+                self.send(PayloadKind::Get, Request::Get { key })?;
             }
             self.take_answers(&mut missing)?;
             if missing.is_empty() {
@@ -64,11 +64,11 @@ impl Preparation<'_> {
         })
     }
 
-    fn send(&mut self, kind: Kind, request: Request) -> Result<(), ClientError> {
+    fn send(&mut self, kind: PayloadKind, request: Request) -> Result<(), ClientError> {
         let run = Run::new(&request.to_bytes(), 1);
-        self.record.begin(Purpose::Other, Monotonic::now());
+        self.record.begin(SendPurpose::Other, Monotonic::now());
         let sent = self.sender.send(&run, 1, Zeal::Insist)?;
-        self.record.add(kind, Purpose::Other, sent, run.payload_len());
+        self.record.add(kind, SendPurpose::Other, sent, run.payload_len());
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::{
 use hdrhistogram::Histogram;
 use weir_records::nanoseconds;
 
-use super::{sender::Sent, step::Kind};
+use super::{sender::Sent, step::PayloadKind};
 use crate::{Latencies, Monotonic, SentCounts};
 
 /// How far a client has come.
@@ -43,20 +43,20 @@ pub(super) struct Record {
 
 impl Record {
     /// A datagram is about to leave.
-    pub(super) fn begin(&mut self, purpose: Purpose, now: Monotonic) {
+    pub(super) fn begin(&mut self, purpose: SendPurpose, now: Monotonic) {
         self.first_sent_at.get_or_insert(now);
-        if purpose == Purpose::Load {
+        if purpose == SendPurpose::Load {
             self.first_load_at.get_or_insert(now);
         }
     }
 
     /// A send is over.
-    pub(super) fn add(&mut self, kind: Kind, purpose: Purpose, sent: Sent, payload_len: usize) {
+    pub(super) fn add(&mut self, kind: PayloadKind, purpose: SendPurpose, sent: Sent, payload_len: usize) {
         match sent {
             Sent::Taken(packets) => {
                 *count_of(&mut self.sent, kind) += packets;
                 self.bytes += packets * payload_len as u64;
-                if purpose == Purpose::Load {
+                if purpose == SendPurpose::Load {
                     self.load_sent += packets;
                 }
             }
@@ -104,20 +104,20 @@ impl AddAssign for Record {
 
 /// What a datagram is sent for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum SendPurpose {
     /// To load the server.
     Load,
     /// To ask, to prepare, or to end.
     Other,
 }
 
-fn count_of(counts: &mut SentCounts, kind: Kind) -> &mut u64 {
+fn count_of(counts: &mut SentCounts, kind: PayloadKind) -> &mut u64 {
     match kind {
-        Kind::Put => &mut counts.put,
-        Kind::Get => &mut counts.get,
-        Kind::Delete => &mut counts.delete,
-        Kind::Stop => &mut counts.stop,
-        Kind::Invalid => &mut counts.invalid,
+        PayloadKind::Put => &mut counts.put,
+        PayloadKind::Get => &mut counts.get,
+        PayloadKind::Delete => &mut counts.delete,
+        PayloadKind::Stop => &mut counts.stop,
+        PayloadKind::Invalid => &mut counts.invalid,
     }
 }
 

@@ -20,9 +20,9 @@ use crate::{Latencies, Monotonic, ReplyLedger};
 /// The lowest byte, which comes first on the wire, is never an ASCII letter, so that servers which take the leading run
 /// of letters as the command read it right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keys {
+pub(super) struct SocketKeys {
     pub(super) port: u16,
-    /// Keys for timed questions. One more is for those that find none free.
+    /// SocketKeys for timed questions. One more is for those that find none free.
     pub(super) slots: u16,
 }
 
@@ -32,7 +32,7 @@ pub(super) const MAX_SLOTS: u16 = 4096;
 /// The bit that keeps a key's lowest byte apart from letters.
 const NO_LETTER: u32 = 0x80;
 
-impl Keys {
+impl SocketKeys {
     /// Key of slot `slot`. Its count is the key itself.
     pub(super) const fn key(self, slot: u16) -> u32 {
         let (high, low) = ((slot >> 7) as u32, (slot & 0x7f) as u32);
@@ -55,9 +55,9 @@ impl Keys {
 
 /// The open questions of one socket.
 pub(super) struct Questions {
-    keys: Keys,
+    keys: SocketKeys,
     patience: Duration,
-    slots: Vec<Slot>,
+    slots: Vec<OpenQuestion>,
     /// Slots without an open question, the one that was freed first in front: a key rests as long as it can before it
     /// is asked for again.
     free: VecDeque<u16>,
@@ -68,7 +68,7 @@ pub(super) struct Questions {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct OpenQuestion {
     /// When the open question was due.
     open: Option<Monotonic>,
     was_asked: bool,
@@ -82,11 +82,11 @@ pub(super) struct ReplyTally {
 
 impl Questions {
     /// No questions yet. After `patience` an open one may be given up.
-    pub(super) fn new(keys: Keys, patience: Duration) -> Self {
+    pub(super) fn new(keys: SocketKeys, patience: Duration) -> Self {
         Self {
             keys,
             patience,
-            slots: vec![Slot::default(); usize::from(keys.slots)],
+            slots: vec![OpenQuestion::default(); usize::from(keys.slots)],
             free: (0..keys.slots).collect(),
             asked: VecDeque::new(),
             open_untimed: 0,
@@ -97,7 +97,7 @@ impl Questions {
         }
     }
 
-    pub(super) const fn keys(&self) -> Keys {
+    pub(super) const fn keys(&self) -> SocketKeys {
         self.keys
     }
 
@@ -109,7 +109,7 @@ impl Questions {
             self.open_untimed += 1;
             return self.keys.key(self.keys.slots);
         };
-        self.slots[usize::from(slot)] = Slot { open: Some(due), was_asked: true };
+        self.slots[usize::from(slot)] = OpenQuestion { open: Some(due), was_asked: true };
         self.asked.push_back((slot, due));
         self.keys.key(slot)
     }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn questions(slots: u16) -> Questions {
-        Questions::new(Keys { port: 40_000, slots }, PATIENCE)
+        Questions::new(SocketKeys { port: 40_000, slots }, PATIENCE)
     }
 
     fn text(count: u32) -> Vec<u8> {
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn every_key_names_its_slot_and_begins_with_no_letter() {
-        let keys = Keys { port: u16::MAX, slots: MAX_SLOTS };
+        let keys = SocketKeys { port: u16::MAX, slots: MAX_SLOTS };
         let all: Vec<_> = keys.all().collect();
         assert_eq!(all.len(), usize::from(MAX_SLOTS) + 1);
         for (slot, key) in (0..).zip(all) {
@@ -236,7 +236,7 @@ mod tests {
         }
         assert_eq!(keys.slot_of(10), None);
         assert_eq!(keys.slot_of(-1), None);
-        assert_eq!(Keys { port: 1, ..keys }.slot_of(keys.key(0).into()), None);
+        assert_eq!(SocketKeys { port: 1, ..keys }.slot_of(keys.key(0).into()), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) struct Sender {
     socket: UdpSocket,
     server: SocketAddr,
     hide_refusals: bool,
-    way: Way,
+    way: SendWay,
     /// Whether a send of several segments went out by GSO.
     pub(super) segmented: bool,
     /// Whether GSO was refused, so that the rest went by `sendmmsg`.
@@ -44,7 +44,7 @@ pub(super) enum Zeal {
 
 /// How runs of equal packets leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum SendWay {
     /// One send a run of up to [`MAX_SEGMENTS`] (`UDP_SEGMENT`, Linux 4.18).
     Gso,
     /// One `sendmmsg` a run.
@@ -92,12 +92,12 @@ impl Run {
 }
 
 /// The equal packets of a workload, laid out once.
-pub(super) struct Runs {
+pub(super) struct PacketRuns {
     pub(super) valid: Run,
     pub(super) invalid: Run,
 }
 
-impl Runs {
+impl PacketRuns {
     /// Long enough for sends of `most` packets of a kind; an invalid packet is `invalid`.
     pub(super) fn new(invalid: Payload, most: u64) -> Self {
         Self { valid: Run::new(&Payload::VALID.bytes(), most), invalid: Run::new(&invalid.bytes(), most) }
@@ -111,7 +111,7 @@ impl Sender {
             socket: connect(server, hide_refusals)?,
             server,
             hide_refusals,
-            way: if io == Io::Batch { Way::Gso } else { Way::Single },
+            way: if io == Io::Batch { SendWay::Gso } else { SendWay::Single },
             segmented: false,
             fell_back: false,
             unreachable: 0,
@@ -147,8 +147,8 @@ impl Sender {
                     retries += 1;
                     thread::sleep(RETRY_AFTER);
                 }
-                Trouble::Lasting if self.way == Way::Gso && self.packets_a_send(run, left) > 1 => {
-                    self.way = Way::Copies;
+                Trouble::Lasting if self.way == SendWay::Gso && self.packets_a_send(run, left) > 1 => {
+                    self.way = SendWay::Copies;
                     self.fell_back = true;
                 }
                 Trouble::Lasting if insist => return Err(ClientError::send(run.len, self.server, error)),
@@ -170,13 +170,13 @@ impl Sender {
             Zeal::Once => MsgFlags::MSG_DONTWAIT,
         };
         match self.way {
-            Way::Gso if run.segments(left) > 1 => {
+            SendWay::Gso if run.segments(left) > 1 => {
                 let segments = run.segments(left);
                 send_segmented(&self.socket, &run.copies[..segments * run.len], run.len, flags)?;
                 self.segmented = true;
                 Ok(segments)
             }
-            Way::Gso | Way::Copies if left > 1 => {
+            SendWay::Gso | SendWay::Copies if left > 1 => {
                 sys::send_copies(&self.socket, run.payload(), left, flags.bits())
             }
             _ => {
@@ -188,7 +188,7 @@ impl Sender {
 
     /// Packets that stand or fall with one send: `sendmmsg` reports an error for its first packet only.
     fn packets_a_send(&self, run: &Run, left: u64) -> usize {
-        if self.way == Way::Gso { run.segments(left) } else { 1 }
+        if self.way == SendWay::Gso { run.segments(left) } else { 1 }
     }
 }
 
@@ -312,6 +312,6 @@ mod tests {
             assert_eq!(&buffer[..len], b"BAD", "datagram {i}");
         }
         assert!(sender.fell_back && !sender.segmented);
-        assert_eq!(sender.way, Way::Copies);
+        assert_eq!(sender.way, SendWay::Copies);
     }
 }

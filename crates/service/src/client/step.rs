@@ -128,7 +128,7 @@ impl fmt::Display for Payload {
 
 /// How a payload counts among the packets sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PayloadKind {
     Put,
     Get,
     Delete,
@@ -155,11 +155,11 @@ impl Payload {
         }
     }
 
-    pub(super) const fn kind(&self) -> Kind {
+    pub(super) const fn kind(&self) -> PayloadKind {
         match self {
-            Self::Put { .. } => Kind::Put,
-            Self::Delete { .. } => Kind::Delete,
-            Self::Bad { .. } | Self::Delelulu { .. } => Kind::Invalid,
+            Self::Put { .. } => PayloadKind::Put,
+            Self::Delete { .. } => PayloadKind::Delete,
+            Self::Bad { .. } | Self::Delelulu { .. } => PayloadKind::Invalid,
         }
     }
 }
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn what_counts_as_invalid_is_no_request_at_any_size() {
         for payload in (1..=64).map(|len| Payload::Bad { len }).chain([Payload::Delelulu { key: 10 }]) {
-            assert_eq!(payload.kind(), Kind::Invalid);
+            assert_eq!(payload.kind(), PayloadKind::Invalid);
             assert!(Request::parse(&payload.bytes()).is_err(), "{payload:?}");
         }
     }

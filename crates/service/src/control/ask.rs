@@ -11,7 +11,7 @@ use std::{
 use rayon::slice::ParallelSliceMut as _;
 use thiserror::Error;
 
-use super::{Prefix, Reply, Request};
+use super::{ControlRequest, Prefix, Reply};
 
 /// How long an answer may take: a program is loaded within it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,12 +74,12 @@ impl Connection {
     ///
     /// # Errors
     /// [`AskError`]; what the server refuses is one, too.
-    pub fn ask(&mut self, request: &Request) -> Result<Reply, AskError> {
+    pub fn ask(&mut self, request: &ControlRequest) -> Result<Reply, AskError> {
         self.send(request)?;
         self.receive()
     }
 
-    fn send(&mut self, request: &Request) -> Result<(), AskError> {
+    fn send(&mut self, request: &ControlRequest) -> Result<(), AskError> {
         let sent = serde_json::to_vec(request).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
             self.stream.get_mut().write_all(&line)
@@ -107,7 +107,7 @@ impl Connection {
 ///
 /// # Errors
 /// [`AskError`]; what the server refuses is one, too.
-pub fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
+pub fn ask(path: &Path, request: &ControlRequest) -> Result<Reply, AskError> {
     Connection::open(path)?.ask(request)
 }
 
@@ -135,7 +135,7 @@ pub fn block_all(
     // While the server is at one request the next is on its way.
     let mut waiting = None;
     for prefixes in prefixes.chunks(PREFIXES_A_REQUEST) {
-        connection.send(&Request::BlockAll { prefixes: prefixes.to_vec(), for_ms })?;
+        connection.send(&ControlRequest::BlockAll { prefixes: prefixes.to_vec(), for_ms })?;
         if let Some(count) = waiting.replace(prefixes.len())
             && let Err(error) = receive(&mut connection, count)
         {

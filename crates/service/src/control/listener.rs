@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ControlError, Reply, Request, path::SocketFile};
+use super::{ControlError, ControlRequest, Reply, path::SocketFile};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -29,7 +29,7 @@ use nix::{
 /// What answers.
 pub(crate) trait Answers: Send + Sync + 'static {
     /// Answers a request.
-    fn answer(&self, request: Request) -> Reply;
+    fn answer(&self, request: ControlRequest) -> Reply;
     /// Called every [`TICK`] or so.
     fn tick(&self);
 }
@@ -74,13 +74,13 @@ impl Drop for Control {
     }
 }
 
-struct Client {
+struct ControlClient {
     stream: UnixStream,
     thread: JoinHandle<()>,
 }
 
 fn listen(listener: &UnixListener, stopped: &PipeReader, answers: &Arc<impl Answers>) {
-    let mut clients: Vec<Client> = Vec::new();
+    let mut clients: Vec<ControlClient> = Vec::new();
     let mut ticked = Instant::now();
     loop {
         let mut waiting = [
@@ -105,14 +105,14 @@ fn listen(listener: &UnixListener, stopped: &PipeReader, answers: &Arc<impl Answ
             clients.extend(admit(stream, clients.len(), answers));
         }
     }
-    for Client { stream, thread } in clients {
+    for ControlClient { stream, thread } in clients {
         let _ = stream.shutdown(Shutdown::Both);
         let _ = thread.join();
     }
 }
 
 /// A client that there is room for, and that may ask.
-fn admit(stream: UnixStream, clients: usize, answers: &Arc<impl Answers>) -> Option<Client> {
+fn admit(stream: UnixStream, clients: usize, answers: &Arc<impl Answers>) -> Option<ControlClient> {
     let prepared = stream
         .set_nonblocking(false)
         .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
@@ -131,7 +131,7 @@ fn admit(stream: UnixStream, clients: usize, answers: &Arc<impl Answers>) -> Opt
     let other = stream.try_clone().ok()?;
     let thread = thread::Builder::new().name("control-client".into());
     let thread = thread.spawn(move || serve(&other, &*answers)).ok()?;
-    Some(Client { stream, thread })
+    Some(ControlClient { stream, thread })
 }
 
 /// The file's mode keeps others out already; this holds where the file system doesn't keep modes.
@@ -190,7 +190,7 @@ fn serve_ahead(first: Asked, mut requests: Requests<'_>, answers: &impl Answers)
 }
 
 /// A request, or why it is none.
-type Asked = Result<Request, String>;
+type Asked = Result<ControlRequest, String>;
 
 /// Whether the answer was sent.
 fn answer(request: Asked, stream: &UnixStream, answers: &impl Answers) -> bool {

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 pub use ask::{AskError, Connection, ask, block_all};
 pub(crate) use listener::Control;
-pub use protocol::{BlockedPrefix, NoPrefix, Prefix, Reply, Request, Status};
+pub use protocol::{BlockedPrefix, ControlRequest, NoPrefix, Prefix, Reply, Status};
 pub(crate) use running::{Running, Setup, State};
 
 /// Why there is no control socket.

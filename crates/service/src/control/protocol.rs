@@ -18,7 +18,7 @@ use crate::Replaced;
 /// What a running server is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Request {
+pub enum ControlRequest {
     /// What runs, and what it did.
     Status,
     /// Drop what comes from a prefix.
@@ -76,9 +76,9 @@ pub enum Reply {
         /// The sentence.
         did: String,
     },
-    /// To [`Request::Status`].
+    /// To [`ControlRequest::Status`].
     Status(Status),
-    /// To [`Request::List`].
+    /// To [`ControlRequest::List`].
     Blocked {
         /// In the order of their addresses.
         prefixes: Vec<BlockedPrefix>,
@@ -184,12 +184,12 @@ mod text {
 mod tests {
     use super::*;
 
-    fn check(line: &str, expected: Request) {
-        let read: Request = serde_json::from_str(line).expect(line);
+    fn check(line: &str, expected: ControlRequest) {
+        let read: ControlRequest = serde_json::from_str(line).expect(line);
         assert_eq!(read, expected, "{line}");
         let written = serde_json::to_string(&expected).expect("a request is written");
         assert_eq!(
-            serde_json::from_str::<Request>(&written).expect("it is read again"),
+            serde_json::from_str::<ControlRequest>(&written).expect("it is read again"),
             expected,
             "{written}"
         );
@@ -197,31 +197,31 @@ mod tests {
 
     #[test]
     fn requests_are_read_as_they_are_documented() {
-        check(r#"{"request":"status"}"#, Request::Status);
+        check(r#"{"request":"status"}"#, ControlRequest::Status);
         let prefix = "10.0.0.0/8".parse().expect("a prefix");
         check(
             r#"{"request":"block","prefix":"10.1.2.3/8","for_ms":5}"#,
-            Request::Block { prefix, for_ms: NonZeroU64::new(5) },
+            ControlRequest::Block { prefix, for_ms: NonZeroU64::new(5) },
         );
         let prefix = "::1".parse().expect("an address");
-        check(r#"{"request":"unblock","prefix":"::1"}"#, Request::Unblock { prefix });
+        check(r#"{"request":"unblock","prefix":"::1"}"#, ControlRequest::Unblock { prefix });
         let burst = NonZeroU32::new(7).expect("7");
-        check(r#"{"request":"quota","rate":9,"burst":7}"#, Request::Quota { rate: 9, burst });
+        check(r#"{"request":"quota","rate":9,"burst":7}"#, ControlRequest::Quota { rate: 9, burst });
         let filter = "blocklist+valid-command".parse().expect("a chain");
         check(
             r#"{"request":"swap","filter":"blocklist+valid-command"}"#,
-            Request::Swap { filter, toolkit: None },
+            ControlRequest::Swap { filter, toolkit: None },
         );
         check(
             r#"{"request":"parameter","parameter":"drop"}"#,
-            Request::Parameter { parameter: Parameter::Drop },
+            ControlRequest::Parameter { parameter: Parameter::Drop },
         );
     }
 
     #[test]
     fn what_is_no_request_says_what_there_is() {
         let check = |line: &str, expected: &str| {
-            let error = serde_json::from_str::<Request>(line).expect_err(line).to_string();
+            let error = serde_json::from_str::<ControlRequest>(line).expect_err(line).to_string();
             assert!(error.contains(expected), "{line}: {error}");
         };
         check(r#"{"request":"reboot"}"#, "expected one of `status`, `block`, `block-all`, `unblock`, `list`");

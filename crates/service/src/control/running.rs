@@ -10,7 +10,7 @@ use weir_filters::{
 };
 use weir_hooks::{HookError, KernelFilter, ParameterMap, VerdictCounts, maps::Update};
 
-use super::{BlockedPrefix, Prefix, Reply, Request, Status, listener::Answers};
+use super::{BlockedPrefix, ControlRequest, Prefix, Reply, Status, listener::Answers};
 use crate::{
     Monotonic, Replaced,
     server::Inside,
@@ -74,31 +74,31 @@ impl Running {
         Some(map.get().and_then(|now| map.set(now.flipped()).map(|()| now.flipped())))
     }
 
-    fn try_answer(&self, state: &mut State, request: Request) -> Result<Reply, Failure> {
+    fn try_answer(&self, state: &mut State, request: ControlRequest) -> Result<Reply, Failure> {
         let did = match request {
-            Request::Status => return Ok(Reply::Status(state.status(&self.inside, self.since)?)),
-            Request::List => {
+            ControlRequest::Status => return Ok(Reply::Status(state.status(&self.inside, self.since)?)),
+            ControlRequest::List => {
                 state.needs(FilterName::Blocklist)?;
                 state.expire(&self.inside)?;
                 return Ok(Reply::Blocked { prefixes: state.blocked() });
             }
-            Request::Block { prefix, for_ms } => state.block(&self.inside, &[prefix], for_ms)?,
-            Request::BlockAll { prefixes, for_ms } => state.block(&self.inside, &prefixes, for_ms)?,
-            Request::Unblock { prefix } => state.unblock(&self.inside, prefix)?,
-            Request::Parameter { parameter } => state.set_parameter(&self.inside, parameter)?,
-            Request::Quota { rate, burst } => {
+            ControlRequest::Block { prefix, for_ms } => state.block(&self.inside, &[prefix], for_ms)?,
+            ControlRequest::BlockAll { prefixes, for_ms } => state.block(&self.inside, &prefixes, for_ms)?,
+            ControlRequest::Unblock { prefix } => state.unblock(&self.inside, prefix)?,
+            ControlRequest::Parameter { parameter } => state.set_parameter(&self.inside, parameter)?,
+            ControlRequest::Quota { rate, burst } => {
                 let quota = Quota::new(rate, burst).ok_or_else(|| format!("{rate}/{burst}").parse::<Quota>());
                 let quota = quota.or_else(|refused| refused)?;
                 state.set_quota(&self.inside, quota)?
             }
-            Request::Swap { filter, toolkit } => state.swap(&self.inside, filter, toolkit)?,
+            ControlRequest::Swap { filter, toolkit } => state.swap(&self.inside, filter, toolkit)?,
         };
         Ok(Reply::Done { did })
     }
 }
 
 impl Answers for Running {
-    fn answer(&self, request: Request) -> Reply {
+    fn answer(&self, request: ControlRequest) -> Reply {
         let mut state = self.state();
         let answered = self.try_answer(&mut state, request);
         // A client with many requests doesn't get in again before those that wait.

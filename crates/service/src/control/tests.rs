@@ -16,14 +16,14 @@ use std::{
 
 use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use super::{AskError, Control, Reply, Request, ask, listener::Answers};
+use super::{AskError, Control, ControlRequest, Reply, ask, listener::Answers};
 
 /// Counts what it is asked.
 #[derive(Default)]
 struct Counting(AtomicUsize);
 
 impl Answers for Counting {
-    fn answer(&self, request: Request) -> Reply {
+    fn answer(&self, request: ControlRequest) -> Reply {
         self.0.fetch_add(1, Ordering::Relaxed);
         Reply::Done { did: format!("{request:?}") }
     }
@@ -73,7 +73,10 @@ fn several_requests_go_over_one_connection() {
         assert_eq!(exchange(&stream, b"{\"request\":\"list\"}\n"), "{\"reply\":\"done\",\"did\":\"List\"}\n");
     }
     assert_eq!(answers.0.load(Ordering::Relaxed), 3);
-    assert_eq!(ask(&path, &Request::Status).expect("an answer"), Reply::Done { did: "Status".to_owned() });
+    assert_eq!(
+        ask(&path, &ControlRequest::Status).expect("an answer"),
+        Reply::Done { did: "Status".to_owned() }
+    );
 }
 
 /// One that sends on before it is answered gets every answer, in its order.
@@ -88,7 +91,7 @@ fn requests_are_answered_in_their_order() {
     std::thread::scope(|scope| {
         scope.spawn(|| (&stream).write_all(lines.as_bytes()).expect("it is read"));
         for (rate, answer) in rates.zip(BufReader::new(&stream).lines()) {
-            let expected = Request::Quota { rate, burst: std::num::NonZeroU32::MIN };
+            let expected = ControlRequest::Quota { rate, burst: std::num::NonZeroU32::MIN };
             let expected = Reply::Done { did: format!("{expected:?}") };
             let answer: Reply = serde_json::from_str(&answer.expect("it is answered")).expect("a reply");
             assert_eq!(answer, expected);
@@ -120,7 +123,7 @@ fn what_a_killed_server_left_is_replaced_and_nothing_else() {
     drop(other);
     let before = fs::metadata(&path).expect("the file of a listener stays").ino();
     let control = start().expect("nobody listens there any more");
-    assert!(ask(&path, &Request::List).is_ok());
+    assert!(ask(&path, &ControlRequest::List).is_ok());
     drop(control);
     assert!(!path.exists(), "inode {before}");
 }
@@ -140,7 +143,7 @@ fn a_folder_that_is_not_there_is_named() {
     let path = Path::new("/nonexistent/control");
     let error = Control::start(path, Arc::new(Counting::default())).map(drop).expect_err("no folder");
     assert!(error.to_string().contains("/nonexistent/control"), "{error}");
-    let error = ask(path, &Request::Status).expect_err("nobody there");
+    let error = ask(path, &ControlRequest::Status).expect_err("nobody there");
     assert!(
         error.to_string().contains("/nonexistent/control") && matches!(error, AskError::Connection { .. })
     );
@@ -165,7 +168,7 @@ fn random_bytes_are_answered_by_errors_and_change_nothing() {
             }
         };
         line.retain(|&byte| byte != b'\n');
-        let is_request = serde_json::from_slice::<Request>(&line).is_ok();
+        let is_request = serde_json::from_slice::<ControlRequest>(&line).is_ok();
         line.push(b'\n');
         let asked = answers.0.load(Ordering::Relaxed);
         let answer = exchange(&connect(&path), &line);
@@ -173,7 +176,7 @@ fn random_bytes_are_answered_by_errors_and_change_nothing() {
         assert_eq!(matches!(reply, Reply::Error { .. }), !is_request, "{line:02x?}: {answer}");
         assert_eq!(answers.0.load(Ordering::Relaxed) - asked, usize::from(is_request), "{line:02x?}");
     }
-    assert!(ask(&path, &Request::Status).is_ok(), "it goes on");
+    assert!(ask(&path, &ControlRequest::Status).is_ok(), "it goes on");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Handled {
     /// A PUT, served.
     Put,
     /// A GET, and the count to reply with where the key is present.
@@ -66,7 +66,7 @@ impl Handler {
         at_hand: &[u8],
         len: usize,
         source: impl Fn() -> SocketAddr,
-    ) -> Outcome {
+    ) -> Handled {
         let outcome = self.decide(bag, at_hand, len, &source);
         self.bytes += len as u64;
         self.count(outcome);
@@ -82,21 +82,21 @@ impl Handler {
         at_hand: &[u8],
         len: usize,
         source: impl Fn() -> SocketAddr,
-    ) -> Outcome {
+    ) -> Handled {
         if self.filters_out(Packet::from_datagram(at_hand, len), &source) {
-            return Outcome::Filtered;
+            return Handled::Filtered;
         }
         match parse(at_hand, len) {
             Some(Request::Put { key, value }) => self.put(bag.part_of(key), key, value),
-            Some(Request::Get { key }) => Outcome::Get(bag.part_of(key).get(key)),
+            Some(Request::Get { key }) => Handled::Get(bag.part_of(key).get(key)),
             Some(Request::Delete { key }) => {
                 bag.part_of(key).delete(key);
                 self.touch(key);
-                Outcome::Delete
+                Handled::Delete
             }
-            Some(Request::Stop) if self.allow_stop.allows(source().ip()) => Outcome::Stop,
-            Some(Request::Stop) => Outcome::StopRefused,
-            None => Outcome::Invalid,
+            Some(Request::Stop) if self.allow_stop.allows(source().ip()) => Handled::Stop,
+            Some(Request::Stop) => Handled::StopRefused,
+            None => Handled::Invalid,
         }
     }
 
@@ -111,13 +111,13 @@ impl Handler {
     }
 
     /// A program that let the PUT through knows its key already: a key that the bag refused must be told too.
-    fn put(&mut self, bag: &mut Bag, key: u32, value: i64) -> Outcome {
+    fn put(&mut self, bag: &mut Bag, key: u32, value: i64) -> Handled {
         let keys = bag.len();
         let put = bag.put(key, value);
         if bag.len() != keys || put.is_err() {
             self.touch(key);
         }
-        put.map_or_else(Outcome::Refused, |()| Outcome::Put)
+        put.map_or_else(Handled::Refused, |()| Handled::Put)
     }
 
     /// The key came, went or was refused, which matters where somebody knows keys.
@@ -134,18 +134,18 @@ impl Handler {
         self.known_keys.settle(shards, self.reference.as_mut());
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    fn count(&mut self, outcome: Handled) {
         let counts = &mut self.requests;
         *match outcome {
-            Outcome::Put => &mut counts.put,
-            Outcome::Get(_) => &mut counts.get,
-            Outcome::Delete => &mut counts.delete,
-            Outcome::Stop => &mut counts.stop,
-            Outcome::StopRefused => &mut counts.stop_refused,
-            Outcome::Invalid => &mut counts.invalid,
-            Outcome::Filtered => &mut counts.filtered,
-            Outcome::Refused(PutError::Full) => &mut counts.refused.capacity,
-            Outcome::Refused(PutError::Overflow) => &mut counts.refused.overflow,
+            Handled::Put => &mut counts.put,
+            Handled::Get(_) => &mut counts.get,
+            Handled::Delete => &mut counts.delete,
+            Handled::Stop => &mut counts.stop,
+            Handled::StopRefused => &mut counts.stop_refused,
+            Handled::Invalid => &mut counts.invalid,
+            Handled::Filtered => &mut counts.filtered,
+            Handled::Refused(PutError::Full) => &mut counts.refused.capacity,
+            Handled::Refused(PutError::Overflow) => &mut counts.refused.overflow,
         } += 1;
     }
 }

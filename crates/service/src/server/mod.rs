@@ -31,7 +31,7 @@ use weir_wire::DEFAULT_CAPACITY;
 
 use crate::{Cost, EndedBy, Io, LoopRecord, Moderation, Monotonic, WorkerRecord, memory, shards::Shards};
 use stop::StopsOnDrop;
-use worker::{Done, Worker};
+use worker::{Worker, WorkerDone};
 
 /// How a server serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl Server {
         let ready_at = Monotonic::now();
         let done = self.serve()?;
 
-        let moments = |of: fn(&Done) -> Option<Monotonic>| done.iter().filter_map(of);
+        let moments = |of: fn(&WorkerDone) -> Option<Monotonic>| done.iter().filter_map(of);
         let is_stopped = done.iter().any(|done| done.end.by == EndedBy::Stop);
         let total: WorkerRecord = done.iter().map(|done| done.record).sum();
         Ok(LoopRecord {
@@ -203,7 +203,7 @@ impl Server {
     }
 
     /// The first worker serves on this thread.
-    fn serve(&self) -> Result<Vec<Done>, ServerError> {
+    fn serve(&self) -> Result<Vec<WorkerDone>, ServerError> {
         let Self { shards, config, .. } = self;
         let [first, others @ ..] = &*self.workers else { unreachable!("there is one at least") };
         if others.is_empty() {

@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    handler::{Handler, Outcome},
+    handler::{Handled, Handler},
     io::DatagramIo,
-    stop::Shared,
+    stop::StopState,
 };
 use crate::{EndedBy, Monotonic, ReplyCounts, shards::Shards, sys};
 
 /// How a loop ended, and what it knows besides the handler's counts.
-pub(super) struct End {
+pub(super) struct LoopEnd {
     pub(super) by: EndedBy,
     /// Datagrams that came in one read with a STOP, after it.
     pub(super) rest_of_batch: u64,
@@ -29,9 +29,9 @@ pub(super) fn until_ended(
     io: &mut impl DatagramIo,
     handler: &Mutex<Handler>,
     shards: &Shards,
-    shared: &Shared,
-) -> io::Result<End> {
-    let mut end = End {
+    shared: &StopState,
+) -> io::Result<LoopEnd> {
+    let mut end = LoopEnd {
         by: EndedBy::Stop,
         rest_of_batch: 0,
         replies: ReplyCounts::default(),
@@ -67,7 +67,7 @@ fn serve_batch(
     handler: &mut Handler,
     shards: &Shards,
     received: usize,
-    end: &mut End,
+    end: &mut LoopEnd,
 ) -> bool {
     let mut turn = shards.turn();
     let mut stopped = false;
@@ -76,15 +76,15 @@ fn serve_batch(
     for i in 0..received {
         let (bytes, len) = io.datagram(i);
         let outcome = handler.handle(&mut turn, bytes, len, || io.source(i));
-        if outcome == Outcome::Stop {
+        if outcome == Handled::Stop {
             end.rest_of_batch = (received - i - 1) as u64;
             stopped = true;
             break;
         }
         handled = true;
         match outcome {
-            Outcome::Get(Some(count)) => io.reply(i, count),
-            Outcome::Get(None) | Outcome::StopRefused => {}
+            Handled::Get(Some(count)) => io.reply(i, count),
+            Handled::Get(None) | Handled::StopRefused => {}
             _ => load = true,
         }
     }

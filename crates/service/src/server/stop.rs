@@ -12,12 +12,12 @@ use socket2::SockRef;
 
 /// What a loop and its stop handles share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct StopState {
     pub(super) socket: Arc<UdpSocket>,
     stopping: AtomicBool,
 }
 
-impl Shared {
+impl StopState {
     pub(super) fn new(socket: UdpSocket) -> Self {
         Self { socket: Arc::new(socket), stopping: AtomicBool::new(false) }
     }
@@ -30,11 +30,11 @@ impl Shared {
 /// Ends a server's loops, as a STOP request would. It keeps no socket open: without its server it does nothing.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
-    workers: Vec<Weak<Shared>>,
+    workers: Vec<Weak<StopState>>,
 }
 
 impl StopHandle {
-    pub(super) fn new<'a>(workers: impl Iterator<Item = &'a Arc<Shared>>) -> Self {
+    pub(super) fn new<'a>(workers: impl Iterator<Item = &'a Arc<StopState>>) -> Self {
         Self { workers: workers.map(Arc::downgrade).collect() }
     }
 

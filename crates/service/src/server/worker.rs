@@ -13,15 +13,15 @@ use super::{
     ServerConfig, ServerError,
     handler::Handler,
     io::{BatchIo, DatagramIo, SimpleIo},
-    serve::{self, End},
-    stop::Shared,
+    serve::{self, LoopEnd},
+    stop::StopState,
 };
 use crate::{Io, WorkerRecord, shards::Shards, sys};
 
 /// A socket and its rules.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<StopState>,
     pub(super) handler: Arc<Mutex<Handler>>,
     addr: SocketAddr,
     /// Packets that were dropped before any was let in.
@@ -29,8 +29,8 @@ pub(super) struct Worker {
 }
 
 /// What a worker did, and how it ended.
-pub(super) struct Done {
-    pub(super) end: End,
+pub(super) struct WorkerDone {
+    pub(super) end: LoopEnd,
     pub(super) record: WorkerRecord,
 }
 
@@ -46,7 +46,7 @@ impl Worker {
             })?;
         }
         let handler = Arc::new(Mutex::new(Handler::new(config)));
-        Ok(Self { shared: Arc::new(Shared::new(socket.into())), handler, addr, held_out: 0 })
+        Ok(Self { shared: Arc::new(StopState::new(socket.into())), handler, addr, held_out: 0 })
     }
 
     pub(super) fn socket(&self) -> &Arc<UdpSocket> {
@@ -85,7 +85,7 @@ impl Worker {
     }
 
     /// Serves until a STOP request or the stop handle ends it.
-    pub(super) fn serve(&self, shards: &Shards, config: &ServerConfig) -> Result<Done, ServerError> {
+    pub(super) fn serve(&self, shards: &Shards, config: &ServerConfig) -> Result<WorkerDone, ServerError> {
         match config.io {
             Io::Batch => {
                 let io = BatchIo::new(self.socket(), config.moderation);
@@ -96,7 +96,7 @@ impl Worker {
         }
     }
 
-    fn serve_by(&self, mut io: impl DatagramIo, shards: &Shards) -> Result<Done, ServerError> {
+    fn serve_by(&self, mut io: impl DatagramIo, shards: &Shards) -> Result<WorkerDone, ServerError> {
         let receive_buffer = self.receive_buffer()?;
         let end = serve::until_ended(&mut io, &self.handler, shards, &self.shared)
             .map_err(|cause| self.unreadable("the next datagram", cause))?;
@@ -110,7 +110,7 @@ impl Worker {
             unread,
             socket_drops: self.socket_drops()? - self.held_out,
         };
-        Ok(Done { end, record })
+        Ok(WorkerDone { end, record })
     }
 
     /// Size of the receive buffer, bytes, as the kernel accounts it.

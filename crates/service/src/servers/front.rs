@@ -8,12 +8,12 @@
 use weir_filters::{Binding, Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, HookError, KernelFilter, VerdictCounts};
 
-use super::place::{Places, heal};
+use super::place::{AttachPlaces, heal};
 
 /// A program at the hook, before the sockets.
 pub(super) struct Front {
     program: KernelFilter,
-    attached: Places,
+    attached: AttachPlaces,
 }
 
 impl Front {
@@ -33,7 +33,7 @@ impl Front {
         if hook == Hook::Xdp && is_fixed && !filter.is_dynamic() { filter } else { FilterName::Simple.into() }
     }
 
-    pub(super) fn new(program: KernelFilter, attached: Places) -> Self {
+    pub(super) fn new(program: KernelFilter, attached: AttachPlaces) -> Self {
         Self { program, attached }
     }
 

@@ -31,7 +31,7 @@ pub enum ServerKind {
 }
 
 /// A server's name, what it does without being told, and what it needs.
-struct Row {
+struct KindFacts {
     kind: ServerKind,
     name: &'static str,
     /// Toolkit and hook, unless others are asked for.
@@ -41,47 +41,53 @@ struct Row {
     needs: &'static str,
 }
 
-const ANY: Row =
-    Row { kind: ServerKind::Simple, name: "", usual: None, probe: None, fits: |_, _, _| true, needs: "" };
+const ANY: KindFacts = KindFacts {
+    kind: ServerKind::Simple,
+    name: "",
+    usual: None,
+    probe: None,
+    fits: |_, _, _| true,
+    needs: "",
+};
 const IN_USER_SPACE: Option<(Toolkit, Hook)> = Some((Toolkit::Rust, Hook::User));
-const GENERATED: Row = Row {
+const GENERATED: KindFacts = KindFacts {
     usual: Some((Toolkit::Fun, Hook::Socket)),
     fits: |filter, _, hook| filter == FilterName::ValidCommand && hook == Hook::Socket,
     needs: "valid-command at hook socket",
     ..ANY
 };
 
-const SERVERS: [Row; 10] = [
-    Row { kind: ServerKind::Simple, name: "simple-server", ..ANY },
-    Row {
+const SERVERS: [KindFacts; 10] = [
+    KindFacts { kind: ServerKind::Simple, name: "simple-server", ..ANY },
+    KindFacts {
         kind: ServerKind::Parameterized,
         name: "parameterized-server",
         fits: |filter, _, _| filter == FilterName::Parameterized,
         needs: "parameterized-filter",
         ..ANY
     },
-    Row {
+    KindFacts {
         kind: ServerKind::Print,
         name: "print-server",
         fits: |filter, _, _| filter == FilterName::Print,
         needs: "print-filter",
         ..ANY
     },
-    Row {
+    KindFacts {
         kind: ServerKind::Count,
         name: "count-server",
         fits: |filter, _, _| filter == FilterName::Count,
         needs: "count-filter",
         ..ANY
     },
-    Row {
+    KindFacts {
         kind: ServerKind::EbpfStats,
         name: "ebpf-stats-server",
         fits: |_, toolkit, hook| hook != Hook::User && toolkit.can_be_asked(),
         needs: "a kernel program that has statistics, so a hook other than user and a toolkit other than cbpf",
         ..ANY
     },
-    Row {
+    KindFacts {
         kind: ServerKind::Plain,
         name: "plain",
         usual: IN_USER_SPACE,
@@ -89,10 +95,22 @@ const SERVERS: [Row; 10] = [
         needs: "no program, so hook user",
         ..ANY
     },
-    Row { kind: ServerKind::SocketFilter, name: "socketfilter", ..GENERATED },
-    Row { kind: ServerKind::Snoop, name: "snoop", usual: IN_USER_SPACE, probe: Some(Probe::Snoop), ..ANY },
-    Row { kind: ServerKind::SnoopFilter, name: "snoop-filter", probe: Some(Probe::Snoop), ..GENERATED },
-    Row { kind: ServerKind::Printk, name: "printk", usual: IN_USER_SPACE, probe: Some(Probe::Printk), ..ANY },
+    KindFacts { kind: ServerKind::SocketFilter, name: "socketfilter", ..GENERATED },
+    KindFacts {
+        kind: ServerKind::Snoop,
+        name: "snoop",
+        usual: IN_USER_SPACE,
+        probe: Some(Probe::Snoop),
+        ..ANY
+    },
+    KindFacts { kind: ServerKind::SnoopFilter, name: "snoop-filter", probe: Some(Probe::Snoop), ..GENERATED },
+    KindFacts {
+        kind: ServerKind::Printk,
+        name: "printk",
+        usual: IN_USER_SPACE,
+        probe: Some(Probe::Printk),
+        ..ANY
+    },
 ];
 
 /// A server that can't do its work behind that filter.
@@ -148,7 +166,7 @@ impl ServerKind {
 
     /// Whether it can serve behind that filter at that hook.
     pub fn check(self, filter: FilterName, toolkit: Toolkit, hook: Hook) -> Result<(), Misfit> {
-        let Row { fits, needs, .. } = self.row();
+        let KindFacts { fits, needs, .. } = self.row();
         if fits(filter, toolkit, hook) {
             Ok(())
         } else {
@@ -156,7 +174,7 @@ impl ServerKind {
         }
     }
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static KindFacts {
         const { &SERVERS }.iter().find(|row| row.kind == self).expect("every server has its row")
     }
 }

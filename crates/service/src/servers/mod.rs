@@ -19,8 +19,8 @@ use weir_hooks::{HookError, KernelFilter, Statistics};
 use interfaces::Interfaces;
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
+pub use place::AttachChoice;
 use place::Ground;
-pub use place::Place;
 pub(crate) use place::{Healed, Standing};
 use signals::Signals;
 use watch::Watch;
@@ -34,7 +34,7 @@ use crate::{
 
 /// What to serve: which server, behind which filter, where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct ServePlan {
     /// The server.
     pub kind: ServerKind,
     /// The filter.
@@ -44,7 +44,7 @@ pub struct Plan {
     /// Where it runs.
     pub hook: Hook,
     /// What the hook belongs to, where there is a choice.
-    pub place: Place,
+    pub place: AttachChoice,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How to serve; its `filter` is set here, from the hook.
@@ -127,21 +127,21 @@ pub struct Served {
 
 /// Serves until STOP, SIGINT or SIGTERM, then does what the server does at its end. `on_ready` is called when
 /// requests are served.
-pub fn serve(plan: Plan, on_ready: impl FnOnce(Ready<'_>)) -> Result<Served, ServeError> {
+pub fn serve(plan: ServePlan, on_ready: impl FnOnce(Ready<'_>)) -> Result<Served, ServeError> {
     serve_controlled(plan, None, on_ready)
 }
 
 /// The same with a control socket at `control`, through which what decides can be changed meanwhile ([`crate::control`]).
 pub fn serve_controlled(
-    plan: Plan,
+    plan: ServePlan,
     control: Option<&Path>,
     on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
     plan.check()?;
-    let Plan { filter, toolkit, .. } = plan;
+    let ServePlan { filter, toolkit, .. } = plan;
     let changeable = filter.has_changeable_parameter();
     let load = |site: &Site| KernelFilter::load(filter, toolkit, site);
-    let behind = Behind { load, changeable, names: None, control };
+    let behind = Between { load, changeable, names: None, control };
     serve_behind(&plan, behind, on_ready)
 }
 
@@ -159,28 +159,28 @@ pub struct Ready<'a> {
 }
 
 /// What stands between the socket and the server.
-struct Behind<'a, L> {
+struct Between<'a, L> {
     /// Loads the program, where the hook has one.
     load: L,
     /// Whether SIGUSR1 flips its parameter.
     changeable: bool,
     /// What the record calls it, where that isn't the filter's name.
-    names: Option<Names>,
+    names: Option<RecordNames>,
     control: Option<&'a Path>,
 }
 
 /// What the record calls it.
-struct Names {
+struct RecordNames {
     filter: String,
     toolkit: String,
 }
 
 fn serve_behind(
-    plan: &Plan,
-    behind: Behind<'_, impl Fn(&Site) -> Result<KernelFilter, HookError>>,
+    plan: &ServePlan,
+    behind: Between<'_, impl Fn(&Site) -> Result<KernelFilter, HookError>>,
     on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
-    let Behind { load, changeable, names, control } = behind;
+    let Between { load, changeable, names, control } = behind;
     plan.check_workers()?;
     let ground = Ground::prepare(plan.hook, &plan.place, plan.config.workers.get())?;
     let mut server = Server::open(plan.listen, plan.config())?;
@@ -190,7 +190,7 @@ fn serve_behind(
     let workers = standing.workers();
     let program = standing.filter.take();
     let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
-    let Plan { kind, filter, toolkit, hook, .. } = *plan;
+    let ServePlan { kind, filter, toolkit, hook, .. } = *plan;
     let count = plan.config.workers.get();
     let setup =
         Setup { kind, filter, toolkit, hook, workers: count, program, standing: Some(standing), parameter };
@@ -224,7 +224,7 @@ fn serve_behind(
     let verdicts = state.verdicts()?;
     let after = program.map(|program| after::show(plan.kind, program, runs)).transpose()?;
     let seen = watch.map(Watch::end).transpose()?;
-    let names = names.unwrap_or_else(|| Names::of(&state));
+    let names = names.unwrap_or_else(|| RecordNames::of(&state));
     let replaced = state.replaced().to_vec();
     state.detach();
     // Signals want the state, too.
@@ -248,7 +248,7 @@ fn serve_behind(
     Ok(Served { summary, shown: [after, seen].into_iter().flatten().collect() })
 }
 
-impl Names {
+impl RecordNames {
     fn of(state: &State) -> Self {
         Self { filter: state.filter().to_string(), toolkit: state.toolkit().to_string() }
     }
@@ -259,7 +259,7 @@ pub(crate) fn unavailable(filter: Filter, toolkit: Toolkit, hook: Hook, gap: Gap
     ServeError::Unavailable { filter, toolkit, hook, gap }
 }
 
-impl Plan {
+impl ServePlan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;

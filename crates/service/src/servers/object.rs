@@ -4,7 +4,7 @@ use weir_filters::{FilterName, Hook, Parameter, Site};
 use weir_hooks::{KernelFilter, ObjectFile};
 use weir_wire::maps;
 
-use super::{Behind, Names, Plan, Ready, ServeError, Served, ServerKind, serve_behind};
+use super::{Between, Ready, RecordNames, ServeError, ServePlan, Served, ServerKind, serve_behind};
 
 /// What the record calls the toolkit of a program that came as a file.
 const TOOLKIT: &str = "object";
@@ -29,7 +29,7 @@ pub struct ObjectProgram<'a> {
 /// The program or its maps don't fit the socket or the server, before the kernel is asked; or what [`super::serve`]
 /// says.
 pub fn serve_object(
-    plan: Plan,
+    plan: ServePlan,
     object: ObjectProgram<'_>,
     on_ready: impl FnOnce(&str, Ready<'_>),
 ) -> Result<Served, ServeError> {
@@ -45,10 +45,10 @@ pub fn serve_object(
         return Err(file.lacks_map(who, map).into());
     }
     let changeable = file.has_map(maps::PARAMETER)?;
-    let names = Names { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
+    let names = RecordNames { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
     let load = |_: &Site| KernelFilter::load_file(file, program, parameter);
-    let plan = Plan { hook: Hook::Socket, filter: FilterName::Simple.into(), ..plan };
-    serve_behind(&plan, Behind { load, changeable, names: Some(names), control: None }, |ready| {
+    let plan = ServePlan { hook: Hook::Socket, filter: FilterName::Simple.into(), ..plan };
+    serve_behind(&plan, Between { load, changeable, names: Some(names), control: None }, |ready| {
         on_ready(program, ready)
     })
 }

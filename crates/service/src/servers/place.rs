@@ -12,7 +12,7 @@ use crate::{Server, control_group::ControlGroup};
 
 /// What a hook belongs to, where there is a choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct AttachChoice {
     /// Interfaces of the hooks tc and xdp; where none is named, those by which packets from elsewhere reach the address
     /// that is listened on ([`Interface::reaching`]).
     pub interfaces: Vec<String>,
@@ -25,12 +25,12 @@ pub struct Place {
 }
 
 /// What a filter is attached to, each with its name; empty where that is the server's socket.
-pub(super) type Places = Vec<(Attached, String)>;
+pub(super) type AttachPlaces = Vec<(Attached, String)>;
 
 /// A filter where it decides, what decides before it, and why that is so.
 struct Placed {
     filter: KernelFilter,
-    attached: Places,
+    attached: AttachPlaces,
     front: Option<Front>,
     reason: Option<String>,
 }
@@ -38,7 +38,7 @@ struct Placed {
 /// A filter that decides for a server, until this is dropped.
 pub(crate) struct Standing {
     pub(super) filter: Option<KernelFilter>,
-    attached: Places,
+    attached: AttachPlaces,
     /// At the hook, where the filter decides at the sockets because nothing can tell packets of several datagrams there.
     front: Option<Front>,
     seats: Seats,
@@ -51,14 +51,14 @@ pub(crate) struct Standing {
 /// What a server's sockets must be made in.
 pub(super) struct Ground<'a> {
     hook: Hook,
-    place: &'a Place,
+    place: &'a AttachChoice,
     workers: u32,
     group: Option<ControlGroup>,
 }
 
 impl<'a> Ground<'a> {
     /// To be called before the server is opened: a socket belongs to the control group that its process is in then.
-    pub(super) fn prepare(hook: Hook, place: &'a Place, workers: usize) -> Result<Self, ServeError> {
+    pub(super) fn prepare(hook: Hook, place: &'a AttachChoice, workers: usize) -> Result<Self, ServeError> {
         let group = match (hook, &place.cgroup) {
             (Hook::Cgroup, Some(path)) => Some(ControlGroup::existing(path)?),
             (Hook::Cgroup, None) => Some(ControlGroup::fresh()?),
@@ -232,7 +232,12 @@ impl<'a> Ground<'a> {
         Site { super_packets, gso, workers: self.workers, ..Site::new(self.hook, listen) }
     }
 
-    fn attach(&self, server: &Server, filter: &KernelFilter, mode: XdpMode) -> Result<Places, ServeError> {
+    fn attach(
+        &self,
+        server: &Server,
+        filter: &KernelFilter,
+        mode: XdpMode,
+    ) -> Result<AttachPlaces, ServeError> {
         let sockets = server.sockets();
         let interfaces = match self.hook {
             Hook::Tc | Hook::Xdp => self.interfaces(server.local_addr())?,
@@ -272,7 +277,7 @@ impl<'a> Ground<'a> {
 }
 
 /// Attaches the filter to every interface that has the name of one that it was attached to, and is another.
-pub(super) fn heal(places: &mut Places, filter: &KernelFilter) -> Result<Vec<String>, HookError> {
+pub(super) fn heal(places: &mut AttachPlaces, filter: &KernelFilter) -> Result<Vec<String>, HookError> {
     let mut healed = Vec::new();
     for (attached, _) in places {
         let Some(before) = attached.interface() else { continue };

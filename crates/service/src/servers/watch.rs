@@ -53,13 +53,13 @@ fn missed(calls: ReceiveCalls) -> String {
 
 /// Shows trace lines on stdout as they come.
 struct Printer {
-    thread: JoinHandle<Result<Shown, HookError>>,
+    thread: JoinHandle<Result<LineTally, HookError>>,
     stop: Sender<()>,
 }
 
 /// How many lines there were, and how many of them were shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Shown {
+struct LineTally {
     lines: u64,
 }
 
@@ -78,12 +78,12 @@ impl Printer {
 
     fn end(self) -> Result<String, HookError> {
         drop(self.stop);
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Shown::text)
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(LineTally::text)
     }
 }
 
-fn show(mut lines: TraceLines, stopped: &Receiver<()>) -> Result<Shown, HookError> {
-    let mut shown = Shown::default();
+fn show(mut lines: TraceLines, stopped: &Receiver<()>) -> Result<LineTally, HookError> {
+    let mut shown = LineTally::default();
     loop {
         let is_last = stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected);
         lines.look(|line| {
@@ -99,7 +99,7 @@ fn show(mut lines: TraceLines, stopped: &Receiver<()>) -> Result<Shown, HookErro
     }
 }
 
-impl Shown {
+impl LineTally {
     fn text(self) -> String {
         let mut text = format!("trace lines: {}", self.lines);
         if self.lines > MOST_SHOWN {
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_end_says_how_much_was_shown() {
-        let check = |lines, expected: &str| assert_eq!(Shown { lines }.text(), expected);
+        let check = |lines, expected: &str| assert_eq!(LineTally { lines }.text(), expected);
         check(3, "trace lines: 3\n");
         check(1001, "trace lines: 1001, the first 1000 shown\n");
         check(0, "trace lines: 0 (is tracing off? tracing_on in tracefs says 0 then)\n");

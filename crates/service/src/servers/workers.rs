@@ -5,7 +5,7 @@ use std::{fmt, net::UdpSocket, os::fd::AsFd as _, sync::Arc};
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, HookError, KernelFilter, Target};
 
-use super::{Plan, ServeError, ServerKind};
+use super::{ServeError, ServePlan, ServerKind};
 use crate::{Server, WorkerPick};
 
 /// Several workers, and how a request comes to one of them.
@@ -98,7 +98,7 @@ pub(crate) fn check(workers: usize, kind: ServerKind, filter: Filter, hook: Hook
     }
 }
 
-impl Plan {
+impl ServePlan {
     pub(super) fn check_workers(&self) -> Result<(), ServeError> {
         check(self.config.workers.get(), self.kind, self.filter, self.hook)
     }

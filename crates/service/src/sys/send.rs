@@ -17,12 +17,12 @@ const REPLY_SLOTS: usize = RECEIVE_BATCH;
 
 /// Replies on their way out.
 pub(crate) struct ReplyBatch {
-    replies: Vec<Reply>,
+    replies: Vec<QueuedReply>,
     headers: Vec<libc::mmsghdr>,
     iovecs: Vec<libc::iovec>,
 }
 
-struct Reply {
+struct QueuedReply {
     to: RawAddr,
     text: [u8; MAX_REPLY_LEN],
     len: usize,
@@ -43,7 +43,7 @@ impl ReplyBatch {
         let mut rest = &mut text[..];
         write!(rest, "{count}").expect("MAX_REPLY_LEN holds every i64");
         let len = MAX_REPLY_LEN - rest.len();
-        self.replies.push(Reply { to, text, len });
+        self.replies.push(QueuedReply { to, text, len });
     }
 
     /// Sends what is in line. A reply that the kernel refuses is counted and skipped; the others still go out.

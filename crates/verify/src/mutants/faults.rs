@@ -19,17 +19,17 @@ pub(super) struct Fault {
     pub(super) filter: FilterName,
     /// Which programs could have it, by the first header that they see.
     pub(super) layers: &'static [Layer],
-    pub(super) kind: Kind,
+    pub(super) kind: FaultKind,
 }
 
 /// Where a fault lies.
-pub(super) enum Kind {
+pub(super) enum FaultKind {
     /// In what its maps are given.
     Memory(fn(&mut Contents)),
     /// In the code: what becomes of an instruction among the others, at a hook; nothing where it isn't concerned.
     Code(fn(Hook, &[Insn], usize) -> Option<Insn>),
     /// In classic code: what becomes of an instruction.
-    Classic(fn(cbpf::Insn) -> Option<cbpf::Insn>),
+    Classic(fn(cbpf::ClassicInsn) -> Option<cbpf::ClassicInsn>),
     /// In what the program is told of its place: it is loaded for another; nothing where that makes no difference.
     Site(fn(Site) -> Option<Site>),
 }
@@ -46,11 +46,11 @@ pub(super) const fn code(
     layers: &'static [Layer],
     change: fn(Hook, &[Insn], usize) -> Option<Insn>,
 ) -> Fault {
-    Fault { name, filter, layers, kind: Kind::Code(change) }
+    Fault { name, filter, layers, kind: FaultKind::Code(change) }
 }
 
 const fn site(name: &'static str, change: fn(Site) -> Option<Site>) -> Fault {
-    Fault { name, filter: Valid, layers: BELOW, kind: Kind::Site(change) }
+    Fault { name, filter: Valid, layers: BELOW, kind: FaultKind::Site(change) }
 }
 
 /// All of them.

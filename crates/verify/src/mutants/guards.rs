@@ -8,12 +8,12 @@ use weir_wire::headers::{ipv4, ipv6};
 
 use super::{
     code::{alu, with_imm},
-    faults::{ALL, Fault, Kind, code},
+    faults::{ALL, Fault, FaultKind, code},
 };
 use crate::memory::Contents;
 
 const fn memory(name: &'static str, filter: FilterName, change: fn(&mut Contents)) -> Fault {
-    Fault { name, filter, layers: ALL, kind: Kind::Memory(change) }
+    Fault { name, filter, layers: ALL, kind: FaultKind::Memory(change) }
 }
 
 use FilterName::{Blocklist as Blocks, KnownKey, Quota as Limits};

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use weir_filters::{
     Combination, Filter, FilterName, Hook, Site, Toolkit,
-    cbpf::{self, Insn},
+    cbpf::{self, ClassicInsn},
     corpus::Case,
 };
 use weir_hooks::{HookError, KernelFilter};
@@ -21,9 +21,9 @@ use crate::{
     Decided, Packets, Plan, boundaries, cases,
     disagreement::hex,
     minimise::minimise,
-    mutants::faults::{FAULTS, Fault, Kind},
-    plan::Place,
-    program::Program,
+    mutants::faults::{FAULTS, Fault, FaultKind},
+    plan::Stand,
+    program::AskedProgram,
 };
 
 /// A planted fault, and what came of it.
@@ -39,13 +39,13 @@ pub struct Mutant {
     pub hook: Hook,
     /// What came of it.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: Detection,
 }
 
 /// What came of a planted fault.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum Detection {
     /// Packets showed it.
     Caught {
         /// The packet, made as small as it goes, two digits a byte.
@@ -76,18 +76,18 @@ pub enum Outcome {
 /// A program that can't be read or asked.
 pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
     let mut mutants: Vec<Mutant> = Vec::new();
-    let take = |place: Place| {
+    let take = |place: Stand| {
         let count = packets.count.max(boundaries(&place, packets)) as usize;
         (place, cases(&place, packets).take(count).collect())
     };
-    let places: Vec<(Place, Vec<Case>)> = plan.places().into_iter().map(take).collect();
+    let places: Vec<(Stand, Vec<Case>)> = plan.places().into_iter().map(take).collect();
     for combination in plan.combinations() {
         let fits = |fault: &&Fault| {
             fault.filter == combination.filter && fault.layers.contains(&combination.hook.layer())
         };
         for fault in FAULTS.iter().chain(classic::FAULTS).chain(guards::FAULTS).filter(fits) {
             let is_there =
-                |place: &Place| place.site.hook == combination.hook && place.way == plan.way_of(combination);
+                |place: &Stand| place.site.hook == combination.hook && place.way == plan.way_of(combination);
             let there = places.iter().filter(|(place, _)| is_there(place));
             if let Some(outcome) = plant(plan, fault, combination, there).with_context(|| fault.name)? {
                 let Combination { filter, toolkit, hook } = combination;
@@ -103,8 +103,8 @@ fn plant<'a>(
     plan: &Plan,
     fault: &Fault,
     combination: Combination,
-    places: impl Iterator<Item = &'a (Place, Vec<Case>)>,
-) -> anyhow::Result<Option<Outcome>> {
+    places: impl Iterator<Item = &'a (Stand, Vec<Case>)>,
+) -> anyhow::Result<Option<Detection>> {
     let mut tried = None;
     let mut packets = 0;
     for (place, cases) in places {
@@ -113,23 +113,23 @@ fn plant<'a>(
             Some(Ok(loaded)) => loaded,
             Some(Err(_)) => match as_it_is(combination, &place.site) {
                 Ok(_) => {
-                    tried.get_or_insert(Outcome::Refused);
+                    tried.get_or_insert(Detection::Refused);
                     continue;
                 }
-                Err(error) => return Ok(Some(Outcome::Unavailable { reason: error.in_a_line() })),
+                Err(error) => return Ok(Some(Detection::Unavailable { reason: error.in_a_line() })),
             },
         };
         let subject = place.way.subject(loaded)?;
         let mut program = plan.program(combination, combination.filter.into(), place.site, subject);
-        if let (Kind::Memory(change), Some(memory)) = (&fault.kind, &mut program.memory) {
+        if let (FaultKind::Memory(change), Some(memory)) = (&fault.kind, &mut program.memory) {
             memory.fault = *change;
         }
         if let Some((count, case)) = first_difference(&mut program, cases) {
             let (packet, segments, after) = (hex(&case.seen), case.segments, packets + count);
-            return Ok(Some(Outcome::Caught { packet, segments, after }));
+            return Ok(Some(Detection::Caught { packet, segments, after }));
         }
         packets += cases.len() as u64;
-        tried = Some(Outcome::NotCaught { packets });
+        tried = Some(Detection::NotCaught { packets });
     }
     Ok(tried)
 }
@@ -150,16 +150,17 @@ fn load(
 ) -> anyhow::Result<Option<Result<KernelFilter, HookError>>> {
     let filter = Filter::from(filter);
     match fault.kind {
-        Kind::Memory(_) => Ok(Some(KernelFilter::load(filter, toolkit, site))),
-        Kind::Site(change) => Ok(change(*site).map(|other| KernelFilter::load(filter, toolkit, &other))),
-        Kind::Classic(change) if toolkit == Toolkit::Cbpf => {
+        FaultKind::Memory(_) => Ok(Some(KernelFilter::load(filter, toolkit, site))),
+        FaultKind::Site(change) => Ok(change(*site).map(|other| KernelFilter::load(filter, toolkit, &other))),
+        FaultKind::Classic(change) if toolkit == Toolkit::Cbpf => {
             let program = cbpf::program(filter).map_err(|gap| anyhow::anyhow!("{}: {gap}", filter.name))?;
-            let changed: Vec<Insn> = program.iter().map(|insn| change(*insn).unwrap_or(*insn)).collect();
+            let changed: Vec<ClassicInsn> =
+                program.iter().map(|insn| change(*insn).unwrap_or(*insn)).collect();
             Ok((changed != program).then(|| KernelFilter::load_classic(filter, &changed, site)))
         }
-        Kind::Classic(_) => Ok(None),
-        Kind::Code(_) if toolkit == Toolkit::Cbpf => Ok(None),
-        Kind::Code(change) => {
+        FaultKind::Classic(_) => Ok(None),
+        FaultKind::Code(_) if toolkit == Toolkit::Cbpf => Ok(None),
+        FaultKind::Code(change) => {
             let (mut elf, program) = KernelFilter::object(filter, toolkit, site)?;
             let changed = code::change(&mut elf, &program, |all, at| change(hook, all, at))?;
             Ok((changed > 0).then(|| KernelFilter::load_from(filter, &elf, &program, site)))
@@ -169,7 +170,7 @@ fn load(
 
 /// The first packet that the program decides otherwise than the reference, or with a verdict that there isn't, made as
 /// small as it goes, and how many there were up to it.
-fn first_difference(program: &mut Program, cases: &[Case]) -> Option<(u64, Case)> {
+fn first_difference(program: &mut AskedProgram, cases: &[Case]) -> Option<(u64, Case)> {
     let mut differs = |case: &Case| match program.ask(case) {
         Ok((Decided::NotRunnable, _)) => false,
         Ok((Decided::Verdict(verdict), expected)) => verdict != expected,
@@ -182,7 +183,7 @@ fn first_difference(program: &mut Program, cases: &[Case]) -> Option<(u64, Case)
 
 /// Whether all that the verifier let in were caught, and no program is refused as it is.
 pub fn all_caught(mutants: &[Mutant]) -> bool {
-    mutants.iter().all(|mutant| matches!(mutant.outcome, Outcome::Caught { .. } | Outcome::Refused))
+    mutants.iter().all(|mutant| matches!(mutant.outcome, Detection::Caught { .. } | Detection::Refused))
 }
 
 /// The table of planted faults.
@@ -194,21 +195,21 @@ pub fn mutants_text(mutants: &[Mutant]) -> String {
     table.set_header(["planted fault", "filter", "toolkit", "hook", "caught after", "by the packet"]);
     for Mutant { fault, filter, toolkit, hook, outcome } in mutants {
         let (after, packet) = match outcome {
-            Outcome::Caught { packet, after, .. } => {
+            Detection::Caught { packet, after, .. } => {
                 let shown = if is_terminal { packet.len().min(SHOWN) } else { packet.len() };
                 (after.to_string(), &packet[..shown])
             }
-            Outcome::NotCaught { packets } => (format!("NOT CAUGHT by {packets}"), ""),
-            Outcome::Refused => ("refused by the verifier".to_owned(), ""),
-            Outcome::Unavailable { reason } => (format!("refused without it too: {reason}"), ""),
+            Detection::NotCaught { packets } => (format!("NOT CAUGHT by {packets}"), ""),
+            Detection::Refused => ("refused by the verifier".to_owned(), ""),
+            Detection::Unavailable { reason } => (format!("refused without it too: {reason}"), ""),
         };
         table.add_row([*fault, filter.as_str(), toolkit.as_str(), hook.as_str(), &after, packet]);
     }
-    let count = |is: fn(&Outcome) -> bool| mutants.iter().filter(|mutant| is(&mutant.outcome)).count();
-    let caught = count(|outcome| matches!(outcome, Outcome::Caught { .. }));
-    let missed = count(|outcome| matches!(outcome, Outcome::NotCaught { .. }));
-    let refused = count(|outcome| matches!(outcome, Outcome::Refused));
-    let unavailable = match count(|outcome| matches!(outcome, Outcome::Unavailable { .. })) {
+    let count = |is: fn(&Detection) -> bool| mutants.iter().filter(|mutant| is(&mutant.outcome)).count();
+    let caught = count(|outcome| matches!(outcome, Detection::Caught { .. }));
+    let missed = count(|outcome| matches!(outcome, Detection::NotCaught { .. }));
+    let refused = count(|outcome| matches!(outcome, Detection::Refused));
+    let unavailable = match count(|outcome| matches!(outcome, Detection::Unavailable { .. })) {
         0 => String::new(),
         count => format!("; {count} for programs that are refused as they are"),
     };

@@ -8,4 +8,4 @@ mod target;
 pub use screen::Screen;
 pub use session::Session;
 pub use show::{Event, MapShown};
-pub use target::{Target, Where};
+pub use target::{OpenedTarget, TargetArgs};

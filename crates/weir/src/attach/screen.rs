@@ -67,16 +67,16 @@ impl Default for Screen {
 }
 
 /// Rows and columns.
-type Size = (usize, usize);
+type ScreenSize = (usize, usize);
 
-fn size() -> Size {
+fn size() -> ScreenSize {
     let found = tcgetwinsize(io::stdout().as_fd()).ok();
     let size = found.map(|size| (usize::from(size.ws_row), usize::from(size.ws_col)));
     size.filter(|(rows, columns)| *rows > 2 && *columns > 2).unwrap_or((24, 80))
 }
 
 /// No line is wrapped, and all have room above the cursor's.
-fn fitted(block: &str, (rows, columns): Size) -> String {
+fn fitted(block: &str, (rows, columns): ScreenSize) -> String {
     let all = block.lines().count();
     let shown = if all < rows { all } else { rows - 2 };
     let mut fitted: String = block

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use weir_hooks::maps::{AnyEntry, AnyMap, Excerpt, MapFailure, Value};
+use weir_hooks::maps::{AnyEntry, AnyMap, Excerpt, MapFailure, MapValue};
 use weir_output::terminal::printable;
 
 /// Something that happened, in JSON one object a line.
@@ -52,15 +52,15 @@ pub struct MapShown {
 
 #[derive(Serialize)]
 struct EntryShown {
-    key: Value,
+    key: MapValue,
     /// Of a map that isn't per CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Value>,
+    value: Option<MapValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    per_cpu: Option<Vec<Value>>,
+    per_cpu: Option<Vec<MapValue>>,
     /// The sum of the CPUs', where they are integers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<Value>,
+    total: Option<MapValue>,
 }
 
 impl MapShown {
@@ -104,7 +104,7 @@ impl MapShown {
 impl EntryShown {
     fn of(AnyEntry { key, mut values }: AnyEntry, is_per_cpu: bool) -> Self {
         if is_per_cpu {
-            let total = Value::total(&values);
+            let total = MapValue::total(&values);
             return Self { key, value: None, per_cpu: Some(values), total };
         }
         Self { key, value: values.pop(), per_cpu: None, total: None }
@@ -118,7 +118,7 @@ impl EntryShown {
 }
 
 /// Those on which something was counted.
-fn cpus(values: &[Value]) -> String {
+fn cpus(values: &[MapValue]) -> String {
     let busy = values.iter().enumerate().filter(|(_, value)| !value.is_zero());
     let busy: Vec<_> = busy.map(|(cpu, value)| format!("cpu {cpu}: {value}")).collect();
     if busy.is_empty() { String::new() } else { format!(" ({})", busy.join(", ")) }
@@ -128,8 +128,8 @@ fn cpus(values: &[Value]) -> String {
 mod tests {
     use super::*;
 
-    fn check(values: &[Value], is_per_cpu: bool, text: &str, json: &str) {
-        let entry = AnyEntry { key: Value::Unsigned(7), values: values.to_vec() };
+    fn check(values: &[MapValue], is_per_cpu: bool, text: &str, json: &str) {
+        let entry = AnyEntry { key: MapValue::Unsigned(7), values: values.to_vec() };
         let shown = EntryShown::of(entry, is_per_cpu);
         assert_eq!(shown.text(), text);
         assert_eq!(serde_json::to_string(&shown).unwrap(), json);
@@ -137,12 +137,12 @@ mod tests {
 
     #[test]
     fn an_entry_has_its_value_or_one_a_cpu_and_their_total() {
-        check(&[Value::Signed(-1)], false, "  7: -1\n", r#"{"key":7,"value":-1}"#);
-        let cpus = [Value::Unsigned(2), Value::Unsigned(0), Value::Unsigned(3)];
+        check(&[MapValue::Signed(-1)], false, "  7: -1\n", r#"{"key":7,"value":-1}"#);
+        let cpus = [MapValue::Unsigned(2), MapValue::Unsigned(0), MapValue::Unsigned(3)];
         let json = r#"{"key":7,"per_cpu":[2,0,3],"total":5}"#;
         check(&cpus, true, "  7: 5 (cpu 0: 2, cpu 2: 3)\n", json);
-        check(&[Value::Unsigned(0)], true, "  7: 0\n", r#"{"key":7,"per_cpu":[0],"total":0}"#);
-        let bytes = [Value::Bytes(vec![1, 255]), Value::Bytes(vec![0, 0])];
+        check(&[MapValue::Unsigned(0)], true, "  7: 0\n", r#"{"key":7,"per_cpu":[0],"total":0}"#);
+        let bytes = [MapValue::Bytes(vec![1, 255]), MapValue::Bytes(vec![0, 0])];
         check(&bytes, true, "  7: (cpu 0: 0x01ff)\n", r#"{"key":7,"per_cpu":["01ff","0000"]}"#);
     }
 
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(map(Some(Vec::new()), 0).text(), "map a\\u001bb (hash): empty\n");
         let one = || {
             Some(vec![EntryShown::of(
-                AnyEntry { key: Value::Unsigned(1), values: vec![Value::Unsigned(2)] },
+                AnyEntry { key: MapValue::Unsigned(1), values: vec![MapValue::Unsigned(2)] },
                 false,
             )])
         };

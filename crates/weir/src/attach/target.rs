@@ -15,7 +15,7 @@ use weir_output::exit::UsageError;
 
 /// The arguments that say what to attach to.
 #[derive(Debug, clap::Args)]
-pub struct Where {
+pub struct TargetArgs {
     /// The tracepoint, such as syscalls/sys_enter_recvfrom; by default what the section says (`tracepoint/…`, `tp/…`).
     #[arg(long, value_name = "CATEGORY/NAME", value_parser = tracepoint)]
     tracepoint: Option<(String, String)>,
@@ -29,7 +29,7 @@ pub struct Where {
     #[arg(long, value_name = "WAY")]
     direction: Option<Direction>,
 
-    /// Where XDP runs: `native` (in the driver), `generic` or `auto` (native where the driver can).
+    /// TargetArgs XDP runs: `native` (in the driver), `generic` or `auto` (native where the driver can).
     #[arg(long, value_name = "MODE")]
     xdp_mode: Option<XdpMode>,
 
@@ -59,7 +59,7 @@ fn tracepoint(text: &str) -> Result<(String, String), String> {
 }
 
 /// What a program is attached to, opened.
-pub enum Target {
+pub enum OpenedTarget {
     /// A tracepoint: category and name.
     TracePoint(String, String),
     /// A socket, and how it is called.
@@ -72,12 +72,12 @@ pub enum Target {
     Xdp(Interface, XdpMode),
 }
 
-impl Where {
+impl TargetArgs {
     /// Opens what the program is to be attached to.
     ///
     /// # Errors
     /// It isn't said, or said of another type of program (a usage error); it isn't there, or may not be had.
-    pub fn target(&self, program: Attachable<'_>) -> anyhow::Result<Target> {
+    pub fn target(&self, program: Attachable<'_>) -> anyhow::Result<OpenedTarget> {
         self.refuse_misplaced(program)?;
         let direction = self.direction.or(program.direction()).unwrap_or_default();
         match program.program_type {
@@ -86,10 +86,12 @@ impl Where {
             ProgramType::CgroupSkb => {
                 let lacking = || lacking(program, "a control group", "--cgroup PATH");
                 let path = self.cgroup.as_deref().ok_or_else(lacking)?;
-                Ok(Target::Cgroup(folder(path)?, direction, path.to_owned()))
+                Ok(OpenedTarget::Cgroup(folder(path)?, direction, path.to_owned()))
             }
-            ProgramType::Xdp => Ok(Target::Xdp(self.interface(program)?, self.xdp_mode.unwrap_or_default())),
-            _ => Ok(Target::Tc(self.interface(program)?, direction)),
+            ProgramType::Xdp => {
+                Ok(OpenedTarget::Xdp(self.interface(program)?, self.xdp_mode.unwrap_or_default()))
+            }
+            _ => Ok(OpenedTarget::Tc(self.interface(program)?, direction)),
         }
     }
 
@@ -115,7 +117,7 @@ impl Where {
         })
     }
 
-    fn tracepoint(&self, program: Attachable<'_>) -> anyhow::Result<Target> {
+    fn tracepoint(&self, program: Attachable<'_>) -> anyhow::Result<OpenedTarget> {
         let in_section =
             || program.tracepoint().map(|(category, name)| (category.to_owned(), name.to_owned()));
         let (category, name) = self
@@ -123,10 +125,10 @@ impl Where {
             .clone()
             .or_else(in_section)
             .ok_or_else(|| lacking(program, "a tracepoint", "--tracepoint CATEGORY/NAME"))?;
-        Ok(Target::TracePoint(category, name))
+        Ok(OpenedTarget::TracePoint(category, name))
     }
 
-    fn socket(&self, program: Attachable<'_>) -> anyhow::Result<Target> {
+    fn socket(&self, program: Attachable<'_>) -> anyhow::Result<OpenedTarget> {
         let (process, descriptor) = match (self.pid.zip(self.fd), self.port) {
             (Some(said), _) => said,
             (None, Some(port)) => owner_of_udp_port(port)?,
@@ -135,7 +137,7 @@ impl Where {
             }
         };
         let name = format!("socket {descriptor} of process {process}");
-        Ok(Target::Socket(socket_of(process, descriptor)?, name))
+        Ok(OpenedTarget::Socket(socket_of(process, descriptor)?, name))
     }
 
     fn interface(&self, program: Attachable<'_>) -> anyhow::Result<Interface> {
@@ -155,7 +157,7 @@ fn folder(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(|| format!("opening the control group {}", path.display()))
 }
 
-impl Target {
+impl OpenedTarget {
     /// What the program is attached to.
     pub fn point(&self) -> AttachPoint<'_> {
         match self {
@@ -168,7 +170,7 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for OpenedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TracePoint(category, name) => write!(f, "{category}/{name}"),

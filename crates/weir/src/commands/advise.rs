@@ -13,7 +13,7 @@ use weir_report::{Advice, Wish};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  weir advise --invalid 30 --rate 100000\n  \
                   weir advise --invalid 30 --rate 100000 --from docs/results/kernel-or-user")]
-pub struct Args {
+pub struct AdviseArgs {
     /// Share of invalid requests, percent
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     invalid: f64,
@@ -40,7 +40,7 @@ fn number(text: &str) -> Result<f64, String> {
 }
 
 /// Runs `weir advise`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: AdviseArgs) -> anyhow::Result<ExitCode> {
     if !(0.0..=100.0).contains(&args.invalid) {
         return Err(UsageError(format!(
             "--invalid {}: a share lies between 0 and 100 percent",

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use weir_asm::{Code, Object};
 use weir_output::exit::UsageError;
 
-use crate::programs::{ByteOrder, Findings, Reading, is_elf, write_binary};
+use crate::programs::{ByteOrder, Findings, ProgramInput, is_elf, write_binary};
 
 /// Assemble a text into an ELF object that aya, libbpf and bpftool load, or into raw instructions.
 ///
@@ -14,9 +14,9 @@ use crate::programs::{ByteOrder, Findings, Reading, is_elf, write_binary};
 /// otherwise. What the kernel would refuse whatever the program is for is refused here, in its line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct AsmArgs {
     #[command(flatten)]
-    reading: Reading,
+    reading: ProgramInput,
 
     /// Where the result goes, whole or not at all; `-`, and nothing said, is standard output.
     #[arg(short, long, value_name = "OUT")]
@@ -55,11 +55,11 @@ Examples:
 Exit status: 0 done, 1 the text is wrong or can't be read, 2 the arguments are.";
 
 /// Runs `weir asm`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: AsmArgs) -> anyhow::Result<ExitCode> {
     Findings::end(assemble(&args), &args.reading.name(), args.reading.json)
 }
 
-fn assemble(args: &Args) -> anyhow::Result<ExitCode> {
+fn assemble(args: &AsmArgs) -> anyhow::Result<ExitCode> {
     let file = args.reading.name();
     let bytes = args.reading.bytes()?;
     if is_elf(&bytes) {

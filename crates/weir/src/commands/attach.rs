@@ -8,8 +8,8 @@ use weir_lab::experiment::interrupt::Interrupt;
 
 use crate::{
     arguments::time,
-    attach::{Event, Screen, Session, Where},
-    programs::{Findings, Reading, is_elf},
+    attach::{Event, Screen, Session, TargetArgs},
+    programs::{Findings, ProgramInput, is_elf},
 };
 
 /// Attach a program of yours, and watch its maps and its trace lines until Ctrl-C detaches it.
@@ -20,16 +20,16 @@ use crate::{
 /// isn't weir's keeps its filter where SIGKILL ends weir. A socket that has a filter already is left alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct AttachArgs {
     #[command(flatten)]
-    reading: Reading,
+    reading: ProgramInput,
 
     /// The program; may be left out where one alone can be attached.
     #[arg(long, value_name = "NAME")]
     program: Option<String>,
 
     #[command(flatten)]
-    place: Where,
+    place: TargetArgs,
 
     /// Detach after that time; otherwise SIGINT (Ctrl-C), SIGTERM or SIGHUP end it.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
@@ -60,11 +60,11 @@ fn entries() -> clap::builder::RangedI64ValueParser<u32> {
 }
 
 /// Runs `weir attach`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     Findings::end(attach(&args), &args.reading.name(), args.reading.json)
 }
 
-fn attach(args: &Args) -> anyhow::Result<ExitCode> {
+fn attach(args: &AttachArgs) -> anyhow::Result<ExitCode> {
     // A signal must end what is attached from the first moment on.
     let interrupt = Interrupt::listen_also_for_hangup().context("listening for signals")?;
     let object = object(args)?;
@@ -85,7 +85,7 @@ fn attach(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn object(args: &Args) -> anyhow::Result<ObjectFile> {
+fn object(args: &AttachArgs) -> anyhow::Result<ObjectFile> {
     let (name, bytes) = (args.reading.name(), args.reading.bytes()?);
     Ok(if is_elf(&bytes) {
         ObjectFile::read(&name, bytes)?
@@ -94,7 +94,7 @@ fn object(args: &Args) -> anyhow::Result<ObjectFile> {
     })
 }
 
-fn session(args: &Args, object: &ObjectFile, program: &AnyProgram) -> anyhow::Result<Session> {
+fn session(args: &AttachArgs, object: &ObjectFile, program: &AnyProgram) -> anyhow::Result<Session> {
     // Constants stay as they are in the object.
     let shown = object.maps().iter().filter(|map| !map.name.starts_with(".rodata"));
     let maps = shown.map(|map| program.map_by_definition(map)).collect::<Result<Vec<AnyMap>, _>>()?;

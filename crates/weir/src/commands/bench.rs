@@ -8,7 +8,7 @@ use weir_lab::experiment::interrupt::Interrupt;
 use weir_output::{print, terminal};
 use weir_results::number;
 
-use crate::promises::{Bar, Figure, Group, measure};
+use crate::promises::{Bound, FigureGroup, PromisedFigure, measure};
 
 /// Measure the figures that weir promises, and say which are met here.
 ///
@@ -16,14 +16,14 @@ use crate::promises::{Bar, Figure, Group, measure};
 /// exit status is 1 when a figure misses its bar.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = times())]
-pub struct Args {
+pub struct BenchArgs {
     /// Runs of each load; from 6 on there are intervals.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
     /// These figures alone; repeatable.
     #[arg(long, value_name = "GROUP")]
-    only: Vec<Group>,
+    only: Vec<FigureGroup>,
 
     /// Print one JSON document instead of a table.
     #[arg(long)]
@@ -31,30 +31,30 @@ pub struct Args {
 }
 
 /// Runs `weir bench`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let groups = if args.only.is_empty() { Group::value_variants() } else { &args.only };
+    let groups = if args.only.is_empty() { FigureGroup::value_variants() } else { &args.only };
     let figures = measure(groups, args.runs, &interrupt, &mut |doing| eprintln!("weir: {doing}"))?;
     if args.json {
         print(serde_json::to_string_pretty(&figures)? + "\n")?;
     } else {
         print(format!("{}\n", table(&figures)))?;
     }
-    Ok(if figures.iter().all(Figure::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if figures.iter().all(PromisedFigure::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// How long all figures take, and each group of them.
 fn times() -> String {
-    let seconds = |group: &Group| group.takes().as_secs();
-    let all: u64 = Group::value_variants().iter().map(seconds).sum();
-    let rows = Group::value_variants().iter().filter_map(|group| {
+    let seconds = |group: &FigureGroup| group.takes().as_secs();
+    let all: u64 = FigureGroup::value_variants().iter().map(seconds).sum();
+    let rows = FigureGroup::value_variants().iter().filter_map(|group| {
         let name = group.to_possible_value()?;
         Some(format!("\n  {:12} {:>4} s", name.get_name(), seconds(group)))
     });
     format!("All of it takes about {} minutes, a part about:{}", all.div_ceil(60), rows.collect::<String>())
 }
 
-fn table(figures: &[Figure]) -> Table {
+fn table(figures: &[PromisedFigure]) -> Table {
     let mut table = terminal::table(!std::io::stdout().is_terminal());
     table.set_header(["figure", "measured", "bar", "met"]);
     for figure in figures {
@@ -64,7 +64,7 @@ fn table(figures: &[Figure]) -> Table {
             |estimate| number::estimate(&estimate, |value| number::number(value, 3)),
         );
         let met = match (figure.bar, figure.is_met()) {
-            (Bar::Nothing, _) => "",
+            (Bound::Nothing, _) => "",
             (_, true) => "yes",
             (_, false) => "NO",
         };
@@ -75,18 +75,18 @@ fn table(figures: &[Figure]) -> Table {
     table
 }
 
-fn bar_text(figure: &Figure) -> String {
+fn bar_text(figure: &PromisedFigure) -> String {
     let unit = if figure.unit.is_empty() { String::new() } else { format!(" {}", figure.unit) };
     match figure.bar {
-        Bar::AtLeast(bar) => format!("≥ {bar}{unit}"),
-        Bar::AtMost(bar) => format!("≤ {bar}{unit}"),
-        Bar::IntervalAtMost(bar) => format!("interval ≤ {bar}{unit}"),
-        Bar::IntervalBelow(bar) => format!("interval below {bar}{unit}"),
-        Bar::NotShownAbove(bar) => format!("interval from ≤ {bar}{unit}"),
-        Bar::AtMostAndBelow { median, interval } => {
+        Bound::AtLeast(bar) => format!("≥ {bar}{unit}"),
+        Bound::AtMost(bar) => format!("≤ {bar}{unit}"),
+        Bound::IntervalAtMost(bar) => format!("interval ≤ {bar}{unit}"),
+        Bound::IntervalBelow(bar) => format!("interval below {bar}{unit}"),
+        Bound::NotShownAbove(bar) => format!("interval from ≤ {bar}{unit}"),
+        Bound::AtMostAndBelow { median, interval } => {
             format!("≤ {median}{unit}, interval below {interval}{unit}")
         }
-        Bar::Always(bar) => format!("{bar}{unit} in every run"),
-        Bar::Nothing => String::new(),
+        Bound::Always(bar) => format!("{bar}{unit} in every run"),
+        Bound::Nothing => String::new(),
     }
 }

@@ -12,8 +12,8 @@ use std::{
 use anyhow::Context as _;
 use weir_lab::{
     capacity::{
-        self, Ended,
-        plan::{self, Plan},
+        self, Unfinished,
+        plan::{self, SearchPlan},
         table,
     },
     experiment::{
@@ -21,7 +21,7 @@ use weir_lab::{
         definition::{Profile, Resolved},
         folder::Folder,
         interrupt::{self, Interrupt},
-        manifest::{Manifest, Wish},
+        manifest::{Manifest, RunWish},
     },
 };
 use weir_output::{print, terminal::wrapped, write_whole};
@@ -38,7 +38,7 @@ use crate::arguments::time;
 /// off is marked as a lower bound. Each trial is on the disk before the next begins. Loading filters needs root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct CapacityArgs {
     /// How thorough to be
     #[arg(long, default_value = "quick")]
     profile: Profile,
@@ -116,7 +116,7 @@ Examples:
   weir capacity --resume results/latest  go on where a search was ended";
 
 /// Runs `weir capacity`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
     if args.list {
         return list();
     }
@@ -132,23 +132,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             let text = table::text(&summary, !std::io::stdout().is_terminal());
             print(format!("{text}\nResults: {}\n", dir.display()))?;
         }
-        Err(Ended::Interrupted) => {
+        Err(Unfinished::Interrupted) => {
             eprintln!("weir: interrupted; the samples so far are kept; {how_to_resume}");
             return Ok(ExitCode::from(interrupt::STATUS));
         }
-        Err(Ended::Because(error)) => return Err(error),
+        Err(Unfinished::Because(error)) => return Err(error),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn create(args: &Args) -> anyhow::Result<(Folder, Plan)> {
+fn create(args: &CapacityArgs) -> anyhow::Result<(Folder, SearchPlan)> {
     let plan = plan_of(args);
     plan.check()?;
     let definition = plan.definition()?;
     let pinning = args.conducting.pinning();
     let seed = args.conducting.seed();
     let (planned_samples, time) = plan.budget();
-    let wish = Wish { profile: Some(args.profile), seed, planned_samples };
+    let wish = RunWish { profile: Some(args.profile), seed, planned_samples };
     let resolved = Resolved { definition: definition.clone(), profile: Some(args.profile) };
     let manifest = |text: &str| {
         let ceiling = Some(Ceiling::measure(&definition, &pinning)?);
@@ -165,8 +165,8 @@ fn create(args: &Args) -> anyhow::Result<(Folder, Plan)> {
     Ok((folder, plan))
 }
 
-fn plan_of(args: &Args) -> Plan {
-    let mut plan = Plan { io: args.io, ..Plan::of(args.profile) };
+fn plan_of(args: &CapacityArgs) -> SearchPlan {
+    let mut plan = SearchPlan { io: args.io, ..SearchPlan::of(args.profile) };
     if let Some(topology) = args.topology {
         plan.topology = topology;
         plan.receive_work = if topology == Topology::Veth { plan.receive_work } else { ReceiveWork::Sender };
@@ -185,7 +185,7 @@ fn plan_of(args: &Args) -> Plan {
     plan
 }
 
-fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
+fn resume(dir: &Path) -> anyhow::Result<(Folder, SearchPlan)> {
     let path = dir.join(plan::FILE);
     let text = fs::read_to_string(&path).with_context(|| {
         format!(
@@ -194,7 +194,7 @@ fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
         )
     })?;
     let damaged = || format!("reading {}: it is damaged; begin anew with --out", path.display());
-    let plan: Plan = toml::from_str(&text).with_context(damaged)?;
+    let plan: SearchPlan = toml::from_str(&text).with_context(damaged)?;
     plan.check().with_context(damaged)?;
     let definition = plan.definition()?;
     let folder = Folder::resume(dir.to_owned(), weir_results::capacity::NAME, |_| Ok(Some(definition)))?;
@@ -207,7 +207,7 @@ fn resume(dir: &Path) -> anyhow::Result<(Folder, Plan)> {
 fn list() -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for profile in [Profile::Quick, Profile::Standard, Profile::Paper] {
-        let plan = Plan::of(profile);
+        let plan = SearchPlan::of(profile);
         let placements: Vec<_> = plan.placements.iter().map(|placement| placement.name()).collect();
         let percents: Vec<_> = plan.invalid_percent.iter().map(u8::to_string).collect();
         let (runs, time) = plan.budget();

@@ -8,19 +8,19 @@ use weir_asm::{
 };
 use weir_output::exit::UsageError;
 
-use crate::programs::{Findings, Form, Input, Reading, is_elf, write_text};
+use crate::programs::{Findings, Input, InputForm, ProgramInput, is_elf, write_text};
 
 /// Look for what the kernel would refuse, without asking it: errors and warnings, in their lines.
 ///
 /// Finding nothing promises nothing: the verifier also follows values. `weir run` asks it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct CheckArgs {
     #[command(flatten)]
-    reading: Reading,
+    reading: ProgramInput,
 
     #[command(flatten)]
-    form: Form,
+    form: InputForm,
 
     /// The text is a part of a program: what only a whole program can be wrong about, such as having no `exit`, is left out.
     #[arg(long, conflicts_with = "raw")]
@@ -36,11 +36,11 @@ Examples:
 Exit status: 0 nothing stands in the way (warnings may be said), 1 something does, 2 the arguments are wrong.";
 
 /// Runs `weir check`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     Findings::end(look(&args), &args.reading.name(), args.reading.json)
 }
 
-fn look(args: &Args) -> anyhow::Result<ExitCode> {
+fn look(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let file = args.reading.name();
     let bytes = args.reading.bytes()?;
     let (object, findings) = if args.fragment {

@@ -33,7 +33,7 @@ use crate::{
 /// Send a behaviour's packets to a bag server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
-pub struct Args {
+pub struct ClientArgs {
     /// What to send; the list is below
     #[arg(short, long, default_value = "thor", value_name = "NAME")]
     behaviour: &'static Behaviour,
@@ -130,7 +130,7 @@ pub struct Args {
 
 /// Runs `weir client`. The status is a failure when a reply that the behaviour needs never came, and 130 where a signal ended
 /// it.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: ClientArgs) -> anyhow::Result<ExitCode> {
     let steps = args.behaviour.steps(&args.workload()?);
     let config = args.config()?;
     args.summary.as_deref().map_or(Ok(()), check_writable)?;
@@ -166,7 +166,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Args {
+impl ClientArgs {
     fn server(&self) -> SocketAddr {
         self.server.unwrap_or_else(|| {
             let address = if self.net { Side::Server.ipv4() } else { Ipv4Addr::LOCALHOST };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use weir_output::print;
-use weir_report::Comparison;
+use weir_report::FolderComparison;
 
 /// Compare two results: did my change help?
 ///
@@ -17,7 +17,7 @@ use weir_report::Comparison;
 /// instead, where they lie side by side in time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  weir compare results/before results/after")]
-pub struct Args {
+pub struct CompareArgs {
     /// The results folder to compare with
     #[arg(value_name = "DIR_A")]
     before: PathBuf,
@@ -36,8 +36,8 @@ pub struct Args {
 }
 
 /// Runs `weir compare`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let comparison = Comparison::read(&args.before, &args.after)?;
+pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
+    let comparison = FolderComparison::read(&args.before, &args.after)?;
     let plain = !stdout().is_terminal();
     print(if args.json { comparison.to_json()? } else { comparison.to_terminal(plain, args.all) })?;
     Ok(ExitCode::SUCCESS)

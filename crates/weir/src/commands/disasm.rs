@@ -11,7 +11,7 @@ use weir_asm::{
 };
 use weir_output::exit::UsageError;
 
-use crate::programs::{Findings, Form, Input, Reading, write_text};
+use crate::programs::{Findings, Input, InputForm, ProgramInput, write_text};
 
 /// Show instructions as text, a line each: `index: text`, where the index counts 8-byte slots.
 ///
@@ -19,12 +19,12 @@ use crate::programs::{Findings, Form, Input, Reading, write_text};
 /// names of maps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct DisasmArgs {
     #[command(flatten)]
-    reading: Reading,
+    reading: ProgramInput,
 
     #[command(flatten)]
-    form: Form,
+    form: InputForm,
 
     /// How instructions are written: `fun` is what `weir asm` reads, `llvm` what llvm-objdump and the kernel print.
     #[arg(long, default_value_t, value_enum)]
@@ -61,11 +61,11 @@ Examples:
 Exit status: 0 done, 1 there is no program in it or it can't be read, 2 the arguments are wrong.";
 
 /// Runs `weir disasm`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: DisasmArgs) -> anyhow::Result<ExitCode> {
     Findings::end(disassemble(&args), &args.reading.name(), args.reading.json)
 }
 
-fn disassemble(args: &Args) -> anyhow::Result<ExitCode> {
+fn disassemble(args: &DisasmArgs) -> anyhow::Result<ExitCode> {
     if args.form.raw && args.section.is_some() {
         return Err(UsageError("raw instructions have no sections: leave --section away".to_owned()).into());
     }
@@ -143,7 +143,7 @@ fn sections(input: Input, file: &str, wanted: Option<&str>) -> anyhow::Result<Ve
 
 /// An instruction in its line.
 #[derive(Serialize)]
-struct Line<'a> {
+struct InsnLine<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     section: &'a str,
     index: usize,
@@ -152,14 +152,14 @@ struct Line<'a> {
     notes: Vec<String>,
 }
 
-impl std::fmt::Display for Line<'_> {
+impl std::fmt::Display for InsnLine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.index, self.text)?;
         self.notes.iter().try_for_each(|note| write!(f, "  # {note}"))
     }
 }
 
-fn lines(section: &CodeSection, syntax: Syntax, notes: bool) -> Vec<Line<'_>> {
+fn lines(section: &CodeSection, syntax: Syntax, notes: bool) -> Vec<InsnLine<'_>> {
     let symbols = section.symbols.iter().map(|symbol| (symbol.slot, &*symbol.name));
     let llvm = Llvm::new(&section.code).symbols(symbols);
     let texts = fun::code(&section.code).to_string();
@@ -174,7 +174,7 @@ fn lines(section: &CodeSection, syntax: Syntax, notes: bool) -> Vec<Line<'_>> {
             Syntax::Llvm => llvm.insn(index).to_string(),
         };
         let notes = if notes { notes_of(section, index, slot, syntax) } else { Vec::new() };
-        Line { section: &section.name, index: slot, text, notes }
+        InsnLine { section: &section.name, index: slot, text, notes }
     };
     (0..section.code.len()).map(line).collect()
 }
@@ -194,7 +194,7 @@ fn notes_of(section: &CodeSection, index: usize, slot: usize, syntax: Syntax) ->
 }
 
 /// A section under the headings of llvm-objdump.
-fn listing(shown: &mut String, section: &CodeSection, lines: &[Line<'_>]) -> std::fmt::Result {
+fn listing(shown: &mut String, section: &CodeSection, lines: &[InsnLine<'_>]) -> std::fmt::Result {
     write!(shown, "\nDisassembly of section {}:\n", section.name)?;
     let mut symbols = section.symbols.iter().peekable();
     for line in lines {
@@ -206,7 +206,7 @@ fn listing(shown: &mut String, section: &CodeSection, lines: &[Line<'_>]) -> std
     Ok(())
 }
 
-fn json(shown: &mut String, lines: &[Line<'_>]) -> anyhow::Result<()> {
+fn json(shown: &mut String, lines: &[InsnLine<'_>]) -> anyhow::Result<()> {
     for line in lines {
         writeln!(shown, "{}", serde_json::to_string(line)?)?;
     }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use weir_lab::experiment::interrupt::{self, Interrupt};
 use weir_output::{print, terminal};
 
-use crate::doctor::{Finding, examine, leftovers};
+use crate::doctor::{Check, examine, leftovers};
 
 /// Say what this machine can and can't do for weir, why, and what to do about it.
 ///
@@ -17,7 +17,7 @@ use crate::doctor::{Finding, examine, leftovers};
 /// of the catalogue is loaded once. Exit status 0 where a server can filter at its socket and the kernel refuses no program
 /// that weir takes it to take, whatever else is missing.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct DoctorArgs {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 /// Runs `weir doctor`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     // What is tried would stay behind if a signal ended this at once.
     let interrupt = Interrupt::listen().context("listening for SIGINT and SIGTERM")?;
     let mut is_fixed = true;
@@ -56,10 +56,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if examination.is_well() && is_fixed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn table(findings: &[Finding]) -> comfy_table::Table {
+fn table(findings: &[Check]) -> comfy_table::Table {
     let mut table = terminal::table(!io::stdout().is_terminal());
     table.set_header(["what", "", "found", "what to do"]);
-    for Finding { what, state, found, remedy } in findings {
+    for Check { what, state, found, remedy } in findings {
         table.add_row([what.as_str(), state.as_str(), found, remedy]);
     }
     terminal::keep_words(&mut table);

@@ -2,17 +2,17 @@
 
 use std::process::ExitCode;
 
-use crate::programs::{Findings, Form, Reading, Tree, write_json, write_text};
+use crate::programs::{Findings, InputForm, ProgramInput, Tree, write_json, write_text};
 
 /// Print the tree of a program: every instruction by its parts, with labels, maps and licence.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct DumpArgs {
     #[command(flatten)]
-    reading: Reading,
+    reading: ProgramInput,
 
     #[command(flatten)]
-    form: Form,
+    form: InputForm,
 }
 
 const EXAMPLES: &str = "\
@@ -24,11 +24,11 @@ Examples:
 Exit status: 0 done, 1 the program is wrong or can't be read, 2 the arguments are wrong.";
 
 /// Runs `weir dump`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: DumpArgs) -> anyhow::Result<ExitCode> {
     Findings::end(dump(&args), &args.reading.name(), args.reading.json)
 }
 
-fn dump(args: &Args) -> anyhow::Result<ExitCode> {
+fn dump(args: &DumpArgs) -> anyhow::Result<ExitCode> {
     let object = args.reading.input(&args.form)?.object()?;
     let tree = Tree::from(&object);
     if args.reading.json {

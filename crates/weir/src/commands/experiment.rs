@@ -19,8 +19,8 @@ use weir_lab::experiment::{
     folder::Folder,
     interrupt::{self, Interrupt},
     machine::Pinning,
-    manifest::{Manifest, Wish},
-    precision::{Percent, Precision},
+    manifest::{Manifest, RunWish},
+    precision::{Precision, Within},
     schedule::{self, Scheduled},
     server::check_ports,
 };
@@ -35,7 +35,7 @@ use super::conducting::Conducting;
 /// before the next run starts. Loading filters into the kernel needs root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct ExperimentArgs {
     /// An experiment of the list, or the path of a definition such as ./my.toml
     #[arg(required_unless_present_any = ["list", "resume"])]
     name: Option<String>,
@@ -50,7 +50,7 @@ pub struct Args {
 
     /// Add runs to a cell until the interval of the server's CPU time lies this close to its median, such as 2%
     #[arg(long, value_name = "PERCENT")]
-    precision: Option<Percent>,
+    precision: Option<Within>,
 
     /// Most runs of a cell that --precision may make
     #[arg(long, value_name = "N", default_value = "50", requires = "precision")]
@@ -80,7 +80,7 @@ Examples:
   weir experiment --resume results/latest     go on where one was ended";
 
 /// Runs `weir experiment`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: ExperimentArgs) -> anyhow::Result<ExitCode> {
     if args.list {
         return list();
     }
@@ -129,7 +129,7 @@ fn show_report(dir: &Path, events: bool) -> anyhow::Result<()> {
     print(format!("{text}\nReport: {}\n", dir.join("report.html").display()))
 }
 
-fn create(args: &Args) -> anyhow::Result<Folder> {
+fn create(args: &ExperimentArgs) -> anyhow::Result<Folder> {
     let name = args.name.as_deref().ok_or_else(|| UsageError("name an experiment, or --list them".into()))?;
     let mut resolved = catalogue::find(name)?.resolve(args.profile, args.runs.map(NonZeroU32::get))?;
     if let Some(within) = args.precision {
@@ -145,7 +145,7 @@ fn create(args: &Args) -> anyhow::Result<Folder> {
     check_ports(definition)?;
     let is_planned = |run: &&Scheduled| run.repetition < definition.runs;
     let planned_samples = schedule::of(definition, seed).iter().filter(is_planned).count() as u64;
-    let wish = Wish { profile: resolved.profile, seed, planned_samples };
+    let wish = RunWish { profile: resolved.profile, seed, planned_samples };
     let manifest = |text: &str| {
         let ceiling = ceiling(definition, &pinning)?;
         Ok(Manifest::new(definition, text, wish, pinning, ceiling))

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use weir_output::{print, write_whole};
 
-use crate::documents::{Allowed, Change, Problem, Results, compare};
+use crate::documents::{Allowed, DocumentProblem, FigureChange, Results, compare};
 
 /// Hold the figures in documents against kept results, or write them anew.
 ///
@@ -25,7 +25,7 @@ Examples:
   weir figures --fill README.md docs/*.md  write them anew, large ones first
 
 Exit status: 0 all are the results', 1 some aren't, or can't be found; with --fill, some can't be found.")]
-pub struct Args {
+pub struct FiguresArgs {
     /// The documents, in Markdown
     #[arg(value_name = "FILE", required = true)]
     documents: Vec<PathBuf>,
@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 /// Runs `weir figures`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: FiguresArgs) -> anyhow::Result<ExitCode> {
     let allowed = args.printed.as_deref().map(list).transpose()?;
     let mut results = Results::of(&args.results);
     let (mut changes, mut problems, mut marked) = (Vec::new(), Vec::new(), 0);
@@ -69,7 +69,7 @@ fn list(path: &Path) -> anyhow::Result<Allowed> {
 }
 
 /// The large changes first, which may have made their sentences wrong.
-fn told(changes: &[Change], problems: &[Problem], marked: usize, fill: bool) -> String {
+fn told(changes: &[FigureChange], problems: &[DocumentProblem], marked: usize, fill: bool) -> String {
     let mut text = String::new();
     let (much, little): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.much);
     for (head, changes) in [("Changed much; read the sentence again", much), ("Changed", little)] {

@@ -15,19 +15,19 @@ use rayon::{iter::ParallelIterator as _, str::ParallelString as _};
 use weir_filters::{Filter, Parameter, Quota, Toolkit};
 use weir_output::{exit::UsageError, print};
 use weir_service::control::{
-    AskError, BlockedPrefix, NoPrefix, Prefix, Reply, Request, Status, ask, block_all,
+    AskError, BlockedPrefix, ControlRequest, NoPrefix, Prefix, Reply, Status, ask, block_all,
 };
 
 use crate::arguments::time;
 
-/// Change what a running server filters: what it blocks, how much a source may send, which filter decides.
+/// FilterChange what a running server filters: what it blocks, how much a source may send, which filter decides.
 ///
 /// The server listens at a control socket (`weir serve --control PATH`), which its owner and root may use.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct FilterArgs {
     #[command(subcommand)]
-    change: Change,
+    change: FilterChange,
 
     /// The server's control socket; by default what WEIR_CONTROL in the environment says
     #[arg(long, global = true, value_name = "PATH")]
@@ -49,13 +49,13 @@ Examples:
   weir filter swap blocklist+robust-valid-command";
 
 #[derive(Debug, Subcommand)]
-enum Change {
+enum FilterChange {
     /// Drop what comes from an address or a prefix, or from many
     Block {
         /// IPv4 or IPv6, such as 192.0.2.7 or 2001:db8::/32; `@FILE` for those in a file, `-` for those on stdin, with
         /// space or line ends between them, and `#` before a comment up to the line's end
         #[arg(value_name = "PREFIX|@FILE|-")]
-        what: Blocked,
+        what: ToBlock,
         /// For how long, such as 90s, 10m or 2h; until it is unblocked where nothing is said
         #[arg(long = "for", value_name = "TIME", value_parser = time)]
         lasting: Option<Duration>,
@@ -91,7 +91,7 @@ enum Change {
 }
 
 /// Runs `weir filter`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: FilterArgs) -> anyhow::Result<ExitCode> {
     let path = args.control.or_else(|| env::var_os("WEIR_CONTROL").map(PathBuf::from));
     let path = path.ok_or_else(|| {
         UsageError("which server? --control PATH or WEIR_CONTROL says where it is controlled".to_owned())
@@ -109,13 +109,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// What is to be blocked.
 #[derive(Clone, Debug)]
-enum Blocked {
+enum ToBlock {
     One(Prefix),
     /// Those in a file, or on stdin.
     All(Option<PathBuf>),
 }
 
-impl FromStr for Blocked {
+impl FromStr for ToBlock {
     type Err = NoPrefix;
 
     fn from_str(text: &str) -> Result<Self, NoPrefix> {
@@ -155,11 +155,11 @@ fn milliseconds(time: Duration) -> NonZeroU64 {
     NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN)
 }
 
-impl Change {
+impl FilterChange {
     /// Has it done, and gives what the server says.
     fn ask(self, path: &Path) -> anyhow::Result<Result<Reply, AskError>> {
         let (from, lasting) = match self {
-            Self::Block { what: Blocked::All(from), lasting } => (from, lasting),
+            Self::Block { what: ToBlock::All(from), lasting } => (from, lasting),
             other => return Ok(ask(path, &other.request())),
         };
         let mut done = 0;
@@ -174,21 +174,21 @@ impl Change {
         })
     }
 
-    fn request(self) -> Request {
+    fn request(self) -> ControlRequest {
         match self {
-            Self::Block { what: Blocked::One(prefix), lasting } => {
-                Request::Block { prefix, for_ms: lasting.map(milliseconds) }
+            Self::Block { what: ToBlock::One(prefix), lasting } => {
+                ControlRequest::Block { prefix, for_ms: lasting.map(milliseconds) }
             }
-            Self::Block { what: Blocked::All(_), .. } => unreachable!("those are asked for one by one"),
-            Self::Unblock { prefix } => Request::Unblock { prefix },
-            Self::List => Request::List,
-            Self::Status => Request::Status,
-            Self::Set { parameter } => Request::Parameter { parameter },
+            Self::Block { what: ToBlock::All(_), .. } => unreachable!("those are asked for one by one"),
+            Self::Unblock { prefix } => ControlRequest::Unblock { prefix },
+            Self::List => ControlRequest::List,
+            Self::Status => ControlRequest::Status,
+            Self::Set { parameter } => ControlRequest::Parameter { parameter },
             Self::Quota { quota } => {
                 let burst = NonZeroU32::new(quota.burst()).expect("a quota has a burst");
-                Request::Quota { rate: quota.rate(), burst }
+                ControlRequest::Quota { rate: quota.rate(), burst }
             }
-            Self::Swap { filter, toolkit } => Request::Swap { filter, toolkit },
+            Self::Swap { filter, toolkit } => ControlRequest::Swap { filter, toolkit },
         }
     }
 }

@@ -12,15 +12,15 @@ use weir_output::{print, terminal};
 
 /// List the filters: what each decides, its maps and parameters, and where it can run.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct FiltersArgs {
     /// Print one JSON document instead of tables.
     #[arg(long)]
     json: bool,
 }
 
 /// Runs `weir filters`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let rows: Vec<Row> = FilterName::ALL.into_iter().map(Row::new).collect();
+pub fn run(args: FiltersArgs) -> anyhow::Result<ExitCode> {
+    let rows: Vec<FilterLine> = FilterName::ALL.into_iter().map(FilterLine::new).collect();
     if args.json {
         print(serde_json::to_string_pretty(&rows)? + "\n")?;
     } else {
@@ -30,16 +30,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct FilterLine {
     filter: FilterName,
     decides: &'static str,
     maps: &'static [MapUse],
     parameters: &'static [&'static str],
-    combinations: Vec<Cell>,
+    combinations: Vec<MatrixCell>,
 }
 
 #[derive(PartialEq, Serialize)]
-struct Cell {
+struct MatrixCell {
     toolkit: Toolkit,
     hook: Hook,
     available: bool,
@@ -50,7 +50,7 @@ struct Cell {
     super_packets: Option<&'static str>,
 }
 
-impl Row {
+impl FilterLine {
     fn new(filter: FilterName) -> Self {
         let entry = filter.entry();
         let combinations = Combination::all().filter(|combination| combination.filter == filter);
@@ -59,12 +59,12 @@ impl Row {
             decides: entry.decides,
             maps: entry.maps,
             parameters: entry.parameters,
-            combinations: combinations.map(Cell::new).collect(),
+            combinations: combinations.map(MatrixCell::new).collect(),
         }
     }
 }
 
-impl Cell {
+impl MatrixCell {
     fn new(combination: Combination) -> Self {
         let gap = weir_hooks::available(combination).err();
         Self {
@@ -80,7 +80,7 @@ impl Cell {
 /// What is there; a cell without it has a letter, whose reason stands below the tables.
 const THERE: &str = "✓";
 
-fn tables(rows: &[Row]) -> String {
+fn tables(rows: &[FilterLine]) -> String {
     let mut decisions = terminal::page_table(!io::stdout().is_terminal());
     decisions.set_header(["filter", "decides", "maps of its kernel program", "parameters"]);
     for row in rows {
@@ -123,8 +123,8 @@ fn tables(rows: &[Row]) -> String {
 }
 
 /// The filters with the same cells, in the order of the first of each.
-fn alike(rows: &[Row]) -> Vec<(Vec<String>, &[Cell])> {
-    let mut groups: Vec<(Vec<String>, &[Cell])> = Vec::new();
+fn alike(rows: &[FilterLine]) -> Vec<(Vec<String>, &[MatrixCell])> {
+    let mut groups: Vec<(Vec<String>, &[MatrixCell])> = Vec::new();
     for row in rows {
         let name = row.filter.to_string();
         match groups.iter_mut().find(|(_, cells)| *cells == row.combinations) {

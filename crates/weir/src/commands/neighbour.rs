@@ -8,10 +8,10 @@ use weir_lab::neighbour;
 /// Keep a core busy until stdin ends, then say how many passes of work were done.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
-pub struct Args {}
+pub struct NeighbourArgs {}
 
 /// Runs `weir neighbour`.
-pub fn run(Args {}: Args) -> anyhow::Result<ExitCode> {
+pub fn run(NeighbourArgs {}: NeighbourArgs) -> anyhow::Result<ExitCode> {
     neighbour::work(io::stdin(), io::stdout()).context("saying what was done")?;
     Ok(ExitCode::SUCCESS)
 }

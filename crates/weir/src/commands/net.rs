@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use weir_lab::topology::{
     Settings,
-    named::{self, Status},
+    named::{self, PairStatus},
 };
 use weir_output::print;
 use weir_results::{
-    net::{Interface, Side},
+    net::{InterfaceRecord, Side},
     topology::Segmentation,
 };
 
@@ -20,7 +20,7 @@ use weir_results::{
 /// `ip netns exec weir-server COMMAND` runs anything else there. It stays until it is taken down.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct NetArgs {
     #[command(subcommand)]
     command: NetCommand,
 }
@@ -68,7 +68,7 @@ struct UpArgs {
 }
 
 /// Runs `weir net`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: NetArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         NetCommand::Up(args) => {
             named::up(&args.settings())?;
@@ -108,11 +108,11 @@ fn down() -> anyhow::Result<()> {
     print("down\n")
 }
 
-fn describe(status: &Status) -> String {
+fn describe(status: &PairStatus) -> String {
     match status {
-        Status::Down => "down\n".to_owned(),
-        Status::Broken { reason } => format!("broken: {reason}; `weir net down` clears it away\n"),
-        Status::Up(named) => {
+        PairStatus::Down => "down\n".to_owned(),
+        PairStatus::Broken { reason } => format!("broken: {reason}; `weir net down` clears it away\n"),
+        PairStatus::Up(named) => {
             let sides = Side::ALL.map(|side| {
                 let interface = &named.record.interfaces[side];
                 let place = format!("{} in {}", interface.name, named.namespaces[side].display());
@@ -123,7 +123,7 @@ fn describe(status: &Status) -> String {
     }
 }
 
-fn describe_interface(place: &str, interface: &Interface, processes: &[u32]) -> String {
+fn describe_interface(place: &str, interface: &InterfaceRecord, processes: &[u32]) -> String {
     let addresses: Vec<_> = interface.addresses.iter().map(ToString::to_string).collect();
     let receives = match interface.receive_on.as_deref() {
         None | Some([]) => "the core that sent".to_owned(),

@@ -17,7 +17,7 @@ use weir_report::Report;
 #[command(
     after_help = "Examples:\n  weir report results/latest\n  weir report results/hooks --capacity results/capacity"
 )]
-pub struct Args {
+pub struct ReportArgs {
     /// The results folder that `weir experiment` made
     #[arg(value_name = "DIR")]
     dir: PathBuf,
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 /// Runs `weir report`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let report = match &args.capacity {
         Some(capacity) => Report::read_beside(&args.dir, capacity)?,
         None => Report::read(&args.dir)?,

@@ -9,7 +9,7 @@ use weir_asm::Endian;
 use weir_hooks::{AnyProgram, ProgramType};
 use weir_output::exit::UsageError;
 
-use crate::programs::{ByteOrder, Findings, Form, Input, Reading, write_text};
+use crate::programs::{ByteOrder, Findings, Input, InputForm, ProgramInput, write_text};
 
 /// Run a program in the kernel on bytes of yours (BPF_PROG_TEST_RUN): its verdict, r0 and time a run.
 ///
@@ -17,12 +17,12 @@ use crate::programs::{ByteOrder, Findings, Form, Input, Reading, write_text};
 /// the lines of the source. Needs root, or CAP_BPF and CAP_NET_ADMIN.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct RunArgs {
     #[command(flatten)]
-    reading: Reading,
+    reading: ProgramInput,
 
     #[command(flatten)]
-    form: Form,
+    form: InputForm,
 
     /// The packet, in hexadecimal digits (blanks and colons between them are fine) or, behind `@`, a file that holds
     /// it; 64 zero bytes where nothing is said. For a socket filter it begins with the UDP header, for the others
@@ -61,11 +61,11 @@ fn types() -> impl clap::builder::TypedValueParser<Value = ProgramType> {
 }
 
 /// Runs `weir run`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     Findings::end(test_run(&args), &args.reading.name(), args.reading.json)
 }
 
-fn test_run(args: &Args) -> anyhow::Result<ExitCode> {
+fn test_run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let data = args.data.as_deref().map_or_else(|| Ok(vec![0; 64]), bytes_of)?;
     let object = object(args)?;
     let program = AnyProgram::load(&object, args.program.as_deref())?;
@@ -79,7 +79,7 @@ fn test_run(args: &Args) -> anyhow::Result<ExitCode> {
         return Err(UsageError(text).into());
     }
     let ran = program.test_run(&data, args.repeat)?;
-    let outcome = Outcome {
+    let outcome = RunResult {
         program: program.name(),
         program_type: program_type.name(),
         verdict: program_type.verdict(ran.return_value),
@@ -98,7 +98,7 @@ fn test_run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The object to load: an ELF file as it is, or the one that a text or raw instructions become.
-fn object(args: &Args) -> anyhow::Result<Vec<u8>> {
+fn object(args: &RunArgs) -> anyhow::Result<Vec<u8>> {
     let input = args.reading.input(&args.form)?;
     if let Input::Elf(bytes, file) = input {
         let native: Endian = ByteOrder::default().into();
@@ -121,7 +121,7 @@ fn object(args: &Args) -> anyhow::Result<Vec<u8>> {
 
 /// What a run gave.
 #[derive(Serialize)]
-struct Outcome<'a> {
+struct RunResult<'a> {
     program: &'a str,
     #[serde(rename = "type")]
     program_type: &'a str,
@@ -133,7 +133,7 @@ struct Outcome<'a> {
     verified_instructions: Option<u32>,
 }
 
-impl Outcome<'_> {
+impl RunResult<'_> {
     fn said(&self) -> String {
         let times =
             if self.runs == 1 { "1 run".to_owned() } else { format!("the mean of {} runs", self.runs) };

@@ -16,12 +16,13 @@ use weir_results::net::Side;
 use weir_service::{
     AllowStop, Io, Moderation, ServerConfig, ServerSummary,
     servers::{
-        ObjectProgram, Place, Plan, Ready, ServeError, Served, ServerKind, serve_controlled, serve_object,
+        AttachChoice, ObjectProgram, Ready, ServeError, ServePlan, Served, ServerKind, serve_controlled,
+        serve_object,
     },
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT, MOST_WORKERS};
 
-use crate::{arguments::socket_address, notify, programs::Reading};
+use crate::{arguments::socket_address, notify, programs::ProgramInput};
 
 /// Serve the bag behind a filter, until a STOP request, SIGINT or SIGTERM.
 ///
@@ -29,7 +30,7 @@ use crate::{arguments::socket_address, notify, programs::Reading};
 /// `--hook user` needs nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct ServeArgs {
     /// The filter; `weir filters` lists them. `blocklist` and `quota` may stand before another one:
     /// blocklist+quota+valid-command.
     #[arg(long, value_name = "FILTER", default_value_t = Filter::from(FilterName::ValidCommand))]
@@ -168,7 +169,7 @@ Examples:
   weir serve --listen '[::1]:0' --summary run.json  a free port, counts in JSON";
 
 /// Runs `weir serve`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
     args.summary.as_deref().map_or(Ok(()), check_writable)?;
     if args.net {
@@ -186,8 +187,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Args {
-    fn serve(&self, plan: Plan) -> anyhow::Result<Served> {
+impl ServeArgs {
+    fn serve(&self, plan: ServePlan) -> anyhow::Result<Served> {
         let Some(path) = &self.object else {
             let behind = format!("{} ({} at {})", plan.filter, plan.toolkit, plan.hook);
             let kind = plan.kind;
@@ -195,7 +196,7 @@ impl Args {
                 say_ready(kind, &behind, ready)
             })?);
         };
-        let reading = Reading { file: path.clone(), json: false };
+        let reading = ProgramInput { file: path.clone(), json: false };
         let file = ObjectFile::read(&reading.name(), reading.bytes()?)?;
         let object =
             ObjectProgram { file: &file, program: self.program.as_deref(), parameter: self.parameter };
@@ -206,7 +207,7 @@ impl Args {
         })?)
     }
 
-    fn plan(&self) -> anyhow::Result<Plan> {
+    fn plan(&self) -> anyhow::Result<ServePlan> {
         let has_parameter = self.filter.has(FilterName::Parameterized) || self.object.is_some();
         if !has_parameter && (self.parameter.is_some() || self.bind.is_some()) {
             let text = format!(
@@ -235,7 +236,7 @@ impl Args {
         let usual = kind.usual_placement();
         let hook = self.hook.or(usual.map(|(_, hook)| hook)).unwrap_or(Hook::Socket);
         let usual_toolkit = usual.filter(|(_, usual_hook)| *usual_hook == hook).map(|(toolkit, _)| toolkit);
-        Ok(Plan {
+        Ok(ServePlan {
             kind,
             filter,
             toolkit: self.toolkit.or(usual_toolkit).unwrap_or_else(|| toolkit_for(filter, hook)),
@@ -270,7 +271,7 @@ fn toolkit_for(filter: Filter, hook: Hook) -> Toolkit {
     [usual, Toolkit::Fun].into_iter().find(fits).unwrap_or(usual)
 }
 
-impl Args {
+impl ServeArgs {
     /// A server that reads one datagram a call gains nothing by letting several come together.
     fn moderation(&self) -> Result<Moderation, UsageError> {
         match (self.io, self.moderation) {
@@ -284,7 +285,7 @@ impl Args {
     }
 
     /// What is said of a place must be of the hook's kind.
-    fn place(&self, hook: Hook) -> anyhow::Result<Place> {
+    fn place(&self, hook: Hook) -> anyhow::Result<AttachChoice> {
         let is_at_interface = matches!(hook, Hook::Tc | Hook::Xdp);
         let misplaced = [
             ("--interface is for the hooks tc and xdp", !self.interface.is_empty() && !is_at_interface),
@@ -295,7 +296,7 @@ impl Args {
         if let Some((what, _)) = misplaced.iter().find(|(_, is_misplaced)| *is_misplaced) {
             return Err(UsageError(format!("{what}; this is hook {hook}")).into());
         }
-        Ok(Place {
+        Ok(AttachChoice {
             interfaces: self.interface.clone(),
             cgroup: self.cgroup.clone(),
             xdp_mode: self.xdp_mode,

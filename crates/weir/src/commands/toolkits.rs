@@ -13,14 +13,14 @@ use weir_lab::filter_cost;
 use weir_output::{print, terminal};
 use weir_results::{number, stats::Estimate};
 
-use crate::toolkits::{self, Comparison, LOADS, Needs, Refusal, Row};
+use crate::toolkits::{self, LOADS, Needs, RefusedFilter, ToolkitComparison, ToolkitCost};
 
 /// Compare the toolkits: for each filter its source, its program, what loading and running it takes.
 ///
 /// Everything is counted and measured now, in a few seconds; needs root, or CAP_BPF and CAP_NET_ADMIN. Exit status 1 where
 /// the kernel refuses a program: which one and why stands behind the table.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ToolkitsArgs {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -31,9 +31,9 @@ pub struct Args {
 }
 
 /// Runs `weir toolkits`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: ToolkitsArgs) -> anyhow::Result<ExitCode> {
     let filters = args.filter.map_or_else(|| FilterName::ALL.to_vec(), |filter| vec![filter]);
-    let Comparison { rows, refusals } =
+    let ToolkitComparison { rows, refusals } =
         toolkits::measure(&filters, &mut |filter| eprintln!("weir: measuring {filter}"))?;
     let toolkits: Vec<_> = Toolkit::ALL
         .into_iter()
@@ -41,7 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .map(toolkits::needs)
         .collect();
     if args.json {
-        let document = Document {
+        let document = ToolkitsDocument {
             toolkits: &toolkits,
             rows: &rows,
             refusals: &refusals,
@@ -57,10 +57,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct ToolkitsDocument<'a> {
     toolkits: &'a [Needs],
-    rows: &'a [Row],
-    refusals: &'a [Refusal],
+    rows: &'a [ToolkitCost],
+    refusals: &'a [RefusedFilter],
     /// Loads of which `load_ms` is the median.
     loads: usize,
     /// Batches of which `ns_over_accept_all` is the median.
@@ -80,7 +80,7 @@ const COLUMNS: [&str; 9] = [
     "ns over accept-all",
 ];
 
-fn text(rows: &[Row], refusals: &[Refusal], toolkits: &[Needs]) -> String {
+fn text(rows: &[ToolkitCost], refusals: &[RefusedFilter], toolkits: &[Needs]) -> String {
     let is_plain = !io::stdout().is_terminal();
     let mut table = terminal::table(is_plain);
     table.set_header(COLUMNS);
@@ -88,7 +88,7 @@ fn text(rows: &[Row], refusals: &[Refusal], toolkits: &[Needs]) -> String {
         table.add_row(cells(row));
     }
     let mut text = if terminal::fits(&table) { format!("{table}\n\n") } else { one_by_one(rows, is_plain) };
-    for Refusal { filter, toolkit, reason } in refusals {
+    for RefusedFilter { filter, toolkit, reason } in refusals {
         let _ = writeln!(text, "refused: {filter} by {toolkit}: {reason}");
     }
     for Needs { toolkit, to_build, to_load } in toolkits {
@@ -98,7 +98,7 @@ fn text(rows: &[Row], refusals: &[Refusal], toolkits: &[Needs]) -> String {
 }
 
 /// A table a filter, with the toolkits side by side: for terminals that are narrower than the table of all.
-fn one_by_one(rows: &[Row], is_plain: bool) -> String {
+fn one_by_one(rows: &[ToolkitCost], is_plain: bool) -> String {
     let tables = rows.chunk_by(|one, next| one.filter == next.filter).map(|rows| {
         let mut table = terminal::table(is_plain);
         let columns: Vec<_> = rows.iter().map(cells).collect();
@@ -119,7 +119,7 @@ fn one_by_one(rows: &[Row], is_plain: bool) -> String {
 /// What the kernel doesn't tell.
 const HIDDEN: &str = "hidden";
 
-fn cells(row: &Row) -> [String; 9] {
+fn cells(row: &ToolkitCost) -> [String; 9] {
     let known = |value: Option<u32>| value.map_or_else(|| HIDDEN.to_owned(), |value| value.to_string());
     [
         row.filter.to_string(),

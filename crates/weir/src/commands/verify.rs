@@ -16,7 +16,7 @@ use crate::progress::Bar;
 /// goes and shown. Needs root, or CAP_BPF and CAP_NET_ADMIN.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct VerifyArgs {
     /// This filter alone, or this chain; `weir filters` lists them.
     #[arg(long, value_name = "CHAIN")]
     filter: Option<Filter>,
@@ -93,7 +93,7 @@ Examples:
 Exit status: 0 all agree, 1 one disagrees, is refused by the kernel, or it failed, 2 it was asked for something that makes no sense.";
 
 /// Runs `weir verify`.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let plan = Plan::new(&Choice {
         filter: args.filter.map(|filter| filter.name),
         guards: args.filter.map_or(Guards::NONE, |filter| filter.guards),
@@ -126,7 +126,7 @@ fn compare(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCod
     bar.clear();
     let rows = rows?;
     print(if json { weir_verify::json(plan, &rows, packets.seed)? } else { weir_verify::text(plan, &rows) })?;
-    Ok(success_if(rows.iter().all(weir_verify::Row::agrees)))
+    Ok(success_if(rows.iter().all(weir_verify::ComparedCombination::agrees)))
 }
 
 fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> {
@@ -144,7 +144,7 @@ fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> 
             print(format!("{}\n", answer.line()))?;
         }
     }
-    Ok(success_if(answers.iter().all(weir_verify::Answer::agrees)))
+    Ok(success_if(answers.iter().all(weir_verify::SingleAnswer::agrees)))
 }
 
 fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
@@ -161,7 +161,9 @@ fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode>
 fn speed(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
     let speeds = weir_verify::speed(plan, packets);
     print(if json { serde_json::to_string_pretty(&speeds)? + "\n" } else { weir_verify::speeds(&speeds) })?;
-    Ok(success_if(speeds.iter().all(|speed| matches!(speed.pace, weir_verify::Pace::Measured { .. }))))
+    Ok(success_if(
+        speeds.iter().all(|speed| matches!(speed.pace, weir_verify::MeasuredPace::Measured { .. })),
+    ))
 }
 
 fn success_if(agree: bool) -> ExitCode {

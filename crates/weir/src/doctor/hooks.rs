@@ -11,7 +11,7 @@ use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{HookError, Interface, KernelFilter, Target, XdpMode, gso_layout, in_own_network};
 use weir_service::ControlGroup;
 
-use super::Finding;
+use super::Check;
 
 /// The hooks that the kernel has programs at.
 pub(super) const HOOKS: [Hook; 5] = [Hook::Socket, Hook::Reuseport, Hook::Cgroup, Hook::Tc, Hook::Xdp];
@@ -21,11 +21,11 @@ pub(super) fn name(hook: Hook) -> String {
     format!("hook {hook}")
 }
 
-pub(super) fn findings() -> Vec<Finding> {
+pub(super) fn findings() -> Vec<Check> {
     HOOKS.into_iter().map(finding).collect()
 }
 
-fn finding(hook: Hook) -> Finding {
+fn finding(hook: Hook) -> Check {
     // A socket is no namespace's business, and one who may make none can serve there all the same.
     let tried = match hook {
         Hook::Socket => attach(hook),
@@ -34,13 +34,13 @@ fn finding(hook: Hook) -> Finding {
             .and_then(|tried| tried),
     };
     match tried {
-        Ok(found) => Finding::ok(name(hook), found),
+        Ok(found) => Check::ok(name(hook), found),
         Err(error) => {
             let refused: Option<&HookError> = error.downcast_ref();
             let obstacle = refused.and_then(HookError::obstacle);
             let found = refused.map_or_else(|| format!("{error:#}"), HookError::what_happened);
             let remedy = obstacle.map_or_else(|| REMEDY.to_owned(), |obstacle| obstacle.to_string());
-            Finding::gap(name(hook), found, remedy)
+            Check::gap(name(hook), found, remedy)
         }
     }
 }

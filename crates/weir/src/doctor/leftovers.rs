@@ -11,7 +11,7 @@ use weir_hooks::ClsactFilter;
 use weir_lab::topology::named;
 use weir_service::ControlGroup;
 
-use super::Finding;
+use super::Check;
 
 /// Something that nobody uses any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn find() -> anyhow::Result<Vec<Leftover>> {
         .collect();
     let filters = ClsactFilter::leftovers().context("looking for filters at tc")?;
     found.extend(filters.into_iter().map(Leftover::Filter));
-    if let named::Status::Broken { reason } = named::status()? {
+    if let named::PairStatus::Broken { reason } = named::status()? {
         found.push(Leftover::Pair(reason));
     }
     let folder = std::env::temp_dir();
@@ -81,16 +81,16 @@ pub fn find() -> anyhow::Result<Vec<Leftover>> {
     Ok(found)
 }
 
-pub(super) fn findings() -> Vec<Finding> {
+pub(super) fn findings() -> Vec<Check> {
     match find() {
-        Ok(found) if found.is_empty() => vec![Finding::ok("leftovers", "none")],
+        Ok(found) if found.is_empty() => vec![Check::ok("leftovers", "none")],
         Ok(found) => {
             let row = |leftover: &Leftover| {
-                Finding::gap(leftover.kind(), leftover.shown(), "`weir doctor --fix` removes it")
+                Check::gap(leftover.kind(), leftover.shown(), "`weir doctor --fix` removes it")
             };
             found.iter().map(row).collect()
         }
-        Err(error) => vec![Finding::gap("leftovers", format!("{error:#}"), "look again as root")],
+        Err(error) => vec![Check::gap("leftovers", format!("{error:#}"), "look again as root")],
     }
 }
 

@@ -5,9 +5,9 @@ use std::{fmt, fs, io, process::Command};
 use weir_filters::{FilterName, Site, Toolkit};
 use weir_hooks::{Capability, HookError, KernelFilter, Obstacle, Privileges};
 
-use super::Finding;
+use super::Check;
 
-pub(super) fn findings() -> Vec<Finding> {
+pub(super) fn findings() -> Vec<Check> {
     let privileges = Privileges::of_this_thread();
     let mut all = vec![kernel(), btf(), jit(), tracefs(&privileges)];
     all.extend(NEEDS.iter().map(|need| capability(need, &privileges)));
@@ -22,11 +22,11 @@ fn read(path: &str) -> String {
 /// What weir is tried on (docs/kernels.md).
 const OLDEST: (u32, u32) = (5, 10);
 
-fn kernel() -> Finding {
+fn kernel() -> Check {
     let release = read("/proc/sys/kernel/osrelease");
     match version(&release) {
-        Some(version) if version >= OLDEST => Finding::ok("kernel", release),
-        _ => Finding::gap(
+        Some(version) if version >= OLDEST => Check::ok("kernel", release),
+        _ => Check::gap(
             "kernel",
             if release.is_empty() { "unknown: /proc is not mounted".to_owned() } else { release },
             "weir is made for Linux 5.10 and newer; boot one",
@@ -40,11 +40,11 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn btf() -> Finding {
+fn btf() -> Check {
     const PATH: &str = "/sys/kernel/btf/vmlinux";
     match fs::metadata(PATH) {
-        Ok(file) => Finding::ok("kernel BTF", format!("{PATH}, {} kB", file.len() / 1000)),
-        Err(error) => Finding::gap(
+        Ok(file) => Check::ok("kernel BTF", format!("{PATH}, {} kB", file.len() / 1000)),
+        Err(error) => Check::gap(
             "kernel BTF",
             format!("{PATH}: {error}"),
             "the experiments' audit of drops needs it: a kernel with CONFIG_DEBUG_INFO_BTF",
@@ -52,14 +52,14 @@ fn btf() -> Finding {
     }
 }
 
-fn jit() -> Finding {
+fn jit() -> Check {
     const PATH: &str = "/proc/sys/net/core/bpf_jit_enable";
     match read(PATH).as_str() {
         // A network namespace of its own doesn't show the setting; a program tells.
-        "" if is_compiled() => Finding::ok("BPF JIT", format!("on; {PATH} isn't shown here")),
-        "1" => Finding::ok("BPF JIT", "on"),
-        "2" => Finding::ok("BPF JIT", "on, and writes to the kernel's log"),
-        found => Finding::gap(
+        "" if is_compiled() => Check::ok("BPF JIT", format!("on; {PATH} isn't shown here")),
+        "1" => Check::ok("BPF JIT", "on"),
+        "2" => Check::ok("BPF JIT", "on, and writes to the kernel's log"),
+        found => Check::gap(
             "BPF JIT",
             if found.is_empty() {
                 format!("{PATH} isn't shown here, and no program can be asked")
@@ -81,15 +81,15 @@ fn load_one() -> Result<KernelFilter, HookError> {
     KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &Site::socket())
 }
 
-fn tracefs(privileges: &io::Result<Privileges>) -> Finding {
+fn tracefs(privileges: &io::Result<Privileges>) -> Check {
     let mounts = read("/proc/self/mounts");
     let is_it = |line: &&str| line.split(' ').nth(2) == Some("tracefs");
     match mounts.lines().find(is_it).and_then(|line| line.split(' ').nth(1)) {
-        Some(folder) => Finding::ok("tracefs", folder),
+        Some(folder) => Check::ok("tracefs", folder),
         None if read("/proc/filesystems").contains("tracefs") && has(privileges, Capability::SysAdmin) => {
-            Finding::ok("tracefs", "not mounted; a server that needs it mounts it for itself")
+            Check::ok("tracefs", "not mounted; a server that needs it mounts it for itself")
         }
-        None => Finding::gap(
+        None => Check::gap(
             "tracefs",
             "not mounted",
             "the servers snoop and printk need it: be root, or `mount -t tracefs tracefs /sys/kernel/tracing`",
@@ -118,11 +118,11 @@ fn has(privileges: &io::Result<Privileges>, capability: Capability) -> bool {
     privileges.as_ref().is_ok_and(|found| found.has(capability) && found.is_in_first_user_namespace())
 }
 
-fn capability(Need { capability, needed_for }: &Need, privileges: &io::Result<Privileges>) -> Finding {
+fn capability(Need { capability, needed_for }: &Need, privileges: &io::Result<Privileges>) -> Check {
     let name = capability.as_str();
     let one = [*capability].into_iter().collect();
     let gap = |found: String, remedy: &dyn fmt::Display| {
-        Finding::gap(name, found, format!("needed for {needed_for}: {remedy}"))
+        Check::gap(name, found, format!("needed for {needed_for}: {remedy}"))
     };
     let found = match privileges {
         Ok(found) => found,
@@ -144,11 +144,11 @@ fn capability(Need { capability, needed_for }: &Need, privileges: &io::Result<Pr
         Capability::Bpf => match load_one() {
             Err(error) => match error.obstacle() {
                 Some(obstacle) => gap("there, and loading a program is refused".to_owned(), &obstacle),
-                None => Finding::ok(name, "there"),
+                None => Check::ok(name, "there"),
             },
-            Ok(_) => Finding::ok(name, "there"),
+            Ok(_) => Check::ok(name, "there"),
         },
-        _ => Finding::ok(name, "there"),
+        _ => Check::ok(name, "there"),
     }
 }
 
@@ -166,7 +166,7 @@ const TOOLS: [Tool; 2] = [
     },
 ];
 
-fn tool(tool: &Tool) -> Finding {
+fn tool(tool: &Tool) -> Check {
     let Tool { name, needed_for } = tool;
     // Debian's clang has its version in its name, unless the package that chooses one is there.
     let versions = (MIN_VERSION..=MAX_VERSION).rev().map(|version| format!("{name}-{version}"));
@@ -175,8 +175,8 @@ fn tool(tool: &Tool) -> Finding {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     });
     match said {
-        Some(said) => Finding::ok(*name, said.lines().next().unwrap_or("there")),
-        None => Finding::gap(*name, "not on PATH", format!("needed for {needed_for}")),
+        Some(said) => Check::ok(*name, said.lines().next().unwrap_or("there")),
+        None => Check::gap(*name, "not on PATH", format!("needed for {needed_for}")),
     }
 }
 

@@ -5,17 +5,17 @@ pub mod leftovers;
 mod machine;
 pub mod programs;
 
-use programs::{Loading, Outcome};
+use programs::{LoadReport, Loading};
 use serde::Serialize;
 use weir_filters::Hook;
 
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct Check {
     /// What was looked at.
     pub what: String,
     /// How it is.
-    pub state: State,
+    pub state: CheckState,
     /// What was found.
     pub found: String,
     /// What is lost by a gap and what to do about it; empty where there is none.
@@ -26,14 +26,14 @@ pub struct Finding {
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum CheckState {
     /// As it should be.
     Ok,
     /// Something is missing.
     Gap,
 }
 
-impl State {
+impl CheckState {
     /// The word that tables show.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,13 +43,13 @@ impl State {
     }
 }
 
-impl Finding {
+impl Check {
     fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Ok, found: found.into(), remedy: String::new() }
+        Self { what: what.into(), state: CheckState::Ok, found: found.into(), remedy: String::new() }
     }
 
     fn gap(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Gap, found: found.into(), remedy: remedy.into() }
+        Self { what: what.into(), state: CheckState::Gap, found: found.into(), remedy: remedy.into() }
     }
 }
 
@@ -57,7 +57,7 @@ impl Finding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Examination {
     /// What was found, a row each.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Check>,
     /// What came of loading each program.
     pub programs: Vec<Loading>,
 }
@@ -74,14 +74,14 @@ pub fn examine() -> Examination {
 impl Examination {
     /// Whether a server can filter at its socket here, and no program is refused by the kernel.
     pub fn is_well(&self) -> bool {
-        let is_refused = |loading: &Loading| matches!(loading.outcome, Outcome::Refused { .. });
+        let is_refused = |loading: &Loading| matches!(loading.outcome, LoadReport::Refused { .. });
         can_serve(&self.findings) && !self.programs.iter().any(is_refused)
     }
 }
 
-fn can_serve(findings: &[Finding]) -> bool {
+fn can_serve(findings: &[Check]) -> bool {
     let socket = hooks::name(Hook::Socket);
-    findings.iter().any(|finding| finding.what == socket && finding.state == State::Ok)
+    findings.iter().any(|finding| finding.what == socket && finding.state == CheckState::Ok)
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
         let Examination { findings, .. } = examine();
         for finding in &findings {
             assert!(!finding.found.is_empty(), "{finding:?}");
-            assert_eq!(finding.state == State::Gap, !finding.remedy.is_empty(), "{finding:?}");
+            assert_eq!(finding.state == CheckState::Gap, !finding.remedy.is_empty(), "{finding:?}");
         }
         for hook in hooks::HOOKS {
             assert!(findings.iter().any(|finding| finding.what == hooks::name(hook)), "no row for {hook}");
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn serving_is_possible_where_the_socket_takes_a_program() {
         let socket = hooks::name(Hook::Socket);
-        assert!(can_serve(&[Finding::ok(socket.clone(), "loaded")]));
-        assert!(!can_serve(&[Finding::gap(socket, "refused", "be root"), Finding::ok("hook xdp", "loaded")]));
+        assert!(can_serve(&[Check::ok(socket.clone(), "loaded")]));
+        assert!(!can_serve(&[Check::gap(socket, "refused", "be root"), Check::ok("hook xdp", "loaded")]));
         assert!(!can_serve(&[]));
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use weir_filters::{Combination, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{HookError, KernelFilter};
 
-use super::{Finding, hooks::NOBODY};
+use super::{Check, hooks::NOBODY};
 use crate::toolkits::with_parameters;
 
 /// A program of the catalogue, and what came of loading it.
@@ -20,13 +20,13 @@ pub struct Loading {
     pub hook: Hook,
     /// What came of it.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: LoadReport,
 }
 
 /// What came of loading a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
-pub enum Outcome {
+pub enum LoadReport {
     /// The kernel took it.
     Loaded,
     /// weir knew before that this kernel can't have it.
@@ -49,9 +49,11 @@ pub fn load_all() -> Vec<Loading> {
         .map(|combination| {
             let Combination { filter, toolkit, hook } = combination;
             let outcome = match load(combination) {
-                Ok(()) => Outcome::Loaded,
-                Err(HookError::Unavailable { gap, .. }) => Outcome::Unavailable { reason: gap.to_string() },
-                Err(error) => Outcome::Refused { reason: error.in_a_line() },
+                Ok(()) => LoadReport::Loaded,
+                Err(HookError::Unavailable { gap, .. }) => {
+                    LoadReport::Unavailable { reason: gap.to_string() }
+                }
+                Err(error) => LoadReport::Refused { reason: error.in_a_line() },
             };
             Loading { filter, toolkit, hook, outcome }
         })
@@ -69,24 +71,24 @@ fn load(Combination { filter, toolkit, hook }: Combination) -> Result<(), HookEr
 }
 
 /// A row for each toolkit.
-pub(super) fn findings(loadings: &[Loading]) -> Vec<Finding> {
+pub(super) fn findings(loadings: &[Loading]) -> Vec<Check> {
     let toolkits = Toolkit::ALL.into_iter().filter(|toolkit| *toolkit != Toolkit::Rust);
     toolkits.filter_map(|toolkit| finding(toolkit, loadings)).collect()
 }
 
-fn finding(toolkit: Toolkit, loadings: &[Loading]) -> Option<Finding> {
+fn finding(toolkit: Toolkit, loadings: &[Loading]) -> Option<Check> {
     let all: Vec<_> = loadings.iter().filter(|loading| loading.toolkit == toolkit).collect();
-    let of = |is: fn(&Outcome) -> bool| all.iter().filter(|loading| is(&loading.outcome)).count();
-    let loaded = of(|outcome| *outcome == Outcome::Loaded);
+    let of = |is: fn(&LoadReport) -> bool| all.iter().filter(|loading| is(&loading.outcome)).count();
+    let loaded = of(|outcome| *outcome == LoadReport::Loaded);
     let what = format!("programs by {toolkit}");
     let found = format!("{loaded} of {} loaded", all.len());
     let reasons = all.iter().filter_map(|loading| match &loading.outcome {
-        Outcome::Loaded => None,
-        Outcome::Unavailable { reason } | Outcome::Refused { reason } => Some((loading, reason)),
+        LoadReport::Loaded => None,
+        LoadReport::Unavailable { reason } | LoadReport::Refused { reason } => Some((loading, reason)),
     });
     let mut reasons = reasons.peekable();
     let Some((first, reason)) = reasons.peek() else {
-        return (!all.is_empty()).then(|| Finding::ok(what, found));
+        return (!all.is_empty()).then(|| Check::ok(what, found));
     };
     let found = format!("{found}; {} at {}: {reason}", first.filter, first.hook);
     let others: Vec<_> =
@@ -95,31 +97,32 @@ fn finding(toolkit: Toolkit, loadings: &[Loading]) -> Option<Finding> {
         [] => "another toolkit's may be taken (--toolkit)".to_owned(),
         [_, ..] => format!("another toolkit's may be taken (--toolkit); nor are {}", others.join(", ")),
     };
-    Some(Finding::gap(what, found, remedy))
+    Some(Check::gap(what, found, remedy))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn loading(filter: FilterName, outcome: Outcome) -> Loading {
+    fn loading(filter: FilterName, outcome: LoadReport) -> Loading {
         Loading { filter, toolkit: Toolkit::Fun, hook: Hook::Tc, outcome }
     }
 
     #[test]
     fn a_program_that_is_refused_is_named_with_its_reason_and_hides_no_other() {
-        let refused = |filter, reason: &str| loading(filter, Outcome::Refused { reason: reason.to_owned() });
+        let refused =
+            |filter, reason: &str| loading(filter, LoadReport::Refused { reason: reason.to_owned() });
         let all = [
-            loading(FilterName::Simple, Outcome::Loaded),
+            loading(FilterName::Simple, LoadReport::Loaded),
             refused(FilterName::Print, "invalid zero-sized read"),
             refused(FilterName::Quota, "reserved fields"),
         ];
         let [finding] = &findings(&all)[..] else { panic!("one toolkit") };
-        assert_eq!(finding.state, super::super::State::Gap);
+        assert_eq!(finding.state, super::super::CheckState::Gap);
         assert!(finding.found.starts_with("1 of 3 loaded; "), "{finding:?}");
         assert!(finding.found.contains("print-filter at tc: invalid zero-sized read"), "{finding:?}");
         assert!(finding.remedy.contains("quota at tc"), "{finding:?}");
         let [finding] = &findings(&all[..1])[..] else { panic!("one toolkit") };
-        assert_eq!(finding.state, super::super::State::Ok);
+        assert_eq!(finding.state, super::super::CheckState::Ok);
     }
 }

@@ -12,7 +12,7 @@ const MUCH: f64 = 0.1;
 
 /// A figure that is another in the results than in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct FigureChange {
     /// The document.
     pub document: PathBuf,
     /// Line, from 1.
@@ -28,7 +28,7 @@ pub struct Change {
     pub much: bool,
 }
 
-impl Change {
+impl FigureChange {
     pub(super) fn new(document: &Path, line: usize, query: &str, stands: &str, found: &str) -> Self {
         let stands = words(stands).join(" ");
         let (document, query, found) = (document.to_owned(), query.to_owned(), found.to_owned());
@@ -36,7 +36,7 @@ impl Change {
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for FigureChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { document, line, query, stands, found, .. } = self;
         write!(f, "{}:{line}: {stands} stands there, {found} in the results ({query})", document.display())

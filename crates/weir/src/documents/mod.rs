@@ -25,14 +25,14 @@ use std::{
 use weir_report::Report;
 
 pub use allowed::Allowed;
-pub use change::Change;
+pub use change::FigureChange;
 use marker::Marker;
 
 pub use quote::Quote;
 
 /// Something in a document that isn't as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct DocumentProblem {
     /// The document.
     pub document: PathBuf,
     /// Line, from 1.
@@ -41,7 +41,7 @@ pub struct Problem {
     pub what: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for DocumentProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.document.display(), self.line, self.what)
     }
@@ -53,9 +53,9 @@ pub struct Compared {
     /// The document as the results have it.
     pub text: String,
     /// The figures that are others than in the document.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FigureChange>,
     /// What has no answer: a marker that names nothing, a figure outside of any.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<DocumentProblem>,
     /// How many figures are marked.
     pub marked: usize,
 }
@@ -90,8 +90,11 @@ impl Results {
 /// that every interval be marked or on it.
 pub fn compare(path: &Path, text: &str, results: &mut Results, allowed: Option<&Allowed>) -> Compared {
     let mut compared = Compared::default();
-    let problem =
-        |at: usize, what: String| Problem { document: path.to_owned(), line: line_of(text, at), what };
+    let problem = |at: usize, what: String| DocumentProblem {
+        document: path.to_owned(),
+        line: line_of(text, at),
+        what,
+    };
     let (markers, broken) = marker::all(text);
     compared.problems.extend(broken.into_iter().map(|(at, what)| problem(at, what)));
     let mut done = 0;
@@ -105,7 +108,7 @@ pub fn compare(path: &Path, text: &str, results: &mut Results, allowed: Option<&
                     compared.text += &found;
                     done = shown.end;
                     let line = line_of(text, shown.start);
-                    compared.changes.push(Change::new(path, line, query, stands, &found));
+                    compared.changes.push(FigureChange::new(path, line, query, stands, &found));
                 }
             }
             Err(what) => compared.problems.push(problem(shown.start, format!("{query}: {what}"))),

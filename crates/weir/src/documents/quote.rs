@@ -19,13 +19,13 @@ pub struct Quote {
     pub at: Vec<(String, String)>,
     /// The column.
     pub column: String,
-    part: Part,
+    part: TextPart,
     digits: Option<usize>,
 }
 
 /// Which part of a cell's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum TextPart {
     /// The estimate where there is one, else all.
     Estimate,
     Median,
@@ -37,13 +37,13 @@ enum Part {
     Text,
 }
 
-const PARTS: [(&str, Part); 6] = [
-    ("estimate", Part::Estimate),
-    ("median", Part::Median),
-    ("low", Part::Low),
-    ("high", Part::High),
-    ("interval", Part::Interval),
-    ("text", Part::Text),
+const PARTS: [(&str, TextPart); 6] = [
+    ("estimate", TextPart::Estimate),
+    ("median", TextPart::Median),
+    ("low", TextPart::Low),
+    ("high", TextPart::High),
+    ("interval", TextPart::Interval),
+    ("text", TextPart::Text),
 ];
 
 /// What a report writes where it has no number.
@@ -75,7 +75,7 @@ impl FromStr for Quote {
             found.map(|(_, part)| part).ok_or_else(|| format!("no part '{name}'; there are: {names}"))
         };
         let (column, part) = match plain.as_slice() {
-            [column] => (*column, Part::Estimate),
+            [column] => (*column, TextPart::Estimate),
             [column, part] => (*column, part_of(part)?),
             _ => return Err("behind the table there must be one column, and a part of it at most".to_owned()),
         };
@@ -93,10 +93,10 @@ impl Quote {
         if NOTHING.contains(&text) {
             return Err(format!("the samples have no number there ('{text}')"));
         }
-        let found = Parts::of(text);
+        let found = EstimateText::of(text);
         let part = match (self.part, &found) {
-            (Part::Text, _) | (Part::Estimate, None) => self.rounded(text),
-            (Part::Estimate, Some(found)) => {
+            (TextPart::Text, _) | (TextPart::Estimate, None) => self.rounded(text),
+            (TextPart::Estimate, Some(found)) => {
                 let [median, low, high] =
                     [&found.median, &found.low, &found.high].map(|text| self.rounded(text));
                 let ends = if found.is_range {
@@ -106,10 +106,10 @@ impl Quote {
                 };
                 format!("{}{median} {ends}", found.sign)
             }
-            (Part::Median, Some(found)) => format!("{}{}", found.sign, self.rounded(&found.median)),
-            (Part::Low, Some(found)) => self.rounded(&found.low),
-            (Part::High, Some(found)) => self.rounded(&found.high),
-            (Part::Interval, Some(found)) => {
+            (TextPart::Median, Some(found)) => format!("{}{}", found.sign, self.rounded(&found.median)),
+            (TextPart::Low, Some(found)) => self.rounded(&found.low),
+            (TextPart::High, Some(found)) => self.rounded(&found.high),
+            (TextPart::Interval, Some(found)) => {
                 format!("[{}, {}]", self.rounded(&found.low), self.rounded(&found.high))
             }
             (_, None) => return Err(format!("there is no interval in '{text}'")),
@@ -135,7 +135,7 @@ fn with_digits(value: f64, digits: usize) -> String {
 }
 
 /// An estimate inside of a text, in pieces.
-struct Parts {
+struct EstimateText {
     /// `≥ `, `≤ ` or nothing.
     sign: String,
     median: String,
@@ -145,7 +145,7 @@ struct Parts {
     is_range: bool,
 }
 
-impl Parts {
+impl EstimateText {
     fn of(text: &str) -> Option<Self> {
         let interval = text.find('[').map(|open| (open, "[", "]", ", "));
         let (open, begins, ends, between) =

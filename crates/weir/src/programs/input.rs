@@ -10,11 +10,11 @@ use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use weir_asm::{Code, Diagnostics, ElfFile, Endian, Object, Program, decode, read_elf, text};
 
-use super::problems::{Findings, Report};
+use super::problems::{Findings, ProgramReport};
 
 /// What a program is read from; arguments that every command on programs has.
 #[derive(Debug, clap::Args)]
-pub struct Reading {
+pub struct ProgramInput {
     /// The program: text in weir's syntax, or an ELF object, known by its first bytes; `-` is standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -26,7 +26,7 @@ pub struct Reading {
 
 /// How to read what is neither text nor ELF; arguments of the commands that take it.
 #[derive(Debug, clap::Args)]
-pub struct Form {
+pub struct InputForm {
     /// FILE holds raw instructions, 8 bytes a slot.
     #[arg(long)]
     pub raw: bool,
@@ -67,7 +67,7 @@ pub enum Input {
     Elf(Vec<u8>, ElfFile),
 }
 
-impl Reading {
+impl ProgramInput {
     /// How the file is called in messages.
     pub fn name(&self) -> String {
         if self.is_stdin() { "<stdin>".to_owned() } else { self.file.display().to_string() }
@@ -106,26 +106,26 @@ impl Reading {
     /// Assembles the text of a part of a program.
     ///
     /// # Errors
-    /// As for [`Reading::assemble`].
+    /// As for [`ProgramInput::assemble`].
     pub fn assemble_fragment(&self, bytes: &[u8]) -> anyhow::Result<Code> {
         Ok(text::assemble_fragment(bytes).map_err(|found| self.report(bytes, &found))?)
     }
 
-    fn report(&self, bytes: &[u8], diagnostics: &Diagnostics) -> Report {
+    fn report(&self, bytes: &[u8], diagnostics: &Diagnostics) -> ProgramReport {
         let mut findings = Findings::in_text(&self.name(), bytes, diagnostics);
         if std::str::from_utf8(bytes).is_err() {
             findings.help("--raw reads raw instructions; ELF objects are known by their first bytes");
         }
-        Report(findings)
+        ProgramReport(findings)
     }
 }
 
-impl Reading {
+impl ProgramInput {
     /// Reads a program, whatever its form.
     ///
     /// # Errors
     /// The file can't be read, or holds no program.
-    pub fn input(&self, form: &Form) -> anyhow::Result<Input> {
+    pub fn input(&self, form: &InputForm) -> anyhow::Result<Input> {
         Input::read(self, form, self.bytes()?)
     }
 
@@ -139,7 +139,7 @@ impl Input {
     ///
     /// # Errors
     /// They hold no program.
-    pub fn read(reading: &Reading, form: &Form, bytes: Vec<u8>) -> anyhow::Result<Self> {
+    pub fn read(reading: &ProgramInput, form: &InputForm, bytes: Vec<u8>) -> anyhow::Result<Self> {
         if form.raw {
             let code = decode(&bytes, form.endian.into())
                 .with_context(|| format!("decoding {} as raw instructions", reading.name()))?;

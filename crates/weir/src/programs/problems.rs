@@ -13,11 +13,11 @@ use weir_output::{Visible, exit::code_of};
 
 /// A program that can't be used, and why: the error that [`Findings::end`] shows.
 #[derive(Debug)]
-pub struct Report(pub Findings);
+pub struct ProgramReport(pub Findings);
 
-impl std::error::Error for Report {}
+impl std::error::Error for ProgramReport {}
 
-impl fmt::Display for Report {
+impl fmt::Display for ProgramReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.human(false).trim_end())
     }
@@ -49,12 +49,12 @@ pub struct Finding {
     program: Option<String>,
     /// The excerpts to show: the place itself, and one that has to do with it.
     #[serde(skip)]
-    excerpts: Vec<Excerpt>,
+    excerpts: Vec<LineExcerpt>,
 }
 
 /// A line, or the part of a long one that matters.
 #[derive(Debug)]
-struct Excerpt {
+struct LineExcerpt {
     line: usize,
     column: usize,
     text: String,
@@ -67,7 +67,7 @@ struct Excerpt {
 impl Findings {
     /// What the assembler says about a text.
     pub fn in_text(file: &str, text: &[u8], diagnostics: &Diagnostics) -> Self {
-        let lines = Lines::of(text);
+        let lines = NumberedLines::of(text);
         let mut list: Vec<_> =
             diagnostics.iter().map(|found| Finding::in_text(file, &lines, found)).collect();
         if diagnostics.has_more() {
@@ -81,7 +81,7 @@ impl Findings {
     /// are shown.
     pub fn in_program(file: &str, program: &Program, problems: &[Problem]) -> Self {
         let source = program.source.as_ref();
-        let lines = source.map(|source| Lines::of(source.text.as_bytes()));
+        let lines = source.map(|source| NumberedLines::of(source.text.as_bytes()));
         let finding = |problem: &Problem| {
             let span = problem.line.zip(lines.as_ref()).map(|(line, lines)| lines.span(line.0 as usize));
             let message = format!("instruction {} ({}): {}", problem.index, problem.text, problem.kind);
@@ -143,8 +143,8 @@ impl Findings {
             Ok(code) => return Ok(code),
             Err(error) => error,
         };
-        match error.downcast_ref::<Report>() {
-            Some(Report(findings)) => findings.say(json),
+        match error.downcast_ref::<ProgramReport>() {
+            Some(ProgramReport(findings)) => findings.say(json),
             None if json => {
                 Self { list: vec![Finding::of_file("error", file, format!("{error:#}"))] }.say(true)
             }
@@ -182,7 +182,7 @@ impl Finding {
         }
     }
 
-    fn in_text(file: &str, lines: &Lines<'_>, found: &Diagnostic) -> Self {
+    fn in_text(file: &str, lines: &NumberedLines<'_>, found: &Diagnostic) -> Self {
         let place = lines.excerpt(found.span, None);
         let related = found.related.as_ref().map(|(span, label)| lines.excerpt(*span, Some(label)));
         Self {
@@ -227,7 +227,7 @@ impl Finding {
 }
 
 /// A text by lines.
-struct Lines<'a> {
+struct NumberedLines<'a> {
     text: &'a [u8],
     starts: Vec<usize>,
 }
@@ -235,7 +235,7 @@ struct Lines<'a> {
 /// Characters shown on each side of a place in a long line.
 const AROUND: usize = 100;
 
-impl<'a> Lines<'a> {
+impl<'a> NumberedLines<'a> {
     fn of(text: &'a [u8]) -> Self {
         let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
         Self { text, starts: std::iter::once(0).chain(ends).collect() }
@@ -250,7 +250,7 @@ impl<'a> Lines<'a> {
         Span { start: start as u32, end: (start + inside.trim_ascii().len()) as u32 }
     }
 
-    fn excerpt(&self, span: Span, label: Option<&str>) -> Excerpt {
+    fn excerpt(&self, span: Span, label: Option<&str>) -> LineExcerpt {
         let at = (span.start as usize).min(self.text.len());
         let number = self.starts.partition_point(|start| *start <= at);
         let start = self.starts[number - 1];
@@ -264,7 +264,7 @@ impl<'a> Lines<'a> {
         let marked = String::from_utf8_lossy(&line[from..to]);
         let after: String = String::from_utf8_lossy(&line[to..(to + AROUND).min(line.len())]).into_owned();
         let shown = &before[cut..];
-        Excerpt {
+        LineExcerpt {
             line: number,
             column: before.chars().count() + 1,
             marked: shown.len()..shown.len() + marked.len(),

@@ -247,7 +247,7 @@ impl Display for Tree<'_> {
             writeln!(f, "program {} section={:?}", program.name, program.section)?;
             for node in program.instructions.nodes() {
                 node.labels.iter().try_for_each(|label| writeln!(f, "  {label}:"))?;
-                writeln!(f, "    {}: {}{}", node.index, node.kind, Fields(&node.fields))?;
+                writeln!(f, "    {}: {}{}", node.index, node.kind, NodeFields(&node.fields))?;
             }
             program.labels_at_end.iter().try_for_each(|label| writeln!(f, "  {label}:"))?;
         }
@@ -255,16 +255,16 @@ impl Display for Tree<'_> {
     }
 }
 
-struct Fields<'a>(&'a Map<String, Value>);
+struct NodeFields<'a>(&'a Map<String, Value>);
 
-impl Display for Fields<'_> {
+impl Display for NodeFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.0 {
             write!(f, " {name}=")?;
             match value {
                 Value::String(text) => f.write_str(text)?,
                 Value::Object(fields) => {
-                    let inner = Fields(fields).to_string();
+                    let inner = NodeFields(fields).to_string();
                     write!(f, "({})", inner.trim_start())?;
                 }
                 value => write!(f, "{value}")?,

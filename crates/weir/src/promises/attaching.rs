@@ -9,12 +9,12 @@ use anyhow::Context as _;
 use weir_filters::{FilterName, Site, Toolkit};
 use weir_hooks::KernelFilter;
 
-use super::{Bar, Figure};
+use super::{Bound, PromisedFigure};
 
 /// Filters generated, loaded and attached with each toolkit, in turn.
 const TIMES: usize = 30;
 
-pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a UDP socket on 127.0.0.1")?;
     let (mut fun, mut aya) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
@@ -22,13 +22,13 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
         aya.push(attach(&socket, Toolkit::Aya)?);
     }
     Ok(vec![
-        Figure::new(
+        PromisedFigure::new(
             "from parameters to attached in the kernel, valid-command by fun",
             "ms",
             fun,
-            Bar::AtMost(5.0),
+            Bound::AtMost(5.0),
         ),
-        Figure::new("  the same by aya, compiled before", "ms", aya, Bar::Nothing),
+        PromisedFigure::new("  the same by aya, compiled before", "ms", aya, Bound::Nothing),
     ])
 }
 

@@ -16,9 +16,9 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use weir_filters::{Blocklist, FilterName, Site, Toolkit, Until};
 use weir_hooks::KernelFilter;
 use weir_lab::experiment::{machine::Pinning, one_run::Bench, own_command};
-use weir_service::control::{Connection, Reply, Request, ask};
+use weir_service::control::{Connection, ControlRequest, Reply, ask};
 
-use super::{Bar, Figure, Runner, loads, serving::Served};
+use super::{Bound, PromisedFigure, Runner, loads, serving::ServedCell};
 
 /// How long the reply to a GET may take.
 const REPLY_WITHIN: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ const SETTLED_MB: f64 = 1.0;
 const COMMAND: f64 = 2.0;
 const TO_BARE: f64 = 2.08;
 
-pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let prefixes = random_prefixes();
     let folder = tempfile::tempdir()?;
     let list = folder.path().join("prefixes");
@@ -64,48 +64,59 @@ pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
     for pair in 1..=PAIRS {
         (runner.say)(&format!("run {pair} of {PAIRS}: prefixes blocked by bare batches, and by a command"));
         bare.push(block_bare(&bare_list)?);
-        blocked.push(Blocked::by_command(runner, &list, bare_list.len(), false)?);
+        blocked.push(BlockingCost::by_command(runner, &list, bare_list.len(), false)?);
     }
     let watched: Vec<_> = (0..WATCHED)
-        .map(|_| Blocked::by_command(runner, &list, bare_list.len(), true))
+        .map(|_| BlockingCost::by_command(runner, &list, bare_list.len(), true))
         .collect::<anyhow::Result<_>>()?;
-    let of = |all: &[Blocked], value: fn(&Blocked) -> f64| all.iter().map(value).collect::<Vec<_>>();
+    let of =
+        |all: &[BlockingCost], value: fn(&BlockingCost) -> f64| all.iter().map(value).collect::<Vec<_>>();
     let taken = of(&blocked, |blocked| blocked.taken);
     let ratios = taken.iter().zip(&bare).map(|(command, bare)| command / bare).collect();
     let count = bare_list.len();
     Ok(vec![
-        Figure::new(
+        PromisedFigure::new(
             &format!("weir filter block @FILE, {count} prefixes, from the command to its answer"),
             "s",
             taken,
-            Bar::AtMost(COMMAND),
+            Bound::AtMost(COMMAND),
         ),
-        Figure::new("  the kernel's part: sorted, in batches, nothing else", "s", bare, Bar::Nothing),
-        Figure::new("  the command ÷ the kernel's part", "", ratios, Bar::AtMost(TO_BARE)),
-        Figure::new(
+        PromisedFigure::new(
+            "  the kernel's part: sorted, in batches, nothing else",
+            "s",
+            bare,
+            Bound::Nothing,
+        ),
+        PromisedFigure::new("  the command ÷ the kernel's part", "", ratios, Bound::AtMost(TO_BARE)),
+        PromisedFigure::new(
             "  the server's resident memory, growth",
             "MB",
             of(&blocked, |blocked| blocked.resident),
-            Bar::AtMost(100.0),
+            Bound::AtMost(100.0),
         ),
-        Figure::new(
+        PromisedFigure::new(
             "  the kernel's slabs, growth",
             "MB",
             of(&blocked, |blocked| blocked.slabs),
-            Bar::AtMost(150.0),
+            Bound::AtMost(150.0),
         ),
-        Figure::new("  what fdinfo says of the map", "MB", of(&blocked, |blocked| blocked.map), Bar::Nothing),
-        Figure::new(
+        PromisedFigure::new(
+            "  what fdinfo says of the map",
+            "MB",
+            of(&blocked, |blocked| blocked.map),
+            Bound::Nothing,
+        ),
+        PromisedFigure::new(
             "  meanwhile, the longest wait for another control call",
             "ms",
             of(&watched, |blocked| blocked.waits[0]),
-            Bar::AtMost(10.0),
+            Bound::AtMost(10.0),
         ),
-        Figure::new(
+        PromisedFigure::new(
             "  meanwhile, the longest wait for the reply to a GET",
             "ms",
             of(&watched, |blocked| blocked.waits[1]),
-            Bar::AtMost(10.0),
+            Bound::AtMost(10.0),
         ),
     ])
 }
@@ -136,7 +147,7 @@ fn block_bare(list: &Blocklist) -> anyhow::Result<f64> {
 }
 
 /// What a command that blocked a list took.
-struct Blocked {
+struct BlockingCost {
     /// From its start to its end, s.
     taken: f64,
     /// Growth of the server's resident memory, MB.
@@ -149,7 +160,7 @@ struct Blocked {
     waits: [f64; 2],
 }
 
-impl Blocked {
+impl BlockingCost {
     /// Has a new server block the prefixes of the file `list`, of which `count` are different.
     fn by_command(runner: &Runner<'_>, list: &Path, count: usize, is_watched: bool) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -160,7 +171,7 @@ impl Blocked {
         definition.server_flags.extend(["--control".into(), control.display().to_string()]);
         // Whoever blocks prefixes pins nothing.
         let pinning = Pinning::none("a command is timed");
-        let served = Served::start(&Bench { pinning: &pinning, ..runner.bench(&definition) })?;
+        let served = ServedCell::start(&Bench { pinning: &pinning, ..runner.bench(&definition) })?;
         let server = served.server.process.id().context("the server runs")?;
         let (resident, slabs) = (resident_mb(server)?, settled_slabs_mb()?);
         let mut command = own_command("filter");
@@ -193,7 +204,7 @@ impl Blocked {
             map: tries_mb(server)?,
             waits: waits.map(|wait| wait.as_secs_f64() * 1e3),
         };
-        match ask(&control, &Request::Status)? {
+        match ask(&control, &ControlRequest::Status)? {
             Reply::Status(status) if status.blocked == Some(count) => {}
             other => bail!("{count} prefixes were to be blocked: {other:?}"),
         }
@@ -216,7 +227,7 @@ fn longest(is_over: &AtomicBool, mut each: impl FnMut() -> anyhow::Result<()>) -
 
 fn asking(control: &Path) -> anyhow::Result<impl FnMut() -> anyhow::Result<()>> {
     let mut connection = Connection::open(control)?;
-    Ok(move || Ok(connection.ask(&Request::Status).map(drop)?))
+    Ok(move || Ok(connection.ask(&ControlRequest::Status).map(drop)?))
 }
 
 fn requesting(server: SocketAddr) -> anyhow::Result<impl FnMut() -> anyhow::Result<()>> {

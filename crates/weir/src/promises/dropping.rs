@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use weir_lab::experiment::{catalogue, definition::Definition, measure, schedule};
 use weir_results::stats::{Repetition, paired_differences, paired_ratios};
 
-use super::{Bar, Figure, Runner};
+use super::{Bound, PromisedFigure, Runner};
 
 /// The experiment whose cells are run.
 const EXPERIMENT: &str = "hooks";
@@ -15,7 +15,7 @@ const SENDER: &str = "sender";
 const SOCKET: &str = "socket-fun";
 const XDP: &str = "xdp-fun";
 
-/// Runs for each of those asked for: a run is short, and the machine's time holds whatever else goes on.
+/// DropRuns for each of those asked for: a run is short, and the machine's time holds whatever else goes on.
 const EACH: u32 = 3;
 
 const INVALID_PERCENT: u8 = 99;
@@ -25,12 +25,12 @@ const PACKETS: u64 = 100_000;
 const SEED: u64 = 1;
 
 /// CPU time of the whole machine per packet, µs, in each repetition.
-type Runs = BTreeMap<Repetition, f64>;
+type DropRuns = BTreeMap<Repetition, f64>;
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let runs = EACH * runs;
     let definition = definition(runs)?;
-    let mut costs: BTreeMap<&str, Runs> = BTreeMap::new();
+    let mut costs: BTreeMap<&str, DropRuns> = BTreeMap::new();
     for scheduled in schedule::of(&definition, SEED) {
         let place = [SENDER, SOCKET, XDP].into_iter().find(|&id| {
             let row = definition.placements.iter().find(|row| row.id() == id);
@@ -68,28 +68,28 @@ fn definition(runs: u32) -> anyhow::Result<Definition> {
     Ok(definition)
 }
 
-fn figures(sender: &Runs, socket: &Runs, xdp: &Runs) -> Vec<Figure> {
-    let less = |from: &Runs| -> Runs {
+fn figures(sender: &DropRuns, socket: &DropRuns, xdp: &DropRuns) -> Vec<PromisedFigure> {
+    let less = |from: &DropRuns| -> DropRuns {
         let differences = paired_differences(from, sender);
         sender.keys().copied().zip(differences).collect()
     };
-    let values = |runs: &Runs| runs.values().copied().collect::<Vec<_>>();
+    let values = |runs: &DropRuns| runs.values().copied().collect::<Vec<_>>();
     vec![
-        Figure::new(
+        PromisedFigure::new(
             "machine's CPU per packet at 99 % invalid over veth, one a send, valid-command by fun, xdp ÷ socket",
             "",
             paired_ratios(xdp, socket),
-            Bar::IntervalBelow(1.0),
+            Bound::IntervalBelow(1.0),
         ),
-        Figure::new(
+        PromisedFigure::new(
             "  the same, the sender's own cost taken off",
             "",
             paired_ratios(&less(xdp), &less(socket)),
-            Bar::Nothing,
+            Bound::Nothing,
         ),
-        Figure::new("  of which the socket takes", "µs", values(socket), Bar::Nothing),
-        Figure::new("  xdp", "µs", values(xdp), Bar::Nothing),
-        Figure::new("  and the sender by itself", "µs", values(sender), Bar::Nothing),
+        PromisedFigure::new("  of which the socket takes", "µs", values(socket), Bound::Nothing),
+        PromisedFigure::new("  xdp", "µs", values(xdp), Bound::Nothing),
+        PromisedFigure::new("  and the sender by itself", "µs", values(sender), Bound::Nothing),
     ]
 }
 
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_senders_own_cost_is_taken_off_run_by_run() {
-        let runs = |values: [f64; 2]| (0..).zip(values).collect::<Runs>();
+        let runs = |values: [f64; 2]| (0..).zip(values).collect::<DropRuns>();
         let figures = figures(&runs([1.0, 2.0]), &runs([5.0, 6.0]), &runs([3.0, 4.0]));
         assert_eq!(figures[0].values, [3.0 / 5.0, 4.0 / 6.0]);
         assert_eq!(figures[1].values, [0.5, 0.5]);

@@ -6,7 +6,7 @@ use weir_lab::filter_cost::packet;
 use weir_wire::Request;
 
 use super::{
-    Bar, Figure,
+    Bound, PromisedFigure,
     places::{self, Pairs},
 };
 
@@ -14,7 +14,7 @@ use super::{
 const BAD_LEN: usize = 259;
 
 /// `valid-command` on a valid and on an invalid packet.
-pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
     let cost = |payload: &[u8]| {
         let pairs = || Pairs::load(&Site::socket(), &[Toolkit::Aya, Toolkit::Fun]);
@@ -25,8 +25,8 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
     };
     let (put, put_to_aya) = cost(&put)?;
     let (bad, bad_to_aya) = cost(&bad())?;
-    let ns = |name, values| Figure::new(name, "ns", values, Bar::AtMost(40.0));
-    let ratio = |name, values| Figure::new(name, "", values, Bar::IntervalAtMost(1.1));
+    let ns = |name, values| PromisedFigure::new(name, "ns", values, Bound::AtMost(40.0));
+    let ratio = |name, values| PromisedFigure::new(name, "", values, Bound::IntervalAtMost(1.1));
     Ok(vec![
         ns("valid-command on a PUT, test run less an accept-all program's", put),
         ns("valid-command on an invalid packet, the same", bad),

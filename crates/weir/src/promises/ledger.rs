@@ -6,8 +6,8 @@ use weir_results::stats::paired_ratios;
 use weir_service::client::{Behaviour, Percent, Step, Workload};
 
 use super::{
-    Bar, Figure, Runner, bare_loops,
-    loads::{BEHAVIOUR, Load, SIMPLE, client_rate},
+    Bound, PromisedFigure, Runner, bare_loops,
+    loads::{BEHAVIOUR, SIMPLE, ServedLoad, client_rate},
 };
 
 /// About a second of a sender of single packets: the two of a pair lie near each other.
@@ -20,13 +20,13 @@ const PAIRS: u32 = 3;
 /// Where nothing is dropped every count is at work; where almost all is, little but the counts and the filter.
 const INVALID_PERCENT: [u8; 2] = [0, 99];
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     INVALID_PERCENT.into_iter().map(|percent| ratio(percent, runs, runner)).collect()
 }
 
-fn ratio(invalid_percent: u8, runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Figure> {
+fn ratio(invalid_percent: u8, runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<PromisedFigure> {
     let pinning = runner.pinning;
-    let load = Load { packets: PACKETS, invalid_percent, ..SIMPLE };
+    let load = ServedLoad { packets: PACKETS, invalid_percent, ..SIMPLE };
     let steps = steps(&load)?;
     let mut uncounted = BTreeMap::new();
     let counted = runner.interleaved(&[load], PAIRS * runs, |repetition| {
@@ -39,11 +39,11 @@ fn ratio(invalid_percent: u8, runs: u32, runner: &mut Runner<'_>) -> anyhow::Res
         "packets/s at {invalid_percent} % invalid, one packet a send: client, server and filter with the ledger ÷ bare \
          loops without"
     );
-    Ok(Figure::new(&what, "", paired_ratios(&rates, &uncounted), Bar::AtLeast(0.97)))
+    Ok(PromisedFigure::new(&what, "", paired_ratios(&rates, &uncounted), Bound::AtLeast(0.97)))
 }
 
 /// What the clients of that load send.
-fn steps(load: &Load) -> anyhow::Result<Vec<Step>> {
+fn steps(load: &ServedLoad) -> anyhow::Result<Vec<Step>> {
     let behaviour: &Behaviour = BEHAVIOUR.parse().map_err(anyhow::Error::msg)?;
     let workload = Workload {
         packets: load.packets,

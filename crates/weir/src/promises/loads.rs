@@ -12,7 +12,7 @@ use weir_lab::experiment::{
 use weir_results::{cell::Placement, sample::Sample, stats::paired_ratios};
 use weir_service::{Io, Moderation};
 
-use super::{Bar, Figure, Runner};
+use super::{Bound, PromisedFigure, Runner};
 
 const DEFINITION: &str = r#"
 name = "bench"
@@ -35,7 +35,7 @@ const MILLION: u64 = 1_000_000;
 
 /// A load: how client and server do their I/O, what is sent, where it is filtered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Load {
+pub(super) struct ServedLoad {
     pub(super) client: Io,
     pub(super) server: Io,
     pub(super) moderation: Moderation,
@@ -45,7 +45,7 @@ pub(super) struct Load {
     pub(super) audited: bool,
 }
 
-pub(super) const BATCH: Load = Load {
+pub(super) const BATCH: ServedLoad = ServedLoad {
     client: Io::Batch,
     server: Io::Batch,
     moderation: Moderation::Off,
@@ -54,102 +54,113 @@ pub(super) const BATCH: Load = Load {
     packets: MILLION,
     audited: false,
 };
-pub(super) const SIMPLE: Load = Load { client: Io::Simple, server: Io::Simple, ..BATCH };
-const SIMPLE_SERVER: Load = Load { server: Io::Simple, ..BATCH };
-const KERNEL_99: Load = Load { invalid_percent: 99, ..BATCH };
-const USER_99: Load = Load { placement: Placement::User, ..KERNEL_99 };
+pub(super) const SIMPLE: ServedLoad = ServedLoad { client: Io::Simple, server: Io::Simple, ..BATCH };
+const SIMPLE_SERVER: ServedLoad = ServedLoad { server: Io::Simple, ..BATCH };
+const KERNEL_99: ServedLoad = ServedLoad { invalid_percent: 99, ..BATCH };
+const USER_99: ServedLoad = ServedLoad { placement: Placement::User, ..KERNEL_99 };
 
 /// What the audit costs is told where almost every packet is a drop. A sender of single packets takes its time.
-const SIMPLE_99: Load = Load { packets: MILLION / 4, invalid_percent: 99, ..SIMPLE };
-const AUDITED_99: Load = Load { audited: true, ..KERNEL_99 };
-const AUDITED_SIMPLE_99: Load = Load { audited: true, ..SIMPLE_99 };
+const SIMPLE_99: ServedLoad = ServedLoad { packets: MILLION / 4, invalid_percent: 99, ..SIMPLE };
+const AUDITED_99: ServedLoad = ServedLoad { audited: true, ..KERNEL_99 };
+const AUDITED_SIMPLE_99: ServedLoad = ServedLoad { audited: true, ..SIMPLE_99 };
 
 /// Lengths of the runs whose memory is compared.
-const SHORT: Load = Load { packets: MILLION / 10, ..BATCH };
-const LONG: Load = Load { packets: 10 * MILLION, ..BATCH };
+const SHORT: ServedLoad = ServedLoad { packets: MILLION / 10, ..BATCH };
+const LONG: ServedLoad = ServedLoad { packets: 10 * MILLION, ..BATCH };
 
-/// Runs of the memory comparison: what a process holds hardly varies.
+/// LoadRuns of the memory comparison: what a process holds hardly varies.
 const MEMORY_RUNS: u32 = 2;
 
-pub(super) type Runs = BTreeMap<u32, Sample>;
+pub(super) type LoadRuns = BTreeMap<u32, Sample>;
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     runner.run(&SHORT, 0)?; // Warms up, and isn't counted.
     let compared =
         [BATCH, SIMPLE, SIMPLE_SERVER, KERNEL_99, USER_99, AUDITED_99, SIMPLE_99, AUDITED_SIMPLE_99];
     let loads = runner.interleaved(&compared, runs, |_| Ok(()))?;
     let lengths = runner.interleaved(&[SHORT, LONG], MEMORY_RUNS, |_| Ok(()))?;
-    let ratio = |a: &Load, b: &Load, of: fn(&Sample) -> f64| {
+    let ratio = |a: &ServedLoad, b: &ServedLoad, of: fn(&Sample) -> f64| {
         paired_ratios(&each(&loads[a], of), &each(&loads[b], of))
     };
-    let cpu = |a: &Load, b: &Load| ratio(a, b, cpu_per_packet_read);
+    let cpu = |a: &ServedLoad, b: &ServedLoad| ratio(a, b, cpu_per_packet_read);
     let memory = paired_ratios(&each(&lengths[&LONG], peak_kib), &each(&lengths[&SHORT], peak_kib));
     let ready = loads.values().flat_map(BTreeMap::values).filter_map(ready_mib).collect();
-    let losses = |load: &Load| loads[load].values().filter_map(Sample::loss_percent).collect::<Vec<_>>();
+    let losses =
+        |load: &ServedLoad| loads[load].values().filter_map(Sample::loss_percent).collect::<Vec<_>>();
     Ok(vec![
-        Figure::new(
+        PromisedFigure::new(
             "client, 10⁶ valid packets: packets/s, batch ÷ simple",
             "",
             ratio(&BATCH, &SIMPLE, client_rate),
-            Bar::AtLeast(3.0),
+            Bound::AtLeast(3.0),
         ),
-        Figure::new(
+        PromisedFigure::new(
             "server CPU per packet read under that load, batch ÷ simple",
             "",
             cpu(&BATCH, &SIMPLE),
-            Bar::AtMost(0.7),
+            Bound::AtMost(0.7),
         ),
-        Figure::new(
+        PromisedFigure::new(
             "  the same where both servers get the batch client's load",
             "",
             cpu(&BATCH, &SIMPLE_SERVER),
-            Bar::Nothing,
+            Bound::Nothing,
         ),
-        Figure::new(
+        PromisedFigure::new(
             "server CPU at 99 % invalid, kernel ÷ user",
             "",
             ratio(&KERNEL_99, &USER_99, Sample::server_cpu_us_per_packet),
-            Bar::AtMostAndBelow { median: 0.4, interval: 1.0 },
+            Bound::AtMostAndBelow { median: 0.4, interval: 1.0 },
         ),
-        Figure::new(
+        PromisedFigure::new(
             "loss of valid requests at 99 % invalid, kernel",
             "%",
             losses(&KERNEL_99),
-            Bar::Always(0.0),
+            Bound::Always(0.0),
         ),
-        Figure::new("  the same, user", "%", losses(&USER_99), Bar::Nothing),
-        Figure::new(
+        PromisedFigure::new("  the same, user", "%", losses(&USER_99), Bound::Nothing),
+        PromisedFigure::new(
             "memory of the server after 10⁷ packets to one key ÷ after 10⁵",
             "",
             memory,
-            Bar::AtMost(1.1),
+            Bound::AtMost(1.1),
         ),
-        Figure::new("memory of the server before the first packet", "MB", ready, Bar::AtMost(10.0)),
-        Figure::new(
+        PromisedFigure::new("memory of the server before the first packet", "MB", ready, Bound::AtMost(10.0)),
+        PromisedFigure::new(
             "packets/s at 99 % invalid, audited ÷ not, one packet a send",
             "",
             ratio(&AUDITED_SIMPLE_99, &SIMPLE_99, client_rate),
-            Bar::Nothing,
+            Bound::Nothing,
         ),
-        Figure::new(
+        PromisedFigure::new(
             "  the same, sent in batches",
             "",
             ratio(&AUDITED_99, &KERNEL_99, client_rate),
-            Bar::Nothing,
+            Bound::Nothing,
         ),
-        Figure::new("client, batch", "packets/s", values(&loads[&BATCH], client_rate), Bar::Nothing),
-        Figure::new("client, simple", "packets/s", values(&loads[&SIMPLE], client_rate), Bar::Nothing),
-        Figure::new(
+        PromisedFigure::new(
+            "client, batch",
+            "packets/s",
+            values(&loads[&BATCH], client_rate),
+            Bound::Nothing,
+        ),
+        PromisedFigure::new(
+            "client, simple",
+            "packets/s",
+            values(&loads[&SIMPLE], client_rate),
+            Bound::Nothing,
+        ),
+        PromisedFigure::new(
             "server CPU per packet sent, 10⁶ packets, 99 % invalid, user",
             "µs",
             values(&loads[&USER_99], Sample::server_cpu_us_per_packet),
-            Bar::Nothing,
+            Bound::Nothing,
         ),
-        Figure::new(
+        PromisedFigure::new(
             "  the same, kernel",
             "µs",
             values(&loads[&KERNEL_99], Sample::server_cpu_us_per_packet),
-            Bar::Nothing,
+            Bound::Nothing,
         ),
     ])
 }
@@ -158,11 +169,11 @@ impl Runner<'_> {
     /// The loads in turn, after what is done each time, so that what drifts meets all of them.
     pub(super) fn interleaved(
         &mut self,
-        loads: &[Load],
+        loads: &[ServedLoad],
         runs: u32,
         mut each_time: impl FnMut(u32) -> anyhow::Result<()>,
-    ) -> anyhow::Result<BTreeMap<Load, Runs>> {
-        let mut samples: BTreeMap<Load, Runs> = BTreeMap::new();
+    ) -> anyhow::Result<BTreeMap<ServedLoad, LoadRuns>> {
+        let mut samples: BTreeMap<ServedLoad, LoadRuns> = BTreeMap::new();
         for repetition in 0..runs {
             each_time(repetition)?;
             for load in loads {
@@ -182,7 +193,7 @@ impl Runner<'_> {
         Ok(samples)
     }
 
-    fn run(&self, load: &Load, repetition: u32) -> anyhow::Result<Sample> {
+    fn run(&self, load: &ServedLoad, repetition: u32) -> anyhow::Result<Sample> {
         let definition = definition(load)?;
         let scheduled = schedule::of(&definition, 1).into_iter().next();
         let audited = load.audited;
@@ -204,7 +215,7 @@ impl Runner<'_> {
 }
 
 /// What makes one run of that load.
-pub(super) fn definition(load: &Load) -> anyhow::Result<Definition> {
+pub(super) fn definition(load: &ServedLoad) -> anyhow::Result<Definition> {
     let mut definition = Definition::parse(DEFINITION, "the bench's definition")?;
     definition.behaviour = BEHAVIOUR.into();
     definition.client_io = load.client;
@@ -223,11 +234,11 @@ pub(super) fn definition(load: &Load) -> anyhow::Result<Definition> {
     Ok(definition)
 }
 
-pub(super) fn each(runs: &Runs, of: fn(&Sample) -> f64) -> BTreeMap<u32, f64> {
+pub(super) fn each(runs: &LoadRuns, of: fn(&Sample) -> f64) -> BTreeMap<u32, f64> {
     runs.iter().map(|(&repetition, sample)| (repetition, of(sample))).collect()
 }
 
-pub(super) fn values(runs: &Runs, of: fn(&Sample) -> f64) -> Vec<f64> {
+pub(super) fn values(runs: &LoadRuns, of: fn(&Sample) -> f64) -> Vec<f64> {
     runs.values().map(of).collect()
 }
 

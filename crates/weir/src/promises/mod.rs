@@ -27,7 +27,7 @@ use weir_results::stats::Estimate;
 /// What a figure has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "bar", content = "value")]
-pub enum Bar {
+pub enum Bound {
     /// The median is at least this.
     AtLeast(f64),
     /// The median is at most this.
@@ -51,7 +51,7 @@ pub enum Bar {
     Nothing,
 }
 
-impl Bar {
+impl Bound {
     /// Whether `measured` is as it has to be.
     pub fn is_met(self, measured: &Estimate) -> bool {
         match self {
@@ -71,7 +71,7 @@ impl Bar {
 
 /// A figure, measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figure {
+pub struct PromisedFigure {
     /// What was measured.
     pub what: String,
     /// In what; empty for a ratio.
@@ -80,12 +80,12 @@ pub struct Figure {
     pub values: Vec<f64>,
     /// What it has to be.
     #[serde(flatten)]
-    pub bar: Bar,
+    pub bar: Bound,
 }
 
-impl Figure {
+impl PromisedFigure {
     /// A figure from its single values.
-    pub fn new(what: &str, unit: &'static str, values: Vec<f64>, bar: Bar) -> Self {
+    pub fn new(what: &str, unit: &'static str, values: Vec<f64>, bar: Bound) -> Self {
         Self { what: what.to_owned(), unit, values, bar }
     }
 
@@ -102,7 +102,7 @@ impl Figure {
 
 /// Figures that are measured together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Group {
+pub enum FigureGroup {
     /// ns per run of the filter at the socket, by aya and by fun
     FilterCost,
     /// The same at each hook, against C
@@ -127,7 +127,7 @@ pub enum Group {
     Verifying,
 }
 
-impl Group {
+impl FigureGroup {
     /// Roughly how long it takes with the runs that are usual, on two cores.
     pub const fn takes(self) -> Duration {
         Duration::from_secs(match self {
@@ -150,11 +150,11 @@ impl Group {
 /// # Errors
 /// A server or client failed, a program couldn't be loaded, or a signal came.
 pub fn measure(
-    groups: &[Group],
+    groups: &[FigureGroup],
     runs: u32,
     interrupt: &Interrupt,
     say: &mut dyn FnMut(&str),
-) -> anyhow::Result<Vec<Figure>> {
+) -> anyhow::Result<Vec<PromisedFigure>> {
     let pinning = Pinning::of_this_machine();
     let mut runner = Runner { pinning: &pinning, interrupt, say };
     let mut figures = Vec::new();
@@ -164,17 +164,17 @@ pub fn measure(
             (runner.say)(&format!("figures of {}", what.get_name()));
         }
         figures.extend(match group {
-            Group::FilterCost => filter_cost::measure()?,
-            Group::Places => places::measure()?,
-            Group::Attaching => attaching::measure()?,
-            Group::Starting => starting::measure(&runner)?,
-            Group::Loads => loads::measure(runs, &mut runner)?,
-            Group::Moderation => moderation::measure(runs, &mut runner)?,
-            Group::Ledger => ledger::measure(runs, &mut runner)?,
-            Group::Dropping => dropping::measure(runs, &mut runner)?,
-            Group::Swaps => swaps::measure(runs)?,
-            Group::Blocking => blocking::measure(&mut runner)?,
-            Group::Verifying => verifying::measure()?,
+            FigureGroup::FilterCost => filter_cost::measure()?,
+            FigureGroup::Places => places::measure()?,
+            FigureGroup::Attaching => attaching::measure()?,
+            FigureGroup::Starting => starting::measure(&runner)?,
+            FigureGroup::Loads => loads::measure(runs, &mut runner)?,
+            FigureGroup::Moderation => moderation::measure(runs, &mut runner)?,
+            FigureGroup::Ledger => ledger::measure(runs, &mut runner)?,
+            FigureGroup::Dropping => dropping::measure(runs, &mut runner)?,
+            FigureGroup::Swaps => swaps::measure(runs)?,
+            FigureGroup::Blocking => blocking::measure(&mut runner)?,
+            FigureGroup::Verifying => verifying::measure()?,
         });
     }
     Ok(figures)

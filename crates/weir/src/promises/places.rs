@@ -13,7 +13,7 @@ use weir_wire::{
     udp,
 };
 
-use super::{Bar, Figure, filter_cost, kept::Kept};
+use super::{Bound, PromisedFigure, filter_cost, kept::Kept};
 
 /// The hooks whose programs the kernel runs on given bytes.
 const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
@@ -42,7 +42,7 @@ const PORT: u16 = 12_345;
 const SHORT: &[u8] = b"BAD";
 
 /// `valid-command` on valid and on invalid packets, at each hook.
-pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
     let bad = filter_cost::bad();
     let packets = [("a PUT", &put[..]), ("an invalid packet", &bad), ("an invalid packet of 3 bytes", SHORT)];
@@ -62,7 +62,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
 }
 
 /// What it costs a program for generic XDP to read whether a packet is several datagrams.
-fn telling(payload: &[u8]) -> anyhow::Result<Figure> {
+fn telling(payload: &[u8]) -> anyhow::Result<PromisedFigure> {
     // So that the one that can't tell can be attached where it is kept.
     let super_packets = SuperPackets::Pass;
     let site = Site { super_packets, ..Site::new(Hook::Xdp, (ADDRESS, PORT).into()) };
@@ -80,7 +80,7 @@ fn telling(payload: &[u8]) -> anyhow::Result<Figure> {
         }
     };
     let name = "telling GSO packets in generic xdp, valid-command by fun on a PUT";
-    Ok(Figure::new(name, "ns", ns, Bar::Nothing))
+    Ok(PromisedFigure::new(name, "ns", ns, Bound::Nothing))
 }
 
 /// What the filter's run takes longer than the accept-all program's, ns, for each toolkit.
@@ -98,19 +98,19 @@ pub(super) fn of(toolkit: Toolkit, repetitions: &[Costs]) -> Vec<f64> {
 }
 
 /// The quotients, and what they are of; where this build has no C, the quotients have no values.
-fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<Figure> {
+fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<PromisedFigure> {
     let c = of(Toolkit::C, repetitions);
     let mut figures = Vec::new();
     for toolkit in [Toolkit::Aya, Toolkit::Fun] {
         let quotients = of(toolkit, repetitions).iter().zip(&c).map(|(ours, c)| ours / c).collect();
-        figures.push(Figure::new(
+        figures.push(PromisedFigure::new(
             &format!("valid-command at {hook} on {packet}, ns over an accept-all program, {toolkit} ÷ c"),
             "",
             quotients,
-            Bar::IntervalAtMost(1.1),
+            Bound::IntervalAtMost(1.1),
         ));
     }
-    figures.push(Figure::new("  of which c takes", "ns", c, Bar::Nothing));
+    figures.push(PromisedFigure::new("  of which c takes", "ns", c, Bound::Nothing));
     figures
 }
 

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use weir_lab::experiment::{
     one_run::{Bench, RunError},
     read_summary, schedule,
-    server::Server,
-    site::Site,
+    server::ReadyServer,
+    site::RunSite,
 };
 use weir_service::ServerSummary;
 
@@ -16,29 +16,29 @@ use weir_service::ServerSummary;
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// A server of the first cell of a definition, which is ready.
-pub(super) struct Served {
-    pub(super) server: Server,
+pub(super) struct ServedCell {
+    pub(super) server: ReadyServer,
     /// From its start to its readiness, process and readiness socket included.
     pub(super) ready_in: Duration,
     folder: TempDir,
-    _site: Site,
+    _site: RunSite,
 }
 
-impl Served {
+impl ServedCell {
     pub(super) fn start(bench: &Bench<'_>) -> anyhow::Result<Self> {
         let Some(scheduled) = schedule::of(bench.definition, 1).into_iter().next() else {
             bail!("the definition has no cell");
         };
         let folder = tempfile::tempdir()?;
-        let site = Site::open(bench, &scheduled.cell).map_err(failed)?;
+        let site = RunSite::open(bench, &scheduled.cell).map_err(failed)?;
         let started = Instant::now();
-        let server = Server::start(bench, &site, &scheduled.cell, folder.path()).map_err(failed)?;
+        let server = ReadyServer::start(bench, &site, &scheduled.cell, folder.path()).map_err(failed)?;
         Ok(Self { server, ready_in: started.elapsed(), folder, _site: site })
     }
 
     /// Ends it, unless it has ended, and takes its record.
     pub(super) fn end(self) -> anyhow::Result<ServerSummary> {
-        let Self { server: Server { process, summary, .. }, folder, .. } = self;
+        let Self { server: ReadyServer { process, summary, .. }, folder, .. } = self;
         process.terminate();
         if !process.ends_by(Instant::now() + END_WITHIN) {
             bail!("{} did not end within {END_WITHIN:?}; {}", process.name(), process.last_words());

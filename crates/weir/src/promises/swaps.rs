@@ -14,7 +14,7 @@ use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Interface, KernelFilter, Target, XdpMode, in_own_network};
 use weir_wire::Request;
 
-use super::{Bar, Figure};
+use super::{Bound, PromisedFigure};
 
 const HOOKS: [Hook; 3] = [Hook::Socket, Hook::Tc, Hook::Xdp];
 
@@ -32,20 +32,20 @@ const LOST_AFTER: Duration = Duration::from_secs(1);
 
 /// Where requests are sent one by one to a socket whose filter is swapped, at each hook, in a network namespace of its
 /// own: a socket's buffer never runs full, so that what doesn't come was dropped by the swap.
-pub(super) fn measure(repetitions: u32) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(repetitions: u32) -> anyhow::Result<Vec<PromisedFigure>> {
     let mut figures = Vec::new();
     for hook in HOOKS {
         let swap = move || (0..repetitions).map(|_| swap(hook)).collect::<anyhow::Result<Vec<_>>>();
         let counted = in_own_network(swap).context("making a network namespace, which needs root")??;
         let lost = counted.iter().map(|counted| (counted.sent - counted.came) as f64).collect();
         let sent = counted.iter().map(|counted| counted.sent as f64).collect();
-        figures.push(Figure::new(
+        figures.push(PromisedFigure::new(
             &format!("requests lost over {SWAPS} swaps of valid-command by fun and by aya, at {hook}"),
             "",
             lost,
-            Bar::Always(0.0),
+            Bound::Always(0.0),
         ));
-        figures.push(Figure::new("  of so many", "", sent, Bar::Nothing));
+        figures.push(PromisedFigure::new("  of so many", "", sent, Bound::Nothing));
     }
     Ok(figures)
 }

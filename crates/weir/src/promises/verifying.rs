@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use weir_filters::FilterName;
-use weir_verify::{Choice, Pace, Packets, Plan, Speed, speed};
+use weir_verify::{Choice, MeasuredPace, Packets, Plan, Speed, speed};
 
-use super::{Bar, Figure};
+use super::{Bound, PromisedFigure};
 
 /// Turns of each combination are in one value.
 const REPETITIONS: usize = 6;
 
-pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     let plan = Plan::new(&Choice { filter: Some(FilterName::ValidCommand), ..Choice::default() })?;
     let packets = Packets { count: 1, seed: 1, captured: Vec::new() };
     let mut all = Vec::new();
@@ -24,15 +24,15 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
             each.entry(name).or_default().push(verify / bare);
         }
     }
-    let mut figures = vec![Figure::new(
+    let mut figures = vec![PromisedFigure::new(
         "weir verify, packets/s ÷ calls/s of a bare loop, every toolkit and hook of valid-command",
         "",
         all,
-        Bar::AtLeast(0.7),
+        Bound::AtLeast(0.7),
     )];
-    let of_each = each
-        .into_iter()
-        .map(|(name, values)| Figure::new(&format!("  the same, {name}"), "", values, Bar::AtLeast(0.7)));
+    let of_each = each.into_iter().map(|(name, values)| {
+        PromisedFigure::new(&format!("  the same, {name}"), "", values, Bound::AtLeast(0.7))
+    });
     figures.extend(of_each);
     Ok(figures)
 }
@@ -40,7 +40,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<Figure>> {
 /// What the combination is called, and the rates of the bare loop and of the comparison.
 fn rates(Speed { toolkit, hook, pace, .. }: Speed) -> anyhow::Result<(String, [f64; 2])> {
     match pace {
-        Pace::Measured { bare, verify } => Ok((format!("{toolkit} at {hook}"), [bare, verify])),
-        Pace::Refused { reason } => anyhow::bail!("{toolkit} at {hook}: {reason}"),
+        MeasuredPace::Measured { bare, verify } => Ok((format!("{toolkit} at {hook}"), [bare, verify])),
+        MeasuredPace::Refused { reason } => anyhow::bail!("{toolkit} at {hook}: {reason}"),
     }
 }

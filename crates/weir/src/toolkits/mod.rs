@@ -18,7 +18,7 @@ pub const LOADS: usize = 20;
 
 /// A filter by a toolkit.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct ToolkitCost {
     /// The filter.
     pub filter: FilterName,
     /// How it is written.
@@ -81,7 +81,7 @@ pub const fn needs(toolkit: Toolkit) -> Needs {
 
 /// A filter by a toolkit that the kernel takes no program of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusal {
+pub struct RefusedFilter {
     /// The filter.
     pub filter: FilterName,
     /// How it is written.
@@ -92,22 +92,22 @@ pub struct Refusal {
 
 /// The toolkits beside each other.
 #[derive(Clone, Debug, Default)]
-pub struct Comparison {
+pub struct ToolkitComparison {
     /// What was measured.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ToolkitCost>,
     /// What couldn't be.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RefusedFilter>,
 }
 
 /// How a filter by a toolkit is loaded.
-pub type Load<'a> = &'a dyn Fn(FilterName, Toolkit) -> Result<KernelFilter, HookError>;
+pub type Loader<'a> = &'a dyn Fn(FilterName, Toolkit) -> Result<KernelFilter, HookError>;
 
 /// Measures every filter of `filters` with every toolkit that has it; `say` hears what is being done. One that the kernel
 /// refuses keeps no other from being measured.
 ///
 /// # Errors
 /// The privilege is missing; a program that was loaded can't be run.
-pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Result<Comparison> {
+pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Result<ToolkitComparison> {
     KernelFilter::probe()?;
     measure_by(&load, filters, say)
 }
@@ -117,11 +117,11 @@ pub fn measure(filters: &[FilterName], say: &mut dyn FnMut(&str)) -> anyhow::Res
 /// # Errors
 /// A program that was loaded can't be run.
 pub fn measure_by(
-    load: Load<'_>,
+    load: Loader<'_>,
     filters: &[FilterName],
     say: &mut dyn FnMut(&str),
-) -> anyhow::Result<Comparison> {
-    let mut comparison = Comparison::default();
+) -> anyhow::Result<ToolkitComparison> {
+    let mut comparison = ToolkitComparison::default();
     for &filter in filters {
         say(filter.as_str());
         let mut toolkits = Vec::new();
@@ -132,7 +132,7 @@ pub fn measure_by(
             match tried {
                 Ok(_) => toolkits.push(toolkit),
                 Err(error) => {
-                    comparison.refusals.push(Refusal { filter, toolkit, reason: error.in_a_line() });
+                    comparison.refusals.push(RefusedFilter { filter, toolkit, reason: error.in_a_line() });
                 }
             }
         }
@@ -170,7 +170,7 @@ fn median(values: &[f64]) -> Estimate {
     Estimate::of(values).expect("there is a round")
 }
 
-fn load_ms(load: Load<'_>, filter: FilterName, toolkit: Toolkit) -> Result<f64, HookError> {
+fn load_ms(load: Loader<'_>, filter: FilterName, toolkit: Toolkit) -> Result<f64, HookError> {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a port");
     let started = Instant::now();
     let loaded = load(filter, toolkit)?;
@@ -196,11 +196,11 @@ fn row(
     toolkit: Toolkit,
     load_ms: Estimate,
     ns_over_accept_all: Option<Estimate>,
-) -> anyhow::Result<Row> {
+) -> anyhow::Result<ToolkitCost> {
     let facts = toolkit.can_be_asked().then(|| load(filter, toolkit)?.facts());
     let facts = facts.transpose()?;
     let (instructions_written, stack_bytes) = written(filter, toolkit)?;
-    Ok(Row {
+    Ok(ToolkitCost {
         filter,
         toolkit,
         instructions_written,

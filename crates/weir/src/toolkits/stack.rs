@@ -3,9 +3,9 @@
 use weir_asm::{AluOp, Call, Code, Insn, Mem, Reg, Src, Width};
 
 /// The frame pointer's offset that each register holds, where it holds one.
-type Frame = [Option<i64>; 11];
+type FramePointers = [Option<i64>; 11];
 
-const START: Frame = {
+const START: FramePointers = {
     let mut frame = [None; 11];
     frame[Reg::R10 as usize] = Some(0);
     frame
@@ -22,9 +22,11 @@ pub(super) fn bytes(code: &Code) -> usize {
 }
 
 /// Does to the frame what the instruction does; the deepest byte that it names, as a positive number.
-fn step(frame: &mut Frame, insn: &Insn) -> i64 {
+fn step(frame: &mut FramePointers, insn: &Insn) -> i64 {
     let depth = |offset: Option<i64>| offset.map_or(0, |offset| (-offset).max(0));
-    let at = |frame: &Frame, mem: Mem| depth(frame[mem.base as usize].map(|base| base + i64::from(mem.off)));
+    let at = |frame: &FramePointers, mem: Mem| {
+        depth(frame[mem.base as usize].map(|base| base + i64::from(mem.off)))
+    };
     match *insn {
         Insn::Alu { width: Width::W64, op: AluOp::Mov, dst, src: Src::Reg(src) } => {
             frame[dst as usize] = frame[src as usize];

@@ -10,7 +10,7 @@ mod synthetic;
 
 use std::{fs, net::UdpSocket, path::Path};
 
-use weir::toolkits::{Comparison, measure_by, of, with_parameters};
+use weir::toolkits::{ToolkitComparison, measure_by, of, with_parameters};
 use weir_asm::{Endian, Object, Program};
 use weir_filters::{FilterName, Site, Toolkit};
 use weir_hooks::{AnyProgram, HookError, KernelFilter, Obstacle};
@@ -49,7 +49,7 @@ fn a_refused_program_is_a_row() {
         _ => KernelFilter::load(with_parameters(filter, toolkit), toolkit, &Site::socket()),
     };
     let filters = [FilterName::ValidCommand, FilterName::Reject];
-    let Comparison { rows, refusals } =
+    let ToolkitComparison { rows, refusals } =
         measure_by(&load, &filters, &mut |_| ()).expect("the others are measured");
     let [refusal] = &refusals[..] else { panic!("{refusals:?}") };
     assert_eq!((refusal.filter, refusal.toolkit), (FilterName::ValidCommand, Toolkit::Fun));

@@ -5,12 +5,12 @@ use weir_asm_macros::ebpf;
 use weir_wire::udp;
 
 use super::{
-    AT, END, IP, LENGTH, Parser, Wants,
+    AT, END, IP, LENGTH, PacketParser, Wants,
     checks::field,
     common::{load_beginning, longest_word},
 };
 
-impl Parser<'_> {
+impl PacketParser<'_> {
     /// In one call what decides, of as much of the payload as there is.
     pub(super) fn common_alone(&self, code: &mut Code, judge: impl FnOnce(&mut Code)) {
         let from = if self.wants_length() { udp::LENGTH_OFFSET } else { udp::PAYLOAD_OFFSET };

@@ -9,7 +9,7 @@ use weir_wire::{
     udp,
 };
 
-use super::{LENGTH, Parser, Version};
+use super::{IpVersion, LENGTH, PacketParser};
 use crate::Layer;
 
 /// The field `offset` bytes behind the header's start.
@@ -32,9 +32,9 @@ pub(in crate::fun) fn word(bytes: impl IntoIterator<Item = u8>) -> i32 {
 }
 
 /// r1 and more are lost; on at `other` where a field isn't the server's.
-impl Parser<'_> {
+impl PacketParser<'_> {
     /// Ethernet has said which version it is; IP's own first byte, in r1, must say so too.
-    pub(super) fn check_version(&self, code: &mut Code, version: &Version, otherwise: Label) {
+    pub(super) fn check_version(&self, code: &mut Code, version: &IpVersion, otherwise: Label) {
         ebpf! { in code;
             rsh r1, 4
             jne r1, {version.number}, $otherwise
@@ -42,8 +42,8 @@ impl Parser<'_> {
     }
 
     /// An unfragmented packet for the server's address.
-    pub(super) fn check_ip(&self, code: &mut Code, version: &Version, ip: Mem) {
-        if version.number == Version::V4.number {
+    pub(super) fn check_ip(&self, code: &mut Code, version: &IpVersion, ip: Mem) {
+        if version.number == IpVersion::V4.number {
             ebpf! { in code;
                 ldxh r1, [{field(ip, ipv4::FRAGMENT_OFFSET)}]
                 jset r1, {half(ipv4::FRAGMENT_MASK)}, {self.other}
@@ -92,7 +92,7 @@ impl Parser<'_> {
     }
 
     /// `to` = what the packet says of its length: of all of it in IPv4, without the header in IPv6.
-    pub(super) fn ip_length(&self, code: &mut Code, version: &Version, ip: Mem, to: Reg) {
+    pub(super) fn ip_length(&self, code: &mut Code, version: &IpVersion, ip: Mem, to: Reg) {
         ebpf! { in code;
             ldxh $to, [{field(ip, version.length_offset)}]
             be16 $to

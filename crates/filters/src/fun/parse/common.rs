@@ -5,16 +5,16 @@ use weir_asm_macros::ebpf;
 use weir_wire::{Command, headers, headers::ethernet, udp};
 
 use super::{
-    FIRST, LENGTH, Parser, REST, Version, Wants,
+    FIRST, IpVersion, LENGTH, PacketParser, REST, Wants,
     checks::{field, half},
-    window::{START, STOP, Window},
+    window::{PacketWindow, START, STOP},
 };
 use crate::Layer;
 
-/// Version and header length of an IPv4 header without options.
+/// IpVersion and header length of an IPv4 header without options.
 const PLAIN_IPV4: i32 = 0x45;
 
-impl Parser<'_> {
+impl PacketParser<'_> {
     /// Writes the decision behind the first version's checks, so that nothing jumps on the way there.
     pub(super) fn common(&self, code: &mut Code, judge: impl FnOnce(&mut Code)) {
         let versions: Vec<_> = self.versions().collect();
@@ -50,14 +50,14 @@ impl Parser<'_> {
         }
     }
 
-    fn check_ethertype(&self, code: &mut Code, version: &Version, otherwise: Label) {
+    fn check_ethertype(&self, code: &mut Code, version: &IpVersion, otherwise: Label) {
         ebpf! { in code; jne r1, {half(version.ethertype)}, $otherwise }
     }
 
     /// From IP's first byte in r1 on, to [`LENGTH`], [`FIRST`] and [`REST`].
-    fn check_headers(&self, code: &mut Code, window: &Window, not_plain: Label) {
-        let &Window { version, ip, .. } = window;
-        if version.number == Version::V4.number {
+    fn check_headers(&self, code: &mut Code, window: &PacketWindow, not_plain: Label) {
+        let &PacketWindow { version, ip, .. } = window;
+        if version.number == IpVersion::V4.number {
             ebpf! { in code; jne r1, $PLAIN_IPV4, $not_plain }
         } else {
             self.check_version(code, version, not_plain);
@@ -79,12 +79,12 @@ impl Parser<'_> {
     }
 
     /// Behind IPv6's header there may be others before UDP's.
-    fn no_udp(&self, version: &Version) -> Label {
-        if version.number == Version::V4.number { self.other } else { self.walk }
+    fn no_udp(&self, version: &IpVersion) -> Label {
+        if version.number == IpVersion::V4.number { self.other } else { self.walk }
     }
 
     /// The UDP packet fits the IP packet, and that the frame.
-    fn check_lengths(&self, code: &mut Code, version: &Version, ip: Mem) {
+    fn check_lengths(&self, code: &mut Code, version: &IpVersion, ip: Mem) {
         let [said, udp_end, seen] = [Reg::R3, Reg::R2, Reg::R4];
         self.ip_length(code, version, ip, said);
         ebpf! { in code; mov $udp_end, $LENGTH }

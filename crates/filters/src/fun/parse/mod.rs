@@ -63,7 +63,7 @@ pub(super) struct Judge<F> {
     pub(super) place: F,
 }
 
-struct Parser<'a> {
+struct PacketParser<'a> {
     site: &'a Site,
     access: Access,
     wants: Wants,
@@ -85,7 +85,7 @@ struct Parser<'a> {
 pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut Code)>) {
     let access = Access::at(site);
     let in_context = access.gso_size.map(|off| Mem { base: CONTEXT, off });
-    let parser = Parser {
+    let parser = PacketParser {
         site,
         access,
         wants: judge.wants,
@@ -126,10 +126,10 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
     parser.end_without_decision(code);
 }
 
-impl Parser<'_> {
+impl PacketParser<'_> {
     fn end_without_decision(&self, code: &mut Code) {
         if self.site.hook.layer() != Layer::Udp {
-            if self.versions().any(|version| version.number == Version::V6.number) {
+            if self.versions().any(|version| version.number == IpVersion::V6.number) {
                 self.end_unread(code);
             }
             ebpf! { in code; {self.other}: }
@@ -161,10 +161,10 @@ impl Parser<'_> {
     }
 
     /// The IP versions in which packets for the server come.
-    fn versions(&self) -> impl Iterator<Item = &'static Version> {
+    fn versions(&self) -> impl Iterator<Item = &'static IpVersion> {
         let endpoint = self.site.endpoint;
-        let v4 = endpoint.takes_ipv4().then_some(&Version::V4);
-        v4.into_iter().chain(endpoint.takes_ipv6().then_some(&Version::V6))
+        let v4 = endpoint.takes_ipv4().then_some(&IpVersion::V4);
+        v4.into_iter().chain(endpoint.takes_ipv6().then_some(&IpVersion::V6))
     }
 
     /// The server's address, unless every address is the server's.
@@ -174,7 +174,7 @@ impl Parser<'_> {
 }
 
 /// An IP version, as far as it differs from the other.
-struct Version {
+struct IpVersion {
     number: i32,
     ethertype: u16,
     /// Length of the header without options or extension headers.
@@ -187,7 +187,7 @@ struct Version {
     uncounted: usize,
 }
 
-impl Version {
+impl IpVersion {
     const V4: Self = Self {
         number: 4,
         ethertype: ethernet::IPV4,

@@ -9,7 +9,7 @@ use weir_wire::{
 };
 
 use super::{
-    AT, END, IP, IP_AT, LENGTH, Parser, Version, Wants,
+    AT, END, IP, IP_AT, IpVersion, LENGTH, PacketParser, Wants,
     checks::{field, half},
     common::{load_beginning, longest_word, shortest_word},
 };
@@ -26,7 +26,7 @@ const PAYLOAD: Mem = Mem { base: Reg::R10, off: -8 };
 /// Bytes of an extension header that are read.
 const EXTENSION_LEN: usize = 8;
 
-impl Parser<'_> {
+impl PacketParser<'_> {
     pub(super) fn walk(&self, code: &mut Code) {
         ebpf! { in code; {self.walk}: }
         self.access.length(code, END);
@@ -36,7 +36,7 @@ impl Parser<'_> {
             Layer::Ip => {
                 ebpf! { in code; mov $AT, 0 }
                 self.load(code, 1);
-                let number = |version: &Version| version.number;
+                let number = |version: &IpVersion| version.number;
                 ebpf! { in code;
                     ldxb r1, [$HEADER]
                     rsh r1, 4
@@ -77,7 +77,7 @@ impl Parser<'_> {
     }
 
     /// The IP version is that whose `key` is in r1.
-    fn ip(&self, code: &mut Code, key: impl Fn(&Version) -> i32) {
+    fn ip(&self, code: &mut Code, key: impl Fn(&IpVersion) -> i32) {
         if self.wants == Wants::Source {
             ebpf! { in code; stxdw [$IP_AT], $AT }
         }
@@ -88,7 +88,7 @@ impl Parser<'_> {
             ebpf! { in code; jne r1, {key(version)}, $next }
             self.load(code, version.header_len);
             ebpf! { in code; ldxb r1, [$HEADER] }
-            if version.number == Version::V4.number {
+            if version.number == IpVersion::V4.number {
                 self.ipv4(code, udp);
             } else {
                 self.ipv6(code, udp);
@@ -108,13 +108,13 @@ impl Parser<'_> {
             lsh $NEXT, 2
             jlt $NEXT, {ipv4::MIN_HEADER_LEN as i32}, {self.other}
         }
-        self.check_version(code, &Version::V4, self.other);
+        self.check_version(code, &IpVersion::V4, self.other);
         ebpf! { in code;
             ldxb r1, [{field(HEADER, ipv4::PROTOCOL_OFFSET)}]
             jne r1, {i32::from(headers::UDP)}, {self.other}
         }
-        self.check_ip(code, &Version::V4, HEADER);
-        self.packet_end(code, &Version::V4);
+        self.check_ip(code, &IpVersion::V4, HEADER);
+        self.packet_end(code, &IpVersion::V4);
         ebpf! { in code;
             add $AT, $NEXT
             ja $udp
@@ -122,7 +122,7 @@ impl Parser<'_> {
     }
 
     /// [`END`] = the end of the IP packet at [`AT`], as it says itself.
-    fn packet_end(&self, code: &mut Code, version: &Version) {
+    fn packet_end(&self, code: &mut Code, version: &IpVersion) {
         self.ip_length(code, version, HEADER, Reg::R1);
         ebpf! { in code;
             add r1, $AT
@@ -133,9 +133,9 @@ impl Parser<'_> {
     }
 
     fn ipv6(&self, code: &mut Code, udp: Label) {
-        self.check_version(code, &Version::V6, self.other);
-        self.check_ip(code, &Version::V6, HEADER);
-        self.packet_end(code, &Version::V6);
+        self.check_version(code, &IpVersion::V6, self.other);
+        self.check_ip(code, &IpVersion::V6, HEADER);
+        self.packet_end(code, &IpVersion::V6);
         let again = code.fresh_label();
         ebpf! { in code;
             ldxb $NEXT, [{field(HEADER, ipv6::NEXT_HEADER_OFFSET)}]

@@ -6,7 +6,7 @@ use weir_asm_macros::ebpf;
 use weir_wire::udp;
 
 use super::{
-    CONTEXT, FIRST, IP, LENGTH, Parser, REST, Version, Wants,
+    CONTEXT, FIRST, IP, IpVersion, LENGTH, PacketParser, REST, Wants,
     checks::{field, word},
     common::{longest_word, shortest_word},
 };
@@ -17,8 +17,8 @@ pub(super) const START: Reg = Reg::R7;
 pub(super) const STOP: Reg = Reg::R8;
 
 /// A packet of a version, from an offset on.
-pub(super) struct Window {
-    pub(super) version: &'static Version,
+pub(super) struct PacketWindow {
+    pub(super) version: &'static IpVersion,
     /// Where its IP header is read.
     pub(super) ip: Mem,
     from: usize,
@@ -29,23 +29,23 @@ pub(super) struct Window {
     pub(super) short_payload: Label,
 }
 
-impl Window {
+impl PacketWindow {
     /// Where the payload is read.
     pub(super) fn payload(&self) -> Mem {
         field(self.ip, self.version.header_len + udp::PAYLOAD_OFFSET)
     }
 }
 
-impl Parser<'_> {
+impl PacketParser<'_> {
     /// Opens a window on a packet that has the version's headers.
-    pub(super) fn open(&self, code: &mut Code, from: usize, version: &'static Version) -> Window {
+    pub(super) fn open(&self, code: &mut Code, from: usize, version: &'static IpVersion) -> PacketWindow {
         let ip = if self.access.is_direct {
             Mem { base: START, off: self.ip_offset() as i16 }
         } else {
             Mem { base: Reg::R10, off: IP }
         };
         let [short_packet, opened, short_payload] = [(); 3].map(|()| code.fresh_label());
-        let window = Window { version, ip, from, short_packet, opened, short_payload };
+        let window = PacketWindow { version, ip, from, short_packet, opened, short_payload };
         let end = self.headers_end(version);
         if self.access.is_direct {
             ebpf! { in code;
@@ -68,7 +68,7 @@ impl Parser<'_> {
     }
 
     /// What is rarer than the rest: too short for the longest word, or its payload is.
-    pub(super) fn short(&self, code: &mut Code, window: &Window) {
+    pub(super) fn short(&self, code: &mut Code, window: &PacketWindow) {
         if !self.wants_beginning() {
             return;
         }
@@ -79,7 +79,7 @@ impl Parser<'_> {
     }
 
     /// The payload's first bytes are in the packet's first piece, to the verifier too.
-    pub(super) fn check_room_in_place(&self, code: &mut Code, window: &Window, payload: usize) {
+    pub(super) fn check_room_in_place(&self, code: &mut Code, window: &PacketWindow, payload: usize) {
         if self.access.is_direct {
             ebpf! { in code;
                 mov r1, $START
@@ -91,7 +91,7 @@ impl Parser<'_> {
 
     /// Copies what there is, zeros behind it. Zeros before it too: without CAP_PERFMON the verifier wants a copy of a
     /// length that it doesn't know to go where something is.
-    fn open_short(&self, code: &mut Code, window: &Window) {
+    fn open_short(&self, code: &mut Code, window: &PacketWindow) {
         let headers_end = self.headers_end(window.version);
         ebpf! { in code;
         {window.short_packet}:
@@ -113,7 +113,7 @@ impl Parser<'_> {
     }
 
     /// [`FIRST`] and [`REST`] of a payload that can't begin with the longest word, of which no byte is zero.
-    fn short_payload(&self, code: &mut Code, window: &Window) {
+    fn short_payload(&self, code: &mut Code, window: &PacketWindow) {
         ebpf! { in code;
         {window.short_payload}:
             jlt $LENGTH, {i32::from(udp::length_field(shortest_word()))}, {self.no_command}
@@ -136,7 +136,7 @@ impl Parser<'_> {
     }
 
     /// [`FIRST`] of a payload of fewer than four bytes, which may be the packet's last.
-    fn load_fewer(&self, code: &mut Code, window: &Window, len: usize) {
+    fn load_fewer(&self, code: &mut Code, window: &PacketWindow, len: usize) {
         self.check_room_in_place(code, window, len);
         ebpf! { in code; mov $FIRST, 0 }
         for number in 0..len {
@@ -149,12 +149,12 @@ impl Parser<'_> {
         }
     }
 
-    fn headers_end(&self, version: &Version) -> usize {
+    fn headers_end(&self, version: &IpVersion) -> usize {
         self.ip_offset() + version.header_len + udp::HEADER_LEN
     }
 
     /// Where a copy of the window begins on the stack.
-    fn slot(&self, window: &Window) -> i16 {
+    fn slot(&self, window: &PacketWindow) -> i16 {
         IP - self.ip_offset() as i16 + window.from as i16
     }
 

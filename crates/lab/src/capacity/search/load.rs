@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{TrialResult, target::Target};
+use super::{TrialResult, target::Demand};
 
 /// What a load is to a target (RFC 9971, section 4.7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum Class {
 
 /// All trials at one load.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Load(Vec<(Duration, TrialResult)>);
+pub(super) struct TriedLoad(Vec<(Duration, TrialResult)>);
 
 /// Time spent in trials, ns: whole numbers, which `f64` adds up exactly.
 #[derive(Default)]
@@ -25,23 +25,23 @@ struct Times {
     short_high: f64,
 }
 
-impl Load {
+impl TriedLoad {
     pub(super) fn add(&mut self, duration: Duration, result: TrialResult) {
         self.0.push((duration, result));
     }
 
     /// Whether whatever may still be measured within the target's duration sum leaves it a lower or an upper bound
     /// (RFC 9971, appendix A). High-loss short trials count as full ones do, less what low-loss short ones outweigh.
-    pub(super) fn class(&self, target: &Target) -> Class {
+    pub(super) fn class(&self, target: &Demand) -> Class {
         self.class_by(target, |result| result.exceeds(target.loss_ratio))
     }
 
     /// The same where only loss speaks against it, and not that the generator fell short.
-    pub(super) fn class_by_loss(&self, target: &Target) -> Class {
+    pub(super) fn class_by_loss(&self, target: &Demand) -> Class {
         self.class_by(target, |result| result.loss_ratio() > target.loss_ratio)
     }
 
-    fn class_by(&self, target: &Target, is_high: impl Fn(&TrialResult) -> bool) -> Class {
+    fn class_by(&self, target: &Demand, is_high: impl Fn(&TrialResult) -> bool) -> Class {
         let times = self.times(target, is_high);
         let exceed = target.exceed_ratio;
         let outweighed = times.short_low * exceed / (1.0 - exceed);
@@ -56,7 +56,7 @@ impl Load {
         }
     }
 
-    fn times(&self, target: &Target, is_high: impl Fn(&TrialResult) -> bool) -> Times {
+    fn times(&self, target: &Demand, is_high: impl Fn(&TrialResult) -> bool) -> Times {
         let mut times = Times::default();
         for (duration, result) in &self.0 {
             let sum = match (*duration >= target.trial, is_high(result)) {
@@ -72,7 +72,7 @@ impl Load {
 
     /// The loss ratio that full-length trials stay within for all but the borne share of the time (RFC 9971,
     /// appendix B); what is missing to the duration sum counts as lost.
-    pub(super) fn quantile_loss_ratio(&self, target: &Target) -> f64 {
+    pub(super) fn quantile_loss_ratio(&self, target: &Demand) -> f64 {
         let full = self.0.iter().filter(|(duration, _)| *duration >= target.trial);
         let mut losses: Vec<_> =
             full.map(|(duration, result)| (result.loss_ratio(), nanoseconds(*duration))).collect();
@@ -89,7 +89,7 @@ impl Load {
     }
 
     /// Full-length trials, and those of them that exceeded the loss ratio.
-    pub(super) fn counts(&self, target: &Target) -> (u32, u32) {
+    pub(super) fn counts(&self, target: &Demand) -> (u32, u32) {
         let full = self.0.iter().filter(|(duration, _)| *duration >= target.trial);
         full.fold((0, 0), |(all, high), (_, result)| {
             (all + 1, high + u32::from(result.exceeds(target.loss_ratio)))
@@ -112,13 +112,13 @@ fn nanoseconds(duration: Duration) -> f64 {
 mod tests {
     use super::*;
 
-    fn target(trial_s: u64, sum_s: u64, loss_ratio: f64, exceed_ratio: f64) -> Target {
+    fn target(trial_s: u64, sum_s: u64, loss_ratio: f64, exceed_ratio: f64) -> Demand {
         let (trial, duration_sum) = (Duration::from_secs(trial_s), Duration::from_secs(sum_s));
-        Target { loss_ratio, exceed_ratio, trial, duration_sum, width: 0.1 }
+        Demand { loss_ratio, exceed_ratio, trial, duration_sum, width: 0.1 }
     }
 
     /// The goals of RFC 9971's example, appendix C.1: "RFC2544", "TST009", "1s final", "20% exceed".
-    fn goals() -> [Target; 4] {
+    fn goals() -> [Demand; 4] {
         [
             target(60, 60, 0.0, 0.0),
             target(60, 120, 0.0, 0.5),
@@ -127,7 +127,7 @@ mod tests {
         ]
     }
 
-    fn add(load: &mut Load, times: u32, seconds: u64, lost_of_1000: u64) {
+    fn add(load: &mut TriedLoad, times: u32, seconds: u64, lost_of_1000: u64) {
         for _ in 0..times {
             let result = TrialResult { sent: 1000, lost: lost_of_1000, limited: false };
             load.add(Duration::from_secs(seconds), result);
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn loads_are_classified_as_in_the_example_of_rfc_9971() {
         use Class::{Lower, Undecided, Upper};
-        let mut load = Load::default();
+        let mut load = TriedLoad::default();
         let steps = [
             (59, 1, 0, [Undecided, Undecided, Undecided, Undecided]),
             (1, 1, 10, [Upper, Undecided, Undecided, Undecided]),
@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn a_load_that_was_never_measured_is_undecided() {
-        assert_eq!(goals().map(|goal| Load::default().class(&goal)), [Class::Undecided; 4]);
+        assert_eq!(goals().map(|goal| TriedLoad::default().class(&goal)), [Class::Undecided; 4]);
     }
 
     #[test]
     fn what_is_missing_to_the_duration_sum_counts_as_lost() {
-        let mut load = Load::default();
+        let mut load = TriedLoad::default();
         add(&mut load, 1, 60, 0);
         assert_eq!(load.quantile_loss_ratio(&target(60, 120, 0.0, 0.5)), 0.0);
         assert_eq!(load.quantile_loss_ratio(&target(60, 121, 0.0, 0.5)), 1.0);
@@ -176,7 +176,7 @@ mod tests {
     fn a_bound_that_only_the_generator_sets_is_told_from_one_that_loss_sets() {
         let goal = target(1, 3, 0.0, 0.5);
         let with = |trials: [(u64, bool); 3]| {
-            let mut load = Load::default();
+            let mut load = TriedLoad::default();
             for (lost, limited) in trials {
                 load.add(Duration::from_secs(1), TrialResult { sent: 10, lost, limited });
             }

@@ -10,11 +10,11 @@ mod target;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use weir_results::capacity::{End, Goal, GoalResult};
+use weir_results::capacity::{Goal, GoalResult, SearchEnd};
 
-use grid::{Grid, Step};
-use load::{Class, Load};
-use target::Target;
+use grid::{RateGrid, RateStep};
+use load::{Class, TriedLoad};
+use target::Demand;
 
 /// What a search is given.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +31,8 @@ pub struct Config {
 
 /// A trial that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trial {
-    step: Step,
+pub struct WantedTrial {
+    step: RateStep,
     /// Offered rate, packets/s.
     pub rate: u64,
     /// For how long.
@@ -66,7 +66,7 @@ impl TrialResult {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// By this trial.
-    Trial(Trial),
+    Trial(WantedTrial),
     /// It is over: a result for each goal.
     Done(Vec<GoalResult>),
 }
@@ -75,8 +75,8 @@ pub enum Next {
 #[derive(Clone, Debug)]
 pub struct Search {
     config: Config,
-    grid: Grid,
-    loads: BTreeMap<Step, Load>,
+    grid: RateGrid,
+    loads: BTreeMap<RateStep, TriedLoad>,
     trials: u32,
 }
 
@@ -84,12 +84,12 @@ pub struct Search {
 /// lower bound below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bounds {
-    lower: Option<Step>,
-    upper: Option<Step>,
+    lower: Option<RateStep>,
+    upper: Option<RateStep>,
 }
 
 impl Bounds {
-    fn encloses(&self, step: Step) -> bool {
+    fn encloses(&self, step: RateStep) -> bool {
         self.lower.is_none_or(|lower| lower < step) && self.upper.is_none_or(|upper| step < upper)
     }
 }
@@ -98,7 +98,7 @@ impl Search {
     /// A search that has no trial yet.
     pub fn new(config: Config) -> Self {
         let narrowest = config.goals.iter().map(|goal| goal.width).fold(1.0, f64::min);
-        let grid = Grid::new(config.lowest, config.highest, narrowest);
+        let grid = RateGrid::new(config.lowest, config.highest, narrowest);
         Self { config, grid, loads: BTreeMap::new(), trials: 0 }
     }
 
@@ -109,10 +109,10 @@ impl Search {
 
     /// Between which rates the first goal's lies, packets/s, by the sternest of its targets that knows a bound.
     pub fn bounds_so_far(&self) -> (Option<u64>, Option<u64>) {
-        let targets = self.config.goals.first().map(Target::all).unwrap_or_default();
+        let targets = self.config.goals.first().map(Demand::all).unwrap_or_default();
         let mut bounds = targets.iter().rev().map(|target| self.bounds(target));
         let known = bounds.find(|bounds| *bounds != Bounds { lower: None, upper: None });
-        let rate = |step: Option<Step>| step.map(|step| self.grid.rate(step));
+        let rate = |step: Option<RateStep>| step.map(|step| self.grid.rate(step));
         known.map_or((None, None), |bounds| (rate(bounds.lower), rate(bounds.upper)))
     }
 
@@ -127,27 +127,27 @@ impl Search {
     }
 
     /// Takes what `trial`, which [`Self::next`] gave, showed.
-    pub fn record(&mut self, trial: Trial, result: TrialResult) {
+    pub fn record(&mut self, trial: WantedTrial, result: TrialResult) {
         self.loads.entry(trial.step).or_default().add(trial.duration, result);
         self.trials += 1;
     }
 
     /// The first target that isn't reached says what is wanted: a later trial may have overturned what an earlier
     /// target rested on.
-    fn wanted(&self) -> Option<Trial> {
+    fn wanted(&self) -> Option<WantedTrial> {
         self.config.goals.iter().find_map(|goal| {
-            let targets = Target::all(goal);
+            let targets = Demand::all(goal);
             let before = std::iter::once(None).chain(targets.iter().map(Some));
             targets.iter().zip(before).find_map(|(target, before)| {
                 let step = self.wanted_for(target, before)?;
-                Some(Trial { step, rate: self.grid.rate(step), duration: target.trial })
+                Some(WantedTrial { step, rate: self.grid.rate(step), duration: target.trial })
             })
         })
     }
 
     /// A load that is undecided for `target`, so that a trial of the target's duration brings it nearer to a decision,
     /// or nothing where its bounds are near enough: this is why a search ends.
-    fn wanted_for(&self, target: &Target, before: Option<&Target>) -> Option<Step> {
+    fn wanted_for(&self, target: &Demand, before: Option<&Demand>) -> Option<RateStep> {
         let bounds = self.bounds(target);
         if self.are_final(bounds, target) {
             return None;
@@ -163,7 +163,7 @@ impl Search {
         }))
     }
 
-    fn are_final(&self, bounds: Bounds, target: &Target) -> bool {
+    fn are_final(&self, bounds: Bounds, target: &Demand) -> bool {
         match bounds {
             Bounds { lower: None, upper } => upper == Some(0),
             Bounds { lower: Some(lower), upper: None } => lower == self.grid.last(),
@@ -171,7 +171,7 @@ impl Search {
         }
     }
 
-    fn bounds(&self, target: &Target) -> Bounds {
+    fn bounds(&self, target: &Demand) -> Bounds {
         let mut bounds = Bounds { lower: None, upper: None };
         for (&step, load) in &self.loads {
             match load.class(target) {
@@ -185,33 +185,33 @@ impl Search {
 
     /// A load below all upper bounds: what came through at the lowest of them would have come through alone, and
     /// otherwise as far below as the bounds known so far, each twice as far as the one before.
-    fn below(&self, upper: Step, target: &Target) -> Step {
+    fn below(&self, upper: RateStep, target: &Demand) -> RateStep {
         let passed = 1.0 - self.loads[&upper].mean_loss_ratio();
         let passing = self.grid.rate(upper) as f64 * passed / (1.0 - target.loss_ratio);
         self.grid.at_or_below(passing).min(upper.saturating_sub(self.reach(target, Class::Upper)))
     }
 
-    fn above(&self, lower: Step, target: &Target) -> Step {
+    fn above(&self, lower: RateStep, target: &Demand) -> RateStep {
         lower.saturating_add(self.reach(target, Class::Lower)).min(self.grid.last())
     }
 
-    fn reach(&self, target: &Target, class: Class) -> Step {
+    fn reach(&self, target: &Demand, class: Class) -> RateStep {
         let known = self.loads.values().filter(|load| load.class(target) == class).count();
         self.steps(target).saturating_mul(1 << known.saturating_sub(1).min(16))
     }
 
-    fn steps(&self, target: &Target) -> Step {
+    fn steps(&self, target: &Demand) -> RateStep {
         self.grid.steps_within(target.width)
     }
 
     fn result(&self, goal: &Goal) -> GoalResult {
-        let target = Target::last(goal);
+        let target = Demand::last(goal);
         let bounds = self.bounds(&target);
         let end = match bounds {
-            _ if !self.are_final(bounds, &target) => End::OutOfTrials,
-            Bounds { lower: None, .. } => End::Lowest,
-            Bounds { upper: None, .. } => End::Highest,
-            _ => End::Found,
+            _ if !self.are_final(bounds, &target) => SearchEnd::OutOfTrials,
+            Bounds { lower: None, .. } => SearchEnd::Lowest,
+            Bounds { upper: None, .. } => SearchEnd::Highest,
+            _ => SearchEnd::Found,
         };
         let limited =
             bounds.upper.is_some_and(|upper| self.loads[&upper].class_by_loss(&target) != Class::Upper);
@@ -226,7 +226,7 @@ impl Search {
             conditional_throughput: bounds.lower.map(|step| {
                 self.grid.rate(step) as f64 * (1.0 - self.loads[&step].quantile_loss_ratio(&target))
             }),
-            limited: limited || end == End::Highest,
+            limited: limited || end == SearchEnd::Highest,
             lower_trials,
             lower_exceeding,
             end,

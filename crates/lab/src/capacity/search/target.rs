@@ -9,7 +9,7 @@ const PRECEDING: u32 = 2;
 
 /// What loads are classified against: a goal's final demand, or a weaker one on the way there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Target {
+pub(super) struct Demand {
     pub(super) loss_ratio: f64,
     pub(super) exceed_ratio: f64,
     pub(super) trial: Duration,
@@ -18,7 +18,7 @@ pub(super) struct Target {
     pub(super) width: f64,
 }
 
-impl Target {
+impl Demand {
     /// The final target of `goal`.
     pub(super) fn last(goal: &Goal) -> Self {
         Self {
@@ -62,10 +62,10 @@ mod tests {
             duration_sum: Duration::from_secs(9),
             width: 0.1,
         };
-        let targets = Target::all(&goal);
+        let targets = Demand::all(&goal);
         let durations = targets.iter().map(|target| (target.trial.as_secs(), target.duration_sum.as_secs()));
         assert_eq!(durations.collect::<Vec<_>>(), [(1, 1), (3, 3), (4, 9)]);
         assert!(targets.is_sorted_by(|a, b| a.width > b.width));
-        assert_eq!(targets[2], Target::last(&goal));
+        assert_eq!(targets[2], Demand::last(&goal));
     }
 }

@@ -6,7 +6,7 @@ use weir_filters::{FilterName, Hook};
 use weir_hooks::Drops;
 use weir_results::{
     cell::{Cell, Placement},
-    ledger::{Ledger, ReplyLedger},
+    ledger::{Ledger, RunReplies},
     surroundings::Surroundings,
 };
 use weir_service::ClientSummary;
@@ -14,7 +14,7 @@ use weir_service::ClientSummary;
 use crate::experiment::one_run::Observed;
 
 /// Where the replies went; nothing where the server or a client keeps no counts.
-pub(super) fn replies(cell: &Cell, observed: &Observed) -> Option<ReplyLedger> {
+pub(super) fn replies(cell: &Cell, observed: &Observed) -> Option<RunReplies> {
     let server = observed.server.as_ref()?;
     if cell.external_client.is_some() {
         return None;
@@ -25,7 +25,7 @@ pub(super) fn replies(cell: &Cell, observed: &Observed) -> Option<ReplyLedger> {
         let answers = client.replies.as_ref().map_or(0, |got| got.answered + got.duplicates + got.unexpected);
         answers + client.prepared_replies
     };
-    Some(ReplyLedger {
+    Some(RunReplies {
         sent: server.served.replies.sent,
         refused: server.served.replies.failed,
         received: observed.clients.iter().map(|client| to_steps(client) + to_load(client)).sum::<u64>()

@@ -4,7 +4,7 @@ use weir_filters::Hook;
 use weir_hooks::Drops;
 use weir_results::{
     cell::{Cell, ReceiveWork},
-    ledger::{Ledger, ReplyLedger},
+    ledger::{Ledger, RunReplies},
     sample::Flaw,
 };
 use weir_service::ServerSummary;
@@ -36,7 +36,7 @@ pub(super) fn disagreement(cell: &Cell, ledger: &Ledger, audit: &Drops) -> Optio
 }
 
 /// The flaw of replies that don't balance.
-pub(super) fn lost_replies(replies: &ReplyLedger) -> Option<Flaw> {
+pub(super) fn lost_replies(replies: &RunReplies) -> Option<Flaw> {
     let difference = replies.difference().filter(|&difference| difference != 0)?;
     Some(Flaw::RepliesUnbalanced { difference: difference.clamp(i64::MIN.into(), i64::MAX.into()) as i64 })
 }

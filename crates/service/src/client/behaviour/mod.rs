@@ -19,15 +19,15 @@ pub struct Behaviour {
     pub aliases: &'static [&'static str],
     /// What it sends, in a line.
     pub sends: &'static str,
-    parts: &'static [Part],
+    parts: &'static [Stretch],
 }
 
 /// A piece of a behaviour, before the workload gives it numbers.
 #[derive(Debug)]
-enum Part {
+enum Stretch {
     Burst(Payload, u64),
     /// The pieces, one after the other.
-    All(&'static [Part]),
+    All(&'static [Stretch]),
     /// The workload's valid and invalid packets, in this order unless the workload has one of its own.
     Mixed(Mix),
     /// The workload, evenly interleaved, timed GETs among it, from several sockets.
@@ -47,16 +47,16 @@ enum Expect {
     Either,
 }
 
-const fn put(key: u32, value: i64) -> Part {
-    Part::Burst(Payload::Put { key, value }, 1)
+const fn put(key: u32, value: i64) -> Stretch {
+    Stretch::Burst(Payload::Put { key, value }, 1)
 }
 
-const fn delete(key: u32, count: u64) -> Part {
-    Part::Burst(Payload::Delete { key }, count)
+const fn delete(key: u32, count: u64) -> Stretch {
+    Stretch::Burst(Payload::Delete { key }, count)
 }
 
-const PUT4: Part = Part::All(&[put(10, 2), put(10, 4), put(10, 6), put(10, -5)]);
-const GET_10: Part = Part::Get(10, Expect::Reply);
+const PUT4: Stretch = Stretch::All(&[put(10, 2), put(10, 4), put(10, 6), put(10, -5)]);
+const GET_10: Stretch = Stretch::Get(10, Expect::Reply);
 /// What an invalid packet of a workload is. The report's text says 19 bytes; its code sends 259.
 const BAD_256: Payload = Payload::bad(256);
 
@@ -65,19 +65,19 @@ static TABLE: [Behaviour; 11] = [
         name: "thor",
         aliases: &[],
         sends: "4 PUTs to key 10, twice; STOP",
-        parts: &[PUT4, PUT4, Part::Stop],
+        parts: &[PUT4, PUT4, Stretch::Stop],
     },
     Behaviour {
         name: "odin",
         aliases: &[],
         sends: "4 PUTs and a GET of key 10, twice; STOP",
-        parts: &[PUT4, GET_10, PUT4, GET_10, Part::Stop],
+        parts: &[PUT4, GET_10, PUT4, GET_10, Stretch::Stop],
     },
     Behaviour {
         name: "loki",
         aliases: &[],
         sends: "4 PUTs, GET, 1 000 000 invalid ones of 1027 bytes, 4 PUTs, GET; STOP",
-        parts: &[PUT4, GET_10, Part::Burst(Payload::bad(1024), 1_000_000), PUT4, GET_10, Part::Stop],
+        parts: &[PUT4, GET_10, Stretch::Burst(Payload::bad(1024), 1_000_000), PUT4, GET_10, Stretch::Stop],
     },
     Behaviour {
         name: "njord",
@@ -90,23 +90,23 @@ static TABLE: [Behaviour; 11] = [
             PUT4,
             GET_10,
             delete(10, 1),
-            Part::Burst(Payload::Delelulu { key: 10 }, 1),
-            Part::Stop,
+            Stretch::Burst(Payload::Delelulu { key: 10 }, 1),
+            Stretch::Stop,
         ],
     },
     Behaviour {
         name: "sylvie",
         aliases: &[],
         sends: "10 000 000 PUTs to key 10; STOP",
-        parts: &[Part::Burst(Payload::Put { key: 10, value: 1 }, 10_000_000), Part::Stop],
+        parts: &[Stretch::Burst(Payload::Put { key: 10, value: 1 }, 10_000_000), Stretch::Stop],
     },
     Behaviour {
         name: "sif",
         aliases: &[],
         sends: "11 PUTs to 11 keys; GETs of present and absent keys; DELETE; STOP",
         parts: &[
-            Part::Get(10, Expect::Silence),
-            Part::All(&[
+            Stretch::Get(10, Expect::Silence),
+            Stretch::All(&[
                 put(4660, 10),
                 put(2, 10),
                 put(4, 10),
@@ -120,37 +120,37 @@ static TABLE: [Behaviour; 11] = [
                 put(20, 10),
             ]),
             GET_10,
-            Part::Get(18, Expect::Reply),
-            Part::Get(20, Expect::Reply),
+            Stretch::Get(18, Expect::Reply),
+            Stretch::Get(20, Expect::Reply),
             delete(10, 1),
-            Part::Get(10, Expect::Silence),
-            Part::Stop,
+            Stretch::Get(10, Expect::Silence),
+            Stretch::Stop,
         ],
     },
     Behaviour {
         name: "frey",
         aliases: &["frey2"],
         sends: "-n packets, the valid PUTs first, then the invalid ones; GET; STOP",
-        parts: &[Part::Mixed(Mix::Blocks), Part::Get(10, Expect::ReplyIfPut), Part::Stop],
+        parts: &[Stretch::Mixed(Mix::Blocks), Stretch::Get(10, Expect::ReplyIfPut), Stretch::Stop],
     },
     Behaviour {
         name: "frigg",
         aliases: &[],
         sends: "-n packets in rounds of 100, each PUTs first, then invalid ones; GET",
-        parts: &[Part::Mixed(Mix::FRIGG), Part::Get(10, Expect::ReplyIfPut)],
+        parts: &[Stretch::Mixed(Mix::FRIGG), Stretch::Get(10, Expect::ReplyIfPut)],
     },
     Behaviour {
         name: "load",
         aliases: &[],
         sends: "-n packets, or for --duration: valid and invalid ones mixed; GET",
-        parts: &[Part::Load, Part::Get(10, Expect::ReplyIfPut)],
+        parts: &[Stretch::Load, Stretch::Get(10, Expect::ReplyIfPut)],
     },
-    Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Part::Stop] },
+    Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Stretch::Stop] },
     Behaviour {
         name: "getstop",
         aliases: &[],
         sends: "GET of key 10, which may be absent; STOP",
-        parts: &[Part::Get(10, Expect::Either), Part::Stop],
+        parts: &[Stretch::Get(10, Expect::Either), Stretch::Stop],
     },
 ];
 
@@ -162,13 +162,13 @@ impl Behaviour {
 
     /// Whether it can end by the clock, ask within its load, and send from several sockets and threads.
     pub fn is_load(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Load))
+        self.parts.iter().any(|part| matches!(part, Stretch::Load))
     }
 
     /// The order of its valid and invalid packets, where they have one that a workload can change.
     pub fn mix(&self) -> Option<Mix> {
         self.parts.iter().find_map(|part| match part {
-            Part::Mixed(mix) => Some(*mix),
+            Stretch::Mixed(mix) => Some(*mix),
             _ => None,
         })
     }
@@ -181,7 +181,7 @@ impl Behaviour {
     /// Whether it sends invalid packets that the workload may give another size.
     pub fn sends_bad(&self) -> bool {
         self.takes_numbers()
-            || self.parts.iter().any(|part| matches!(part, Part::Burst(Payload::Bad { .. }, _)))
+            || self.parts.iter().any(|part| matches!(part, Stretch::Burst(Payload::Bad { .. }, _)))
     }
 
     /// The steps of this behaviour for a workload. Steps that send nothing are left out.
@@ -192,20 +192,20 @@ impl Behaviour {
     }
 }
 
-fn expand(part: &Part, workload: &Workload, steps: &mut Vec<Step>) {
+fn expand(part: &Stretch, workload: &Workload, steps: &mut Vec<Step>) {
     let bad = workload.sized(BAD_256);
     match *part {
-        Part::Burst(payload, count) => steps.push(Step::Burst { payload: workload.sized(payload), count }),
-        Part::All(parts) => parts.iter().for_each(|part| expand(part, workload, steps)),
-        Part::Mixed(_) | Part::Load if workload.packets == 0 => {}
-        Part::Mixed(mix) => steps.push(Step::Mixed(Mixed {
+        Stretch::Burst(payload, count) => steps.push(Step::Burst { payload: workload.sized(payload), count }),
+        Stretch::All(parts) => parts.iter().for_each(|part| expand(part, workload, steps)),
+        Stretch::Mixed(_) | Stretch::Load if workload.packets == 0 => {}
+        Stretch::Mixed(mix) => steps.push(Step::Mixed(Mixed {
             mix: workload.mix.unwrap_or(mix),
             valid: workload.valid(),
             invalid: workload.invalid(),
             bad,
         })),
-        Part::Load => steps.push(Step::Load(Load::of(workload, bad))),
-        Part::Get(key, expect) => steps.push(Step::Get {
+        Stretch::Load => steps.push(Step::Load(Load::of(workload, bad))),
+        Stretch::Get(key, expect) => steps.push(Step::Get {
             key,
             awaited: match expect {
                 Expect::ReplyIfPut if workload.puts() > 0 => Awaited::Reply,
@@ -214,7 +214,7 @@ fn expand(part: &Part, workload: &Workload, steps: &mut Vec<Step>) {
                 Expect::Either => Awaited::Either,
             },
         }),
-        Part::Stop => steps.push(Step::Stop),
+        Stretch::Stop => steps.push(Step::Stop),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) struct Moderator {
     is_drained: bool,
     /// Whether the read before the last one came full.
     is_behind: bool,
-    window: Window,
+    window: ReadWindow,
     nap: Option<Nap>,
     /// What the last naps gathered, as a part of what the rate promised.
     kept: f64,
@@ -63,7 +63,7 @@ pub(super) struct Moderator {
 /// What was read without a nap since a moment. While that is nothing, the moment is the one at which the socket was
 /// drained.
 #[derive(Clone, Copy, Debug)]
-struct Window {
+struct ReadWindow {
     from: Monotonic,
     datagrams: u64,
     /// Bytes of the receive buffer that they took, as far as their payloads tell.
@@ -98,7 +98,7 @@ impl Moderator {
             late: Fading::zero(now),
             is_drained: true,
             is_behind: false,
-            window: Window::from(now),
+            window: ReadWindow::from(now),
             nap: None,
             kept: 1.0,
             paused_until: now,
@@ -112,7 +112,7 @@ impl Moderator {
         self.nap = None;
         if self.is_behind || !self.is_drained {
             // What is read of a backlog came before, at a rate that the reads don't tell.
-            self.window = Window::from(now);
+            self.window = ReadWindow::from(now);
             if !self.is_behind {
                 self.halve(now);
             }
@@ -166,7 +166,7 @@ impl Moderator {
         let kept = if woke.gathered { datagrams as f64 / self.usual.within(elapsed) } else { 0.0 };
         self.kept += (kept.min(2.0) - self.kept) / 4.0;
         self.usual.follow(PerSecond::of(datagrams as u64, elapsed), elapsed);
-        self.window = Window::from(now);
+        self.window = ReadWindow::from(now);
         self.is_drained = !is_full;
         if !woke.in_time {
             self.limit = LongestNap::LEAST;
@@ -199,7 +199,7 @@ impl Moderator {
         if self.window.datagrams > 0 {
             let elapsed = now.since(self.window.from);
             self.usual.follow(PerSecond::of(self.window.datagrams, elapsed), elapsed);
-            self.window = Window::from(now);
+            self.window = ReadWindow::from(now);
         }
     }
 
@@ -223,7 +223,7 @@ fn estimated_bytes(datagrams: usize, payload: usize) -> u64 {
     (2 * payload + 1024 * datagrams) as u64
 }
 
-impl Window {
+impl ReadWindow {
     const fn from(now: Monotonic) -> Self {
         Self { from: now, datagrams: 0, bytes: 0 }
     }

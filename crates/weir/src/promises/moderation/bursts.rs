@@ -9,7 +9,7 @@ use weir_service::{
 };
 
 use super::compare;
-use crate::promises::{Bar, Figure, Runner};
+use crate::promises::{Bound, PromisedFigure, Runner};
 
 /// Datagrams that come at once: of one GSO send, and of three.
 const BURSTS: [u32; 3] = [64, 100, 150];
@@ -25,7 +25,7 @@ const RATE: f64 = 60_000.0;
 const PACKETS: u64 = 60_000;
 const GETS: Percent = Percent::new(10).expect("it is below 100");
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let bursts = compare(runs, runner, "bursts after idleness", &[], |served, _| {
         let mut sent = 0;
         for burst in BURSTS {
@@ -58,13 +58,13 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
             let less = lost.iter().map(|[off, auto]| auto - off).collect();
             let off = lost.iter().map(|[off, _]| *off).collect();
             [
-                Figure::new(
+                PromisedFigure::new(
                     &format!("requests lost of {what}, moderated less off"),
                     "",
                     less,
-                    Bar::NotShownAbove(0.0),
+                    Bound::NotShownAbove(0.0),
                 ),
-                Figure::new("  off", "", off, Bar::Nothing),
+                PromisedFigure::new("  off", "", off, Bound::Nothing),
             ]
         })
         .collect())

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use weir_wire::Request;
 
 use super::compare;
-use crate::promises::{Bar, Figure, Runner, bare_loops, serving::Served};
+use crate::promises::{Bound, PromisedFigure, Runner, bare_loops, serving::ServedCell};
 
 /// Servers of each kind that are ended in a run.
 const TIMES: u32 = 5;
@@ -23,9 +23,11 @@ const EACH: Duration = Duration::from_micros(8);
 const BEFORE: u32 = 5000;
 const WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let mut figures = Vec::new();
-    for (name, end) in [("STOP", stop as fn(&UdpSocket, &Served) -> io::Result<()>), ("SIGTERM", terminate)] {
+    for (name, end) in
+        [("STOP", stop as fn(&UdpSocket, &ServedCell) -> io::Result<()>), ("SIGTERM", terminate)]
+    {
         let times = compare(TIMES * runs, runner, &format!("ended by {name}"), &[], |served, runner| {
             let taken = thread::scope(|scope| {
                 let ending = scope.spawn(|| ends_in(&served, &runner.pinning.clients, end));
@@ -37,17 +39,17 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
         let less = times.iter().map(|[off, auto]| auto - off).collect();
         let off = times.iter().map(|[off, _]| *off).collect();
         let what = format!("{name} under load to the socket's end, moderated less off");
-        figures.push(Figure::new(&what, "ms", less, Bar::AtMost(1.0)));
-        figures.push(Figure::new("  off", "ms", off, Bar::Nothing));
+        figures.push(PromisedFigure::new(&what, "ms", less, Bound::AtMost(1.0)));
+        figures.push(PromisedFigure::new("  off", "ms", off, Bound::Nothing));
     }
     Ok(figures)
 }
 
 /// Sends at the rate, then tells the server to end and goes on until nobody listens any more.
 fn ends_in(
-    served: &Served,
+    served: &ServedCell,
     cores: &[usize],
-    end: fn(&UdpSocket, &Served) -> io::Result<()>,
+    end: fn(&UdpSocket, &ServedCell) -> io::Result<()>,
 ) -> anyhow::Result<Duration> {
     bare_loops::pin(cores)?;
     let socket = connected(served.server.address)?;
@@ -84,11 +86,11 @@ fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-fn stop(socket: &UdpSocket, _: &Served) -> io::Result<()> {
+fn stop(socket: &UdpSocket, _: &ServedCell) -> io::Result<()> {
     socket.send(&Request::Stop.to_bytes()).map(drop)
 }
 
-fn terminate(_: &UdpSocket, served: &Served) -> io::Result<()> {
+fn terminate(_: &UdpSocket, served: &ServedCell) -> io::Result<()> {
     served.server.process.terminate();
     Ok(())
 }

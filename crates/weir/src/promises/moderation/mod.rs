@@ -9,12 +9,12 @@ use weir_lab::experiment::definition::Definition;
 use weir_results::cell::Placement;
 use weir_service::Moderation;
 
-use super::{Figure, Runner, loads, serving::Served};
+use super::{PromisedFigure, Runner, loads, serving::ServedCell};
 
 /// What is compared.
 const BOTH: [Moderation; 2] = [Moderation::Off, Moderation::Auto];
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let mut figures = saving::measure(runs, runner)?;
     figures.extend(waiting::measure(runs, runner)?);
     figures.extend(ending::measure(runs, runner)?);
@@ -28,14 +28,14 @@ fn compare<T>(
     runner: &mut Runner<'_>,
     what: &str,
     flags: &[&str],
-    mut each: impl FnMut(Served, &Runner<'_>) -> anyhow::Result<T>,
+    mut each: impl FnMut(ServedCell, &Runner<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<[T; 2]>> {
     (0..runs)
         .map(|run| {
             (runner.say)(&format!("run {} of {runs}: {what}, moderation off and auto", run + 1));
             let [off, auto] = BOTH.map(|moderation| {
                 let definition = definition(moderation, flags)?;
-                each(Served::start(&runner.bench(&definition))?, runner)
+                each(ServedCell::start(&runner.bench(&definition))?, runner)
             });
             Ok([off?, auto?])
         })
@@ -44,7 +44,7 @@ fn compare<T>(
 
 /// A server that decides by itself: what is compared is its reading.
 fn definition(moderation: Moderation, flags: &[&str]) -> anyhow::Result<Definition> {
-    let load = loads::Load { placement: Placement::Plain, moderation, ..loads::BATCH };
+    let load = loads::ServedLoad { placement: Placement::Plain, moderation, ..loads::BATCH };
     let mut definition = loads::definition(&load)?;
     definition.server_flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
     Ok(definition)

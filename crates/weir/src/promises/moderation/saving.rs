@@ -8,8 +8,8 @@ use weir_results::{
 use weir_service::{Io, Moderation};
 
 use crate::promises::{
-    Bar, Figure, Runner,
-    loads::{self, Load, each},
+    Bound, PromisedFigure, Runner,
+    loads::{self, ServedLoad, each},
 };
 
 const PACKETS: u64 = 200_000;
@@ -19,9 +19,9 @@ const PLACEMENTS: [Placement; 2] = [Placement::User, Placement::Kernel];
 /// Runs for each that was asked for: of six, the one that somebody else took the core from is an end of the interval.
 const RUNS_FOR_ONE: u32 = 2;
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let floods = PLACEMENTS.into_iter().flat_map(|placement| {
-        INVALID_PERCENT.map(|invalid_percent| Load {
+        INVALID_PERCENT.map(|invalid_percent| ServedLoad {
             packets: PACKETS,
             placement,
             invalid_percent,
@@ -36,22 +36,27 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
         let where_ = format!("{} % invalid, {}", simple.invalid_percent, simple.placement.name());
         let ratio =
             |of: fn(&Sample) -> f64| paired_ratios(&each(&samples[&auto], of), &each(&samples[&simple], of));
-        let lost = |load: &Load| each(&samples[load], |sample| sample.loss_percent().unwrap_or(100.0));
+        let lost = |load: &ServedLoad| each(&samples[load], |sample| sample.loss_percent().unwrap_or(100.0));
         figures.extend([
-            Figure::new(
+            PromisedFigure::new(
                 &format!("server CPU per packet, one a send, {where_}: moderated ÷ simple"),
                 "",
                 ratio(Sample::server_cpu_us_per_packet),
-                Bar::AtMostAndBelow { median: 0.7, interval: 0.8 },
+                Bound::AtMostAndBelow { median: 0.7, interval: 0.8 },
             ),
-            Figure::new("  its sender's", "", ratio(client_cpu_us_per_packet), Bar::AtMost(0.9)),
-            Figure::new(
+            PromisedFigure::new("  its sender's", "", ratio(client_cpu_us_per_packet), Bound::AtMost(0.9)),
+            PromisedFigure::new(
                 "  valid requests lost, moderated less off",
                 "%",
                 paired_differences(&lost(&auto), &lost(&off)),
-                Bar::NotShownAbove(0.0),
+                Bound::NotShownAbove(0.0),
             ),
-            Figure::new("  of which off loses", "%", lost(&off).into_values().collect(), Bar::Nothing),
+            PromisedFigure::new(
+                "  of which off loses",
+                "%",
+                lost(&off).into_values().collect(),
+                Bound::Nothing,
+            ),
         ]);
     }
     Ok(figures)
@@ -59,15 +64,15 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
 
 /// What is sent, to three servers.
 struct Flood {
-    simple: Load,
-    off: Load,
-    auto: Load,
+    simple: ServedLoad,
+    off: ServedLoad,
+    auto: ServedLoad,
 }
 
 impl Flood {
-    fn of(simple: Load) -> Self {
-        let off = Load { server: Io::Batch, ..simple };
-        Self { simple, off, auto: Load { moderation: Moderation::Auto, ..off } }
+    fn of(simple: ServedLoad) -> Self {
+        let off = ServedLoad { server: Io::Batch, ..simple };
+        Self { simple, off, auto: ServedLoad { moderation: Moderation::Auto, ..off } }
     }
 }
 

@@ -14,7 +14,7 @@ use weir_service::{
 use weir_wire::Request;
 
 use super::compare;
-use crate::promises::{Bar, Figure, Runner, bare_loops};
+use crate::promises::{Bound, PromisedFigure, Runner, bare_loops};
 
 /// Requests of each run that is timed one by one.
 const ALONE: usize = 2000;
@@ -44,7 +44,7 @@ struct Quantiles {
     p99: f64,
 }
 
-pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let waits = compare(runs, runner, "requests timed", &[], |served, runner| {
         let server = served.server.address;
         let cores = &runner.pinning.clients;
@@ -60,29 +60,34 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
     let less = |of: fn(&Waits) -> f64| waits.iter().map(|[off, auto]| of(auto) - of(off)).collect();
     let off = |of: fn(&Waits) -> f64| waits.iter().map(|[off, _]| of(off)).collect();
     Ok(vec![
-        Figure::new(
+        PromisedFigure::new(
             "latency of a lone GET, p50, moderated ÷ off",
             "",
             ratio(|waits| waits.alone.p50),
-            Bar::NotShownAbove(1.05),
+            Bound::NotShownAbove(1.05),
         ),
-        Figure::new("  off", "µs", off(|waits| waits.alone.p50), Bar::Nothing),
-        Figure::new("  p99, moderated ÷ off", "", ratio(|waits| waits.alone.p99), Bar::Nothing),
-        Figure::new(
+        PromisedFigure::new("  off", "µs", off(|waits| waits.alone.p50), Bound::Nothing),
+        PromisedFigure::new("  p99, moderated ÷ off", "", ratio(|waits| waits.alone.p99), Bound::Nothing),
+        PromisedFigure::new(
             "latency of GETs one after the other, p50, moderated ÷ off",
             "",
             ratio(|waits| waits.in_turn.p50),
-            Bar::NotShownAbove(1.05),
+            Bound::NotShownAbove(1.05),
         ),
-        Figure::new("  p99, moderated ÷ off", "", ratio(|waits| waits.in_turn.p99), Bar::Nothing),
-        Figure::new(
+        PromisedFigure::new("  p99, moderated ÷ off", "", ratio(|waits| waits.in_turn.p99), Bound::Nothing),
+        PromisedFigure::new(
             "latency of a GET among 50 000 requests/s, p99, moderated less off",
             "µs",
             less(|waits| waits.at_rate.p99),
-            Bar::AtMost(150.0),
+            Bound::AtMost(150.0),
         ),
-        Figure::new("  off", "µs", off(|waits| waits.at_rate.p99), Bar::Nothing),
-        Figure::new("  p50, moderated less off", "µs", less(|waits| waits.at_rate.p50), Bar::Nothing),
+        PromisedFigure::new("  off", "µs", off(|waits| waits.at_rate.p99), Bound::Nothing),
+        PromisedFigure::new(
+            "  p50, moderated less off",
+            "µs",
+            less(|waits| waits.at_rate.p50),
+            Bound::Nothing,
+        ),
     ])
 }
 
