@@ -6,7 +6,7 @@ use minijinja::{AutoEscape, Environment, value::Serde};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Report, draw::Picture, plot::Plot, table::Table, verdict::Ruling};
+use crate::{Report, draw::Picture, plot::Plot, sections::Standing, table::Table, verdict::Ruling};
 
 /// The commands that make the experiment and its report again.
 #[derive(Clone, Debug)]
@@ -119,12 +119,13 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
     environment.add_template("report", include_str!("report.html")).context("reading the HTML template")?;
     let template = environment.get_template("report").context("finding the HTML template")?;
     let (answer, findings) = report.findings.split_first().context("a report has a finding")?;
-    let (leading, rest) =
-        report.tables.split_at_checked(report.overview).context("a report has an overview")?;
-    let (overview, others) = rest.split_first().context("a report has an overview")?;
+    let standing = |standing| {
+        report.tables.iter().filter(move |placed| placed.standing == standing).map(|placed| &placed.table)
+    };
+    let overview = standing(Standing::Overview).next().context("a report has an overview")?;
     let (remarks, unusual) = report.remarks.split_at(report.unusual.min(report.remarks.len()));
     // The cards say what the table of verdicts does.
-    let leading = leading.iter().filter(|table| table.slug != "verdicts");
+    let leading = standing(Standing::Leading).filter(|table| table.slug != "verdicts");
     let page = Page {
         title: report.title(),
         question: report.environment.asked.question.as_deref(),
@@ -136,7 +137,7 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
         leading: leading.map(ShownTable::of).collect(),
         overview: ShownTable::of(overview),
         charts: report.plots.iter().zip(pictures).map(Chart::of).collect(),
-        tables: others.iter().map(ShownTable::of).collect(),
+        tables: standing(Standing::Detail).map(ShownTable::of).collect(),
         invalid: ShownTable::of(&report.invalid),
         manifest: ShownTable::of(&report.manifest),
         definition: report.environment.definition.as_deref(),

@@ -29,6 +29,7 @@ mod quoted;
 mod raw;
 mod reported;
 mod searches;
+mod sections;
 mod summary;
 mod table;
 mod tables;
@@ -51,7 +52,6 @@ pub use verdict::{Outcome, Ruling};
 use weir_output::terminal;
 use weir_results::{
     capacity,
-    cell::Dimension,
     sample::Sample,
     store::{self, Saved},
 };
@@ -62,6 +62,7 @@ use grid::SampleGrid;
 use html::Remake;
 use plot::Plot;
 use searches::Searches;
+use sections::{Given, SECTIONS, Section, Standing};
 
 /// Of the findings, which begin with the most telling, so many are printed.
 const FINDINGS_ON_TERMINAL: usize = 12;
@@ -77,12 +78,8 @@ pub struct Report {
     remarks: Vec<String>,
     /// Of the remarks, from which on they are about single runs.
     unusual: usize,
-    /// Verdicts and capacities first, where there are any, and then the overview.
-    tables: Vec<Table>,
-    /// Which of the tables is the overview.
-    overview: usize,
-    /// How many tables, from the first, a terminal shows.
-    tables_on_terminal: usize,
+    /// In the order of [`SECTIONS`].
+    tables: Vec<Placed>,
     invalid: Table,
     /// From which documents quote; files alone, since they are wide.
     quoted: [Table; 3],
@@ -90,6 +87,14 @@ pub struct Report {
     plots: Vec<Plot>,
     environment: Environment,
     remake: Remake,
+}
+
+/// A table and where it is shown.
+#[derive(Clone, Debug)]
+struct Placed {
+    table: Table,
+    standing: Standing,
+    is_on_terminal: bool,
 }
 
 /// Reads the results folder `dir`, writes its report into it and returns it, for [`Report::to_terminal`].
@@ -141,40 +146,23 @@ impl Report {
         warnings.extend(unusual::remarks(&grid));
         let verdicts: Vec<_> =
             environment.rules.iter().map(|rule| verdict::apply(rule, &grid, &searches)).collect();
-        let mut tables: Vec<_> = verdict::table(&verdicts).into_iter().collect();
-        tables.extend(searches.table());
-        tables.extend(searches.costs.clone());
-        tables.extend(ladder::table(&grid));
-        tables.extend(ladder::table_of_hooks(&grid));
-        tables.extend(filter_cost::table(&grid));
-        tables.extend(narrowing::table(&grid));
-        tables.extend(pairings::table(&grid));
-        let before = tables.len();
-        tables.push(overview::table(&grid, &environment.rules));
-        let shaped = tables::shaped(&grid);
-        // With a single packet count, the overview holds what these do.
-        let tables_on_terminal =
-            if grid.values(Dimension::Packets).len() > 1 && trials.is_empty() { 1 + shaped.len() } else { 1 };
-        tables.extend(shaped);
-        tables.push(tables::ratios(&grid));
-        tables.extend(tables::toolkit_ratios(&grid));
-        if trials.is_empty() {
-            tables.extend(beside::tables(&grid));
-        }
-        tables.extend(pairings::shaped(&grid));
-        tables.extend(tables::carried(&grid));
-        tables.extend(tables::process(&grid));
-        tables.extend(tables::latencies(&grid));
-        tables.push(ledgers::ledger(&grid));
-        tables.extend(ledgers::audit(&grid));
-        let mut findings = searches.findings();
-        if findings.is_empty() || !placed.is_empty() {
-            findings.extend(ladder::findings(&grid));
-            findings.extend(onset::findings(&grid));
-            findings.extend(filter_cost::findings(&grid));
-            findings.extend(why_nothing(&samples).map_or_else(|| findings::findings(&grid), |why| vec![why]));
-            findings.extend(narrowing::finding(&grid));
-        }
+        let given = Given {
+            grid: &grid,
+            samples: &samples,
+            trials: &trials,
+            searches: &searches,
+            capacities,
+            environment: &environment,
+            rulings: &verdicts,
+        };
+        let standing = |section: &'static Section| {
+            let is_on_terminal = (section.is_on_terminal)(&given);
+            let standing = section.standing;
+            (section.tables)(&given).into_iter().map(move |table| Placed { table, standing, is_on_terminal })
+        };
+        let tables = SECTIONS.iter().flat_map(standing).collect();
+        let findings = SECTIONS.iter().flat_map(|section| (section.findings)(&given)).collect();
+        let plots = SECTIONS.iter().flat_map(|section| (section.plots)(&given)).collect();
         Self {
             experiment: name_of(&samples),
             summary: Summary::of(&grid, verdicts),
@@ -183,12 +171,10 @@ impl Report {
             remarks: warnings,
             unusual,
             tables,
-            tables_on_terminal: before + tables_on_terminal,
-            overview: before,
             invalid: raw::invalid(&grid),
             quoted: quoted::tables(&grid, &samples),
             manifest: environment.table(),
-            plots: plots_of(&grid, &searches, capacities, &trials),
+            plots,
             remake: remake(name_of(&samples), &environment),
             environment,
             samples,
@@ -226,11 +212,12 @@ impl Report {
     /// Tables, findings and remarks for a terminal; `plain` is for pipes and files: no lines that aren't ASCII, no
     /// fitting to a width.
     pub fn to_terminal(&self, plain: bool) -> String {
-        let tables = self.tables.iter().take(self.tables_on_terminal).filter(|table| !table.rows.is_empty());
+        let shown =
+            self.tables.iter().filter(|placed| placed.is_on_terminal && !placed.table.rows.is_empty());
         let nothing = why_nothing(&self.samples).map(|why| format!("{}\n\n", table::without_controls(&why)));
         let nothing = nothing.map(|why| if plain { why } else { terminal::wrapped(&why) });
         let mut text = nothing.unwrap_or_default();
-        text.extend(tables.map(|table| format!("{}\n", table.to_terminal(plain))));
+        text.extend(shown.map(|placed| format!("{}\n", placed.table.to_terminal(plain))));
         let bullets = |lines: &[String]| {
             let bullet = |line: &String| format!("- {}\n", table::without_controls(line));
             let text = lines.iter().map(bullet).collect::<String>();
@@ -249,7 +236,7 @@ impl Report {
 
     /// Every table that documents can quote from.
     fn all_tables(&self) -> impl Iterator<Item = &Table> {
-        self.tables.iter().chain([&self.invalid]).chain(&self.quoted)
+        self.tables.iter().map(|placed| &placed.table).chain([&self.invalid]).chain(&self.quoted)
     }
 
     /// The text of the cell of one table: in the row where the columns named have the values given.
@@ -293,17 +280,6 @@ impl Report {
         }
         Ok(files)
     }
-}
-
-fn plots_of(grid: &SampleGrid, searches: &Searches, capacities: &Searches, trials: &[Sample]) -> Vec<Plot> {
-    let mut plots = searches.plots();
-    plots.extend(trials::plot(searches, trials));
-    plots.extend(ladder::plots(grid, capacities));
-    plots.extend(narrowing::plots(grid));
-    plots.extend(plots::plots(grid));
-    plots.extend(overviews::maps(grid));
-    plots.extend(overviews::strips(grid));
-    plots
 }
 
 /// The experiment that `samples` are of.
