@@ -12,6 +12,14 @@ pub const BATCHES: usize = 25;
 /// Runs in a batch.
 pub const RUNS: u32 = 200_000;
 
+/// Payload of the packet that the client's behaviours call BAD 256.
+const BAD_LEN: usize = 259;
+
+/// The payload of an invalid packet.
+pub fn bad() -> Vec<u8> {
+    [&b"BAD"[..], &[b'B'; BAD_LEN - 3]].concat()
+}
+
 /// The packet with that payload, from its UDP header on.
 pub fn packet(payload: &[u8]) -> Vec<u8> {
     corpus::packet(udp::length_field(payload.len()), payload)

@@ -12,13 +12,12 @@ use serde::Serialize;
 
 use crate::{
     axis::Axis,
-    marks::{self, PathShape, Text, px},
-    plot::{Curve, PALETTE, Panel, Plot},
+    frame::{AxisFrame, LEFT, RIGHT, px},
+    marks::{self, PathShape, Text},
+    plot::{Curve, PALETTE, Plot},
 };
 
 const WIDTH: f64 = 480.0;
-const LEFT: f64 = 66.0;
-const RIGHT: f64 = 466.0;
 /// Where the area of a single panel ends, unless the legend above leaves it less than [`LEAST`].
 const BOTTOM: f64 = 312.0;
 /// Least height of the area of a single panel.
@@ -109,32 +108,6 @@ impl<'a> LegendEntry<'a> {
             color: line.style % PALETTE.len(),
             marker: marks::sample(line, left, middle),
         }
-    }
-}
-
-/// Where the axes of a panel lie in the picture.
-pub(super) struct AxisFrame<'a> {
-    pub(super) plot: &'a Plot,
-    pub(super) panel: &'a Panel,
-    pub(super) top: f64,
-    pub(super) bottom: f64,
-}
-
-impl AxisFrame<'_> {
-    /// Width of the area.
-    pub(super) const WIDTH: f64 = RIGHT - LEFT;
-
-    pub(super) fn x(&self, value: f64) -> f64 {
-        LEFT + self.plot.x.share(value) * Self::WIDTH
-    }
-
-    pub(super) fn y(&self, value: f64) -> f64 {
-        self.bottom - self.panel.y.share(value) * (self.bottom - self.top)
-    }
-
-    /// Across the area.
-    pub(super) fn across(&self, height: f64) -> String {
-        format!("M{LEFT},{}H{RIGHT}", px(self.y(height)))
     }
 }
 

@@ -219,3 +219,25 @@ fn unserved(grid: &SampleGrid) -> Option<String> {
         )
     })
 }
+
+/// The commands that make the experiment and its report again.
+#[derive(Clone, Debug)]
+pub(super) struct Remake {
+    /// Runs the experiment.
+    pub(super) again: String,
+    /// Makes the report of the same samples.
+    pub(super) report: String,
+}
+
+pub(super) fn remake(experiment: Option<String>, environment: &Environment) -> Remake {
+    let mut again = match experiment.as_deref() {
+        Some(weir_results::capacity::NAME) => "weir capacity".to_owned(),
+        name => format!("weir experiment {}", name.unwrap_or("NAME")),
+    };
+    for flag in ["profile", "seed"] {
+        if let Some(value) = environment.get(flag) {
+            again += &format!(" --{flag} {value}");
+        }
+    }
+    Remake { again, report: "weir report DIR".to_owned() }
+}

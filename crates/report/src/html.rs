@@ -6,16 +6,13 @@ use minijinja::{AutoEscape, Environment, value::Serde};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Report, draw::Picture, plot::Plot, sections::Standing, table::Table, verdict::Ruling};
-
-/// The commands that make the experiment and its report again.
-#[derive(Clone, Debug)]
-pub(super) struct Remake {
-    /// Runs the experiment.
-    pub(super) again: String,
-    /// Makes the report of the same samples.
-    pub(super) report: String,
-}
+use crate::{
+    Report,
+    draw::Picture,
+    plot::Plot,
+    table::{Standing, Table},
+    verdict::Ruling,
+};
 
 /// What the template names.
 #[derive(Serialize)]

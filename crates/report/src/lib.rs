@@ -11,6 +11,7 @@ mod draw;
 mod environment;
 mod filter_cost;
 mod findings;
+mod frame;
 mod grid;
 mod html;
 mod ladder;
@@ -44,7 +45,7 @@ pub use advice::{Advice, Wish};
 pub use compare::FolderComparison;
 pub use filter_cost::FilterCost;
 pub use summary::{CellSummary, Ratio, RatioSummary, Summary};
-use table::Table;
+use table::{Placed, Table};
 
 pub use unsound::why_nothing;
 pub use verdict::{Outcome, Ruling};
@@ -57,12 +58,11 @@ use weir_results::{
 };
 
 use draw::Picture;
-use environment::Environment;
+use environment::{Environment, Remake, remake};
 use grid::SampleGrid;
-use html::Remake;
 use plot::Plot;
 use searches::Searches;
-use sections::{Given, SECTIONS, Section, Standing};
+use sections::{Given, SECTIONS, Section};
 
 /// Of the findings, which begin with the most telling, so many are printed.
 const FINDINGS_ON_TERMINAL: usize = 12;
@@ -87,14 +87,6 @@ pub struct Report {
     plots: Vec<Plot>,
     environment: Environment,
     remake: Remake,
-}
-
-/// A table and where it is shown.
-#[derive(Clone, Debug)]
-struct Placed {
-    table: Table,
-    standing: Standing,
-    is_on_terminal: bool,
 }
 
 /// Reads the results folder `dir`, writes its report into it and returns it, for [`Report::to_terminal`].
@@ -288,17 +280,4 @@ fn name_of(samples: &[Sample]) -> Option<String> {
         return Some(capacity::NAME.to_owned());
     }
     samples.first().map(|sample| sample.experiment.clone())
-}
-
-fn remake(experiment: Option<String>, environment: &Environment) -> Remake {
-    let mut again = match experiment.as_deref() {
-        Some(capacity::NAME) => "weir capacity".to_owned(),
-        name => format!("weir experiment {}", name.unwrap_or("NAME")),
-    };
-    for flag in ["profile", "seed"] {
-        if let Some(value) = environment.get(flag) {
-            again += &format!(" --{flag} {value}");
-        }
-    }
-    Remake { again, report: "weir report DIR".to_owned() }
 }

@@ -1,6 +1,6 @@
 //! `report.md`: the report as Markdown, with links to the plots.
 
-use crate::{Report, html::Remake};
+use crate::{Report, environment::Remake, table::escape};
 
 /// The whole file.
 pub(super) fn render(report: &Report) -> String {
@@ -36,21 +36,6 @@ pub(super) fn render(report: &Report) -> String {
 fn bullets(lines: &[String]) -> String {
     let items: String = lines.iter().map(|line| format!("- {}\n", escape(line))).collect();
     format!("{items}\n")
-}
-
-/// `text` such that Markdown shows it as it is, on one line.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' => {
-                escaped.extend(['\\', c])
-            }
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 fn longest_run_of_backticks(text: &str) -> usize {

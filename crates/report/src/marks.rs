@@ -5,7 +5,7 @@ use weir_results::number::{estimate, ratio};
 
 use crate::{
     axis::Axis,
-    draw::AxisFrame,
+    frame::{AxisFrame, px},
     plot::{Curve, CurveForm, Dot, PALETTE, Point, Tile},
 };
 
@@ -191,7 +191,7 @@ impl Dot {
     }
 }
 
-/// PathShape tells lines apart where colour can't; where the colours begin again, the shapes go on.
+/// Shape tells lines apart where colour can't; where the colours begin again, the shapes go on.
 fn marker(x: f64, y: f64, style: usize) -> String {
     let polygon = |corners: &[(f64, f64)]| {
         let corners: Vec<_> =
@@ -223,10 +223,4 @@ fn rectangle(left: f64, top: f64, right: f64, bottom: f64) -> String {
 fn whisker(x: f64, low: f64, high: f64) -> String {
     let (left, right, x) = (px(x - 4.0), px(x + 4.0), px(x));
     format!("M{left},{0}H{right}M{x},{0}V{1}M{left},{1}H{right}", px(low), px(high))
-}
-
-/// A length in the picture, to a tenth.
-pub(super) fn px(length: f64) -> String {
-    // Minus zero reads badly, and differs from zero in a file.
-    format!("{:.1}", (length * 10.0).round() / 10.0 + 0.0)
 }

@@ -11,7 +11,7 @@ use crate::{
     plot::Plot,
     plots,
     searches::Searches,
-    table::Table,
+    table::{Standing, Table},
     tables, trials,
     unsound::why_nothing,
     verdict::{self, Ruling},
@@ -28,17 +28,6 @@ pub(super) struct Given<'a> {
     pub(super) capacities: &'a Searches,
     pub(super) environment: &'a Environment,
     pub(super) rulings: &'a [Ruling],
-}
-
-/// Where a page has a section's tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// At the top, before the overview.
-    Leading,
-    /// The overview: one section has it.
-    Overview,
-    /// Behind the charts, folded.
-    Detail,
 }
 
 /// A section. What it doesn't have is [`nothing`].

@@ -3,7 +3,24 @@
 use serde::Serialize;
 use weir_output::terminal;
 
-use crate::markdown;
+/// Where a page has a section's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// At the top, before the overview.
+    Leading,
+    /// The overview: one section has it.
+    Overview,
+    /// Behind the charts, folded.
+    Detail,
+}
+
+/// A table and where it is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) table: Table,
+    pub(super) standing: Standing,
+    pub(super) is_on_terminal: bool,
+}
 
 /// A titled table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,15 +90,15 @@ impl Table {
     /// A Markdown section with the table.
     pub(super) fn to_markdown(&self) -> String {
         let row = |cells: &[String]| {
-            let cells: Vec<_> = cells.iter().map(|cell| markdown::escape(cell)).collect();
+            let cells: Vec<_> = cells.iter().map(|cell| escape(cell)).collect();
             format!("| {} |\n", cells.join(" | "))
         };
-        let mut text = format!("### {}\n\n", markdown::escape(&self.title));
+        let mut text = format!("### {}\n\n", escape(&self.title));
         text += &row(&self.columns);
         text += &format!("|{}\n", "---|".repeat(self.columns.len()));
         self.rows.iter().for_each(|cells| text += &row(cells));
         if !self.note.is_empty() {
-            text += &format!("\n{}\n", markdown::escape(&self.note));
+            text += &format!("\n{}\n", escape(&self.note));
         }
         text
     }
@@ -120,4 +137,19 @@ fn squeezed(text: &str) -> String {
 /// `text` without what could move a terminal's cursor: names come from files.
 pub(super) fn without_controls(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// `text` such that Markdown shows it as it is, on one line.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' => {
+                escaped.extend(['\\', c])
+            }
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use weir_output::exit::UsageError;
 
 use crate::commands::{
@@ -95,8 +95,8 @@ impl Cli {
             WeirCommand::Filter(args) => filter::run(args),
             WeirCommand::Filters(args) => filters::run(args),
             WeirCommand::Doctor(args) => doctor::run(args),
-            WeirCommand::Completions(args) => completions::completions(args),
-            WeirCommand::Man(args) => completions::man(args),
+            WeirCommand::Completions(args) => completions::completions(args, Self::command()),
+            WeirCommand::Man(args) => completions::man(args, Self::command()),
         }
     }
 }

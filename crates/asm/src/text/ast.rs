@@ -81,7 +81,7 @@ pub struct Term<'a> {
     pub operand: Operand<'a>,
 }
 
-/// MemoryOperand: `[base + off]`.
+/// Memory: `[base + off]`.
 #[derive(Clone, Debug)]
 pub struct MemoryOperand<'a> {
     /// The register; where none is written, what is must be a stack slot.

@@ -8,7 +8,7 @@ use weir_asm_macros::ebpf;
 
 use super::{
     FlowEnd,
-    program::{AuditParts, HEADER, UDP_AT, in_one_piece, read},
+    parts::{AuditParts, HEADER, UDP_AT, in_one_piece, read},
 };
 
 /// Ethertypes (IEEE 802 numbers, IANA).

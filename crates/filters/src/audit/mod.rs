@@ -5,6 +5,7 @@
 //! in the kernel's own types, so that no header and no compiler is needed.
 
 mod ip;
+mod parts;
 mod program;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ pub(super) struct Shape {
     pub(super) ethertype: Option<u16>,
     /// The version that the IP header says, where that isn't the truth.
     pub(super) version: Option<u8>,
-    /// LengthField of the IPv4 header that it says in 4-byte words, where that isn't the truth.
+    /// Length of the IPv4 header that it says in 4-byte words, where that isn't the truth.
     pub(super) header_words: Option<u8>,
     /// 4-byte words of IPv4 options.
     pub(super) options: usize,

@@ -7,18 +7,18 @@ use std::{
 
 use weir_results::{
     capacity::Purpose,
-    cell::{Cell, name_of},
+    cell::{Cell, Dimension, name_of},
     sample::Sample,
 };
 
-use super::{Unfinished, plan::SearchPlan, progress::SearchProgress, trial::without_load};
+use super::{Unfinished, plan::SearchPlan, progress::SearchProgress};
 use crate::experiment::{
+    bench::Bench,
     definition::Definition,
     folder::Folder,
     interrupt::Interrupt,
     machine::Pinning,
     measure,
-    one_run::Bench,
     schedule::{self, Scheduled},
 };
 
@@ -179,4 +179,11 @@ impl<'a> Lab<'a> {
     pub(super) fn clear(&mut self) {
         self.progress.take().into_iter().for_each(SearchProgress::clear);
     }
+}
+
+/// The cell whose rate and packets are yet to be said.
+fn without_load(cell: &Cell) -> Cell {
+    let mut cell = cell.clone();
+    [Dimension::Rate, Dimension::Packets].iter().for_each(|dimension| dimension.forget(&mut cell));
+    cell
 }

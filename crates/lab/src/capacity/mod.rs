@@ -119,7 +119,8 @@ fn side_by_side(
 ) -> Result<Vec<RunningSearch>, Unfinished> {
     let mut ended = Vec::new();
     while !running.is_empty() {
-        lab.tell(|progress| progress.stand(share, &running));
+        let standing: Vec<_> = running.iter().map(RunningSearch::standing).collect();
+        lab.tell(|progress| progress.stand(share, &standing));
         running.shuffle(random);
         let mut going_on = Vec::new();
         for mut search in running {

@@ -17,6 +17,10 @@ use crate::experiment::definition::{Definition, Profile};
 /// The servers that can be compared.
 const DEFINITION: &str = include_str!("definition.toml");
 
+/// Runs of which the median is a generator's ceiling.
+pub(super) const CEILING_RUNS: u64 = 3;
+/// About how long one of them takes.
+pub(super) const CEILING_TIME: Duration = Duration::from_millis(500);
 /// Trials after which a search is ended without an answer.
 const MOST_TRIALS: u32 = 200;
 /// The lowest rate tried, packets/s.
@@ -219,12 +223,12 @@ impl SearchPlan {
         let trial_time: Duration = typical.iter().sum();
         let searches = cells * u64::from(self.searches);
         let costs = cells * u64::from(self.cost_runs);
-        let ceilings = cells * super::trial::CEILING_RUNS;
+        let ceilings = cells * CEILING_RUNS;
         let cost_time = self.cost_time();
         let runs = searches * typical.len() as u64 + costs + ceilings;
         let time = trial_time * searches as u32
             + cost_time * costs as u32
-            + super::trial::CEILING_TIME * ceilings as u32
+            + CEILING_TIME * ceilings as u32
             + OVERHEAD * runs as u32;
         (runs, time)
     }

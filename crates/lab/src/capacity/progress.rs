@@ -6,12 +6,15 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use weir_results::number;
+use weir_results::{capacity::Decider, number};
 
-use super::{plan::SearchPlan, running::RunningSearch};
+use super::plan::SearchPlan;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Who is searched, and between which rates, packets/s, the capacity lies as far as is known.
+pub(super) type Standing = (Decider, (Option<u64>, Option<u64>));
 
 /// The progress of all searches, on stderr.
 pub(super) struct SearchProgress {
@@ -77,7 +80,7 @@ impl SearchProgress {
     }
 
     /// How the searches of the group stand.
-    pub(super) fn stand(&mut self, invalid_percent: u8, searches: &[RunningSearch]) {
+    pub(super) fn stand(&mut self, invalid_percent: u8, searches: &[Standing]) {
         let bounds: Vec<_> = searches.iter().map(bounds).collect();
         let left = self.expected.left(self.began.elapsed());
         self.say(&format!(
@@ -119,11 +122,10 @@ impl SearchProgress {
     }
 }
 
-/// Who is searched, and between which rates the capacity lies as far as is known.
-fn bounds(running: &RunningSearch) -> String {
-    let (lower, upper) = running.bounds();
+fn bounds(standing: &Standing) -> String {
+    let (decider, (lower, upper)) = *standing;
     let rate = |rate: Option<u64>| rate.map_or_else(|| "?".to_owned(), number::count);
-    format!("{} {}–{} packets/s", running.decider(), rate(lower), rate(upper))
+    format!("{} {}–{} packets/s", decider, rate(lower), rate(upper))
 }
 
 fn about(time: Duration) -> String {

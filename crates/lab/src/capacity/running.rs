@@ -15,6 +15,7 @@ use super::{
     Unfinished,
     lab::{Lab, RunOrder},
     plan::SearchPlan,
+    progress::Standing,
     search::{Next, Search, TrialResult, WantedTrial},
     trial::{self, ServerCeiling},
 };
@@ -77,13 +78,9 @@ impl RunningSearch {
         }
     }
 
-    /// Between which rates the first goal's lies, as far as is known, packets/s.
-    pub(super) fn bounds(&self) -> (Option<u64>, Option<u64>) {
-        self.search.bounds_so_far()
-    }
-
-    pub(super) const fn decider(&self) -> Decider {
-        Decider::of(&self.ceiling.cell)
+    /// Who is searched, and between which rates the first goal's lies.
+    pub(super) fn standing(&self) -> Standing {
+        (Decider::of(&self.ceiling.cell), self.search.bounds_so_far())
     }
 
     pub(super) fn make(&mut self, lab: &mut Lab<'_>, trial: WantedTrial) -> Result<(), Unfinished> {

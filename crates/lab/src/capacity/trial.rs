@@ -1,25 +1,15 @@
 //! Trials: runs at an offered rate, what they show about it, and how fast the generator can be at all.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use weir_results::{
-    capacity::Purpose,
-    cell::{Cell, Dimension},
-    sample::Sample,
-};
+use weir_results::{capacity::Purpose, cell::Cell, sample::Sample};
 
 use super::{
     Unfinished,
     lab::{Lab, RunOrder},
-    plan::SearchPlan,
+    plan::{CEILING_RUNS, SearchPlan},
     search::TrialResult,
 };
 
-/// Runs of which the median is a generator's ceiling.
-pub(super) const CEILING_RUNS: u64 = 3;
-/// About how long one of them takes.
-pub(super) const CEILING_TIME: Duration = Duration::from_millis(500);
 /// Packets of one of them.
 const CEILING_PACKETS: u64 = 100_000;
 /// Far beyond what any sender reaches with one packet a send, packets/s.
@@ -41,13 +31,6 @@ pub struct ServerCeiling {
     pub rate: f64,
     /// Highest rate that is searched, packets/s: nine tenths of the ceiling, above which a trial is limited by it.
     pub highest: u64,
-}
-
-/// The cell whose rate and packets are yet to be said.
-pub(super) fn without_load(cell: &Cell) -> Cell {
-    let mut cell = cell.clone();
-    [Dimension::Rate, Dimension::Packets].iter().for_each(|dimension| dimension.forget(&mut cell));
-    cell
 }
 
 /// The ceiling of each of the plan's cells. It differs between them: on loopback the sender pays for receiving and

@@ -10,7 +10,7 @@ use std::{
 use weir_service::Monotonic;
 use weir_wire::{MAX_REPLY_LEN, Request};
 
-use super::{interrupt::Interrupt, one_run::RunError, process::Process};
+use super::{bench::RunError, interrupt::Interrupt, process::Process};
 
 /// The key that every load puts to.
 pub const KEY: u32 = 10;

@@ -11,8 +11,8 @@ use weir_results::cell::{Cell, Placement};
 use weir_service::{ClientSummary, Cost, process::ChildEnd};
 
 use super::{
+    bench::{Bench, RunError},
     definition::Definition,
-    one_run::{Bench, RunError},
     own_command,
     process::Process,
     read_summary,

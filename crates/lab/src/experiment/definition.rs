@@ -13,7 +13,7 @@ use weir_results::{
 };
 use weir_service::{Io, Moderation, client::Mix};
 
-use super::{precision::Precision, template::Template, validate};
+use super::{precision::Precision, template::Template};
 
 /// How much of an experiment is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
@@ -258,17 +258,6 @@ const fn default_ready_within() -> u64 {
 }
 
 impl Definition {
-    /// Reads a definition that stands in `origin`, and checks that it can be run.
-    ///
-    /// # Errors
-    /// What is wrong, where, and what would be right: a [`UsageError`].
-    pub fn parse(text: &str, origin: &str) -> Result<Self, UsageError> {
-        let definition: Self =
-            toml::from_str(text).map_err(|error| UsageError(format!("reading {origin}: {error}")))?;
-        validate::check(&definition).map_err(|error| UsageError(format!("in {origin}: {error}")))?;
-        Ok(definition)
-    }
-
     /// The definition as `profile` has it, without profiles: what is run. Without a profile, the quick one where
     /// there is one, else everything as it is written.
     ///

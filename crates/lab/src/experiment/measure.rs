@@ -3,9 +3,11 @@
 use weir_results::sample::Sample;
 
 use super::{
+    bench::{Bench, RunError},
     interrupt::Interrupted,
     machine,
-    one_run::{self, Bench, Observed, RunError},
+    observed::Observed,
+    one_run,
     record::{self, Circumstances},
     schedule::Scheduled,
 };

@@ -1,6 +1,7 @@
 //! Experiments: a definition becomes a schedule, and each run of it a sample on the disk.
 
 pub mod asking;
+pub mod bench;
 pub mod catalogue;
 pub mod ceiling;
 pub mod clients;
@@ -11,6 +12,7 @@ pub mod interrupt;
 pub mod machine;
 pub mod manifest;
 pub mod measure;
+pub mod observed;
 pub mod one_run;
 pub mod precision;
 pub mod process;
@@ -19,6 +21,7 @@ pub mod record;
 pub mod schedule;
 pub mod server;
 pub mod site;
+pub mod so_far;
 pub mod template;
 mod test_run;
 pub mod udp_table;
@@ -29,12 +32,14 @@ use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
 use serde::de::DeserializeOwned;
 use weir_results::cell::name_of;
 
+use bench::{Bench, RunError};
 use folder::Folder;
 use interrupt::{Interrupt, Interrupted};
-use one_run::{Bench, Observed, RunError};
-use precision::{Precision, SoFar};
+use observed::Observed;
+use precision::Precision;
 use progress::RunProgress;
 use schedule::Scheduled;
+use so_far::{SoFar, point_of};
 
 /// Most packets of the run that warms the machine up.
 const WARM_UP_PACKETS: u64 = 100_000;
@@ -90,7 +95,7 @@ fn make_runs(
         run.repetition < definition.runs
             || definition
                 .precision
-                .is_some_and(|precision| so_far.needs(&precision::point_of(run, missing), precision.within))
+                .is_some_and(|precision| so_far.needs(&point_of(run, missing), precision.within))
     };
     let due = missing.iter().filter(|run| run.repetition < definition.runs).count() as u64;
     let mut progress = RunProgress::new(folder.saved().samples.len() as u64, due, events);

@@ -9,27 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use thiserror::Error;
 use weir_filters::{Filter, Hook, Site, audit::Flow};
-use weir_hooks::{Attached, Audit, Drops, Interface, KernelFilter, Target, VerdictCounts};
+use weir_hooks::{Attached, Audit, Interface, KernelFilter, Target, VerdictCounts};
 use weir_results::{
     cell::{Cell, Placement},
     net::Side,
-    sample::TestRun,
 };
-use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary, process::ChildEnd};
+use weir_service::{ClientSummary, Monotonic, ServerSummary, process::ChildEnd};
 
 use super::{
     asking::{self, FinalReply},
-    ceiling::Ceiling,
+    bench::{Bench, RunError},
     clients::{Clients, sum},
-    definition::Definition,
-    interrupt::{Interrupt, Interrupted},
-    machine::Pinning,
+    observed::Observed,
     schedule::Scheduled,
     server::ReadyServer,
-    site::{RunSite, SiteRecord},
-    test_run, udp_table,
+    site::RunSite,
+    test_run,
+    udp_table::{self, table_failed},
 };
 
 /// Time that a server has to end after STOP, and again after SIGTERM.
@@ -37,65 +34,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Time that the kernel needs, with room to spare, to free what a closed socket held.
 const GRACE_PERIOD: Duration = Duration::from_millis(100);
-
-/// What every run of an experiment shares.
-#[derive(Debug)]
-pub struct Bench<'a> {
-    /// The experiment.
-    pub definition: &'a Definition,
-    /// Which cores belong to whom.
-    pub pinning: &'a Pinning,
-    /// Ends a run before its time.
-    pub interrupt: &'a Interrupt,
-    /// How fast the clients could send, where it was measured.
-    pub ceiling: Option<Ceiling>,
-}
-
-/// Why a run came to no good end.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// SIGINT or SIGTERM.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    /// The server or a client failed.
-    #[error("{0}")]
-    Failed(String),
-}
-
-/// What a run showed; after a failure, as much as there was until then.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
-    /// When the first client was started.
-    pub clients_started_at: Option<Monotonic>,
-    /// The records of weir's own clients.
-    pub clients: Vec<ClientSummary>,
-    /// What all clients spent.
-    pub client_cost: Cost,
-    /// The final value: the client's own GET or the harness's.
-    pub get_value: Option<i64>,
-    /// When the harness's own final GET was answered.
-    pub replied_at: Option<Monotonic>,
-    /// The port that the server listened on, once it was ready.
-    pub port: Option<u16>,
-    /// GETs and STOPs that the harness sent.
-    pub harness_sent: u64,
-    /// Where it took place.
-    pub site: SiteRecord,
-    /// The kernel's drops by reason, where the run was audited.
-    pub audit: Option<Drops>,
-    /// The same of the replies.
-    pub reply_audit: Option<Drops>,
-    /// The socket's drop count, for a server that doesn't tell it.
-    pub external_drops: Option<u64>,
-    /// What test runs of the program took.
-    pub test_run: Option<TestRun>,
-    /// The record of weir's own server.
-    pub server: Option<ServerSummary>,
-    /// What the server spent.
-    pub server_cost: Cost,
-    /// What the sender's own kernel decided, where it did.
-    pub sender_verdicts: Option<VerdictCounts>,
-}
 
 /// Makes the run `scheduled`; what it shows goes into `observed`. All processes have ended when this returns.
 ///
@@ -252,11 +190,6 @@ fn note_drops(server: &ReadyServer, observed: &mut Observed) -> Result<(), RunEr
     let drops = udp_table::drops(server.address.port());
     observed.external_drops = drops.map_err(|error| RunError::Failed(table_failed(error, server.address)))?;
     Ok(())
-}
-
-/// What is said when the table of sockets can't be read.
-pub(super) fn table_failed(error: io::Error, address: SocketAddr) -> String {
-    format!("looking for port {} in /proc/net/udp: {error}", address.port())
 }
 
 /// Waits for the server's end, hastens it where STOP didn't bring it, and takes the records.

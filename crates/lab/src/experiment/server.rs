@@ -18,14 +18,14 @@ use weir_results::{
 };
 
 use super::{
+    bench::{Bench, RunError},
     definition::{Definition, ExternalServer},
     interrupt::Interrupt,
-    one_run::{Bench, RunError, table_failed},
     own_command,
     process::Process,
     site::RunSite,
     template::Placeholder,
-    udp_table,
+    udp_table::{self, table_failed},
 };
 
 /// How often the table of sockets is looked at while an external server starts.

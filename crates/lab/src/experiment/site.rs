@@ -10,8 +10,8 @@ use weir_results::{
 };
 
 use super::{
+    bench::{Bench, RunError},
     machine::Pinning,
-    one_run::{Bench, RunError},
 };
 use crate::{
     neighbour::Neighbours,

@@ -13,7 +13,7 @@ use weir_results::{
 };
 use weir_wire::Request;
 
-use super::one_run::{Bench, RunError};
+use super::bench::{Bench, RunError};
 use crate::filter_cost::{Pair, RUNS, packet};
 
 /// Batches of each program: the kernel tells whole nanoseconds, of which a mean of several has parts.

@@ -1,7 +1,7 @@
 //! The kernel's table of UDP sockets, `/proc/net/udp` and `/proc/net/udp6` (proc_net(5)), of the network namespace that
 //! the calling thread is in.
 
-use std::{fs, io};
+use std::{fs, io, net::SocketAddr};
 
 /// Sum of the drop counts of the UDP sockets on local port `port`; nothing where there is no such socket.
 ///
@@ -23,6 +23,11 @@ fn drops_in(table: &str, port: u16) -> Vec<u64> {
         (u16::from_str_radix(port_in_hex, 16) == Ok(port)).then_some(drops)
     };
     table.lines().skip(1).filter_map(row).collect()
+}
+
+/// What is said when the table of sockets can't be read.
+pub(super) fn table_failed(error: io::Error, address: SocketAddr) -> String {
+    format!("looking for port {} in /proc/net/udp: {error}", address.port())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, fmt::Display, hash::Hash};
 
 use weir_filters::Hook;
+use weir_output::exit::UsageError;
 use weir_results::{
     cell::{Background, Placement, ReceiveWork},
     topology::Topology,
@@ -15,8 +16,21 @@ use super::{
     template::{Placeholder, Template},
 };
 
+impl Definition {
+    /// Reads a definition that stands in `origin`, and checks that it can be run.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what would be right: a [`UsageError`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self, UsageError> {
+        let definition: Self =
+            toml::from_str(text).map_err(|error| UsageError(format!("reading {origin}: {error}")))?;
+        check(&definition).map_err(|error| UsageError(format!("in {origin}: {error}")))?;
+        Ok(definition)
+    }
+}
+
 /// Checks `definition`, and what each of its profiles makes of it.
-pub(super) fn check(definition: &Definition) -> Result<(), String> {
+fn check(definition: &Definition) -> Result<(), String> {
     check_as_run(definition, "grid.")?;
     for (profile, overrides) in &definition.profiles {
         let checked = check_ids(definition, overrides);

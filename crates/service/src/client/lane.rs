@@ -11,7 +11,7 @@ use weir_wire::Request;
 use super::{
     ClientError,
     deal::Load,
-    load::LoadPlan,
+    plan::LoadPlan,
     record::{Record, SendPurpose},
     replies::{MAX_SLOTS, Questions, SocketKeys},
     sender::{PacketRuns, Run, Sender, Sent, Zeal},

@@ -1,7 +1,6 @@
 //! The load engine: threads that send a load on schedule and hear the replies between two sends.
 
 use std::{
-    num::NonZeroU32,
     sync::{
         Barrier, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -12,17 +11,17 @@ use std::{
 
 use super::{
     ClientConfig, ClientError,
-    deal::{Deal, Load},
+    deal::Load,
     lane::{self, Lane},
     pace::{Pacing, Schedule},
     pin,
+    plan::LoadPlan,
     record::{Lag, REPORT_EVERY, Reporter},
     replies::Questions,
-    sender::{MAX_SEGMENTS, PacketRuns},
     totals::{Totals, join},
     wait,
 };
-use crate::{Cost, Io, Monotonic, client::ThreadRecord, sleep::PunctualSleep};
+use crate::{Cost, Monotonic, client::ThreadRecord, sleep::PunctualSleep};
 
 /// How long after its time a load may still send what was due in time: the last packets are no less wanted than those
 /// before, and a wake-up that comes late must not cost them.
@@ -40,7 +39,7 @@ pub(super) fn run(
     let plan = LoadPlan::new(load, config);
     pin::check(&config.pin)?;
     let mut totals = Totals::default();
-    let workers = plan.workers(&mut totals)?;
+    let workers = workers(&plan, &mut totals)?;
     let (gate, done) = (Gate::new(workers.len()), AtomicU64::new(0));
     let before = reporter.done.sent;
     let outcomes: Vec<Totals> = thread::scope(|scope| {
@@ -63,50 +62,23 @@ pub(super) fn run(
     Ok(totals)
 }
 
-/// What all threads know.
-pub(super) struct LoadPlan<'a> {
-    pub(super) load: &'a Load,
-    pub(super) config: &'a ClientConfig,
-    pub(super) deal: Deal,
-    runs: PacketRuns,
-}
-
-impl<'a> LoadPlan<'a> {
-    fn new(load: &'a Load, config: &'a ClientConfig) -> Self {
-        let as_many_as_a_send_takes = NonZeroU32::new(MAX_SEGMENTS as u32).expect("it is more than 0");
-        let burst = match (config.pacing, config.io) {
-            (Some(pacing), _) => pacing.burst,
-            (None, Io::Batch) => as_many_as_a_send_takes,
-            (None, Io::Simple) => NonZeroU32::MIN,
-        };
-        let deal = Deal { packets: load.packets, burst, sockets: config.fan.sockets() };
-        Self { load, config, deal, runs: PacketRuns::new(load.invalid, burst.get().into()) }
-    }
-
-    /// The threads' halves of the work, sockets open and keys prepared.
-    fn workers(&self, totals: &mut Totals) -> Result<Vec<SendingThread<'_>>, ClientError> {
-        let mut workers = Vec::new();
-        for number in 0..self.config.fan.threads().get() {
-            let mut lanes = Vec::new();
-            for socket in self.sockets_of(number) {
-                let lane = Lane::open(self, socket)?;
-                if let Some(questions) = &lane.questions {
-                    let prepared = super::prepare::keys(questions.keys(), self.config)?;
-                    totals.prepared += prepared.sent;
-                    totals.record += prepared;
-                }
-                lanes.push(lane);
+/// The threads' halves of the work, sockets open and keys prepared.
+fn workers<'a>(plan: &'a LoadPlan<'a>, totals: &mut Totals) -> Result<Vec<SendingThread<'a>>, ClientError> {
+    let mut workers = Vec::new();
+    for number in 0..plan.config.fan.threads().get() {
+        let mut lanes = Vec::new();
+        for socket in plan.sockets_of(number) {
+            let lane = Lane::open(plan, socket)?;
+            if let Some(questions) = &lane.questions {
+                let prepared = super::prepare::keys(questions.keys(), plan.config)?;
+                totals.prepared += prepared.sent;
+                totals.record += prepared;
             }
-            workers.push(SendingThread::new(self, number, lanes));
+            lanes.push(lane);
         }
-        Ok(workers)
+        workers.push(SendingThread::new(plan, number, lanes));
     }
-
-    /// The sockets of thread `number`, in the order in which it uses them.
-    fn sockets_of(&self, number: u32) -> impl Iterator<Item = u32> + use<> {
-        let (sockets, threads) = (self.config.fan.sockets().get(), self.config.fan.threads().get());
-        (number..sockets).step_by(threads as usize)
-    }
+    Ok(workers)
 }
 
 /// Where threads wait for each other, so that they agree on when the run begins.

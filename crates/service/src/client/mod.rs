@@ -13,6 +13,7 @@ mod load;
 mod mix;
 mod pace;
 mod pin;
+mod plan;
 mod prepare;
 mod record;
 mod replies;

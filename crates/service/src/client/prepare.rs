@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Monotonic;
 
-/// SocketKeys that are prepared at a time: their PUTs and GETs fit the smallest receive buffer.
+/// Keys that are prepared at a time: their PUTs and GETs fit the smallest receive buffer.
 const AT_A_TIME: usize = 32;
 
 /// Puts `keys` and asks for each until the server has confirmed all of them, from a socket that is closed afterwards, so

@@ -22,7 +22,7 @@ use crate::{Latencies, Monotonic, ReplyLedger};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SocketKeys {
     pub(super) port: u16,
-    /// SocketKeys for timed questions. One more is for those that find none free.
+    /// Keys for timed questions. One more is for those that find none free.
     pub(super) slots: u16,
 }
 

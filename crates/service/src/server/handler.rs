@@ -3,35 +3,19 @@
 use std::net::SocketAddr;
 
 use weir_filters::{FilterName, Moment, Packet, Reference, Verdict};
-use weir_wire::{MAX_REQUEST_LEN, Request};
+use weir_wire::Request;
 
-use super::{AllowStop, ServerConfig, known_keys::KnownKeys, verbose};
+use super::{
+    AllowStop, ServerConfig,
+    handled::{Handled, parse},
+    known_keys::KnownKeys,
+    verbose,
+};
 use crate::{
     Bag, Monotonic, RequestCounts,
     bag::PutError,
     shards::{Shards, Turn},
 };
-
-/// What became of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handled {
-    /// A PUT, served.
-    Put,
-    /// A GET, and the count to reply with where the key is present.
-    Get(Option<i64>),
-    /// A DELETE, served.
-    Delete,
-    /// A STOP to be obeyed.
-    Stop,
-    /// A STOP that the policy forbids.
-    StopRefused,
-    /// No request.
-    Invalid,
-    /// Dropped by the filter.
-    Filtered,
-    /// A PUT that the bag refused.
-    Refused(PutError),
-}
 
 /// The rules that requests are held to, and the counts of what came.
 #[derive(Debug)]
@@ -148,9 +132,4 @@ impl Handler {
             Handled::Refused(PutError::Overflow) => &mut counts.refused.overflow,
         } += 1;
     }
-}
-
-/// The request that a datagram of `len` bytes is; none when it is longer than the bytes that were kept of it.
-pub(super) fn parse(at_hand: &[u8], len: usize) -> Option<Request> {
-    if len > MAX_REQUEST_LEN { None } else { Request::parse(&at_hand[..len]).ok() }
 }

@@ -2,6 +2,7 @@
 
 mod allow_stop;
 mod error;
+mod handled;
 mod handler;
 mod inside;
 mod io;

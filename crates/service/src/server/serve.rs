@@ -6,11 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{
-    handler::{Handled, Handler},
-    io::DatagramIo,
-    stop::StopState,
-};
+use super::{handled::Handled, handler::Handler, io::DatagramIo, stop::StopState};
 use crate::{EndedBy, Monotonic, ReplyCounts, shards::Shards, sys};
 
 /// How a loop ended, and what it knows besides the handler's counts.

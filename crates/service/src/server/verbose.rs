@@ -8,7 +8,7 @@ use std::{
 
 use weir_wire::Request;
 
-use super::handler::{Handled, parse};
+use super::handled::{Handled, parse};
 use crate::bag::PutError;
 
 /// Writes one line to stderr. A stderr that can't be written to is no reason to stop serving.

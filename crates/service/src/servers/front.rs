@@ -8,7 +8,7 @@
 use weir_filters::{Binding, Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, HookError, KernelFilter, VerdictCounts};
 
-use super::place::{AttachPlaces, heal};
+use super::attachments::{AttachPlaces, heal};
 
 /// A program at the hook, before the sockets.
 pub(super) struct Front {

@@ -1,6 +1,7 @@
 //! The servers of the catalogue: the bag server with something done before and after it serves.
 
 mod after;
+mod attachments;
 mod front;
 mod interfaces;
 mod kind;

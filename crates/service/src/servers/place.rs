@@ -7,7 +7,12 @@ use weir_hooks::{
     Attached, HookError, Interface, KernelFilter, STAYS, Target, VerdictCounts, XdpMode, gso_layout,
 };
 
-use super::{ServeError, Workers, front::Front, workers::Seats};
+use super::{
+    ServeError, Workers,
+    attachments::{AttachPlaces, heal},
+    front::Front,
+    workers::Seats,
+};
 use crate::{Server, control_group::ControlGroup};
 
 /// What a hook belongs to, where there is a choice.
@@ -23,9 +28,6 @@ pub struct AttachChoice {
     /// What becomes of packets that are several datagrams.
     pub super_packets: SuperPackets,
 }
-
-/// What a filter is attached to, each with its name; empty where that is the server's socket.
-pub(super) type AttachPlaces = Vec<(Attached, String)>;
 
 /// A filter where it decides, what decides before it, and why that is so.
 struct Placed {
@@ -274,24 +276,6 @@ impl<'a> Ground<'a> {
         }
         Ok(found)
     }
-}
-
-/// Attaches the filter to every interface that has the name of one that it was attached to, and is another.
-pub(super) fn heal(places: &mut AttachPlaces, filter: &KernelFilter) -> Result<Vec<String>, HookError> {
-    let mut healed = Vec::new();
-    for (attached, _) in places {
-        let Some(before) = attached.interface() else { continue };
-        // By one that is gone nothing comes.
-        let Ok(now) = Interface::named(before.name()) else { continue };
-        if now.index() != before.index() {
-            *attached = filter.attach(match attached.mode() {
-                Some(mode) => Target::Xdp(&now, mode),
-                None => Target::Tc(&now),
-            })?;
-            healed.push(now.to_string());
-        }
-    }
-    Ok(healed)
 }
 
 /// What is said of a program that decides before the sockets do.

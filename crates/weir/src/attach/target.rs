@@ -29,7 +29,7 @@ pub struct TargetArgs {
     #[arg(long, value_name = "WAY")]
     direction: Option<Direction>,
 
-    /// TargetArgs XDP runs: `native` (in the driver), `generic` or `auto` (native where the driver can).
+    /// Where XDP runs: `native` (in the driver), `generic` or `auto` (native where the driver can).
     #[arg(long, value_name = "MODE")]
     xdp_mode: Option<XdpMode>,
 

@@ -6,15 +6,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Command, CommandFactory as _, builder::Resettable};
+use clap::{Command, builder::Resettable};
 use clap_complete::Shell;
 use clap_mangen::{
     Man,
     roff::{Roff, roman},
 };
 use weir_output::{print, write_whole};
-
-use crate::cli::Cli;
 
 /// Print the completion script of a shell, such as `weir completions bash >/etc/bash_completion.d/weir`.
 #[derive(Debug, clap::Args)]
@@ -31,19 +29,19 @@ pub struct ManArgs {
     folder: PathBuf,
 }
 
-/// Runs `weir completions`.
-pub fn completions(args: CompletionsArgs) -> anyhow::Result<ExitCode> {
+/// Runs `weir completions`, of the command line `weir`.
+pub fn completions(args: CompletionsArgs, mut weir: Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut script);
+    clap_complete::generate(args.shell, &mut weir, "weir", &mut script);
     print(String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs `weir man`.
-pub fn man(args: ManArgs) -> anyhow::Result<ExitCode> {
+/// Runs `weir man`, of the command line `weir`.
+pub fn man(args: ManArgs, weir: Command) -> anyhow::Result<ExitCode> {
     let folder = args.folder;
     std::fs::create_dir_all(&folder).with_context(|| format!("making the folder {}", folder.display()))?;
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = weir.disable_help_subcommand(true);
     command.build();
     write_pages(&command, &folder)?;
     Ok(ExitCode::SUCCESS)
@@ -102,7 +100,10 @@ fn sections(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::cli::Cli;
 
     fn each(command: &Command, check: &impl Fn(&Command)) {
         check(command);

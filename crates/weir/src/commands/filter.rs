@@ -20,7 +20,7 @@ use weir_service::control::{
 
 use crate::arguments::time;
 
-/// FilterChange what a running server filters: what it blocks, how much a source may send, which filter decides.
+/// Change what a running server filters: what it blocks, how much a source may send, which filter decides.
 ///
 /// The server listens at a control socket (`weir serve --control PATH`), which its owner and root may use.
 #[derive(Debug, clap::Args)]

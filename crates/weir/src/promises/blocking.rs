@@ -15,7 +15,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use weir_filters::{Blocklist, FilterName, Site, Toolkit, Until};
 use weir_hooks::KernelFilter;
-use weir_lab::experiment::{machine::Pinning, one_run::Bench, own_command};
+use weir_lab::experiment::{bench::Bench, machine::Pinning, own_command};
 use weir_service::control::{Connection, ControlRequest, Reply, ask};
 
 use super::{Bound, PromisedFigure, Runner, loads, serving::ServedCell};

@@ -15,7 +15,7 @@ const SENDER: &str = "sender";
 const SOCKET: &str = "socket-fun";
 const XDP: &str = "xdp-fun";
 
-/// DropRuns for each of those asked for: a run is short, and the machine's time holds whatever else goes on.
+/// Runs for each of those asked for: a run is short, and the machine's time holds whatever else goes on.
 const EACH: u32 = 3;
 
 const INVALID_PERCENT: u8 = 99;

@@ -2,16 +2,13 @@
 //! that.
 
 use weir_filters::{Site, Toolkit};
-use weir_lab::filter_cost::packet;
+use weir_lab::filter_cost::{bad, packet};
 use weir_wire::Request;
 
 use super::{
     Bound, PromisedFigure,
     places::{self, Pairs},
 };
-
-/// Payload of the packet that the client's behaviours call BAD 256.
-const BAD_LEN: usize = 259;
 
 /// `valid-command` on a valid and on an invalid packet.
 pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
@@ -33,9 +30,4 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
         ratio("valid-command on a PUT, ns over an accept-all program, fun ÷ aya", put_to_aya),
         ratio("  the same on an invalid packet", bad_to_aya),
     ])
-}
-
-/// The payload of an invalid packet.
-pub(super) fn bad() -> Vec<u8> {
-    [&b"BAD"[..], &[b'B'; BAD_LEN - 3]].concat()
 }

@@ -68,7 +68,7 @@ const AUDITED_SIMPLE_99: ServedLoad = ServedLoad { audited: true, ..SIMPLE_99 };
 const SHORT: ServedLoad = ServedLoad { packets: MILLION / 10, ..BATCH };
 const LONG: ServedLoad = ServedLoad { packets: 10 * MILLION, ..BATCH };
 
-/// LoadRuns of the memory comparison: what a process holds hardly varies.
+/// Runs of the memory comparison: what a process holds hardly varies.
 const MEMORY_RUNS: u32 = 2;
 
 pub(super) type LoadRuns = BTreeMap<u32, Sample>;

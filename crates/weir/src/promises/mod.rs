@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
-use weir_lab::experiment::{definition::Definition, interrupt::Interrupt, machine::Pinning, one_run::Bench};
+use weir_lab::experiment::{bench::Bench, definition::Definition, interrupt::Interrupt, machine::Pinning};
 use weir_results::stats::Estimate;
 
 /// What a figure has to be.

@@ -13,7 +13,7 @@ use weir_wire::{
     udp,
 };
 
-use super::{Bound, PromisedFigure, filter_cost, kept::Kept};
+use super::{Bound, PromisedFigure, kept::Kept};
 
 /// The hooks whose programs the kernel runs on given bytes.
 const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
@@ -44,7 +44,7 @@ const SHORT: &[u8] = b"BAD";
 /// `valid-command` on valid and on invalid packets, at each hook.
 pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
-    let bad = filter_cost::bad();
+    let bad = weir_lab::filter_cost::bad();
     let packets = [("a PUT", &put[..]), ("an invalid packet", &bad), ("an invalid packet of 3 bytes", SHORT)];
     let mut figures = Vec::new();
     for hook in HOOKS {
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn the_packets_are_the_servers_at_every_hook() {
         check(&Request::Put { key: 10, value: 1 }.to_bytes(), Verdict::Accept);
-        check(&filter_cost::bad(), Verdict::Drop);
+        check(&weir_lab::filter_cost::bad(), Verdict::Drop);
         check(SHORT, Verdict::Drop);
     }
 }

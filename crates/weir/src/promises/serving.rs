@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use tempfile::TempDir;
 use weir_lab::experiment::{
-    one_run::{Bench, RunError},
+    bench::{Bench, RunError},
     read_summary, schedule,
     server::ReadyServer,
     site::RunSite,

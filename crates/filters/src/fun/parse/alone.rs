@@ -5,9 +5,7 @@ use weir_asm_macros::ebpf;
 use weir_wire::udp;
 
 use super::{
-    AT, END, IP, LENGTH, PacketParser, Wants,
-    checks::field,
-    common::{load_beginning, longest_word},
+    AT, END, IP, LENGTH, PacketParser, Wants, checks::field, checks::longest_word, common::load_beginning,
 };
 
 impl PacketParser<'_> {

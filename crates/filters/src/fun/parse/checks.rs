@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
 use weir_wire::{
+    Command,
     headers::{ethernet, ipv4},
     udp,
 };
@@ -98,4 +99,14 @@ impl PacketParser<'_> {
             be16 $to
         }
     }
+}
+
+/// Length of the shortest command's word.
+pub(super) fn shortest_word() -> usize {
+    Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default()
+}
+
+/// Length of the longest command's word.
+pub(super) fn longest_word() -> usize {
+    Command::ALL.iter().map(|command| command.word().len()).max().unwrap_or_default()
 }

@@ -2,16 +2,16 @@
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
-use weir_wire::{Command, headers, headers::ethernet, udp};
+use weir_wire::{headers, headers::ethernet, udp};
 
 use super::{
     FIRST, IpVersion, LENGTH, PacketParser, REST, Wants,
-    checks::{field, half},
+    checks::{field, half, longest_word},
     window::{PacketWindow, START, STOP},
 };
 use crate::Layer;
 
-/// IpVersion and header length of an IPv4 header without options.
+/// Version and header length of an IPv4 header without options.
 const PLAIN_IPV4: i32 = 0x45;
 
 impl PacketParser<'_> {
@@ -119,16 +119,6 @@ fn add(code: &mut Code, to: Reg, bytes: usize) {
     if bytes > 0 {
         ebpf! { in code; add $to, {bytes as i32} }
     }
-}
-
-/// Length of the shortest command's word.
-pub(super) fn shortest_word() -> usize {
-    Command::ALL.iter().map(|command| command.word().len()).min().unwrap_or_default()
-}
-
-/// Length of the longest command's word.
-pub(super) fn longest_word() -> usize {
-    Command::ALL.iter().map(|command| command.word().len()).max().unwrap_or_default()
 }
 
 const _: () = assert!(ethernet::TYPE_OFFSET + size_of::<u16>() == ethernet::HEADER_LEN);

@@ -10,8 +10,8 @@ use weir_wire::{
 
 use super::{
     AT, END, IP, IP_AT, IpVersion, LENGTH, PacketParser, Wants,
-    checks::{field, half},
-    common::{load_beginning, longest_word, shortest_word},
+    checks::{field, half, longest_word, shortest_word},
+    common::load_beginning,
 };
 use crate::{Layer, fun::access::Access};
 

@@ -7,8 +7,7 @@ use weir_wire::udp;
 
 use super::{
     CONTEXT, FIRST, IP, IpVersion, LENGTH, PacketParser, REST, Wants,
-    checks::{field, word},
-    common::{longest_word, shortest_word},
+    checks::{field, longest_word, shortest_word, word},
 };
 use crate::fun::access::{DATA, DATA_END};
 

@@ -11,7 +11,7 @@ use weir_results::{
 };
 use weir_service::ClientSummary;
 
-use crate::experiment::one_run::Observed;
+use crate::experiment::observed::Observed;
 
 /// Where the replies went; nothing where the server or a client keeps no counts.
 pub(super) fn replies(cell: &Cell, observed: &Observed) -> Option<RunReplies> {

@@ -14,7 +14,7 @@ use weir_service::{ClientSummary, Monotonic};
 
 use super::{
     ceiling::Ceiling,
-    one_run::Observed,
+    observed::Observed,
     schedule::{Scheduled, shares},
 };
 use accounts::{ledger, replies};
