@@ -29,7 +29,8 @@ for each in before after; do
   rm -rf "$KEPT/$each.results"
   cp -r docs/results "$KEPT/$each.results"
   for folder in "$KEPT/$each.results"/*/; do
-    "$KEPT/$each" report "$folder" >"$folder/report.txt"
+    # A report names its folder.
+    (cd "$folder/.." && "$KEPT/$each" report "$(basename "$folder")") >"$folder/report.txt"
     if [ -e "$folder/summary.json" ]; then
       jq --sort-keys "$MASK" "$folder/summary.json" >"$folder/summary" && mv "$folder/summary" "$folder/summary.json"
     fi
