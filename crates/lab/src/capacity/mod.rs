@@ -1,7 +1,7 @@
 //! Capacity: the highest rate that a server carries, for each place where the decision can be made.
 //!
 //! A [`plan::SearchPlan`] says what is searched for and where. [`conduct`] makes the trials, each a server and its clients at an
-//! offered rate, and the searches' results become [`record::SearchRecord`]s and a [`summary::CapacitySummary`].
+//! offered rate, and the searches' results become [`SearchRecord`]s and a [`summary::CapacitySummary`].
 
 mod cost;
 mod lab;
