@@ -288,7 +288,11 @@ impl HookError {
     }
 
     fn object_with(what: String, needed: &[Capability], error: &(dyn StdError + 'static)) -> Self {
-        let cause = Cause::of(error);
+        let mut cause = Cause::of(error);
+        if matches!(error.downcast_ref(), Some(EbpfError::ParseError(_))) {
+            // It names what stands in the object, where a name may have lines of its own.
+            cause.text = cause.text.replace('\n', "\\u000a");
+        }
         Self::Object { what, obstacle: Obstacle::of(cause.errno, needed), cause }
     }
 

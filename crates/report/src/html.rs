@@ -10,7 +10,7 @@ use crate::{
     Report,
     draw::Picture,
     plot::Plot,
-    table::{Standing, Table},
+    table::{PagePart, Table},
     verdict::Ruling,
 };
 
@@ -116,13 +116,13 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
     environment.add_template("report", include_str!("report.html")).context("reading the HTML template")?;
     let template = environment.get_template("report").context("finding the HTML template")?;
     let (answer, findings) = report.findings.split_first().context("a report has a finding")?;
-    let standing = |standing| {
-        report.tables.iter().filter(move |placed| placed.standing == standing).map(|placed| &placed.table)
+    let page_part = |page_part| {
+        report.tables.iter().filter(move |placed| placed.page_part == page_part).map(|placed| &placed.table)
     };
-    let overview = standing(Standing::Overview).next().context("a report has an overview")?;
+    let overview = page_part(PagePart::Overview).next().context("a report has an overview")?;
     let (remarks, unusual) = report.remarks.split_at(report.unusual.min(report.remarks.len()));
     // The cards say what the table of verdicts does.
-    let leading = standing(Standing::Leading).filter(|table| table.slug != "verdicts");
+    let leading = page_part(PagePart::Leading).filter(|table| table.slug != "verdicts");
     let page = Page {
         title: report.title(),
         question: report.environment.asked.question.as_deref(),
@@ -134,7 +134,7 @@ pub(super) fn render(report: &Report, pictures: &[Picture]) -> anyhow::Result<St
         leading: leading.map(ShownTable::of).collect(),
         overview: ShownTable::of(overview),
         charts: report.plots.iter().zip(pictures).map(Chart::of).collect(),
-        tables: standing(Standing::Detail).map(ShownTable::of).collect(),
+        tables: page_part(PagePart::Detail).map(ShownTable::of).collect(),
         invalid: ShownTable::of(&report.invalid),
         manifest: ShownTable::of(&report.manifest),
         definition: report.environment.definition.as_deref(),

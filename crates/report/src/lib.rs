@@ -45,7 +45,7 @@ pub use advice::{Advice, Wish};
 pub use compare::FolderComparison;
 pub use filter_cost::FilterCost;
 pub use summary::{CellSummary, Ratio, RatioSummary, Summary};
-use table::{Placed, Table};
+use table::{SectionTable, Table};
 
 pub use unsound::why_nothing;
 pub use verdict::{Outcome, Ruling};
@@ -62,7 +62,7 @@ use environment::{Environment, Remake, remake};
 use grid::SampleGrid;
 use plot::Plot;
 use searches::Searches;
-use sections::{Given, SECTIONS, Section};
+use sections::{Material, SECTIONS, Section};
 
 /// Of the findings, which begin with the most telling, so many are printed.
 const FINDINGS_ON_TERMINAL: usize = 12;
@@ -79,7 +79,7 @@ pub struct Report {
     /// Of the remarks, from which on they are about single runs.
     unusual: usize,
     /// In the order of [`SECTIONS`].
-    tables: Vec<Placed>,
+    tables: Vec<SectionTable>,
     invalid: Table,
     /// From which documents quote; files alone, since they are wide.
     quoted: [Table; 3],
@@ -138,7 +138,7 @@ impl Report {
         warnings.extend(unusual::remarks(&grid));
         let verdicts: Vec<_> =
             environment.rules.iter().map(|rule| verdict::apply(rule, &grid, &searches)).collect();
-        let given = Given {
+        let material = Material {
             grid: &grid,
             samples: &samples,
             trials: &trials,
@@ -147,14 +147,18 @@ impl Report {
             environment: &environment,
             rulings: &verdicts,
         };
-        let standing = |section: &'static Section| {
-            let is_on_terminal = (section.is_on_terminal)(&given);
-            let standing = section.standing;
-            (section.tables)(&given).into_iter().map(move |table| Placed { table, standing, is_on_terminal })
+        let page_part = |section: &'static Section| {
+            let is_on_terminal = (section.is_on_terminal)(&material);
+            let page_part = section.page_part;
+            (section.tables)(&material).into_iter().map(move |table| SectionTable {
+                table,
+                page_part,
+                is_on_terminal,
+            })
         };
-        let tables = SECTIONS.iter().flat_map(standing).collect();
-        let findings = SECTIONS.iter().flat_map(|section| (section.findings)(&given)).collect();
-        let plots = SECTIONS.iter().flat_map(|section| (section.plots)(&given)).collect();
+        let tables = SECTIONS.iter().flat_map(page_part).collect();
+        let findings = SECTIONS.iter().flat_map(|section| (section.findings)(&material)).collect();
+        let plots = SECTIONS.iter().flat_map(|section| (section.plots)(&material)).collect();
         Self {
             experiment: name_of(&samples),
             summary: Summary::of(&grid, verdicts),

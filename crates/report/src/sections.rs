@@ -11,14 +11,14 @@ use crate::{
     plot::Plot,
     plots,
     searches::Searches,
-    table::{Standing, Table},
+    table::{PagePart, Table},
     tables, trials,
     unsound::why_nothing,
     verdict::{self, Ruling},
 };
 
 /// What sections are made of.
-pub(super) struct Given<'a> {
+pub(super) struct Material<'a> {
     pub(super) grid: &'a SampleGrid,
     pub(super) samples: &'a [Sample],
     /// Those of the samples that a search made to find a bound.
@@ -32,88 +32,96 @@ pub(super) struct Given<'a> {
 
 /// A section. What it doesn't have is [`nothing`].
 pub(super) struct Section {
-    pub(super) standing: Standing,
+    pub(super) page_part: PagePart,
     /// Whether a terminal shows its tables too.
-    pub(super) is_on_terminal: fn(&Given<'_>) -> bool,
-    pub(super) tables: fn(&Given<'_>) -> Vec<Table>,
-    pub(super) plots: fn(&Given<'_>) -> Vec<Plot>,
-    pub(super) findings: fn(&Given<'_>) -> Vec<String>,
+    pub(super) is_on_terminal: fn(&Material<'_>) -> bool,
+    pub(super) tables: fn(&Material<'_>) -> Vec<Table>,
+    pub(super) plots: fn(&Material<'_>) -> Vec<Plot>,
+    pub(super) findings: fn(&Material<'_>) -> Vec<String>,
 }
 
-const fn nothing<T>(_: &Given<'_>) -> Vec<T> {
+const fn nothing<T>(_: &Material<'_>) -> Vec<T> {
     Vec::new()
 }
 
 const LEADING: Section = Section {
-    standing: Standing::Leading,
+    page_part: PagePart::Leading,
     is_on_terminal: |_| true,
     tables: nothing,
     plots: nothing,
     findings: nothing,
 };
 
-const DETAIL: Section = Section { standing: Standing::Detail, is_on_terminal: |_| false, ..LEADING };
+const DETAIL: Section = Section { page_part: PagePart::Detail, is_on_terminal: |_| false, ..LEADING };
 
 /// All of them.
 pub(super) const SECTIONS: &[Section] = &[
-    Section { tables: |given| some(verdict::table(given.rulings)), ..LEADING },
+    Section { tables: |material| some(verdict::table(material.rulings)), ..LEADING },
     Section {
-        tables: |given| some(given.searches.table()),
-        plots: |given| given.searches.plots(),
-        findings: |given| given.searches.findings(),
+        tables: |material| some(material.searches.table()),
+        plots: |material| material.searches.plots(),
+        findings: |material| material.searches.findings(),
         ..LEADING
     },
-    Section { plots: |given| some(trials::plot(given.searches, given.trials)), ..LEADING },
-    Section { tables: |given| some(given.searches.costs.clone()), ..LEADING },
+    Section { plots: |material| some(trials::plot(material.searches, material.trials)), ..LEADING },
+    Section { tables: |material| some(material.searches.costs.clone()), ..LEADING },
     Section {
-        tables: |given| {
-            ladder::table(given.grid).into_iter().chain(ladder::table_of_hooks(given.grid)).collect()
+        tables: |material| {
+            ladder::table(material.grid).into_iter().chain(ladder::table_of_hooks(material.grid)).collect()
         },
-        plots: |given| ladder::plots(given.grid, given.capacities),
-        findings: |given| ladder::findings(given.grid),
+        plots: |material| ladder::plots(material.grid, material.capacities),
+        findings: |material| ladder::findings(material.grid),
         ..LEADING
     },
-    Section { findings: |given| onset::findings(given.grid), ..LEADING },
+    Section { findings: |material| onset::findings(material.grid), ..LEADING },
     Section {
-        tables: |given| some(filter_cost::table(given.grid)),
-        findings: |given| filter_cost::findings(given.grid),
+        tables: |material| some(filter_cost::table(material.grid)),
+        findings: |material| filter_cost::findings(material.grid),
         ..LEADING
     },
     Section { findings: of_the_grid, ..LEADING },
     Section {
-        tables: |given| some(narrowing::table(given.grid)),
-        plots: |given| narrowing::plots(given.grid),
-        findings: |given| some(narrowing::finding(given.grid)),
+        tables: |material| some(narrowing::table(material.grid)),
+        plots: |material| narrowing::plots(material.grid),
+        findings: |material| some(narrowing::finding(material.grid)),
         ..LEADING
     },
-    Section { tables: |given| some(pairings::table(given.grid)), ..LEADING },
+    Section { tables: |material| some(pairings::table(material.grid)), ..LEADING },
     Section {
-        standing: Standing::Overview,
-        tables: |given| vec![overview::table(given.grid, &given.environment.rules)],
-        plots: |given| {
-            let all = [plots::plots(given.grid), overviews::maps(given.grid), overviews::strips(given.grid)];
+        page_part: PagePart::Overview,
+        tables: |material| vec![overview::table(material.grid, &material.environment.rules)],
+        plots: |material| {
+            let all = [
+                plots::plots(material.grid),
+                overviews::maps(material.grid),
+                overviews::strips(material.grid),
+            ];
             all.into_iter().flatten().collect()
         },
         ..LEADING
     },
     // With a single packet count, the overview holds what these do.
     Section {
-        is_on_terminal: |given| given.grid.values(Dimension::Packets).len() > 1 && given.trials.is_empty(),
-        tables: |given| tables::shaped(given.grid),
+        is_on_terminal: |material| {
+            material.grid.values(Dimension::Packets).len() > 1 && material.trials.is_empty()
+        },
+        tables: |material| tables::shaped(material.grid),
         ..DETAIL
     },
-    Section { tables: |given| vec![tables::ratios(given.grid)], ..DETAIL },
-    Section { tables: |given| some(tables::toolkit_ratios(given.grid)), ..DETAIL },
+    Section { tables: |material| vec![tables::ratios(material.grid)], ..DETAIL },
+    Section { tables: |material| some(tables::toolkit_ratios(material.grid)), ..DETAIL },
     Section {
-        tables: |given| if given.trials.is_empty() { beside::tables(given.grid) } else { Vec::new() },
+        tables: |material| {
+            if material.trials.is_empty() { beside::tables(material.grid) } else { Vec::new() }
+        },
         ..DETAIL
     },
-    Section { tables: |given| pairings::shaped(given.grid), ..DETAIL },
-    Section { tables: |given| some(tables::carried(given.grid)), ..DETAIL },
-    Section { tables: |given| some(tables::process(given.grid)), ..DETAIL },
-    Section { tables: |given| some(tables::latencies(given.grid)), ..DETAIL },
-    Section { tables: |given| vec![ledgers::ledger(given.grid)], ..DETAIL },
-    Section { tables: |given| some(ledgers::audit(given.grid)), ..DETAIL },
+    Section { tables: |material| pairings::shaped(material.grid), ..DETAIL },
+    Section { tables: |material| some(tables::carried(material.grid)), ..DETAIL },
+    Section { tables: |material| some(tables::process(material.grid)), ..DETAIL },
+    Section { tables: |material| some(tables::latencies(material.grid)), ..DETAIL },
+    Section { tables: |material| vec![ledgers::ledger(material.grid)], ..DETAIL },
+    Section { tables: |material| some(ledgers::audit(material.grid)), ..DETAIL },
 ];
 
 fn some<T>(one: Option<T>) -> Vec<T> {
@@ -121,10 +129,10 @@ fn some<T>(one: Option<T>) -> Vec<T> {
 }
 
 /// What the grid's own samples allow to say; where all samples are trials, their searches say it.
-fn of_the_grid(given: &Given<'_>) -> Vec<String> {
-    let is_empty = given.trials.len() == given.samples.len();
-    if is_empty && !given.searches.findings().is_empty() {
+fn of_the_grid(material: &Material<'_>) -> Vec<String> {
+    let is_empty = material.trials.len() == material.samples.len();
+    if is_empty && !material.searches.findings().is_empty() {
         return Vec::new();
     }
-    why_nothing(given.samples).map_or_else(|| findings::findings(given.grid), |why| vec![why])
+    why_nothing(material.samples).map_or_else(|| findings::findings(material.grid), |why| vec![why])
 }

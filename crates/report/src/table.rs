@@ -5,7 +5,7 @@ use weir_output::terminal;
 
 /// Where a page has a section's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum PagePart {
     /// At the top, before the overview.
     Leading,
     /// The overview: one section has it.
@@ -16,9 +16,9 @@ pub(super) enum Standing {
 
 /// A table and where it is shown.
 #[derive(Clone, Debug)]
-pub(super) struct Placed {
+pub(super) struct SectionTable {
     pub(super) table: Table,
-    pub(super) standing: Standing,
+    pub(super) page_part: PagePart,
     pub(super) is_on_terminal: bool,
 }
 

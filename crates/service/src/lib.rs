@@ -1,4 +1,4 @@
-//! The bag server, its load client, and the records that both leave of a run.
+//! The bag server and its load client.
 
 #[macro_use(eprintln)]
 extern crate weir_output;
@@ -20,7 +20,7 @@ pub use control_group::{ControlGroup, ControlGroupError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use sys::socket_drops;
 pub use weir_records::{
-    ClientSummary, Cost, EndedBy, GetOutcome, Io, Latencies, LatenciesError, LongestNap, LoopRecord, Mix,
-    Moderation, Monotonic, Naps, ProgramRuns, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts,
-    SentCounts, ServerSummary, VerdictCounts, WorkerPick, WorkerRecord,
+    Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, Io, Latencies, LatenciesError, LongestNap,
+    LoopRecord, Mix, Moderation, Monotonic, Naps, ProgramRuns, Refused, Replaced, ReplyCounts, ReplyLedger,
+    RequestCounts, SentCounts, ServerSummary, VerdictCounts, WorkerPick, WorkerRecord,
 };

@@ -1,4 +1,4 @@
-//! What the `weir` command is made of: commands, experiments, statistics and reports.
+//! The `weir` command: a module for each subcommand, and what one of them alone uses.
 #![forbid(unsafe_code)]
 
 // Before all modules, which print with it.

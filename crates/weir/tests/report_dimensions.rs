@@ -15,7 +15,7 @@ use weir_results::{
     cell::{Background, Cell, Placement},
     sample::{Sample, TestRun},
 };
-use weir_service::client::Mix;
+use weir_service::Mix;
 
 use synthetic::{Experiment, folder_of, table};
 

@@ -14,7 +14,7 @@ use super::plan::SearchPlan;
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Who is searched, and between which rates, packets/s, the capacity lies as far as is known.
-pub(super) type Standing = (Decider, (Option<u64>, Option<u64>));
+pub(super) type SearchBounds = (Decider, (Option<u64>, Option<u64>));
 
 /// The progress of all searches, on stderr.
 pub(super) struct SearchProgress {
@@ -80,7 +80,7 @@ impl SearchProgress {
     }
 
     /// How the searches of the group stand.
-    pub(super) fn stand(&mut self, invalid_percent: u8, searches: &[Standing]) {
+    pub(super) fn stand(&mut self, invalid_percent: u8, searches: &[SearchBounds]) {
         let bounds: Vec<_> = searches.iter().map(bounds).collect();
         let left = self.expected.left(self.began.elapsed());
         self.say(&format!(
@@ -122,7 +122,7 @@ impl SearchProgress {
     }
 }
 
-fn bounds(standing: &Standing) -> String {
+fn bounds(standing: &SearchBounds) -> String {
     let (decider, (lower, upper)) = *standing;
     let rate = |rate: Option<u64>| rate.map_or_else(|| "?".to_owned(), number::count);
     format!("{} {}–{} packets/s", decider, rate(lower), rate(upper))

@@ -15,7 +15,7 @@ use super::{
     Unfinished,
     lab::{Lab, RunOrder},
     plan::SearchPlan,
-    progress::Standing,
+    progress::SearchBounds,
     search::{Next, Search, TrialResult, WantedTrial},
     trial::{self, ServerCeiling},
 };
@@ -79,7 +79,7 @@ impl RunningSearch {
     }
 
     /// Who is searched, and between which rates the first goal's lies.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> SearchBounds {
         (Decider::of(&self.ceiling.cell), self.search.bounds_so_far())
     }
 

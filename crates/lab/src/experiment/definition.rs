@@ -11,7 +11,7 @@ use weir_results::{
     rule::Rule,
     topology::Topology,
 };
-use weir_service::{Io, Moderation, client::Mix};
+use weir_service::{Io, Mix, Moderation};
 
 use super::{precision::Precision, template::Template};
 

@@ -35,12 +35,11 @@ pub use mix::Mixed;
 pub use pace::{Pacing, PacketsPerSecond};
 pub use record::Progress;
 pub use step::{Awaited, Payload, Step};
-pub use weir_records::{
-    Arrivals, ClientSummary, GetOutcome, Mix, PaceRecord, ReplyLedger, SentCounts, ThreadRecord,
-};
 pub use workload::{InvalidSize, MAX_PAYLOAD_LEN, Percent, Workload};
 
 use std::net::SocketAddr;
+
+use weir_records::{Arrivals, ClientSummary, GetOutcome, PaceRecord, SentCounts, ThreadRecord};
 
 use crate::Io;
 

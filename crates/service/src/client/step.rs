@@ -4,7 +4,8 @@ use std::fmt;
 
 use weir_wire::Request;
 
-use super::{Load, Mix, Mixed};
+use super::{Load, Mixed};
+use crate::Mix;
 
 /// One step of a behaviour. A burst is a count, not a list, so a step is small whatever it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use std::{
 };
 
 use weir_service::{
-    ClientSummary, Io, SentCounts,
+    Arrivals, ClientSummary, Io, ReplyLedger, SentCounts,
     client::{
-        self, Arrivals, ClientConfig, ClientError, Fan, GetPolicy, Load, Pacing, PacketsPerSecond, Payload,
-        Percent, ReplyLedger, Sink, Step,
+        self, ClientConfig, ClientError, Fan, GetPolicy, Load, Pacing, PacketsPerSecond, Payload, Percent,
+        Sink, Step,
     },
 };
 use weir_wire::Request;

@@ -6,8 +6,8 @@ use std::{net::UdpSocket, ops::RangeInclusive, thread, time::Duration};
 use nix::sys::socket::{setsockopt, sockopt};
 use proptest::{prelude::*, test_runner::TestRunner};
 use weir_service::{
-    Io,
-    client::{self, Behaviour, ClientConfig, GetPolicy, Mix, Percent, Workload},
+    Io, Mix,
+    client::{self, Behaviour, ClientConfig, GetPolicy, Percent, Workload},
 };
 
 use crate::harness::{BOTH, PATIENCE};

@@ -16,10 +16,10 @@ use weir_lab::{
 use weir_output::{check_writable, exit::UsageError, print, write_json};
 use weir_results::net::Side;
 use weir_service::{
-    ClientSummary, Io,
+    Arrivals, ClientSummary, Io, Mix,
     client::{
-        self, Arrivals, Behaviour, ClientConfig, Fan, GetPolicy, InvalidSize, Load, Mix, Pacing,
-        PacketsPerSecond, Percent, Sink, Step, Workload,
+        self, Behaviour, ClientConfig, Fan, GetPolicy, InvalidSize, Load, Pacing, PacketsPerSecond, Percent,
+        Sink, Step, Workload,
     },
 };
 use weir_wire::DEFAULT_PORT;

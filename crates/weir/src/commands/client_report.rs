@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir_results::number;
-use weir_service::{ClientSummary, GetOutcome, client::ReplyLedger};
+use weir_service::{ClientSummary, GetOutcome, ReplyLedger};
 
 /// The record in lines: each GET, what was sent, and how a load went.
 pub(super) fn describe(summary: &ClientSummary, verbose: bool) -> String {

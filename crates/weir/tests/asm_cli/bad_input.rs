@@ -85,6 +85,7 @@ fn names_in_objects_act_on_no_terminal() {
         assert!(!said.iter().any(acts), "{command:?}: {}", String::from_utf8_lossy(&said).escape_debug());
         assert!(!said.is_empty(), "{command:?}");
     }
+    weir(&["run", &object], b"").check(1, &["so\\u001b[31mck\\u000anext"]);
 }
 
 fn bytes_that_are_no_program_are_refused() {
