@@ -2,9 +2,8 @@
 # Compares the reports of docs/results as two commits make them: what changes there is changed on purpose, or is a fault.
 #   scripts/same-reports.sh [COMMIT]        this tree against that commit; by default against its parent
 #   scripts/same-reports.sh --with BINARY   against what that weir makes
-# Every file below each folder is compared byte for byte; summary.json by what it says, with the figures that MASK names left
-# out of both, and pages with the summary that they hold masked likewise. Status 1 where anything differs. Builds go to
-# target/same-reports.
+# Every file below each folder is compared byte for byte, but summary.json by what it says, without the figures that MASK names.
+# Status 1 where anything differs. Needs jq. Builds go to target/same-reports.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

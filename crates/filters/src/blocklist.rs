@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    iter,
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -188,8 +189,20 @@ impl Blocklist {
         let mut around: Vec<_> = prefixes.into_iter().map(PrefixKey::from).collect();
         around.sort_unstable();
         around.dedup_by(|next, outer| next.last_within() <= outer.last_within());
-        let within = around.into_iter().flat_map(|outer| self.prefixes.range(outer..=outer.last_within()));
-        within.map(|(&prefix, &until)| self.effective_of(prefix, until)).collect()
+        let Some(&first) = around.first() else { return Vec::new() };
+        let mut within = Vec::with_capacity(around.len());
+        let mut rest = self.prefixes.range(first..).peekable();
+        for outer in around {
+            // Of a sorted list the next one stands behind this one; what is farther away is looked up.
+            let passed = iter::from_fn(|| rest.next_if(|(prefix, _)| **prefix < outer)).take(NEAR).count();
+            if passed == NEAR {
+                rest = self.prefixes.range(outer..).peekable();
+            }
+            while let Some((&prefix, &until)) = rest.next_if(|(prefix, _)| **prefix <= outer.last_within()) {
+                within.push(self.effective_of(prefix, until));
+            }
+        }
+        within
     }
 
     fn effective_of(&self, prefix: PrefixKey, until: Until) -> Effective {
@@ -227,6 +240,9 @@ pub fn key(prefix: IpNet) -> (u32, [u8; 16]) {
     let prefix = PrefixKey::from(prefix);
     (prefix.bits.into(), prefix.first.to_be_bytes())
 }
+
+/// Passing by so many prefixes takes no longer than looking one up.
+const NEAR: usize = 8;
 
 /// Bits that an IPv4 address has before it as an IPv6 one.
 const MAPPED_BITS: u8 = 96;
