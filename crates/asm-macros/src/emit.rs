@@ -1,9 +1,9 @@
 //! From instructions with holes to the Rust that builds them.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use weir_asm::{
-    Atomic, AtomicOp, Call, Code, Imm64, Insn, Label, Mem, Reg, Src, Target,
+    Atomic, Call, Code, Imm64, Insn, Label, MapName, Mem, Reg, Src, Target,
     text::{Hole, Part, Quoted, SpliceField},
 };
 
@@ -42,8 +42,7 @@ impl<'a> Emit<'a> {
     }
 
     fn label(&self, label: Label) -> Ident {
-        let at = self.names.labels().position(|(known, _)| known == label).unwrap_or_default();
-        format_ident!("label{at}", span = Span::mixed_site())
+        format_ident!("label{}", label.number(), span = Span::mixed_site())
     }
 
     fn part(&self, part: &Part) -> TokenStream {
@@ -85,6 +84,18 @@ impl<'a> Emit<'a> {
     }
 }
 
+/// A variant of the enum at hand, with the tokens that its field or its fields are given.
+macro_rules! form {
+    ($variant:ident($value:expr)) => {{
+        let value = $value;
+        quote!($variant(#value))
+    }};
+    ($variant:ident { $($field:ident: $value:expr),* $(,)? }) => {{
+        $(let $field = $value;)*
+        quote!($variant { $($field: #$field),* })
+    }};
+}
+
 /// One instruction: what is known of it, and expressions for what is not.
 struct FilledInsn<'a> {
     emit: &'a Emit<'a>,
@@ -98,154 +109,101 @@ impl FilledInsn<'_> {
     }
 
     /// The splice, or what is known.
-    fn or(&self, field: SpliceField, known: TokenStream) -> TokenStream {
-        self.hole(field).cloned().unwrap_or(known)
+    fn or(&self, field: SpliceField, known: impl ToTokens) -> TokenStream {
+        self.hole(field).cloned().unwrap_or_else(|| known.to_token_stream())
     }
 
     /// What follows `Insn::`.
     fn insn(&self, insn: &Insn) -> TokenStream {
         match *insn {
             Insn::Alu { width, op, dst, src } => {
-                let (width, op) = (unit("Width", width), unit("AluOp", op));
-                let (dst, src) = (self.reg(SpliceField::Dst, dst), self.either(src));
-                quote!(Alu { width: #width, op: #op, dst: #dst, src: #src })
+                form!(Alu { width: known(width), op: known(op), dst: self.dst(dst), src: self.either(src) })
             }
-            Insn::MovSx { width, from, dst, src } => {
-                let (width, from) = (unit("Width", width), unit("SxFrom", from));
-                let (dst, src) = (self.reg(SpliceField::Dst, dst), self.reg(SpliceField::Src, src));
-                quote!(MovSx { width: #width, from: #from, dst: #dst, src: #src })
-            }
-            Insn::Neg { width, dst } => {
-                let (width, dst) = (unit("Width", width), self.reg(SpliceField::Dst, dst));
-                quote!(Neg { width: #width, dst: #dst })
-            }
+            Insn::MovSx { width, from, dst, src } => form!(MovSx {
+                width: known(width),
+                from: known(from),
+                dst: self.dst(dst),
+                src: self.src(src)
+            }),
+            Insn::Neg { width, dst } => form!(Neg { width: known(width), dst: self.dst(dst) }),
             Insn::End { op, bits, dst } => {
-                let (op, bits, dst) =
-                    (unit("EndOp", op), unit("Bits", bits), self.reg(SpliceField::Dst, dst));
-                quote!(End { op: #op, bits: #bits, dst: #dst })
+                form!(End { op: known(op), bits: known(bits), dst: self.dst(dst) })
             }
-            Insn::LoadImm { dst, imm } => {
-                let (dst, imm) = (self.reg(SpliceField::Dst, dst), self.imm64(imm));
-                quote!(LoadImm { dst: #dst, imm: ::weir_asm::Imm64::#imm })
-            }
+            Insn::LoadImm { dst, imm } => form!(LoadImm { dst: self.dst(dst), imm: self.imm64(imm) }),
             Insn::Load { size, dst, mem } => {
-                let (size, dst, mem) = (unit("Size", size), self.reg(SpliceField::Dst, dst), self.mem(mem));
-                quote!(Load { size: #size, dst: #dst, mem: #mem })
+                form!(Load { size: known(size), dst: self.dst(dst), mem: self.mem(mem) })
             }
             Insn::LoadSx { size, dst, mem } => {
-                let (size, dst, mem) = (unit("SxSize", size), self.reg(SpliceField::Dst, dst), self.mem(mem));
-                quote!(LoadSx { size: #size, dst: #dst, mem: #mem })
+                form!(LoadSx { size: known(size), dst: self.dst(dst), mem: self.mem(mem) })
             }
             Insn::Store { size, mem, src } => {
-                let (size, mem, src) = (unit("Size", size), self.mem(mem), self.stored(src));
-                quote!(Store { size: #size, mem: #mem, src: #src })
+                form!(Store { size: known(size), mem: self.mem(mem), src: self.stored(src) })
             }
-            Insn::LoadAbs { size, off } => {
-                let (size, off) = (unit("Size", size), self.or(SpliceField::Imm, quote!(#off)));
-                quote!(LoadAbs { size: #size, off: #off })
-            }
+            Insn::LoadAbs { size, off } => form!(LoadAbs { size: known(size), off: self.imm(off) }),
             Insn::LoadInd { size, src, off } => {
-                let (size, src) = (unit("Size", size), self.reg(SpliceField::Src, src));
-                let off = self.or(SpliceField::Imm, quote!(#off));
-                quote!(LoadInd { size: #size, src: #src, off: #off })
+                form!(LoadInd { size: known(size), src: self.src(src), off: self.imm(off) })
             }
             Insn::Atomic(Atomic { width, op, mem, src }) => {
-                let (width, op) = (unit("Width", width), atomic_op(op));
-                let (mem, src) = (self.mem(mem), self.reg(SpliceField::Src, src));
+                let (width, op) = (known(width), known(op));
+                let (mem, src) = (self.mem(mem), self.src(src));
                 quote!(Atomic(::weir_asm::Atomic { width: #width, op: #op, mem: #mem, src: #src }))
             }
-            Insn::Ja(target) => {
-                let target = self.target(target);
-                quote!(Ja(#target))
-            }
-            Insn::Jal(target) => {
-                let target = self.target(target);
-                quote!(Jal(#target))
-            }
-            Insn::Jump { width, cond, dst, src, target } => {
-                let (width, cond) = (unit("Width", width), unit("Cond", cond));
-                let (dst, src, target) =
-                    (self.reg(SpliceField::Dst, dst), self.either(src), self.target(target));
-                quote!(Jump { width: #width, cond: #cond, dst: #dst, src: #src, target: #target })
-            }
-            Insn::Call(call) => {
-                let call = self.call(call);
-                quote!(Call(::weir_asm::Call::#call))
-            }
+            Insn::Ja(target) => form!(Ja(self.target(target))),
+            Insn::Jal(target) => form!(Jal(self.target(target))),
+            Insn::Jump { width, cond, dst, src, target } => form!(Jump {
+                width: known(width),
+                cond: known(cond),
+                dst: self.dst(dst),
+                src: self.either(src),
+                target: self.target(target)
+            }),
+            Insn::Call(call) => form!(Call(self.call(call))),
             Insn::Exit => quote!(Exit),
-            Insn::Raw(raw) => {
-                let raw = self.or(SpliceField::Imm, quote!(#raw));
-                quote!(Raw(#raw))
-            }
+            Insn::Raw(raw) => form!(Raw(self.imm(raw))),
         }
     }
 
     fn call(&self, call: Call) -> TokenStream {
-        match call {
-            Call::Helper(id) => {
-                let id = self.or(SpliceField::Imm, quote!(#id));
-                quote!(Helper(#id))
-            }
-            Call::Local(target) => {
-                let target = self.target(target);
-                quote!(Local(#target))
-            }
-            Call::Kfunc(id) => {
-                let id = self.or(SpliceField::Imm, quote!(#id));
-                quote!(Kfunc(#id))
-            }
-            Call::Reg(reg) => {
-                let reg = self.reg(SpliceField::Src, reg);
-                quote!(Reg(#reg))
-            }
-        }
+        let call = match call {
+            Call::Helper(id) => form!(Helper(self.imm(id))),
+            Call::Local(target) => form!(Local(self.target(target))),
+            Call::Kfunc(id) => form!(Kfunc(self.imm(id))),
+            Call::Reg(reg) => form!(Reg(self.src(reg))),
+        };
+        quote!(::weir_asm::Call::#call)
     }
 
     fn imm64(&self, imm: Imm64) -> TokenStream {
-        let number = |known: TokenStream| self.or(SpliceField::Imm, known);
-        let off = |off: u32| self.or(SpliceField::Off, quote!(#off));
-        match imm {
-            Imm64::Value(value) => {
-                let value = number(quote!(#value));
-                quote!(Value(#value))
+        let imm = match imm {
+            Imm64::Value(value) => form!(Value(self.imm(value))),
+            Imm64::MapFd(fd) => form!(MapFd(self.imm(fd))),
+            Imm64::MapFdValue { fd, off } => form!(MapFdValue { fd: self.imm(fd), off: self.off(off) }),
+            Imm64::Var(id) => form!(Var(self.imm(id))),
+            Imm64::Func(target) => form!(Func(self.target(target))),
+            Imm64::MapIndex(index) => form!(MapIndex(self.imm(index))),
+            Imm64::MapIndexValue { index, off } => {
+                form!(MapIndexValue { index: self.imm(index), off: self.off(off) })
             }
-            Imm64::MapFd(fd) => {
-                let fd = number(quote!(#fd));
-                quote!(MapFd(#fd))
-            }
-            Imm64::MapFdValue { fd, off: bytes } => {
-                let (fd, off) = (number(quote!(#fd)), off(bytes));
-                quote!(MapFdValue { fd: #fd, off: #off })
-            }
-            Imm64::Var(id) => {
-                let id = number(quote!(#id));
-                quote!(Var(#id))
-            }
-            Imm64::Func(target) => {
-                let target = self.target(target);
-                quote!(Func(#target))
-            }
-            Imm64::MapIndex(index) => {
-                let index = number(quote!(#index));
-                quote!(MapIndex(#index))
-            }
-            Imm64::MapIndexValue { index, off: bytes } => {
-                let (index, off) = (number(quote!(#index)), off(bytes));
-                quote!(MapIndexValue { index: #index, off: #off })
-            }
-            Imm64::Map(map) => {
-                let map = self.map(self.emit.names.map_name(map));
-                quote!(Map(#map))
-            }
-            Imm64::MapValue { map, off: bytes } => {
-                let (map, off) = (self.map(self.emit.names.map_name(map)), off(bytes));
-                quote!(MapValue { map: #map, off: #off })
-            }
-        }
+            Imm64::Map(map) => form!(Map(self.map(map))),
+            Imm64::MapValue { map, off } => form!(MapValue { map: self.map(map), off: self.off(off) }),
+        };
+        quote!(::weir_asm::Imm64::#imm)
     }
 
-    fn reg(&self, field: SpliceField, reg: Reg) -> TokenStream {
-        self.or(field, unit("Reg", reg))
+    fn dst(&self, reg: Reg) -> TokenStream {
+        self.or(SpliceField::Dst, known(reg))
+    }
+
+    fn src(&self, reg: Reg) -> TokenStream {
+        self.or(SpliceField::Src, known(reg))
+    }
+
+    fn imm(&self, number: impl ToTokens) -> TokenStream {
+        self.or(SpliceField::Imm, number)
+    }
+
+    fn off(&self, bytes: impl ToTokens) -> TokenStream {
+        self.or(SpliceField::Off, bytes)
     }
 
     /// A register or a number; which one, the splice's type tells.
@@ -267,7 +225,7 @@ impl FilledInsn<'_> {
         if let Some(splice) = self.hole(SpliceField::Mem) {
             return quote!(::weir_asm::splice::mem(#splice));
         }
-        let (base, off) = (self.reg(SpliceField::Base, base), self.or(SpliceField::Off, quote!(#off)));
+        let (base, off) = (self.or(SpliceField::Base, known(base)), self.off(off));
         quote!(::weir_asm::Mem { base: #base, off: #off })
     }
 
@@ -285,8 +243,8 @@ impl FilledInsn<'_> {
         }
     }
 
-    fn map(&self, name: &str) -> TokenStream {
-        let (code, of) = (&self.emit.code, &self.emit.of);
+    fn map(&self, map: MapName) -> TokenStream {
+        let (code, of, name) = (&self.emit.code, &self.emit.of, self.emit.names.map_name(map));
         self.hole(SpliceField::Imm).map_or_else(
             || quote!(#code.map(#name)),
             |splice| quote!(::weir_asm::splice::MapSplice::<::weir_asm::splice::#of>::map(#splice, #code)),
@@ -297,27 +255,29 @@ impl FilledInsn<'_> {
 fn known_src(src: Src) -> TokenStream {
     match src {
         Src::Reg(reg) => {
-            let reg = unit("Reg", reg);
+            let reg = known(reg);
             quote!(::weir_asm::Src::Reg(#reg))
         }
         Src::Imm(imm) => quote!(::weir_asm::Src::Imm(#imm)),
     }
 }
 
-fn atomic_op(op: AtomicOp) -> TokenStream {
-    let (name, fetch) = match op {
-        AtomicOp::Add { fetch } => ("Add", fetch),
-        AtomicOp::Or { fetch } => ("Or", fetch),
-        AtomicOp::And { fetch } => ("And", fetch),
-        AtomicOp::Xor { fetch } => ("Xor", fetch),
-        AtomicOp::Xchg | AtomicOp::Cmpxchg => return unit("AtomicOp", op),
-    };
-    let name = format_ident!("{name}");
-    quote!(::weir_asm::AtomicOp::#name { fetch: #fetch })
+/// An enum whose variants hold nothing that has a path.
+trait Plain: std::fmt::Debug {
+    const NAME: &'static str;
 }
 
-/// A variant without fields; `Debug` is derived, and so gives its name.
-fn unit(of: &str, variant: impl std::fmt::Debug) -> TokenStream {
-    let (of, variant) = (format_ident!("{of}"), format_ident!("{variant:?}"));
-    quote!(::weir_asm::#of::#variant)
+macro_rules! plain {
+    ($($name:ident),*) => { $(
+        impl Plain for weir_asm::$name {
+            const NAME: &'static str = stringify!($name);
+        }
+    )* };
+}
+
+plain!(AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width);
+
+/// A variant that is known; its `Debug` is derived, and so is Rust.
+fn known<T: Plain>(variant: T) -> TokenStream {
+    format!("::weir_asm::{}::{variant:?}", T::NAME).parse().expect("a path, and fields of plain types")
 }

@@ -1,5 +1,7 @@
 //! From Rust's tokens to text that the assembler reads, and from places in the text back to tokens.
 
+use std::iter::Peekable;
+
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use weir_asm::Diagnostic;
@@ -58,18 +60,13 @@ impl SourceText {
                 source.refuse_directive(tokens.peek());
             }
             begins = false;
-            match token {
-                TokenTree::Punct(punct) if punct.as_char() == '$' => match tokens.next_if(is_ident) {
-                    Some(TokenTree::Ident(name)) => source.name_splice(&name),
-                    _ => source.write("$", punct.span()),
-                },
-                token => source.token(token),
-            }
+            source.token(token, &mut tokens);
         }
         source
     }
 
-    fn token(&mut self, token: TokenTree) {
+    /// Writes a token, and takes a name behind `$` from the `rest` with it.
+    fn token(&mut self, token: TokenTree, rest: &mut Peekable<impl Iterator<Item = TokenTree>>) {
         match token {
             TokenTree::Group(group) => self.group(&group),
             TokenTree::Ident(ident) => {
@@ -77,6 +74,10 @@ impl SourceText {
                 self.after_name = true;
             }
             TokenTree::Literal(literal) => self.write(&number(&literal), literal.span()),
+            TokenTree::Punct(punct) if punct.as_char() == '$' => match rest.next_if(is_ident) {
+                Some(TokenTree::Ident(name)) => self.name_splice(&name),
+                _ => self.write("$", punct.span()),
+            },
             TokenTree::Punct(punct) if punct.as_char() == '#' => {
                 // The text would take it for the beginning of a comment.
                 self.error(punct.span(), "`#` means nothing here; comments begin with `//`");
@@ -109,13 +110,7 @@ impl SourceText {
         self.write(open, group.span_open());
         let mut inside = group.stream().into_iter().peekable();
         while let Some(token) = inside.next() {
-            match token {
-                TokenTree::Punct(punct) if punct.as_char() == '$' => match inside.next_if(is_ident) {
-                    Some(TokenTree::Ident(name)) => self.name_splice(&name),
-                    _ => self.write("$", punct.span()),
-                },
-                token => self.token(token),
-            }
+            self.token(token, &mut inside);
         }
         self.write(close, group.span_close());
     }

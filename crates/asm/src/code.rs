@@ -1,21 +1,6 @@
 //! A sequence of instructions with labels, names of maps and source lines.
 
-use crate::{Imm64, Insn, Target};
-
-/// A label of one [`Code`]; made by [`Code::label`] or [`Code::fresh_label`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Label(pub(crate) u32);
-
-impl Label {
-    /// Its place among the labels of its code, from 0.
-    pub const fn number(self) -> u32 {
-        self.0
-    }
-}
-
-/// A map's name as one [`Code`] knows it; made by [`Code::map`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MapName(pub(crate) u32);
+use crate::{Imm64, Insn, Label, MapName, Target};
 
 /// A line of source, from 1; 0 where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -209,11 +194,5 @@ impl FromIterator<Insn> for Code {
 impl std::ops::AddAssign<Insn> for Code {
     fn add_assign(&mut self, insn: Insn) {
         self.push(insn);
-    }
-}
-
-impl std::ops::AddAssign<&Code> for Code {
-    fn add_assign(&mut self, other: &Code) {
-        self.append(other);
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     AluOp, Atomic, AtomicOp, Bits, Call, Code, Cond, EndOp, Endian, Imm64, Insn, Mem, Reg, Size, Src, SxFrom,
     SxSize, Target, Width,
     slot::{
-        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, RawSlot, X, alu_code, atomic_code,
-        class, cond_code, imm64, mode,
+        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, RawSlot, SIZES, X, class, imm64,
+        mode,
     },
 };
 
@@ -155,15 +155,15 @@ impl SlotFields {
 
     fn binary(&self, width: Width, code: u8) -> Decoded {
         let slot = self.0;
-        let (mov, _) = alu_code(AluOp::Mov);
+        let (mov, _) = AluOp::Mov.code();
         if code == mov && slot.opcode & X != 0 && slot.off != 0 {
             return self.move_signed(width);
         }
-        let mut of_code = AluOp::ALL.into_iter().filter(|&op| alu_code(op).0 == code).peekable();
+        let mut of_code = AluOp::ALL.into_iter().filter(|op| op.code().0 == code).peekable();
         if of_code.peek().is_none() {
             return Err(Undecodable::Opcode(slot.opcode));
         }
-        let op = of_code.find(|&op| alu_code(op).1 == slot.off);
+        let op = of_code.find(|op| op.code().1 == slot.off);
         let op = op.ok_or_else(|| self.meaningless("offset", slot.off.into()))?;
         Ok(Insn::Alu { width, op, dst: self.dst()?, src: self.src()? })
     }
@@ -215,21 +215,18 @@ impl SlotFields {
 
     fn load(&self) -> Decoded {
         let slot = self.0;
-        let size = match slot.opcode & 0xe0 {
-            mode::MEM => Ok(self.size()),
-            mode::MEMSX => Err(match self.size() {
-                Size::B => SxSize::B,
-                Size::H => SxSize::H,
-                Size::W => SxSize::W,
-                Size::Dw => return Err(Undecodable::Opcode(slot.opcode)),
-            }),
+        let sign_extended = match (slot.opcode & 0xe0, self.size()) {
+            (mode::MEM, _) => None,
+            (mode::MEMSX, Size::B) => Some(SxSize::B),
+            (mode::MEMSX, Size::H) => Some(SxSize::H),
+            (mode::MEMSX, Size::W) => Some(SxSize::W),
             _ => return Err(Undecodable::Opcode(slot.opcode)),
         };
         self.zero("immediate", slot.imm.into())?;
         let (dst, mem) = (self.dst()?, Mem { base: reg(slot.src)?, off: slot.off });
-        Ok(match size {
-            Ok(size) => Insn::Load { size, dst, mem },
-            Err(size) => Insn::LoadSx { size, dst, mem },
+        Ok(match sign_extended {
+            None => Insn::Load { size: self.size(), dst, mem },
+            Some(size) => Insn::LoadSx { size, dst, mem },
         })
     }
 
@@ -257,7 +254,7 @@ impl SlotFields {
             Size::Dw => Width::W64,
             Size::B | Size::H => return Err(Undecodable::Opcode(slot.opcode)),
         };
-        let op = AtomicOp::ALL.into_iter().find(|&op| atomic_code(op) == slot.imm);
+        let op = AtomicOp::ALL.into_iter().find(|op| op.row().2 == slot.imm);
         let op = op.ok_or_else(|| self.meaningless("immediate", slot.imm.into()))?;
         Ok(Insn::Atomic(Atomic { width, op, mem, src: reg(slot.src)? }))
     }
@@ -272,7 +269,7 @@ impl SlotFields {
                 Ok(Insn::Exit)
             }
             code => {
-                let cond = Cond::ALL.into_iter().find(|&cond| cond_code(cond) == code);
+                let cond = Cond::ALL.into_iter().find(|cond| cond.code() == code);
                 let cond = cond.ok_or(Undecodable::Opcode(slot.opcode))?;
                 let target = Target::Off(slot.off.into());
                 Ok(Insn::Jump { width, cond, dst: self.dst()?, src: self.src()?, target })
@@ -322,12 +319,7 @@ impl SlotFields {
     }
 
     fn size(&self) -> Size {
-        match self.0.opcode & 0x18 {
-            0x00 => Size::W,
-            0x08 => Size::H,
-            0x10 => Size::B,
-            _ => Size::Dw,
-        }
+        SIZES[usize::from(self.0.opcode >> 3 & 3)]
     }
 
     fn dst(&self) -> Result<Reg, Undecodable> {

@@ -3,28 +3,13 @@
 use thiserror::Error;
 
 use crate::{
-    AluOp, Atomic, Call, Code, EndOp, Imm64, Insn, Label, Mem, Reg, Size, Src, Target, Width,
+    AluOp, Atomic, Call, Code, EndOp, Endian, Imm64, Insn, Label, Mem, Reg, Size, Src, Target, Width,
     place::SlotPlaces,
     slot::{
-        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, RawSlot, X, alu_code, atomic_code,
-        class, cond_code, imm64, mode, size_bits,
+        CALL, CALL_HELPER, CALL_KFUNC, CALL_LOCAL, END, EXIT, LDDW, NEG, RawSlot, X, class, imm64, mode,
+        size_bits,
     },
 };
-
-/// Byte order of the encoded program: that of the machine it runs on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Endian {
-    /// Least significant byte first.
-    #[default]
-    Little,
-    /// Most significant byte first.
-    Big,
-}
-
-impl Endian {
-    /// This machine's.
-    pub const NATIVE: Self = if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
-}
 
 /// An instruction that has no encoding.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -57,16 +42,12 @@ impl Code {
     pub fn encode(&self, endian: Endian) -> Result<Vec<u8>, EncodeError> {
         let places = SlotPlaces::of(self);
         let mut bytes = Vec::with_capacity(self.len() * 8 + 64);
-        let mut at = 0;
         for (index, insn) in self.insns().iter().enumerate() {
-            let next = at + insn.slots();
-            let here = EncodeSite { code: self, places: &places, index, next_slot: next as i64 };
-            let (slot, second) = here.slots(insn)?;
+            let (slot, second) = EncodeSite { code: self, places: &places, index }.slots(insn)?;
             bytes.extend_from_slice(&slot.to_bytes(endian));
             if let Some(second) = second {
                 bytes.extend_from_slice(&second.to_bytes(endian));
             }
-            at = next;
         }
         Ok(bytes)
     }
@@ -77,26 +58,18 @@ struct EncodeSite<'a> {
     code: &'a Code,
     places: &'a SlotPlaces,
     index: usize,
-    next_slot: i64,
 }
 
 impl EncodeSite<'_> {
     fn slots(&self, insn: &Insn) -> Result<(RawSlot, Option<RawSlot>), EncodeError> {
         let slot = match *insn {
             Insn::Alu { width, op, dst, src } => {
-                let (code, off) = alu_code(op);
-                with_src(
-                    RawSlot {
-                        opcode: code << 4 | alu_class(width),
-                        dst: dst.number(),
-                        off,
-                        ..RawSlot::default()
-                    },
-                    src,
-                )
+                let (code, off) = op.code();
+                let opcode = code << 4 | alu_class(width);
+                with_src(RawSlot { opcode, dst: dst.number(), off, ..RawSlot::default() }, src)
             }
             Insn::MovSx { width, from, dst, src } => {
-                let (mov, _) = alu_code(AluOp::Mov);
+                let (mov, _) = AluOp::Mov.code();
                 RawSlot {
                     opcode: mov << 4 | X | alu_class(width),
                     dst: dst.number(),
@@ -137,11 +110,8 @@ impl EncodeSite<'_> {
             }
             Insn::Jump { width, cond, dst, src, target } => {
                 let class = if width == Width::W64 { class::JMP } else { class::JMP32 };
-                let opcode = cond_code(cond) << 4 | class;
-                with_src(
-                    RawSlot { opcode, dst: dst.number(), off: self.near(target)?, ..RawSlot::default() },
-                    src,
-                )
+                let (opcode, off) = (cond.code() << 4 | class, self.near(target)?);
+                with_src(RawSlot { opcode, dst: dst.number(), off, ..RawSlot::default() }, src)
             }
             Insn::Call(call) => self.call(call)?,
             Insn::Exit => RawSlot { opcode: EXIT << 4 | class::JMP, ..RawSlot::default() },
@@ -201,7 +171,7 @@ impl EncodeSite<'_> {
             Target::Label(label) => {
                 let place = self.code.place_of(label);
                 let place = place.ok_or(EncodeError::Unplaced { index: self.index, label })?;
-                Ok(self.places.slot(place) - self.next_slot)
+                Ok(self.places.slot(place) - self.places.slot(self.index + 1))
             }
         }
     }
@@ -242,11 +212,12 @@ fn store(size: Size, mem: Mem, src: Src) -> RawSlot {
 
 fn atomic_slot(atomic: Atomic) -> RawSlot {
     let size = if atomic.width == Width::W64 { Size::Dw } else { Size::W };
+    let (_, _, imm) = atomic.op.row();
     RawSlot {
         opcode: mode::ATOMIC | size_bits(size) | class::STX,
         dst: atomic.mem.base.number(),
         src: atomic.src.number(),
         off: atomic.mem.off,
-        imm: atomic_code(atomic.op),
+        imm,
     }
 }

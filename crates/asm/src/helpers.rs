@@ -221,9 +221,11 @@ const NAMES: [&str; 212] = [
     "cgrp_storage_delete",
 ];
 
+static BY_NAME: LazyLock<HashMap<&str, i32>> = LazyLock::new(|| names().zip(1..).collect());
+
 /// The number of the helper with this name, with or without the `bpf_` before it.
 pub fn number(name: &str) -> Option<i32> {
-    by_name().get(name.strip_prefix("bpf_").unwrap_or(name)).copied()
+    BY_NAME.get(name.strip_prefix("bpf_").unwrap_or(name)).copied()
 }
 
 /// The name of the helper with this number, without `bpf_` before it.
@@ -235,9 +237,4 @@ pub fn name(number: i32) -> Option<&'static str> {
 /// Every helper's name, without `bpf_` before it.
 pub fn names() -> impl Iterator<Item = &'static str> {
     NAMES.into_iter().skip(1)
-}
-
-fn by_name() -> &'static HashMap<&'static str, i32> {
-    static BY_NAME: LazyLock<HashMap<&str, i32>> = LazyLock::new(|| names().zip(1..).collect());
-    &BY_NAME
 }

@@ -1,9 +1,6 @@
 //! One instruction, as a tree: forms that don't exist can't be written, where types can say so.
 
-use crate::{
-    Label, MapName,
-    ops::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width},
-};
+use crate::ops::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width};
 
 /// The second operand: a register, or a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +31,22 @@ pub struct Mem {
     /// Bytes behind it.
     pub off: i16,
 }
+
+/// A label of one [`Code`](crate::Code); made by [`Code::label`](crate::Code::label) or
+/// [`Code::fresh_label`](crate::Code::fresh_label).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Label(pub(crate) u32);
+
+impl Label {
+    /// Its place among the labels of its code, from 0.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// A map's name as one [`Code`](crate::Code) knows it; made by [`Code::map`](crate::Code::map).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MapName(pub(crate) u32);
 
 /// Where a jump or a local call goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,7 +13,6 @@ mod encode;
 pub mod helpers;
 mod insn;
 pub mod maps;
-mod names;
 mod object;
 pub mod op;
 mod ops;
@@ -27,15 +26,16 @@ pub mod text;
 
 pub use btf::{BtfFile, Field, LayoutError, Structure};
 pub use check::{check, check_fragment};
-pub use code::{Code, Label, Line, MapName};
+pub use code::{Code, Line};
 pub use decode::{DecodeError, Undecodable, decode};
 pub use diagnostic::{Diagnostic, Diagnostics, LineColumn, Severity, Span};
 pub use elf::{
     CodeSection, ElfError, ElfFile, ElfRelocation, FunctionSymbol, MapRefusal, RelocationKind, SourceLine,
     read_elf,
 };
-pub use encode::{EncodeError, Endian};
-pub use insn::{Atomic, Call, Imm64, Insn, Mem, Src, Target};
+pub use encode::EncodeError;
+pub use insn::{Atomic, Call, Imm64, Insn, Label, MapName, Mem, Src, Target};
 pub use object::{Layout, MapDef, MapKind, Object, Program, Source};
 pub use ops::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width};
 pub use problem::{Problem, ProblemKind};
+pub use slot::Endian;

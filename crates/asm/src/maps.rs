@@ -27,7 +27,7 @@ pub trait MapType: FromBytes + IntoBytes + Immutable + Copy + Debug + 'static {
 }
 
 macro_rules! integers {
-    ($($integer:ty => $layout:ident;)*) => { $(
+    ($layout:ident: $($integer:ty),*) => { $(
         impl MapType for $integer {
             fn layout() -> Layout {
                 Layout::$layout(size_of::<Self>() as u8)
@@ -36,16 +36,8 @@ macro_rules! integers {
     )* };
 }
 
-integers! {
-    u8 => Unsigned;
-    u16 => Unsigned;
-    u32 => Unsigned;
-    u64 => Unsigned;
-    i8 => Signed;
-    i16 => Signed;
-    i32 => Signed;
-    i64 => Signed;
-}
+integers!(Unsigned: u8, u16, u32, u64);
+integers!(Signed: i8, i16, i32, i64);
 
 impl<T: MapType, const N: usize> MapType for [T; N] {
     fn layout() -> Layout {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Code, names};
+use crate::Code;
 
 /// Programs and maps that are loaded together: one ELF object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,9 +77,24 @@ pub enum MapKind {
 impl MapKind {
     /// Its name, as bpftool and the text syntax have it.
     pub fn as_str(self) -> &'static str {
-        names::MAP_KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+        MAP_KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
 }
+
+/// Kinds of maps as bpftool names them.
+pub(crate) const MAP_KINDS: [(&str, MapKind); 11] = [
+    ("hash", MapKind::Hash),
+    ("array", MapKind::Array),
+    ("prog_array", MapKind::ProgArray),
+    ("perf_event_array", MapKind::PerfEventArray),
+    ("percpu_hash", MapKind::PerCpuHash),
+    ("percpu_array", MapKind::PerCpuArray),
+    ("lru_hash", MapKind::LruHash),
+    ("lru_percpu_hash", MapKind::LruPerCpuHash),
+    ("lpm_trie", MapKind::LpmTrie),
+    ("reuseport_sockarray", MapKind::ReuseportSockArray),
+    ("ringbuf", MapKind::RingBuf),
+];
 
 /// The type of a map's keys or values: its size and alignment in memory, and what BTF says of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

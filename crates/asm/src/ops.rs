@@ -21,19 +21,10 @@ pub enum Reg {
 
 impl Reg {
     /// Every register, in order.
-    pub const ALL: [Self; 11] = [
-        Self::R0,
-        Self::R1,
-        Self::R2,
-        Self::R3,
-        Self::R4,
-        Self::R5,
-        Self::R6,
-        Self::R7,
-        Self::R8,
-        Self::R9,
-        Self::R10,
-    ];
+    pub const ALL: [Self; 11] = {
+        use Reg::*;
+        [R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10]
+    };
 
     /// Its number, 0 to 10.
     pub const fn number(self) -> u8 {
@@ -61,50 +52,84 @@ pub enum Width {
     W64,
 }
 
-/// An arithmetic operation with two operands, `dst = dst op src`; `Mov` is `dst = src` (RFC 9669, section 4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum AluOp {
-    Add,
-    Sub,
-    Mul,
-    /// Unsigned; by zero it gives 0.
-    Div,
-    /// Signed.
-    Sdiv,
-    Or,
-    And,
-    Lsh,
-    /// Zeros come in from the left.
-    Rsh,
-    /// Unsigned; by zero it leaves `dst`.
-    Mod,
-    /// Signed.
-    Smod,
-    Xor,
-    Mov,
-    /// The sign comes in from the left.
-    Arsh,
+/// An enum of operations: a row for each has its variant, its mnemonic (the one place that both reading and showing take
+/// it from), its sign in the syntax of LLVM, and its code (RFC 9669, section 4).
+macro_rules! operations {
+    ($(#[$meta:meta])* $name:ident, $count:literal of $code:ty;
+        $($(#[$doc:meta])* $variant:ident, $mnemonic:literal, $sign:literal, $value:expr;)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// Every one of them, in the order of their codes.
+            pub const ALL: [Self; $count] = [$(Self::$variant),*];
+
+            pub(crate) const fn mnemonic(self) -> &'static str {
+                match self { $(Self::$variant => $mnemonic,)* }
+            }
+
+            pub(crate) const fn sign(self) -> &'static str {
+                match self { $(Self::$variant => $sign,)* }
+            }
+
+            pub(crate) const fn code(self) -> $code {
+                match self { $(Self::$variant => $value,)* }
+            }
+        }
+    };
 }
 
-impl AluOp {
-    /// Every operation, in the order of their codes.
-    pub const ALL: [Self; 14] = [
-        Self::Add,
-        Self::Sub,
-        Self::Mul,
-        Self::Div,
-        Self::Sdiv,
-        Self::Or,
-        Self::And,
-        Self::Lsh,
-        Self::Rsh,
-        Self::Mod,
-        Self::Smod,
-        Self::Xor,
-        Self::Mov,
-        Self::Arsh,
-    ];
+operations! {
+    /// An arithmetic operation with two operands, `dst = dst op src`; `Mov` is `dst = src` (RFC 9669, section 4.1).
+    // The offset beside the code tells signed division from unsigned.
+    AluOp, 14 of (u8, i16);
+    Add, "add", "+=", (0x0, 0);
+    Sub, "sub", "-=", (0x1, 0);
+    Mul, "mul", "*=", (0x2, 0);
+    /// Unsigned; by zero it gives 0.
+    Div, "div", "/=", (0x3, 0);
+    /// Signed.
+    Sdiv, "sdiv", "s/=", (0x3, 1);
+    Or, "or", "|=", (0x4, 0);
+    And, "and", "&=", (0x5, 0);
+    Lsh, "lsh", "<<=", (0x6, 0);
+    /// Zeros come in from the left.
+    Rsh, "rsh", ">>=", (0x7, 0);
+    /// Unsigned; by zero it leaves `dst`.
+    Mod, "mod", "%=", (0x9, 0);
+    /// Signed.
+    Smod, "smod", "s%=", (0x9, 1);
+    Xor, "xor", "^=", (0xa, 0);
+    Mov, "mov", "=", (0xb, 0);
+    /// The sign comes in from the left.
+    Arsh, "arsh", "s>>=", (0xc, 0);
+}
+
+operations! {
+    /// When a conditional jump is taken (RFC 9669, section 4.3).
+    Cond, 11 of u8;
+    Eq, "jeq", "==", 0x1;
+    /// Unsigned.
+    Gt, "jgt", ">", 0x2;
+    /// Unsigned.
+    Ge, "jge", ">=", 0x3;
+    /// `dst & src` is not 0.
+    Set, "jset", "&", 0x4;
+    Ne, "jne", "!=", 0x5;
+    /// Signed.
+    Sgt, "jsgt", "s>", 0x6;
+    /// Signed.
+    Sge, "jsge", "s>=", 0x7;
+    /// Unsigned.
+    Lt, "jlt", "<", 0xa;
+    /// Unsigned.
+    Le, "jle", "<=", 0xb;
+    /// Signed.
+    Slt, "jslt", "s<", 0xc;
+    /// Signed.
+    Sle, "jsle", "s<=", 0xd;
 }
 
 /// What a sign-extending move takes of its source.
@@ -128,6 +153,16 @@ pub enum EndOp {
     Be,
     /// Always swapped.
     Swap,
+}
+
+impl EndOp {
+    pub(crate) const fn mnemonic(self) -> &'static str {
+        match self {
+            Self::Le => "le",
+            Self::Be => "be",
+            Self::Swap => "bswap",
+        }
+    }
 }
 
 /// How many of the lower bits a change of byte order takes; the others become zero.
@@ -161,6 +196,16 @@ impl Size {
             Self::H => 2,
             Self::W => 4,
             Self::Dw => 8,
+        }
+    }
+
+    /// What mnemonics end in.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::B => "b",
+            Self::H => "h",
+            Self::W => "w",
+            Self::Dw => "dw",
         }
     }
 }
@@ -230,58 +275,27 @@ impl AtomicOp {
         Self::Xchg,
         Self::Cmpxchg,
     ];
-}
 
-impl AtomicOp {
     /// Whether the old value goes to a register that the instruction names; `Cmpxchg` gives it to r0.
     pub const fn returns_old(self) -> bool {
+        self.row().2 & 1 == 1 && !matches!(self, Self::Cmpxchg)
+    }
+
+    /// Whether it gives the old value back without being written with `fetch`.
+    pub(crate) const fn is_exchange(self) -> bool {
+        matches!(self, Self::Xchg | Self::Cmpxchg)
+    }
+
+    /// Its mnemonic without `fetch`, its sign in the syntax of LLVM where it has one, and its code, whose lowest bit is
+    /// set where the old value is given back.
+    pub(crate) const fn row(self) -> (&'static str, &'static str, i32) {
         match self {
-            Self::Add { fetch } | Self::Or { fetch } | Self::And { fetch } | Self::Xor { fetch } => fetch,
-            Self::Xchg => true,
-            Self::Cmpxchg => false,
+            Self::Add { fetch } => ("add", "+=", fetch as i32),
+            Self::Or { fetch } => ("or", "|=", 0x40 | fetch as i32),
+            Self::And { fetch } => ("and", "&=", 0x50 | fetch as i32),
+            Self::Xor { fetch } => ("xor", "^=", 0xa0 | fetch as i32),
+            Self::Xchg => ("xchg", "", 0xe1),
+            Self::Cmpxchg => ("cmpxchg", "", 0xf1),
         }
     }
-}
-
-/// When a conditional jump is taken (RFC 9669, section 4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Cond {
-    Eq,
-    /// Unsigned.
-    Gt,
-    /// Unsigned.
-    Ge,
-    /// `dst & src` is not 0.
-    Set,
-    Ne,
-    /// Signed.
-    Sgt,
-    /// Signed.
-    Sge,
-    /// Unsigned.
-    Lt,
-    /// Unsigned.
-    Le,
-    /// Signed.
-    Slt,
-    /// Signed.
-    Sle,
-}
-
-impl Cond {
-    /// Every condition, in the order of their codes.
-    pub const ALL: [Self; 11] = [
-        Self::Eq,
-        Self::Gt,
-        Self::Ge,
-        Self::Set,
-        Self::Ne,
-        Self::Sgt,
-        Self::Sge,
-        Self::Lt,
-        Self::Le,
-        Self::Slt,
-        Self::Sle,
-    ];
 }

@@ -20,7 +20,10 @@ pub struct Problem {
 impl Problem {
     /// Whether the kernel refuses it.
     pub const fn severity(&self) -> Severity {
-        self.kind.severity()
+        match self.kind {
+            ProblemKind::CallReg => Severity::Warning,
+            _ => Severity::Error,
+        }
     }
 }
 
@@ -126,14 +129,6 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// Whether the kernel refuses it.
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::CallReg => Severity::Warning,
-            _ => Severity::Error,
-        }
-    }
-
     /// What to do about it, where that is not plain.
     pub fn help(self) -> Option<String> {
         let help = match self {

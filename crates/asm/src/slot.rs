@@ -1,6 +1,29 @@
-//! One slot as it is laid out, and the numbers that stand in its fields (RFC 9669, sections 3 to 5).
+//! One slot as it is laid out, the byte order, and the numbers in its fields that no operation has (RFC 9669, sections 3 to 5).
 
-use crate::{AluOp, AtomicOp, Cond, Endian, Size};
+use crate::Size;
+
+/// Byte order of the encoded program: that of the machine it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Endian {
+    /// Least significant byte first.
+    #[default]
+    Little,
+    /// Most significant byte first.
+    Big,
+}
+
+impl Endian {
+    /// This machine's.
+    pub const NATIVE: Self = if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
+
+    /// A number's bytes in this order, from those in little-endian order; and back.
+    pub(crate) fn order<const N: usize>(self, mut bytes: [u8; N]) -> [u8; N] {
+        if self == Self::Big {
+            bytes.reverse();
+        }
+        bytes
+    }
+}
 
 /// One slot's fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,22 +49,10 @@ impl RawSlot {
     pub(crate) fn from_bytes(bytes: [u8; 8], endian: Endian) -> Self {
         let [opcode, regs, o0, o1, i0, i1, i2, i3] = bytes;
         let (low, high) = (regs & 15, regs >> 4);
-        match endian {
-            Endian::Little => Self {
-                opcode,
-                dst: low,
-                src: high,
-                off: i16::from_le_bytes([o0, o1]),
-                imm: i32::from_le_bytes([i0, i1, i2, i3]),
-            },
-            Endian::Big => Self {
-                opcode,
-                dst: high,
-                src: low,
-                off: i16::from_be_bytes([o0, o1]),
-                imm: i32::from_be_bytes([i0, i1, i2, i3]),
-            },
-        }
+        let (dst, src) = if endian == Endian::Little { (low, high) } else { (high, low) };
+        let off = i16::from_le_bytes(endian.order([o0, o1]));
+        let imm = i32::from_le_bytes(endian.order([i0, i1, i2, i3]));
+        Self { opcode, dst, src, off, imm }
     }
 }
 
@@ -88,41 +99,8 @@ pub(crate) mod imm64 {
     pub(crate) const MAP_INDEX_VALUE: u8 = 6;
 }
 
-/// An operation's code, and the offset that tells signed division from unsigned.
-pub(crate) const fn alu_code(op: AluOp) -> (u8, i16) {
-    match op {
-        AluOp::Add => (0x0, 0),
-        AluOp::Sub => (0x1, 0),
-        AluOp::Mul => (0x2, 0),
-        AluOp::Div => (0x3, 0),
-        AluOp::Sdiv => (0x3, 1),
-        AluOp::Or => (0x4, 0),
-        AluOp::And => (0x5, 0),
-        AluOp::Lsh => (0x6, 0),
-        AluOp::Rsh => (0x7, 0),
-        AluOp::Mod => (0x9, 0),
-        AluOp::Smod => (0x9, 1),
-        AluOp::Xor => (0xa, 0),
-        AluOp::Mov => (0xb, 0),
-        AluOp::Arsh => (0xc, 0),
-    }
-}
-
-pub(crate) const fn cond_code(cond: Cond) -> u8 {
-    match cond {
-        Cond::Eq => 0x1,
-        Cond::Gt => 0x2,
-        Cond::Ge => 0x3,
-        Cond::Set => 0x4,
-        Cond::Ne => 0x5,
-        Cond::Sgt => 0x6,
-        Cond::Sge => 0x7,
-        Cond::Lt => 0xa,
-        Cond::Le => 0xb,
-        Cond::Slt => 0xc,
-        Cond::Sle => 0xd,
-    }
-}
+/// In the order of their codes.
+pub(crate) const SIZES: [Size; 4] = [Size::W, Size::H, Size::B, Size::Dw];
 
 pub(crate) const fn size_bits(size: Size) -> u8 {
     match size {
@@ -131,16 +109,4 @@ pub(crate) const fn size_bits(size: Size) -> u8 {
         Size::B => 0x10,
         Size::Dw => 0x18,
     }
-}
-
-pub(crate) const fn atomic_code(op: AtomicOp) -> i32 {
-    let (code, fetch) = match op {
-        AtomicOp::Add { fetch } => (0x00, fetch),
-        AtomicOp::Or { fetch } => (0x40, fetch),
-        AtomicOp::And { fetch } => (0x50, fetch),
-        AtomicOp::Xor { fetch } => (0xa0, fetch),
-        AtomicOp::Xchg => (0xe0, true),
-        AtomicOp::Cmpxchg => (0xf0, true),
-    };
-    code | fetch as i32
 }

@@ -248,7 +248,7 @@ const NEAR: usize = 8;
 const MAPPED_BITS: u8 = 96;
 
 /// An address as packets are looked up: IPv4 as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2).
-pub fn octets(address: IpAddr) -> [u8; 16] {
+pub(crate) fn octets(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),

@@ -1,15 +1,11 @@
 //! A filter as it is asked for: a name and typed parameters.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::{Guards, KNOWN_KEYS, QUOTA_SOURCES, Quota, catalogue};
+use crate::{Guards, KNOWN_KEYS, QUOTA_SOURCES, Quota, catalogue, names, saved_as_text};
 
 /// Which decision a filter makes. Its text form is the name that the catalogue lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "&'static str", try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FilterName {
     /// Accept everything.
     Simple,
@@ -54,33 +50,8 @@ impl FilterName {
     }
 }
 
-impl fmt::Display for FilterName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for FilterName {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("filter", name, &Self::ALL, Self::as_str)
-    }
-}
-
-impl From<FilterName> for &'static str {
-    fn from(name: FilterName) -> Self {
-        name.as_str()
-    }
-}
-
-impl TryFrom<String> for FilterName {
-    type Error = UnknownName;
-
-    fn try_from(name: String) -> Result<Self, UnknownName> {
-        name.parse()
-    }
-}
+names! { "filter", FilterName::as_str }
+saved_as_text!(FilterName);
 
 /// What `parameterized-filter` does with every packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,40 +64,12 @@ pub enum Parameter {
     Drop,
 }
 
-impl fmt::Display for Parameter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Parameter {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("parameter", name, &[Self::Accept, Self::Drop], Self::as_str)
-    }
-}
-
-impl FromStr for Binding {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("binding", name, &[Self::Map, Self::Constant], |binding| match binding {
-            Self::Map => "map",
-            Self::Constant => "constant",
-        })
-    }
+names! {
+    /// The name on the command line.
+    "parameter", Parameter::as_str { Accept = "accept", Drop = "drop" }
 }
 
 impl Parameter {
-    /// The name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Drop => "drop",
-        }
-    }
-
     /// The value that stands for it in a map or a constant.
     pub const fn value(self) -> u32 {
         match self {
@@ -153,6 +96,11 @@ pub enum Binding {
     Map,
     /// As a constant set when the program is loaded, so that the verifier removes the branch not taken.
     Constant,
+}
+
+names! {
+    /// The name on the command line.
+    "binding", Binding::as_str { Map = "map", Constant = "constant" }
 }
 
 /// A filter ready to be decided or loaded: its name and its parameters.
@@ -194,30 +142,5 @@ impl From<FilterName> for Filter {
             quota_sources: QUOTA_SOURCES,
             guards: Guards::NONE,
         }
-    }
-}
-
-/// A name that the catalogue doesn't have.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("unknown {kind} '{name}'; there are: {known}")]
-pub struct UnknownName {
-    kind: &'static str,
-    name: String,
-    known: String,
-}
-
-impl UnknownName {
-    /// Finds the row called `name`, or says which rows there are.
-    pub fn find<T: Copy>(
-        kind: &'static str,
-        name: &str,
-        rows: &[T],
-        name_of: impl Fn(T) -> &'static str,
-    ) -> Result<T, Self> {
-        rows.iter().copied().find(|&row| name_of(row) == name).ok_or_else(|| Self {
-            kind,
-            name: name.to_owned(),
-            known: rows.iter().map(|&row| name_of(row)).collect::<Vec<_>>().join(", "),
-        })
     }
 }

@@ -1,6 +1,6 @@
 //! The reference below the socket: from a frame to the UDP packet in it, as every program there must find it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use weir_wire::{
     headers::{self, ethernet, ipv4, ipv6},
@@ -32,16 +32,21 @@ impl Filter {
         if self.name == FilterName::Simple {
             return Verdict::Accept;
         }
-        match site.find(seen, segments) {
-            Found::Packet(packet) => self.decide(packet),
-            Found::SuperPacket if site.super_packets == SuperPackets::Drop => Verdict::Drop,
-            Found::TooDeep => Verdict::Drop,
-            Found::SuperPacket | Found::Other => Verdict::Accept,
-        }
+        site.decide(seen, segments, |packet| self.decide(packet))
     }
 }
 
 impl Site {
+    /// Decides what a program there sees, where `decide` decides the server's packets.
+    pub fn decide(&self, seen: &[u8], segments: u32, decide: impl FnOnce(Packet<'_>) -> Verdict) -> Verdict {
+        match self.find(seen, segments) {
+            Found::Packet(packet) => decide(packet),
+            Found::SuperPacket if self.super_packets == SuperPackets::Drop => Verdict::Drop,
+            Found::TooDeep => Verdict::Drop,
+            Found::SuperPacket | Found::Other => Verdict::Accept,
+        }
+    }
+
     /// Finds the server's packet in what a program there sees.
     ///
     /// Untouched goes what isn't UDP to the endpoint, and what the kernel takes apart or discards by itself before the
@@ -51,9 +56,9 @@ impl Site {
         if self.hook.layer() == Layer::Udp {
             return Found::Packet(Packet::from_udp(seen));
         }
-        match self.packet(seen) {
+        match self.addressed(seen) {
             Some(_) if segments > 1 => Found::SuperPacket,
-            Some(packet) => Found::Packet(packet),
+            Some((_, packet)) => Found::Packet(packet),
             None if self.is_too_deep(seen) => Found::TooDeep,
             None => Found::Other,
         }
@@ -61,12 +66,8 @@ impl Site {
 
     /// Whether it is an IPv6 packet for the server's address with more extension headers than are read.
     fn is_too_deep(&self, seen: &[u8]) -> bool {
-        let ip = match self.hook.layer() {
-            Layer::Ethernet => behind_ethernet(seen),
-            Layer::Ip | Layer::Udp => Some(Ip { bytes: seen, ethertype: None }),
-        };
         let Endpoint { address, .. } = self.endpoint;
-        ip.and_then(|ip| ip.behind_extensions()).is_some_and(|behind| {
+        self.ip(seen).and_then(|ip| ip.behind_extensions()).is_some_and(|behind| {
             let is_ours =
                 self.endpoint.takes_ipv6() && (address.is_unspecified() || address == behind.destination);
             is_ours && ipv6::EXTENSIONS.contains(&behind.kind)
@@ -78,17 +79,16 @@ impl Site {
         if self.hook.layer() == Layer::Udp { None } else { self.addressed(seen).map(|(source, _)| source) }
     }
 
-    fn packet<'a>(&self, seen: &'a [u8]) -> Option<Packet<'a>> {
-        self.addressed(seen).map(|(_, packet)| packet)
+    fn ip<'a>(&self, seen: &'a [u8]) -> Option<Ip<'a>> {
+        match self.hook.layer() {
+            Layer::Ethernet => behind_ethernet(seen),
+            Layer::Ip | Layer::Udp => Some(Ip { bytes: seen, ethertype: None }),
+        }
     }
 
     /// The server's packet, and its source.
     fn addressed<'a>(&self, seen: &'a [u8]) -> Option<(IpAddr, Packet<'a>)> {
-        let ip = match self.hook.layer() {
-            Layer::Ethernet => behind_ethernet(seen)?,
-            Layer::Ip | Layer::Udp => Ip { bytes: seen, ethertype: None },
-        };
-        let Datagram { source, destination, udp } = ip.datagram()?;
+        let Datagram { source, destination, udp } = self.ip(seen)?.datagram()?;
         let length = u16_at(udp, udp::LENGTH_OFFSET)?;
         let datagram = udp.get(..length.into())?;
         let payload = datagram.get(udp::PAYLOAD_OFFSET..)?;
@@ -152,9 +152,8 @@ impl<'a> Ip<'a> {
         }
         let total = u16_at(header, ipv4::TOTAL_LENGTH_OFFSET)?;
         let udp = self.bytes.get(..total.into())?.get(header_len..)?;
-        let address =
-            |offset: usize| header[offset..].first_chunk().map(|&octets: &[u8; 4]| Ipv4Addr::from(octets));
-        let [source, destination] = [ipv4::SOURCE_OFFSET, ipv4::DESTINATION_OFFSET].map(address);
+        let [source, destination] =
+            [ipv4::SOURCE_OFFSET, ipv4::DESTINATION_OFFSET].map(|offset| bytes_at::<4>(header, offset));
         Some(Datagram { source: source?.into(), destination: destination?.into(), udp })
     }
 
@@ -177,33 +176,43 @@ impl<'a> Ip<'a> {
                 break;
             }
             let extension = packet.get(at..)?;
-            at += extension_len(next, extension)?;
+            at += passed_len(next, extension)?;
             next = *extension.first()?;
         }
-        let address =
-            |offset: usize| header[offset..].first_chunk().map(|&octets: &[u8; 16]| Ipv6Addr::from(octets));
-        let [source, destination] = [ipv6::SOURCE_OFFSET, ipv6::DESTINATION_OFFSET].map(address);
+        let [source, destination] =
+            [ipv6::SOURCE_OFFSET, ipv6::DESTINATION_OFFSET].map(|offset| bytes_at::<16>(header, offset));
         let rest = packet.get(at..)?;
         Some(Behind { kind: next, source: source?.into(), destination: destination?.into(), rest })
     }
 }
 
-/// Length of an extension header that is read; the first 8 bytes of each must be there.
-fn extension_len(kind: u8, bytes: &[u8]) -> Option<usize> {
+/// Length of an extension header that is passed; the first 8 bytes of each must be there.
+fn passed_len(kind: u8, bytes: &[u8]) -> Option<usize> {
     let bytes: &[u8; 8] = bytes.first_chunk()?;
-    let units = usize::from(bytes[ipv6::EXTENSION_LENGTH_OFFSET]);
+    let is_passed = match kind {
+        ipv6::ROUTING => bytes[ipv6::SEGMENTS_LEFT_OFFSET] == 0,
+        ipv6::FRAGMENT => u16_at(bytes, ipv6::FRAGMENT_OFFSET)? & ipv6::FRAGMENT_MASK == 0,
+        _ => true,
+    };
+    extension_len(kind, bytes[ipv6::EXTENSION_LENGTH_OFFSET]).filter(|_| is_passed)
+}
+
+/// Length of an IPv6 extension header of that kind whose length field is `units`, bytes; nothing for kinds that aren't read.
+pub fn extension_len(kind: u8, units: u8) -> Option<usize> {
+    let units = usize::from(units);
     match kind {
-        ipv6::ROUTING if bytes[ipv6::SEGMENTS_LEFT_OFFSET] != 0 => None,
         ipv6::HOP_BY_HOP | ipv6::DESTINATION_OPTIONS | ipv6::ROUTING => Some(8 * (units + 1)),
         ipv6::AUTHENTICATION => Some(4 * (units + 2)),
-        ipv6::FRAGMENT => {
-            let is_whole = u16_at(bytes, ipv6::FRAGMENT_OFFSET)? & ipv6::FRAGMENT_MASK == 0;
-            is_whole.then_some(ipv6::FRAGMENT_LEN)
-        }
+        ipv6::FRAGMENT => Some(ipv6::FRAGMENT_LEN),
         _ => None,
     }
 }
 
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes.get(offset..)?.first_chunk().map(|field| u16::from_be_bytes(*field))
+/// The big-endian field of two bytes at an offset, where it is there.
+pub fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    bytes_at(bytes, offset).map(u16::from_be_bytes)
+}
+
+fn bytes_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..)?.first_chunk().copied()
 }

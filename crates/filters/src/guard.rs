@@ -2,7 +2,6 @@
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use weir_wire::chain::{self, Chain, MAX_GUARDS};
@@ -170,8 +169,7 @@ pub enum ChainError {
 
 /// How many packets a source may send: a token bucket, told as the virtual scheduling algorithm (GCRA, ITU-T I.371)
 /// wants it, so that all that is kept of a source is one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     rate: u32,
     burst: NonZeroU32,
@@ -248,19 +246,7 @@ impl FromStr for Quota {
     }
 }
 
-impl From<Quota> for String {
-    fn from(quota: Quota) -> Self {
-        quota.to_string()
-    }
-}
-
-impl TryFrom<String> for Quota {
-    type Error = NoQuota;
-
-    fn try_from(text: String) -> Result<Self, NoQuota> {
-        text.parse()
-    }
-}
+crate::saved_as_text!(Quota);
 
 #[cfg(test)]
 mod tests {

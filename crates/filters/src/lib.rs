@@ -15,24 +15,28 @@ mod frame;
 pub mod fun;
 mod gso;
 mod guard;
+mod hook;
 pub mod maps;
 mod matrix;
 mod moment;
 mod packet;
 mod reference;
 mod site;
+pub mod text;
 
-pub use blocklist::{Blocklist, Effective, Until, key as prefix_key, octets};
+pub use blocklist::{Blocklist, Effective, Until, key as prefix_key};
 pub use catalogue::{CatalogueEntry, MapUse};
 pub use dynamic::{BLOCKED_PREFIXES, During, KNOWN_KEYS, QUOTA_SOURCES, Reference};
-pub use filter::{Binding, Filter, FilterName, Parameter, UnknownName};
-pub use frame::Found;
+pub use filter::{Binding, Filter, FilterName, Parameter};
+pub use frame::{Found, extension_len, u16_at};
 pub use gso::{GsoLayout, WayToSharedInfo};
 pub use guard::{ChainError, Guard, Guards, NoQuota, Quota};
-pub use matrix::{Combination, Gap, Hook, Toolkit};
+pub use hook::{GsoView, Hook, Layer};
+pub use matrix::{Combination, Gap, Toolkit};
 pub use moment::Moment;
 pub use packet::Packet;
-pub use site::{Endpoint, Features, Layer, Site, SuperPackets};
+pub use site::{Endpoint, Features, Site, SuperPackets};
+pub use text::UnknownName;
 
 /// What a filter says of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,4 +45,9 @@ pub enum Verdict {
     Accept,
     /// The packet ends here.
     Drop,
+}
+
+crate::names! {
+    /// The name in what `weir verify` prints.
+    Verdict::as_str { Accept = "accept", Drop = "drop" }
 }

@@ -1,10 +1,10 @@
 //! Which filter can be written with which toolkit and run at which hook, and for each gap the reason.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Filter, FilterName, UnknownName, cbpf::NO_MAPS};
+use crate::{Filter, FilterName, Hook, cbpf::NO_MAPS, names};
 
 /// How a filter is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,27 +22,8 @@ pub enum Toolkit {
     Cbpf,
 }
 
-/// Where a filter runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hook {
-    /// In the server's loop: no program is attached.
-    User,
-    /// At the socket, before a packet enters its receive buffer (`SO_ATTACH_BPF`, Linux 3.19).
-    Socket,
-    /// Where the kernel picks one of the sockets that share a port (`SO_ATTACH_REUSEPORT_EBPF`,
-    /// `BPF_PROG_TYPE_SK_REUSEPORT`, Linux 4.19).
-    Reuseport,
-    /// At the server's control group, on the way in (`BPF_CGROUP_INET_INGRESS`, Linux 4.10).
-    Cgroup,
-    /// At the network device, behind the kernel's own work on a packet's buffer (tcx ingress, Linux 6.6; clsact before).
-    Tc,
-    /// At the network device's driver, before the kernel makes a packet's buffer (XDP, Linux 4.8).
-    Xdp,
-}
-
 /// A filter written with a toolkit for a hook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Combination {
     /// The filter.
     pub filter: FilterName,
@@ -97,9 +78,8 @@ impl Combination {
             (_, Hook::User) => Err(Gap("BPF runs in the kernel; at the hook 'user' the toolkit is 'rust'")),
             (Toolkit::C, _) if self.filter.is_dynamic() => Err(NO_CHAINS_IN_C),
             (Toolkit::Cbpf, Hook::Socket) if self.filter.is_dynamic() => Err(NO_MAPS),
-            (Toolkit::Aya, hook) => aya(hook),
-            (Toolkit::Fun, hook) => fun(hook),
-            (Toolkit::C, hook) => c(hook),
+            // Written for every hook; whether this machine's build has the objects in C, the build knows.
+            (Toolkit::Aya | Toolkit::Fun | Toolkit::C, _) => Ok(()),
             (Toolkit::Cbpf, hook) => cbpf(self.filter, hook),
         }
     }
@@ -108,20 +88,6 @@ impl Combination {
 /// In C there is an object for each filter, and none for chains.
 const NO_CHAINS_IN_C: Gap =
     Gap("filters with a memory, and chains, are written with 'aya' and 'fun': an object in C has one filter");
-
-/// Written for every hook.
-const fn aya(_hook: Hook) -> Result<(), Gap> {
-    Ok(())
-}
-
-const fn fun(_hook: Hook) -> Result<(), Gap> {
-    Ok(())
-}
-
-/// Written for every hook; whether this machine's build has it, the build knows.
-const fn c(_hook: Hook) -> Result<(), Gap> {
-    Ok(())
-}
 
 /// The parameterized filter has its parameter as a constant alone.
 const fn cbpf(filter: FilterName, hook: Hook) -> Result<(), Gap> {
@@ -135,97 +101,16 @@ const fn cbpf(filter: FilterName, hook: Hook) -> Result<(), Gap> {
     }
 }
 
-impl Toolkit {
-    /// Every toolkit.
-    pub const ALL: [Self; 5] = [Self::Rust, Self::Aya, Self::Fun, Self::C, Self::Cbpf];
-
+names! {
     /// The name on the command line and in samples.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rust => "rust",
-            Self::Aya => "aya",
-            Self::Fun => "fun",
-            Self::C => "c",
-            Self::Cbpf => "cbpf",
-        }
-    }
+    "toolkit", Toolkit::as_str { Rust = "rust", Aya = "aya", Fun = "fun", C = "c", Cbpf = "cbpf" }
+}
 
+impl Toolkit {
     /// Whether one of its programs can be asked what it does: it counts its verdicts, the kernel keeps statistics of it
     /// and runs it on given bytes. All that needs maps or the program's descriptor, and the kernel gives none of classic
     /// BPF.
     pub const fn can_be_asked(self) -> bool {
         !matches!(self, Self::Cbpf)
-    }
-}
-
-impl Hook {
-    /// Every hook, from the application down towards the wire.
-    pub const ALL: [Self; 6] = [Self::User, Self::Socket, Self::Reuseport, Self::Cgroup, Self::Tc, Self::Xdp];
-
-    /// The name on the command line and in samples.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Socket => "socket",
-            Self::Reuseport => "reuseport",
-            Self::Cgroup => "cgroup",
-            Self::Tc => "tc",
-            Self::Xdp => "xdp",
-        }
-    }
-
-    /// Whether the socket's own drop count (`SO_MEMINFO`, /proc/net/udp) has what a program there drops: the two hooks
-    /// that run when the kernel has found the socket (net/ipv4/udp.c, udp_queue_rcv_one_skb).
-    pub const fn is_counted_by_the_socket(self) -> bool {
-        matches!(self, Self::Socket | Self::Cgroup)
-    }
-
-    /// The reasons under which the kernel frees what a program there drops (`enum skb_drop_reason`,
-    /// include/net/dropreason-core.h), as the tracepoint `skb:kfree_skb` shows them. XDP has its own in generic mode; veth
-    /// gives none for what its native mode drops, and other drivers have no `sk_buff` there to free.
-    pub const fn drop_reasons(self) -> &'static [&'static str] {
-        match self {
-            Self::User => &[],
-            Self::Socket | Self::Cgroup => &["SOCKET_FILTER"],
-            Self::Reuseport => &["NO_SOCKET"],
-            Self::Tc => &["TC_INGRESS"],
-            Self::Xdp => &["XDP", "NOT_SPECIFIED"],
-        }
-    }
-
-    /// The toolkit that a user who names only the hook means.
-    pub const fn default_toolkit(self) -> Toolkit {
-        match self {
-            Self::User => Toolkit::Rust,
-            _ => Toolkit::Aya,
-        }
-    }
-}
-
-impl fmt::Display for Toolkit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Toolkit {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("toolkit", name, &Self::ALL, Self::as_str)
-    }
-}
-
-impl FromStr for Hook {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("hook", name, &Self::ALL, Self::as_str)
     }
 }

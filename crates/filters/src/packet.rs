@@ -2,6 +2,8 @@
 
 use weir_wire::udp;
 
+use crate::u16_at;
+
 /// A UDP packet, seen from its header on: whatever part of it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
@@ -15,10 +17,7 @@ impl<'a> Packet<'a> {
     /// Reads the bytes that a socket filter would see, the first being the UDP header's first.
     pub fn from_udp(bytes: &'a [u8]) -> Self {
         Self {
-            udp_length: bytes
-                .get(udp::LENGTH_OFFSET..)
-                .and_then(|rest| rest.first_chunk())
-                .map(|field| u16::from_be_bytes(*field)),
+            udp_length: u16_at(bytes, udp::LENGTH_OFFSET),
             payload: bytes.get(udp::PAYLOAD_OFFSET..).unwrap_or_default(),
         }
     }

@@ -64,28 +64,6 @@ pub enum SuperPackets {
     Pass,
 }
 
-/// The first header that a program at a hook sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Layer {
-    /// Ethernet.
-    Ethernet,
-    /// IPv4 or IPv6.
-    Ip,
-    /// UDP.
-    Udp,
-}
-
-impl Hook {
-    /// The first header that a program there sees; the server's loop sees none, which is as good as UDP's.
-    pub const fn layer(self) -> Layer {
-        match self {
-            Self::User | Self::Socket | Self::Reuseport => Layer::Udp,
-            Self::Cgroup => Layer::Ip,
-            Self::Tc | Self::Xdp => Layer::Ethernet,
-        }
-    }
-}
-
 impl Site {
     /// At `hook`, for the server at `address`.
     pub fn new(hook: Hook, address: SocketAddr) -> Self {

@@ -3,81 +3,42 @@
 use std::{fmt::Write as _, mem::offset_of};
 
 use weir_wire::{
-    Command, MOST_WORKERS, SPREAD,
+    Command,
     endpoint::{self, Endpoint},
     headers::{self, ethernet, ipv4, ipv6},
     maps::{self, Capture},
     udp,
 };
 
-macro_rules! constants {
-    ($($name:literal = $value:expr),* $(,)?) => {
-        [$(($name, $value as u64)),*]
-    };
+/// Defines constants of modules; a prefix goes before their names.
+macro_rules! define {
+    ($text:ident: $($prefix:literal $module:ident: $($name:ident),*;)*) => { $( $(
+        let _ = writeln!($text, concat!("#define ", $prefix, stringify!($name), " {}"), $module::$name);
+    )* )* };
 }
 
 /// The header's text, for a machine of that byte order.
 pub(crate) fn text(is_little_endian: bool) -> String {
     let mut text =
         String::from("/* Generated from weir-wire. */\n#pragma once\n\n#include <linux/types.h>\n\n");
-    for (name, value) in constants() {
-        let _ = writeln!(text, "#define {name} {value}");
-    }
-    for (name, map) in [
-        ("VERDICTS", maps::VERDICTS),
-        ("PARAMETER", maps::PARAMETER),
-        ("COUNTER", maps::COUNTER),
-        ("CAPTURE", maps::CAPTURE),
-        ("WORKERS", maps::WORKERS),
-    ] {
-        let _ = writeln!(text, "#define MAP_{name} {map}");
+    define! { text:
+        "ETHERNET_" ethernet: HEADER_LEN, TYPE_OFFSET, TAG_LEN, MAX_TAGS;
+        "ETHERTYPE_" ethernet: IPV4, IPV6, VLAN, SERVICE_VLAN;
+        "IPV4_" ipv4: MIN_HEADER_LEN, VERSION_OFFSET, TOTAL_LENGTH_OFFSET, FRAGMENT_OFFSET, FRAGMENT_MASK;
+        "IPV4_" ipv4: PROTOCOL_OFFSET, DESTINATION_OFFSET;
+        "IPV6_" ipv6: HEADER_LEN, PAYLOAD_LENGTH_OFFSET, NEXT_HEADER_OFFSET, DESTINATION_OFFSET;
+        "IPV6_" ipv6: MAX_EXTENSIONS, EXTENSION_LENGTH_OFFSET, HOP_BY_HOP, ROUTING, SEGMENTS_LEFT_OFFSET;
+        "IPV6_" ipv6: FRAGMENT, FRAGMENT_LEN, FRAGMENT_OFFSET, FRAGMENT_MASK, AUTHENTICATION;
+        "IPV6_" ipv6: DESTINATION_OPTIONS;
+        "PROTOCOL_" headers: UDP;
+        "UDP_" udp: HEADER_LEN, DESTINATION_OFFSET, LENGTH_OFFSET, PAYLOAD_OFFSET;
+        "ENDPOINT_" endpoint: V4, V6;
+        "" maps: CAPTURE_LEN;
+        "" weir_wire: MOST_WORKERS;
+        "WORKER_" weir_wire: SPREAD;
+        "MAP_" maps: VERDICTS, PARAMETER, COUNTER, CAPTURE, WORKERS;
     }
     text + &commands(is_little_endian) + &structures()
-}
-
-fn constants() -> impl IntoIterator<Item = (&'static str, u64)> {
-    constants![
-        "ETHERNET_HEADER_LEN" = ethernet::HEADER_LEN,
-        "ETHERNET_TYPE_OFFSET" = ethernet::TYPE_OFFSET,
-        "ETHERNET_TAG_LEN" = ethernet::TAG_LEN,
-        "ETHERNET_MAX_TAGS" = ethernet::MAX_TAGS,
-        "ETHERTYPE_IPV4" = ethernet::IPV4,
-        "ETHERTYPE_IPV6" = ethernet::IPV6,
-        "ETHERTYPE_VLAN" = ethernet::VLAN,
-        "ETHERTYPE_SERVICE_VLAN" = ethernet::SERVICE_VLAN,
-        "IPV4_MIN_HEADER_LEN" = ipv4::MIN_HEADER_LEN,
-        "IPV4_VERSION_OFFSET" = ipv4::VERSION_OFFSET,
-        "IPV4_TOTAL_LENGTH_OFFSET" = ipv4::TOTAL_LENGTH_OFFSET,
-        "IPV4_FRAGMENT_OFFSET" = ipv4::FRAGMENT_OFFSET,
-        "IPV4_FRAGMENT_MASK" = ipv4::FRAGMENT_MASK,
-        "IPV4_PROTOCOL_OFFSET" = ipv4::PROTOCOL_OFFSET,
-        "IPV4_DESTINATION_OFFSET" = ipv4::DESTINATION_OFFSET,
-        "IPV6_HEADER_LEN" = ipv6::HEADER_LEN,
-        "IPV6_PAYLOAD_LENGTH_OFFSET" = ipv6::PAYLOAD_LENGTH_OFFSET,
-        "IPV6_NEXT_HEADER_OFFSET" = ipv6::NEXT_HEADER_OFFSET,
-        "IPV6_DESTINATION_OFFSET" = ipv6::DESTINATION_OFFSET,
-        "IPV6_MAX_EXTENSIONS" = ipv6::MAX_EXTENSIONS,
-        "IPV6_EXTENSION_LENGTH_OFFSET" = ipv6::EXTENSION_LENGTH_OFFSET,
-        "IPV6_HOP_BY_HOP" = ipv6::HOP_BY_HOP,
-        "IPV6_ROUTING" = ipv6::ROUTING,
-        "IPV6_SEGMENTS_LEFT_OFFSET" = ipv6::SEGMENTS_LEFT_OFFSET,
-        "IPV6_FRAGMENT" = ipv6::FRAGMENT,
-        "IPV6_FRAGMENT_LEN" = ipv6::FRAGMENT_LEN,
-        "IPV6_FRAGMENT_OFFSET" = ipv6::FRAGMENT_OFFSET,
-        "IPV6_FRAGMENT_MASK" = ipv6::FRAGMENT_MASK,
-        "IPV6_AUTHENTICATION" = ipv6::AUTHENTICATION,
-        "IPV6_DESTINATION_OPTIONS" = ipv6::DESTINATION_OPTIONS,
-        "PROTOCOL_UDP" = headers::UDP,
-        "UDP_HEADER_LEN" = udp::HEADER_LEN,
-        "UDP_DESTINATION_OFFSET" = udp::DESTINATION_OFFSET,
-        "UDP_LENGTH_OFFSET" = udp::LENGTH_OFFSET,
-        "UDP_PAYLOAD_OFFSET" = udp::PAYLOAD_OFFSET,
-        "ENDPOINT_V4" = endpoint::V4,
-        "ENDPOINT_V6" = endpoint::V6,
-        "CAPTURE_LEN" = maps::CAPTURE_LEN,
-        "MOST_WORKERS" = MOST_WORKERS,
-        "WORKER_SPREAD" = SPREAD,
-    ]
 }
 
 /// `X(word, mask, udp length)` for each command, and `X(word, mask, offset)` for each that has a key, at that offset from

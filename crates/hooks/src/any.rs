@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aya::{
     Ebpf,
-    programs::{Program, ProgramInfo, TestRunOptions},
+    programs::{Program, TestRunOptions},
 };
 
 use weir_asm::{
@@ -48,9 +48,9 @@ impl AnyProgram {
     /// and what the verifier refuses, with its log.
     pub fn load(object: &[u8], program: Option<&str>) -> Result<Self, HookError> {
         let what = program.unwrap_or("the program");
-        let file = read_elf(object).map_err(|error| HookError::elf(what, &error))?;
+        let file = read_elf(object).map_err(|error| HookError::object(what, &error))?;
         let object = section_names::for_aya(object);
-        let mut loader = loader::fit_for(&file);
+        let mut loader = loader::fit_for(file.has_core_relocations);
         let ebpf =
             guarded(what, || loader.load(&object))?.map_err(|error| HookError::object(what, &error))?;
         let mut names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
@@ -78,7 +78,8 @@ impl AnyProgram {
         types: &[ProgramType],
         refusal: impl FnOnce(&Program) -> String,
     ) -> Result<Self, HookError> {
-        let program = ebpf.program_mut(&name).ok_or_else(|| no_program(&name))?;
+        let program = ebpf.program_mut(&name);
+        let program = program.ok_or_else(|| other(&name, format!("its object has no program '{name}'")))?;
         let fitting = ProgramType::of(program).filter(|found| types.contains(found));
         let program_type = fitting.ok_or_else(|| other(&name, refusal(program)))?;
         program_type::load(program).map_err(|error| match program_type {
@@ -121,10 +122,10 @@ impl AnyProgram {
 
     /// What the kernel says of the program.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
-        let info: ProgramInfo = self.program().info().map_err(|error| {
+        let info = self.program().info().map_err(|error| {
             HookError::program("asking the kernel", &self.name, self.program_type.needed(), error)
         })?;
-        Ok(ProgramFacts::from(&info))
+        Ok(info.into())
     }
 
     /// A handle on the map of that declaration. It lives on its own.
@@ -181,10 +182,6 @@ fn not_run(program: &Program) -> String {
         program.prog_type(),
         ProgramType::RUN.map(ProgramType::name).join(", ")
     )
-}
-
-fn no_program(name: &str) -> HookError {
-    other(name, format!("its object has no program '{name}'"))
 }
 
 fn other(what: &str, reason: String) -> HookError {

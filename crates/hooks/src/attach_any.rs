@@ -1,7 +1,7 @@
 //! Attaching anybody's program to whatever takes its type, for as long as a guard lives.
 
 use std::{
-    fmt, io,
+    io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
@@ -11,7 +11,7 @@ use aya_obj::generated::{
     bpf_attach_type::{self, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS, BPF_XDP},
 };
 use weir_asm::text::nearest;
-use weir_filters::{Hook, UnknownName};
+use weir_filters::{Hook, names};
 
 use crate::{
     AnyProgram, HookError, Interface, ProgramType, XdpMode,
@@ -51,31 +51,9 @@ pub enum Direction {
     Egress,
 }
 
-impl Direction {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
-
+names! {
     /// The name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl std::str::FromStr for Direction {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("direction", name, &Self::ALL, Self::as_str)
-    }
+    "direction", Direction::as_str { Ingress = "ingress", Egress = "egress" }
 }
 
 /// Keeps anybody's program attached; dropping it detaches. Nothing is pinned: where a killed process leaves the program
@@ -197,9 +175,9 @@ impl AnyProgram {
             )));
         }
         let held = socket.try_clone_to_owned().map_err(|error| failed("fcntl F_DUPFD_CLOEXEC", error))?;
-        let (call, done) = SocketOptions::Filter.fill(socket, self.program_fd()?);
+        let (call, done) = SocketOptions::FILTER.fill(socket, self.program_fd()?);
         done.map_err(|error| failed(call, error))?;
-        Ok(AttachedProgram::of(Hold::Slot(held, SocketOptions::Filter)))
+        Ok(AttachedProgram::of(Hold::Slot(held, SocketOptions::FILTER)))
     }
 
     fn at_interface(&self, interface: &Interface, mode: XdpMode) -> Result<AttachedProgram, HookError> {

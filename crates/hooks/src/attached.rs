@@ -6,7 +6,7 @@ use std::{
 };
 
 use aya::programs::trace_point::TracePointLink;
-use weir_filters::{Hook, UnknownName};
+use weir_filters::{Hook, names};
 
 use crate::{HookError, Interface, KernelFilter, clsact::Clsact, sys};
 
@@ -49,32 +49,9 @@ pub enum XdpMode {
     Generic,
 }
 
-impl XdpMode {
-    /// Every mode.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Native, Self::Generic];
-
+names! {
     /// The name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Native => "native",
-            Self::Generic => "generic",
-        }
-    }
-}
-
-impl std::fmt::Display for XdpMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl std::str::FromStr for XdpMode {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("XDP mode", name, &Self::ALL, Self::as_str)
-    }
+    "XDP mode", XdpMode::as_str { Auto = "auto", Native = "native", Generic = "generic" }
 }
 
 /// What is said of a program that outlives its process ([`Attached::outlives_its_process`]).
@@ -112,30 +89,29 @@ pub(crate) enum Hold {
 
 /// The options of a socket that fill and empty a slot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum SocketOptions {
-    Filter,
-    Reuseport,
+pub(crate) struct SocketOptions {
+    attach: i32,
+    detach: i32,
+    /// The call that fills it.
+    call: &'static str,
 }
 
 impl SocketOptions {
+    pub(crate) const FILTER: Self =
+        Self { attach: libc::SO_ATTACH_BPF, detach: libc::SO_DETACH_BPF, call: "setsockopt SO_ATTACH_BPF" };
+    /// Detaching takes Linux 5.3.
+    pub(crate) const REUSEPORT: Self = Self {
+        attach: libc::SO_ATTACH_REUSEPORT_EBPF,
+        detach: libc::SO_DETACH_REUSEPORT_BPF,
+        call: "setsockopt SO_ATTACH_REUSEPORT_EBPF",
+    };
+
     pub(crate) fn fill(
         self,
         socket: BorrowedFd<'_>,
         program: BorrowedFd<'_>,
     ) -> (&'static str, io::Result<()>) {
-        let option = match self {
-            Self::Filter => sys::ATTACH_BPF,
-            Self::Reuseport => sys::ATTACH_REUSEPORT,
-        };
-        (option.name, sys::set_option(socket, option, program.as_raw_fd()))
-    }
-
-    fn empty(self, socket: BorrowedFd<'_>) -> io::Result<()> {
-        let option = match self {
-            Self::Filter => sys::DETACH_BPF,
-            Self::Reuseport => sys::DETACH_REUSEPORT,
-        };
-        sys::set_option(socket, option, 0)
+        (self.call, sys::set_option(socket, self.attach, program.as_raw_fd()))
     }
 }
 
@@ -154,7 +130,7 @@ impl Attached {
         let (call, done) = match &self.hold {
             Hold::Slot(socket, slot) => filter.fill(*slot, socket.as_fd())?,
             Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), filter.program_fd()?)),
-            Hold::Clsact(place) => ("RTM_NEWTFILTER", place.replace(filter.program_fd()?)),
+            Hold::Clsact(place) => ("RTM_NEWTFILTER", place.filter.fill(filter.program_fd()?)),
             Hold::TracePoint { .. } => unreachable!("no filter is for a tracepoint"),
         };
         done.map_err(|io_error| filter.call_error("replacing", call, io_error))
@@ -191,7 +167,7 @@ impl Drop for Hold {
     fn drop(&mut self) {
         // It fails only where nothing is attached any more, which is what dropping is for.
         let _ = match self {
-            Self::Slot(socket, slot) => slot.empty(socket.as_fd()),
+            Self::Slot(socket, slot) => sys::set_option(socket.as_fd(), slot.detach, 0),
             // The descriptor may not be the last one: whoever looks at links has another for a moment.
             Self::Link(link) => sys::detach_link(link.as_fd()),
             // These detach when they are dropped themselves.

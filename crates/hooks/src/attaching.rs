@@ -51,14 +51,14 @@ impl KernelFilter {
         let target = target.into();
         self.check_hook(target.hook())?;
         match target {
-            Target::Socket(socket) => self.occupy(SocketOptions::Filter, socket),
+            Target::Socket(socket) => self.occupy(SocketOptions::FILTER, socket),
             Target::Reuseport(socket) => {
                 let address = self.site.endpoint.address;
                 let interfaces = Interface::delivering(address).map_err(|error| {
                     self.other("attaching", format!("looking for the interfaces of {address}: {error}"))
                 })?;
                 self.refuse_super_packets("attaching", &interfaces)?;
-                let mut attached = self.occupy(SocketOptions::Reuseport, socket)?;
+                let mut attached = self.occupy(SocketOptions::REUSEPORT, socket)?;
                 attached.whole_from = interfaces;
                 Ok(attached)
             }
@@ -188,7 +188,7 @@ impl KernelFilter {
             "this program at hook {hook} would take a packet of several datagrams for its first one, where {way}; \
              {remedy}{told}, or let them go by that one (--super-packets pass), or filter at hook socket, cgroup or tc"
         );
-        Err(HookError::SuperPackets { doing, what: self.what().to_owned(), reason, fallback: None })
+        Err(HookError::SuperPackets { doing, what: self.what.clone(), reason, fallback: None })
     }
 
     fn attached(&self, hold: Hold) -> Attached {
@@ -217,7 +217,7 @@ impl KernelFilter {
 
     pub(crate) fn call_error(&self, doing: &'static str, call: &str, io_error: io::Error) -> HookError {
         let call = call_with_reason(self.site.hook, call, &io_error);
-        HookError::call(doing, self.what(), self.needed(), call, io_error)
+        HookError::call(doing, &self.what, self.needed(), call, io_error)
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 };
 
 use rtnetlink::{
-    packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST},
+    packet_core::{NLM_F_CREATE, NLM_F_EXCL},
     packet_route::{
         RouteNetlinkMessage,
         tc::{TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcHeader, TcMessage, TcOption},
@@ -47,7 +47,7 @@ pub struct ClsactFilter {
 /// A program in such a place, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Clsact {
-    filter: ClsactFilter,
+    pub(crate) filter: ClsactFilter,
     /// Whether the qdisc is ours, so that it goes with its last filter.
     is_ours: bool,
     /// Says that a process has the place.
@@ -64,17 +64,15 @@ impl Clsact {
         program: BorrowedFd<'_>,
     ) -> io::Result<Self> {
         let _turn = turn(interface)?;
-        let present = filters(interface)?;
-        let is_there = |place: &ClsactFilter| {
-            present.iter().any(|filter| filter.direction == direction && filter.handle == place.handle)
-        };
+        let present = filters(interface, direction)?;
+        let is_there = |place: &ClsactFilter| present.iter().any(|filter| filter.handle == place.handle);
         let place = |handle| ClsactFilter {
             interface: interface.clone(),
             direction,
             handle,
             purpose: purpose.to_owned(),
         };
-        let left = present.iter().filter(|filter| filter.direction == direction && filter.purpose == purpose);
+        let left = present.iter().filter(|filter| filter.purpose == purpose);
         let free = (1..=MOST).map(place).filter(|place| !is_there(place));
         let (filter, holder) = left
             .cloned()
@@ -95,11 +93,6 @@ impl Clsact {
             return Err(error);
         }
         Ok(Self { filter, is_ours, _holder: holder })
-    }
-
-    /// Puts another program into its place.
-    pub(crate) fn replace(&self, program: BorrowedFd<'_>) -> io::Result<()> {
-        self.filter.fill(program)
     }
 }
 
@@ -122,7 +115,8 @@ impl ClsactFilter {
     pub fn leftovers() -> io::Result<Vec<Self>> {
         let mut leftovers = Vec::new();
         for interface in Interface::all()? {
-            let found = filters(&interface)?;
+            let [ingress, egress] = Direction::ALL.map(|direction| filters(&interface, direction));
+            let found = [ingress?, egress?].concat();
             if !found.is_empty() {
                 let _turn = turn(&interface)?;
                 leftovers.extend(found.into_iter().filter(|filter| bind(&filter.holder()).is_ok()));
@@ -144,36 +138,31 @@ impl ClsactFilter {
     }
 
     /// Puts the program there in one step, whatever was there.
-    fn fill(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn fill(&self, program: BorrowedFd<'_>) -> io::Result<()> {
         let options = vec![
             TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd() as u32)),
             TcOption::Bpf(TcFilterBpfOption::ProgName(format!("{NAME}{}", self.purpose))),
             TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
         ];
         let mut message = self.message();
-        message.attributes = vec![TcAttribute::Kind("bpf".to_owned()), TcAttribute::Options(options)];
-        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
-        route::ask(RouteNetlinkMessage::NewTrafficFilter(message), flags).map(drop)
+        message.attributes.push(TcAttribute::Options(options));
+        route::order(RouteNetlinkMessage::NewTrafficFilter(message), NLM_F_CREATE)
     }
 
     fn remove(&self) -> io::Result<()> {
-        let mut message = self.message();
-        message.attributes = vec![TcAttribute::Kind("bpf".to_owned())];
-        route::ask(RouteNetlinkMessage::DelTrafficFilter(message), NLM_F_REQUEST | NLM_F_ACK).map(drop)
+        route::order(RouteNetlinkMessage::DelTrafficFilter(self.message()), 0)
     }
 
     fn message(&self) -> TcMessage {
         let info = u32::from(PRIORITY) << u16::BITS | u32::from(ALL_PROTOCOLS.to_be());
-        TcMessage::from_parts(
-            TcHeader {
-                index: self.interface.index() as i32,
-                handle: self.handle.into(),
-                parent: parent(self.direction),
-                info,
-                ..TcHeader::default()
-            },
-            Vec::new(),
-        )
+        let header = TcHeader {
+            index: self.interface.index() as i32,
+            handle: self.handle.into(),
+            parent: parent(self.direction),
+            info,
+            ..TcHeader::default()
+        };
+        TcMessage::from_parts(header, vec![TcAttribute::Kind("bpf".to_owned())])
     }
 
     /// The name of the socket that its process has.
@@ -228,21 +217,16 @@ fn turn(interface: &Interface) -> io::Result<UnixDatagram> {
 )]
 struct Held(String);
 
-/// Weir's filters of an interface.
-fn filters(interface: &Interface) -> io::Result<Vec<ClsactFilter>> {
-    let mut found = Vec::new();
-    for direction in Direction::ALL {
-        for message in dump(interface, direction)? {
-            let purpose = name(&message).and_then(|name| name.strip_prefix(NAME));
-            let has_priority = (message.header.info >> u16::BITS) as u16 == PRIORITY;
-            if let Some(purpose) = purpose.filter(|_| has_priority) {
-                let handle = message.header.handle.into();
-                let purpose = purpose.to_owned();
-                found.push(ClsactFilter { interface: interface.clone(), direction, handle, purpose });
-            }
-        }
-    }
-    Ok(found)
+/// Weir's filters of an interface in a direction.
+fn filters(interface: &Interface, direction: Direction) -> io::Result<Vec<ClsactFilter>> {
+    let messages = dump(interface, direction)?;
+    let ours = messages.iter().filter(|message| (message.header.info >> u16::BITS) as u16 == PRIORITY);
+    let filter = |message: &TcMessage| {
+        let purpose = name(message)?.strip_prefix(NAME)?.to_owned();
+        let handle = message.header.handle.into();
+        Some(ClsactFilter { interface: interface.clone(), direction, handle, purpose })
+    };
+    Ok(ours.filter_map(filter).collect())
 }
 
 /// Everybody's filters of an interface in a direction.
@@ -250,7 +234,7 @@ fn dump(interface: &Interface, direction: Direction) -> io::Result<Vec<TcMessage
     let header =
         TcHeader { index: interface.index() as i32, parent: parent(direction), ..TcHeader::default() };
     let question = RouteNetlinkMessage::GetTrafficFilter(TcMessage::from_parts(header, Vec::new()));
-    let replies = match route::dump(question, NLM_F_REQUEST | NLM_F_DUMP) {
+    let replies = match route::dump(question) {
         // There is no such qdisc.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => Vec::new(),
         replies => replies?,
@@ -284,9 +268,9 @@ fn qdisc(interface: &Interface) -> TcMessage {
 
 /// Whether it wasn't there yet.
 fn make_qdisc(interface: &Interface) -> io::Result<bool> {
-    let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-    match route::ask(RouteNetlinkMessage::NewQueueDiscipline(qdisc(interface)), flags) {
-        Ok(_) => Ok(true),
+    let message = RouteNetlinkMessage::NewQueueDiscipline(qdisc(interface));
+    match route::order(message, NLM_F_CREATE | NLM_F_EXCL) {
+        Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
@@ -296,7 +280,6 @@ fn make_qdisc(interface: &Interface) -> io::Result<bool> {
 fn remove_qdisc_if_empty(interface: &Interface) {
     let is_empty = |direction| dump(interface, direction).is_ok_and(|filters| filters.is_empty());
     if Direction::ALL.into_iter().all(is_empty) {
-        let flags = NLM_F_REQUEST | NLM_F_ACK;
-        let _ = route::ask(RouteNetlinkMessage::DelQueueDiscipline(qdisc(interface)), flags);
+        let _ = route::order(RouteNetlinkMessage::DelQueueDiscipline(qdisc(interface)), 0);
     }
 }

@@ -49,6 +49,11 @@ impl KernelFilter {
         Ok(packets.filter(|packet| packet.seen > 0).collect())
     }
 
+    /// A handle on the map that holds the parameter, to change it while the program runs. It lives on its own.
+    pub fn parameter_map(&self) -> Result<ParameterMap, HookError> {
+        Ok(ParameterMap(self.map(PARAMETER)?))
+    }
+
     /// The only value of an array, CPU by CPU.
     fn per_cpu<V: MapType>(&self, spec: MapSpec<PerCpuArray<V>>) -> Result<Vec<V>, HookError> {
         Ok(self.map(spec)?.get(0)?.unwrap_or_default())
@@ -72,23 +77,17 @@ fn parse_capture(cpu: usize, slot: &[u8; size_of::<Capture>()]) -> CapturedPacke
 }
 
 /// The map that holds the parameter of `parameterized-filter`.
-pub struct ParameterMap {
-    map: Map<Array<u32>>,
-}
+pub struct ParameterMap(Map<Array<u32>>);
 
 impl ParameterMap {
-    pub(crate) fn of(filter: &KernelFilter) -> Result<Self, HookError> {
-        Ok(Self { map: filter.map(PARAMETER)? })
-    }
-
     /// What the program does from the next packet on.
     pub fn set(&mut self, parameter: Parameter) -> Result<(), HookError> {
-        Ok(self.map.update(0, parameter.value(), Update::Any)?)
+        Ok(self.0.update(0, parameter.value(), Update::Any)?)
     }
 
     /// What the program does now.
     pub fn get(&self) -> Result<Parameter, HookError> {
-        let is_accept = self.map.get(0)? == Some(Parameter::Accept.value());
+        let is_accept = self.0.get(0)? == Some(Parameter::Accept.value());
         Ok(if is_accept { Parameter::Accept } else { Parameter::Drop })
     }
 }

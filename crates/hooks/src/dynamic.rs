@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use aya::maps::MapData;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use weir_asm::maps::{Hash, LpmPrefix, LpmTrie, MapShape, MapSpec};
 use weir_filters::{
@@ -36,7 +37,6 @@ impl KernelFilter {
     /// maps have a name for as long as this takes.
     pub fn load_successor(&self, filter: Filter, toolkit: Toolkit) -> Result<Self, HookError> {
         let site: &Site = self.site();
-        let map_of = |name| self.ebpf().and_then(|ebpf| ebpf.map(name));
         let is_in_both = |name| filter.has(name) && self.has(name);
         let kept: Vec<_> =
             KEPT.into_iter().filter(|(name, _)| is_in_both(*name)).map(|(_, map)| map).collect();
@@ -50,7 +50,7 @@ impl KernelFilter {
         let mut places = Vec::new();
         for name in kept {
             let place = PathBuf::from(format!("/proc/self/fd/{}/{name}", nowhere.as_raw_fd()));
-            let map = map_of(name).and_then(maps::data_of).expect("it was found above, and has keys");
+            let map = self.data_of(name);
             map.pin(&place).map_err(|error| self.sharing(format!("naming the map {name}: {error}")))?;
             places.push((name, place));
         }
@@ -73,6 +73,12 @@ impl KernelFilter {
             .other("opening a map", format!("{name} isn't in the chain, and `{}` is its map", spec.name())))
     }
 
+    /// A map that it is known to have.
+    fn data_of(&self, name: &str) -> &MapData {
+        let map = self.ebpf().and_then(|ebpf| ebpf.map(name));
+        map.and_then(maps::data_of).expect("the caller found it, and it has keys")
+    }
+
     fn sharing(&self, reason: String) -> HookError {
         self.other("handing the maps on of", reason)
     }
@@ -85,11 +91,8 @@ impl KernelFilter {
     pub fn set_quota(&self, quota: Quota) -> Result<(), HookError> {
         self.write_quota(quota)?;
         let mut sources = self.map_for(FilterName::Quota, SOURCES)?;
-        let known = sources.fold(Vec::new(), |mut known, source, _| {
-            known.push(source);
-            known
-        })?;
-        for source in known {
+        let known: Vec<_> = sources.iter().collect::<Result<_, _>>()?;
+        for (source, _) in known {
             sources.delete(source)?;
         }
         Ok(())
@@ -138,8 +141,7 @@ impl KernelFilter {
     /// The filter has no blocklist, or the map is full ([`weir_filters::BLOCKED_PREFIXES`]): then some of them are in it.
     pub fn block(&self, prefixes: &[Effective]) -> Result<(), HookError> {
         let mut map: Map<LpmTrie<16, u64>> = self.map_for(FilterName::Blocklist, BLOCKLIST)?;
-        let data = self.ebpf().and_then(|ebpf| ebpf.map(BLOCKLIST.name())).and_then(maps::data_of);
-        let data = data.expect("it was found above, and has keys");
+        let data = self.data_of(BLOCKLIST.name());
         for batch in prefixes.chunks(BATCH) {
             let keys: Vec<_> = batch.iter().map(|(bits, data, _)| LpmPrefix::new(*bits, *data)).collect();
             let values: Vec<_> = batch.iter().map(|(_, _, until)| until.value()).collect();

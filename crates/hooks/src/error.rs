@@ -11,10 +11,12 @@ use thiserror::Error;
 use weir_filters::Gap;
 
 use crate::{
-    kernel_types::FILE,
     maps::MapFailure,
-    obstacle::{Capability, Obstacle},
+    obstacle::{Capability, MAPS, Obstacle},
 };
+
+/// Where the kernel's own types are (CONFIG_DEBUG_INFO_BTF, Linux 5.4).
+pub(crate) const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 
 /// What came back from below: an error with its own causes in one line, and the number of the kernel's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +57,6 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What loading an object's maps asks for.
-const MAPS: &[Capability] = &[Capability::Bpf];
 /// What a program at a tracepoint asks for.
 const TRACING: &[Capability] = &[Capability::Bpf, Capability::Perfmon];
 
@@ -126,7 +126,7 @@ pub enum HookError {
         reason: String,
     },
     /// The running kernel's types don't have what a program needs of them.
-    #[error("reading the types of {FILE}: {reason}")]
+    #[error("reading the types of {KERNEL_TYPES}: {reason}")]
     KernelLacks {
         /// What is lacking, and since when kernels have it.
         reason: String,
@@ -190,11 +190,8 @@ pub enum HookError {
     )]
     Tracefs(io::Error),
     /// The trace buffer can't be read.
-    #[error("reading the kernel's trace buffer (trace_pipe): {io_error}{}", trace_pipe_remedy(.io_error))]
-    TracePipe {
-        /// What the system call returned.
-        io_error: io::Error,
-    },
+    #[error("reading the kernel's trace buffer (trace_pipe): {0}{remedy}", remedy = trace_pipe_remedy(.0))]
+    TracePipe(io::Error),
     /// The process can't tell its pid namespace.
     #[error("looking at /proc/self/ns/pid: {0}; is /proc mounted?")]
     PidNamespace(io::Error),
@@ -273,18 +270,14 @@ impl HookError {
         self.in_a_line().replace(&remedy(self), "")
     }
 
-    pub(crate) fn object(what: &str, error: &EbpfError) -> Self {
-        Self::object_with(what.to_owned(), MAPS, error)
+    /// An object that can't be read or loaded, or what was assembled and can't be written as one.
+    pub(crate) fn object(what: impl Into<String>, error: &(dyn StdError + 'static)) -> Self {
+        Self::object_with(what.into(), MAPS, error)
     }
 
     /// The object of a program that traces.
     pub(crate) fn probe_object(what: &str, error: &EbpfError) -> Self {
         Self::object_with(what.to_owned(), TRACING, error)
-    }
-
-    /// What was assembled and can't be written as an object, or an object that can't be read.
-    pub(crate) fn elf(what: impl Into<String>, error: &weir_asm::ElfError) -> Self {
-        Self::object_with(what.into(), MAPS, error)
     }
 
     fn object_with(what: String, needed: &[Capability], error: &(dyn StdError + 'static)) -> Self {

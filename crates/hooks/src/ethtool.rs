@@ -8,8 +8,8 @@ use netlink_packet_generic::{
 };
 use rtnetlink::{
     packet_core::{
-        DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST, Nla as _, NlaBuffer,
-        NlasIterator, Parseable as _, ParseableParametrized,
+        DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, Nla as _, NlaBuffer, NlasIterator,
+        Parseable as _, ParseableParametrized,
     },
     sys::{Socket, protocols::NETLINK_GENERIC},
 };
@@ -52,7 +52,7 @@ impl Ethtool {
         let request = FeatureMessage { command: MSG_FEATURES_GET, attributes: vec![header(interface, 0)] };
         let mut message = GenlMessage::from_payload(request);
         message.set_resolved_family_id(self.family);
-        let reply = ask(&self.socket, message, NLM_F_REQUEST)?;
+        let reply = ask(&self.socket, message, 0)?;
         let attributes = reply.map_or_else(Vec::new, |reply| reply.payload.attributes);
         let known = bit_names(&attributes, FEATURES_HW)?;
         let active = bit_names(&attributes, FEATURES_ACTIVE)?;
@@ -67,7 +67,7 @@ impl Ethtool {
         let attributes = vec![header(interface, FLAG_OMIT_REPLY), wanted];
         let mut message = GenlMessage::from_payload(FeatureMessage { command: MSG_FEATURES_SET, attributes });
         message.set_resolved_family_id(self.family);
-        ask(&self.socket, message, NLM_F_REQUEST | NLM_F_ACK).map(|_| ())
+        ask(&self.socket, message, NLM_F_ACK).map(drop)
     }
 }
 
@@ -75,7 +75,7 @@ impl Ethtool {
 fn family_of(socket: &Socket) -> io::Result<u16> {
     let name = GenlCtrlAttrs::FamilyName(FeatureMessage::family_name().to_owned());
     let question = GenlCtrl { cmd: GenlCtrlCmd::GetFamily, nlas: vec![name] };
-    let reply = ask(socket, GenlMessage::from_payload(question), NLM_F_REQUEST)?;
+    let reply = ask(socket, GenlMessage::from_payload(question), 0)?;
     let number = reply.into_iter().flat_map(|reply| reply.payload.nlas).find_map(|nla| match nla {
         GenlCtrlAttrs::FamilyId(number) => Some(number),
         _ => None,

@@ -9,11 +9,12 @@ use aya::{
 use weir_asm::{
     Code,
     maps::{MapShape, MapSpec},
+    read_elf,
 };
 use weir_filters::{Combination, Filter, FilterName, Hook, Parameter, Site, Toolkit, cbpf};
 
 use crate::{
-    Capability, HookError, Map, ObjectFile, ParameterMap, ProgramType,
+    Capability, HookError, Map, ObjectFile, ProgramType,
     classic::ClassicProgram,
     features, loader,
     maps::Copies,
@@ -25,12 +26,12 @@ use crate::{
 /// A filter loaded into the kernel; unloaded when dropped, unless it is attached still.
 pub struct KernelFilter {
     /// How it is called in messages: the filter's name, or the object's.
-    what: String,
+    pub(crate) what: String,
     /// What it decides, where it has the maps for that.
     pub(crate) filter: Option<Filter>,
     pub(crate) loaded: Loaded,
     pub(crate) site: Site,
-    place: &'static HookFacts,
+    pub(crate) place: HookFacts,
     /// Whether it tells packets of several datagrams as [`Site::gso`] says.
     pub(crate) reads_gso: bool,
     /// Whether it picks a worker as [`Site::workers`] says.
@@ -63,8 +64,8 @@ const CLASSIC_HAS_NO_MAPS: &str = "classic BPF has none; another toolkit's progr
 const CLASSIC_HAS_NO_DESCRIPTOR: &str = "the kernel gives no descriptor of classic BPF, so that it can't be asked about it \
                                          and can't run it on given bytes (BPF_PROG_TEST_RUN); attach it and send packets";
 
-impl From<&ProgramInfo> for ProgramFacts {
-    fn from(info: &ProgramInfo) -> Self {
+impl From<ProgramInfo> for ProgramFacts {
+    fn from(info: ProgramInfo) -> Self {
         Self {
             id: info.id(),
             translated_bytes: info.size_translated(),
@@ -105,17 +106,14 @@ impl KernelFilter {
         let what = filter.to_string();
         let combination = Combination { filter: filter.name, toolkit: Toolkit::Cbpf, hook: site.hook };
         match objects::available(combination) {
-            Ok(()) => Ok(Self {
-                what,
-                filter: None,
-                loaded: Loaded::Classic(ClassicProgram::new(program)),
-                site: *site,
-                place: HookFacts::of(site.hook)?,
-                reads_gso: false,
-                picks_workers: false,
-            }),
+            Ok(()) => Self::of(what, Loaded::Classic(ClassicProgram::new(program)), site),
             Err(gap) => Err(HookError::Unavailable { what, gap }),
         }
+    }
+
+    fn of(what: String, loaded: Loaded, site: &Site) -> Result<Self, HookError> {
+        let place = HookFacts::of(site.hook)?;
+        Ok(Self { what, filter: None, loaded, site: *site, place, reads_gso: false, picks_workers: false })
     }
 
     /// Loads the filter from an ELF object that somebody else made: `program` must be of the type that the site's hook
@@ -137,8 +135,8 @@ impl KernelFilter {
     ) -> Result<Self, HookError> {
         let Loadable { elf, program, constants } = object;
         let mut loader = loader::without_kernel_btf();
-        for constant in &constants {
-            loader.override_global(constant.name, &*constant.bytes, has_constants);
+        for (name, bytes) in &constants {
+            loader.override_global(name, bytes.as_slice(), has_constants);
         }
         for (name, room) in objects::rooms(filter, site) {
             loader.map_max_entries(name, room);
@@ -171,28 +169,19 @@ impl KernelFilter {
     }
 
     fn load_program(what: String, mut ebpf: Ebpf, program: String, site: &Site) -> Result<Self, HookError> {
-        let place = HookFacts::of(site.hook)?;
+        let wanted = HookFacts::of(site.hook)?.program_type;
         let other = |reason| HookError::Other { doing: "loading", what: what.clone(), reason };
         let found = ebpf
             .program_mut(&program)
             .ok_or_else(|| other(format!("its object has no program '{program}'")))?;
         let program_type = ProgramType::of(found);
-        if program_type != Some(place.program_type) {
+        if program_type != Some(wanted) {
             let name = program_type.map_or("another", ProgramType::name);
-            let wanted = place.program_type;
             return Err(other(format!("it is of type {name}, and hook {} takes {wanted}", site.hook)));
         }
-        let needed = place.program_type.needed();
-        program_type::load(found).map_err(|error| HookError::program("loading", &what, needed, error))?;
-        Ok(Self {
-            what,
-            filter: None,
-            loaded: Loaded::Object { ebpf, program },
-            site: *site,
-            place,
-            reads_gso: false,
-            picks_workers: false,
-        })
+        let loaded = program_type::load(found);
+        loaded.map_err(|error| HookError::program("loading", &what, wanted.needed(), error))?;
+        Self::of(what, Loaded::Object { ebpf, program }, site)
     }
 
     pub(crate) fn written_with(self, toolkit: Toolkit) -> Self {
@@ -205,9 +194,14 @@ impl KernelFilter {
         }
     }
 
-    /// The filter's program as `toolkit` writes it for `site`, before the kernel rewrites it; the kernel isn't asked.
+    /// The filter's program as `toolkit` writes it for `site`, before the kernel rewrites it, with the functions that it
+    /// calls behind it; the kernel isn't asked.
     pub fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Code, HookError> {
-        objects::written(filter, toolkit, site)
+        let loadable = objects::of(filter, toolkit, site)?;
+        let object = read_elf(&loadable.elf).and_then(|file| file.object());
+        let object = object.map_err(|error| HookError::object(filter.name.to_string(), &error))?;
+        let program = object.programs.into_iter().find(|program| program.name == loadable.program);
+        Ok(program.expect("objects::of names a program of its object").code)
     }
 
     /// The ELF object that [`Self::load`] would load on this kernel, and the program's name in it: what [`Self::load_from`]
@@ -229,12 +223,7 @@ impl KernelFilter {
 
     /// What the kernel says of the program.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
-        Ok(ProgramFacts::from(&self.info()?))
-    }
-
-    /// A handle on the map that holds the parameter, to change it while the program runs. It lives on its own.
-    pub fn parameter_map(&self) -> Result<ParameterMap, HookError> {
-        ParameterMap::of(self)
+        Ok(self.info()?.into())
     }
 
     /// A handle on the map of that declaration. It lives on its own.
@@ -264,10 +253,6 @@ impl KernelFilter {
         &self.site
     }
 
-    pub(crate) fn place(&self) -> &'static HookFacts {
-        self.place
-    }
-
     pub(crate) fn info(&self) -> Result<ProgramInfo, HookError> {
         self.program()?.info().map_err(|error| self.program_error("asking the kernel", error))
     }
@@ -287,13 +272,9 @@ impl KernelFilter {
         }
     }
 
-    pub(crate) fn what(&self) -> &str {
-        &self.what
-    }
-
     /// The capabilities that loading and attaching its program take.
     pub(crate) fn needed(&self) -> &'static [Capability] {
-        self.place().program_type.needed()
+        self.place.program_type.needed()
     }
 
     pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {

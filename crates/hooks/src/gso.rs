@@ -67,7 +67,7 @@ mod tests {
     fn hooks_that_are_told_and_bytes_that_are_no_types_are_refused() {
         let check = |bytes: &[u8], hook, expected: &str| {
             let error = described_by(bytes, hook, ARCH).expect_err("refused").to_string();
-            assert!(error.contains(kernel_types::FILE) && error.contains(expected), "{error}");
+            assert!(error.contains(crate::error::KERNEL_TYPES) && error.contains(expected), "{error}");
         };
         for bytes in [&b""[..], b"ELF", &[0x9f, 0xeb, 1, 0]] {
             check(bytes, Hook::Reuseport, "no BTF");

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd},
 };
 
 use rtnetlink::sys::{Socket, protocols::NETLINK_ROUTE};
@@ -47,7 +47,6 @@ impl InterfaceChanges {
 
 impl AsFd for InterfaceChanges {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the socket is open for as long as it is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+        self.0.as_fd()
     }
 }

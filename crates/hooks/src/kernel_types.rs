@@ -4,14 +4,11 @@ use std::fs;
 
 use weir_asm::{BtfFile, Endian};
 
-use crate::HookError;
-
-/// Where they are (CONFIG_DEBUG_INFO_BTF, Linux 5.4).
-pub(crate) const FILE: &str = "/sys/kernel/btf/vmlinux";
+use crate::error::{HookError, KERNEL_TYPES};
 
 /// As the kernel gives them.
 pub(crate) fn read() -> Result<Vec<u8>, HookError> {
-    fs::read(FILE).map_err(|error| {
+    fs::read(KERNEL_TYPES).map_err(|error| {
         lacking(format!(
             "{error}; where the kernel keeps what of a packet is said there, by kernels with CONFIG_DEBUG_INFO_BTF \
              (Linux 5.4)"

@@ -9,7 +9,6 @@ use std::{collections::BTreeMap, sync::Once, thread};
 use aya::EbpfLoader;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use weir_asm::ElfFile;
 
 /// Kernels before 5.11 charge maps to the locked memory of their user, of which there is little by default.
 fn raise_locked_memory() {
@@ -36,8 +35,8 @@ pub(crate) fn without_kernel_btf() -> EbpfLoader<'static> {
 
 /// A loader for anyone's object: one with the kernel's BTF where the object has CO-RE relocations, which aya would
 /// otherwise leave undone and say nothing.
-pub(crate) fn fit_for(object: &ElfFile) -> EbpfLoader<'static> {
-    if !object.has_core_relocations {
+pub(crate) fn fit_for(has_core_relocations: bool) -> EbpfLoader<'static> {
+    if !has_core_relocations {
         return without_kernel_btf();
     }
     raise_locked_memory();

@@ -1,26 +1,21 @@
 //! A question to the kernel through netlink(7), and its answer.
 
-use std::{fmt, io};
+use std::io;
 
 use rtnetlink::{
-    packet_core::{NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable},
+    packet_core::{
+        NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+    },
     sys::{Socket, SocketAddr},
 };
 
 /// The process may make no socket of AF_NETLINK.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "making a netlink socket, which network interfaces are asked for by: Address family not supported by protocol; a \
+     seccomp filter may keep this process from it (systemd: AF_NETLINK belongs into RestrictAddressFamilies=)"
+)]
 struct NoNetlink;
-
-impl fmt::Display for NoNetlink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "making a netlink socket, which network interfaces are asked for by: Address family not supported by protocol; a \
-             seccomp filter may keep this process from it (systemd: AF_NETLINK belongs into RestrictAddressFamilies=)",
-        )
-    }
-}
-
-impl std::error::Error for NoNetlink {}
 
 /// The error of a call that makes a netlink socket. That of a process that may make none looks like one of an address.
 pub(crate) fn explained(error: io::Error) -> io::Error {
@@ -52,12 +47,12 @@ where
     }
 }
 
-/// Sends a message and takes all replies, up to the one that says that there is none left.
-pub(crate) fn dump<T>(socket: &Socket, message: T, flags: u16) -> io::Result<Vec<T>>
+/// Sends a message and takes all replies, up to the one that says that there is none left (`NLM_F_DUMP`).
+pub(crate) fn dump<T>(socket: &Socket, message: T) -> io::Result<Vec<T>>
 where
     T: NetlinkSerializable + NetlinkDeserializable + Into<NetlinkPayload<T>>,
 {
-    send(socket, message, flags)?;
+    send(socket, message, NLM_F_DUMP)?;
     let mut replies = Vec::new();
     loop {
         let (datagram, _) = socket.recv_from_full()?;
@@ -82,7 +77,7 @@ where
     T: NetlinkSerializable + Into<NetlinkPayload<T>>,
 {
     let mut request = NetlinkMessage::from(message);
-    request.header.flags = flags;
+    request.header.flags = NLM_F_REQUEST | flags;
     request.finalize();
     let mut bytes = vec![0; request.buffer_len()];
     request.serialize(&mut bytes);

@@ -2,12 +2,13 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
     sync::Once,
 };
 
-use aya::{Ebpf, EbpfLoader};
+use aya::Ebpf;
 use aya_obj::{
     Object, ProgramSection,
     generated::bpf_map_type::{self, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY},
@@ -24,7 +25,7 @@ pub struct ObjectFile {
     elf: Vec<u8>,
     needs_kernel_btf: bool,
     programs: Vec<SectionProgram>,
-    maps: Vec<ObjectMap>,
+    maps: BTreeMap<String, DeclaredShape>,
     definitions: Vec<MapDef>,
     writes_trace_lines: bool,
 }
@@ -37,12 +38,6 @@ struct SectionProgram {
     /// As aya reads the section's name, in lower case.
     kind: String,
     program_type: Option<ProgramType>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ObjectMap {
-    name: String,
-    layout: DeclaredShape,
 }
 
 /// What must be the same for a map to be read as one of ours (struct bpf_map_def; sizes in bytes).
@@ -75,10 +70,8 @@ impl ObjectFile {
         }
         let file = read_elf(&elf).map_err(|error| unfit(error.to_string()))?;
         if file.endian != Endian::NATIVE {
-            return Err(unfit(format!(
-                "it is {}; build it for this machine's byte order",
-                order(file.endian)
-            )));
+            let order = if file.endian == Endian::Big { "big" } else { "little" };
+            return Err(unfit(format!("it is {order}-endian; build it for this machine's byte order")));
         }
         let writes_trace_lines = writes_trace_lines(&file);
         let elf = section_names::for_aya(&elf).into_owned();
@@ -94,16 +87,9 @@ impl ObjectFile {
             .map(|(name, program)| SectionProgram::new(&file, name, &program.section))
             .collect();
         programs.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut maps: Vec<_> = object
-            .maps
-            .iter()
-            .map(|(name, map)| ObjectMap {
-                name: name.clone(),
-                layout: DeclaredShape { kind: map.map_type(), key: map.key_size(), value: map.value_size() },
-            })
-            .collect();
-        maps.sort_by(|a, b| a.name.cmp(&b.name));
-        let definitions = maps.iter().filter_map(|map| definition(&file, &map.name, &object.maps[&map.name]));
+        let maps = object.maps.iter().map(|(name, map)| (name.clone(), DeclaredShape::of(map)));
+        let maps: BTreeMap<_, _> = maps.collect();
+        let definitions = maps.keys().filter_map(|name| definition(&file, name, &object.maps[name]));
         let definitions = definitions.collect();
         let needs_kernel_btf = object.has_btf_relocations();
         let name = name.to_owned();
@@ -116,7 +102,7 @@ impl ObjectFile {
     /// What can't be written as an object, and as [`ObjectFile::read`].
     pub fn assembled(name: &str, object: &weir_asm::Object) -> Result<Self, HookError> {
         let elf = object.to_elf(Endian::NATIVE);
-        Self::read(name, elf.map_err(|error| HookError::elf(name, &error))?)
+        Self::read(name, elf.map_err(|error| HookError::object(name, &error))?)
     }
 
     /// How it is called in messages.
@@ -192,11 +178,10 @@ impl ObjectFile {
     /// # Errors
     /// It has one of the name that is laid out otherwise.
     pub fn has_map(&self, name: &str) -> Result<bool, HookError> {
-        let Some(map) = self.maps.iter().find(|map| map.name == name) else { return Ok(false) };
+        let Some(shape) = self.maps.get(name) else { return Ok(false) };
         match OURS.iter().find(|(ours, _)| *ours == name) {
-            Some((_, wanted)) if map.layout != *wanted => Err(self.unfit_map(&format!(
-                "its map '{name}' is {}, and weir reads {wanted} there; declare it so, or give it another name",
-                map.layout
+            Some((_, wanted)) if shape != wanted => Err(self.unfit_map(&format!(
+                "its map '{name}' is {shape}, and weir reads {wanted} there; declare it so, or give it another name"
             ))),
             _ => Ok(true),
         }
@@ -206,7 +191,7 @@ impl ObjectFile {
     pub fn lacks_map(&self, server: &str, name: &str) -> HookError {
         let wanted = OURS.iter().find(|(ours, _)| *ours == name);
         let wanted = wanted.map_or_else(String::new, |(_, layout)| format!(" ({layout})"));
-        let names: Vec<_> = self.maps.iter().map(|map| &*map.name).collect();
+        let names: Vec<_> = self.maps.keys().map(String::as_str).collect();
         let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         self.unfit_map(&format!(
             "{server} needs a map '{name}'{wanted}, and its maps are: {has}; declare one, or serve with --server \
@@ -216,7 +201,7 @@ impl ObjectFile {
 
     /// Makes its maps and gives its programs to aya, not yet to the kernel.
     pub(crate) fn open(&self) -> Result<Ebpf, HookError> {
-        let mut loader = if self.needs_kernel_btf { EbpfLoader::new() } else { loader::without_kernel_btf() };
+        let mut loader = loader::fit_for(self.needs_kernel_btf);
         guarded(&self.name, || loader.load(&self.elf))?.map_err(|error| HookError::object(&self.name, &error))
     }
 
@@ -333,13 +318,6 @@ pub(crate) fn guarded<T>(name: &str, read: impl FnOnce() -> T) -> Result<T, Hook
     })
 }
 
-const fn order(endian: Endian) -> &'static str {
-    match endian {
-        Endian::Little => "little-endian",
-        Endian::Big => "big-endian",
-    }
-}
-
 impl SectionProgram {
     fn new(file: &ElfFile, name: &str, kind: &ProgramSection) -> Self {
         let has = |section: &&weir_asm::CodeSection| section.symbols.iter().any(|found| *found.name == *name);
@@ -362,6 +340,10 @@ impl fmt::Display for SectionProgram {
 impl DeclaredShape {
     const fn one(kind: bpf_map_type, value: usize) -> Self {
         Self { kind: kind as u32, key: size_of::<u32>() as u32, value: value as u32 }
+    }
+
+    fn of(map: &aya_obj::Map) -> Self {
+        Self { kind: map.map_type(), key: map.key_size(), value: map.value_size() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aya::include_bytes_aligned;
-use weir_asm::{Code, Endian, read_elf};
+use weir_asm::Endian;
 use weir_filters::{
     Binding, Combination, Filter, FilterName, Gap, Hook, Layer, Site, Toolkit, cbpf, fun,
     maps::{BLOCKLIST, KEYS, SOURCES, WORKERS},
@@ -27,13 +27,8 @@ pub(crate) struct Loadable<'a> {
     pub(crate) constants: Vec<Constant>,
 }
 
-/// A constant of an object.
-pub(crate) struct Constant {
-    /// Its symbol.
-    pub(crate) name: &'static str,
-    /// As it lies in memory; as long as the object has it.
-    pub(crate) bytes: Vec<u8>,
-}
+/// A constant of an object: its symbol, and its bytes as they lie in memory, as many as the object has.
+pub(crate) type Constant = (&'static str, Vec<u8>);
 
 /// The object with the filter's program, written with that toolkit for that site.
 pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, HookError> {
@@ -56,16 +51,6 @@ pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadab
 const NO_OBJECT: &str =
     "classic BPF isn't loaded from objects; `weir_filters::cbpf::program` gives its instructions";
 
-/// The filter's program as its toolkit wrote it, with the functions that it calls behind it.
-pub(crate) fn written(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Code, HookError> {
-    let loadable = of(filter, toolkit, site)?;
-    let what = filter.name.to_string();
-    let object = read_elf(&loadable.elf).and_then(|file| file.object());
-    let object = object.map_err(|error| HookError::elf(what, &error))?;
-    let program = object.programs.into_iter().find(|program| program.name == loadable.program);
-    Ok(program.expect("the table names a program of the object").code)
-}
-
 /// The constants that an object compiled ahead of time has: for the filter's parameter, for whose packets it decides
 /// below the socket, and for how many workers at a shared port.
 pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
@@ -73,16 +58,16 @@ pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
         && filter.binding == Binding::Constant
         && !filter.is_dynamic();
     let value = || filter.parameter.value().to_ne_bytes().to_vec();
-    let parameter = is_bound.then(|| Constant { name: maps::PARAMETER_CONSTANT, bytes: value() });
+    let parameter = is_bound.then(|| (maps::PARAMETER_CONSTANT, value()));
     let is_below = site.hook.layer() != Layer::Udp;
-    let endpoint = is_below.then(|| Constant { name: ENDPOINT, bytes: bytes_of(site.constant()) });
+    let endpoint = is_below.then(|| (ENDPOINT, bytes_of(site.constant())));
     let order = || {
         let Chain { guards, last } = filter.constant();
         [&guards[..], &[last]].concat()
     };
-    let chain = filter.is_dynamic().then(|| Constant { name: CHAIN, bytes: order() });
+    let chain = filter.is_dynamic().then(|| (CHAIN, order()));
     let count = || site.workers.to_ne_bytes().to_vec();
-    let workers = (site.hook == Hook::Reuseport).then(|| Constant { name: WORKER_COUNT, bytes: count() });
+    let workers = (site.hook == Hook::Reuseport).then(|| (WORKER_COUNT, count()));
     parameter.into_iter().chain(endpoint).chain(chain).chain(workers).collect()
 }
 
@@ -198,7 +183,7 @@ fn generated(filter: Filter, site: &Site) -> Result<Loadable<'static>, HookError
     let what = filter.name.to_string();
     let mut object = fun::object(filter, site);
     let elf = object.to_elf(Endian::NATIVE);
-    let elf = elf.map_err(|error| HookError::elf(what, &error))?;
+    let elf = elf.map_err(|error| HookError::object(what, &error))?;
     let program = object.programs.swap_remove(0).name;
     Ok(Loadable { elf: elf.into(), program: program.into(), constants: Vec::new() })
 }

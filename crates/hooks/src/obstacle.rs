@@ -18,7 +18,7 @@ pub enum Capability {
 
 /// Some of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities(u8);
+pub struct Capabilities(u64);
 
 impl FromIterator<Capability> for Capabilities {
     fn from_iter<I: IntoIterator<Item = Capability>>(all: I) -> Self {
@@ -32,17 +32,15 @@ impl Capabilities {
     }
 }
 
+/// What loading an object's maps, and commands on them, ask for.
+pub(crate) const MAPS: &[Capability] = &[Capability::Bpf];
+
 impl Capability {
     /// In the order in which they are named.
     const ALL: [Self; 4] = [Self::Bpf, Self::NetAdmin, Self::Perfmon, Self::SysAdmin];
 
-    fn bit(self) -> u8 {
-        match self {
-            Self::Bpf => 1,
-            Self::NetAdmin => 2,
-            Self::Perfmon => 4,
-            Self::SysAdmin => 8,
-        }
+    fn bit(self) -> u64 {
+        1 << self as u8
     }
 
     /// Its name in capabilities(7).
@@ -95,7 +93,7 @@ impl Privileges {
 
     /// Whether the capability is effective in the process's own user namespace.
     pub fn has(&self, capability: Capability) -> bool {
-        self.effective & (1 << capability as u8) != 0
+        self.effective & capability.bit() != 0
     }
 
     /// Whether its capabilities count for bpf(2).

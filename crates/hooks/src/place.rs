@@ -10,15 +10,10 @@ use crate::{HookError, ProgramType};
 
 /// What is known of a hook.
 pub(crate) struct HookFacts {
-    hook: Hook,
     pub(crate) program_type: ProgramType,
     /// Which frame shows a program there given bytes (`BPF_PROG_TEST_RUN`); none where the kernel runs none so.
     frame: Option<TestFrame>,
-    /// Whether a program there is told that a packet is several datagrams (`gso_size` of `struct __sk_buff`).
-    pub(crate) sees_segments: bool,
-    drop: i32,
-    /// Every value but `drop` where there is none.
-    accept: Option<i32>,
+    hook: Hook,
 }
 
 /// A frame of `BPF_PROG_TEST_RUN`.
@@ -30,60 +25,28 @@ enum TestFrame {
     BehindEthernet,
 }
 
-/// Verdicts are those of include/uapi/linux/bpf.h: `TCX_NEXT` and `TCX_DROP`, `XDP_PASS` and `XDP_DROP`, `SK_PASS` and
-/// `SK_DROP`; a socket filter's is how many bytes to keep.
-const PLACES: [HookFacts; 5] = [
-    HookFacts {
-        hook: Hook::Socket,
-        program_type: ProgramType::Socket,
-        frame: Some(TestFrame::BehindEthernet),
-        sees_segments: false,
-        drop: 0,
-        accept: None,
-    },
-    HookFacts {
-        hook: Hook::Reuseport,
-        program_type: ProgramType::SkReuseport,
-        frame: None,
-        sees_segments: false,
-        drop: 0,
-        accept: Some(1),
-    },
-    HookFacts {
-        hook: Hook::Cgroup,
-        program_type: ProgramType::CgroupSkb,
-        frame: Some(TestFrame::BehindEthernet),
-        sees_segments: false,
-        drop: 0,
-        accept: Some(1),
-    },
-    HookFacts {
-        hook: Hook::Tc,
-        program_type: ProgramType::Tc,
-        frame: Some(TestFrame::Bare),
-        sees_segments: true,
-        drop: 2,
-        accept: Some(-1),
-    },
-    HookFacts {
-        hook: Hook::Xdp,
-        program_type: ProgramType::Xdp,
-        frame: Some(TestFrame::Bare),
-        sees_segments: false,
-        drop: 1,
-        accept: Some(2),
-    },
-];
-
 impl HookFacts {
+    /// What is known of that one.
+    ///
     /// # Errors
     /// The hook is the server's own loop, where the kernel has no program.
-    pub(crate) fn of(hook: Hook) -> Result<&'static Self, HookError> {
-        const { &PLACES }.iter().find(|place| place.hook == hook).ok_or_else(|| HookError::Other {
-            doing: "loading",
-            what: format!("a program for hook {hook}"),
-            reason: "the kernel has none there: it is the server's own loop".to_owned(),
-        })
+    pub(crate) fn of(hook: Hook) -> Result<Self, HookError> {
+        use TestFrame::{Bare, BehindEthernet};
+        let (program_type, frame) = match hook {
+            Hook::User => {
+                return Err(HookError::Other {
+                    doing: "loading",
+                    what: format!("a program for hook {hook}"),
+                    reason: "the kernel has none there: it is the server's own loop".to_owned(),
+                });
+            }
+            Hook::Socket => (ProgramType::Socket, Some(BehindEthernet)),
+            Hook::Reuseport => (ProgramType::SkReuseport, None),
+            Hook::Cgroup => (ProgramType::CgroupSkb, Some(BehindEthernet)),
+            Hook::Tc => (ProgramType::Tc, Some(Bare)),
+            Hook::Xdp => (ProgramType::Xdp, Some(Bare)),
+        };
+        Ok(Self { program_type, frame, hook })
     }
 
     /// The frame that shows a program there those bytes; none where the kernel runs no such program on given bytes.
@@ -96,9 +59,10 @@ impl HookFacts {
 
     /// What that return value says, if it is a verdict.
     pub(crate) fn verdict(&self, return_value: u32) -> Option<Verdict> {
+        let (accept, drop) = self.hook.returns();
         match return_value as i32 {
-            value if value == self.drop => Some(Verdict::Drop),
-            value if self.accept.is_none_or(|accept| accept == value) => Some(Verdict::Accept),
+            value if value == drop => Some(Verdict::Drop),
+            value if value == accept || self.hook == Hook::Socket => Some(Verdict::Accept),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use aya::programs::{
 };
 use aya_obj::{ProgramSection, programs::XdpAttachType};
 
-use crate::obstacle::Capability;
+use crate::obstacle::Capability::{self, Bpf, NetAdmin, Perfmon};
 
 /// The types of programs that are loaded here: to be attached, or to be run on bytes of ours (`BPF_PROG_TEST_RUN` in
 /// net/core/filter.c).
@@ -39,81 +39,52 @@ struct TypeFacts {
     name: &'static str,
     section: &'static str,
     needed: &'static [Capability],
-    verdicts: &'static [(i32, &'static str)],
+    verdicts: Verdicts,
     /// The verdict of any other value.
     otherwise: &'static str,
 }
 
-/// Verdicts are those of include/uapi/linux/bpf.h and pkt_cls.h.
 const TYPES: [TypeFacts; 7] = [
-    TypeFacts {
-        program_type: ProgramType::Socket,
-        name: "socket",
-        section: "socket",
-        needed: &[Capability::Bpf],
-        verdicts: &[(0, "drop")],
-        otherwise: "accept",
-    },
-    TypeFacts {
-        program_type: ProgramType::Xdp,
-        name: "xdp",
-        section: "xdp",
-        needed: &[Capability::Bpf, Capability::NetAdmin, Capability::Perfmon],
-        verdicts: &[(0, "aborted"), (1, "drop"), (2, "pass"), (3, "tx"), (4, "redirect")],
-        otherwise: "invalid",
-    },
-    TypeFacts {
-        program_type: ProgramType::Tc,
-        name: "tc",
-        section: "classifier",
-        needed: &[Capability::Bpf, Capability::NetAdmin],
-        verdicts: &[
-            (-1, "unspec"),
-            (0, "ok"),
-            (1, "reclassify"),
-            (2, "shot"),
-            (3, "pipe"),
-            (4, "stolen"),
-            (5, "queued"),
-            (6, "repeat"),
-            (7, "redirect"),
-            (8, "trap"),
-        ],
-        otherwise: "invalid",
-    },
-    TypeFacts {
-        program_type: ProgramType::CgroupSkb,
-        name: "cgroup-skb",
-        section: "cgroup/skb",
-        needed: &[Capability::Bpf, Capability::NetAdmin],
-        verdicts: &[(0, "drop"), (1, "accept")],
-        otherwise: "invalid",
-    },
-    TypeFacts {
-        program_type: ProgramType::FlowDissector,
-        name: "flow-dissector",
-        section: "flow_dissector",
-        needed: &[Capability::Bpf, Capability::NetAdmin],
-        verdicts: &[(0, "ok"), (2, "drop"), (129, "continue")],
-        otherwise: "invalid",
-    },
-    TypeFacts {
-        program_type: ProgramType::SkReuseport,
-        name: "sk-reuseport",
-        section: "sk_reuseport",
-        needed: &[Capability::Bpf],
-        verdicts: &[(0, "drop"), (1, "pass")],
-        otherwise: "invalid",
-    },
-    TypeFacts {
-        program_type: ProgramType::TracePoint,
-        name: "tracepoint",
-        section: "tracepoint",
-        needed: &[Capability::Bpf, Capability::Perfmon],
-        verdicts: &[(0, "unrecorded")],
-        otherwise: "recorded",
-    },
+    row(ProgramType::Socket, "socket", "socket", &[Bpf], &[(0, "drop")], "accept"),
+    row(ProgramType::Xdp, "xdp", "xdp", &[Bpf, NetAdmin, Perfmon], XDP, "invalid"),
+    row(ProgramType::Tc, "tc", "classifier", &[Bpf, NetAdmin], TC, "invalid"),
+    row(ProgramType::CgroupSkb, "cgroup-skb", "cgroup/skb", &[Bpf, NetAdmin], CGROUP, "invalid"),
+    row(ProgramType::FlowDissector, "flow-dissector", "flow_dissector", &[Bpf, NetAdmin], FLOW, "invalid"),
+    row(ProgramType::SkReuseport, "sk-reuseport", "sk_reuseport", &[Bpf], REUSEPORT, "invalid"),
+    row(ProgramType::TracePoint, "tracepoint", "tracepoint", &[Bpf, Perfmon], RECORD, "recorded"),
 ];
+
+/// Verdicts, those of include/uapi/linux/bpf.h and pkt_cls.h.
+type Verdicts = &'static [(i32, &'static str)];
+
+const XDP: Verdicts = &[(0, "aborted"), (1, "drop"), (2, "pass"), (3, "tx"), (4, "redirect")];
+const TC: Verdicts = &[
+    (-1, "unspec"),
+    (0, "ok"),
+    (1, "reclassify"),
+    (2, "shot"),
+    (3, "pipe"),
+    (4, "stolen"),
+    (5, "queued"),
+    (6, "repeat"),
+    (7, "redirect"),
+    (8, "trap"),
+];
+const CGROUP: Verdicts = &[(0, "drop"), (1, "accept")];
+const FLOW: Verdicts = &[(0, "ok"), (2, "drop"), (129, "continue")];
+const REUSEPORT: Verdicts = &[(0, "drop"), (1, "pass")];
+const RECORD: Verdicts = &[(0, "unrecorded")];
+
+const fn row(
+    program_type: ProgramType,
+    name: &'static str,
+    section: &'static str,
+    needed: &'static [Capability],
+    verdicts: Verdicts,
+    otherwise: &'static str,
+) -> TypeFacts {
+    TypeFacts { program_type, name, section, needed, verdicts, otherwise }
+}
 
 impl ProgramType {
     /// Every type that the kernel runs on bytes of ours.

@@ -84,7 +84,7 @@ impl ReceiveProbe {
 fn load(probe: Probe, watched: Watched) -> Result<Ebpf, HookError> {
     let name = name_of(probe);
     let elf = probe::object(probe, watched).to_elf(Endian::NATIVE);
-    let elf = elf.map_err(|error| HookError::elf(name, &error))?;
+    let elf = elf.map_err(|error| HookError::object(name, &error))?;
     let loaded = loader::without_kernel_btf().load(&elf);
     let mut ebpf = loaded.map_err(|error| HookError::probe_object(name, &error))?;
     let loaded = program(&mut ebpf, probe)?.load();

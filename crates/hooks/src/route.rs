@@ -3,7 +3,7 @@
 use std::io;
 
 use rtnetlink::{
-    packet_core::{NLM_F_ACK, NLM_F_REQUEST},
+    packet_core::NLM_F_ACK,
     packet_route::{
         RouteNetlinkMessage,
         link::{LinkFlags, LinkMessage},
@@ -17,7 +17,7 @@ use crate::netlink;
 pub(crate) fn link(index: u32) -> io::Result<LinkMessage> {
     let mut question = LinkMessage::default();
     question.header.index = index;
-    match ask(RouteNetlinkMessage::GetLink(question), NLM_F_REQUEST)? {
+    match netlink::ask(&netlink::open(NETLINK_ROUTE)?, RouteNetlinkMessage::GetLink(question), 0)? {
         Some(RouteNetlinkMessage::NewLink(link)) => Ok(link),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
@@ -29,15 +29,15 @@ pub(crate) fn set_up(index: u32) -> io::Result<()> {
     link.header.index = index;
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
-    ask(RouteNetlinkMessage::SetLink(link), NLM_F_REQUEST | NLM_F_ACK).map(|_| ())
+    order(RouteNetlinkMessage::SetLink(link), 0)
 }
 
-/// Asks what has one answer, or none but that it is done.
-pub(crate) fn ask(question: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
-    netlink::ask(&netlink::open(NETLINK_ROUTE)?, question, flags)
+/// Has the kernel do what has no answer but that it is done.
+pub(crate) fn order(what: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    netlink::ask(&netlink::open(NETLINK_ROUTE)?, what, NLM_F_ACK | flags).map(drop)
 }
 
-/// Asks what has any number of answers (`NLM_F_DUMP`).
-pub(crate) fn dump(question: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
-    netlink::dump(&netlink::open(NETLINK_ROUTE)?, question, flags)
+/// Asks what has any number of answers.
+pub(crate) fn dump(question: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+    netlink::dump(&netlink::open(NETLINK_ROUTE)?, question)
 }

@@ -18,10 +18,8 @@ pub struct Statistics {
 impl Statistics {
     /// Switches them on. Needs CAP_SYS_ADMIN.
     pub fn enable() -> Result<Self, HookError> {
-        match enable_stats(Stats::RunTime) {
-            Ok(enabled) => Ok(Self { _enabled: enabled }),
-            Err(error) => Err(HookError::Statistics(error.io_error)),
-        }
+        let enabled = enable_stats(Stats::RunTime).map_err(|error| HookError::Statistics(error.io_error))?;
+        Ok(Self { _enabled: enabled })
     }
 }
 

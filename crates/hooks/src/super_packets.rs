@@ -107,10 +107,9 @@ enum PacketSource {
 
 impl PacketSource {
     fn to(link: &LinkMessage) -> Self {
-        let attribute = |wanted: fn(&LinkAttribute) -> Option<u32>| link.attributes.iter().find_map(wanted);
         let is_foreign =
             link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::LinkNetNsId(_)));
-        let lower = attribute(|attribute| match attribute {
+        let lower = link.attributes.iter().find_map(|attribute| match attribute {
             LinkAttribute::Link(index) => Some(*index),
             _ => None,
         });
@@ -129,43 +128,31 @@ impl PacketSource {
 
     /// How they come from it, behind "UDP super-packets can come in by it".
     fn reach(&self, interface: &Interface) -> io::Result<Option<Reach>> {
-        let stopped_by = |way: &str, name: &str, features: &[&str]| {
+        let where_on = |way: &str, name: &str, features: &[&str]| -> io::Result<_> {
             let off: Vec<_> = features.iter().map(|feature| format!("{feature} off")).collect();
             let remedy = Some(format!("switch that off (`ethtool -K {name} {}`)", off.join(" ")));
-            Some(Reach { way: way.to_owned(), remedy })
+            Ok(is_on(name, features)?.then(|| Reach { way: way.to_owned(), remedy }))
         };
-        let joins = || stopped_by(", which joins UDP packets", interface.name(), &JOINS);
-        let by = |way: String| Some(Reach { way, remedy: None });
+        let joins = || where_on(", which joins UDP packets", interface.name(), &JOINS);
+        let or_joins = |found: Option<Reach>| found.map_or_else(joins, |found| Ok(Some(found)));
+        let by = |way: String| Ok(Some(Reach { way, remedy: None }));
         let elsewhere = || {
             by(format!(
                 ", whose other end is in another network namespace, where it can't be asked for {SENDS_WHOLE}"
             ))
         };
-        Ok(match self {
-            Self::Itself if is_on(interface.name(), &[SENDS_WHOLE])? => {
-                stopped_by("", interface.name(), &[SENDS_WHOLE])
-            }
+        match self {
+            Self::Itself => or_joins(where_on("", interface.name(), &[SENDS_WHOLE])?),
             Self::Peer(index) => match Interface::all()?.iter().find(|other| other.index() == *index) {
-                Some(peer) if is_on(peer.name(), &[SENDS_WHOLE])? => {
-                    stopped_by("", peer.name(), &[SENDS_WHOLE])
-                }
-                Some(_) if is_on(interface.name(), &JOINS)? => joins(),
-                Some(_) => None,
+                Some(peer) => or_joins(where_on("", peer.name(), &[SENDS_WHOLE])?),
                 None => elsewhere(),
             },
             Self::Foreign => elsewhere(),
             Self::Program => by(", from the program or virtual machine behind it".to_owned()),
-            Self::Host if is_on(interface.name(), &[HOST_JOINS])? => {
-                stopped_by(", from the host", interface.name(), &[HOST_JOINS])
-            }
+            Self::Host => or_joins(where_on(", from the host", interface.name(), &[HOST_JOINS])?),
             Self::Unknown(kind) => by(format!(", for all that weir knows of interfaces of the kind {kind}")),
-            Self::Itself | Self::Host | Self::Wire | Self::Members | Self::Lower(_)
-                if is_on(interface.name(), &JOINS)? =>
-            {
-                joins()
-            }
-            Self::Itself | Self::Host | Self::Wire | Self::Members | Self::Lower(_) => None,
-        })
+            Self::Wire | Self::Members | Self::Lower(_) => joins(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use aya::programs::TestRunOptions;
-use weir_filters::{Hook, Verdict};
+use weir_filters::{GsoView, Hook, Verdict};
 use weir_wire::context::sk_buff;
 
 use crate::{HookError, KernelFilter, program_type::run};
@@ -18,7 +18,7 @@ impl KernelFilter {
     /// so that there `segments` above 1 can't be run; or what the kernel says.
     pub fn decide(&self, seen: &[u8], segments: u32) -> Result<Verdict, HookError> {
         let (returned, _) = self.test_run(seen, segments, 1)?;
-        self.place().verdict(returned).ok_or_else(|| {
+        self.place.verdict(returned).ok_or_else(|| {
             let hook = self.site.hook;
             self.other(
                 "a test run",
@@ -34,15 +34,14 @@ impl KernelFilter {
     }
 
     fn test_run(&self, seen: &[u8], segments: u32, repeat: u32) -> Result<(u32, Duration), HookError> {
-        let place = self.place();
         let hook = self.site.hook;
-        let frame = place.frame(seen).ok_or_else(|| {
+        let frame = self.place.frame(seen).ok_or_else(|| {
             let reason =
                 "the kernel runs no program of that type on given bytes (BPF_PROG_TEST_RUN); send it packets";
             self.other("a test run", format!("{reason} at hook {hook}"))
         })?;
         let context = (segments > 1).then(segmented);
-        if context.is_some() && !place.sees_segments {
+        if context.is_some() && self.site.hook.gso() != GsoView::Told {
             let reason =
                 format!("a program at hook {hook} isn't told of segments, and {segments} were given");
             return Err(self.other("a test run", reason));

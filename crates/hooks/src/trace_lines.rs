@@ -44,11 +44,7 @@ impl TraceLines {
     pub(crate) fn open(marker: String) -> Result<Self, HookError> {
         let path = Path::new(TRACEFS).join("trace_pipe");
         let pipe = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-        Ok(Self {
-            pipe: pipe.map_err(|io_error| HookError::TracePipe { io_error })?,
-            marker,
-            partial: Vec::new(),
-        })
+        Ok(Self { pipe: pipe.map_err(HookError::TracePipe)?, marker, partial: Vec::new() })
     }
 
     /// Calls `show` with each line that has come since the last look; doesn't wait.
@@ -65,7 +61,7 @@ impl TraceLines {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(io_error) => return Err(HookError::TracePipe { io_error }),
+                Err(error) => return Err(HookError::TracePipe(error)),
             }
         }
         Ok(())

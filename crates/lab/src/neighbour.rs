@@ -3,7 +3,6 @@
 use std::{
     hint::black_box,
     io::{self, BufRead as _, BufReader, Read, Write},
-    os::unix::process::CommandExt as _,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Arc,
@@ -19,6 +18,8 @@ use weir_service::{
     process::{confine, wait4},
 };
 
+use crate::experiment::own_command;
+
 /// The subcommand that a neighbour runs as.
 pub const SUBCOMMAND: &str = "neighbour";
 
@@ -30,7 +31,6 @@ const WORDS: usize = 1 << 15;
 #[error("{tried}: {cause}")]
 pub struct NeighbourError {
     tried: &'static str,
-    #[source]
     cause: io::Error,
 }
 
@@ -58,12 +58,7 @@ impl Neighbours {
     /// # Errors
     /// One could not be started; the others are ended.
     pub fn start(places: &[Vec<usize>]) -> Result<Self, NeighbourError> {
-        let own = || {
-            let mut command = Command::new("/proc/self/exe");
-            command.arg0("weir").arg(SUBCOMMAND);
-            command
-        };
-        Self::start_by(own, places)
+        Self::start_by(|| own_command(SUBCOMMAND), places)
     }
 
     /// The same by the commands that `command` gives, for a program that isn't weir itself.

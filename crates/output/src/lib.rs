@@ -10,7 +10,7 @@ pub use visible::Visible;
 use std::{
     fmt::Display,
     fs::{self, OpenOptions, Permissions},
-    io::{self, Write as _},
+    io::{self, BufWriter, Write},
     os::unix::fs::PermissionsExt as _,
     path::Path,
 };
@@ -23,8 +23,16 @@ use serde::Serialize;
 /// # Errors
 /// Stdout takes no more, such as a full disk.
 pub fn print(text: impl Display) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match write!(out, "{}", Visible(text)).and_then(|()| out.flush()) {
+    to_stdout(|out| write!(out, "{}", Visible(text)))
+}
+
+/// Has `write` write to stdout, as [`print()`] does but for what acts on a terminal.
+///
+/// # Errors
+/// Stdout takes no more.
+pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("writing to stdout"),
     }

@@ -1,6 +1,6 @@
 //! The record that a client leaves of a run: what `--summary FILE` writes, as JSON.
 
-use std::{collections::BTreeMap, net::SocketAddr, ops::AddAssign};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,15 +28,7 @@ impl SentCounts {
     }
 }
 
-impl AddAssign for SentCounts {
-    fn add_assign(&mut self, more: Self) {
-        self.put += more.put;
-        self.get += more.get;
-        self.delete += more.delete;
-        self.stop += more.stop;
-        self.invalid += more.invalid;
-    }
-}
+add_up! { SentCounts { put, get, delete, stop, invalid } }
 
 /// How one GET went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,16 @@
 //! What programs, servers and clients leave of a run: counts, costs and latencies, as `--summary FILE` and samples hold them.
 
+/// Adds records up, each field to the other's.
+macro_rules! add_up {
+    ($($type:ident { $($field:ident),+ })+) => {$(
+        impl std::ops::AddAssign for $type {
+            fn add_assign(&mut self, more: Self) {
+                $(self.$field += more.$field;)+
+            }
+        }
+    )+};
+}
+
 mod arrivals;
 mod client;
 mod cost;

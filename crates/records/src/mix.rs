@@ -7,12 +7,11 @@ use std::{
     str::FromStr,
 };
 
-use serde::{Deserialize, Serialize};
+use weir_filters::saved_as_text;
 
 /// The order in which valid and invalid packets leave. It decides what a valid packet costs its receiver: one that comes
 /// alone wakes a sleeper, the second of a burst finds it awake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mix {
     /// All valid packets, then all invalid ones.
     Blocks,
@@ -95,16 +94,4 @@ impl FromStr for Mix {
     }
 }
 
-impl TryFrom<String> for Mix {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Mix> for String {
-    fn from(mix: Mix) -> Self {
-        mix.to_string()
-    }
-}
+saved_as_text!(Mix);

@@ -1,15 +1,15 @@
 //! Whether a server's reading is moderated, and what came of it.
 
-use std::{fmt, ops::AddAssign, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use weir_filters::saved_as_text;
 
 /// Whether a server that reads in batches naps once its socket is drained, so that many datagrams wake it once.
 ///
 /// Naps are taken above a rate only, and are never longer than the receive buffer allows. With [`crate::Io::Simple`]
 /// nothing is moderated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Moderation {
     /// Never: each datagram wakes a server that waits.
     #[default]
@@ -86,19 +86,7 @@ impl FromStr for Moderation {
     }
 }
 
-impl From<Moderation> for String {
-    fn from(moderation: Moderation) -> Self {
-        moderation.to_string()
-    }
-}
-
-impl TryFrom<String> for Moderation {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+saved_as_text!(Moderation);
 
 /// Naps that a server took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,12 +97,7 @@ pub struct Naps {
     pub time_us: u64,
 }
 
-impl AddAssign for Naps {
-    fn add_assign(&mut self, more: Self) {
-        self.count += more.count;
-        self.time_us += more.time_us;
-    }
-}
+add_up! { Naps { count, time_us } }
 
 #[cfg(test)]
 mod tests {

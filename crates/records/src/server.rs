@@ -1,8 +1,9 @@
 //! The record that a server leaves of a run: what `--summary FILE` writes, as JSON.
 
-use std::{fmt, iter::Sum, net::SocketAddr, ops::AddAssign, str::FromStr};
+use std::{iter::Sum, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use weir_filters::names;
 
 use crate::{Cost, Moderation, Monotonic, Naps, ProgramRuns, VerdictCounts};
 
@@ -17,32 +18,9 @@ pub enum Io {
     Simple,
 }
 
-impl Io {
+names! {
     /// The name on the command line and in samples.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Batch => "batch",
-            Self::Simple => "simple",
-        }
-    }
-}
-
-impl fmt::Display for Io {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Io {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "batch" => Ok(Self::Batch),
-            "simple" => Ok(Self::Simple),
-            _ => Err(format!("unknown I/O mode '{name}'; there are: batch, simple")),
-        }
-    }
+    "I/O mode", Io::as_str { Batch = "batch", Simple = "simple" }
 }
 
 /// Datagrams that the server read, by what they were. Every datagram read is in exactly one field.
@@ -75,26 +53,11 @@ pub struct Refused {
     pub overflow: u64,
 }
 
-impl AddAssign for ReplyCounts {
-    fn add_assign(&mut self, more: Self) {
-        self.sent += more.sent;
-        self.failed += more.failed;
-        self.bytes += more.bytes;
-    }
-}
-
-impl AddAssign for RequestCounts {
-    fn add_assign(&mut self, more: Self) {
-        self.put += more.put;
-        self.get += more.get;
-        self.delete += more.delete;
-        self.stop += more.stop;
-        self.stop_refused += more.stop_refused;
-        self.invalid += more.invalid;
-        self.filtered += more.filtered;
-        self.refused.capacity += more.refused.capacity;
-        self.refused.overflow += more.refused.overflow;
-    }
+add_up! {
+    RequestCounts { put, get, delete, stop, stop_refused, invalid, filtered, refused }
+    Refused { capacity, overflow }
+    ReplyCounts { sent, failed, bytes }
+    WorkerRecord { requests, bytes, replies, naps, unread, socket_drops }
 }
 
 impl RequestCounts {
@@ -201,12 +164,7 @@ pub struct WorkerRecord {
 impl Sum for WorkerRecord {
     fn sum<I: Iterator<Item = Self>>(workers: I) -> Self {
         workers.fold(Self::default(), |mut total, worker| {
-            total.requests += worker.requests;
-            total.bytes += worker.bytes;
-            total.replies += worker.replies;
-            total.naps += worker.naps;
-            total.unread += worker.unread;
-            total.socket_drops += worker.socket_drops;
+            total += worker;
             total
         })
     }

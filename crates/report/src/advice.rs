@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use anyhow::Context;
 use serde::Serialize;
 use weir_results::{
     cell::{Cell, Dimension, Placement},
@@ -13,7 +14,7 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellRuns, SampleGrid},
+    grid::{CellRuns, SampleGrid, like},
     place::Place,
 };
 
@@ -107,16 +108,16 @@ impl Advice {
     /// The folder can't be read, has no pair of placements, or measured no share around the one asked for.
     pub fn read(dir: &Path, wish: Wish) -> anyhow::Result<Self> {
         let grid = SampleGrid::of(&store::read(dir)?.samples);
-        let Used { against, kernels, pairs, others } = used(&grid).ok_or_else(|| {
-            anyhow::anyhow!(
+        let Used { against, kernels, pairs, others } = used(&grid).with_context(|| {
+            format!(
                 "{} has no runs of the server deciding and of the kernel deciding under the same conditions, as fast as \
                  can be; `weir experiment kernel-or-user` makes them",
                 dir.display()
             )
         })?;
-        let between = around(&pairs, wish.invalid_percent).ok_or_else(|| {
+        let between = around(&pairs, wish.invalid_percent).with_context(|| {
             let shares: Vec<_> = pairs.keys().map(u8::to_string).collect();
-            anyhow::anyhow!(
+            format!(
                 "{} measured {} % invalid, and {} % lies outside: nothing is extrapolated; run \
                  `weir experiment kernel-or-user --profile standard`, which goes from 0 to 99 %",
                 dir.display(),
@@ -127,16 +128,18 @@ impl Advice {
         let at = at(&pairs, between, wish.invalid_percent);
         let cores = |of: &dyn Fn(&(Spent, Spent)) -> f64| {
             let values: Vec<_> = at.iter().map(|pair| of(pair) * wish.rate / 1e6).collect();
-            Estimate::of(&values)
-                .map(LossEnds::from)
-                .ok_or_else(|| anyhow::anyhow!("no pair of runs has both shares"))
+            Estimate::of(&values).map(LossEnds::from).context("no pair of runs has both shares")
         };
         let pays_at_percent = shares_that_pay(&pairs).next();
         let pays_at_lowest = pays_at_percent.is_some() && pays_at_percent.as_ref() == pairs.keys().next();
-        let here = |runs: &&CellRuns| [between.0, between.1].contains(&runs.cell.invalid_percent);
-        let cells: Vec<_> =
-            grid.cells().filter(|runs| is_used(&runs.cell, against, &kernels)).filter(here).collect();
+        let is_here = |runs: &&CellRuns| {
+            let cell = &runs.cell;
+            [between.0, between.1].contains(&cell.invalid_percent)
+                && kernels.iter().any(|&one| cell == one || (cell.placement == against && like(cell, one)))
+        };
+        let cells: Vec<_> = grid.cells().filter(is_here).collect();
         let reached = cells.iter().filter_map(|runs| reached(runs));
+        let lost = cells.iter().filter_map(|runs| Some(runs.estimate(Figure::Loss)?.median));
         Ok(Self {
             wish,
             against: against.name(),
@@ -149,7 +152,7 @@ impl Advice {
             pays_from_percent: crossover(&pairs),
             pays_at_percent,
             pays_at_lowest,
-            lost_percent: lost(&cells),
+            lost_percent: lost.fold(0.0, f64::max),
             loss: losses(&grid, wish),
         })
     }
@@ -296,29 +299,11 @@ fn used(grid: &SampleGrid) -> Option<Used<'_>> {
     })
 }
 
-/// Whether `cell` is one of `kernels` or the server's side of one.
-fn is_used(cell: &Cell, against: Placement, kernels: &[&Cell]) -> bool {
-    kernels.iter().any(|&kernel| cell == kernel || (cell.placement == against && like(cell, kernel)))
-}
-
 /// Toolkit and hook of `cell`, and the conditions that vary in `grid`.
 fn with(grid: &SampleGrid, cell: &Cell) -> String {
-    let varying: Vec<_> =
-        grid.dimensions.iter().copied().filter(|&one| one != Dimension::InvalidPercent).collect();
-    let conditions = Place::of(cell).phrase(&varying);
+    let conditions = Place::of(cell).phrase(&grid.dimensions_but(Dimension::InvalidPercent));
     let comma = if conditions.is_empty() { "" } else { ", " };
     format!("{} by {} at {}{comma}{conditions}", cell.filter, cell.toolkit, cell.hook)
-}
-
-fn like(a: &Cell, b: &Cell) -> bool {
-    let same_decision = |cell: &Cell| Cell {
-        placement: a.placement,
-        filter: a.filter,
-        toolkit: a.toolkit,
-        hook: a.hook,
-        ..cell.clone()
-    };
-    same_decision(b) == *a
 }
 
 fn spent(runs: &CellRuns) -> BTreeMap<Repetition, Spent> {
@@ -382,10 +367,6 @@ fn crossover(pairs: &CostPairs) -> Option<LossEnds> {
 fn reached(runs: &CellRuns) -> Option<f64> {
     let rate = |sample: &Sample| Some((sample.valid_sent + sample.invalid_sent) as f64 / sample.wall_s?);
     Estimate::of(&runs.sound.iter().filter_map(rate).collect::<Vec<_>>()).map(|rate| rate.median)
-}
-
-fn lost(cells: &[&CellRuns]) -> f64 {
-    cells.iter().filter_map(|runs| Some(runs.estimate(Figure::Loss)?.median)).fold(0.0, f64::max)
 }
 
 fn losses(grid: &SampleGrid, wish: Wish) -> Vec<Loss> {

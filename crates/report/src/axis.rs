@@ -22,6 +22,13 @@ const LOGARITHMIC_FROM: f64 = 30.0;
 const SPREAD_FROM: f64 = 8.0;
 
 impl Axis {
+    /// A linear axis with round ticks.
+    fn linear(low: f64, high: f64) -> Self {
+        let step = round_step((high - low) / 5.5);
+        let ticks = (low / step).ceil() as i64..=(high / step).floor() as i64;
+        Self { low, high, ticks: ticks.map(|i| i as f64 * step).collect(), ..Self::default() }
+    }
+
     /// A linear axis whose ticks are `values` (ascending), with room at both ends.
     pub(super) fn at(values: &[f64]) -> Self {
         let (low, high) = ends(values);
@@ -45,26 +52,19 @@ impl Axis {
     pub(super) fn logarithmic_at(values: &[f64]) -> Self {
         let (low, high) = ends(values);
         let room = (high / low).powf(0.06).max(1.2);
-        Self {
-            low: low / room,
-            high: high * room,
-            logarithmic: true,
-            ticks: values.to_vec(),
-            ..Self::default()
-        }
+        Self::logarithmic(low / room, high * room, values.to_vec())
+    }
+
+    fn logarithmic(low: f64, high: f64, ticks: Vec<f64>) -> Self {
+        Self { low, high, logarithmic: true, ticks, ..Self::default() }
     }
 
     /// An axis that holds `values`: logarithmic where they are above zero and of different sizes, else from zero.
     pub(super) fn around(values: &[f64]) -> Self {
         let (low, high) = ends(values);
         if low > 0.0 && high / low >= LOGARITHMIC_FROM {
-            return Self {
-                low: low / 1.3,
-                high: high * 1.3,
-                logarithmic: true,
-                ticks: logarithmic_ticks(low / 1.3, high * 1.3),
-                ..Self::default()
-            };
+            let (low, high) = (low / 1.3, high * 1.3);
+            return Self::logarithmic(low, high, logarithmic_ticks(low, high));
         }
         Self::from_zero(values)
     }
@@ -75,22 +75,14 @@ impl Axis {
         // Loss without any loss still needs an axis.
         let high = if high > 0.0 { high * 1.08 } else { 1.0 };
         // Room below, so that markers at zero stand clear of the axis.
-        let low = low.min(0.0) * 1.08 - high * 0.03;
-        let step = round_step((high - low) / 5.5);
-        let ticks =
-            ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
-        Self { low, high, ticks, ..Self::default() }
+        Self::linear(low.min(0.0) * 1.08 - high * 0.03, high)
     }
 
     /// A linear axis that fits `values` closely, with room at both ends.
     pub(super) fn close_to(values: &[f64]) -> Self {
         let (low, high) = ends(values);
         let room = if high > low { (high - low) * 0.12 } else { 0.5 };
-        let (low, high) = (low - room, high + room);
-        let step = round_step((high - low) / 5.5);
-        let ticks =
-            ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect();
-        Self { low, high, ticks, ..Self::default() }
+        Self::linear(low - room, high + room)
     }
 
     /// A logarithmic axis for `values` (not negative) of which some are zero: zero stands a decade below the smallest.
@@ -103,14 +95,7 @@ impl Axis {
         let mut ticks = logarithmic_ticks(zero * 10.0, high * 1.3);
         ticks.retain(|tick| tick.log10().fract().abs() < 1e-9);
         ticks.insert(0, zero);
-        Self {
-            low: zero / 1.5,
-            high: high * 1.3,
-            logarithmic: true,
-            ticks,
-            from_zero: true,
-            ..Self::default()
-        }
+        Self { from_zero: true, ..Self::logarithmic(zero / 1.5, high * 1.3, ticks) }
     }
 
     /// The axis' title: `label`, and that it is logarithmic where it is.
@@ -161,22 +146,15 @@ impl Axis {
 }
 
 fn ends(values: &[f64]) -> (f64, f64) {
-    let fold = |start, pick: fn(f64, f64) -> f64| values.iter().copied().fold(start, pick);
-    if values.is_empty() {
-        (0.0, 0.0)
-    } else {
-        (fold(f64::INFINITY, f64::min), fold(f64::NEG_INFINITY, f64::max))
-    }
+    let end = |pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick).unwrap_or(0.0);
+    (end(f64::min), end(f64::max))
 }
 
 /// The step of 1, 2 or 5 times a power of ten that is at least `rough`.
 fn round_step(rough: f64) -> f64 {
     let power = 10_f64.powf(rough.log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .map(|factor| factor * power)
-        .into_iter()
-        .find(|&step| step >= rough)
-        .unwrap_or(rough)
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    steps.into_iter().find(|&step| step >= rough).unwrap_or(rough)
 }
 
 fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {

@@ -1,8 +1,7 @@
 //! The original report's figures beside ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use weir_filters::FilterName;
 use weir_results::{
     cell::{Dimension, Placement, Value},
     figure::Figure,
@@ -11,14 +10,12 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{SampleGrid, Series},
+    grid::{CellRuns, Contrast, SampleGrid},
     place::Place,
     reported::{Reported, ReportedServer},
     table::Table,
-    tables::{estimate_text, kernel_labels},
+    tables::estimate_text,
 };
-
-const PLACEMENTS: [Placement; 2] = [Placement::User, Placement::Kernel];
 
 /// A table of the report, of percent × packets.
 struct Theirs {
@@ -81,43 +78,37 @@ fn beside(grid: &SampleGrid, reported: &Reported, theirs: &Theirs) -> Table {
                 && (theirs.of)(reported, Placement::User, percent, packets).is_some()
         })
     };
-    let digits = theirs.figure.digits();
-    let their_row = |percent: u8, placement: Placement| {
-        let mut row = vec![percent.to_string(), format!("report, {}", placement.name())];
-        row.extend(reported.packets.iter().map(|&packets| {
-            let value = (theirs.of)(reported, placement, percent, packets);
-            value.map_or("–".to_owned(), |value| number(value, digits))
-        }));
+    let row = |percent: u8, whose: String, text: &dyn Fn(u64) -> String| {
+        let mut row = vec![percent.to_string(), whose];
+        row.extend(reported.packets.iter().map(|&packets| text(packets)));
         row
-    };
-    let our_row = |percent: u8, series: &Series| {
-        let mut row = vec![percent.to_string(), format!("ours, {}", grid.label(series))];
-        row.extend(reported.packets.iter().map(|&packets| {
-            let here =
-                grid.places.iter().find(|place| percent_and_packets(place) == Some((percent, packets)));
-            here.map_or("not run".to_owned(), |place| estimate_text(grid, series, place, theirs.figure))
-        }));
-        row
-    };
-    let of_percent = |percent: u8| {
-        let theirs =
-            PLACEMENTS.into_iter().map(|placement| their_row(percent, placement)).collect::<Vec<_>>();
-        theirs
-            .into_iter()
-            .chain(grid.series.iter().map(|series| our_row(percent, series)).collect::<Vec<_>>())
     };
     let percents: BTreeSet<_> = ours.iter().map(|&(percent, _)| percent).collect();
-    let rows: Vec<_> = percents.into_iter().filter(|&percent| meets(percent)).flat_map(of_percent).collect();
+    let mut rows = Vec::new();
+    for percent in percents.into_iter().filter(|&percent| meets(percent)) {
+        for placement in [Placement::User, Placement::Kernel] {
+            let text = |packets: u64| {
+                let value = (theirs.of)(reported, placement, percent, packets);
+                value.map_or("–".to_owned(), |value| number(value, theirs.figure.digits()))
+            };
+            rows.push(row(percent, format!("report, {}", placement.name()), &text));
+        }
+        for series in &grid.series {
+            let text = |packets: u64| {
+                let is_here = |place: &&Place| percent_and_packets(place) == Some((percent, packets));
+                let here = grid.places.iter().find(is_here);
+                estimate_text(here.and_then(|place| grid.cell(series, place)), theirs.figure)
+            };
+            rows.push(row(percent, format!("ours, {}", grid.label(series)), &text));
+        }
+    }
     let none = "No percent and packet count of this experiment stands in the report's tables. ";
+    let packets = reported.packets.iter().map(|&packets| format!("{} packets", count(packets)));
     let Theirs { slug, figure, numbers, note, .. } = theirs;
     Table {
         slug: (*slug).to_owned(),
         title: format!("{}, beside the report's {numbers}", figure.head()),
-        columns: ["invalid %", "whose"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(reported.packets.iter().map(|&packets| format!("{} packets", count(packets))))
-            .collect(),
+        columns: ["invalid %", "whose"].map(str::to_owned).into_iter().chain(packets).collect(),
         note: format!("{}{note} {}", if rows.is_empty() { none } else { "" }, grid.sleep_notes(*figure))
             .trim_end()
             .to_owned(),
@@ -143,36 +134,31 @@ fn percent_and_packets(place: &Place) -> Option<(u8, u64)> {
 fn aggregate(grid: &SampleGrid, reported: &Reported) -> Table {
     let places: BTreeSet<_> = grid.places.iter().filter_map(percent_and_packets).collect();
     let (percents, packets): (BTreeSet<_>, BTreeSet<_>) = places.into_iter().unzip();
+    let packets = Vec::from_iter(packets);
     let at_percent = percents.iter().map(|&percent| DifferenceRow {
         name: format!("over packets, at {percent} % invalid"),
-        ours: packets.iter().map(|&packets| (percent, packets)).collect(),
-        theirs: reported.packets.iter().map(|&packets| (percent, packets)).collect(),
+        ours: cells([percent], &packets),
+        theirs: cells([percent], &reported.packets),
     });
     let at_packets = packets.iter().map(|&packets| DifferenceRow {
         name: format!("over percents, at {} packets", count(packets)),
-        ours: percents.iter().map(|&percent| (percent, packets)).collect(),
-        theirs: reported.percents().map(|percent| (percent, packets)).collect(),
+        ours: cells(percents.iter().copied(), &[packets]),
+        theirs: cells(reported.percents(), &[packets]),
     });
     let everywhere = DifferenceRow {
         name: "over the whole grid".to_owned(),
-        ours: percents
-            .iter()
-            .flat_map(|&percent| packets.iter().map(move |&packets| (percent, packets)))
-            .collect(),
-        theirs: reported
-            .percents()
-            .flat_map(|percent| reported.packets.iter().map(move |&packets| (percent, packets)))
-            .collect(),
+        ours: cells(percents.iter().copied(), &packets),
+        theirs: cells(reported.percents(), &reported.packets),
     };
-    let lines: Vec<DifferenceRow> = at_percent.chain(at_packets).chain([everywhere]).collect();
-    let comparisons = grid.comparisons();
-    let labels = kernel_labels(grid, &comparisons);
-    let filter_of = |label: &String| {
-        comparisons.iter().find(|one| grid.label_of(&one.cell.cell) == *label).map(|one| one.cell.cell.filter)
-    };
-    let filters: Vec<_> = labels.iter().filter_map(|label| Some((label, filter_of(label)?))).collect();
-    let row = |(label, filter): (&String, FilterName), line: &DifferenceRow| {
-        let pairs = wall_pairs(grid, label, &line.ours);
+    let lines: Vec<_> = at_percent.chain(at_packets).chain([everywhere]).collect();
+    let comparisons = grid.compared(Contrast::Placement);
+    let median = |runs: &CellRuns| runs.estimate(Figure::Wall).map(|estimate| estimate.median);
+    let row = |label: &str, filter: &str, line: &DifferenceRow| {
+        let here = comparisons.iter().filter(|one| {
+            let cell = &one.cell.cell;
+            line.ours.contains(&(cell.invalid_percent, cell.packets)) && grid.label_of(cell) == label
+        });
+        let pairs: Vec<_> = here.filter_map(|one| Some((median(one.base)?, median(one.cell)?))).collect();
         let percent = |value: Option<f64>| value.map_or("–".to_owned(), |value| number(value, 3));
         let span = |of: fn(&(u8, u64)) -> u64| {
             let values: BTreeSet<_> = line.ours.iter().map(of).collect();
@@ -183,8 +169,8 @@ fn aggregate(grid: &SampleGrid, reported: &Reported) -> Table {
             }
         };
         vec![
-            label.clone(),
-            filter.to_string(),
+            label.to_owned(),
+            filter.to_owned(),
             line.name.clone(),
             span(|&(percent, _)| percent.into()),
             span(|&(_, packets)| packets),
@@ -193,13 +179,21 @@ fn aggregate(grid: &SampleGrid, reported: &Reported) -> Table {
             percent(reported.aggregate_difference(&line.theirs)),
         ]
     };
+    let filters: BTreeMap<_, _> = comparisons
+        .iter()
+        .map(|one| (grid.label_of(&one.cell.cell), one.cell.cell.filter.to_string()))
+        .collect();
+    let mut rows = Vec::new();
+    for (label, filter) in &filters {
+        rows.extend(lines.iter().map(|line| row(label, filter, line)));
+    }
     Table {
         slug: "report-aggregate".to_owned(),
         title: "Aggregate difference of wall time, kernel against user, %".to_owned(),
         columns: ["series", "filter", "cells", "invalid %", "packets", "ours", "how many", "the report's"]
             .map(str::to_owned)
             .to_vec(),
-        rows: filters.iter().flat_map(|&filter| lines.iter().map(|line| row(filter, line)).collect::<Vec<_>>()).collect(),
+        rows,
         note: "The report's filter is valid-command: to be read beside the row of the same filter and packets. Mean over cells of |u − k| ÷ ((u + k) ÷ 2), of medians here and of means in the report, whose times \
                include about 2 s of fixed start-up that make every difference look smaller. It has no sign: chance \
                alone makes it larger than 0."
@@ -207,12 +201,7 @@ fn aggregate(grid: &SampleGrid, reported: &Reported) -> Table {
     }
 }
 
-fn wall_pairs(grid: &SampleGrid, label: &str, cells: &[(u8, u64)]) -> Vec<(f64, f64)> {
-    let comparisons = grid.comparisons();
-    let here = comparisons.iter().filter(|comparison| {
-        let cell = &comparison.cell.cell;
-        cells.contains(&(cell.invalid_percent, cell.packets)) && grid.label_of(cell) == label
-    });
-    let median = |runs: &crate::grid::CellRuns| runs.estimate(Figure::Wall).map(|estimate| estimate.median);
-    here.filter_map(|comparison| Some((median(comparison.base)?, median(comparison.cell)?))).collect()
+/// Every pair of a share and a packet count.
+fn cells(percents: impl IntoIterator<Item = u8>, packets: &[u64]) -> Vec<(u8, u64)> {
+    percents.into_iter().flat_map(|percent| packets.iter().map(move |&packets| (percent, packets))).collect()
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::Deserialize;
 use weir_results::{
-    capacity::{Decider, SUMMARY},
+    capacity::{CapacityCost, SUMMARY},
     number::{count, estimate, number},
     stats::Estimate,
 };
@@ -14,17 +14,7 @@ use crate::table::Table;
 /// The part of the file that is shown here.
 #[derive(Deserialize)]
 struct CostsFile {
-    costs: Vec<CostRow>,
-}
-
-#[derive(Deserialize)]
-struct CostRow {
-    invalid_percent: u8,
-    placement: Decider,
-    rate: u64,
-    us_per_packet: Estimate,
-    core_percent: Estimate,
-    busy_percent: Option<Estimate>,
+    costs: Vec<CapacityCost>,
 }
 
 /// A row for each share and server; nothing where no searches ended in `dir`, or nothing was compared.
@@ -32,7 +22,7 @@ pub(super) fn table(dir: &Path) -> Option<Table> {
     let text = fs::read_to_string(dir.join(SUMMARY)).ok()?;
     let costs = serde_json::from_str::<CostsFile>(&text).ok()?.costs;
     let three = |found: &Estimate| estimate(found, |value| number(value, 3));
-    let row = |cost: &CostRow| {
+    let row = |cost: &CapacityCost| {
         vec![
             cost.invalid_percent.to_string(),
             cost.placement.name().to_owned(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use weir_output::terminal;
 use weir_results::{
+    capacity::{Capacity, Known},
     cell::{Cell, name_of},
     figure::Figure,
     number::{estimate, ratio},
@@ -15,7 +16,7 @@ use weir_results::{
 
 use crate::{
     grid::{CellRuns, SampleGrid},
-    searches::{FoundCapacity, Searches, is_trial},
+    searches::{Searches, is_trial},
     table::Table,
     tables::figure_text,
 };
@@ -123,24 +124,19 @@ impl FolderComparison {
             (count(&|row| row.better == Some(true)), count(&|row| row.better == Some(false)));
         let other = count(&|row| row.change_shown && row.better.is_none());
         let decided = count(&|row| row.interval.is_some());
-        let mut text = if self.same_runs {
-            "A and B hold the same runs: there is nothing to compare. ".to_owned()
-        } else {
-            String::new()
-        };
-        text += &match better + worse + other {
-            0 => format!("No difference was shown in any of {decided} comparisons."),
-            _ => format!("Of {decided} comparisons, B is better in {better} and worse in {worse}; "),
-        };
-        if better + worse + other > 0 {
-            let moved = if other > 0 { format!("{other} moved otherwise; ") } else { String::new() };
-            let rest = decided - better - worse - other;
-            text += &format!(
-                "{moved}{rest} have no difference shown. By chance alone about {} would differ.",
-                decided.div_ceil(20)
-            );
+        let same =
+            if self.same_runs { "A and B hold the same runs: there is nothing to compare. " } else { "" };
+        let shown = better + worse + other;
+        if shown == 0 {
+            return format!("{same}No difference was shown in any of {decided} comparisons.");
         }
-        text
+        let moved = if other > 0 { format!("{other} moved otherwise; ") } else { String::new() };
+        format!(
+            "{same}Of {decided} comparisons, B is better in {better} and worse in {worse}; {moved}{} have no difference \
+             shown. By chance alone about {} would differ.",
+            decided - shown,
+            decided.div_ceil(20)
+        )
     }
 
     fn note(&self, all: bool) -> String {
@@ -170,13 +166,13 @@ fn first_cell(name: &str, grid: &SampleGrid) -> String {
 /// The capacities that both folders searched for.
 fn capacities(before: &Searches, after: &Searches) -> Vec<ComparedFigure> {
     let figure_of = |goal: &str| [Figure::Ndr, Figure::Pdr].into_iter().find(|one| one.goal() == Some(goal));
-    let theirs = after.capacities();
-    let row = |(goal, ours): (&str, FoundCapacity<'_>)| {
-        let (_, theirs) = theirs.iter().find(|(name, one)| *name == goal && one.cell == ours.cell)?;
-        let exact = ours.exact && theirs.exact;
-        row_of(figure_of(goal)?, ours.cell, (&ours.rates, &theirs.rates), exact)
+    let row = |ours: &Capacity| {
+        let theirs =
+            after.capacities().iter().find(|one| (&one.goal, &one.cell) == (&ours.goal, &ours.cell))?;
+        let exact = [ours, theirs].iter().all(|one| one.known == Known::Exactly);
+        row_of(figure_of(&ours.goal)?, &ours.cell, (&ours.searches, &theirs.searches), exact)
     };
-    before.capacities().into_iter().filter_map(row).collect()
+    before.capacities().iter().filter_map(row).collect()
 }
 
 fn row(figure: Figure, ours: &CellRuns, theirs: &CellRuns) -> Option<ComparedFigure> {

@@ -3,18 +3,18 @@
 //! Every mark says its value in a `title`, and carries classes by which a page can colour it. The font of the PNG comes
 //! with the program, because a server has none.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use anyhow::Context;
-use minijinja::{AutoEscape, Environment, value::Serde};
+use minijinja::{Value, context, value::Serde};
 use resvg::{tiny_skia, usvg};
-use serde::Serialize;
 
 use crate::{
     axis::Axis,
     frame::{AxisFrame, LEFT, RIGHT, px},
-    marks::{self, PathShape, Text},
-    plot::{Curve, PALETTE, Plot},
+    marks,
+    plot::{PALETTE, Plot},
+    template::filled,
 };
 
 const WIDTH: f64 = 480.0;
@@ -53,96 +53,34 @@ impl Picture {
     }
 }
 
-/// What the template names.
-#[derive(Default, Serialize)]
-struct Scene<'a> {
-    plot: &'a str,
-    title: &'a str,
-    subtitle: &'a str,
-    reading: &'a str,
-    width: f64,
-    height: f64,
-    left: f64,
-    right: f64,
-    middle: f64,
-    bottom: f64,
-    x_label: String,
-    palette: [&'a str; 6],
-    x_ticks: Vec<Tick>,
-    legend: Vec<LegendEntry<'a>>,
-    panels: Vec<Drawn>,
-}
-
-/// A panel as the template names it.
-#[derive(Serialize)]
-struct Drawn {
-    top: String,
-    bottom: String,
-    y_label: String,
-    y_ticks: Vec<Tick>,
-    shapes: Vec<PathShape>,
-    texts: Vec<Text>,
-}
-
-#[derive(Serialize)]
-struct Tick {
-    at: String,
-    label: String,
-}
-
-#[derive(Serialize)]
-struct LegendEntry<'a> {
-    x: String,
-    y: String,
-    label: &'a str,
-    color: usize,
-    marker: String,
-}
-
-impl<'a> LegendEntry<'a> {
-    fn of(line: &'a Curve, (left, middle): (f64, f64)) -> Self {
-        Self {
-            x: px(left + 18.0),
-            y: px(middle),
-            label: &line.label,
-            color: line.style % PALETTE.len(),
-            marker: marks::sample(line, left, middle),
-        }
-    }
-}
-
 impl Plot {
     /// The plot as SVG.
     fn to_svg(&self) -> anyhow::Result<String> {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        environment.add_template("plot", include_str!("plot.svg")).context("reading the SVG template")?;
-        let template = environment.get_template("plot").context("finding the SVG template")?;
-        let scene = template.render(Serde(&self.scene()));
-        scene.with_context(|| format!("drawing {}", self.slug))
+        let drawn = filled(include_str!("plot.svg"), self.scene());
+        drawn.with_context(|| format!("drawing {}", self.slug))
     }
 
-    fn scene(&self) -> Scene<'_> {
+    /// What the template names.
+    fn scene(&self) -> Value {
         let (legend, top) = self.legend();
         let frames = self.frames(top);
         let bottom = frames.last().map_or(BOTTOM, |frame| frame.bottom);
         let x = |value: f64| LEFT + self.x.share(value) * AxisFrame::WIDTH;
-        Scene {
-            plot: &self.slug,
-            title: &self.title,
-            subtitle: &self.subtitle,
-            reading: &self.reading,
-            width: WIDTH,
-            height: bottom + FOOT,
-            left: LEFT,
-            right: RIGHT,
-            middle: f64::midpoint(LEFT, RIGHT),
+        context! {
+            title => &self.title,
+            subtitle => &self.subtitle,
+            reading => &self.reading,
+            width => WIDTH,
+            height => bottom + FOOT,
+            left => LEFT,
+            right => RIGHT,
+            middle => f64::midpoint(LEFT, RIGHT),
             bottom,
-            x_label: self.x.title(&self.x_label),
-            palette: PALETTE,
-            x_ticks: ticks(&self.x, x, CHARACTER),
-            legend,
-            panels: frames.iter().map(drawn).collect(),
+            x_label => self.x.title(&self.x_label),
+            palette => Serde(PALETTE),
+            x_ticks => ticks(&self.x, x, CHARACTER),
+            legend => Value::from_iter(legend),
+            panels => Value::from_iter(frames.iter().map(drawn)),
         }
     }
 
@@ -158,31 +96,32 @@ impl Plot {
     }
 
     /// The legend side by side, on the next row where there is no room left; and where the plot's area begins below it.
-    fn legend(&self) -> (Vec<LegendEntry<'_>>, f64) {
+    fn legend(&self) -> (Vec<Value>, f64) {
         let head = if self.subtitle.is_empty() { 40.0 } else { 58.0 };
         let (mut left, mut middle) = (MARGIN, head);
-        let mut entry = |line: &Curve| {
+        let (mut known, mut entries) = (BTreeSet::new(), Vec::new());
+        let lines = self.panels.iter().flat_map(|panel| &panel.lines);
+        for line in lines.filter(|line| known.insert(&line.label)) {
             let width = 24.0 + line.label.chars().count() as f64 * CHARACTER;
             if left > MARGIN && left + width > RIGHT {
                 (left, middle) = (MARGIN, middle + LEGEND_ROW);
             }
-            let at = (left, middle);
+            entries.push(context! {
+                x => px(left + 18.0),
+                y => px(middle),
+                label => &line.label,
+                color => line.style % PALETTE.len(),
+                marker => marks::sample(line, left, middle),
+            });
             left += width + 10.0;
-            at
-        };
-        let mut lines: Vec<&Curve> = Vec::new();
-        for line in self.panels.iter().flat_map(|panel| &panel.lines) {
-            if !lines.iter().any(|known| known.label == line.label) {
-                lines.push(line);
-            }
         }
-        let entries: Vec<_> = lines.into_iter().map(|line| LegendEntry::of(line, entry(line))).collect();
         let last = if entries.is_empty() { head - LEGEND_ROW } else { middle };
         (entries, last + 37.0)
     }
 }
 
-fn drawn(frame: &AxisFrame<'_>) -> Drawn {
+/// A panel as the template names it.
+fn drawn(frame: &AxisFrame<'_>) -> Value {
     let panel = frame.panel;
     let (mut shapes, mut texts) = (Vec::new(), Vec::new());
     shapes.extend(panel.reference.map(|height| marks::reference(frame, height)));
@@ -195,18 +134,18 @@ fn drawn(frame: &AxisFrame<'_>) -> Drawn {
         shapes.extend(more);
         texts.extend(told);
     }
-    Drawn {
-        top: px(frame.top),
-        bottom: px(frame.bottom),
-        y_label: panel.y.title(&panel.y_label),
-        y_ticks: ticks(&panel.y, |value| frame.y(value), 0.0),
-        shapes,
-        texts,
+    context! {
+        top => px(frame.top),
+        bottom => px(frame.bottom),
+        y_label => panel.y.title(&panel.y_label),
+        y_ticks => ticks(&panel.y, |value| frame.y(value), 0.0),
+        shapes => Serde(shapes),
+        texts => Serde(texts),
     }
 }
 
 /// The ticks with as many labels as have room, of so many pixels a character: the ends', and those between that fit.
-fn ticks(axis: &Axis, at: impl Fn(f64) -> f64, character: f64) -> Vec<Tick> {
+fn ticks(axis: &Axis, at: impl Fn(f64) -> f64, character: f64) -> Value {
     let half = |value: f64| axis.name(value).chars().count() as f64 * character / 2.0;
     let ticks = axis.ticks();
     let last = ticks.last().map_or(f64::INFINITY, |&value| at(value) - half(value));
@@ -218,7 +157,7 @@ fn ticks(axis: &Axis, at: impl Fn(f64) -> f64, character: f64) -> Vec<Tick> {
         if fits {
             free_from = at + half + 2.0;
         }
-        Tick { at: px(at), label: if fits { axis.name(value) } else { String::new() } }
+        context! { at => px(at), label => if fits { axis.name(value) } else { String::new() } }
     };
     ticks.iter().enumerate().map(tick).collect()
 }

@@ -69,12 +69,10 @@ impl Environment {
     /// Reads manifest and definition of `dir`. What is missing or broken becomes a warning: the samples stand without.
     pub(super) fn read(dir: &Path) -> Self {
         let mut environment = Self::default();
-        let mut read = |name: &str| match fs::read(dir.join(name)) {
-            Ok(bytes) => Some(bytes),
-            Err(error) => {
-                environment.warnings.push(format!("{name} can't be shown: {error}"));
-                None
-            }
+        let warnings = &mut environment.warnings;
+        let mut read = |name: &str| {
+            let bytes = fs::read(dir.join(name));
+            bytes.inspect_err(|error| warnings.push(format!("{name} can't be shown: {error}"))).ok()
         };
         let (manifest, definition) = (read(MANIFEST), read(DEFINITION));
         environment.definition = definition.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -115,10 +113,8 @@ impl Environment {
 
     /// A value of the manifest by its flattened key, where it is known.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.manifest
-            .iter()
-            .find(|(found, value)| found == key && value != UNKNOWN)
-            .map(|(_, value)| value.as_str())
+        let known = |(found, value): &&(String, String)| found == key && value != UNKNOWN;
+        self.manifest.iter().find(known).map(|(_, value)| value.as_str())
     }
 }
 
@@ -205,7 +201,7 @@ const UNSERVED_FROM: f64 = 0.01;
 /// Says that servers which lost packets also saved the time to handle them.
 fn unserved(grid: &SampleGrid) -> Option<String> {
     let lost = grid.cells().filter_map(|runs| {
-        let total = total_ledger(runs)?;
+        let total = total_ledger(&runs.sound)?;
         Some((total.dropped_for_buffer as f64 / total.sent.max(1) as f64, runs))
     });
     let (worst, runs) = lost.max_by(|(a, _), (b, _)| a.total_cmp(b))?;

@@ -11,10 +11,10 @@ use weir_results::{
 };
 
 use crate::{
-    grid::{CellPair, SampleGrid},
+    grid::{CellPair, Contrast, SampleGrid},
     place::Place,
     table::Table,
-    tables::heads,
+    tables::{heads, or_dash},
 };
 
 const WHY_THEY_DIFFER: &str = "Both are less the accept-all program's: run_time_ns of the user cell's in the same \
@@ -69,7 +69,7 @@ fn measured(grid: &SampleGrid) -> Vec<CellPair<'_>> {
     let timed = |comparison: &CellPair<'_>| {
         [Figure::ProgramRun, Figure::TestRun].iter().any(|&figure| comparison.cell.estimate(figure).is_some())
     };
-    grid.comparisons().into_iter().filter(timed).collect()
+    grid.compared(Contrast::Placement).into_iter().filter(timed).collect()
 }
 
 /// The cost of every filter that decided while programs were timed.
@@ -99,23 +99,22 @@ pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
 
 /// The same as a table; nothing where no program was timed.
 pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
-    let ns = |found: Option<Estimate>| {
-        found.map_or("–".to_owned(), |found| estimate(&found, |value| number(value, 3)))
-    };
+    let ns = |found| or_dash(found, |value| number(value, 3));
     let row = |comparison: &CellPair<'_>| {
         let CellPair { cell, base, .. } = comparison;
+        let cost = FilterCost::of(grid, comparison);
         let test_runs = |of: fn(&TestRun) -> &[u64]| {
             let runs = cell.sound.iter().filter_map(|sample| sample.test_run.as_ref());
             let all: Vec<_> = runs.flat_map(|run| of(run).iter().map(|&ns| ns as f64)).collect();
             ns(Estimate::of(&all))
         };
-        let mut row = vec![grid.label_of(&cell.cell)];
-        row.extend(Place::of(&cell.cell).row(&grid.dimensions));
+        let mut row = vec![cost.series];
+        row.extend(Place::of(&cost.cell).row(&grid.dimensions));
         row.extend([
-            ns(difference(comparison, Figure::ProgramRun, 1.0)),
-            ns(cell.estimate(Figure::TestRun)),
-            ns(difference(comparison, Figure::ServerCpu, 1e3)),
-            ns(difference(comparison, Figure::ClientCpu, 1e3)),
+            ns(cost.program_run_ns),
+            ns(cost.test_run_ns),
+            ns(cost.server_cpu_ns),
+            ns(cost.client_cpu_ns),
             ns(base.estimate(Figure::ProgramRun)),
             ns(cell.estimate(Figure::ProgramRun)),
             test_runs(|run| &run.accept_all_ns),

@@ -20,7 +20,7 @@ pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
     if grid.sound().next().is_none() {
         return vec!["No sound run: nothing can be said of this experiment.".to_owned()];
     }
-    let contrasts = [grid.toolkit_comparisons(), grid.comparisons()];
+    let contrasts = [Contrast::Toolkit, Contrast::Placement].map(|contrast| grid.compared(contrast));
     let mut found = Vec::new();
     if contrasts.iter().all(Vec::is_empty) {
         found.push(

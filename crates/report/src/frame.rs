@@ -26,11 +26,6 @@ impl AxisFrame<'_> {
     pub(super) fn y(&self, value: f64) -> f64 {
         self.bottom - self.panel.y.share(value) * (self.bottom - self.top)
     }
-
-    /// Across the area.
-    pub(super) fn across(&self, height: f64) -> String {
-        format!("M{LEFT},{}H{RIGHT}", px(self.y(height)))
-    }
 }
 
 /// A length in the picture, to a tenth.

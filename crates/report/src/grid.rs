@@ -7,6 +7,7 @@ use weir_results::{
     cell::{Cell, Dimension, Placement, Value},
     figure::Figure,
     number::number,
+    rule::Compare,
     sample::Sample,
     stats::{Estimate, Repetition, paired_ratios},
 };
@@ -39,8 +40,7 @@ impl CellRuns {
 
     /// The figure of every sound run that has it, by repetition.
     pub(super) fn by_repetition(&self, figure: Figure) -> BTreeMap<Repetition, f64> {
-        let values = self.sound.iter().map(|sample| (sample.repetition, figure.of(sample)));
-        values.filter_map(|(repetition, value)| Some((repetition, value?))).collect()
+        self.sound.iter().filter_map(|sample| Some((sample.repetition, figure.of(sample)?))).collect()
     }
 }
 
@@ -64,6 +64,21 @@ pub(super) enum Contrast {
     Toolkit,
     /// The same filter by the same toolkit at a hook, against the socket.
     Hook,
+}
+
+impl Contrast {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Placement, Self::Toolkit, Self::Hook];
+
+    /// What a rule compares, or else the dimension whose ends it does.
+    pub(super) const fn of(compare: Compare) -> Result<Self, Dimension> {
+        match compare {
+            Compare::Placements => Ok(Self::Placement),
+            Compare::Toolkits => Ok(Self::Toolkit),
+            Compare::Hooks => Ok(Self::Hook),
+            Compare::Along(dimension) => Err(dimension),
+        }
+    }
 }
 
 impl CellPair<'_> {
@@ -211,13 +226,13 @@ impl SampleGrid {
 
     /// [`Self::sleep_note`] of every external client of the grid.
     pub(super) fn sleep_notes(&self, figure: Figure) -> String {
-        let clients = self.external_clients().into_iter();
-        clients
-            .map(|client| self.sleep_note(figure, Some(client)))
-            .collect::<Vec<_>>()
-            .join(" ")
-            .trim()
-            .to_owned()
+        let notes = self.external_clients().into_iter().map(|client| self.sleep_note(figure, Some(client)));
+        notes.collect::<Vec<_>>().join(" ").trim().to_owned()
+    }
+
+    /// What varies beside `dimension`.
+    pub(super) fn dimensions_but(&self, dimension: Dimension) -> Vec<Dimension> {
+        self.dimensions.iter().copied().filter(|&other| other != dimension).collect()
     }
 
     /// The values along `dimension`, ascending.
@@ -276,40 +291,19 @@ impl SampleGrid {
         self.label(&Series::of(cell))
     }
 
-    /// Each kernel cell with its user cell, by place: the two agree in everything but the filter, the
-    /// toolkit and the hook; where several user cells do, the one with the same toolkit is taken.
-    pub(super) fn comparisons(&self) -> Vec<CellPair<'_>> {
-        self.compared(|kernel| self.user_of(kernel), Contrast::Placement)
-    }
-
-    /// Each kernel cell with the one that agrees in everything but the toolkit, by place; the base is that
-    /// of the first toolkit, in the order of [`weir_filters::Toolkit::ALL`].
-    pub(super) fn toolkit_comparisons(&self) -> Vec<CellPair<'_>> {
-        self.compared(|kernel| self.first_toolkit_of(kernel), Contrast::Toolkit)
-    }
-
-    /// Each kernel cell at another hook than the socket with the one there that agrees in the rest, by place.
-    pub(super) fn hook_comparisons(&self) -> Vec<CellPair<'_>> {
-        self.compared(|kernel| self.at_socket(kernel), Contrast::Hook)
-    }
-
     /// The cell at `place` whose filter decides at the sender.
     pub(super) fn sender_at(&self, place: &Place) -> Option<&CellRuns> {
         let is_sender = |runs: &&CellRuns| runs.cell.placement == Placement::Sender;
         self.cells().filter(is_sender).find(|runs| Place::of(&runs.cell) == *place)
     }
 
-    fn at_socket(&self, kernel: &CellRuns) -> Option<&CellRuns> {
-        let cell = Cell { hook: Hook::Socket, ..kernel.cell.clone() };
-        let there = self.cell(&Series::of(&cell), &Place::of(&cell))?;
-        (kernel.cell.hook != Hook::Socket).then_some(there)
-    }
-
-    fn compared<'a>(
-        &'a self,
-        base_of: impl Fn(&'a CellRuns) -> Option<&'a CellRuns>,
-        contrast: Contrast,
-    ) -> Vec<CellPair<'a>> {
+    /// Each kernel cell that `contrast` compares with another, by place.
+    pub(super) fn compared(&self, contrast: Contrast) -> Vec<CellPair<'_>> {
+        let base_of = |kernel| match contrast {
+            Contrast::Placement => self.user_of(kernel),
+            Contrast::Toolkit => self.first_toolkit_of(kernel),
+            Contrast::Hook => self.at_socket(kernel),
+        };
         let kernels = self.cells().filter(|runs| runs.cell.placement == Placement::Kernel);
         let pairs = kernels.filter_map(|cell| Some(CellPair { contrast, cell, base: base_of(cell)? }));
         let mut found: Vec<_> = pairs.collect();
@@ -317,20 +311,21 @@ impl SampleGrid {
         found
     }
 
-    fn user_of(&self, kernel: &CellRuns) -> Option<&CellRuns> {
-        let candidates = self.cells().filter(|user| {
-            let cell = Cell {
-                placement: Placement::User,
-                filter: user.cell.filter,
-                toolkit: user.cell.toolkit,
-                hook: user.cell.hook,
-                ..kernel.cell.clone()
-            };
-            user.cell == cell
-        });
-        candidates.min_by_key(|user| user.cell.toolkit != kernel.cell.toolkit)
+    /// The cell at the socket that agrees in the rest.
+    fn at_socket(&self, kernel: &CellRuns) -> Option<&CellRuns> {
+        let cell = Cell { hook: Hook::Socket, ..kernel.cell.clone() };
+        let there = self.cell(&Series::of(&cell), &Place::of(&cell))?;
+        (kernel.cell.hook != Hook::Socket).then_some(there)
     }
 
+    /// The user cell that is [`like`] it; of several, the one with the same toolkit.
+    fn user_of(&self, kernel: &CellRuns) -> Option<&CellRuns> {
+        let is_user =
+            |runs: &&CellRuns| runs.cell.placement == Placement::User && like(&runs.cell, &kernel.cell);
+        self.cells().filter(is_user).min_by_key(|user| user.cell.toolkit != kernel.cell.toolkit)
+    }
+
+    /// The cell of the first toolkit, in the order of [`Toolkit::ALL`], that agrees in the rest.
     fn first_toolkit_of(&self, kernel: &CellRuns) -> Option<&CellRuns> {
         let of = |toolkit| {
             let cell = Cell { toolkit, ..kernel.cell.clone() };
@@ -339,6 +334,12 @@ impl SampleGrid {
         let first = Toolkit::ALL.into_iter().find_map(of)?;
         (first.cell.toolkit != kernel.cell.toolkit).then_some(first)
     }
+}
+
+/// Whether two cells agree in everything but the placement, the filter, the toolkit and the hook.
+pub(super) fn like(a: &Cell, b: &Cell) -> bool {
+    let &Cell { placement, filter, toolkit, hook, .. } = a;
+    Cell { placement, filter, toolkit, hook, ..b.clone() } == *a
 }
 
 /// The invalid share, and the dimensions along which there are several values. One that another gives, as a rate and a

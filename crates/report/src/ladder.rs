@@ -4,11 +4,11 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    fmt,
 };
 
 use weir_filters::{Hook, Toolkit};
 use weir_results::{
+    capacity::Known,
     cell::{Cell, Placement},
     figure::Figure,
     number::{estimate, number, ratio},
@@ -17,13 +17,13 @@ use weir_results::{
 
 use crate::{
     axis::Axis,
-    grid::{CellPair, CellRuns, SampleGrid},
+    grid::{CellPair, CellRuns, Contrast, SampleGrid},
     place::Place,
     plot::{Curve, CurveForm, Panel, Plot, Point},
-    plots::style_of,
-    searches::{FoundCapacity, NDR, Searches},
+    plots::{conditions, style_of},
+    searches::{NDR, Searches},
     table::Table,
-    tables::{figure_text, heads},
+    tables::{figure_text, heads, or_dash},
     verdict::mean_ratios,
 };
 
@@ -31,40 +31,33 @@ const FIGURE: Figure = Figure::MachineCpu;
 
 /// Whether the grid has the same filter at several hooks of the kernel.
 fn is_a_ladder(grid: &SampleGrid) -> bool {
-    !grid.hook_comparisons().is_empty()
+    !grid.compared(Contrast::Hook).is_empty()
 }
 
 /// A row for each place, hook and toolkit; nothing where no hook is compared with the socket.
 pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
-    if !is_a_ladder(grid) {
-        return None;
-    }
-    let mut columns = vec!["where".to_owned(), "toolkit".to_owned()];
-    columns.extend(heads(&grid.dimensions));
-    columns.extend(
-        [
-            "machine, µs/packet",
-            "less the sender's own",
-            "machine, µs per invalid packet",
-            "machine, µs per valid request served",
-            "server process, µs/packet",
-            "client process, µs/packet",
-            "machine, ÷ socket",
-            "÷ socket, less the sender's own",
-            "goodput, valid requests/s",
-            "loss of valid requests, %",
-        ]
-        .map(str::to_owned),
-    );
-    let comparisons = grid.hook_comparisons();
+    let comparisons = grid.compared(Contrast::Hook);
+    let figures = [
+        "machine, µs/packet",
+        "less the sender's own",
+        "machine, µs per invalid packet",
+        "machine, µs per valid request served",
+        "server process, µs/packet",
+        "client process, µs/packet",
+        "machine, ÷ socket",
+        "÷ socket, less the sender's own",
+        "goodput, valid requests/s",
+        "loss of valid requests, %",
+    ];
+    let place = ["where", "toolkit"].map(str::to_owned).into_iter().chain(heads(&grid.dimensions));
     let row = |cell: &CellRuns| row(grid, cell, comparisons.iter().find(|one| one.cell.cell == cell.cell));
     let mut cells: Vec<_> = grid.cells().collect();
     // What most is dropped of comes first: it is what the hooks differ in.
     cells.sort_by_key(|cell| (Reverse(Place::of(&cell.cell)), rung(&cell.cell)));
-    Some(Table {
+    (!comparisons.is_empty()).then(|| Table {
         slug: "ladder".to_owned(),
         title: "What each hook costs".to_owned(),
-        columns,
+        columns: place.chain(figures.map(str::to_owned)).collect(),
         rows: cells.into_iter().map(row).collect(),
         note: NOTE.to_owned(),
     })
@@ -78,12 +71,9 @@ const NOTE: &str = "Machine: all that the cores did while a run lasted, sender, 
     only where what is left of the socket's cost can be told from nothing.";
 
 fn row(grid: &SampleGrid, cell: &CellRuns, compared: Option<&CellPair<'_>>) -> Vec<String> {
-    let us = |found: Option<Estimate>| {
-        found.map_or("–".to_owned(), |found| estimate(&found, |value| number(value, 3)))
-    };
-    let quotient = |found: Option<Estimate>| found.map_or("–".to_owned(), |found| estimate(&found, ratio));
+    let us = |found| or_dash(found, |value| number(value, 3));
     let (rung, toolkit) = rung(&cell.cell);
-    let mut row = vec![rung.to_string(), toolkit.to_string()];
+    let mut row = vec![rung.name().to_owned(), toolkit.to_string()];
     row.extend(Place::of(&cell.cell).row(&grid.dimensions));
     let below = less_the_senders(grid, cell).map(|us| us.into_values().collect::<Vec<_>>());
     row.extend([
@@ -93,10 +83,9 @@ fn row(grid: &SampleGrid, cell: &CellRuns, compared: Option<&CellPair<'_>>) -> V
         us(cell.estimate(Figure::MachineCpuPerValid)),
         us(cell.estimate(Figure::ServerCpu)),
         us(cell.estimate(Figure::ClientCpu)),
-        quotient(compared.and_then(|one| one.ratio(FIGURE))),
-        quotient(compared.and_then(|one| ratio_less_the_senders(grid, one))),
-        cell.estimate(Figure::Goodput)
-            .map_or("–".to_owned(), |found| estimate(&found, |value| figure_text(Figure::Goodput, value))),
+        or_dash(compared.and_then(|one| one.ratio(FIGURE)), ratio),
+        or_dash(compared.and_then(|one| ratio_less_the_senders(grid, one)), ratio),
+        or_dash(cell.estimate(Figure::Goodput), |value| figure_text(Figure::Goodput, value)),
         us(cell.estimate(Figure::Loss)),
     ]);
     row
@@ -118,7 +107,7 @@ fn ratio_less_the_senders(grid: &SampleGrid, one: &CellPair<'_>) -> Option<Estim
 
 /// What the hooks cost against the socket, at the place with the most to drop: all in a sentence, then one by one.
 pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
-    let comparisons = grid.hook_comparisons();
+    let comparisons = grid.compared(Contrast::Hook);
     let Some(last) = comparisons.iter().map(CellPair::place).max() else { return Vec::new() };
     let here: Vec<_> = comparisons.iter().filter(|one| one.place() == last).collect();
     let phrase = last.phrase(&grid.dimensions);
@@ -133,10 +122,16 @@ pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
             estimate(&found, ratio)
         ))
     };
-    let answer = all_hooks(grid, &last, &here).map(|hooks| {
+    let text = |(rung, found): &(Rung, Estimate)| match rung {
+        Rung::Of(Hook::User) => format!("{} where the server decides", estimate(found, ratio)),
+        rung => format!("{} at {}", estimate(found, ratio), rung.name()),
+    };
+    let hooks: Vec<_> = together(grid, &last, &here).iter().map(text).collect();
+    let answer = (!hooks.is_empty()).then(|| {
         format!(
             "At {phrase}, of the whole machine's CPU time that a packet costs with the filter at the socket, it takes \
-             {hooks}."
+             {}.",
+            hooks.join(", ")
         )
     });
     answer.into_iter().chain(here.iter().filter_map(sentence)).collect()
@@ -160,30 +155,21 @@ fn together(grid: &SampleGrid, place: &Place, comparisons: &[&CellPair<'_>]) -> 
     found
 }
 
-fn all_hooks(grid: &SampleGrid, place: &Place, comparisons: &[&CellPair<'_>]) -> Option<String> {
-    let found = together(grid, place, comparisons);
-    let text = |(rung, found): &(Rung, Estimate)| match rung {
-        Rung::Of(Hook::User) => format!("{} where the server decides", estimate(found, ratio)),
-        rung => format!("{} at {rung}", estimate(found, ratio)),
-    };
-    (!found.is_empty()).then(|| found.iter().map(text).collect::<Vec<_>>().join(", "))
-}
-
 /// Each hook against the socket over all toolkits, the places with the most to drop first; nothing where no hook is
 /// compared with the socket.
 pub(super) fn table_of_hooks(grid: &SampleGrid) -> Option<Table> {
-    let comparisons = grid.hook_comparisons();
+    let comparisons = grid.compared(Contrast::Hook);
     let rows_at = |place: &Place| {
         let here: Vec<_> = comparisons.iter().filter(|one| one.place() == *place).collect();
         let row = |(rung, found): (Rung, Estimate)| {
             let mut row = place.row(&grid.dimensions);
-            row.extend([rung.to_string(), estimate(&found, ratio)]);
+            row.extend([rung.name().to_owned(), estimate(&found, ratio)]);
             row
         };
         together(grid, place, &here).into_iter().map(row).collect::<Vec<_>>()
     };
     let columns = heads(&grid.dimensions).chain(["where".to_owned(), "machine, ÷ socket".to_owned()]);
-    is_a_ladder(grid).then(|| Table {
+    (!comparisons.is_empty()).then(|| Table {
         slug: "ladder-hooks".to_owned(),
         title: "Each hook against the socket, all toolkits together".to_owned(),
         columns: columns.collect(),
@@ -217,65 +203,45 @@ pub(super) fn plots(grid: &SampleGrid, capacities: &Searches) -> Vec<Plot> {
 const RUNGS: [Figure; 4] =
     [Figure::MachineCpuPerInvalid, Figure::MachineCpuPerValid, Figure::Goodput, Figure::Loss];
 
-/// A cell with the values of a figure.
-struct CellValues<'a> {
-    cell: &'a Cell,
-    values: Vec<f64>,
-    at_least: bool,
-}
-
-impl<'a> CellValues<'a> {
-    fn of(runs: &'a CellRuns, figure: Figure) -> Self {
-        Self { cell: &runs.cell, values: runs.values(figure), at_least: false }
-    }
-}
-
-impl<'a> From<FoundCapacity<'a>> for CellValues<'a> {
-    fn from(one: FoundCapacity<'a>) -> Self {
-        Self { cell: one.cell, values: one.rates, at_least: !one.exact }
-    }
-}
-
 fn plot(grid: &SampleGrid, place: &Place, capacities: &Searches) -> Plot {
     let here: Vec<_> = grid.cells().filter(|cell| Place::of(&cell.cell) == *place).collect();
     let rungs: BTreeSet<_> = here.iter().map(|cell| rung(&cell.cell).0).collect();
     let rungs: Vec<_> = rungs.into_iter().collect();
-    let held = [place.phrase(&grid.dimensions), grid.constants()];
     let of_figure = |figure: Figure| {
         let own = grid.sender_at(place).and_then(|cell| cell.estimate(figure));
         let own = own.filter(|_| figure.unit() == "µs").map(|own| own.median);
-        panel(
-            &rungs,
-            figure.axis_label(),
-            own,
-            here.iter().map(|cell| CellValues::of(cell, figure)).collect(),
-        )
+        let cells = here.iter().map(|runs| (&runs.cell, runs.values(figure), false));
+        panel(&rungs, figure.axis_label(), own, cells)
     };
-    let ndr = capacities.at(place, NDR).into_iter().map(CellValues::from).collect();
+    let ndr = capacities
+        .at(place, NDR)
+        .into_iter()
+        .map(|one| (&one.cell, one.searches.clone(), one.known != Known::Exactly));
     let capacity = panel(&rungs, format!("capacity ({NDR}), packets/s offered"), None, ndr);
     Plot {
         slug: format!("ladder{}", place.slug(&grid.dimensions)),
         title: "What each hook costs and carries".to_owned(),
-        subtitle: held.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", "),
+        subtitle: conditions(grid, place, &grid.dimensions),
         reading: "From the server's loop down towards the wire; CPU time is the whole machine's, sender included. Marks: \
                   medians with 95 % intervals (ranges below 6 runs); pale dots: runs; across: what it takes where the \
                   sender's own kernel drops"
             .to_owned(),
         x_label: "where the filter runs".to_owned(),
-        x: Axis::of_names(rungs.iter().map(ToString::to_string).collect()),
+        x: Axis::of_names(rungs.iter().map(|rung| rung.name().to_owned()).collect()),
         panels: RUNGS.into_iter().map(of_figure).chain([capacity]).flatten().collect(),
     }
 }
 
-/// A panel with a line for each toolkit; nothing where no cell has the figure.
-fn panel(
+/// A panel with a line for each toolkit, of the values of each cell, which may be known from below alone; nothing where
+/// no cell has any.
+fn panel<'a>(
     rungs: &[Rung],
     y_label: String,
     reference: Option<f64>,
-    cells: Vec<CellValues<'_>>,
+    cells: impl Iterator<Item = (&'a Cell, Vec<f64>, bool)>,
 ) -> Option<Panel> {
     let mut lines: BTreeMap<LadderGroup, Vec<Point>> = BTreeMap::new();
-    for CellValues { cell, values, at_least } in cells {
+    for (cell, values, at_least) in cells {
         let at = rungs.iter().position(|&one| one == rung(cell).0)?;
         if let Some(mut point) = Point::of(at as f64, values) {
             point.at_least = at_least;
@@ -284,11 +250,12 @@ fn panel(
     }
     let line = |(group, mut points): (LadderGroup, Vec<Point>)| {
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        Curve { label: group.to_string(), style: group.style(), form: CurveForm::Joined, points }
+        let (label, style) = group.label_and_style();
+        Curve { label: label.to_owned(), style, form: CurveForm::Joined, points }
     };
     let lines: Vec<_> = lines.into_iter().map(line).collect();
-    let points = || lines.iter().flat_map(|line| &line.points);
-    let heights: Vec<_> = points().flat_map(|point| point.runs.iter().copied().chain(reference)).collect();
+    let points = lines.iter().flat_map(|line| &line.points);
+    let heights: Vec<_> = points.flat_map(|point| point.runs.iter().copied().chain(reference)).collect();
     (!lines.is_empty()).then(|| Panel {
         y_label,
         y: Axis::from_zero(&heights),
@@ -315,25 +282,17 @@ impl LadderGroup {
         }
     }
 
-    /// A row of the palette that is the same in every panel and every report.
-    fn style(self) -> usize {
+    /// Its name, and a row of the palette that is the same in every panel and every report.
+    const fn label_and_style(self) -> (&'static str, usize) {
         match self {
-            Self::Server => style_of(Placement::User),
-            Self::Toolkit(Toolkit::Aya | Toolkit::Rust) => style_of(Placement::Kernel),
-            Self::Toolkit(Toolkit::Fun) => 0,
-            Self::Toolkit(Toolkit::C) => 3,
-            Self::Toolkit(Toolkit::Cbpf) => 5,
-            Self::Sender => 4,
-        }
-    }
-}
-
-impl fmt::Display for LadderGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Server => f.pad("the server"),
-            Self::Toolkit(toolkit) => toolkit.fmt(f),
-            Self::Sender => f.pad("the sender"),
+            Self::Server => ("the server", style_of(Placement::User)),
+            Self::Toolkit(toolkit @ (Toolkit::Aya | Toolkit::Rust)) => {
+                (toolkit.as_str(), style_of(Placement::Kernel))
+            }
+            Self::Toolkit(toolkit @ Toolkit::Fun) => (toolkit.as_str(), 0),
+            Self::Toolkit(toolkit @ Toolkit::C) => (toolkit.as_str(), 3),
+            Self::Toolkit(toolkit @ Toolkit::Cbpf) => (toolkit.as_str(), 5),
+            Self::Sender => ("the sender", 4),
         }
     }
 }
@@ -345,11 +304,11 @@ enum Rung {
     Sender,
 }
 
-impl fmt::Display for Rung {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Rung {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Of(hook) => hook.fmt(f),
-            Self::Sender => f.pad("sender"),
+            Self::Of(hook) => hook.as_str(),
+            Self::Sender => "sender",
         }
     }
 }

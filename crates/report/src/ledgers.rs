@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn ledger(grid: &SampleGrid) -> Table {
     let row = |runs: &CellRuns| {
         let mut row = cell_row(grid, runs, runs.sound.len());
-        match total_ledger(runs) {
+        match total_ledger(&runs.sound) {
             Some(total) => row.extend([
                 count(total.sent),
                 count(total.refused),
@@ -57,13 +57,11 @@ pub(super) fn ledger(grid: &SampleGrid) -> Table {
 /// The audited runs: the kernel's drops by reason beside the cheap ledger of the same runs; nothing without one.
 pub(super) fn audit(grid: &SampleGrid) -> Option<Table> {
     let row = |runs: &CellRuns| {
-        let audits = || runs.audited.iter().filter_map(|sample| sample.audit.as_ref());
-        let cheap = runs.audited.iter().filter_map(|sample| sample.ledger.clone());
-        let cheap = cheap.reduce(|all, ledger| all.plus(&ledger));
+        let cheap = total_ledger(&runs.audited);
         let term =
             |of: fn(&Ledger) -> u64| cheap.as_ref().map_or("not counted".to_owned(), |all| count(of(all)));
         let mut reasons = BTreeMap::new();
-        for audit in audits() {
+        for audit in runs.audited.iter().filter_map(|sample| sample.audit.as_ref()) {
             for (reason, dropped) in &audit.by_reason {
                 *reasons.entry(reason.clone()).or_default() += dropped;
             }
@@ -120,10 +118,7 @@ fn columns(grid: &SampleGrid, terms: &[&str]) -> Vec<String> {
 }
 
 fn by_reason(reasons: &BTreeMap<String, u64>) -> String {
-    let dropped: Vec<_> = reasons
-        .iter()
-        .filter(|(_, dropped)| **dropped > 0)
-        .map(|(reason, dropped)| format!("{reason} {}", count(*dropped)))
-        .collect();
+    let dropped = reasons.iter().filter(|(_, dropped)| **dropped > 0);
+    let dropped: Vec<_> = dropped.map(|(reason, dropped)| format!("{reason} {}", count(*dropped))).collect();
     if dropped.is_empty() { "0".to_owned() } else { dropped.join(", ") }
 }

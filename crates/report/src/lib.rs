@@ -34,19 +34,21 @@ mod sections;
 mod summary;
 mod table;
 mod tables;
+mod template;
 mod trials;
 mod unsound;
 mod unusual;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::{
+    mem,
+    path::{Path, PathBuf},
+};
 
 pub use advice::{Advice, Wish};
 pub use compare::FolderComparison;
 pub use filter_cost::FilterCost;
 pub use summary::{CellSummary, Ratio, RatioSummary, Summary};
-use table::{SectionTable, Table};
-
 pub use unsound::why_nothing;
 pub use verdict::{Outcome, Ruling};
 
@@ -62,7 +64,8 @@ use environment::{Environment, Remake, remake};
 use grid::SampleGrid;
 use plot::Plot;
 use searches::Searches;
-use sections::{Material, SECTIONS, Section};
+use sections::{Material, Section};
+use table::Table;
 
 /// Of the findings, which begin with the most telling, so many are printed.
 const FINDINGS_ON_TERMINAL: usize = 12;
@@ -78,8 +81,8 @@ pub struct Report {
     remarks: Vec<String>,
     /// Of the remarks, from which on they are about single runs.
     unusual: usize,
-    /// In the order of [`SECTIONS`].
-    tables: Vec<SectionTable>,
+    /// Their plots and findings stand apart.
+    sections: Vec<Section>,
     invalid: Table,
     /// From which documents quote; files alone, since they are wide.
     quoted: [Table; 3],
@@ -101,30 +104,28 @@ pub fn write_all(dir: &Path) -> anyhow::Result<Report> {
 
 impl Report {
     /// Makes the report of the results folder `dir` without writing anything.
+    ///
+    /// # Errors
+    /// The folder can't be read.
     pub fn read(dir: &Path) -> anyhow::Result<Self> {
-        let searches = Searches::read(dir);
-        Ok(Self::of(store::read(dir)?, Environment::read(dir), searches.clone(), &searches))
+        Self::of(dir, None)
     }
 
-    /// The same, with the capacities that were searched for in the folder `capacities` joined to the hooks of `dir`
-    /// where they were measured under the same conditions.
+    /// Makes the report of the results folder `dir`, with the capacities that were searched for in the folder `capacities`
+    /// joined to the hooks of `dir` where they were measured under the same conditions.
     ///
     /// # Errors
     /// A folder can't be read, or `capacities` has no finished search.
     pub fn read_beside(dir: &Path, capacities: &Path) -> anyhow::Result<Self> {
-        let beside = Searches::read(capacities);
-        anyhow::ensure!(
-            !beside.records.is_empty(),
-            "{} has no finished search to join; `weir capacity` makes them",
-            capacities.display()
-        );
-        let mut report = Self::of(store::read(dir)?, Environment::read(dir), Searches::read(dir), &beside);
-        report.remake.report += " --capacity CAPACITY_DIR";
-        Ok(report)
+        Self::of(dir, Some(capacities))
     }
 
-    fn of(saved: Saved, environment: Environment, searches: Searches, capacities: &Searches) -> Self {
-        let Saved { samples, mut warnings } = saved;
+    fn of(dir: &Path, beside: Option<&Path>) -> anyhow::Result<Self> {
+        let Saved { samples, mut warnings } = store::read(dir)?;
+        let environment = Environment::read(dir);
+        let searches = Searches::read(dir);
+        let joined = beside.map(Searches::joined).transpose()?;
+        let capacities = joined.as_ref().unwrap_or(&searches);
         // A search's trials are too many rates for a grid; what they come to is in its record.
         let (trials, placed): (Vec<_>, Vec<_>) = samples.iter().cloned().partition(searches::is_trial);
         let mut grid = SampleGrid::of(&placed);
@@ -138,7 +139,7 @@ impl Report {
         warnings.extend(unusual::remarks(&grid));
         let verdicts: Vec<_> =
             environment.rules.iter().map(|rule| verdict::apply(rule, &grid, &searches)).collect();
-        let material = Material {
+        let mut sections = sections::sections(&Material {
             grid: &grid,
             samples: &samples,
             trials: &trials,
@@ -146,35 +147,29 @@ impl Report {
             capacities,
             environment: &environment,
             rulings: &verdicts,
-        };
-        let page_part = |section: &'static Section| {
-            let is_on_terminal = (section.is_on_terminal)(&material);
-            let page_part = section.page_part;
-            (section.tables)(&material).into_iter().map(move |table| SectionTable {
-                table,
-                page_part,
-                is_on_terminal,
-            })
-        };
-        let tables = SECTIONS.iter().flat_map(page_part).collect();
-        let findings = SECTIONS.iter().flat_map(|section| (section.findings)(&material)).collect();
-        let plots = SECTIONS.iter().flat_map(|section| (section.plots)(&material)).collect();
-        Self {
+        });
+        let findings = sections.iter_mut().flat_map(|section| mem::take(&mut section.findings)).collect();
+        let plots = sections.iter_mut().flat_map(|section| mem::take(&mut section.plots)).collect();
+        let mut remake = remake(name_of(&samples), &environment);
+        if joined.is_some() {
+            remake.report += " --capacity CAPACITY_DIR";
+        }
+        Ok(Self {
             experiment: name_of(&samples),
             summary: Summary::of(&grid, verdicts),
             cells: raw::cells(&grid),
             findings,
             remarks: warnings,
             unusual,
-            tables,
+            sections,
             invalid: raw::invalid(&grid),
             quoted: quoted::tables(&grid, &samples),
             manifest: environment.table(),
             plots,
-            remake: remake(name_of(&samples), &environment),
+            remake,
             environment,
             samples,
-        }
+        })
     }
 
     /// What the report is about.
@@ -208,12 +203,12 @@ impl Report {
     /// Tables, findings and remarks for a terminal; `plain` is for pipes and files: no lines that aren't ASCII, no
     /// fitting to a width.
     pub fn to_terminal(&self, plain: bool) -> String {
-        let shown =
-            self.tables.iter().filter(|placed| placed.is_on_terminal && !placed.table.rows.is_empty());
+        let sections = self.sections.iter().filter(|section| section.is_on_terminal);
+        let shown = sections.flat_map(|section| &section.tables).filter(|table| !table.rows.is_empty());
         let nothing = why_nothing(&self.samples).map(|why| format!("{}\n\n", table::without_controls(&why)));
         let nothing = nothing.map(|why| if plain { why } else { terminal::wrapped(&why) });
         let mut text = nothing.unwrap_or_default();
-        text.extend(shown.map(|placed| format!("{}\n", placed.table.to_terminal(plain))));
+        text.extend(shown.map(|table| format!("{}\n", table.to_terminal(plain))));
         let bullets = |lines: &[String]| {
             let bullet = |line: &String| format!("- {}\n", table::without_controls(line));
             let text = lines.iter().map(bullet).collect::<String>();
@@ -230,9 +225,14 @@ impl Report {
         text
     }
 
+    /// The tables of the sections.
+    fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.sections.iter().flat_map(|section| &section.tables)
+    }
+
     /// Every table that documents can quote from.
     fn all_tables(&self) -> impl Iterator<Item = &Table> {
-        self.tables.iter().map(|placed| &placed.table).chain([&self.invalid]).chain(&self.quoted)
+        self.tables().chain([&self.invalid]).chain(&self.quoted)
     }
 
     /// The text of the cell of one table: in the row where the columns named have the values given.
@@ -258,7 +258,7 @@ impl Report {
     }
 
     /// Every file of the report: its path below the results folder, and its content.
-    pub fn files(&self) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    fn files(&self) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
         let pictures = self.plots.iter().map(Picture::of).collect::<anyhow::Result<Vec<_>>>()?;
         let mut files: Vec<(PathBuf, Vec<u8>)> = vec![
             ("summary.json".into(), self.summary.to_json().into_bytes()),

@@ -13,8 +13,7 @@ pub(super) fn render(report: &Report) -> String {
     text += &format!(
         "## Tables\n\nEach is also a file below tables/, made again from the samples by `{again}`.\n\n"
     );
-    let tables = report.tables.iter().map(|placed| &placed.table);
-    for table in tables.filter(|table| !table.rows.is_empty() || !table.note.is_empty()) {
+    for table in report.tables().filter(|table| !table.rows.is_empty() || !table.note.is_empty()) {
         text += &format!("{}\n", table.to_markdown());
     }
     text += "## Plots\n\n";

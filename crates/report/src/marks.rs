@@ -5,7 +5,7 @@ use weir_results::number::{estimate, ratio};
 
 use crate::{
     axis::Axis,
-    frame::{AxisFrame, px},
+    frame::{AxisFrame, LEFT, RIGHT, px},
     plot::{Curve, CurveForm, Dot, PALETTE, Point, Tile},
 };
 
@@ -39,7 +39,8 @@ pub(super) struct Text {
 
 /// A line across the panel.
 pub(super) fn reference(frame: &AxisFrame<'_>, height: f64) -> PathShape {
-    PathShape { kind: "reference", color: 0, fill: None, path: frame.across(height), title: String::new() }
+    let path = format!("M{LEFT},{}H{RIGHT}", px(frame.y(height)));
+    PathShape { kind: "reference", color: 0, fill: None, path, title: String::new() }
 }
 
 /// The mark that a legend shows for `line`, at most 14 units wide.
@@ -76,16 +77,23 @@ pub(super) fn line(frame: &AxisFrame<'_>, line: &Curve, number: usize) -> (Vec<P
         shapes.push(shape(line, "line", format!("M{}", path.join("L")), String::new()));
     }
     for point in &line.points {
+        let (x, y) = (x(point), frame.y(point.median));
+        let mark = |kind, path| shape(line, kind, path, title(frame, line, point, &point.text()));
         match line.form {
-            CurveForm::Joined => shapes.extend(joined(frame, line, point, (x(point), step))),
+            CurveForm::Joined => {
+                shapes.extend(runs(frame, line, point, x + (step / 2.0).max(4.0)));
+                shapes.push(ends(frame, line, point, x));
+                shapes.push(mark("mark", marker(x, y, line.style)));
+            }
             CurveForm::Bars => {
-                shapes.extend(bar(frame, line, point, (x(point), step)));
-                texts.extend(bound(frame, point, x(point)));
+                // Where the figure is known from below alone, the bar isn't closed off.
+                let kind = if point.at_least { "bound" } else { "bar" };
+                shapes.push(mark(kind, rectangle(x - step * 0.46, y, x + step * 0.46, frame.bottom)));
+                shapes.extend(runs(frame, line, point, x + step * 0.25));
+                shapes.push(ends(frame, line, point, x));
+                texts.extend(bound(frame, point, x));
             }
-            CurveForm::Dots(dot) => {
-                let path = dot.path(x(point), frame.y(point.median));
-                shapes.push(shape(line, dot.kind(), path, title(frame, line, point, &point.text())));
-            }
+            CurveForm::Dots(dot) => shapes.push(mark(dot.kind(), dot.path(x, y))),
         }
     }
     (shapes, texts)
@@ -93,25 +101,6 @@ pub(super) fn line(frame: &AxisFrame<'_>, line: &Curve, number: usize) -> (Vec<P
 
 fn shape(line: &Curve, kind: &'static str, path: String, title: String) -> PathShape {
     PathShape { kind, color: line.style % PALETTE.len(), fill: None, path, title }
-}
-
-fn joined(frame: &AxisFrame<'_>, line: &Curve, point: &Point, (x, step): (f64, f64)) -> Vec<PathShape> {
-    let mut shapes = runs(frame, line, point, x + (step / 2.0).max(4.0));
-    shapes.push(ends(frame, line, point, x));
-    let path = marker(x, frame.y(point.median), line.style);
-    shapes.push(shape(line, "mark", path, title(frame, line, point, &point.text())));
-    shapes
-}
-
-/// A bar; where the figure is known from below alone, one that isn't closed off.
-fn bar(frame: &AxisFrame<'_>, line: &Curve, point: &Point, (x, step): (f64, f64)) -> Vec<PathShape> {
-    let (left, right, top) = (x - step * 0.46, x + step * 0.46, frame.y(point.median));
-    let kind = if point.at_least { "bound" } else { "bar" };
-    let path = rectangle(left, top, right, frame.bottom);
-    let mut shapes = vec![shape(line, kind, path, title(frame, line, point, &point.text()))];
-    shapes.extend(runs(frame, line, point, x + step * 0.25));
-    shapes.push(ends(frame, line, point, x));
-    shapes
 }
 
 fn bound(frame: &AxisFrame<'_>, point: &Point, x: f64) -> Option<Text> {
@@ -127,8 +116,12 @@ fn runs(frame: &AxisFrame<'_>, line: &Curve, point: &Point, x: f64) -> Vec<PathS
     point.runs.iter().map(run).collect()
 }
 
+/// The ends of an estimate: a line between two short ones.
 fn ends(frame: &AxisFrame<'_>, line: &Curve, point: &Point, x: f64) -> PathShape {
-    shape(line, "whisker", whisker(x, frame.y(point.low), frame.y(point.high)), String::new())
+    let (left, right, x) = (px(x - 4.0), px(x + 4.0), px(x));
+    let (low, high) = (px(frame.y(point.low)), px(frame.y(point.high)));
+    let path = format!("M{left},{low}H{right}M{x},{low}V{high}M{left},{high}H{right}");
+    shape(line, "whisker", path, String::new())
 }
 
 fn title(frame: &AxisFrame<'_>, line: &Curve, point: &Point, value: &str) -> String {
@@ -217,10 +210,4 @@ fn circle(x: f64, y: f64, radius: f64) -> String {
 
 fn rectangle(left: f64, top: f64, right: f64, bottom: f64) -> String {
     format!("M{},{}H{}V{}H{}Z", px(left), px(top), px(right), px(bottom), px(left))
-}
-
-/// The ends of an estimate: a line between two short ones.
-fn whisker(x: f64, low: f64, high: f64) -> String {
-    let (left, right, x) = (px(x - 4.0), px(x + 4.0), px(x));
-    format!("M{left},{0}H{right}M{x},{0}V{1}M{left},{1}H{right}", px(low), px(high))
 }

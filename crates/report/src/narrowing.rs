@@ -1,5 +1,7 @@
 //! How an interval narrows as runs are added: what a report would have said after its first few.
 
+use std::collections::BTreeMap;
+
 use weir_results::{
     cell::Placement,
     figure::Figure,
@@ -9,11 +11,12 @@ use weir_results::{
 
 use crate::{
     axis::Axis,
-    grid::{CellPair, SampleGrid},
+    grid::{CellPair, Contrast, SampleGrid},
     place::Place,
     plot::{Curve, CurveForm, Panel, Plot, Point},
     plots::style_of,
     table::Table,
+    tables::or_dash,
 };
 
 /// After how many runs it is looked at.
@@ -48,12 +51,12 @@ struct Narrowing {
 
 impl Narrowing {
     fn of(grid: &SampleGrid) -> Option<Self> {
-        let comparisons = grid.comparisons();
+        let comparisons = grid.compared(Contrast::Placement);
         let headline = comparisons.last()?;
         let CellPair { cell, base, .. } = headline;
         let (cell, base) = (cell.by_repetition(FIGURE), base.by_repetition(FIGURE));
         let ratios = paired_ratios(&cell, &base);
-        let side = |name, placement, runs: std::collections::BTreeMap<_, f64>| Growing {
+        let side = |name, placement, runs: BTreeMap<_, f64>| Growing {
             name,
             style: style_of(placement),
             values: runs.into_values().collect(),
@@ -84,11 +87,15 @@ pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
     let narrowing = Narrowing::of(grid)?;
     let growing = || std::iter::once(&narrowing.ratio).chain(&narrowing.sides);
     let row = |runs: usize| {
-        let mut row = vec![runs.to_string(), what_exists(runs), coverage(&narrowing.ratio, runs)];
+        let what_exists = if runs < RUNS_FOR_INTERVAL { "none exists: a range" } else { "yes" };
+        let coverage = narrowing.ratio.after(runs).map(|found| number(found.coverage * 100.0, 3));
+        let coverage = coverage.map_or("–".to_owned(), |percent| format!("{percent} %"));
+        let mut row = vec![runs.to_string(), what_exists.to_owned(), coverage];
         for one in growing() {
             let found = one.after(runs);
-            row.push(found.map_or("–".to_owned(), |found| estimate(&found, one.digits)));
-            row.push(found.map_or("–".to_owned(), |found| width(&found)));
+            let width = found.filter(|found| found.median != 0.0);
+            let width = width.map(|found| number((found.high - found.low) / found.median * 100.0, 2));
+            row.extend([or_dash(found, one.digits), width.unwrap_or("–".to_owned())]);
         }
         row
     };
@@ -119,8 +126,7 @@ pub(super) fn table(grid: &SampleGrid) -> Option<Table> {
 
 /// What the first two runs would have said, beside what all do.
 pub(super) fn finding(grid: &SampleGrid) -> Option<String> {
-    let narrowing = Narrowing::of(grid)?;
-    let Narrowing { place, ratio: growing, .. } = &narrowing;
+    let Narrowing { place, ratio: growing, .. } = Narrowing::of(grid)?;
     let all = growing.values.len();
     let (first, last) = (growing.after(2)?, growing.after(all)?);
     Some(format!(
@@ -129,21 +135,6 @@ pub(super) fn finding(grid: &SampleGrid) -> Option<String> {
         estimate(&first, ratio),
         estimate(&last, ratio)
     ))
-}
-
-fn what_exists(runs: usize) -> String {
-    if runs < RUNS_FOR_INTERVAL { "none exists: a range" } else { "yes" }.to_owned()
-}
-
-fn coverage(one: &Growing, runs: usize) -> String {
-    one.after(runs).map_or("–".to_owned(), |found| format!("{} %", number(found.coverage * 100.0, 3)))
-}
-
-fn width(found: &Estimate) -> String {
-    if found.median == 0.0 {
-        return "–".to_owned();
-    }
-    number((found.high - found.low) / found.median * 100.0, 2)
 }
 
 /// The same as charts: the ratio, and the medians that it is made of.

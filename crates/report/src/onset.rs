@@ -6,7 +6,10 @@ use weir_results::{
     number::{count, estimate, number},
 };
 
-use crate::grid::{CellRuns, SampleGrid, Series};
+use crate::{
+    grid::{CellRuns, SampleGrid, Series},
+    place::Place,
+};
 
 /// For each share of invalid requests (and what else varies), the highest first: where each series begins to lose;
 /// nothing where a single rate was offered.
@@ -15,21 +18,15 @@ pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
     let (true, Some(Value::Number(highest))) = (rates.len() > 1, rates.iter().max()) else {
         return Vec::new();
     };
-    let rest: Vec<_> = grid.dimensions.iter().copied().filter(|&one| one != Dimension::Rate).collect();
-    let sentence = |line: &crate::place::Place| {
-        let cells = |series: &Series| {
+    let rest = grid.dimensions_but(Dimension::Rate);
+    let sentence = |line: &Place| {
+        let told = |series: &Series| {
             let here = grid.places.iter().filter(|place| place.only(&rest) == *line);
-            here.filter_map(|place| grid.cell(series, place)).collect::<Vec<_>>()
+            let cells: Vec<_> = here.filter_map(|place| grid.cell(series, place)).collect();
+            Some(format!("with {}, {}", grid.label(series), onset(&cells, *highest)?))
         };
-        let told: Vec<_> = grid
-            .series
-            .iter()
-            .filter_map(|series| {
-                Some(format!("with {}, {}", grid.label(series), onset(&cells(series), *highest)?))
-            })
-            .collect();
-        let place = line.phrase(&rest);
-        (!told.is_empty()).then(|| format!("At {place}: {}.", told.join("; ")))
+        let told: Vec<_> = grid.series.iter().filter_map(told).collect();
+        (!told.is_empty()).then(|| format!("At {}: {}.", line.phrase(&rest), told.join("; ")))
     };
     grid.lines(&rest).iter().rev().filter_map(sentence).collect()
 }

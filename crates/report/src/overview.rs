@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use weir_results::{
     figure::{Figure, SCOPE},
-    rule::{Compare, Rule},
+    rule::Rule,
 };
 
 use crate::{
-    grid::{CellPair, CellRuns, Contrast, SampleGrid, Series},
+    grid::{CellPair, Contrast, SampleGrid},
     place::Place,
     table::Table,
     tables::{estimate_text, heads, ratio_text},
@@ -23,13 +23,15 @@ const INTERVALS: &str = "Median [ends of an interval that covers the true median
 
 /// Costs, loss and ratio of every place of the grid in one table, by what `rules` and grid are about.
 pub(super) fn table(grid: &SampleGrid, rules: &[Rule]) -> Table {
-    let comparisons: Vec<_> = grid.comparisons().into_iter().chain(grid.toolkit_comparisons()).collect();
-    let quotients = quotients(grid, &comparisons);
+    let comparisons = [Contrast::Placement, Contrast::Toolkit].map(|one| grid.compared(one)).concat();
+    let quotients: BTreeSet<_> =
+        comparisons.iter().map(|comparison| (comparison.contrast, quotient_of(grid, comparison))).collect();
+    let quotients: Vec<_> = quotients.into_iter().map(|(_, quotient)| quotient).collect();
     let wide = grid.dimensions.len() + 2 * grid.series.len() + quotients.len();
     let asked = rules.iter().map(|rule| rule.figure).find(|figure| figure.goal().is_none());
     let is_about_others = asked.is_some_and(|figure| ![Figure::ServerCpu, Figure::Loss].contains(&figure));
     let (columns, rows) = if wide > MOST_COLUMNS || is_about_others {
-        Turned::of(grid, rules).filled()
+        by_series(grid, rules)
     } else {
         by_place(grid, &comparisons, &quotients)
     };
@@ -49,14 +51,13 @@ type Filled = (Vec<String>, Vec<Vec<String>>);
 /// A row for each place, columns for the series.
 fn by_place(grid: &SampleGrid, comparisons: &[CellPair<'_>], quotients: &[String]) -> Filled {
     let mut columns: Vec<_> = heads(&grid.dimensions).collect();
-    let by_series =
-        |what: &str| grid.series.iter().map(|s| format!("{what}, {}", grid.label(s))).collect::<Vec<_>>();
-    columns.extend(by_series("server CPU µs/packet"));
+    let labelled = |what: &'static str| grid.series.iter().map(move |s| format!("{what}, {}", grid.label(s)));
+    columns.extend(labelled("server CPU µs/packet"));
     columns.extend(quotients.iter().map(|quotient| format!("server CPU, {quotient}")));
-    columns.extend(by_series("loss %"));
+    columns.extend(labelled("loss %"));
     let row = |place: &Place| {
         let mut row = place.row(&grid.dimensions);
-        let cells = |figure| grid.series.iter().map(move |s| estimate_text(grid, s, place, figure));
+        let cells = |figure| grid.series.iter().map(move |s| estimate_text(grid.cell(s, place), figure));
         row.extend(cells(Figure::ServerCpu));
         row.extend(quotients.iter().map(|quotient| {
             let here = comparisons.iter().find(|comparison| {
@@ -70,101 +71,63 @@ fn by_place(grid: &SampleGrid, comparisons: &[CellPair<'_>], quotients: &[String
     (columns, grid.places.iter().map(row).collect())
 }
 
-/// A row for each place and series.
-struct Turned<'a> {
-    grid: &'a SampleGrid,
-    /// What the rules judge by, and what every experiment is about.
-    figures: Vec<Figure>,
-    /// The figures of which there is a ratio, with what is compared.
-    ratios: Vec<(Figure, Vec<CellPair<'a>>)>,
-}
-
-impl<'a> Turned<'a> {
-    fn of(grid: &'a SampleGrid, rules: &[Rule]) -> Self {
-        let judged = rules.iter().map(|rule| rule.figure).chain([Figure::ServerCpu, Figure::Loss]);
-        let mut figures = Vec::new();
-        for figure in judged.filter(|figure| figure.goal().is_none()) {
-            if !figures.contains(&figure) {
-                figures.push(figure);
-            }
+/// A row for each place and series: what `rules` judge by and what every experiment is about, with its ratios.
+fn by_series(grid: &SampleGrid, rules: &[Rule]) -> Filled {
+    let judged = rules.iter().map(|rule| rule.figure).chain([Figure::ServerCpu, Figure::Loss]);
+    let mut figures = Vec::new();
+    for figure in judged.filter(|figure| figure.goal().is_none()) {
+        if !figures.contains(&figure) {
+            figures.push(figure);
         }
-        // Loss comes last, as everywhere.
-        figures.sort_by_key(|&figure| figure == Figure::Loss);
-        let contrasts = [
-            (Contrast::Placement, grid.comparisons()),
-            (Contrast::Toolkit, grid.toolkit_comparisons()),
-            (Contrast::Hook, grid.hook_comparisons()),
-        ];
-        let mut ratios = Vec::new();
-        let mut room = MOST_COLUMNS.saturating_sub(grid.dimensions.len() + 1 + figures.len());
-        for (contrast, comparisons) in
-            contrasts.into_iter().filter(|(_, comparisons)| !comparisons.is_empty())
-        {
-            let is_judged = |rule: &&Rule| {
-                matches!(
-                    (rule.compare, contrast),
-                    (Compare::Placements, Contrast::Placement)
-                        | (Compare::Toolkits, Contrast::Toolkit)
-                        | (Compare::Hooks, Contrast::Hook)
-                )
-            };
-            let judged = rules.iter().filter(is_judged).map(|rule| rule.figure);
-            let of_server = (contrast != Contrast::Hook).then_some(Figure::ServerCpu);
-            let figures: BTreeSet<_> =
-                judged.chain(of_server).filter(|figure| figures.contains(figure)).collect();
-            for figure in figures.into_iter().filter(|&figure| figure != Figure::Loss) {
-                if room > 0 {
-                    ratios.push((figure, comparisons.clone()));
-                    room -= 1;
-                }
-            }
-        }
-        Self { grid, figures, ratios }
     }
-
-    fn filled(&self) -> Filled {
-        let mut columns: Vec<_> = heads(&self.grid.dimensions).collect();
-        columns.push("series".to_owned());
-        for &figure in &self.figures {
-            columns.push(figure.head());
-            columns.extend(self.ratios_of(figure).filter_map(|comparisons| {
-                let one = comparisons.first()?;
-                Some(format!("{}, ÷ {}", figure.noun(), one.side(one.base)))
+    // Loss comes last, as everywhere.
+    figures.sort_by_key(|&figure| figure == Figure::Loss);
+    let ratios = ratios(grid, rules, &figures);
+    let ratios_of =
+        |figure: Figure| ratios.iter().filter(move |(of, _)| *of == figure).map(|(_, pairs)| pairs);
+    let mut columns: Vec<_> = heads(&grid.dimensions).chain(["series".to_owned()]).collect();
+    for &figure in &figures {
+        columns.push(figure.head());
+        columns.extend(ratios_of(figure).filter_map(|pairs| {
+            let one = pairs.first()?;
+            Some(format!("{}, ÷ {}", figure.noun(), one.side(one.base)))
+        }));
+    }
+    let mut rows = Vec::new();
+    let places = grid.places.iter();
+    for (place, series) in places.flat_map(|place| grid.series.iter().map(move |one| (place, one))) {
+        let Some(runs) = grid.cell(series, place) else { continue };
+        let mut row = place.row(&grid.dimensions);
+        row.push(grid.label(series));
+        for &figure in &figures {
+            row.push(estimate_text(Some(runs), figure));
+            row.extend(ratios_of(figure).map(|pairs| {
+                let here = pairs.iter().find(|pair| pair.cell.cell == runs.cell);
+                here.map_or(String::new(), |pair| ratio_text(pair.ratio(figure)))
             }));
         }
-        let places = self.grid.places.iter();
-        let pairs = places.flat_map(|place| self.grid.series.iter().map(move |series| (place, series)));
-        let cells = pairs.filter_map(|(place, series)| Some((place, series, self.grid.cell(series, place)?)));
-        (columns, cells.map(|(place, series, runs)| self.row(place, series, runs)).collect())
+        rows.push(row);
     }
-
-    fn ratios_of(&self, figure: Figure) -> impl Iterator<Item = &Vec<CellPair<'a>>> {
-        self.ratios.iter().filter(move |(of, _)| *of == figure).map(|(_, comparisons)| comparisons)
-    }
-
-    fn row(&self, place: &Place, series: &Series, runs: &CellRuns) -> Vec<String> {
-        let mut row = place.row(&self.grid.dimensions);
-        row.push(self.grid.label(series));
-        for &figure in &self.figures {
-            row.push(estimate_text(self.grid, series, place, figure));
-            row.extend(self.ratios_of(figure).map(|comparisons| {
-                let here = comparisons.iter().find(|comparison| comparison.cell.cell == runs.cell);
-                here.map_or(String::new(), |comparison| ratio_text(comparison.ratio(figure)))
-            }));
-        }
-        row
-    }
+    (columns, rows)
 }
 
-/// What is compared, without repeats: "kernel, valid-command ÷ user".
-fn quotients(grid: &SampleGrid, comparisons: &[CellPair<'_>]) -> Vec<String> {
-    let mut quotients: Vec<_> =
-        comparisons.iter().map(|comparison| (comparison.contrast, quotient_of(grid, comparison))).collect();
-    quotients.sort();
-    quotients.dedup();
-    quotients.into_iter().map(|(_, quotient)| quotient).collect()
+/// Those of `figures` of which there is a ratio, with what is compared, as many as have room.
+fn ratios<'a>(grid: &'a SampleGrid, rules: &[Rule], figures: &[Figure]) -> Vec<(Figure, Vec<CellPair<'a>>)> {
+    let mut ratios = Vec::new();
+    for contrast in Contrast::ALL {
+        let pairs = grid.compared(contrast);
+        let is_judged = |rule: &&Rule| !pairs.is_empty() && Contrast::of(rule.compare) == Ok(contrast);
+        let judged = rules.iter().filter(is_judged).map(|rule| rule.figure);
+        let of_server = (!pairs.is_empty() && contrast != Contrast::Hook).then_some(Figure::ServerCpu);
+        let told: BTreeSet<_> = judged.chain(of_server).filter(|figure| figures.contains(figure)).collect();
+        let told = told.into_iter().filter(|&figure| figure != Figure::Loss);
+        ratios.extend(told.map(|figure| (figure, pairs.clone())));
+    }
+    ratios.truncate(MOST_COLUMNS.saturating_sub(grid.dimensions.len() + 1 + figures.len()));
+    ratios
 }
 
-fn quotient_of(grid: &SampleGrid, comparison: &CellPair<'_>) -> String {
+/// What is divided by what, the series of the first told from others: "kernel, valid-command ÷ user".
+pub(super) fn quotient_of(grid: &SampleGrid, comparison: &CellPair<'_>) -> String {
     format!("{} ÷ {}", grid.label_of(&comparison.cell.cell), comparison.side(comparison.base))
 }

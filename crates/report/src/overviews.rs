@@ -1,5 +1,7 @@
 //! Plots of the whole grid at once: maps of ratios, and every run in the order in which they were made.
 
+use std::collections::BTreeSet;
+
 use weir_results::{
     cell::{Dimension, Value},
     figure::Figure,
@@ -7,8 +9,9 @@ use weir_results::{
 
 use crate::{
     axis::Axis,
-    grid::{CellPair, SampleGrid},
-    place::value_text,
+    grid::{CellPair, Contrast, SampleGrid},
+    overview::quotient_of,
+    place::{head, value_text},
     plot::{Curve, CurveForm, Dot, Panel, Plot, Point, Tile},
     plots::{styles, told},
 };
@@ -17,15 +20,12 @@ use crate::{
 /// aren't two.
 pub(super) fn maps(grid: &SampleGrid) -> Vec<Plot> {
     let &[down, across] = grid.dimensions.as_slice() else { return Vec::new() };
-    let comparisons: Vec<_> = grid.comparisons().into_iter().chain(grid.toolkit_comparisons()).collect();
-    let name = |one: &CellPair<'_>| format!("{} ÷ {}", grid.label_of(&one.cell.cell), one.side(one.base));
-    let mut names: Vec<_> = comparisons.iter().map(name).collect();
-    names.sort();
-    names.dedup();
+    let comparisons = [Contrast::Placement, Contrast::Toolkit].map(|one| grid.compared(one)).concat();
+    let names: BTreeSet<_> = comparisons.iter().map(|one| quotient_of(grid, one)).collect();
     let of = |figure: Figure| {
         let comparisons = &comparisons;
         names.iter().enumerate().filter_map(move |(i, quotient)| {
-            let here = comparisons.iter().filter(|one| name(one) == *quotient);
+            let here = comparisons.iter().filter(|one| quotient_of(grid, one) == *quotient);
             map(grid, figure, (down, across), &here.collect::<Vec<_>>()).map(|plot| Plot {
                 slug: format!("map-{}-{}", figure.slug(), i + 1),
                 title: format!("{}, one ÷ the other", figure.title()),
@@ -62,9 +62,9 @@ fn map(
         reading: "Below 1 the first is the smaller. Blue: the first takes less; orange: it takes more; as deep as colours go from 4 \
                   times on"
             .to_owned(),
-        x_label: crate::place::head(across),
+        x_label: head(across),
         x: names(across),
-        panels: vec![Panel { y_label: crate::place::head(down), y: names(down), tiles, ..Panel::default() }],
+        panels: vec![Panel { y_label: head(down), y: names(down), tiles, ..Panel::default() }],
         ..Plot::default()
     })
 }
@@ -86,13 +86,8 @@ fn strip(grid: &SampleGrid, figure: Figure) -> Option<Plot> {
                 let where_to = place.phrase(&grid.dimensions);
                 runs.sound.iter().filter_map(move |sample| {
                     let value = figure.of(sample)?;
-                    let height = if !relative {
-                        value
-                    } else if middle > 0.0 {
-                        value / middle
-                    } else {
-                        return None;
-                    };
+                    let against = if relative { middle } else { 1.0 };
+                    let height = (against > 0.0).then_some(value / against)?;
                     let mut point = Point::of(sample.index as f64, vec![height])?;
                     point.remark.clone_from(&where_to);
                     Some(point)

@@ -104,13 +104,16 @@ impl Point {
         Some(Self { x, median, low, high, kind, runs, remark: String::new(), at_least: false })
     }
 
+    /// The estimate that it shows; its coverage isn't kept.
+    fn estimate(&self) -> Estimate {
+        let Self { median, low, high, kind, .. } = *self;
+        Estimate { median, low, high, kind, runs: self.runs.len(), coverage: 0.0 }
+    }
+
     /// Its numbers: "2.31 [2.25, 2.40]".
     pub(super) fn text(&self) -> String {
-        let Self { median, low, high, kind, .. } = *self;
-        let runs = self.runs.len().max(1);
         let sign = if self.at_least { "≥ " } else { "" };
-        let numbers = estimate(&Estimate { median, low, high, kind, runs, coverage: 0.0 }, Axis::label);
-        format!("{sign}{numbers}")
+        format!("{sign}{}", estimate(&self.estimate(), Axis::label))
     }
 }
 
@@ -142,7 +145,7 @@ impl Plot {
             ["series", &self.x_label, y_label, "low", "high", "ends are", "runs"]
         };
         let remarked = self.points().any(|point| !point.remark.is_empty());
-        let what = several.then_some("figure");
+        let columns = several.then_some("figure").into_iter().chain(heads);
         let rows = |panel: &Panel| {
             let label = several.then(|| panel.y_label.clone());
             let under = move |row: Vec<String>| label.clone().into_iter().chain(row).collect::<Vec<_>>();
@@ -151,12 +154,7 @@ impl Plot {
         Table {
             slug: self.slug.clone(),
             title: self.title.clone(),
-            columns: what
-                .into_iter()
-                .chain(heads)
-                .chain(remarked.then_some("remark"))
-                .map(str::to_owned)
-                .collect(),
+            columns: columns.chain(remarked.then_some("remark")).map(str::to_owned).collect(),
             rows: self.panels.iter().flat_map(rows).collect(),
             note: String::new(),
         }
@@ -167,7 +165,7 @@ impl Plot {
     }
 
     fn rows(&self, panel: &Panel, remarked: bool) -> Vec<Vec<String>> {
-        let ends = |median: f64, low: f64, high: f64, kind: EndsKind, runs: usize| {
+        let ends = |Estimate { median, low, high, runs, kind, .. }: Estimate| {
             let kind = match kind {
                 EndsKind::Interval => "a 95 % interval",
                 EndsKind::Range => "the range",
@@ -175,18 +173,16 @@ impl Plot {
             [median.to_string(), low.to_string(), high.to_string(), kind.to_owned(), runs.to_string()]
         };
         let point = |line: &Curve, point: &Point| {
-            let Point { x, median, low, high, kind, .. } = *point;
-            let mut ends = ends(median, low, high, kind, point.runs.len().max(1));
+            let mut ends = ends(point.estimate());
             if point.at_least {
                 ends[3] += " of what is known from below";
             }
-            let place = [line.label.clone(), self.x.name(x)];
+            let place = [line.label.clone(), self.x.name(point.x)];
             place.into_iter().chain(ends).chain(remarked.then(|| point.remark.clone())).collect()
         };
         let tile = |tile: &Tile| {
-            let Estimate { median, low, high, runs, kind, .. } = tile.ratio;
             let place = [panel.y.name(tile.y), self.x.name(tile.x)];
-            place.into_iter().chain(ends(median, low, high, kind, runs)).collect()
+            place.into_iter().chain(ends(tile.ratio)).collect()
         };
         let points = panel.lines.iter().flat_map(|line| line.points.iter().map(move |one| point(line, one)));
         points.chain(panel.tiles.iter().map(tile)).collect()

@@ -8,7 +8,7 @@ use weir_results::{
 
 use crate::{
     axis::Axis,
-    grid::{CellRuns, SampleGrid, Series},
+    grid::SampleGrid,
     place::{Place, head, value_text},
     plot::{Curve, CurveForm, PALETTE, Panel, Plot, Point},
 };
@@ -33,14 +33,14 @@ const PLOTTED_OFTEN: [Figure; 5] =
 /// The plots of `grid`: of each figure one for every combination of what isn't on the horizontal axis.
 pub(super) fn plots(grid: &SampleGrid) -> Vec<Plot> {
     let x = across(grid);
-    let panels = Panels::of(grid, x);
-    let figures = if panels.lines.len() > 1 { &PLOTTED_OFTEN[..] } else { &PLOTTED };
-    let mut plots: Vec<_> = panels.crossover(grid).into_iter().collect();
+    let held = grid.lines(&grid.dimensions_but(x));
+    let figures = if held.len() > 1 { &PLOTTED_OFTEN[..] } else { &PLOTTED };
+    let mut plots: Vec<_> = crossover(grid, x).into_iter().collect();
     let mut figures: Vec<_> = told(grid, figures).collect();
     // Whoever raises the rate asks what is lost.
     figures.sort_by_key(|&figure| (x == Dimension::Rate) && figure != Figure::Loss);
     for figure in figures {
-        plots.extend(panels.lines.iter().filter_map(|panel| plot(grid, figure, x, panel, &panels.rest)));
+        plots.extend(held.iter().filter_map(|held| plot(grid, figure, x, held)));
     }
     plots
 }
@@ -51,30 +51,16 @@ pub(super) fn told(grid: &SampleGrid, figures: &[Figure]) -> impl Iterator<Item 
     figures.iter().copied().filter(move |&figure| figure != Figure::Wall || !is_paced)
 }
 
-/// What stands still in each of the plots of a figure.
-struct Panels {
-    x: Dimension,
-    rest: Vec<Dimension>,
-    lines: Vec<Place>,
-}
-
-impl Panels {
-    fn of(grid: &SampleGrid, x: Dimension) -> Self {
-        let rest: Vec<_> = grid.dimensions.iter().copied().filter(|&dimension| dimension != x).collect();
-        Self { x, lines: grid.lines(&rest), rest }
+/// CPU time per valid request against the share of invalid ones, where that isn't on the axis `x` of the plots already:
+/// at the last of what else varies, which has the most packets or the highest rate.
+fn crossover(grid: &SampleGrid, x: Dimension) -> Option<Plot> {
+    let share = Dimension::InvalidPercent;
+    if x == share || grid.values(share).len() < 2 {
+        return None;
     }
-
-    /// CPU time per valid request against the share of invalid ones, where that isn't a plot already: at the last of
-    /// what else varies, which has the most packets or the highest rate.
-    fn crossover(&self, grid: &SampleGrid) -> Option<Plot> {
-        let share = Dimension::InvalidPercent;
-        if self.x == share || grid.values(share).len() < 2 {
-            return None;
-        }
-        let panels = Self::of(grid, share);
-        plot(grid, Figure::TotalCpuPerValid, share, panels.lines.last()?, &panels.rest)
-            .map(|plot| Plot { slug: "crossover".to_owned(), ..plot })
-    }
+    let held = grid.lines(&grid.dimensions_but(share));
+    let plot = plot(grid, Figure::TotalCpuPerValid, share, held.last()?)?;
+    Some(Plot { slug: "crossover".to_owned(), ..plot })
 }
 
 /// The dimension that goes on the horizontal axis: packets in a grid of the report's shape, as there; else that with
@@ -93,21 +79,27 @@ fn across(grid: &SampleGrid) -> Dimension {
     most.copied().unwrap_or(Dimension::InvalidPercent)
 }
 
-fn plot(grid: &SampleGrid, figure: Figure, x: Dimension, panel: &Place, rest: &[Dimension]) -> Option<Plot> {
-    let places: Vec<_> = grid.places.iter().filter(|place| place.only(rest) == *panel).collect();
-    let values: Vec<_> = places.iter().map(|place| place.along(x)).collect();
-    let horizontal = Horizontal::of(x, &values);
-    let lines = lines(grid, |series| {
-        let cells = places.iter().map(|place| (horizontal.at(place.along(x)), grid.cell(series, place)));
-        points(cells, figure)
-    })?;
-    let heights = heights(&lines);
-    let held = [panel.phrase(rest), grid.constants()];
-    let held: Vec<_> = held.into_iter().filter(|text| !text.is_empty()).collect();
+/// The plot of `figure` along `x`, where the rest is as in `held`; nothing where no run has it.
+fn plot(grid: &SampleGrid, figure: Figure, x: Dimension, held: &Place) -> Option<Plot> {
+    let rest = grid.dimensions_but(x);
+    let places: Vec<_> = grid.places.iter().filter(|place| place.only(&rest) == *held).collect();
+    let (axis, stands) = horizontal(x, &places);
+    let line = |(series, style)| {
+        let cells = places.iter().map(|place| grid.cell(series, place)).zip(&stands);
+        let points = cells.filter_map(|(runs, &at)| Point::of(at, runs?.values(figure))).collect();
+        Curve { label: grid.label(series), style, form: CurveForm::Joined, points }
+    };
+    let lines = grid.series.iter().zip(styles(grid)).map(line).filter(|line| !line.points.is_empty());
+    let lines: Vec<_> = lines.collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let points = lines.iter().flat_map(|line| &line.points);
+    let heights = points.flat_map(|one| [one.low, one.high].into_iter().chain(one.runs.iter().copied()));
     Some(Plot {
-        slug: format!("{}{}", figure.slug(), panel.slug(rest)),
+        slug: format!("{}{}", figure.slug(), held.slug(&rest)),
         title: figure.title().to_owned(),
-        subtitle: held.join(", "),
+        subtitle: conditions(grid, held, &rest),
         reading: [reading(&lines), figure.scope().to_owned(), grid.sleep_notes(figure)]
             .iter()
             .filter(|text| !text.is_empty())
@@ -119,63 +111,39 @@ fn plot(grid: &SampleGrid, figure: Figure, x: Dimension, panel: &Place, rest: &[
         } else {
             head(x)
         },
-        x: horizontal.axis,
+        x: axis,
         panels: vec![Panel {
             y_label: figure.axis_label(),
-            y: Axis::around(&heights),
+            y: Axis::around(&heights.collect::<Vec<_>>()),
             lines,
             ..Panel::default()
         }],
     })
 }
 
-/// The horizontal axis, and where values lie on it: numbers at their size, or side by side where one is no number.
-struct Horizontal {
-    values: Vec<Value>,
-    numeric: bool,
-    axis: Axis,
+/// Under which conditions the runs at `place` were made, beside what is on an axis.
+pub(super) fn conditions(grid: &SampleGrid, place: &Place, dimensions: &[Dimension]) -> String {
+    let texts = [place.phrase(dimensions), grid.constants()];
+    texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-impl Horizontal {
-    fn of(dimension: Dimension, values: &[Value]) -> Self {
-        let number = |value: &Value| match value {
-            Value::Number(number) => Some(*number as f64),
-            _ => None,
-        };
-        let mut values = values.to_vec();
-        values.dedup();
-        match values.iter().map(number).collect::<Option<Vec<_>>>() {
-            Some(numbers) => {
-                let shares = dimension == Dimension::InvalidPercent;
-                let axis = if shares { Axis::at(&numbers) } else { Axis::spread(&numbers) };
-                Self { values, numeric: true, axis }
-            }
-            None => {
-                let names = values.iter().map(|&value| value_text(dimension, value));
-                let axis = Axis::of_names(names.collect());
-                Self { values, numeric: false, axis }
-            }
-        }
+/// The horizontal axis, and where `places` lie on it: numbers at their size, or side by side where one is no number.
+fn horizontal(x: Dimension, places: &[&Place]) -> (Axis, Vec<f64>) {
+    let mut values: Vec<_> = places.iter().map(|place| place.along(x)).collect();
+    let number = |value: &Value| match value {
+        Value::Number(number) => Some(*number as f64),
+        _ => None,
+    };
+    if let Some(numbers) = values.iter().map(number).collect::<Option<Vec<_>>>() {
+        let mut ticks = numbers.clone();
+        ticks.dedup();
+        let axis = if x == Dimension::InvalidPercent { Axis::at(&ticks) } else { Axis::spread(&ticks) };
+        return (axis, numbers);
     }
-
-    fn at(&self, value: Value) -> f64 {
-        match value {
-            Value::Number(number) if self.numeric => number as f64,
-            _ => self.values.iter().position(|&one| one == value).unwrap_or(0) as f64,
-        }
-    }
-}
-
-/// The lines that have points; nothing where none has.
-fn lines(grid: &SampleGrid, points: impl Fn(&Series) -> Vec<Point>) -> Option<Vec<Curve>> {
-    let styles = styles(grid);
-    let series = grid.series.iter().zip(styles);
-    let lines = series.map(|(series, style)| {
-        let label = grid.label(series);
-        Curve { label, style, form: CurveForm::Joined, points: points(series) }
-    });
-    let lines: Vec<_> = lines.filter(|line| !line.points.is_empty()).collect();
-    (!lines.is_empty()).then_some(lines)
+    values.dedup();
+    let at = |place: &&Place| values.iter().position(|&one| one == place.along(x)).unwrap_or(0) as f64;
+    let names = values.iter().map(|&value| value_text(x, value)).collect();
+    (Axis::of_names(names), places.iter().map(at).collect())
 }
 
 /// A style for each series: that of its placement while it is free, so that a placement looks the same in every
@@ -210,15 +178,6 @@ pub(super) const fn style_of(placement: Placement) -> usize {
         Placement::Kernel => 2,
         Placement::Sender => 3,
     }
-}
-
-fn points<'a>(cells: impl Iterator<Item = (f64, Option<&'a CellRuns>)>, figure: Figure) -> Vec<Point> {
-    cells.filter_map(|(x, runs)| Point::of(x, runs?.values(figure))).collect()
-}
-
-fn heights(lines: &[Curve]) -> Vec<f64> {
-    let points = lines.iter().flat_map(|line| &line.points);
-    points.flat_map(|point| [point.low, point.high].into_iter().chain(point.runs.iter().copied())).collect()
 }
 
 fn reading(lines: &[Curve]) -> String {

@@ -3,15 +3,15 @@
 
 use weir_results::{
     figure::Figure,
-    number::{count, estimate, number},
+    number::{count, number},
     sample::Sample,
 };
 
 use crate::{
-    grid::{CellPair, CellRuns, SampleGrid},
+    grid::{CellPair, CellRuns, Contrast, SampleGrid},
     raw::{cell_heads, cell_row},
     table::Table,
-    tables::{figure_text, ratio_text},
+    tables::{figure_text, or_dash, ratio_text},
 };
 
 /// The three of them.
@@ -27,14 +27,11 @@ fn figure_heads() -> impl Iterator<Item = String> {
 fn figures(grid: &SampleGrid) -> Table {
     let row = |runs: &CellRuns| {
         let most = runs.values(Figure::Loss).into_iter().fold(f64::NEG_INFINITY, f64::max);
-        let figures = Figure::ALL.into_iter().map(|figure| {
-            let found = runs.estimate(figure);
-            found.map_or("–".to_owned(), |found| estimate(&found, |value| figure_text(figure, value)))
-        });
+        let figure = |figure: Figure| or_dash(runs.estimate(figure), |value| figure_text(figure, value));
         let mut row = cell_row(&runs.cell);
         row.push(runs.sound.len().to_string());
         row.push(if most.is_finite() { number(most, Figure::Loss.digits()) } else { "–".to_owned() });
-        row.extend(figures);
+        row.extend(Figure::ALL.map(figure));
         row
     };
     Table {
@@ -48,7 +45,7 @@ fn figures(grid: &SampleGrid) -> Table {
 
 /// A row for each comparison, a column for the ratio of each figure.
 fn quotients(grid: &SampleGrid) -> Table {
-    let comparisons = [grid.comparisons(), grid.toolkit_comparisons(), grid.hook_comparisons()];
+    let comparisons = Contrast::ALL.map(|contrast| grid.compared(contrast));
     let row = |comparison: &CellPair<'_>| {
         let mut row = vec![comparison.quotient()];
         row.extend(cell_row(&comparison.cell.cell));

@@ -160,16 +160,11 @@ pub(super) fn invalid(grid: &SampleGrid) -> Table {
     };
     let rows: Vec<_> = grid.invalid.iter().map(row).collect();
     let none = if rows.is_empty() { "None: every sample is sound." } else { "" };
-    let (before, after) = (["sample", "series"], ["repetition", "reason"]);
+    let place = ["sample", "series"].map(str::to_owned).into_iter().chain(tables::heads(&grid.dimensions));
     Table {
         slug: "invalid".to_owned(),
         title: "Samples left out of every estimate".to_owned(),
-        columns: before
-            .map(str::to_owned)
-            .into_iter()
-            .chain(tables::heads(&grid.dimensions))
-            .chain(after.map(str::to_owned))
-            .collect(),
+        columns: place.chain(["repetition", "reason"].map(str::to_owned)).collect(),
         rows,
         note: none.to_owned(),
     }

@@ -1,22 +1,20 @@
 //! Capacities: what `weir capacity` left in a results folder, as a table, bars and sentences.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
 };
 
-use weir_filters::{Hook, Toolkit};
 use weir_results::{
     capacity::{
-        Known, Purpose, SUMMARY,
-        known::{Figures, ratios},
-        record::{FILE, SearchRecord},
+        Capacities, Capacity, CapacityRatio, Decider, Known, Purpose, SUMMARY,
+        record::{self, SearchRecord},
     },
     cell::{Cell, Dimension, Placement},
-    number::{count, estimate, number, ratio},
+    number::{number, ratio},
     sample::Sample,
-    stats::{EndsKind, Estimate},
+    stats::EndsKind,
 };
 
 use crate::{
@@ -54,6 +52,8 @@ pub(super) fn unusable(trials: &[Sample]) -> Option<String> {
 pub(super) struct Searches {
     /// In the order of their numbers.
     pub(super) records: Vec<SearchRecord>,
+    /// What they say together.
+    found: Capacities,
     /// Whether all that were asked for are made.
     pub(super) complete: bool,
     /// What the servers spent at one rate.
@@ -62,175 +62,109 @@ pub(super) struct Searches {
     pub(super) warnings: Vec<String>,
 }
 
-/// Goal and share of invalid packets, percent.
-type GoalAtShare = (String, u8);
-
-/// Where the decision was made in a search, and by what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct DecidedBy {
-    placement: Placement,
-    hook: Hook,
-    toolkit: Toolkit,
-}
-
-impl DecidedBy {
-    pub(super) const fn of(cell: &Cell) -> Self {
-        Self { placement: cell.placement, hook: cell.hook, toolkit: cell.toolkit }
-    }
-
-    /// Its placement, and what tells it from those of `all` that share it.
-    fn label(self, all: &[Self]) -> String {
-        let peers = || all.iter().filter(|peer| peer.placement == self.placement);
-        let mut label = self.placement.name().to_owned();
-        if peers().any(|peer| peer.toolkit != self.toolkit) {
-            label += &format!(", {}", self.toolkit);
-        }
-        if peers().any(|peer| peer.hook != self.hook) {
-            label += &format!(", at {}", self.hook);
-        }
-        label
-    }
-}
-
-/// What the searches of one side found at one place.
-struct FoundRates<'a>(Vec<&'a SearchRecord>);
-
-impl FoundRates<'_> {
-    fn rates(&self) -> Vec<f64> {
-        self.0.iter().map(|record| record.rate()).collect()
-    }
-
-    fn is_exact(&self) -> bool {
-        self.0.iter().all(|record| record.is_exact())
-    }
-
-    fn figures(&self) -> Figures {
-        self.0.iter().map(|record| (record.search, record.range())).collect()
-    }
-
-    fn text(&self) -> String {
-        let bound = if self.is_exact() { "" } else { Known::AtLeast.sign() };
-        let text =
-            Estimate::of(&self.rates()).map(|rate| estimate(&rate, |value| count(value.round() as u64)));
-        text.map_or_else(|| "–".to_owned(), |text| format!("{bound}{text}"))
-    }
-}
-
-/// The sides that were searched at one place.
-type Searched<'a> = BTreeMap<DecidedBy, FoundRates<'a>>;
-
-fn user<'h, 'a>(here: &'h Searched<'a>) -> Option<&'h FoundRates<'a>> {
-    here.iter().find(|(side, _)| side.placement == Placement::User).map(|(_, found)| found)
-}
-
-fn to_user(here: &Searched<'_>, side: DecidedBy) -> Option<(Known, Vec<f64>)> {
-    (side.placement == Placement::Kernel)
-        .then(|| Some(ratios(&here.get(&side)?.figures(), &user(here)?.figures())))
-        .flatten()
-}
-
-/// What the searches of a cell found.
-pub(super) struct FoundCapacity<'a> {
-    pub(super) cell: &'a Cell,
-    /// Packets/s, one a search.
-    pub(super) rates: Vec<f64>,
-    /// Whether they are more than lower bounds.
-    pub(super) exact: bool,
-}
-
 impl Searches {
     /// Those of `dir`, none where it has none.
     pub(super) fn read(dir: &Path) -> Self {
+        let (records, warnings) = record::read(dir);
+        let found = Capacities::of(&records);
         let complete = dir.join(SUMMARY).is_file();
-        let mut searches = Self { complete, costs: capacity_costs::table(dir), ..Self::default() };
-        let Ok(text) = fs::read_to_string(dir.join(FILE)) else { return searches };
-        for (number, line) in text.lines().enumerate() {
-            match serde_json::from_str(line) {
-                Ok(record) => searches.records.push(record),
-                Err(error) => {
-                    let warning = format!("line {} of {FILE} is no search: {error}", number + 1);
-                    searches.warnings.push(warning);
-                }
-            }
-        }
-        searches.records.sort_by_key(|record| record.search);
-        searches
+        Self { records, found, complete, costs: capacity_costs::table(dir), warnings }
     }
 
-    fn found(&self) -> BTreeMap<GoalAtShare, Searched<'_>> {
-        let mut found: BTreeMap<GoalAtShare, Searched<'_>> = BTreeMap::new();
-        for record in &self.records {
-            let place = found.entry((record.goal_name.clone(), record.cell.invalid_percent)).or_default();
-            place.entry(DecidedBy::of(&record.cell)).or_insert_with(|| FoundRates(Vec::new())).0.push(record);
-        }
-        found
-    }
-
-    /// Every side that was searched anywhere, with its name.
-    pub(super) fn sides(&self) -> Vec<(DecidedBy, String)> {
-        let sides: BTreeSet<_> = self.records.iter().map(|record| DecidedBy::of(&record.cell)).collect();
-        let sides: Vec<_> = sides.into_iter().collect();
-        sides.iter().map(|&side| (side, side.label(&sides))).collect()
+    /// Those of `dir`, which are to be joined to what another folder has.
+    pub(super) fn joined(dir: &Path) -> anyhow::Result<Self> {
+        let searches = Self::read(dir);
+        let none = || format!("{} has no finished search to join; `weir capacity` makes them", dir.display());
+        anyhow::ensure!(!searches.records.is_empty(), none());
+        Ok(searches)
     }
 
     /// What was found for each goal and cell.
-    pub(super) fn capacities(&self) -> Vec<(&str, FoundCapacity<'_>)> {
-        let mut found: BTreeMap<(&str, u8, DecidedBy), FoundRates<'_>> = BTreeMap::new();
-        for record in &self.records {
-            let key = (record.goal_name.as_str(), record.cell.invalid_percent, DecidedBy::of(&record.cell));
-            found.entry(key).or_insert_with(|| FoundRates(Vec::new())).0.push(record);
+    pub(super) fn capacities(&self) -> &[Capacity] {
+        &self.found.capacities
+    }
+
+    /// Every decider that was searched anywhere, with its label: its placement, and the hook where that has several.
+    pub(super) fn sides(&self) -> Vec<(Decider, String)> {
+        let sides: BTreeSet<_> = self.capacities().iter().map(|one| one.placement).collect();
+        let label = |side: Decider| {
+            let is_peer = |peer: &&Decider| peer.placement() == side.placement();
+            match sides.iter().filter(is_peer).count() {
+                1 => side.placement().name().to_owned(),
+                _ => format!("{}, at {}", side.placement().name(), side.hook()),
+            }
+        };
+        sides.iter().map(|&side| (side, label(side))).collect()
+    }
+
+    /// Every goal and share of invalid packets, percent, with the capacities found there.
+    fn places(&self) -> BTreeMap<(&str, u8), Vec<&Capacity>> {
+        let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for one in self.capacities() {
+            places.entry((one.goal.as_str(), one.invalid_percent)).or_default().push(one);
         }
-        let capacity =
-            |((goal, ..), found): ((_, _, _), FoundRates<'_>)| (goal, found.rates(), found.is_exact());
-        let cells: Vec<_> = found.values().map(|found| &found.0[0].cell).collect();
-        let told = found.into_iter().map(capacity);
-        told.zip(cells)
-            .map(|((goal, rates, exact), cell)| (goal, FoundCapacity { cell, rates, exact }))
-            .collect()
+        places
+    }
+
+    /// The kernel's rates to those of the server that decides.
+    fn to_user(&self) -> impl Iterator<Item = &CapacityRatio> {
+        let is_compared = |one: &&CapacityRatio| {
+            (one.numerator.placement(), one.denominator) == (Placement::Kernel, Decider::USER)
+        };
+        self.found.ratios.iter().filter(is_compared)
     }
 
     /// What was found for `goal` under the conditions of `place`, whatever its rate and packets.
-    pub(super) fn at(&self, place: &place::Place, goal: &str) -> Vec<FoundCapacity<'_>> {
+    pub(super) fn at(&self, place: &place::Place, goal: &str) -> Vec<&Capacity> {
         let free = [Dimension::Rate, Dimension::Packets];
         let conditions: Vec<_> = Dimension::ALL.into_iter().filter(|one| !free.contains(one)).collect();
         let is_there = |cell: &Cell| place::Place::of(cell).only(&conditions) == place.only(&conditions);
-        let here = self.capacities().into_iter().filter(|(name, one)| *name == goal && is_there(one.cell));
-        here.map(|(_, capacity)| capacity).collect()
+        self.capacities().iter().filter(|one| one.goal == goal && is_there(&one.cell)).collect()
     }
 
-    /// The ratios kernel ÷ user of `goal`'s rates, search by search, of each cell of the kernel's that counts.
+    /// The ratios kernel ÷ user of `goal`'s rates, search by search, of each cell of the kernel's that counts: none of a cell
+    /// whose searches make no pair with the server's.
     pub(super) fn ratios(&self, goal: &str, counts: impl Fn(&Cell) -> bool) -> Vec<(Known, Vec<f64>)> {
-        let found = self.found();
-        let here = found.iter().filter(|((name, _), _)| name == goal).map(|(_, here)| here);
-        let counted = |here: &Searched<'_>| {
-            let sides = here.iter().filter(|(_, found)| found.0.iter().all(|record| counts(&record.cell)));
-            sides.filter_map(|(&side, _)| to_user(here, side)).collect::<Vec<_>>()
+        let here: Vec<_> = self.capacities().iter().filter(|one| one.goal == goal).collect();
+        let has_user = |percent: u8| {
+            here.iter().any(|one| (one.invalid_percent, one.placement) == (percent, Decider::USER))
         };
-        here.flat_map(counted).collect()
+        let is_counted = |one: &&&Capacity| {
+            one.placement.placement() == Placement::Kernel
+                && counts(&one.cell)
+                && has_user(one.invalid_percent)
+        };
+        let found = |one: &&Capacity| {
+            let ratio = self.ratio_to_user(goal, one.invalid_percent, one.placement);
+            ratio.map_or((Known::NotAtAll, Vec::new()), |ratio| (ratio.known, ratio.pairs.clone()))
+        };
+        here.iter().filter(is_counted).map(found).collect()
+    }
+
+    fn ratio_to_user(&self, goal: &str, percent: u8, side: Decider) -> Option<&CapacityRatio> {
+        self.to_user()
+            .find(|one| (one.of.as_str(), one.invalid_percent, one.numerator) == (goal, percent, side))
     }
 
     /// The capacities of every side, and kernel ÷ user; nothing without a search.
     pub(super) fn table(&self) -> Option<Table> {
         let sides = self.sides();
-        let compared: Vec<_> = sides.iter().filter(|(side, _)| side.placement == Placement::Kernel).collect();
-        let quotient = |here: &Searched<'_>, side: DecidedBy| {
-            let (known, ratios) = to_user(here, side)?;
-            let text = estimate(&Estimate::of(&ratios)?, ratio);
-            Some(if known == Known::NotAtAll {
-                LIMITS_BOTH.to_owned()
-            } else {
-                format!("{}{text}", known.sign())
-            })
+        let compared: Vec<_> =
+            sides.iter().filter(|(side, _)| side.placement() == Placement::Kernel).collect();
+        let quotient = |goal: &str, percent: u8, side: Decider| match self.ratio_to_user(goal, percent, side)
+        {
+            None => "no pair".to_owned(),
+            Some(CapacityRatio { known: Known::NotAtAll, .. }) => LIMITS_BOTH.to_owned(),
+            Some(found) => found.text(),
         };
-        let row = |((goal, percent), here): (&GoalAtShare, &Searched<'_>)| {
-            let mut row = vec![goal.clone(), percent.to_string()];
-            row.extend(sides.iter().map(|(side, _)| here.get(side).map_or("–".to_owned(), FoundRates::text)));
+        let row = |((goal, percent), here): ((&str, u8), Vec<&Capacity>)| {
+            let capacity = |side: Decider| here.iter().find(|one| one.placement == side);
+            let mut row = vec![goal.to_owned(), percent.to_string()];
             row.extend(
-                compared
-                    .iter()
-                    .map(|(side, _)| quotient(here, *side).unwrap_or_else(|| "no pair".to_owned())),
+                sides.iter().map(|(side, _)| capacity(*side).map_or("–".to_owned(), |one| one.text())),
             );
-            row.push(here.values().map(|found| found.0.len()).max().unwrap_or(0).to_string());
+            row.extend(compared.iter().map(|(side, _)| quotient(goal, percent, *side)));
+            row.push(here.iter().map(|one| one.searches.len()).max().unwrap_or(0).to_string());
             row
         };
         let heads = ["goal", "invalid %"].map(str::to_owned).into_iter();
@@ -240,7 +174,7 @@ impl Searches {
             slug: "capacity".to_owned(),
             title: "Capacity: the highest offered rate that is carried, packets/s".to_owned(),
             columns: heads.chain(["searches".to_owned()]).collect(),
-            rows: self.found().iter().map(row).collect(),
+            rows: self.places().into_iter().map(row).collect(),
             note: format!(
                 "Valid and invalid packets together; median over searches [95 % interval]. {} \"≥\" stands where the \
                  generator could send no faster: the capacity is at least that, and a ratio is bounded on the side that \
@@ -267,27 +201,72 @@ impl Searches {
     /// What the searches allow to say of kernel and user, the highest share of invalid packets first.
     pub(super) fn findings(&self) -> Vec<String> {
         let sides = self.sides();
-        let found = self.found();
-        let mut by_share: Vec<_> = found.iter().collect();
-        by_share.sort_by_key(|((_, percent), _)| std::cmp::Reverse(*percent));
-        let at = |(place, here): (&GoalAtShare, &Searched<'_>)| {
-            let sentence = |(side, label): &(DecidedBy, String)| sentence(place, here, *side, label);
-            sides.iter().filter_map(sentence).collect::<Vec<_>>()
+        let mut ratios: Vec<_> = self.to_user().collect();
+        ratios.sort_by_key(|one| Reverse(one.invalid_percent));
+        let label =
+            |decider: Decider| sides.iter().find(|(side, _)| *side == decider).map(|(_, label)| label);
+        ratios.into_iter().filter_map(|one| self.sentence(one, label(one.numerator)?)).collect()
+    }
+
+    fn sentence(&self, compared: &CapacityRatio, label: &str) -> Option<String> {
+        let CapacityRatio {
+            of: goal,
+            invalid_percent: percent,
+            numerator,
+            denominator,
+            ratio: found,
+            known,
+            ..
+        } = compared;
+        let text = |side: &Decider| {
+            let is_it =
+                |one: &&Capacity| (&one.goal, &one.invalid_percent, &one.placement) == (goal, percent, side);
+            self.capacities().iter().find(is_it).map(Capacity::text)
         };
-        by_share.into_iter().flat_map(at).collect()
+        let (ours, theirs) = (text(numerator)?, text(denominator)?);
+        let filtered = if label == Placement::Kernel.name() {
+            "with the filter in the kernel".to_owned()
+        } else {
+            format!("with the filter in the {label}")
+        };
+        if *known == Known::NotAtAll {
+            return Some(format!(
+                "At {percent} % invalid, {filtered} {ours} packets/s are carried ({goal}), and {theirs} with the server \
+                 deciding; which of the two carries more is {LIMITS_BOTH}."
+            ));
+        }
+        let ends = match found.kind {
+            EndsKind::Interval => "95 % interval",
+            EndsKind::Range => "range, since there are too few searches for an interval,",
+        };
+        Some(format!(
+            "At {percent} % invalid, the highest rate that is carried ({goal}) {filtered} is {}{} times that with the server \
+             deciding ({ends} {} to {}, {} searches): {ours} against {theirs} packets/s.",
+            known.sign(),
+            ratio(found.median),
+            ratio(found.low),
+            ratio(found.high),
+            found.runs
+        ))
     }
 
     /// For each goal, bars of the capacity by share and side.
     pub(super) fn plots(&self) -> Vec<Plot> {
-        let found = self.found();
-        let goals: BTreeSet<_> = found.keys().map(|(goal, _)| goal).collect();
-        let plot = |goal: &String| {
-            let here: Vec<_> = found.iter().filter(|((one, _), _)| one == goal).collect();
+        let places = self.places();
+        let goals: BTreeSet<_> = places.keys().map(|(goal, _)| *goal).collect();
+        let plot = |goal: &str| {
+            let here: Vec<_> = places.iter().filter(|((one, _), _)| *one == goal).collect();
+            let bars = |side: Decider| {
+                let of_side = |(at, (_, found)): (usize, &(_, &Vec<&Capacity>))| {
+                    found.iter().find(|one| one.placement == side).and_then(|one| bar(at, one))
+                };
+                here.iter().enumerate().filter_map(of_side).collect()
+            };
             let lines = styled(self.sides()).into_iter().map(|(side, label, style)| Curve {
                 label,
                 style,
                 form: CurveForm::Bars,
-                points: bars(side, &here),
+                points: bars(side),
             });
             let lines: Vec<_> = lines.filter(|line| !line.points.is_empty()).collect();
             let points = || lines.iter().flat_map(|line| &line.points);
@@ -319,62 +298,23 @@ impl Searches {
     }
 }
 
-fn sentence(
-    (goal, percent): &GoalAtShare,
-    here: &Searched<'_>,
-    side: DecidedBy,
-    label: &str,
-) -> Option<String> {
-    let (known, ratios) = to_user(here, side)?;
-    let found = Estimate::of(&ratios)?;
-    let (ours, theirs) = (here.get(&side)?.text(), user(here)?.text());
-    let filtered = if label == Placement::Kernel.name() {
-        "with the filter in the kernel".to_owned()
-    } else {
-        format!("with the filter in the {label}")
-    };
-    if known == Known::NotAtAll {
-        return Some(format!(
-            "At {percent} % invalid, {filtered} {ours} packets/s are carried ({goal}), and {theirs} with the server \
-             deciding; which of the two carries more is {LIMITS_BOTH}."
-        ));
-    }
-    let ends = match found.kind {
-        EndsKind::Interval => "95 % interval",
-        EndsKind::Range => "range, since there are too few searches for an interval,",
-    };
-    Some(format!(
-        "At {percent} % invalid, the highest rate that is carried ({goal}) {filtered} is {}{} times that with the server \
-         deciding ({ends} {} to {}, {} searches): {ours} against {theirs} packets/s.",
-        known.sign(),
-        ratio(found.median),
-        ratio(found.low),
-        ratio(found.high),
-        found.runs
-    ))
-}
-
 /// The style of each side: that of its placement while it is free, then the next that is.
-pub(super) fn styled(sides: Vec<(DecidedBy, String)>) -> Vec<(DecidedBy, String, usize)> {
+pub(super) fn styled(sides: Vec<(Decider, String)>) -> Vec<(Decider, String, usize)> {
     let mut free = Free::styles(sides.len());
     sides
         .into_iter()
         .map(|(side, label)| {
-            let style = free.take(style_of(side.placement));
+            let style = free.take(style_of(side.placement()));
             (side, label, style)
         })
         .collect()
 }
 
-fn bars(side: DecidedBy, places: &[(&GoalAtShare, &Searched<'_>)]) -> Vec<Point> {
-    let point = |(at, (_, here)): (usize, &(&GoalAtShare, &Searched<'_>))| {
-        let found = here.get(&side)?;
-        let mut point = Point::of(at as f64, found.rates())?;
-        if !found.is_exact() {
-            point.at_least = true;
-            "limited by the generator: a lower bound".clone_into(&mut point.remark);
-        }
-        Some(point)
-    };
-    places.iter().enumerate().filter_map(point).collect()
+fn bar(at: usize, found: &Capacity) -> Option<Point> {
+    let mut point = Point::of(at as f64, found.searches.clone())?;
+    if found.known != Known::Exactly {
+        point.at_least = true;
+        "limited by the generator: a lower bound".clone_into(&mut point.remark);
+    }
+    Some(point)
 }

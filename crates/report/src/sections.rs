@@ -1,4 +1,4 @@
-//! The sections of a report, a row each, in their order: what is said of one thing in tables, plots and sentences.
+//! The sections of a report in their order: what is said of one thing in tables, plots and sentences.
 
 use weir_results::{cell::Dimension, sample::Sample};
 
@@ -30,102 +30,71 @@ pub(super) struct Material<'a> {
     pub(super) rulings: &'a [Ruling],
 }
 
-/// A section. What it doesn't have is [`nothing`].
+/// What is said of one thing.
+#[derive(Clone, Debug)]
 pub(super) struct Section {
     pub(super) page_part: PagePart,
     /// Whether a terminal shows its tables too.
-    pub(super) is_on_terminal: fn(&Material<'_>) -> bool,
-    pub(super) tables: fn(&Material<'_>) -> Vec<Table>,
-    pub(super) plots: fn(&Material<'_>) -> Vec<Plot>,
-    pub(super) findings: fn(&Material<'_>) -> Vec<String>,
+    pub(super) is_on_terminal: bool,
+    pub(super) tables: Vec<Table>,
+    pub(super) plots: Vec<Plot>,
+    pub(super) findings: Vec<String>,
 }
 
-const fn nothing<T>(_: &Material<'_>) -> Vec<T> {
-    Vec::new()
+fn leading(
+    tables: impl IntoIterator<Item = Table>,
+    plots: impl IntoIterator<Item = Plot>,
+    findings: impl IntoIterator<Item = String>,
+) -> Section {
+    Section {
+        page_part: PagePart::Leading,
+        is_on_terminal: true,
+        tables: tables.into_iter().collect(),
+        plots: plots.into_iter().collect(),
+        findings: findings.into_iter().collect(),
+    }
 }
 
-const LEADING: Section = Section {
-    page_part: PagePart::Leading,
-    is_on_terminal: |_| true,
-    tables: nothing,
-    plots: nothing,
-    findings: nothing,
-};
-
-const DETAIL: Section = Section { page_part: PagePart::Detail, is_on_terminal: |_| false, ..LEADING };
+fn detail(tables: impl IntoIterator<Item = Table>) -> Section {
+    Section { page_part: PagePart::Detail, is_on_terminal: false, ..leading(tables, [], []) }
+}
 
 /// All of them.
-pub(super) const SECTIONS: &[Section] = &[
-    Section { tables: |material| some(verdict::table(material.rulings)), ..LEADING },
-    Section {
-        tables: |material| some(material.searches.table()),
-        plots: |material| material.searches.plots(),
-        findings: |material| material.searches.findings(),
-        ..LEADING
-    },
-    Section { plots: |material| some(trials::plot(material.searches, material.trials)), ..LEADING },
-    Section { tables: |material| some(material.searches.costs.clone()), ..LEADING },
-    Section {
-        tables: |material| {
-            ladder::table(material.grid).into_iter().chain(ladder::table_of_hooks(material.grid)).collect()
+pub(super) fn sections(material: &Material<'_>) -> Vec<Section> {
+    let &Material { grid, trials, searches, capacities, .. } = material;
+    let of_hooks = ladder::table(grid).into_iter().chain(ladder::table_of_hooks(grid));
+    let overview = [overview::table(grid, &material.environment.rules)];
+    let of_the_whole_grid = [plots::plots(grid), overviews::maps(grid), overviews::strips(grid)];
+    vec![
+        leading(verdict::table(material.rulings), [], []),
+        leading(searches.table(), searches.plots(), searches.findings()),
+        leading([], trials::plot(searches, trials), []),
+        leading(searches.costs.clone(), [], []),
+        leading(of_hooks, ladder::plots(grid, capacities), ladder::findings(grid)),
+        leading([], [], onset::findings(grid)),
+        leading(filter_cost::table(grid), [], filter_cost::findings(grid)),
+        leading([], [], of_the_grid(material)),
+        leading(narrowing::table(grid), narrowing::plots(grid), narrowing::finding(grid)),
+        leading(pairings::table(grid), [], []),
+        Section {
+            page_part: PagePart::Overview,
+            ..leading(overview, of_the_whole_grid.into_iter().flatten(), [])
         },
-        plots: |material| ladder::plots(material.grid, material.capacities),
-        findings: |material| ladder::findings(material.grid),
-        ..LEADING
-    },
-    Section { findings: |material| onset::findings(material.grid), ..LEADING },
-    Section {
-        tables: |material| some(filter_cost::table(material.grid)),
-        findings: |material| filter_cost::findings(material.grid),
-        ..LEADING
-    },
-    Section { findings: of_the_grid, ..LEADING },
-    Section {
-        tables: |material| some(narrowing::table(material.grid)),
-        plots: |material| narrowing::plots(material.grid),
-        findings: |material| some(narrowing::finding(material.grid)),
-        ..LEADING
-    },
-    Section { tables: |material| some(pairings::table(material.grid)), ..LEADING },
-    Section {
-        page_part: PagePart::Overview,
-        tables: |material| vec![overview::table(material.grid, &material.environment.rules)],
-        plots: |material| {
-            let all = [
-                plots::plots(material.grid),
-                overviews::maps(material.grid),
-                overviews::strips(material.grid),
-            ];
-            all.into_iter().flatten().collect()
+        // With a single packet count, the overview holds what these do.
+        Section {
+            is_on_terminal: grid.values(Dimension::Packets).len() > 1 && trials.is_empty(),
+            ..detail(tables::shaped(grid))
         },
-        ..LEADING
-    },
-    // With a single packet count, the overview holds what these do.
-    Section {
-        is_on_terminal: |material| {
-            material.grid.values(Dimension::Packets).len() > 1 && material.trials.is_empty()
-        },
-        tables: |material| tables::shaped(material.grid),
-        ..DETAIL
-    },
-    Section { tables: |material| vec![tables::ratios(material.grid)], ..DETAIL },
-    Section { tables: |material| some(tables::toolkit_ratios(material.grid)), ..DETAIL },
-    Section {
-        tables: |material| {
-            if material.trials.is_empty() { beside::tables(material.grid) } else { Vec::new() }
-        },
-        ..DETAIL
-    },
-    Section { tables: |material| pairings::shaped(material.grid), ..DETAIL },
-    Section { tables: |material| some(tables::carried(material.grid)), ..DETAIL },
-    Section { tables: |material| some(tables::process(material.grid)), ..DETAIL },
-    Section { tables: |material| some(tables::latencies(material.grid)), ..DETAIL },
-    Section { tables: |material| vec![ledgers::ledger(material.grid)], ..DETAIL },
-    Section { tables: |material| some(ledgers::audit(material.grid)), ..DETAIL },
-];
-
-fn some<T>(one: Option<T>) -> Vec<T> {
-    one.into_iter().collect()
+        detail([tables::ratios(grid)]),
+        detail(tables::toolkit_ratios(grid)),
+        detail(if trials.is_empty() { beside::tables(grid) } else { Vec::new() }),
+        detail(pairings::shaped(grid)),
+        detail(tables::carried(grid)),
+        detail(tables::process(grid)),
+        detail(tables::latencies(grid)),
+        detail([ledgers::ledger(grid)]),
+        detail(ledgers::audit(grid)),
+    ]
 }
 
 /// What the grid's own samples allow to say; where all samples are trials, their searches say it.

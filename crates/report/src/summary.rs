@@ -7,12 +7,13 @@ use weir_results::{
     cell::Cell,
     figure::Figure,
     ledger::Ledger,
+    sample::Sample,
     stats::{EndsKind, Estimate},
 };
 
 use crate::{
     filter_cost::{self, FilterCost},
-    grid::{CellPair, CellRuns, SampleGrid},
+    grid::{CellRuns, Contrast, SampleGrid},
     verdict::Ruling,
 };
 
@@ -92,13 +93,20 @@ impl From<Estimate> for Ratio {
 impl Summary {
     /// The summary of `grid`.
     pub(super) fn of(grid: &SampleGrid, verdicts: Vec<Ruling>) -> Self {
-        let ratios = |comparisons: Vec<CellPair<'_>>| {
-            comparisons.iter().map(|comparison| ratio_summary(grid, comparison)).collect()
+        let ratios = |contrast| {
+            let comparisons = grid.compared(contrast).into_iter();
+            let summary = comparisons.map(|comparison| RatioSummary {
+                cell: comparison.cell.cell.clone(),
+                quotient: comparison.quotient(),
+                series: grid.label_of(&comparison.cell.cell),
+                figures: by_name(|figure| comparison.ratio(figure)),
+            });
+            summary.collect()
         };
         Self {
             cells: grid.cells().map(cell_summary).collect(),
-            ratios: ratios(grid.comparisons()),
-            toolkit_ratios: ratios(grid.toolkit_comparisons()),
+            ratios: ratios(Contrast::Placement),
+            toolkit_ratios: ratios(Contrast::Toolkit),
             verdicts,
             filter_costs: filter_cost::costs(grid),
             invalid_samples: grid.invalid.len(),
@@ -119,7 +127,7 @@ fn cell_summary(runs: &CellRuns) -> CellSummary {
         runs: runs.sound.len(),
         invalid_runs: runs.invalid,
         figures: by_name(|figure| runs.estimate(figure)),
-        ledger: total_ledger(runs),
+        ledger: total_ledger(&runs.sound),
     }
 }
 
@@ -128,17 +136,7 @@ fn by_name<T: From<Estimate>>(of: impl Fn(Figure) -> Option<Estimate>) -> BTreeM
     Figure::ALL.into_iter().filter_map(named).collect()
 }
 
-/// The ledgers of the sound runs added up; nothing where none has one.
-pub(super) fn total_ledger(runs: &CellRuns) -> Option<Ledger> {
-    runs.sound.iter().filter_map(|sample| sample.ledger.clone()).reduce(|all, ledger| all.plus(&ledger))
-}
-
-fn ratio_summary(grid: &SampleGrid, comparison: &CellPair<'_>) -> RatioSummary {
-    let cell = &comparison.cell.cell;
-    RatioSummary {
-        cell: cell.clone(),
-        quotient: comparison.quotient(),
-        series: grid.label_of(cell),
-        figures: by_name(|figure| comparison.ratio(figure)),
-    }
+/// The ledgers of `samples` added up; nothing where none has one.
+pub(super) fn total_ledger(samples: &[Sample]) -> Option<Ledger> {
+    samples.iter().filter_map(|sample| sample.ledger.clone()).reduce(|all, ledger| all.plus(&ledger))
 }

@@ -14,16 +14,8 @@ pub(super) enum PagePart {
     Detail,
 }
 
-/// A table and where it is shown.
-#[derive(Clone, Debug)]
-pub(super) struct SectionTable {
-    pub(super) table: Table,
-    pub(super) page_part: PagePart,
-    pub(super) is_on_terminal: bool,
-}
-
 /// A titled table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Table {
     /// File name without extension; unique in a report.
     pub slug: String,

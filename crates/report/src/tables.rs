@@ -1,73 +1,62 @@
 //! Which tables a report has, made from the grid.
 
 use weir_results::{
-    cell::{Dimension, Value},
+    cell::Dimension,
     figure::{Figure, SCOPE},
     number::{count, estimate, number, ratio},
     stats::Estimate,
 };
 
 use crate::{
-    grid::{CellPair, CellRuns, SampleGrid, Series},
+    grid::{CellPair, CellRuns, Contrast, SampleGrid, Series},
     place::{Place, head, value_text},
     table::Table,
 };
 
 /// The tables of the report's shape: one for each figure and series, one dimension across and the others down.
 pub(super) fn shaped(grid: &SampleGrid) -> Vec<Table> {
-    let across = across(grid);
-    let figures = Figure::SHAPED.into_iter();
-    figures
-        .flat_map(|figure| {
-            let series = grid.series.iter().enumerate();
-            series.map(move |(i, series)| shaped_table(grid, figure, series, i + 1, across))
+    let of_figure = |figure: Figure| {
+        grid.series.iter().enumerate().map(move |(i, series)| Table {
+            slug: format!("{}-{}-{}", figure.slug(), i + 1, series.placement().name()),
+            title: format!("{}: {}", figure.head(), grid.label(series)),
+            note: format!("{}{}", figure.scope(), grid.sleep_note(figure, series.external_client())),
+            ..shaped_table(grid, figure, &[series], None)
         })
-        .collect()
+    };
+    Figure::SHAPED.into_iter().flat_map(of_figure).collect()
 }
 
-fn shaped_table(
+/// Columns and rows of the report's shape. What goes across is packets, as there, or the last of what varies; a row for
+/// each of `series` at each place along the rest, with who decides where that has a head.
+pub(super) fn shaped_table(
     grid: &SampleGrid,
     figure: Figure,
-    series: &Series,
-    number: usize,
-    across: Dimension,
+    series: &[&Series],
+    decider_head: Option<&str>,
 ) -> Table {
-    let down: Vec<_> = grid.dimensions.iter().copied().filter(|&dimension| dimension != across).collect();
-    let (lines, values) = (grid.lines(&down), grid.values(across));
-    let row = |line: &Place| {
-        let mut row = line.row(&down);
-        row.extend(values.iter().map(|&value| {
-            let here = |place: &&Place| place.only(&down) == *line && place.along(across) == value;
-            match (grid.places.iter().find(here), figure) {
-                (Some(place), Figure::Loss) => loss_text(grid, series, place),
-                (Some(place), _) => estimate_text(grid, series, place, figure),
-                (None, _) => "not run".to_owned(),
-            }
-        }));
-        row
-    };
-    let across_heads = across_heads(across, &values);
-    Table {
-        slug: format!("{}-{number}-{}", figure.slug(), series.placement().name()),
-        title: format!("{}: {}", figure.head(), grid.label(series)),
-        columns: heads(&down).chain(across_heads).collect(),
-        rows: lines.iter().map(row).collect(),
-        note: format!("{}{}", figure.scope(), grid.sleep_note(figure, series.external_client())),
-    }
-}
-
-/// The heads of columns that are the values along a dimension.
-pub(super) fn across_heads(across: Dimension, values: &[Value]) -> Vec<String> {
-    let unit = if across.unit().is_empty() { across.title() } else { across.unit() };
-    values.iter().map(|&value| format!("{} {unit}", value_text(across, value))).collect()
-}
-
-/// What goes across in tables of the report's shape: packets, as there, or the last of what varies.
-pub(super) fn across(grid: &SampleGrid) -> Dimension {
-    if grid.is_of_the_reports_shape() {
+    let across = if grid.is_of_the_reports_shape() {
         Dimension::Packets
     } else {
         *grid.dimensions.last().expect("the invalid share is shown in every grid")
+    };
+    let (down, values) = (grid.dimensions_but(across), grid.values(across));
+    let lines = grid.lines(&down);
+    let row = |(line, series): (&Place, &Series)| {
+        let mut row = line.row(&down);
+        row.extend(decider_head.map(|_| series.decider()));
+        row.extend(values.iter().map(|&value| {
+            let is_here = |place: &&Place| place.only(&down) == *line && place.along(across) == value;
+            let runs = grid.places.iter().find(is_here).and_then(|place| grid.cell(series, place));
+            if figure == Figure::Loss { loss_text(runs) } else { estimate_text(runs, figure) }
+        }));
+        row
+    };
+    let unit = if across.unit().is_empty() { across.title() } else { across.unit() };
+    let across_heads = values.iter().map(|&value| format!("{} {unit}", value_text(across, value)));
+    Table {
+        columns: heads(&down).chain(decider_head.map(str::to_owned)).chain(across_heads).collect(),
+        rows: lines.iter().flat_map(|line| series.iter().map(move |&one| (line, one))).map(row).collect(),
+        ..Table::default()
     }
 }
 
@@ -144,13 +133,13 @@ pub(super) fn ratios(grid: &SampleGrid) -> Table {
             "Below 1 the kernel's side is the smaller. {SCOPE} Over loopback a socket filter runs on the sender's CPU \
              time, so what it saves the server is to be read beside what it costs the client."
         ),
-        ..ratio_table(grid, &grid.comparisons())
+        ..ratio_table(grid, &grid.compared(Contrast::Placement))
     }
 }
 
 /// One toolkit ÷ another of each place of the grid; nothing where there is but one.
 pub(super) fn toolkit_ratios(grid: &SampleGrid) -> Option<Table> {
-    let comparisons = grid.toolkit_comparisons();
+    let comparisons = grid.compared(Contrast::Toolkit);
     let first = comparisons.first()?;
     let base = first.side(first.base);
     Some(Table {
@@ -181,40 +170,32 @@ fn ratio_table(grid: &SampleGrid, comparisons: &[CellPair<'_>]) -> Table {
         row.push(comparison.ratio(Figure::ServerCpu).map_or(0, |ratio| ratio.runs).to_string());
         row
     };
+    let more = ["series"].into_iter().chain(QUOTIENTS.map(|(head, _)| head)).chain(["pairs"]);
     Table {
-        slug: String::new(),
-        title: String::new(),
-        columns: heads(&grid.dimensions)
-            .chain(
-                ["series"]
-                    .into_iter()
-                    .chain(QUOTIENTS.map(|(head, _)| head))
-                    .chain(["pairs"])
-                    .map(str::to_owned),
-            )
-            .collect(),
+        columns: heads(&grid.dimensions).chain(more.map(str::to_owned)).collect(),
         rows: comparisons.iter().map(row).collect(),
-        note: String::new(),
+        ..Table::default()
     }
 }
 
-/// The labels of the series that are compared with user space, without repeats.
-pub(super) fn kernel_labels(grid: &SampleGrid, comparisons: &[CellPair<'_>]) -> Vec<String> {
-    let mut labels: Vec<_> =
-        comparisons.iter().map(|comparison| grid.label_of(&comparison.cell.cell)).collect();
-    labels.sort();
-    labels.dedup();
-    labels
+/// An estimate of a cell as a table shows it, or why there is none.
+pub(super) fn estimate_text(runs: Option<&CellRuns>, figure: Figure) -> String {
+    estimate_text_less(runs, figure, 0.0)
 }
 
-/// An estimate as a table shows it, or why there is none.
-pub(super) fn estimate_text(grid: &SampleGrid, series: &Series, place: &Place, figure: Figure) -> String {
-    let Some(runs) = grid.cell(series, place) else { return "not run".to_owned() };
-    match runs.estimate(figure) {
-        Some(median) => estimate(&median, |value| number(value, figure.digits())),
-        None if runs.sound.is_empty() => "no sound run".to_owned(),
-        None => "–".to_owned(),
+/// The same, less so much of each run.
+pub(super) fn estimate_text_less(runs: Option<&CellRuns>, figure: Figure, less: f64) -> String {
+    let Some(runs) = runs else { return "not run".to_owned() };
+    if runs.sound.is_empty() {
+        return "no sound run".to_owned();
     }
+    let values: Vec<_> = runs.values(figure).into_iter().map(|value| value - less).collect();
+    or_dash(Estimate::of(&values), |value| number(value, figure.digits()))
+}
+
+/// An estimate, or a dash where there is none.
+pub(super) fn or_dash(found: Option<Estimate>, text: impl Fn(f64) -> String) -> String {
+    found.map_or("–".to_owned(), |found| estimate(&found, text))
 }
 
 /// A ratio as a table shows it.
@@ -222,10 +203,10 @@ pub(super) fn ratio_text(median: Option<Estimate>) -> String {
     median.map_or("no pair".to_owned(), |median| estimate(&median, ratio))
 }
 
-/// The same of the loss, with how many runs answered.
-pub(super) fn loss_text(grid: &SampleGrid, series: &Series, place: &Place) -> String {
-    let text = estimate_text(grid, series, place, Figure::Loss);
-    match grid.cell(series, place) {
+/// The loss of a cell as a table shows it, with how many runs answered.
+fn loss_text(runs: Option<&CellRuns>) -> String {
+    let text = estimate_text(runs, Figure::Loss);
+    match runs {
         Some(runs) => {
             let responding = runs.sound.iter().filter(|sample| sample.get_value.is_some()).count();
             format!("{text}; {responding} of {} runs answered", runs.sound.len() + runs.invalid)

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weir_results::sample::Sample;
+use weir_results::{capacity::Decider, sample::Sample};
 
 use crate::{
     axis::Axis,
     plot::{Curve, CurveForm, Dot, PALETTE, Panel, Plot, Point},
-    searches::{DecidedBy, Searches, styled},
+    searches::{Searches, styled},
 };
 
 /// What became of a trial.
@@ -43,7 +43,7 @@ impl Fate {
 
 /// A trial of a search.
 struct SearchTrial {
-    side: DecidedBy,
+    side: Decider,
     search: u32,
     fate: Fate,
     rate: f64,
@@ -103,7 +103,7 @@ fn by_share(searches: &Searches, trials: &[Sample]) -> BTreeMap<u8, Vec<SearchTr
             else {
                 continue;
             };
-            let (side, search) = (DecidedBy::of(&record.cell), record.search);
+            let (side, search) = (Decider::of(&record.cell), record.search);
             let trial = SearchTrial { side, search, fate, rate: rate as f64, loss_percent };
             found.entry(record.cell.invalid_percent).or_default().push(trial);
         }
@@ -112,7 +112,7 @@ fn by_share(searches: &Searches, trials: &[Sample]) -> BTreeMap<u8, Vec<SearchTr
 }
 
 /// A line of dots for each fate that trials of the side met.
-fn lines((side, label, style): &(DecidedBy, String, usize), trials: &[SearchTrial]) -> Vec<Curve> {
+fn lines((side, label, style): &(Decider, String, usize), trials: &[SearchTrial]) -> Vec<Curve> {
     let line = |fate: Fate| {
         let mine = trials.iter().filter(|trial| trial.side == *side && trial.fate == fate);
         let point = |trial: &SearchTrial| {

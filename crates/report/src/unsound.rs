@@ -16,7 +16,8 @@ pub fn why_nothing(samples: &[Sample]) -> Option<String> {
     let reasons: Vec<_> = reasons(samples)
         .into_iter()
         .map(|(flaw, runs)| {
-            let first = if runs > 1 && differs_by_run(flaw) { ", the first of them" } else { "" };
+            // A flaw of the same kind may say something else of another run.
+            let first = if runs > 1 && *flaw != Flaw::NoReply { ", the first of them" } else { "" };
             format!("{} of {all}{first}: {flaw}", count(runs))
         })
         .collect();
@@ -38,11 +39,6 @@ fn reasons(samples: &[Sample]) -> Vec<(&Flaw, u64)> {
     }
     kinds.sort_by_key(|&(_, runs)| std::cmp::Reverse(runs));
     kinds
-}
-
-/// Whether a flaw of the same kind says something else of another run.
-fn differs_by_run(flaw: &Flaw) -> bool {
-    *flaw != Flaw::NoReply
 }
 
 /// What to do where no packet of somebody else's client came to a server of weir's.

@@ -12,12 +12,12 @@ use weir_results::{
     cell::Dimension,
     figure::Figure,
     number::{estimate, number, ratio},
-    rule::{Compare, Rule},
+    rule::Rule,
     stats::{EndsKind, Estimate, RUNS_FOR_INTERVAL, Repetition},
 };
 
 use crate::{
-    grid::{CellRuns, SampleGrid},
+    grid::{CellRuns, Contrast, SampleGrid},
     place::Place,
     searches::Searches,
     table::Table,
@@ -88,13 +88,12 @@ fn judge(rule: &Rule, number: Option<&Estimate>, known: Option<Known>) -> Outcom
 
 /// The cells compared: each with its base.
 fn pairs<'a>(rule: &Rule, grid: &'a SampleGrid) -> Vec<(&'a CellRuns, &'a CellRuns)> {
-    let pairs: Vec<_> = match rule.compare {
-        Compare::Placements => grid.comparisons().iter().map(|one| (one.cell, one.base)).collect(),
-        Compare::Toolkits => grid.toolkit_comparisons().iter().map(|one| (one.cell, one.base)).collect(),
-        Compare::Hooks => grid.hook_comparisons().iter().map(|one| (one.cell, one.base)).collect(),
-        Compare::Along(dimension) => ends_along(grid, dimension),
+    let mut pairs: Vec<_> = match Contrast::of(rule.compare) {
+        Ok(contrast) => grid.compared(contrast).iter().map(|one| (one.cell, one.base)).collect(),
+        Err(dimension) => ends_along(grid, dimension),
     };
-    pairs.into_iter().filter(|(cell, _)| rule.counts(&cell.cell)).collect()
+    pairs.retain(|(cell, _)| rule.counts(&cell.cell));
+    pairs
 }
 
 /// One ratio a search, the geometric mean over places; how many places; and which side of the true one is known.
@@ -112,7 +111,7 @@ pub(super) fn apply(rule: &Rule, grid: &SampleGrid, searches: &Searches) -> Ruli
         None => {
             let pairs = pairs(rule, grid);
             let values = if rule.is_difference() {
-                mean_differences(&pairs, rule.figure)
+                mean_of(&pairs, rule.figure, |cell, base| Some(cell - base))
             } else {
                 mean_ratios(&pairs, rule.figure)
             };
@@ -144,11 +143,7 @@ pub(super) fn mean_ratios(pairs: &[(&CellRuns, &CellRuns)], figure: Figure) -> V
     mean_of(pairs, figure, log).into_iter().map(f64::exp).collect()
 }
 
-/// One difference a repetition in which every pair has its runs: the mean of theirs.
-fn mean_differences(pairs: &[(&CellRuns, &CellRuns)], figure: Figure) -> Vec<f64> {
-    mean_of(pairs, figure, |cell, base| Some(cell - base))
-}
-
+/// One value a repetition in which every pair has its runs: the mean of theirs.
 fn mean_of(
     pairs: &[(&CellRuns, &CellRuns)],
     figure: Figure,
@@ -173,7 +168,7 @@ fn mean(values: &[f64]) -> f64 {
 
 /// Of every series, the cells at both ends of `dimension` that agree in the rest.
 fn ends_along(grid: &SampleGrid, dimension: Dimension) -> Vec<(&CellRuns, &CellRuns)> {
-    let rest: Vec<_> = grid.dimensions.iter().copied().filter(|&other| other != dimension).collect();
+    let rest = grid.dimensions_but(dimension);
     let lines = grid.lines(&rest);
     let ends = |series, line: &Place| {
         let here = grid.places.iter().filter(|place| place.only(&rest) == *line);

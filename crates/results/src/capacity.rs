@@ -5,11 +5,15 @@ mod goal;
 pub mod known;
 pub mod record;
 mod result;
+mod spread;
+mod summary;
 
 pub use decider::Decider;
 pub use goal::Goal;
 pub use known::Known;
 pub use result::{GoalResult, SearchEnd};
+pub use spread::Spread;
+pub use summary::{Capacities, Capacity, CapacityCost, CapacityRatio};
 
 /// Name of the experiment, in samples and the manifest.
 pub const NAME: &str = "capacity";
@@ -28,16 +32,7 @@ pub enum Purpose {
     Cost,
 }
 
-impl Purpose {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ceiling, Self::Search, Self::Cost];
-
+weir_filters::names! {
     /// The experiment that a sample of such a run names.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ceiling => "capacity-ceiling",
-            Self::Search => NAME,
-            Self::Cost => "capacity-cost",
-        }
-    }
+    Purpose::name { Ceiling = "capacity-ceiling", Search = NAME, Cost = "capacity-cost" }
 }

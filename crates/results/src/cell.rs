@@ -7,7 +7,7 @@ pub use conditions::{Background, Conditions, ReceiveWork};
 pub use dimension::{Dimension, Value};
 
 use serde::{Deserialize, Serialize};
-use weir_filters::{FilterName, Hook, Toolkit};
+use weir_filters::{FilterName, Hook, Toolkit, names};
 use weir_records::Io;
 
 /// Where the decision is made.
@@ -25,16 +25,9 @@ pub enum Placement {
     Sender,
 }
 
-impl Placement {
+names! {
     /// Its name in text, definitions and samples.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::User => "user",
-            Self::Kernel => "kernel",
-            Self::Sender => "sender",
-        }
-    }
+    Placement::name { Plain = "plain", User = "user", Kernel = "kernel", Sender = "sender" }
 }
 
 /// Everything that makes one cell of an experiment's grid.

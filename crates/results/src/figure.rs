@@ -5,110 +5,105 @@ use weir_records::Cost;
 
 use crate::sample::Sample;
 
-/// What is measured of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Figure {
-    /// CPU time of the server per packet sent, from readiness to the end; of its whole life where the server, which isn't
-    /// weir's, doesn't say when it was ready.
-    ServerCpu,
-    /// CPU time of the server's whole process per packet sent: start-up included, in which the program is loaded.
-    ServerCpuProcess,
-    /// CPU time of the clients per packet sent.
-    ClientCpu,
-    /// CPU time of the whole machine per packet sent: of processes, and of receiving that no process is charged for.
-    MachineCpu,
-    /// From the first packet sent to the last handled.
-    Wall,
-    /// Share of valid requests that were lost.
-    Loss,
-    /// CPU time of the server per valid request served.
-    ServerCpuPerValid,
-    /// CPU time of the clients per valid request served.
-    ClientCpuPerValid,
-    /// CPU time of both per valid request served.
-    TotalCpuPerValid,
-    /// CPU time of the whole machine per valid request served.
-    MachineCpuPerValid,
-    /// CPU time of the whole machine per invalid packet sent, each of which somebody drops.
-    MachineCpuPerInvalid,
-    /// Valid requests served per second.
-    Goodput,
-    /// Packets per second asked for.
-    OfferedRate,
-    /// Packets per second reached.
-    AchievedRate,
-    /// Median latency of a GET, from the moment that it was due.
-    LatencyP50,
-    /// 90th percentile of it.
-    LatencyP90,
-    /// 99th percentile of it.
-    LatencyP99,
-    /// 99.9th percentile of it.
-    LatencyP999,
-    /// The longest.
-    LatencyMax,
-    /// Energy of the processor packages per million packets sent.
-    Energy,
-    /// Time of a run of the attached program as the kernel's statistics tell it (`run_time_ns` ÷ `run_cnt`).
-    ProgramRun,
-    /// Time of a test run of the program, less that of an accept-all program.
-    TestRun,
-    /// CPU time of the server ([`Self::ServerCpu`]) as a share of the wall time.
-    CpuShare,
-    /// Page faults of the server's whole process, with and without a read from disk.
-    PageFaults,
-    /// Context switches of the server's whole process because it waited.
-    VoluntarySwitches,
-    /// Context switches of the server's whole process because something else came first.
-    InvoluntarySwitches,
-    /// Largest resident set of the server's process.
-    PeakMemory,
-    /// Capacity: the highest offered rate at which no valid request is lost. No single run has it.
-    Ndr,
-    /// The same with as much loss as its goal allows.
-    Pdr,
+macro_rules! figures {
+    (
+        runs { $($(#[$meaning:meta])* $figure:ident: $names:expr,)* }
+        searches { $($(#[$found:meta])* $capacity:ident: $its_names:expr,)* }
+    ) => {
+        /// What is measured of a run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Figure {
+            $($(#[$meaning])* $figure,)*
+            $($(#[$found])* $capacity,)*
+        }
+
+        impl Figure {
+            /// Every figure of a run, in the order in which a report shows them.
+            pub const ALL: [Self; [$(stringify!($figure)),*].len()] = [$(Self::$figure),*];
+
+            /// Title, noun inside a sentence, unit, what an axis adds to the unit, and name in files.
+            const fn names(self) -> [&'static str; 5] {
+                match self {
+                    $(Self::$figure => $names,)*
+                    $(Self::$capacity => $its_names,)*
+                }
+            }
+        }
+    };
+}
+
+figures! {
+    runs {
+        /// CPU time of the server per packet sent, from readiness to the end; of its whole life where the server, which isn't
+        /// weir's, doesn't say when it was ready.
+        ServerCpu: ["Server CPU time per packet sent", "server CPU time", "µs", " per packet sent", "server-cpu"],
+        /// CPU time of the server's whole process per packet sent: start-up included, in which the program is loaded.
+        ServerCpuProcess: ["CPU time of the server's whole process per packet sent", "the server's CPU time, start-up included,", "µs", " per packet sent", "server-cpu-process"],
+        /// CPU time of the clients per packet sent.
+        ClientCpu: ["Client CPU time per packet sent", "client CPU time", "µs", " per packet sent", "client-cpu"],
+        /// CPU time of the whole machine per packet sent: of processes, and of receiving that no process is charged for.
+        MachineCpu: ["CPU time of the whole machine per packet sent", "the whole machine's CPU time", "µs", " per packet sent", "machine-cpu"],
+        /// From the first packet sent to the last handled.
+        Wall: ["Wall time", "wall time", "s", "", "wall"],
+        /// Share of valid requests that were lost.
+        Loss: ["Loss of valid requests", "loss of valid requests", "%", "", "loss"],
+        /// CPU time of the server per valid request served.
+        ServerCpuPerValid: ["Server CPU time per valid request", "server CPU time", "µs", " per valid request served", "server-cpu-per-valid"],
+        /// CPU time of the clients per valid request served.
+        ClientCpuPerValid: ["Client CPU time per valid request", "client CPU time", "µs", " per valid request served", "client-cpu-per-valid"],
+        /// CPU time of both per valid request served.
+        TotalCpuPerValid: ["CPU time of server and client per valid request", "CPU time of both", "µs", " per valid request served", "total-cpu-per-valid"],
+        /// CPU time of the whole machine per valid request served.
+        MachineCpuPerValid: ["CPU time of the whole machine per valid request", "the whole machine's CPU time", "µs", " per valid request served", "machine-cpu-per-valid"],
+        /// CPU time of the whole machine per invalid packet sent, each of which somebody drops.
+        MachineCpuPerInvalid: ["CPU time of the whole machine per invalid packet", "the whole machine's CPU time", "µs", " per invalid packet dropped", "machine-cpu-per-invalid"],
+        /// Valid requests served per second.
+        Goodput: ["Goodput", "valid requests served", "requests/s", "", "goodput"],
+        /// Packets per second asked for.
+        OfferedRate: ["Offered rate", "offered rate", "packets/s", "", "offered-rate"],
+        /// Packets per second reached.
+        AchievedRate: ["Achieved rate", "achieved rate", "packets/s", "", "achieved-rate"],
+        /// Median latency of a GET, from the moment that it was due.
+        LatencyP50: ["GET latency, p50", "median GET latency", "µs", "", "latency-p50"],
+        /// 90th percentile of it.
+        LatencyP90: ["GET latency, p90", "90th percentile of GET latency", "µs", "", "latency-p90"],
+        /// 99th percentile of it.
+        LatencyP99: ["GET latency, p99", "99th percentile of GET latency", "µs", "", "latency-p99"],
+        /// 99.9th percentile of it.
+        LatencyP999: ["GET latency, p99.9", "99.9th percentile of GET latency", "µs", "", "latency-p999"],
+        /// The longest.
+        LatencyMax: ["GET latency, longest", "longest GET latency", "µs", "", "latency-max"],
+        /// Energy of the processor packages per million packets sent.
+        Energy: ["Energy per million packets", "energy", "J", " per million packets", "energy"],
+        /// Time of a run of the attached program as the kernel's statistics tell it (`run_time_ns` ÷ `run_cnt`).
+        ProgramRun: ["Time of a run of the program", "time of a run of the program", "ns", "", "program-run"],
+        /// Time of a test run of the program, less that of an accept-all program.
+        TestRun: ["Test run less an accept-all program's", "test run less an accept-all program's", "ns", "", "test-run"],
+        /// CPU time of the server ([`Self::ServerCpu`]) as a share of the wall time.
+        CpuShare: ["CPU share of the server", "the server's CPU share", "%", "", "cpu-share"],
+        /// Page faults of the server's whole process, with and without a read from disk.
+        PageFaults: ["Page faults", "page faults", "", "", "page-faults"],
+        /// Context switches of the server's whole process because it waited.
+        VoluntarySwitches: ["Voluntary context switches", "voluntary context switches", "", "", "voluntary-switches"],
+        /// Context switches of the server's whole process because something else came first.
+        InvoluntarySwitches: ["Involuntary context switches", "involuntary context switches", "", "", "involuntary-switches"],
+        /// Largest resident set of the server's process.
+        PeakMemory: ["Peak memory", "peak memory", "MiB", "", "peak-memory"],
+    }
+    searches {
+        /// Capacity: the highest offered rate at which no valid request is lost. No single run has it.
+        Ndr: ["Capacity without loss (NDR)", "capacity without loss (NDR)", "packets/s", "", "ndr"],
+        /// The same with as much loss as its goal allows.
+        Pdr: ["Capacity with the loss allowed (PDR)", "capacity with the loss allowed (PDR)", "packets/s", "", "pdr"],
+    }
 }
 
 /// What "server CPU time" leaves out.
 pub const SCOPE: &str = "Server CPU time counts from readiness to the end and leaves out start-up, in which the program \
     is loaded; \"start-up included\" is the whole process's. Of a server that isn't weir's it is always the latter.";
 
-/// What a figure is called: title, noun inside a sentence, unit, what an axis adds to the unit, name in files.
-struct Names(&'static str, &'static str, &'static str, &'static str, &'static str);
-
 impl Figure {
-    /// Every figure of a run, in the order in which a report shows them.
-    pub const ALL: [Self; 27] = [
-        Self::ServerCpu,
-        Self::ServerCpuProcess,
-        Self::ClientCpu,
-        Self::MachineCpu,
-        Self::Wall,
-        Self::Loss,
-        Self::ServerCpuPerValid,
-        Self::ClientCpuPerValid,
-        Self::TotalCpuPerValid,
-        Self::MachineCpuPerValid,
-        Self::MachineCpuPerInvalid,
-        Self::Goodput,
-        Self::OfferedRate,
-        Self::AchievedRate,
-        Self::LatencyP50,
-        Self::LatencyP90,
-        Self::LatencyP99,
-        Self::LatencyP999,
-        Self::LatencyMax,
-        Self::Energy,
-        Self::ProgramRun,
-        Self::TestRun,
-        Self::CpuShare,
-        Self::PageFaults,
-        Self::VoluntarySwitches,
-        Self::InvoluntarySwitches,
-        Self::PeakMemory,
-    ];
-
     /// Figures that have tables of the report's shape.
     pub const SHAPED: [Self; 4] = [Self::ServerCpu, Self::ClientCpu, Self::Wall, Self::Loss];
 
@@ -141,41 +136,6 @@ impl Figure {
     pub const LATENCIES: [Self; 5] =
         [Self::LatencyP50, Self::LatencyP90, Self::LatencyP99, Self::LatencyP999, Self::LatencyMax];
 
-    #[rustfmt::skip]
-    const fn names(self) -> Names {
-        match self {
-            Self::ServerCpu => Names("Server CPU time per packet sent", "server CPU time", "µs", " per packet sent", "server-cpu"),
-            Self::ServerCpuProcess => Names("CPU time of the server's whole process per packet sent", "the server's CPU time, start-up included,", "µs", " per packet sent", "server-cpu-process"),
-            Self::ClientCpu => Names("Client CPU time per packet sent", "client CPU time", "µs", " per packet sent", "client-cpu"),
-            Self::MachineCpu => Names("CPU time of the whole machine per packet sent", "the whole machine's CPU time", "µs", " per packet sent", "machine-cpu"),
-            Self::Wall => Names("Wall time", "wall time", "s", "", "wall"),
-            Self::Loss => Names("Loss of valid requests", "loss of valid requests", "%", "", "loss"),
-            Self::ServerCpuPerValid => Names("Server CPU time per valid request", "server CPU time", "µs", " per valid request served", "server-cpu-per-valid"),
-            Self::ClientCpuPerValid => Names("Client CPU time per valid request", "client CPU time", "µs", " per valid request served", "client-cpu-per-valid"),
-            Self::TotalCpuPerValid => Names("CPU time of server and client per valid request", "CPU time of both", "µs", " per valid request served", "total-cpu-per-valid"),
-            Self::MachineCpuPerValid => Names("CPU time of the whole machine per valid request", "the whole machine's CPU time", "µs", " per valid request served", "machine-cpu-per-valid"),
-            Self::MachineCpuPerInvalid => Names("CPU time of the whole machine per invalid packet", "the whole machine's CPU time", "µs", " per invalid packet dropped", "machine-cpu-per-invalid"),
-            Self::Goodput => Names("Goodput", "valid requests served", "requests/s", "", "goodput"),
-            Self::OfferedRate => Names("Offered rate", "offered rate", "packets/s", "", "offered-rate"),
-            Self::AchievedRate => Names("Achieved rate", "achieved rate", "packets/s", "", "achieved-rate"),
-            Self::LatencyP50 => Names("GET latency, p50", "median GET latency", "µs", "", "latency-p50"),
-            Self::LatencyP90 => Names("GET latency, p90", "90th percentile of GET latency", "µs", "", "latency-p90"),
-            Self::LatencyP99 => Names("GET latency, p99", "99th percentile of GET latency", "µs", "", "latency-p99"),
-            Self::LatencyP999 => Names("GET latency, p99.9", "99.9th percentile of GET latency", "µs", "", "latency-p999"),
-            Self::LatencyMax => Names("GET latency, longest", "longest GET latency", "µs", "", "latency-max"),
-            Self::Energy => Names("Energy per million packets", "energy", "J", " per million packets", "energy"),
-            Self::ProgramRun => Names("Time of a run of the program", "time of a run of the program", "ns", "", "program-run"),
-            Self::TestRun => Names("Test run less an accept-all program's", "test run less an accept-all program's", "ns", "", "test-run"),
-            Self::CpuShare => Names("CPU share of the server", "the server's CPU share", "%", "", "cpu-share"),
-            Self::PageFaults => Names("Page faults", "page faults", "", "", "page-faults"),
-            Self::VoluntarySwitches => Names("Voluntary context switches", "voluntary context switches", "", "", "voluntary-switches"),
-            Self::InvoluntarySwitches => Names("Involuntary context switches", "involuntary context switches", "", "", "involuntary-switches"),
-            Self::PeakMemory => Names("Peak memory", "peak memory", "MiB", "", "peak-memory"),
-            Self::Ndr => Names("Capacity without loss (NDR)", "capacity without loss (NDR)", "packets/s", "", "ndr"),
-            Self::Pdr => Names("Capacity with the loss allowed (PDR)", "capacity with the loss allowed (PDR)", "packets/s", "", "pdr"),
-        }
-    }
-
     /// The goal of the searches that find it; nothing for what a run has.
     pub const fn goal(self) -> Option<&'static str> {
         match self {
@@ -187,28 +147,28 @@ impl Figure {
 
     /// The name as a title has it.
     pub const fn title(self) -> &'static str {
-        self.names().0
+        self.names()[0]
     }
 
     /// The name inside a sentence.
     pub const fn noun(self) -> &'static str {
-        self.names().1
+        self.names()[1]
     }
 
     /// The unit.
     pub const fn unit(self) -> &'static str {
-        self.names().2
+        self.names()[2]
     }
 
     /// What an axis says: the name and the unit.
     pub fn axis_label(self) -> String {
-        let Names(_, noun, unit, per, _) = self.names();
+        let [_, noun, unit, per, _] = self.names();
         format!("{noun}, {unit}{per}")
     }
 
     /// The title with the unit, as the head of a column or the title of a table.
     pub fn head(self) -> String {
-        let Names(title, _, unit, ..) = self.names();
+        let [title, _, unit, ..] = self.names();
         if unit.is_empty() { title.to_owned() } else { format!("{title}, {unit}") }
     }
 
@@ -231,12 +191,12 @@ impl Figure {
 
     /// The name in file names, definitions and `summary.json`.
     pub const fn slug(self) -> &'static str {
-        self.names().4
+        self.names()[4]
     }
 
     /// The name of a column of plain numbers, with the unit.
     pub fn column(self) -> String {
-        let Names(_, _, unit, per, slug) = self.names();
+        let [_, _, unit, per, slug] = self.names();
         let unit = match unit {
             "%" => "percent",
             "µs" => "us",

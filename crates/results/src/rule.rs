@@ -31,6 +31,35 @@ pub struct Rule {
     pub at: BTreeMap<Where, At>,
 }
 
+/// Reads and writes an enum of some words and the dimensions' names; `verb` is what a verdict can't do with another one.
+macro_rules! or_along {
+    ($type:ident, $verb:literal, $($variant:ident = $word:literal),+) => {
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                match value {
+                    $($type::$variant => $word.to_owned(),)+
+                    $type::Along(dimension) => dimension.key().to_owned(),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(name: String) -> Result<Self, String> {
+                match name.as_str() {
+                    $($word => Ok(Self::$variant),)+
+                    name => Dimension::named(name).map(Self::Along).ok_or_else(|| {
+                        let words = [$($word),+].join(", ");
+                        let dimensions = Dimension::ALL.map(Dimension::key).join(", ");
+                        format!("a verdict can't {} '{name}'; there are: {words}, {dimensions}", $verb)
+                    }),
+                }
+            }
+        }
+    };
+}
+
 /// What a rule can choose cells by: a dimension's name, `placement`, `hook` or `toolkit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -45,32 +74,7 @@ pub enum Where {
     Along(Dimension),
 }
 
-impl From<Where> for String {
-    fn from(choice: Where) -> Self {
-        match choice {
-            Where::Placement => "placement".to_owned(),
-            Where::Hook => "hook".to_owned(),
-            Where::Toolkit => "toolkit".to_owned(),
-            Where::Along(dimension) => dimension.key().to_owned(),
-        }
-    }
-}
-
-impl TryFrom<String> for Where {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        match name.as_str() {
-            "placement" => Ok(Self::Placement),
-            "hook" => Ok(Self::Hook),
-            "toolkit" => Ok(Self::Toolkit),
-            name => Dimension::named(name).map(Self::Along).ok_or_else(|| {
-                let dimensions = Dimension::ALL.map(Dimension::key).join(", ");
-                format!("a verdict can't choose cells by '{name}'; there are: placement, hook, toolkit, {dimensions}")
-            }),
-        }
-    }
-}
+or_along!(Where, "choose cells by", Placement = "placement", Hook = "hook", Toolkit = "toolkit");
 
 /// What is compared with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,34 +90,7 @@ pub enum Compare {
     Along(Dimension),
 }
 
-impl From<Compare> for String {
-    fn from(compare: Compare) -> Self {
-        match compare {
-            Compare::Placements => "kernel-user".to_owned(),
-            Compare::Toolkits => "toolkits".to_owned(),
-            Compare::Hooks => "hooks".to_owned(),
-            Compare::Along(dimension) => dimension.key().to_owned(),
-        }
-    }
-}
-
-impl TryFrom<String> for Compare {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        match name.as_str() {
-            "kernel-user" => Ok(Self::Placements),
-            "toolkits" => Ok(Self::Toolkits),
-            "hooks" => Ok(Self::Hooks),
-            name => Dimension::named(name).map(Self::Along).ok_or_else(|| {
-                let dimensions = Dimension::ALL.map(Dimension::key).join(", ");
-                format!(
-                    "a verdict can't compare '{name}'; there are: kernel-user, toolkits, hooks, {dimensions}"
-                )
-            }),
-        }
-    }
-}
+or_along!(Compare, "compare", Placements = "kernel-user", Toolkits = "toolkits", Hooks = "hooks");
 
 /// Where the number must lie for the claim to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,7 @@
 //! The sample: the raw record of one run, saved before anything is computed from it.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use weir_records::{ClientSummary, Cost, Drops, Monotonic, ServerSummary};
 
 use crate::{
@@ -17,47 +16,36 @@ use crate::{
 pub const SCHEMA: u32 = 1;
 
 /// Why a sample is left out of estimates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Flaw {
     /// The counts don't add up.
+    #[error("the counts don't add up: {difference} packets sent are not accounted for")]
     Unbalanced {
         /// Sent less everything accounted for.
         difference: i64,
     },
     /// The replies don't add up.
+    #[error("the replies don't add up: {difference} of those sent are not accounted for")]
     RepliesUnbalanced {
         /// Replies that the server sent less those that the clients got.
         difference: i64,
     },
     /// The audit counted other drops than the ledger.
+    #[error("the audit disagrees with the ledger: {what}")]
     AuditDisagrees {
         /// What was counted twice, and both counts.
         what: String,
     },
     /// The final GET was never answered although valid packets had been sent.
+    #[error("the final GET was never answered")]
     NoReply,
     /// The server or a client failed.
+    #[error("failed: {message}")]
     Failed {
         /// What it said.
         message: String,
     },
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unbalanced { difference } => {
-                write!(f, "the counts don't add up: {difference} packets sent are not accounted for")
-            }
-            Self::RepliesUnbalanced { difference } => {
-                write!(f, "the replies don't add up: {difference} of those sent are not accounted for")
-            }
-            Self::AuditDisagrees { what } => write!(f, "the audit disagrees with the ledger: {what}"),
-            Self::NoReply => f.write_str("the final GET was never answered"),
-            Self::Failed { message } => write!(f, "failed: {message}"),
-        }
-    }
 }
 
 /// Test runs of a program in the kernel (`BPF_PROG_TEST_RUN`) on a PUT, as many of the accept-all program by the same

@@ -1,8 +1,9 @@
 //! How server and client are joined, by name.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use weir_filters::names;
 
 /// How server and client are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,17 +16,9 @@ pub enum Topology {
     Veth,
 }
 
-impl Topology {
-    /// Each of them.
-    pub const ALL: [Self; 2] = [Self::Loopback, Self::Veth];
-
+names! {
     /// The word that command lines, definitions and samples use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Loopback => "loopback",
-            Self::Veth => "veth",
-        }
-    }
+    Topology::name { Loopback = "loopback", Veth = "veth" }
 }
 
 /// Whether packets may cross the pair unsegmented, many datagrams (or much of a TCP stream) in one.
@@ -42,34 +35,20 @@ pub enum Segmentation {
     Off,
 }
 
-impl Segmentation {
-    /// Each of them.
-    pub const ALL: [Self; 2] = [Self::On, Self::Off];
-
+names! {
     /// The word that command lines, definitions and samples use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::On => "on",
-            Self::Off => "off",
-        }
-    }
+    Segmentation::name { On = "on", Off = "off" }
 }
 
 macro_rules! words {
     ($($name:ident: $what:literal),*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
         impl FromStr for $name {
             type Err = String;
 
             fn from_str(word: &str) -> Result<Self, Self::Err> {
-                let found = Self::ALL.into_iter().find(|value| value.as_str() == word);
+                let found = Self::ALL.into_iter().find(|value| value.name() == word);
                 found.ok_or_else(|| {
-                    let words = Self::ALL.map(Self::as_str);
+                    let words = Self::ALL.map(Self::name);
                     format!("there is no {} '{word}'; it is one of {}", $what, words.join(", "))
                 })
             }
@@ -87,11 +66,11 @@ mod tests {
     fn words_are_read_back_and_others_are_refused() {
         for topology in Topology::ALL {
             assert_eq!(topology.to_string().parse(), Ok(topology));
-            assert_eq!(serde_json::to_value(topology).unwrap(), topology.as_str());
+            assert_eq!(serde_json::to_value(topology).unwrap(), topology.name());
         }
         for segmentation in Segmentation::ALL {
             assert_eq!(segmentation.to_string().parse(), Ok(segmentation));
-            assert_eq!(serde_json::to_value(segmentation).unwrap(), segmentation.as_str());
+            assert_eq!(serde_json::to_value(segmentation).unwrap(), segmentation.name());
         }
         assert_eq!(
             "bridge".parse::<Topology>().unwrap_err(),

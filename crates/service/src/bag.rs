@@ -15,7 +15,7 @@ use thiserror::Error;
 /// The keys come from whoever can send a datagram, so the map keeps the standard library's keyed hasher: with a
 /// fixed one, chosen keys could all collide. Memory grows with the keys held and never with the requests served.
 #[derive(Debug)]
-pub struct Bag {
+pub(crate) struct Bag {
     counts: HashMap<u32, i64>,
     room: Arc<Room>,
 }
@@ -43,7 +43,7 @@ impl Room {
 
 /// Why a PUT was refused. The bag is as it was before.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum PutError {
+pub(crate) enum PutError {
     /// The key is new and the bag holds as many keys as it may.
     #[error("the bag is full")]
     Full,
@@ -53,18 +53,13 @@ pub enum PutError {
 }
 
 impl Bag {
-    /// An empty bag for at most `capacity` keys. Room for them is made as they come.
-    pub fn new(capacity: usize) -> Self {
-        Self::within(Arc::new(Room::new(capacity)))
-    }
-
-    /// An empty bag that shares its room with others.
+    /// An empty bag that shares its room with others. Memory for keys is taken as they come.
     pub(crate) fn within(room: Arc<Room>) -> Self {
         Self { counts: HashMap::new(), room }
     }
 
     /// Adds `value` to the count of `key`; an absent key starts at 0.
-    pub fn put(&mut self, key: u32, value: i64) -> Result<(), PutError> {
+    pub(crate) fn put(&mut self, key: u32, value: i64) -> Result<(), PutError> {
         match self.counts.entry(key) {
             Entry::Occupied(mut count) => {
                 let sum = count.get().checked_add(value).ok_or(PutError::Overflow)?;
@@ -79,27 +74,22 @@ impl Bag {
     }
 
     /// How many keys it holds.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.counts.len()
     }
 
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
-
     /// The keys that it holds, in no order.
-    pub fn keys(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
         self.counts.keys().copied()
     }
 
     /// The count of `key`, or nothing when it is absent.
-    pub fn get(&self, key: u32) -> Option<i64> {
+    pub(crate) fn get(&self, key: u32) -> Option<i64> {
         self.counts.get(&key).copied()
     }
 
     /// Removes `key`, and says whether it was present.
-    pub fn delete(&mut self, key: u32) -> bool {
+    pub(crate) fn delete(&mut self, key: u32) -> bool {
         let was_present = self.counts.remove(&key).is_some();
         if was_present {
             self.room.give_back();
@@ -112,9 +102,13 @@ impl Bag {
 mod tests {
     use super::*;
 
+    fn bag(capacity: usize) -> Bag {
+        Bag::within(Arc::new(Room::new(capacity)))
+    }
+
     #[test]
     fn a_key_counts_what_was_put() {
-        let mut bag = Bag::new(10);
+        let mut bag = bag(10);
         for value in [2, 4, 6, -5] {
             assert_eq!(bag.put(10, value), Ok(()));
         }
@@ -124,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_deleted_key_is_absent_and_starts_anew() {
-        let mut bag = Bag::new(1);
+        let mut bag = bag(1);
         bag.put(1, 5).unwrap();
         assert!(bag.delete(1));
         assert!(!bag.delete(1));
@@ -135,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_full_bag_refuses_new_keys_and_serves_present_ones() {
-        let mut bag = Bag::new(2);
+        let mut bag = bag(2);
         assert_eq!(bag.put(1, 1), Ok(()));
         assert_eq!(bag.put(2, 1), Ok(()));
         assert_eq!(bag.put(3, 1), Err(PutError::Full));
@@ -148,12 +142,12 @@ mod tests {
 
     #[test]
     fn a_bag_without_room_refuses_every_key() {
-        assert_eq!(Bag::new(0).put(1, 1), Err(PutError::Full));
+        assert_eq!(bag(0).put(1, 1), Err(PutError::Full));
     }
 
     #[test]
     fn an_overflowing_put_is_refused_and_changes_nothing() {
-        let mut bag = Bag::new(2);
+        let mut bag = bag(2);
         for (key, start, step) in [(1, i64::MAX, 1), (2, i64::MIN, -1)] {
             bag.put(key, start).unwrap();
             assert_eq!(bag.put(key, step), Err(PutError::Overflow));
@@ -163,6 +157,6 @@ mod tests {
 
     #[test]
     fn capacity_costs_nothing_until_it_is_used() {
-        assert_eq!(Bag::new(usize::MAX).counts.capacity(), 0);
+        assert_eq!(bag(usize::MAX).counts.capacity(), 0);
     }
 }

@@ -12,15 +12,15 @@ pub mod process;
 pub mod server;
 pub mod servers;
 mod shards;
+mod side_thread;
 mod sleep;
 mod sys;
 
-pub use bag::{Bag, PutError};
 pub use control_group::{ControlGroup, ControlGroupError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use sys::socket_drops;
 pub use weir_records::{
-    Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, Io, Latencies, LatenciesError, LongestNap,
-    LoopRecord, Mix, Moderation, Monotonic, Naps, ProgramRuns, Refused, Replaced, ReplyCounts, ReplyLedger,
-    RequestCounts, SentCounts, ServerSummary, VerdictCounts, WorkerPick, WorkerRecord,
+    Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, Io, Latencies, LongestNap, LoopRecord, Mix,
+    Moderation, Monotonic, Naps, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts,
+    ServerSummary, WorkerPick, WorkerRecord,
 };

@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use nix::unistd::{SysconfVar, sysconf};
+use rustix::param::page_size;
 
 /// Resident set of this process, KiB (`/proc/self/statm`, proc_pid_statm(5)).
 pub(crate) fn resident_kib() -> io::Result<u64> {
@@ -12,11 +12,5 @@ pub(crate) fn resident_kib() -> io::Result<u64> {
         .nth(1)
         .and_then(|field| field.parse().ok())
         .ok_or_else(|| io::Error::other(format!("no resident set in /proc/self/statm: '{statm}'")))?;
-    Ok(pages * page_kib()?)
-}
-
-fn page_kib() -> io::Result<u64> {
-    let bytes =
-        sysconf(SysconfVar::PAGE_SIZE)?.ok_or_else(|| io::Error::other("sysconf has no page size"))?;
-    Ok(bytes as u64 / 1024)
+    Ok(pages * (page_size() as u64 / 1024))
 }

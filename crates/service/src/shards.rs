@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_wire::worker_of;
 
-use crate::{Bag, bag::Room};
+use crate::bag::{Bag, Room};
 
 /// A bag in as many parts as there are workers, each behind a lock of its own: a key is in the part of the worker that a
 /// program at the shared port picks for it. Any worker may serve any key, since the kernel may hand it any request; it

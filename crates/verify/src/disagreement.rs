@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr};
 use pretty_hex::{HexConfig, config_hex};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use weir_filters::{
-    Binding, Combination, Filter, FilterName, Layer, Parameter, Site, SuperPackets, Verdict, corpus::Case,
+    Combination, Filter, FilterName, Layer, Parameter, Site, SuperPackets, Verdict, corpus::Case,
 };
 
 use crate::fields::fields;
@@ -54,11 +54,7 @@ fn address_of(site: &Site) -> SocketAddr {
 pub(super) fn options(filter: &Filter, site: &Site) -> String {
     let mut options = String::new();
     if filter.name == FilterName::Parameterized {
-        let binding = match filter.binding {
-            Binding::Map => "map",
-            Binding::Constant => "constant",
-        };
-        options += &format!(" --parameter {} --bind {binding}", filter.parameter);
+        options += &format!(" --parameter {} --bind {}", filter.parameter, filter.binding);
     }
     if site.hook.layer() != Layer::Udp {
         options += &format!(" --endpoint {}", address_of(site));
@@ -77,7 +73,8 @@ impl fmt::Display for Disagreement {
         if name == FilterName::Parameterized && parameter == Parameter::Drop {
             write!(f, " that is to drop")?;
         }
-        writeln!(f, ": the reference says {}, the program {}", name_of(self.expected), name_of(self.said))?;
+        let (expected, said) = (self.expected.as_str(), self.said.as_str());
+        writeln!(f, ": the reference says {expected}, the program {said}")?;
         let layout = HexConfig { title: false, ..HexConfig::default() };
         writeln!(f, "{}", config_hex(&self.case.seen, layout))?;
         writeln!(f, "{} bytes, segments {}", self.case.seen.len(), self.case.segments)?;
@@ -91,19 +88,11 @@ impl Serialize for Disagreement {
         let mut fields = serializer.serialize_struct("Disagreement", 6)?;
         fields.serialize_field("packet", &hex(&self.case.seen))?;
         fields.serialize_field("segments", &self.case.segments)?;
-        fields.serialize_field("reference", name_of(self.expected))?;
-        fields.serialize_field("program", name_of(self.said))?;
+        fields.serialize_field("reference", self.expected.as_str())?;
+        fields.serialize_field("program", self.said.as_str())?;
         fields.serialize_field("endpoint", &address_of(&self.site))?;
         fields.serialize_field("command", &self.command())?;
         fields.end()
-    }
-}
-
-/// How a verdict is called.
-pub(super) const fn name_of(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Accept => "accept",
-        Verdict::Drop => "drop",
     }
 }
 

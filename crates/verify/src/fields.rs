@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
-use weir_filters::Layer;
+use weir_filters::{Layer, extension_len, u16_at};
 use weir_wire::{
     headers::{self, ethernet, ipv4, ipv6},
     udp,
@@ -97,13 +97,7 @@ impl<'a> FieldReader<'a> {
             Ipv6Addr::from(destination),
         ));
         while next != headers::UDP {
-            let units = usize::from(*self.rest.get(ipv6::EXTENSION_LENGTH_OFFSET)?);
-            let len = match next {
-                ipv6::HOP_BY_HOP | ipv6::ROUTING | ipv6::DESTINATION_OPTIONS => 8 * (units + 1),
-                ipv6::FRAGMENT => ipv6::FRAGMENT_LEN,
-                ipv6::AUTHENTICATION => 4 * (units + 2),
-                _ => return None,
-            };
+            let len = extension_len(next, *self.rest.get(ipv6::EXTENSION_LENGTH_OFFSET)?)?;
             let extension = self.take(len)?;
             let first = u32::from_be_bytes(*extension.first_chunk()?);
             self.line(format!("  extension {next}: {len} bytes, the first four {first:#010x}"));
@@ -124,8 +118,4 @@ impl<'a> FieldReader<'a> {
         ));
         Some(())
     }
-}
-
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes.get(offset..)?.first_chunk().map(|field| u16::from_be_bytes(*field))
 }

@@ -25,7 +25,7 @@ use weir_filters::{
 pub use capture::frames;
 pub use disagreement::Disagreement;
 pub use mutants::{Detection, Mutant, all_caught, mutants, mutants_text};
-pub use plan::{Choice, Gaps, Parameters, Plan};
+pub use plan::{Choice, Gaps, Plan};
 pub use program::Refusal;
 pub use single::{SingleAnswer, ask, packet_from_hex};
 pub use speed::{MeasuredPace, Speed, speed};

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use weir_filters::{
-    Blocklist, During, Filter, FilterName, Found, Moment, Quota, Reference, Site, SuperPackets, Until,
-    Verdict,
+    Blocklist, During, Filter, FilterName, Moment, Quota, Reference, Site, Until, Verdict,
     corpus::{self, Case},
 };
 use weir_hooks::{HookError, KernelFilter, maps::Update};
@@ -162,15 +161,10 @@ impl ReferenceMemory {
         during: During,
         said: Verdict,
     ) -> Verdict {
-        match site.find(&case.seen, case.segments) {
-            Found::Packet(packet) => {
-                let source = site.source(&case.seen).or(sender);
-                self.reference.decide_within(packet, source, during, said)
-            }
-            Found::SuperPacket if site.super_packets == SuperPackets::Drop => Verdict::Drop,
-            Found::TooDeep => Verdict::Drop,
-            Found::SuperPacket | Found::Other => Verdict::Accept,
-        }
+        site.decide(&case.seen, case.segments, |packet| {
+            let source = site.source(&case.seen).or(sender);
+            self.reference.decide_within(packet, source, during, said)
+        })
     }
 }
 

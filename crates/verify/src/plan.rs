@@ -31,8 +31,10 @@ pub struct Choice {
     pub hook: Option<Hook>,
     /// These servers alone.
     pub endpoints: Vec<SocketAddr>,
-    /// With these parameters alone.
-    pub parameters: Parameters,
+    /// Of `parameterized-filter`, with this parameter alone.
+    pub parameter: Option<Parameter>,
+    /// And with it bound so alone.
+    pub binding: Option<Binding>,
     /// With this setting alone, where a hook has it.
     pub super_packets: Option<SuperPackets>,
     /// The filters before it; with none of them, a filter without a memory is compared by itself.
@@ -41,24 +43,12 @@ pub struct Choice {
     pub turn: u32,
 }
 
-/// What `parameterized-filter` is loaded with; nothing stands for each.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Parameters {
-    /// Accept or drop.
-    pub parameter: Option<Parameter>,
-    /// In a map or a constant.
-    pub binding: Option<Binding>,
-}
-
 /// Programs and sites.
 #[derive(Clone, Debug)]
 pub struct Plan {
     combinations: Vec<Combination>,
-    endpoints: Vec<SocketAddr>,
-    parameters: Parameters,
-    super_packets: Option<SuperPackets>,
-    guards: Guards,
-    turn: u32,
+    /// What was asked for, with each server.
+    choice: Choice,
     /// What was asked for and isn't there.
     pub gaps: Gaps,
 }
@@ -151,17 +141,16 @@ impl Plan {
                 reasons.collect::<Vec<_>>().join("; ")
             )));
         }
-        let endpoints = match choice.endpoints.as_slice() {
-            [] => default_endpoints().to_vec(),
-            chosen => chosen.to_vec(),
-        };
-        let Choice { parameters, super_packets, guards, turn, .. } = *choice;
-        Ok(Self { combinations, endpoints, parameters, super_packets, guards, turn, gaps })
+        let mut choice = choice.clone();
+        if choice.endpoints.is_empty() {
+            choice.endpoints.extend(default_endpoints());
+        }
+        Ok(Self { combinations, choice, gaps })
     }
 
     /// How its programs are asked.
     pub(super) fn way_of(&self, combination: Combination) -> Way {
-        let is_by_source = combination.hook == Hook::Socket && !self.guards.is_empty();
+        let is_by_source = combination.hook == Hook::Socket && !self.choice.guards.is_empty();
         if is_by_source { Way::Sockets } else { Way::of(combination) }
     }
 
@@ -182,9 +171,10 @@ impl Plan {
 
     fn sites(&self, hook: Hook, way: Way) -> Vec<Site> {
         let at = |super_packets| {
-            self.endpoints.iter().map(move |endpoint| Site { super_packets, ..Site::new(hook, *endpoint) })
+            let site = move |endpoint: &SocketAddr| Site { super_packets, ..Site::new(hook, *endpoint) };
+            self.choice.endpoints.iter().map(site)
         };
-        match (way, hook.layer(), self.super_packets) {
+        match (way, hook.layer(), self.choice.super_packets) {
             (Way::Sockets, ..) => {
                 // Loopback takes super-packets whole; none is sent.
                 let super_packets = SuperPackets::Pass;
@@ -247,7 +237,7 @@ impl Plan {
         site: Site,
         subject: Box<dyn Subject>,
     ) -> AskedProgram {
-        let memory = ReferenceMemory::of(filter, self.turn);
+        let memory = ReferenceMemory::of(filter, self.choice.turn);
         AskedProgram {
             combination,
             filter,
@@ -262,8 +252,8 @@ impl Plan {
 
     /// A filter with each of its parameters that is to be compared, and one with a memory in chains too.
     fn filters(&self, name: FilterName, hook: Hook, way: Way) -> Vec<Filter> {
-        if !self.guards.is_empty() {
-            return vec![with_little_room(Filter::from(name).behind(self.guards))];
+        if !self.choice.guards.is_empty() {
+            return vec![with_little_room(Filter::from(name).behind(self.choice.guards))];
         }
         if name.is_dynamic() {
             let chains = chains(name, hook, way).iter().map(|chain| chain.parse().expect("a chain"));
@@ -272,18 +262,12 @@ impl Plan {
         if name != FilterName::Parameterized {
             return vec![name.into()];
         }
-        let Parameters { parameter: wanted, binding: wanted_binding } = self.parameters;
-        let mut filters = Vec::new();
-        for parameter in [Parameter::Accept, Parameter::Drop] {
-            for binding in [Binding::Map, Binding::Constant] {
-                if wanted.is_none_or(|wanted| wanted == parameter)
-                    && wanted_binding.is_none_or(|wanted| wanted == binding)
-                {
-                    filters.push(Filter { parameter, binding, ..Filter::from(name) });
-                }
-            }
-        }
-        filters
+        let with = |parameter| Binding::ALL.map(|binding| Filter { parameter, binding, ..name.into() });
+        let is_wanted = |filter: &Filter| {
+            self.choice.parameter.is_none_or(|wanted| wanted == filter.parameter)
+                && self.choice.binding.is_none_or(|wanted| wanted == filter.binding)
+        };
+        Parameter::ALL.into_iter().flat_map(with).filter(is_wanted).collect()
     }
 }
 

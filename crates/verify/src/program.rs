@@ -34,14 +34,10 @@ pub struct Refusal {
     #[serde(skip)]
     pub combination: Combination,
     /// The filter with its parameters, or the chain.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "weir_filters::text::serialize")]
     pub filter: Filter,
     /// What was tried, and what came back.
     pub reason: String,
-}
-
-fn as_text<S: serde::Serializer>(filter: &Filter, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(filter)
 }
 
 impl Refusal {
@@ -76,7 +72,7 @@ impl AskedProgram {
         self.left -= cases.len() as u64;
         let mut first = None;
         if self.memory.is_none() {
-            self.subject.decide(cases, decided)?;
+            self.subject.decide_all(cases, decided)?;
             for (case, decided) in cases.iter().zip(decided) {
                 first = first.or(self.note(case, *decided, |program| program.filter_says(case)));
             }
@@ -137,35 +133,29 @@ impl AskedProgram {
         Ok((decided, expected))
     }
 
-    /// Whether they differ about a packet by itself, or the program has no verdict.
-    pub(super) fn differs_by_itself(&mut self, case: &Case) -> bool {
-        let restored = self.memory.as_mut().map(|memory| memory.restore(self.subject.program())).transpose();
-        match restored.map_err(anyhow::Error::from).and_then(|_| self.ask(case)) {
-            Ok((Decided::NotRunnable, _)) => false,
-            Ok((Decided::Verdict(said), expected)) => said != expected,
-            Err(_) => true,
-        }
+    /// Both verdicts on the next packet, where they differ: the program's, and the reference's.
+    pub(super) fn disagrees(&mut self, case: &Case) -> anyhow::Result<Option<(Verdict, Verdict)>> {
+        Ok(match self.ask(case)? {
+            (Decided::Verdict(said), expected) if said != expected => Some((said, expected)),
+            _ => None,
+        })
     }
 
-    /// Both verdicts on one packet by itself, where they differ: the program's, and the reference's. Nothing where it
-    /// can't be asked.
-    fn disagrees(&mut self, case: &Case) -> Option<(Verdict, Verdict)> {
+    /// The same on a packet by itself.
+    pub(super) fn disagrees_alone(&mut self, case: &Case) -> anyhow::Result<Option<(Verdict, Verdict)>> {
         if let Some(memory) = &mut self.memory {
-            memory.restore(self.subject.program()).ok()?;
+            memory.restore(self.subject.program())?;
         }
-        match self.ask(case) {
-            Ok((Decided::Verdict(said), expected)) if said != expected => Some((said, expected)),
-            _ => None,
-        }
+        self.disagrees(case)
     }
 
     fn disagreement(&mut self, case: &Case, said: Verdict, expected: Verdict) -> Disagreement {
-        let smallest = minimise(case, |case| self.disagrees(case).is_some());
+        let smallest = minimise(case, |case| matches!(self.disagrees_alone(case), Ok(Some(_))));
         // Where the smallest one shows nothing, such as a program that decides by chance or by packets before, the
         // first one stays.
-        let (case, said, expected) = match self.disagrees(&smallest) {
-            Some((said, expected)) => (smallest, said, expected),
-            None => (case.clone(), said, expected),
+        let (case, said, expected) = match self.disagrees_alone(&smallest) {
+            Ok(Some((said, expected))) => (smallest, said, expected),
+            _ => (case.clone(), said, expected),
         };
         let turn = self.memory.as_ref().map(ReferenceMemory::turn);
         let Self { filter, combination, site, .. } = *self;

@@ -6,7 +6,7 @@ use weir_output::exit::UsageError;
 
 use crate::{
     Decided, Plan, Refusal,
-    disagreement::{hex, name_of, options},
+    disagreement::{hex, options},
     fields::fields,
     plan::LoadedPrograms,
 };
@@ -74,7 +74,7 @@ pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<SingleAnswer>> {
             toolkit: combination.toolkit,
             hook: site.hook,
             options: options(filter, &site).trim_start().to_owned(),
-            reference: name_of(reference),
+            reference,
             program,
             refused,
             layer: site.hook.layer(),
@@ -84,14 +84,14 @@ pub fn ask(plan: &Plan, case: &Case) -> anyhow::Result<Vec<SingleAnswer>> {
         for mut program in programs {
             let (decided, expected) = program.ask(case)?;
             let said = match decided {
-                Decided::Verdict(verdict) => Some(name_of(verdict)),
+                Decided::Verdict(verdict) => Some(verdict.as_str()),
                 Decided::NotRunnable => None,
             };
-            answers.push(answer(program.combination, &program.filter, expected, said, None));
+            answers.push(answer(program.combination, &program.filter, expected.as_str(), said, None));
         }
         for Refusal { combination, filter, reason } in refusals {
             let expected = filter.decide_at(&site, &case.seen, case.segments);
-            answers.push(answer(combination, &filter, expected, None, Some(reason)));
+            answers.push(answer(combination, &filter, expected.as_str(), None, Some(reason)));
         }
     }
     Ok(answers)

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
-use weir_filters::{Hook, Verdict, corpus::Case};
+use weir_filters::{Hook, Verdict, corpus::Case, u16_at};
 use weir_hooks::{Attached, HookError, KernelFilter};
 use weir_service::socket_drops;
 use weir_wire::udp;
@@ -130,17 +130,11 @@ impl Sockets {
 }
 
 impl Subject for Sockets {
-    fn decide(&mut self, cases: &[Case], decided: &mut Vec<Decided>) -> anyhow::Result<()> {
-        decided.clear();
-        for case in cases {
-            decided.push(match case.sendable() {
-                Some(payload) if payload.len() <= MAX_PAYLOAD => {
-                    Decided::Verdict(self.verdict(case, payload)?)
-                }
-                _ => Decided::NotRunnable,
-            });
-        }
-        Ok(())
+    fn decide_one(&mut self, case: &Case) -> anyhow::Result<Decided> {
+        Ok(match case.sendable() {
+            Some(payload) if payload.len() <= MAX_PAYLOAD => Decided::Verdict(self.verdict(case, payload)?),
+            _ => Decided::NotRunnable,
+        })
     }
 
     fn program(&self) -> &KernelFilter {
@@ -160,8 +154,7 @@ pub(super) trait Sendable {
 
 impl Sendable for Case {
     fn sendable(&self) -> Option<&[u8]> {
-        let length =
-            self.seen.get(udp::LENGTH_OFFSET..)?.first_chunk().map(|field| u16::from_be_bytes(*field))?;
+        let length = u16_at(&self.seen, udp::LENGTH_OFFSET)?;
         let is_whole = usize::from(length) == self.seen.len() && self.segments <= 1;
         is_whole.then(|| self.seen.get(udp::PAYLOAD_OFFSET..))?
     }

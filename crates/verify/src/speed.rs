@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use weir_filters::{
-    Combination, FilterName, Hook, Toolkit,
+    Combination,
     corpus::{self, Case},
 };
 use weir_hooks::KernelFilter;
@@ -26,12 +26,9 @@ const PACKETS: usize = 32 * BATCH;
 /// What both sides did in turn.
 #[derive(Clone, Debug, Serialize)]
 pub struct Speed {
-    /// The filter.
-    pub filter: FilterName,
-    /// How it is written.
-    pub toolkit: Toolkit,
-    /// Where it runs.
-    pub hook: Hook,
+    /// The combination.
+    #[serde(flatten)]
+    pub combination: Combination,
     /// What came of it.
     #[serde(flatten)]
     pub pace: MeasuredPace,
@@ -66,15 +63,13 @@ pub fn speed(plan: &Plan, packets: &Packets) -> Vec<Speed> {
         let LoadedPrograms { programs, refusals } = plan.load(&place, |_| u64::MAX);
         let refused = refusals.into_iter().map(|refusal| (refusal.combination, Err(refusal.reason)));
         let loaded = programs.into_iter().map(|program| (program.combination, Ok(program)));
-        for (Combination { filter, toolkit, hook }, program) in loaded.chain(refused) {
-            let is_same =
-                |speed: &Speed| (speed.filter, speed.toolkit, speed.hook) == (filter, toolkit, hook);
-            if !speeds.iter().any(is_same) {
+        for (combination, program) in loaded.chain(refused) {
+            if !speeds.iter().any(|speed| speed.combination == combination) {
                 let pace = program.and_then(|program| {
                     measured(program, &place, packets).map_err(|error| format!("{error:#}"))
                 });
                 let pace = pace.unwrap_or_else(|reason| MeasuredPace::Refused { reason });
-                speeds.push(Speed { filter, toolkit, hook, pace });
+                speeds.push(Speed { combination, pace });
             }
         }
     }

@@ -7,11 +7,23 @@ use weir_hooks::{HookError, KernelFilter};
 
 /// Something that decides packets as a filter should.
 pub trait Subject {
-    /// Decides each packet, in order, into `decided`, which holds nothing else.
+    /// Decides a packet.
     ///
     /// # Errors
     /// It decided nothing: a verdict that its hook doesn't know, or what the machine says.
-    fn decide(&mut self, cases: &[Case], decided: &mut Vec<Decided>) -> anyhow::Result<()>;
+    fn decide_one(&mut self, case: &Case) -> anyhow::Result<Decided>;
+
+    /// Decides each packet, in order, into `decided`, which holds nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::decide_one`].
+    fn decide_all(&mut self, cases: &[Case], decided: &mut Vec<Decided>) -> anyhow::Result<()> {
+        decided.clear();
+        for case in cases {
+            decided.push(self.decide_one(case)?);
+        }
+        Ok(())
+    }
 
     /// The program, for what its maps hold.
     fn program(&self) -> &KernelFilter;
@@ -34,16 +46,12 @@ pub enum Decided {
 
 /// A loaded program through `BPF_PROG_TEST_RUN`.
 impl Subject for KernelFilter {
-    fn decide(&mut self, cases: &[Case], decided: &mut Vec<Decided>) -> anyhow::Result<()> {
-        decided.clear();
-        for case in cases {
-            decided.push(match Self::decide(self, &case.seen, case.segments) {
-                Ok(verdict) => Decided::Verdict(verdict),
-                Err(error) if is_refused(&error) => Decided::NotRunnable,
-                Err(error) => return Err(error.into()),
-            });
+    fn decide_one(&mut self, case: &Case) -> anyhow::Result<Decided> {
+        match self.decide(&case.seen, case.segments) {
+            Ok(verdict) => Ok(Decided::Verdict(verdict)),
+            Err(error) if is_refused(&error) => Ok(Decided::NotRunnable),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     fn program(&self) -> &KernelFilter {
@@ -54,16 +62,4 @@ impl Subject for KernelFilter {
 /// Whether the kernel's test run refuses the frame, not the program (net/bpf/test_run.c).
 fn is_refused(error: &HookError) -> bool {
     matches!(error, HookError::Call { io_error, .. } if io_error.kind() == io::ErrorKind::InvalidInput)
-}
-
-impl dyn Subject {
-    /// Decides one packet.
-    ///
-    /// # Errors
-    /// As [`Subject::decide`].
-    pub fn decide_one(&mut self, case: &Case) -> anyhow::Result<Decided> {
-        let mut decided = Vec::with_capacity(1);
-        self.decide(std::slice::from_ref(case), &mut decided)?;
-        Ok(decided[0])
-    }
 }

@@ -136,9 +136,8 @@ struct VerifyDocument<'a> {
 
 #[derive(Serialize)]
 struct JsonRow<'a> {
-    filter: &'static str,
-    toolkit: &'static str,
-    hook: &'static str,
+    #[serde(flatten)]
+    combination: Combination,
     packets: u64,
     not_runnable: u64,
     disagreements: u64,
@@ -165,9 +164,7 @@ pub fn json(plan: &Plan, rows: &[ComparedCombination], seed: u64) -> anyhow::Res
             combination, packets, not_runnable, disagreements, shown, refusals, ..
         }: &ComparedCombination = row;
         JsonRow {
-            filter: combination.filter.as_str(),
-            toolkit: combination.toolkit.as_str(),
-            hook: combination.hook.as_str(),
+            combination: *combination,
             packets: *packets,
             not_runnable: *not_runnable,
             disagreements: *disagreements,
@@ -186,7 +183,7 @@ pub fn speeds(speeds: &[Speed]) -> String {
     let mut table = terminal::table(!std::io::stdout().is_terminal());
     table.set_header(["filter", "toolkit", "hook", "bare loop, calls/s", "verify, packets/s", "ratio"]);
     let mut refused = String::new();
-    for Speed { filter, toolkit, hook, pace } in speeds {
+    for Speed { combination: Combination { filter, toolkit, hook }, pace } in speeds {
         let cells = match pace {
             MeasuredPace::Measured { bare, verify } => {
                 [format!("{bare:.0}"), format!("{verify:.0}"), format!("{:.2}", verify / bare)]

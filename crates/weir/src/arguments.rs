@@ -9,7 +9,7 @@ use nix::net::if_::if_nametoindex;
 ///
 /// # Errors
 /// Says how they are written: IPv6 in brackets, and no names but of the interface of a zone (RFC 4007, section 11).
-pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     let numbered = match zone(text) {
         Some(zone) => {
             let index = if_nametoindex(zone).map_err(|errno| {
@@ -35,7 +35,7 @@ fn zone(text: &str) -> Option<&str> {
 ///
 /// # Errors
 /// As those of [`socket_address`], and that port 0 is nobody's.
-pub fn server_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn server_address(text: &str) -> Result<SocketAddr, String> {
     let address = socket_address(text)?;
     if address.port() == 0 {
         return Err("no server is at port 0; `weir serve` says which one it took".to_owned());
@@ -47,7 +47,7 @@ pub fn server_address(text: &str) -> Result<SocketAddr, String> {
 ///
 /// # Errors
 /// Says how times are written.
-pub fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let time = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     time.filter(|time| !time.is_zero())
         .ok_or_else(|| "it takes a time above 0, such as 500ms, 5s, 10m or 2h".to_owned())

@@ -1,6 +1,6 @@
-//! The command line: one subcommand a module of [`crate::commands`].
+//! The command line: one subcommand a module of `commands`.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination as _};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use weir_output::exit::UsageError;
@@ -72,31 +72,31 @@ impl Cli {
     /// Does what the command line asks for.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         weir_hooks::check_without().map_err(|error| UsageError(error.to_string()))?;
-        match self.command {
-            WeirCommand::Serve(args) => serve::run(args),
-            WeirCommand::Client(args) => client::run(args),
-            WeirCommand::Experiment(args) => experiment::run(args),
-            WeirCommand::Capacity(args) => capacity::run(args),
-            WeirCommand::Report(args) => report::run(args),
-            WeirCommand::Figures(args) => figures::run(args),
-            WeirCommand::Toolkits(args) => toolkits::run(args),
-            WeirCommand::Compare(args) => compare::run(args),
-            WeirCommand::Advise(args) => advise::run(args),
-            WeirCommand::Net(args) => net::run(args),
-            WeirCommand::Neighbour(args) => neighbour::run(args),
-            WeirCommand::Bench(args) => bench::run(args),
-            WeirCommand::Asm(args) => asm::run(args),
-            WeirCommand::Disasm(args) => disasm::run(args),
-            WeirCommand::Check(args) => check::run(args),
-            WeirCommand::Dump(args) => dump::run(args),
-            WeirCommand::Run(args) => run::run(args),
-            WeirCommand::Attach(args) => attach::run(args),
-            WeirCommand::Verify(args) => verify::run(args),
-            WeirCommand::Filter(args) => filter::run(args),
-            WeirCommand::Filters(args) => filters::run(args),
-            WeirCommand::Doctor(args) => doctor::run(args),
-            WeirCommand::Completions(args) => completions::completions(args, Self::command()),
-            WeirCommand::Man(args) => completions::man(args, Self::command()),
-        }
+        Ok(match self.command {
+            WeirCommand::Serve(args) => serve::run(args)?.report(),
+            WeirCommand::Client(args) => client::run(args)?.report(),
+            WeirCommand::Experiment(args) => experiment::run(args)?.report(),
+            WeirCommand::Capacity(args) => capacity::run(args)?.report(),
+            WeirCommand::Report(args) => report::run(args)?.report(),
+            WeirCommand::Figures(args) => figures::run(args)?.report(),
+            WeirCommand::Toolkits(args) => toolkits::run(args)?.report(),
+            WeirCommand::Compare(args) => compare::run(args)?.report(),
+            WeirCommand::Advise(args) => advise::run(args)?.report(),
+            WeirCommand::Net(args) => net::run(args)?.report(),
+            WeirCommand::Neighbour(args) => neighbour::run(args)?.report(),
+            WeirCommand::Bench(args) => bench::run(args)?.report(),
+            WeirCommand::Asm(args) => asm::run(args)?.report(),
+            WeirCommand::Disasm(args) => disasm::run(args)?.report(),
+            WeirCommand::Check(args) => check::run(args)?.report(),
+            WeirCommand::Dump(args) => dump::run(args)?.report(),
+            WeirCommand::Run(args) => run::run(args)?.report(),
+            WeirCommand::Attach(args) => attach::run(args)?.report(),
+            WeirCommand::Verify(args) => verify::run(args)?.report(),
+            WeirCommand::Filter(args) => filter::run(args)?.report(),
+            WeirCommand::Filters(args) => filters::run(args)?.report(),
+            WeirCommand::Doctor(args) => doctor::run(args)?.report(),
+            WeirCommand::Completions(args) => completions::completions(args, Self::command())?.report(),
+            WeirCommand::Man(args) => completions::man(args, Self::command())?.report(),
+        })
     }
 }

@@ -5,14 +5,14 @@
 #[macro_use(eprintln)]
 extern crate weir_output;
 
-pub mod arguments;
-pub mod attach;
+mod arguments;
+mod attach;
 pub mod cli;
-pub mod commands;
-pub mod doctor;
+mod commands;
+mod doctor;
 pub mod documents;
 mod notify;
-pub mod programs;
-pub mod progress;
+mod programs;
+mod progress;
 pub mod promises;
 pub mod toolkits;

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const SHOW_AFTER: Duration = Duration::from_secs(1);
 
 /// A bar on stderr, where that is a terminal, for what takes over a second.
-pub struct Bar {
+pub(crate) struct Bar {
     started: Instant,
     wanted: bool,
     bar: Option<ProgressBar>,
@@ -19,12 +19,12 @@ pub struct Bar {
 
 impl Bar {
     /// A bar that isn't shown yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { started: Instant::now(), wanted: stderr().is_terminal(), bar: None }
     }
 
     /// Moves the bar to `done` of `total`, and shows it when it is time to.
-    pub fn set(&mut self, done: u64, total: u64) {
+    pub(crate) fn set(&mut self, done: u64, total: u64) {
         if !self.wanted {
             return;
         }
@@ -37,16 +37,10 @@ impl Bar {
     }
 
     /// Takes the bar off the terminal.
-    pub fn clear(self) {
+    pub(crate) fn clear(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
-    }
-}
-
-impl Default for Bar {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -46,17 +46,11 @@ mod kind {
 }
 
 fn magic_and_version(endian: crate::Endian) -> [u8; 4] {
-    let [first, second] = match endian {
-        crate::Endian::Little => MAGIC.to_le_bytes(),
-        crate::Endian::Big => MAGIC.to_be_bytes(),
-    };
+    let [first, second] = endian.order(MAGIC.to_le_bytes());
     let flags = 0;
     [first, second, VERSION, flags]
 }
 
 fn words_to_bytes(words: &[u32], endian: crate::Endian) -> impl Iterator<Item = u8> {
-    words.iter().flat_map(move |word| match endian {
-        crate::Endian::Little => word.to_le_bytes(),
-        crate::Endian::Big => word.to_be_bytes(),
-    })
+    words.iter().flat_map(move |word| endian.order(word.to_le_bytes()))
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::{MAGIC, kind};
-use crate::{Endian, Layout, MapKind, names::MAP_KINDS};
+use crate::{Endian, Layout, MapKind, object::MAP_KINDS};
 
 /// Types and strings of a `.BTF` section, or of the kernel's own types (/sys/kernel/btf/vmlinux).
 pub struct BtfFile<'a> {
@@ -236,12 +236,9 @@ impl<'a> BtfFile<'a> {
         })
     }
 
-    /// The line records of each section with instructions: its name, and they. Broken ones are left out.
-    pub(crate) fn lines(&self, ext: &'a [u8]) -> Vec<(&'a str, Vec<LineRecord<'a>>)> {
-        self.line_sections(ext).unwrap_or_default()
-    }
-
-    fn line_sections(&self, ext: &'a [u8]) -> Option<Vec<(&'a str, Vec<LineRecord<'a>>)>> {
+    /// The line records of each section with instructions: its name, and they. Broken ones are left out; nothing where they
+    /// can't be told.
+    pub(crate) fn lines(&self, ext: &'a [u8]) -> Option<Vec<(&'a str, Vec<LineRecord<'a>>)>> {
         let ext_word = |at| word(ext, at, self.endian);
         if !has_magic(ext, self.endian) {
             return None;
@@ -292,18 +289,11 @@ pub(crate) fn map_kind(number: u32) -> Option<MapKind> {
 }
 
 pub(crate) fn word(bytes: &[u8], at: usize, endian: Endian) -> Option<u32> {
-    let bytes = bytes.get(at..)?.first_chunk()?;
-    Some(match endian {
-        Endian::Little => u32::from_le_bytes(*bytes),
-        Endian::Big => u32::from_be_bytes(*bytes),
-    })
+    Some(u32::from_le_bytes(endian.order(*bytes.get(at..)?.first_chunk()?)))
 }
 
 fn has_magic(bytes: &[u8], endian: Endian) -> bool {
-    bytes.starts_with(&match endian {
-        Endian::Little => MAGIC.to_le_bytes(),
-        Endian::Big => MAGIC.to_be_bytes(),
-    })
+    bytes.starts_with(&endian.order(MAGIC.to_le_bytes()))
 }
 
 fn part(bytes: &[u8], header: u32, offset: u32, len: u32) -> Option<&[u8]> {

@@ -1,6 +1,6 @@
 //! How much a file of so many bytes may make its reader do.
 
-use super::{ElfError, read::unreadable};
+use super::error::{ElfError, unreadable};
 
 /// What is left. In a file whose parts don't overlap, every byte is read once or a few times.
 pub(super) struct Budget {

@@ -148,3 +148,7 @@ pub enum MapRefusal {
     #[error("is a section of variables: loaders put the value's address there; refer to the map's value")]
     Variables,
 }
+
+pub(super) fn unreadable(what: &str, why: impl ToString) -> ElfError {
+    ElfError::Read { what: what.to_owned(), why: why.to_string() }
+}

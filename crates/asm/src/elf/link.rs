@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    ElfError,
-    read::{CodeSection, ElfFile, ElfRelocation, FunctionSymbol, RelocationKind, unreadable},
+    error::{ElfError, unreadable},
+    read::{CodeSection, ElfFile, ElfRelocation, FunctionSymbol, RelocationKind},
     read_maps::is_variables,
 };
 use crate::{Call, Code, Imm64, Insn, Label, Line, Object, Program, Source, Target, place::SlotPlaces};
@@ -58,6 +58,7 @@ struct Linker<'a> {
 type Function = (usize, usize);
 
 /// A program as it grows.
+#[derive(Default)]
 struct Linked {
     code: Code,
     labels: BTreeMap<Function, Label>,
@@ -83,13 +84,7 @@ impl<'a> Linker<'a> {
     }
 
     fn program(&mut self, section: usize, symbol: &FunctionSymbol) -> Result<Program, ElfError> {
-        let mut linked = Linked {
-            code: Code::new(),
-            labels: BTreeMap::new(),
-            due: BTreeSet::new(),
-            lines: BTreeMap::new(),
-            file: None,
-        };
+        let mut linked = Linked::default();
         self.append(&mut linked, &symbol.name, section, symbol)?;
         while let Some((section, slot)) = linked.due.pop_first() {
             let function = self.function(&symbol.name, section, slot)?;

@@ -11,9 +11,9 @@ use object::{
 };
 
 use super::{
-    ElfError, R_BPF_64_32, R_BPF_64_64,
+    R_BPF_64_32, R_BPF_64_64,
     budget::Budget,
-    read_maps::{self, Maps},
+    error::{ElfError, unreadable},
 };
 use crate::{
     Code, Endian, Insn, Line, MapDef,
@@ -133,8 +133,15 @@ pub fn read_elf(bytes: &[u8]) -> Result<ElfFile, ElfError> {
     ElfReader::new(&file, bytes)?.read()
 }
 
-pub(super) fn unreadable(what: &str, why: impl ToString) -> ElfError {
-    ElfError::Read { what: what.to_owned(), why: why.to_string() }
+/// What was read of an object's maps.
+#[derive(Default)]
+pub(super) struct Maps {
+    /// Those that could be read.
+    pub(super) maps: Vec<MapDef>,
+    /// The names of those that could not.
+    pub(super) unknown: Vec<String>,
+    /// The names of those that are to be pinned.
+    pub(super) pinned: Vec<String>,
 }
 
 /// A symbol, as far as programs and maps are concerned.
@@ -211,11 +218,11 @@ impl<'a, 'b> ElfReader<'a, 'b> {
     fn read(mut self) -> Result<ElfFile, ElfError> {
         let btf_bytes = self.data(".BTF");
         let btf = btf_bytes.and_then(|bytes| BtfFile::parse(bytes, self.endian));
-        let Maps { maps, unknown: unknown_maps, pinned: pinned_maps } = read_maps::maps(&self, btf.as_ref());
+        let Maps { maps, unknown: unknown_maps, pinned: pinned_maps } = self.maps(btf.as_ref());
         let ext = self.data(".BTF.ext").unwrap_or_default();
         let has_core_relocations = has_core_relocations(ext, self.endian);
         let mut lines: HashMap<&str, Vec<_>> = HashMap::new();
-        for (section, records) in btf.as_ref().map(|btf| btf.lines(ext)).unwrap_or_default() {
+        for (section, records) in btf.as_ref().and_then(|btf| btf.lines(ext)).unwrap_or_default() {
             lines.entry(section).or_default().extend(records);
         }
         let mut sections = Vec::new();

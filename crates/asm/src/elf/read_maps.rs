@@ -2,71 +2,62 @@
 
 use object::{Object as _, ObjectSection as _};
 
-use super::read::{ElfReader, ElfSymbol};
+use super::read::{ElfReader, ElfSymbol, Maps};
 use crate::{
     Endian, Layout, MapDef, MapKind,
     btf::{BtfFile, map_kind, word},
 };
 
-/// What was read of an object's maps.
-#[derive(Default)]
-pub(super) struct Maps {
-    /// Those that could be read.
-    pub(super) maps: Vec<MapDef>,
-    /// The names of those that could not.
-    pub(super) unknown: Vec<String>,
-    /// The names of those that are to be pinned.
-    pub(super) pinned: Vec<String>,
-}
-
-/// The maps, by each of the ways in which they are declared.
-pub(super) fn maps(reader: &ElfReader<'_, '_>, btf: Option<&BtfFile<'_>>) -> Maps {
-    let Maps { mut maps, mut unknown, mut pinned } = Maps::default();
-    let mut defined = btf.map(|btf| btf.maps(".maps")).unwrap_or_default();
-    defined.sort_by_key(|(name, _)| *name);
-    for (index, section) in &reader.sections {
-        let named = || reader.symbols_of(*index).filter(|symbol| *symbol.name != **section);
-        match &**section {
-            ".maps" => {
-                for symbol in named() {
-                    let at = defined.binary_search_by_key(&&*symbol.name, |(name, _)| *name);
-                    let fields = at.ok().map(|at| std::mem::take(&mut defined[at].1));
-                    if fields.as_ref().is_some_and(|fields| fields.is_pinned) {
-                        pinned.push(symbol.name.to_string());
-                    }
-                    match fields.and_then(|fields| Some((fields.kind?, fields))) {
-                        Some((kind, fields)) => maps.push(MapDef {
-                            name: symbol.name.to_string(),
-                            kind,
-                            key: fields.key,
-                            value: fields.value,
-                            max_entries: fields.max_entries,
-                            flags: fields.flags,
-                        }),
-                        None => unknown.push(symbol.name.to_string()),
+impl ElfReader<'_, '_> {
+    /// The maps, by each of the ways in which they are declared.
+    pub(super) fn maps(&self, btf: Option<&BtfFile<'_>>) -> Maps {
+        let Maps { mut maps, mut unknown, mut pinned } = Maps::default();
+        let mut defined = btf.map(|btf| btf.maps(".maps")).unwrap_or_default();
+        defined.sort_by_key(|(name, _)| *name);
+        for (index, section) in &self.sections {
+            let named = || self.symbols_of(*index).filter(|symbol| *symbol.name != **section);
+            match &**section {
+                ".maps" => {
+                    for symbol in named() {
+                        let at = defined.binary_search_by_key(&&*symbol.name, |(name, _)| *name);
+                        let fields = at.ok().map(|at| std::mem::take(&mut defined[at].1));
+                        if fields.as_ref().is_some_and(|fields| fields.is_pinned) {
+                            pinned.push(symbol.name.to_string());
+                        }
+                        match fields.and_then(|fields| Some((fields.kind?, fields))) {
+                            Some((kind, fields)) => maps.push(MapDef {
+                                name: symbol.name.to_string(),
+                                kind,
+                                key: fields.key,
+                                value: fields.value,
+                                max_entries: fields.max_entries,
+                                flags: fields.flags,
+                            }),
+                            None => unknown.push(symbol.name.to_string()),
+                        }
                     }
                 }
-            }
-            "maps" => {
-                let section = reader.file.section_by_index(*index);
-                let data = section.and_then(|section| section.data()).unwrap_or_default();
-                for symbol in named() {
-                    match legacy(symbol, data, reader.endian) {
-                        Some(map) => maps.push(map),
-                        None => unknown.push(symbol.name.to_string()),
+                "maps" => {
+                    let section = self.file.section_by_index(*index);
+                    let data = section.and_then(|section| section.data()).unwrap_or_default();
+                    for symbol in named() {
+                        match legacy(symbol, data, self.endian) {
+                            Some(map) => maps.push(map),
+                            None => unknown.push(symbol.name.to_string()),
+                        }
                     }
                 }
-            }
-            name if is_variables(name) => {
-                let size = reader.file.section_by_index(*index).map(|section| section.size());
-                if let Ok(size @ 1..) = size.map(|size| u32::try_from(size).unwrap_or_default()) {
-                    maps.push(variables(name, size));
+                name if is_variables(name) => {
+                    let size = self.file.section_by_index(*index).map(|section| section.size());
+                    if let Ok(size @ 1..) = size.map(|size| u32::try_from(size).unwrap_or_default()) {
+                        maps.push(variables(name, size));
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         }
+        Maps { maps, unknown, pinned }
     }
-    Maps { maps, unknown, pinned }
 }
 
 /// Whether loaders take a section of this name for variables.

@@ -359,10 +359,7 @@ impl<'a> Writer<'a> {
 }
 
 fn set_immediate(slot: &mut [u8], imm: i32, endian: Endian) {
-    slot[4..8].copy_from_slice(&match endian {
-        Endian::Little => imm.to_le_bytes(),
-        Endian::Big => imm.to_be_bytes(),
-    });
+    slot[4..8].copy_from_slice(&endian.order(imm.to_le_bytes()));
 }
 
 fn clear_source(slot: &mut [u8], endian: Endian) {

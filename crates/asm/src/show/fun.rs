@@ -5,9 +5,9 @@ use std::fmt::{self, Display, Write};
 use hashbrown::{HashMap, HashSet};
 
 use crate::{
-    Atomic, AtomicOp, Call, Code, Imm64, Insn, Label, Layout, MapName, Mem, Object, Src, Target, Width,
-    helpers, names,
+    Atomic, Call, Code, Imm64, Insn, Label, Layout, MapName, Mem, Object, Reg, Src, Target, Width, helpers,
     place::{InsnPlaces, target_slot},
+    text::register,
 };
 
 /// A whole listing: labels on lines of their own, instructions indented.
@@ -98,10 +98,7 @@ impl Labels {
 fn readable(name: &str) -> bool {
     let named = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.');
     let first = name.bytes().next().is_some_and(named);
-    let register = name
-        .strip_prefix('r')
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
-    first && !register && name.bytes().all(|byte| named(byte) || byte.is_ascii_digit())
+    first && register(name).is_none() && name.bytes().all(|byte| named(byte) || byte.is_ascii_digit())
 }
 
 struct Listing<'a> {
@@ -137,37 +134,28 @@ impl ShownInsn<'_> {
     fn insn(&self, f: &mut impl Write, insn: &Insn) -> fmt::Result {
         match *insn {
             Insn::Alu { width, op, dst, src } => {
-                write!(f, "{}{} {dst}, {}", names::alu(op), suffix(width), ShownOperand(src))
+                write!(f, "{}{} {dst}, {}", op.mnemonic(), suffix(width), ShownOperand(src))
             }
             Insn::MovSx { width, from, dst, src } => {
                 let to = if width == Width::W64 { 64 } else { 32 };
                 write!(f, "movsx{}{to} {dst}, {src}", from as u8)
             }
             Insn::Neg { width, dst } => write!(f, "neg{} {dst}", suffix(width)),
-            Insn::End { op, bits, dst } => write!(f, "{}{} {dst}", names::end(op), bits as u8),
-            Insn::LoadImm { dst, imm } => match imm {
-                Imm64::MapFd(fd) => write!(f, "lmfd {dst}, {fd}"),
-                Imm64::Map(map) => write!(f, "lmap {dst}, {}", self.map(map)),
-                imm => {
-                    write!(f, "lddw {dst}, ")?;
-                    self.wide(f, imm)
-                }
-            },
-            Insn::Load { size, dst, mem } => write!(f, "ldx{} {dst}, {mem}", names::size(size)),
-            Insn::LoadSx { size, dst, mem } => write!(f, "ldxs{} {dst}, {mem}", names::sx_size(size)),
-            Insn::Store { size, mem, src: Src::Reg(src) } => {
-                write!(f, "stx{} {mem}, {src}", names::size(size))
-            }
+            Insn::End { op, bits, dst } => write!(f, "{}{} {dst}", op.mnemonic(), bits as u8),
+            Insn::LoadImm { dst, imm } => self.load_imm(f, dst, imm),
+            Insn::Load { size, dst, mem } => write!(f, "ldx{} {dst}, {mem}", size.suffix()),
+            Insn::LoadSx { size, dst, mem } => write!(f, "ldxs{} {dst}, {mem}", size.size().suffix()),
+            Insn::Store { size, mem, src: Src::Reg(src) } => write!(f, "stx{} {mem}, {src}", size.suffix()),
             Insn::Store { size, mem, src: Src::Imm(imm) } => {
-                write!(f, "st{} {mem}, {}", names::size(size), ShownNumber(imm))
+                write!(f, "st{} {mem}, {}", size.suffix(), ShownNumber(imm))
             }
-            Insn::LoadAbs { size, off } => write!(f, "ldabs{} {}", names::size(size), ShownNumber(off)),
+            Insn::LoadAbs { size, off } => write!(f, "ldabs{} {}", size.suffix(), ShownNumber(off)),
             Insn::LoadInd { size, src, off } => {
-                write!(f, "ldind{} {src}, {}", names::size(size), ShownNumber(off))
+                write!(f, "ldind{} {src}, {}", size.suffix(), ShownNumber(off))
             }
             Insn::Atomic(Atomic { width, op, mem, src }) => {
-                let fetch = if fetches(op) { "fetch " } else { "" };
-                write!(f, "lock {fetch}{}{} {mem}, {src}", names::atomic(op), suffix(width))
+                let fetch = if op.returns_old() && !op.is_exchange() { "fetch " } else { "" };
+                write!(f, "lock {fetch}{}{} {mem}, {src}", op.row().0, suffix(width))
             }
             Insn::Ja(target) => {
                 f.write_str("ja ")?;
@@ -178,7 +166,7 @@ impl ShownInsn<'_> {
                 self.target(f, target)
             }
             Insn::Jump { width, cond, dst, src, target } => {
-                write!(f, "{}{} {dst}, {}, ", names::cond(cond), suffix(width), ShownOperand(src))?;
+                write!(f, "{}{} {dst}, {}, ", cond.mnemonic(), suffix(width), ShownOperand(src))?;
                 self.target(f, target)
             }
             Insn::Call(call) => self.call(f, call),
@@ -202,22 +190,24 @@ impl ShownInsn<'_> {
         }
     }
 
-    fn wide(&self, f: &mut impl Write, imm: Imm64) -> fmt::Result {
+    fn load_imm(&self, f: &mut impl Write, dst: Reg, imm: Imm64) -> fmt::Result {
         match imm {
-            Imm64::Value(value) if value <= DECIMAL as u64 => write!(f, "{value}"),
-            Imm64::Value(value) => write!(f, "{value:#x}"),
-            Imm64::MapFd(fd) => write!(f, "map_by_fd({fd})"),
-            Imm64::MapFdValue { fd, off } => write!(f, "map_val(map_by_fd({fd})) + {off}"),
-            Imm64::Var(id) => write!(f, "var_addr({id})"),
+            Imm64::Value(value) if value <= DECIMAL as u64 => write!(f, "lddw {dst}, {value}"),
+            Imm64::Value(value) => write!(f, "lddw {dst}, {value:#x}"),
+            Imm64::MapFd(fd) => write!(f, "lmfd {dst}, {fd}"),
+            Imm64::MapFdValue { fd, off } => write!(f, "lddw {dst}, map_val(map_by_fd({fd})) + {off}"),
+            Imm64::Var(id) => write!(f, "lddw {dst}, var_addr({id})"),
             Imm64::Func(target) => {
-                f.write_str("code_addr(")?;
+                write!(f, "lddw {dst}, code_addr(")?;
                 self.target(f, target)?;
                 f.write_char(')')
             }
-            Imm64::MapIndex(index) => write!(f, "map_by_idx({index})"),
-            Imm64::MapIndexValue { index, off } => write!(f, "map_val(map_by_idx({index})) + {off}"),
-            Imm64::Map(map) => write!(f, "map_by_fd({})", self.map(map)),
-            Imm64::MapValue { map, off } => write!(f, "map_val({}) + {off}", self.map(map)),
+            Imm64::MapIndex(index) => write!(f, "lddw {dst}, map_by_idx({index})"),
+            Imm64::MapIndexValue { index, off } => {
+                write!(f, "lddw {dst}, map_val(map_by_idx({index})) + {off}")
+            }
+            Imm64::Map(map) => write!(f, "lmap {dst}, {}", self.map(map)),
+            Imm64::MapValue { map, off } => write!(f, "lddw {dst}, map_val({}) + {off}", self.map(map)),
         }
     }
 
@@ -240,17 +230,6 @@ const fn suffix(width: Width) -> &'static str {
     match width {
         Width::W32 => "32",
         Width::W64 => "",
-    }
-}
-
-/// Whether it is written with `fetch`; the others that give the old value back always do.
-const fn fetches(op: AtomicOp) -> bool {
-    match op {
-        AtomicOp::Add { fetch }
-        | AtomicOp::Or { fetch }
-        | AtomicOp::And { fetch }
-        | AtomicOp::Xor { fetch } => fetch,
-        AtomicOp::Xchg | AtomicOp::Cmpxchg => false,
     }
 }
 

@@ -5,10 +5,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::llvm_parts::{Address, Hex, Offset, Register, alu, condition, unsigned, width};
+use super::llvm_parts::{Address, Hex, Offset, Register, width};
 use crate::{
-    Atomic, AtomicOp, Call, Code, EndOp, Imm64, Insn, Label, Reg, Source, Src, SxFrom, SxSize, Target, Width,
-    place::SlotPlaces, slot::imm64,
+    Atomic, AtomicOp, Call, Code, Imm64, Insn, Label, Reg, Source, Src, Target, Width, place::SlotPlaces,
+    slot::imm64,
 };
 
 /// Code to be shown, a line each instruction: the index in 8-byte slots, and the instruction.
@@ -176,55 +176,43 @@ impl Display for LlvmInsn<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.insn {
             Insn::Alu { width, op, dst, src } => {
-                write!(f, "{} {} ", Register(width, dst), alu(op))?;
+                write!(f, "{} {} ", Register(width, dst), op.sign())?;
                 self.src(f, width, src)
             }
             Insn::MovSx { width, from, dst, src } => {
-                let from = match from {
-                    SxFrom::B8 => "s8",
-                    SxFrom::B16 => "s16",
-                    SxFrom::B32 => "s32",
-                };
-                write!(f, "{} = ({from}){}", Register(width, dst), Register(width, src))
+                write!(f, "{} = (s{}){}", Register(width, dst), from as u8, Register(width, src))
             }
             Insn::Neg { width, dst } => write!(f, "{0} = -{0}", Register(width, dst)),
             Insn::End { op, bits, dst } => {
-                let op = match op {
-                    EndOp::Le => "le",
-                    EndOp::Be => "be",
-                    EndOp::Swap => "bswap",
-                };
-                write!(f, "{0} = {op}{1} {0}", Register(Width::W64, dst), bits as u8)
+                write!(f, "{0} = {1}{2} {0}", Register(Width::W64, dst), op.mnemonic(), bits as u8)
             }
             Insn::LoadImm { dst, imm } => self.load_imm(f, dst, imm),
             Insn::Load { size, dst, mem } => {
-                write!(f, "{} = *({} *){}", Register(width(size), dst), unsigned(size), Address(mem))
+                write!(f, "{} = *(u{} *){}", Register(width(size), dst), 8 * size.bytes(), Address(mem))
             }
             Insn::LoadSx { size, dst, mem } => {
-                let size = match size {
-                    SxSize::B => "s8",
-                    SxSize::H => "s16",
-                    SxSize::W => "s32",
-                };
-                write!(f, "{} = *({size} *){}", Register(Width::W64, dst), Address(mem))
+                let bits = 8 * size.size().bytes();
+                write!(f, "{} = *(s{bits} *){}", Register(Width::W64, dst), Address(mem))
             }
             Insn::Store { size, mem, src } => {
-                write!(f, "*({} *){} = ", unsigned(size), Address(mem))?;
+                write!(f, "*(u{} *){} = ", 8 * size.bytes(), Address(mem))?;
                 self.src(f, width(size), src)
             }
-            Insn::LoadAbs { size, off } => write!(f, "r0 = *({} *)skb[{}]", unsigned(size), Hex(off.into())),
+            Insn::LoadAbs { size, off } => {
+                write!(f, "r0 = *(u{} *)skb[{}]", 8 * size.bytes(), Hex(off.into()))
+            }
             Insn::LoadInd { size, src, off: 0 } => {
-                write!(f, "r0 = *({} *)skb[{}]", unsigned(size), Register(Width::W64, src))
+                write!(f, "r0 = *(u{} *)skb[{}]", 8 * size.bytes(), Register(Width::W64, src))
             }
             Insn::LoadInd { size, src, off } => {
                 let src = Register(Width::W64, src);
-                write!(f, "r0 = *({} *)skb[{src} + {}]", unsigned(size), Hex(off.into()))
+                write!(f, "r0 = *(u{} *)skb[{src} + {}]", 8 * size.bytes(), Hex(off.into()))
             }
             Insn::Atomic(atomic) => self.atomic(f, atomic),
             Insn::Ja(target) => self.jump(f, "goto", target),
             Insn::Jal(target) => self.jump(f, "gotol", target),
             Insn::Jump { width, cond, dst, src, target } => {
-                write!(f, "if {} {} ", Register(width, dst), condition(cond))?;
+                write!(f, "if {} {} ", Register(width, dst), cond.sign())?;
                 self.src(f, width, src)?;
                 self.jump(f, " goto", target)
             }
@@ -249,24 +237,17 @@ impl LlvmInsn<'_> {
             Width::W32 => ("u32", "32_32"),
             Width::W64 => ("u64", "_64"),
         };
-        let fetching = |f: &mut Formatter<'_>, name| {
-            write!(f, "{src} = atomic_fetch_{name}(({bits} *){}, {src})", Address(mem))
-        };
-        let plain = |f: &mut Formatter<'_>, sign| write!(f, "lock *({bits} *){} {sign} {src}", Address(mem));
+        let (name, sign, _) = op.row();
         match op {
-            AtomicOp::Add { fetch: true } => fetching(f, "add"),
-            AtomicOp::Or { fetch: true } => fetching(f, "or"),
-            AtomicOp::And { fetch: true } => fetching(f, "and"),
-            AtomicOp::Xor { fetch: true } => fetching(f, "xor"),
-            AtomicOp::Add { fetch: false } => plain(f, "+="),
-            AtomicOp::Or { fetch: false } => plain(f, "|="),
-            AtomicOp::And { fetch: false } => plain(f, "&="),
-            AtomicOp::Xor { fetch: false } => plain(f, "^="),
             AtomicOp::Xchg => write!(f, "{src} = xchg{suffix}({}, {src})", Offset(mem)),
             AtomicOp::Cmpxchg => {
                 let r0 = Register(width, Reg::R0);
                 write!(f, "{r0} = cmpxchg{suffix}({}, {r0}, {src})", Offset(mem))
             }
+            _ if op.returns_old() => {
+                write!(f, "{src} = atomic_fetch_{name}(({bits} *){}, {src})", Address(mem))
+            }
+            _ => write!(f, "lock *({bits} *){} {sign} {src}", Address(mem)),
         }
     }
 

@@ -1,8 +1,8 @@
-//! Operands and signs of the `llvm` syntax.
+//! Operands of the `llvm` syntax.
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::{AluOp, Cond, Mem, Reg, Size, Width};
+use crate::{Mem, Reg, Size, Width};
 
 pub(super) struct Register(pub(super) Width, pub(super) Reg);
 
@@ -47,49 +47,5 @@ pub(super) const fn width(size: Size) -> Width {
     match size {
         Size::Dw => Width::W64,
         _ => Width::W32,
-    }
-}
-
-pub(super) const fn unsigned(size: Size) -> &'static str {
-    match size {
-        Size::B => "u8",
-        Size::H => "u16",
-        Size::W => "u32",
-        Size::Dw => "u64",
-    }
-}
-
-pub(super) const fn alu(op: AluOp) -> &'static str {
-    match op {
-        AluOp::Add => "+=",
-        AluOp::Sub => "-=",
-        AluOp::Mul => "*=",
-        AluOp::Div => "/=",
-        AluOp::Sdiv => "s/=",
-        AluOp::Or => "|=",
-        AluOp::And => "&=",
-        AluOp::Lsh => "<<=",
-        AluOp::Rsh => ">>=",
-        AluOp::Mod => "%=",
-        AluOp::Smod => "s%=",
-        AluOp::Xor => "^=",
-        AluOp::Mov => "=",
-        AluOp::Arsh => "s>>=",
-    }
-}
-
-pub(super) const fn condition(cond: Cond) -> &'static str {
-    match cond {
-        Cond::Eq => "==",
-        Cond::Gt => ">",
-        Cond::Ge => ">=",
-        Cond::Set => "&",
-        Cond::Ne => "!=",
-        Cond::Sgt => "s>",
-        Cond::Sge => "s>=",
-        Cond::Lt => "<",
-        Cond::Le => "<=",
-        Cond::Slt => "s<",
-        Cond::Sle => "s<=",
     }
 }

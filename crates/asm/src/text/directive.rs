@@ -3,11 +3,11 @@
 use super::{
     Instruction, MapDeclaration, Name, Operand, SlotSize, StackSlot, StatementKind, TypeExpr,
     lexer::TokenKind,
-    operand::register,
-    parser::{Parsed, Parser},
-    suggest::nearest,
+    mnemonic::register,
+    parser::{Parsed, Parser, refuse, refuse_with},
+    suggest::{did_you_mean, nearest},
 };
-use crate::{Diagnostic, names};
+use crate::object::MAP_KINDS;
 
 const DIRECTIVES: [&str; 7] = ["equ", "license", "map", "program", "raw", "slot", "struct"];
 const MAP_FIELDS: [&str; 4] = ["key", "value", "entries", "flags"];
@@ -31,29 +31,24 @@ impl<'a> Parser<'a> {
             "slot" => self.slot(),
             "struct" => self.structure(),
             _ => {
-                let help = nearest(directive, DIRECTIVES);
-                Err(Box::new(
-                    Diagnostic::error(name.span, format!("unknown directive '{}'", name.text))
-                        .help(help.map(|help| format!("did you mean '.{help}'?"))),
-                ))
+                let help = nearest(directive, DIRECTIVES).map(|help| format!("did you mean '.{help}'?"));
+                refuse_with(name.span, format!("unknown directive '{}'", name.text), help)
             }
         }
     }
 
     fn sum_or_parentheses(&mut self) -> Parsed<Operand<'a>> {
-        if self.kind() == TokenKind::Sign(b'(') { self.operand("a number") } else { self.sum() }
+        if self.token.kind == TokenKind::Sign(b'(') { self.operand("a number") } else { self.sum() }
     }
 
     fn map(&mut self) -> Parsed<StatementKind<'a>> {
         let name = self.new_name("a map's name")?;
         let kind = self.name("a kind of map")?;
-        let Some(&(_, of_kind)) = names::MAP_KINDS.iter().find(|(name, _)| *name == kind.text) else {
-            let known = names::MAP_KINDS.map(|(name, _)| name);
-            let help = nearest(kind.text, known).map(|help| format!("did you mean '{help}'?"));
+        let Some(&(_, of_kind)) = MAP_KINDS.iter().find(|(name, _)| *name == kind.text) else {
+            let known = MAP_KINDS.map(|(name, _)| name);
+            let help = did_you_mean(kind.text, known);
             let help = help.unwrap_or_else(|| format!("there are {}", known.join(", ")));
-            return Err(Box::new(
-                Diagnostic::error(kind.span, format!("unknown kind of map '{}'", kind.text)).help(help),
-            ));
+            return refuse_with(kind.span, format!("unknown kind of map '{}'", kind.text), help);
         };
         let (kind, kind_span) = (of_kind, kind.span);
         let mut map =
@@ -74,15 +69,13 @@ impl<'a> Parser<'a> {
             "entries" => map.entries.replace(self.imm()?).is_some(),
             "flags" => map.flags.replace(self.imm()?).is_some(),
             other => {
-                let help = nearest(other, MAP_FIELDS).map(|help| format!("did you mean '{help}'?"));
-                return Err(Box::new(
-                    Diagnostic::error(field.span, format!("a map has no '{other}'"))
-                        .help(help.unwrap_or_else(|| "it has key, value, entries and flags".to_owned())),
-                ));
+                let help = did_you_mean(other, MAP_FIELDS);
+                let help = help.unwrap_or_else(|| "it has key, value, entries and flags".to_owned());
+                return refuse_with(field.span, format!("a map has no '{other}'"), help);
             }
         };
         if twice {
-            return Err(Box::new(Diagnostic::error(field.span, format!("'{}' is given twice", field.text))));
+            return refuse(field.span, format!("'{}' is given twice", field.text));
         }
         Ok(())
     }
@@ -90,7 +83,7 @@ impl<'a> Parser<'a> {
     fn slot(&mut self) -> Parsed<StatementKind<'a>> {
         let name = self.new_name("a slot's name")?;
         self.eat(b',');
-        let size = match self.kind() {
+        let size = match self.token.kind {
             TokenKind::Name => SlotSize::Type(self.type_name()?),
             _ => SlotSize::Bytes(self.imm()?),
         };
@@ -99,7 +92,7 @@ impl<'a> Parser<'a> {
         if !self.at_end_of_line() {
             let word = self.name("align=")?;
             if word.text != "align" {
-                return Err(Box::new(Diagnostic::error(word.span, "only align= may follow a slot's size")));
+                return refuse(word.span, "only align= may follow a slot's size");
             }
             self.expect(b'=')?;
             align = Some(self.imm()?);
@@ -137,13 +130,10 @@ impl<'a> Parser<'a> {
     fn new_name(&mut self, what: &str) -> Parsed<Name<'a>> {
         let name = self.name(what)?;
         if register(name.text).is_some() {
-            return Err(Box::new(Diagnostic::error(name.span, format!("'{}' is a register", name.text))));
+            return refuse(name.span, format!("'{}' is a register", name.text));
         }
         if name.text.contains('.') {
-            return Err(Box::new(Diagnostic::error(
-                name.span,
-                "a point in a name leads to a field, as in event.pid",
-            )));
+            return refuse(name.span, "a point in a name leads to a field, as in event.pid");
         }
         Ok(name)
     }

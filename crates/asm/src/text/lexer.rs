@@ -70,9 +70,10 @@ pub(crate) struct Token {
 }
 
 pub(crate) struct Lexer<'a> {
-    text: &'a str,
+    pub(super) text: &'a str,
     at: usize,
-    line: u32,
+    /// From 1, of what comes next.
+    pub(super) line: u32,
     /// What the last number or splice stood for.
     value: u64,
     /// How many splices came so far; none where they have no meaning.
@@ -103,15 +104,6 @@ impl<'a> Lexer<'a> {
         // A byte order mark is no part of the text.
         let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
         Self { text, at, line: 1, value: 0, splices: splices.then_some(0) }
-    }
-
-    /// The line, from 1, of what comes next.
-    pub(crate) fn line(&self) -> u32 {
-        self.line
-    }
-
-    pub(crate) fn text(&self) -> &'a str {
-        self.text
     }
 
     /// What has not been read.

@@ -3,8 +3,11 @@
 use hashbrown::HashMap;
 
 use super::{
-    Callee, Instruction, MemoryOperand, Name, Operand, OperandValue, Wide, lexer::Number, parser::Parsed,
-    scope::Scope, suggest::nearest,
+    Callee, Instruction, MemoryOperand, Name, Operand, OperandValue, Wide,
+    lexer::Number,
+    parser::{Parsed, refuse, refuse_second, refuse_with},
+    scope::Scope,
+    suggest::did_you_mean,
 };
 use crate::{
     Atomic, Call, Code, Diagnostic, Diagnostics, Imm64, Insn, Label, Line, MapName, Mem, Reg, Span, Src,
@@ -12,6 +15,7 @@ use crate::{
 };
 
 /// The program that is being read.
+#[derive(Default)]
 pub(super) struct Body<'a> {
     pub(super) code: Code,
     labels: HashMap<&'a str, LabelUse>,
@@ -33,10 +37,6 @@ struct LabelUse {
 const SUGGEST_AMONG: usize = 10_000;
 
 impl<'a> Body<'a> {
-    pub(super) fn new() -> Self {
-        Self { code: Code::new(), labels: HashMap::new(), maps: HashMap::new(), first_exit: None }
-    }
-
     pub(super) fn place(&mut self, name: Name<'a>) -> Parsed<()> {
         let code = &mut self.code;
         let entry = self.labels.entry(name.text).or_insert_with(|| LabelUse {
@@ -46,10 +46,7 @@ impl<'a> Body<'a> {
             called: false,
         });
         if entry.placed {
-            return Err(Box::new(
-                Diagnostic::error(name.span, format!("a second label '{}'", name.text))
-                    .related(entry.span, "the first"),
-            ));
+            return refuse_second(name.span, &format!("label '{}'", name.text), entry.span);
         }
         entry.placed = true;
         entry.span = name.span;
@@ -94,13 +91,12 @@ impl<'a> Body<'a> {
         let few = self.labels.len() <= SUGGEST_AMONG;
         let placed = self.labels.iter().filter(|(_, label)| few && label.placed).map(|(name, _)| *name);
         let helpers = helpers::names().filter(|_| called).map(|name| -> &'a str { name });
-        let help = nearest(name, placed.chain(helpers)).map(|help| format!("did you mean '{help}'?"));
         let message = match (called, name) {
             (true, _) => format!("neither a helper nor a label is named '{name}'"),
             (false, "exit") => "a jump to `exit`, and the program has none".to_owned(),
             (false, _) => format!("no label is named '{name}'"),
         };
-        Diagnostic::error(span, message).help(help)
+        Diagnostic::error(span, message).help(did_you_mean(name, placed.chain(helpers)))
     }
 
     /// Maps by the names used, each with the place of its first use.
@@ -160,7 +156,7 @@ impl<'a> Lowering<'_, 'a> {
                 Insn::Atomic(Atomic { width: *width, op: *op, mem: self.memory(mem)?, src: reg(src)? })
             }
             Instruction::Ja(target) => Insn::Ja(self.near(target)?),
-            Instruction::Jal(target) => Insn::Jal(self.far(target)?),
+            Instruction::Jal(target) => Insn::Jal(self.far(target, false)?),
             Instruction::Jump { width, cond, dst, src, target } => Insn::Jump {
                 width: *width,
                 cond: *cond,
@@ -177,7 +173,7 @@ impl<'a> Lowering<'_, 'a> {
     fn call(&mut self, callee: &Callee<'a>) -> Parsed<Call> {
         Ok(match callee {
             Callee::Helper(operand) => Call::Helper(self.helper(operand)?),
-            Callee::Local(target) => Call::Local(self.far_or_called(target, true)?),
+            Callee::Local(target) => Call::Local(self.far(target, true)?),
             Callee::Kfunc(id) => Call::Kfunc(self.imm(id)?),
             Callee::Reg(operand) => Call::Reg(reg(operand)?),
             Callee::Named(name) => match helpers::number(name.text) {
@@ -190,7 +186,7 @@ impl<'a> Lowering<'_, 'a> {
     fn helper(&self, operand: &Operand<'a>) -> Parsed<i32> {
         match operand.value {
             OperandValue::Name(name) => helpers::number(name).ok_or_else(|| {
-                let help = nearest(name, helpers::names()).map(|help| format!("did you mean '{help}'?"));
+                let help = did_you_mean(name, helpers::names());
                 Box::new(Diagnostic::error(operand.span, format!("no helper is named '{name}'")).help(help))
             }),
             _ => self.imm(operand),
@@ -209,14 +205,14 @@ impl<'a> Lowering<'_, 'a> {
             }
             Wide::MapValue(name, off) => Imm64::MapValue { map: self.map(name)?, off: self.value_off(off)? },
             Wide::Var(id) => Imm64::Var(self.unsigned(id)?),
-            Wide::Func(target) => Imm64::Func(self.far_or_called(target, false)?),
+            Wide::Func(target) => Imm64::Func(self.far(target, false)?),
         })
     }
 
     fn map(&mut self, operand: &Operand<'a>) -> Parsed<MapName> {
         match operand.value {
             OperandValue::Name(name) => Ok(self.body.map(name, operand.span)),
-            _ => Err(Box::new(Diagnostic::error(operand.span, "expected a map's name"))),
+            _ => refuse(operand.span, "expected a map's name"),
         }
     }
 
@@ -264,9 +260,8 @@ impl<'a> Lowering<'_, 'a> {
             Some(base) => base,
             None if off.slot => Reg::R10,
             None => {
-                return Err(Box::new(Diagnostic::error(memory.span, "there is no register in it").help(
-                    "memory is [register + offset]; a stack slot's name alone counts from r10".to_owned(),
-                )));
+                let help = "memory is [register + offset]; a stack slot's name alone counts from r10";
+                return refuse_with(memory.span, "there is no register in it", help.to_owned());
             }
         };
         let off = i16::try_from(off.value).map_err(|_| {
@@ -284,20 +279,16 @@ impl<'a> Lowering<'_, 'a> {
                     .into()
             });
         }
-        self.far(target)
+        self.far(target, false)
     }
 
-    fn far(&mut self, target: &Operand<'a>) -> Parsed<Target> {
-        self.far_or_called(target, false)
-    }
-
-    fn far_or_called(&mut self, target: &Operand<'a>, called: bool) -> Parsed<Target> {
+    fn far(&mut self, target: &Operand<'a>, called: bool) -> Parsed<Target> {
         match target.value {
             OperandValue::Number(number) => distance(number)
                 .map(Target::Off)
                 .ok_or_else(|| Diagnostic::error(target.span, "this distance does not fit 32 bits").into()),
             OperandValue::Name(name) => Ok(Target::Label(self.body.label(name, target.span, called))),
-            _ => Err(Box::new(Diagnostic::error(target.span, "expected a label or a distance"))),
+            _ => refuse(target.span, "expected a label or a distance"),
         }
     }
 }
@@ -309,6 +300,6 @@ fn distance<T: TryFrom<i128>>(number: Number) -> Option<T> {
 fn reg(operand: &Operand<'_>) -> Parsed<Reg> {
     match operand.value {
         OperandValue::Reg(reg) => Ok(reg),
-        _ => Err(Box::new(Diagnostic::error(operand.span, "expected a register"))),
+        _ => refuse(operand.span, "expected a register"),
     }
 }

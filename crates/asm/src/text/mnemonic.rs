@@ -1,10 +1,10 @@
-//! Mnemonics and the forms of instruction that they begin.
+//! Mnemonics, the forms of instruction that they begin, and names of registers.
 
 use std::sync::LazyLock;
 
 use hashbrown::HashMap;
 
-use crate::{AluOp, AtomicOp, Bits, Cond, EndOp, Size, SxFrom, SxSize, Width, names};
+use crate::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width, slot::SIZES};
 
 /// What a mnemonic says; the operands follow it in the order of the fields of [`super::Instruction`].
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,6 @@ pub(crate) enum Form {
     Exit,
 }
 
-const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::Dw];
 const WIDTHS: [(&str, Width); 3] = [("", Width::W64), ("64", Width::W64), ("32", Width::W32)];
 
 const OTHERS: [(&str, Form); 16] = [
@@ -66,7 +65,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 fn all() -> impl Iterator<Item = (Box<str>, Form)> {
     let alu = AluOp::ALL.into_iter().flat_map(|op| {
-        WIDTHS.map(|(suffix, width)| (format!("{}{suffix}", names::alu(op)), Form::Alu(width, op)))
+        WIDTHS.map(|(suffix, width)| (format!("{}{suffix}", op.mnemonic()), Form::Alu(width, op)))
     });
     let neg = WIDTHS.map(|(suffix, width)| (format!("neg{suffix}"), Form::Neg(width)));
     let end = [("le", EndOp::Le), ("be", EndOp::Be), ("swap", EndOp::Swap), ("bswap", EndOp::Swap)];
@@ -74,7 +73,7 @@ fn all() -> impl Iterator<Item = (Box<str>, Form)> {
         [Bits::B16, Bits::B32, Bits::B64].map(|bits| (format!("{name}{}", bits as u8), Form::End(op, bits)))
     });
     let memory = SIZES.into_iter().flat_map(|size| {
-        let name = |stem| format!("{stem}{}", names::size(size));
+        let name = |stem| format!("{stem}{}", size.suffix());
         [
             (name("ldx"), Form::Load(size)),
             (name("stx"), Form::StoreReg(size)),
@@ -84,9 +83,9 @@ fn all() -> impl Iterator<Item = (Box<str>, Form)> {
         ]
     });
     let signed = [SxSize::B, SxSize::H, SxSize::W]
-        .map(|size| (format!("ldxs{}", names::sx_size(size)), Form::LoadSx(size)));
+        .map(|size| (format!("ldxs{}", size.size().suffix()), Form::LoadSx(size)));
     let jumps = Cond::ALL.into_iter().flat_map(|cond| {
-        let name = names::cond(cond);
+        let name = cond.mnemonic();
         [(name.to_owned(), Form::Jump(Width::W64, cond)), (format!("{name}32"), Form::Jump(Width::W32, cond))]
     });
     let others = OTHERS.map(|(name, form)| (name.to_owned(), form));
@@ -100,15 +99,8 @@ pub(crate) fn atomic(name: &str, fetch: bool) -> Option<(Width, AtomicOp)> {
         Some(stem) => (stem, Width::W32),
         None => (name.strip_suffix("64").unwrap_or(name), Width::W64),
     };
-    let op = match name {
-        "add" => AtomicOp::Add { fetch },
-        "or" => AtomicOp::Or { fetch },
-        "and" => AtomicOp::And { fetch },
-        "xor" => AtomicOp::Xor { fetch },
-        "xchg" => AtomicOp::Xchg,
-        "cmpxchg" => AtomicOp::Cmpxchg,
-        _ => return None,
-    };
+    let mut named = AtomicOp::ALL.into_iter().filter(|op| op.row().0 == name);
+    let op = named.find(|&op| op.is_exchange() || op.returns_old() == fetch)?;
     Some((width, op))
 }
 
@@ -140,5 +132,16 @@ impl Form {
             }
             Self::Exit => "nothing",
         }
+    }
+}
+
+/// The register of that name, or that there is none; nothing where it isn't the name of one.
+#[inline]
+pub(crate) fn register(name: &str) -> Option<Option<Reg>> {
+    match name.as_bytes() {
+        [b'r', digit @ b'0'..=b'9'] => Some(Reg::new(digit - b'0')),
+        b"r10" => Some(Some(Reg::R10)),
+        [b'r', digits @ ..] if digits.len() > 1 && digits.iter().all(u8::is_ascii_digit) => Some(None),
+        _ => None,
     }
 }

@@ -20,11 +20,12 @@ pub use ast::{
     Statement, StatementKind, Term, TypeExpr, Wide,
 };
 pub use lexer::Number;
+pub(crate) use mnemonic::register;
 pub use parser::Parser;
 pub use quote::{Hole, Part, Quoted, SpliceField, quote};
 pub use suggest::nearest;
 
-use crate::{Code, Diagnostic, Diagnostics, Object, Problem, Severity, Span, check, check_fragment};
+use crate::{Code, Diagnostic, Diagnostics, Object, Problem, Program, Severity, Span, check, check_fragment};
 
 /// Reads a file of programs, and checks them ([`check()`]): what it gives is meant to be loaded.
 ///
@@ -37,13 +38,15 @@ pub fn assemble(name: &str, text: &[u8]) -> Result<Object, Diagnostics> {
     let mut file = object::ObjectText::read(text);
     if !file.diagnostics.has_more() {
         file.check_maps();
-        if file.diagnostics.is_empty() && file.object().programs.is_empty() {
+        if file.diagnostics.is_empty() && file.object.programs.is_empty() {
             let error = Diagnostic::error(Span::default(), "there is no instruction in it");
             file.diagnostics.push(error);
         }
     }
     if file.diagnostics.is_empty() {
-        file.diagnostics = of_programs(&file, text, Severity::Error);
+        let programs = file.object.programs.iter();
+        let found = programs.map(|Program { name, code, .. }| (code, check(code), file.program_span(name)));
+        file.diagnostics = placed(found, text.as_bytes(), Severity::Error);
     }
     file.diagnostics.sort();
     if file.diagnostics.is_empty() { Ok(file.into_object(name, text)) } else { Err(file.diagnostics) }
@@ -57,7 +60,7 @@ pub fn assemble(name: &str, text: &[u8]) -> Result<Object, Diagnostics> {
 /// Everything wrong with the text, up to [`Diagnostics::LIMIT`]; also a second program.
 pub fn assemble_code(text: &[u8]) -> Result<Code, Diagnostics> {
     let mut file = object::ObjectText::read(as_text(text)?);
-    if let [_, second, ..] = &file.object().programs[..] {
+    if let [_, second, ..] = &file.object.programs[..] {
         let span = file.program_span(&second.name);
         file.diagnostics.push(Diagnostic::error(span, "only one program can be taken as instructions"));
     }
@@ -77,61 +80,43 @@ pub fn assemble_fragment(text: &[u8]) -> Result<Code, Diagnostics> {
     if code.is_empty() {
         return Err(Diagnostic::error(Span::default(), "there is no instruction in it").into());
     }
-    let diagnostics = of_fragment(&code, text, Severity::Error);
+    let diagnostics = placed([(&code, check_fragment(&code), Span::default())], text, Severity::Error);
     if diagnostics.is_empty() { Ok(code) } else { Err(diagnostics) }
 }
 
 /// What [`check_fragment`] finds in instructions that were assembled from `text`, placed in it; warnings too.
 pub fn diagnose_fragment(code: &Code, text: &[u8]) -> Diagnostics {
-    of_fragment(code, text, Severity::Warning)
-}
-
-fn of_fragment(code: &Code, text: &[u8], least: Severity) -> Diagnostics {
-    let mut diagnostics = Diagnostics::default();
-    let problems = check_fragment(code).into_iter().filter(|problem| problem.severity() >= least);
-    add_problems(&mut diagnostics, problems, code, &TextLines::of(text), Span::default());
-    diagnostics.sort();
-    diagnostics
+    placed([(code, check_fragment(code), Span::default())], text, Severity::Warning)
 }
 
 /// What [`check()`] finds in the programs of an object that was assembled from `text`, placed in it; warnings too.
 pub fn diagnose(object: &Object, text: &[u8]) -> Diagnostics {
-    let mut diagnostics = Diagnostics::default();
-    let lines = TextLines::of(text);
-    for program in &object.programs {
-        add_problems(&mut diagnostics, check(&program.code), &program.code, &lines, Span::default());
+    let found = object.programs.iter().map(|Program { code, .. }| (code, check(code), Span::default()));
+    placed(found, text, Severity::Warning)
+}
+
+/// What was found in each code that was assembled from `text`, at its line; a problem without a line stands at the span
+/// beside its code, and one below `least` is left out.
+fn placed<'a>(
+    found: impl IntoIterator<Item = (&'a Code, Vec<Problem>, Span)>,
+    text: &[u8],
+    least: Severity,
+) -> Diagnostics {
+    let (mut diagnostics, lines) = (Diagnostics::default(), TextLines::of(text));
+    for (code, problems, span) in found {
+        for problem in problems.iter().filter(|problem| problem.severity() >= least) {
+            let span = code.line(problem.index).map_or(span, |line| lines.span(line.0));
+            let severity = problem.severity();
+            let (message, help) = (problem.kind.to_string(), problem.kind.help());
+            diagnostics.push(Diagnostic { severity, span, message, help, related: None });
+            if diagnostics.is_full() {
+                diagnostics.stopped();
+                break;
+            }
+        }
     }
     diagnostics.sort();
     diagnostics
-}
-
-fn of_programs(file: &object::ObjectText<'_>, text: &str, least: Severity) -> Diagnostics {
-    let mut diagnostics = Diagnostics::default();
-    let lines = TextLines::of(text.as_bytes());
-    for program in &file.object().programs {
-        let code = &program.code;
-        let problems = check(code).into_iter().filter(|problem| problem.severity() >= least);
-        add_problems(&mut diagnostics, problems, code, &lines, file.program_span(&program.name));
-    }
-    diagnostics
-}
-
-fn add_problems(
-    diagnostics: &mut Diagnostics,
-    problems: impl IntoIterator<Item = Problem>,
-    code: &Code,
-    lines: &TextLines<'_>,
-    program: Span,
-) {
-    for problem in problems {
-        let span = code.line(problem.index).map_or(program, |line| lines.span(line.0));
-        let severity = problem.severity();
-        let message = problem.kind.to_string();
-        diagnostics.push(Diagnostic { severity, span, message, help: problem.kind.help(), related: None });
-        if diagnostics.is_full() {
-            return diagnostics.stopped();
-        }
-    }
 }
 
 /// The lines of a text, found when first asked for.

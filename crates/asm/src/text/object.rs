@@ -7,18 +7,19 @@ use hashbrown::HashMap;
 use super::{
     MapDeclaration, Name, Operand, Parser, Statement, StatementKind, TypeExpr,
     lower::Body,
-    parser::Parsed,
+    parser::{Parsed, refuse, refuse_second, refuse_with},
     scope::{Scope, again},
-    suggest::nearest,
+    suggest::did_you_mean,
 };
-use crate::{Diagnostic, Diagnostics, Layout, Line, MapDef, MapKind, Object, Program, Source, Span};
+use crate::{Code, Diagnostic, Diagnostics, Layout, Line, MapDef, MapKind, Object, Program, Source, Span};
 
 /// Name and section of instructions that stand before any `.program`.
 const NAMELESS: (&str, &str) = ("main", "socket");
 
+#[derive(Default)]
 pub(super) struct ObjectText<'a> {
     scope: Scope<'a>,
-    object: Object,
+    pub(super) object: Object,
     license: Option<Span>,
     maps: HashMap<&'a str, Span>,
     programs: HashMap<&'a str, Span>,
@@ -28,6 +29,7 @@ pub(super) struct ObjectText<'a> {
     pub(super) diagnostics: Diagnostics,
 }
 
+#[derive(Default)]
 struct Open<'a> {
     /// Name and section; none before the first `.program`.
     header: Option<(Name<'a>, Name<'a>)>,
@@ -36,16 +38,7 @@ struct Open<'a> {
 
 impl<'a> ObjectText<'a> {
     pub(super) fn read(text: &'a str) -> Self {
-        let mut file = Self {
-            scope: Scope::default(),
-            object: Object::default(),
-            license: None,
-            maps: HashMap::new(),
-            programs: HashMap::new(),
-            map_uses: HashMap::new(),
-            open: Open { header: None, body: Body::new() },
-            diagnostics: Diagnostics::default(),
-        };
+        let mut file = Self::default();
         for statement in Parser::new(text) {
             if let Err(error) = statement.and_then(|statement| file.statement(&statement)) {
                 file.diagnostics.push(*error);
@@ -80,9 +73,7 @@ impl<'a> ObjectText<'a> {
 
     fn license(&mut self, license: Name<'a>) -> Parsed<()> {
         if let Some(before) = self.license.replace(license.span) {
-            return Err(Box::new(
-                Diagnostic::error(license.span, "a second licence").related(before, "the first"),
-            ));
+            return refuse_second(license.span, "licence", before);
         }
         self.object.license = Some(license.text.to_owned());
         Ok(())
@@ -105,8 +96,7 @@ impl<'a> ObjectText<'a> {
 
     /// Ends the program that is being read.
     fn close(&mut self) {
-        let Open { header, mut body } =
-            std::mem::replace(&mut self.open, Open { header: None, body: Body::new() });
+        let Open { header, mut body } = std::mem::take(&mut self.open);
         body.finish(&mut self.diagnostics);
         self.scope.leave_program();
         for (name, span) in body.maps() {
@@ -148,13 +138,11 @@ impl<'a> ObjectText<'a> {
     fn side(&self, map: &MapDeclaration<'a>, side: &Option<TypeExpr<'a>>, which: &str) -> Parsed<Layout> {
         match (side, map.kind) {
             (Some(of_type), MapKind::RingBuf) => {
-                Err(Box::new(Diagnostic::error(of_type.name.span, format!("a ring buffer has no {which}"))))
+                refuse(of_type.name.span, format!("a ring buffer has no {which}"))
             }
             (None, MapKind::RingBuf) => Ok(Layout::None),
             (Some(of_type), _) => self.scope.layout(of_type),
-            (None, _) => {
-                Err(Box::new(Diagnostic::error(map.name.span, format!("the map needs {which}=, a type"))))
-            }
+            (None, _) => refuse(map.name.span, format!("the map needs {which}=, a type")),
         }
     }
 
@@ -173,7 +161,7 @@ impl<'a> ObjectText<'a> {
             if self.diagnostics.is_full() {
                 return self.diagnostics.stopped();
             }
-            let help = nearest(name, self.maps.keys().copied()).map(|help| format!("did you mean '{help}'?"));
+            let help = did_you_mean(name, self.maps.keys().copied());
             let help =
                 help.unwrap_or_else(|| format!(".map {name} hash key=u32 value=u64 entries=1 declares one"));
             self.diagnostics.push(Diagnostic::error(span, format!("no map is named '{name}'")).help(help));
@@ -188,8 +176,9 @@ impl<'a> ObjectText<'a> {
         self.object
     }
 
-    pub(super) fn object(&self) -> &Object {
-        &self.object
+    /// The instructions of the one program.
+    pub(super) fn into_code(self) -> Code {
+        self.object.programs.into_iter().next().map(|program| program.code).unwrap_or_default()
     }
 
     /// The span of a program's name, or the beginning of the text.
@@ -201,9 +190,7 @@ impl<'a> ObjectText<'a> {
 /// What the kernel asks of each kind when the map is made (kernel/bpf: arraymap.c, lpm_trie.c, ringbuf.c).
 fn check_kind(map: &MapDeclaration<'_>, def: &MapDef) -> Parsed<()> {
     const NO_PREALLOC: u32 = 1;
-    let error = |message: &str, help: &str| {
-        Err(Box::new(Diagnostic::error(map.kind_span, message.to_owned()).help(help.to_owned())))
-    };
+    let error = |message: &str, help: &str| refuse_with(map.kind_span, message, help.to_owned());
     match def.kind {
         MapKind::Array
         | MapKind::PerCpuArray
@@ -231,12 +218,5 @@ fn check_kind(map: &MapDeclaration<'_>, def: &MapDef) -> Parsed<()> {
             error("a ring buffer's entries are bytes: a power of two and whole pages", "such as entries=4096")
         }
         _ => Ok(()),
-    }
-}
-
-impl ObjectText<'_> {
-    /// The instructions of the one program.
-    pub(super) fn into_code(self) -> crate::Code {
-        self.object.programs.into_iter().next().map(|program| program.code).unwrap_or_default()
     }
 }

@@ -3,9 +3,10 @@
 use super::{
     MemoryOperand, Operand, OperandValue, Term,
     lexer::{LexFault, Number, Token, TokenKind},
+    mnemonic::register,
     parser::{Parsed, Parser, expected},
 };
-use crate::{Diagnostic, Reg, Span};
+use crate::{Diagnostic, Span};
 
 impl<'a> Parser<'a> {
     #[inline]
@@ -19,7 +20,7 @@ impl<'a> Parser<'a> {
     pub(super) fn reg(&mut self) -> Parsed<Operand<'a>> {
         let Token { kind, span, .. } = self.token;
         if kind == TokenKind::Name
-            && let Some(Ok(reg)) = register(self.text_of(span))
+            && let Some(Some(reg)) = register(self.text_of(span))
         {
             self.bump();
             return Ok(Operand { value: OperandValue::Reg(reg), span });
@@ -88,9 +89,7 @@ impl<'a> Parser<'a> {
                 _ => (None, Some(self.sum_from(Term { minus: false, operand: first })?)),
             }
         };
-        if !self.eat(b']') {
-            return Err(self.unexpected("`]`"));
-        }
+        self.expect(b']')?;
         Ok(MemoryOperand { base, off, span: Span { start: open.start, end: self.end } })
     }
 
@@ -104,8 +103,8 @@ impl<'a> Parser<'a> {
             }
             TokenKind::Name => match register(self.text_of(span)) {
                 None => OperandValue::Name(self.text_of(span)),
-                Some(Ok(reg)) => OperandValue::Reg(reg),
-                Some(Err(_)) => return self.other_operand(what),
+                Some(Some(reg)) => OperandValue::Reg(reg),
+                Some(None) => return self.other_operand(what),
             },
             _ => return self.other_operand(what),
         };
@@ -135,8 +134,8 @@ impl<'a> Parser<'a> {
         let name = self.name("a register")?;
         let span = percent.to(name.span);
         match register(name.text) {
-            Some(Ok(reg)) => Ok(Operand { value: OperandValue::Reg(reg), span }),
-            Some(Err(NoRegister)) => Err(no_register(name.text, span)),
+            Some(Some(reg)) => Ok(Operand { value: OperandValue::Reg(reg), span }),
+            Some(None) => Err(no_register(name.text, span)),
             None => Err(expected("a register", span)),
         }
     }
@@ -205,22 +204,6 @@ impl<'a> Term<'a> {
         } else {
             self.operand
         }
-    }
-}
-
-/// A name like those of registers.
-pub(super) struct NoRegister;
-
-/// The register of that name, or that there is none; nothing where it isn't the name of one.
-#[inline]
-pub(super) fn register(name: &str) -> Option<Result<Reg, NoRegister>> {
-    match name.as_bytes() {
-        [b'r', digit @ b'0'..=b'9'] => Reg::new(digit - b'0').map(Ok),
-        b"r10" => Some(Ok(Reg::R10)),
-        [b'r', digits @ ..] if digits.len() > 1 && digits.iter().all(u8::is_ascii_digit) => {
-            Some(Err(NoRegister))
-        }
-        _ => None,
     }
 }
 

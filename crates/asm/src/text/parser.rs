@@ -3,9 +3,8 @@
 use super::{
     Callee, Instruction, Name, Operand, OperandValue, Statement, StatementKind, Wide,
     lexer::{LexFault, Lexer, Token, TokenKind},
-    mnemonic::{self, Form},
-    operand::register,
-    suggest::nearest,
+    mnemonic::{self, Form, register},
+    suggest::{did_you_mean, nearest},
 };
 use crate::{Diagnostic, Span};
 
@@ -27,9 +26,7 @@ impl<'a> Iterator for Parser<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        while self.token.kind == TokenKind::Line {
-            self.bump();
-        }
+        self.skip_lines();
         if self.token.kind == TokenKind::End {
             return None;
         }
@@ -54,7 +51,7 @@ impl<'a> Parser<'a> {
     /// For the text inside of Rust, where `$name` and `{expression}` stand for operands.
     pub fn with_splices(text: &'a str, splices: bool) -> Self {
         let mut lexer = Lexer::new(text, splices);
-        let line = lexer.line();
+        let line = lexer.line;
         let token = lexer.next();
         Self { lexer, token, line, end: 0 }
     }
@@ -186,11 +183,8 @@ impl<'a> Parser<'a> {
             name = self.name("an atomic operation")?;
         }
         let Some((width, op)) = mnemonic::atomic(name.text, fetch) else {
-            let help = nearest(name.text, mnemonic::ATOMICS);
-            return Err(Box::new(
-                Diagnostic::error(name.span, format!("unknown atomic operation '{}'", name.text))
-                    .help(help.map(|help| format!("did you mean '{help}'?"))),
-            ));
+            let message = format!("unknown atomic operation '{}'", name.text);
+            return refuse_with(name.span, message, did_you_mean(name.text, mnemonic::ATOMICS));
         };
         let (mem, src) = (self.memory_then()?, self.reg()?);
         Ok(Instruction::Atomic { width, op, mem, src })
@@ -239,11 +233,8 @@ impl<'a> Parser<'a> {
             "code_addr" => Wide::Func(self.target()?),
             _ => {
                 let known = ["map_by_fd", "map_by_idx", "map_val", "var_addr", "code_addr"];
-                let help = nearest(function, known).unwrap_or("map_val");
-                return Err(Box::new(
-                    Diagnostic::error(span, format!("'{function}' gives no address"))
-                        .help(format!("did you mean '{help}'?")),
-                ));
+                let help = format!("did you mean '{}'?", nearest(function, known).unwrap_or("map_val"));
+                return refuse_with(span, format!("'{function}' gives no address"), help);
             }
         };
         self.expect(b')')?;
@@ -267,7 +258,7 @@ impl<'a> Parser<'a> {
             Wide::Map(map) => Ok(Wide::MapValue(map, off)),
             Wide::MapFd(map) => Ok(Wide::MapFdValue(map, off)),
             Wide::MapIndex(map) => Ok(Wide::MapIndexValue(map, off)),
-            _ => Err(Box::new(Diagnostic::error(self.token.span, "only a map has values"))),
+            _ => refuse(self.token.span, "only a map has values"),
         }
     }
 
@@ -291,7 +282,7 @@ impl<'a> Parser<'a> {
 
     #[inline]
     pub(super) fn text_of(&self, span: Span) -> &'a str {
-        &self.lexer.text()[span.range()]
+        &self.lexer.text[span.range()]
     }
 
     /// A text in quotes, or words joined by slashes.
@@ -309,10 +300,6 @@ impl<'a> Parser<'a> {
             span.end = self.end;
         }
         Ok(Name { text: self.text_of(span), span })
-    }
-
-    pub(super) fn kind(&self) -> TokenKind {
-        self.token.kind
     }
 
     pub(super) fn at_end_of_line(&self) -> bool {
@@ -353,17 +340,35 @@ impl<'a> Parser<'a> {
 
     pub(super) fn bump(&mut self) {
         self.end = self.token.span.end + u32::from(self.token.kind == TokenKind::Text);
-        self.line = self.lexer.line();
+        self.line = self.lexer.line;
         self.token = self.lexer.next();
     }
 }
 
 fn label(name: Name<'_>) -> Parsed<StatementKind<'_>> {
     if register(name.text).is_some() {
-        let message = format!("'{}' is a register, and no label", name.text);
-        return Err(Box::new(Diagnostic::error(name.span, message)));
+        return refuse(name.span, format!("'{}' is a register, and no label", name.text));
     }
     Ok(StatementKind::Label(name))
+}
+
+/// An error without help.
+pub(super) fn refuse<T>(span: Span, message: impl Into<String>) -> Parsed<T> {
+    Err(Box::new(Diagnostic::error(span, message)))
+}
+
+/// An error with help, where there is some.
+pub(super) fn refuse_with<T>(
+    span: Span,
+    message: impl Into<String>,
+    help: impl Into<Option<String>>,
+) -> Parsed<T> {
+    Err(Box::new(Diagnostic::error(span, message).help(help)))
+}
+
+/// Something is given again that a text has once.
+pub(super) fn refuse_second<T>(span: Span, what: &str, first: Span) -> Parsed<T> {
+    Err(Box::new(Diagnostic::error(span, format!("a second {what}")).related(first, "the first")))
 }
 
 pub(super) fn expected(what: &str, span: Span) -> Box<Diagnostic> {
@@ -375,9 +380,6 @@ fn takes(mnemonic: Name<'_>, form: Form) -> String {
 }
 
 fn unknown_mnemonic(name: Name<'_>) -> Box<Diagnostic> {
-    let help = nearest(name.text, mnemonic::names());
-    Box::new(
-        Diagnostic::error(name.span, format!("unknown mnemonic '{}'", name.text))
-            .help(help.map(|help| format!("did you mean '{help}'?"))),
-    )
+    let help = did_you_mean(name.text, mnemonic::names());
+    Box::new(Diagnostic::error(name.span, format!("unknown mnemonic '{}'", name.text)).help(help))
 }

@@ -5,7 +5,7 @@ use super::{
     lexer::Number,
     lower::Body,
     mnemonic::{self, Form},
-    parser::Parsed,
+    parser::{Parsed, refuse},
     scope::Scope,
 };
 use crate::{
@@ -79,13 +79,7 @@ pub enum SpliceField {
 /// # Errors
 /// Everything wrong with the text, up to [`Diagnostics::LIMIT`], in its order.
 pub fn quote(text: &str) -> Result<Quoted, Diagnostics> {
-    let mut reader = QuoteReader {
-        text,
-        scope: Scope::default(),
-        body: Body::new(),
-        parts: Vec::new(),
-        code_splices: Vec::new(),
-    };
+    let mut reader = QuoteReader { text, ..QuoteReader::default() };
     let mut diagnostics = Diagnostics::default();
     for statement in Parser::with_splices(text, true) {
         if let Err(error) = statement.and_then(|statement| reader.statement(statement)) {
@@ -100,6 +94,7 @@ pub fn quote(text: &str) -> Result<Quoted, Diagnostics> {
     if diagnostics.is_empty() { Ok(reader.into_quoted()) } else { Err(diagnostics) }
 }
 
+#[derive(Default)]
 struct QuoteReader<'a> {
     text: &'a str,
     scope: Scope<'a>,
@@ -111,9 +106,7 @@ struct QuoteReader<'a> {
 
 impl<'a> QuoteReader<'a> {
     fn statement(&mut self, statement: Statement<'a>) -> Parsed<()> {
-        let only_in_files = |what: &str| {
-            Err(Box::new(Diagnostic::error(statement.span, format!("{what} in a file of programs only"))))
-        };
+        let only_in_files = |what: &str| refuse(statement.span, format!("{what} in a file of programs only"));
         match statement.kind {
             StatementKind::Instruction(instruction) => return self.instruction(instruction, statement.span),
             StatementKind::Label(name) => {
@@ -227,26 +220,14 @@ fn operands<'s, 'a>(instruction: &'s mut Instruction<'a>, stores_reg: bool) -> O
         Instruction::Alu { dst, src, .. } => vec![(Dst, REG, dst), (Src, NUMBER, src)],
         Instruction::MovSx { dst, src, .. } => vec![(Dst, REG, dst), (Src, REG, src)],
         Instruction::Neg { dst, .. } | Instruction::End { dst, .. } => vec![(Dst, REG, dst)],
-        Instruction::LoadImm { dst, imm } => {
-            let mut operands = vec![(Dst, REG, dst)];
-            operands.extend(of_wide(imm));
-            operands
-        }
+        Instruction::LoadImm { dst, imm } => joined(vec![(Dst, REG, dst)], of_wide(imm)),
         Instruction::Load { dst, mem, .. } | Instruction::LoadSx { dst, mem, .. } => {
-            let mut operands = vec![(Dst, REG, dst)];
-            operands.extend(of_memory(mem));
-            operands
+            joined(vec![(Dst, REG, dst)], of_memory(mem))
         }
         Instruction::Store { mem, src, .. } => {
-            let mut operands = of_memory(mem);
-            operands.push((Src, if stores_reg { REG } else { NUMBER }, src));
-            operands
+            joined(of_memory(mem), vec![(Src, if stores_reg { REG } else { NUMBER }, src)])
         }
-        Instruction::Atomic { mem, src, .. } => {
-            let mut operands = of_memory(mem);
-            operands.push((Src, REG, src));
-            operands
-        }
+        Instruction::Atomic { mem, src, .. } => joined(of_memory(mem), vec![(Src, REG, src)]),
         Instruction::LoadAbs { off, .. } => vec![(Imm, NUMBER, off)],
         Instruction::LoadInd { src, off, .. } => vec![(Src, REG, src), (Imm, NUMBER, off)],
         Instruction::Ja(target) | Instruction::Jal(target) => vec![(SpliceField::Target, NUMBER, target)],
@@ -259,6 +240,11 @@ fn operands<'s, 'a>(instruction: &'s mut Instruction<'a>, stores_reg: bool) -> O
         Instruction::Call(Callee::Named(_)) | Instruction::Exit => vec![],
         Instruction::Raw(raw) => vec![(Imm, NUMBER, raw)],
     }
+}
+
+fn joined<'s, 'a>(mut first: Operands<'s, 'a>, then: Operands<'s, 'a>) -> Operands<'s, 'a> {
+    first.extend(then);
+    first
 }
 
 fn of_memory<'s, 'a>(memory: &'s mut MemoryOperand<'a>) -> Operands<'s, 'a> {

@@ -2,7 +2,11 @@
 
 use hashbrown::HashMap;
 
-use super::{Name, Operand, OperandValue, SlotSize, StackSlot, TypeExpr, parser::Parsed, suggest::nearest};
+use super::{
+    Name, Operand, OperandValue, SlotSize, StackSlot, TypeExpr,
+    parser::{Parsed, refuse, refuse_second, refuse_with},
+    suggest::did_you_mean,
+};
 use crate::{Diagnostic, Layout, Span};
 
 /// Bytes of stack that a program has (MAX_BPF_STACK, include/linux/filter.h).
@@ -66,20 +70,17 @@ impl<'a> Scope<'a> {
 
     pub(super) fn add_struct(&mut self, name: Name<'a>, fields: &[(Name<'a>, TypeExpr<'a>)]) -> Parsed<()> {
         if primitive(name.text).is_some() {
-            return Err(Box::new(Diagnostic::error(name.span, format!("'{}' is a type already", name.text))));
+            return refuse(name.span, format!("'{}' is a type already", name.text));
         }
         self.free(name)?;
         if fields.is_empty() {
-            return Err(Box::new(Diagnostic::error(name.span, "a struct needs fields")));
+            return refuse(name.span, "a struct needs fields");
         }
         let (mut nodes, mut laid_out) = (1, Vec::with_capacity(fields.len()));
         let mut spans = HashMap::new();
         for (field, of_type) in fields {
             if let Some(before) = spans.insert(field.text, field.span) {
-                return Err(Box::new(
-                    Diagnostic::error(field.span, format!("a second field '{}'", field.text))
-                        .related(before, "the first"),
-                ));
+                return refuse_second(field.span, &format!("field '{}'", field.text), before);
             }
             let (layout, more) = self.layout_and_nodes(of_type)?;
             nodes += more;
@@ -98,10 +99,7 @@ impl<'a> Scope<'a> {
             Some(operand) => {
                 let align = self.known(operand)?.value;
                 if !matches!(align, 1 | 2 | 4 | 8) {
-                    return Err(Box::new(Diagnostic::error(
-                        operand.span,
-                        "a slot is aligned to 1, 2, 4 or 8 bytes",
-                    )));
+                    return refuse(operand.span, "a slot is aligned to 1, 2, 4 or 8 bytes");
                 }
                 align as u64
             }
@@ -109,13 +107,10 @@ impl<'a> Scope<'a> {
         };
         let end = (self.stack + size).next_multiple_of(align);
         if end > STACK {
-            let (name, used) = (slot.name.text, self.stack);
-            let message =
-                format!("'{name}' takes {size} bytes, and {} of the {STACK} are left", STACK - used);
-            return Err(Box::new(
-                Diagnostic::error(slot.name.span, message)
-                    .help("keep larger things in a percpu_array map".to_owned()),
-            ));
+            let (name, left) = (slot.name.text, STACK - self.stack);
+            let message = format!("'{name}' takes {size} bytes, and {left} of the {STACK} are left");
+            let help = "keep larger things in a percpu_array map".to_owned();
+            return refuse_with(slot.name.span, message, help);
         }
         self.stack = end;
         let place = SlotPlace { off: -(end as i32), layout, span: slot.name.span };
@@ -169,8 +164,7 @@ impl<'a> Scope<'a> {
 
     fn unknown_type(&self, name: Name<'a>) -> Box<Diagnostic> {
         let known = PRIMITIVES.iter().map(|(name, _)| *name).chain(self.structs.keys().copied());
-        let help = nearest(name.text, known).map(|help| format!("did you mean '{help}'?"));
-        let help = help
+        let help = did_you_mean(name.text, known)
             .unwrap_or_else(|| "types are u8 to u64, i8 to i64, structs declared above, and arrays".into());
         Box::new(Diagnostic::error(name.span, format!("unknown type '{}'", name.text)).help(help))
     }
@@ -193,9 +187,7 @@ impl<'a> Scope<'a> {
                 }
                 Ok(sum)
             }
-            OperandValue::Reg(_) | OperandValue::Splice(_) => {
-                Err(Box::new(Diagnostic::error(operand.span, "expected a number")))
-            }
+            OperandValue::Reg(_) | OperandValue::Splice(_) => refuse(operand.span, "expected a number"),
         }
     }
 
@@ -217,13 +209,11 @@ impl<'a> Scope<'a> {
 
     fn unknown_name(&self, name: &str, span: Span) -> Box<Diagnostic> {
         let known = self.constants.keys().chain(self.slots.keys()).copied();
-        let help = nearest(name, known).map(|help| format!("did you mean '{help}'?"));
-        let help = help.unwrap_or_else(|| {
+        let help = did_you_mean(name, known).unwrap_or_else(|| {
             "constants come from .equ and stack slots from .slot, before they are used".into()
         });
-        Box::new(
-            Diagnostic::error(span, format!("no constant and no stack slot is named '{name}'")).help(help),
-        )
+        let message = format!("no constant and no stack slot is named '{name}'");
+        Box::new(Diagnostic::error(span, message).help(help))
     }
 
     fn free(&self, name: Name<'a>) -> Parsed<()> {
@@ -262,10 +252,10 @@ fn primitive(name: &str) -> Option<Layout> {
 
 fn check_size(span: Span, size: Option<usize>, nodes: usize) -> Parsed<()> {
     if size.is_none_or(|size| size > MAX_SIZE) {
-        return Err(Box::new(Diagnostic::error(span, "a type of more than 1 GiB")));
+        return refuse(span, "a type of more than 1 GiB");
     }
     if nodes > MAX_NODES {
-        return Err(Box::new(Diagnostic::error(span, format!("a type of more than {MAX_NODES} parts"))));
+        return refuse(span, format!("a type of more than {MAX_NODES} parts"));
     }
     Ok(())
 }

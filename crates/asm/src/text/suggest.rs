@@ -1,5 +1,10 @@
 //! The known name that somebody may have meant.
 
+/// The help that names it.
+pub(super) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|meant| format!("did you mean '{meant}'?"))
+}
+
 /// The nearest of `known` by edits, unless it takes about as many as there are letters.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Lengths alone rule out most, and a hostile name of a megabyte.

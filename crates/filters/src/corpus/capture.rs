@@ -8,7 +8,7 @@ use weir_wire::{
 };
 
 use super::Case;
-use crate::{Endpoint, Layer, Site};
+use crate::{Endpoint, Layer, Site, extension_len, u16_at};
 
 /// A captured frame: bytes that nobody vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,13 +57,8 @@ impl Captured {
         let bytes = &self.bytes;
         let ip = match self.layer {
             Layer::Ethernet => {
-                let is_tag = |at: usize| {
-                    let ethertype = bytes.get(at..).and_then(|rest| rest.first_chunk());
-                    let ethertype = ethertype.map(|field| u16::from_be_bytes(*field));
-                    matches!(ethertype, Some(ethernet::VLAN | ethernet::SERVICE_VLAN))
-                };
                 let mut at = ethernet::TYPE_OFFSET;
-                while is_tag(at) {
+                while let Some(ethernet::VLAN | ethernet::SERVICE_VLAN) = u16_at(bytes, at) {
                     at += ethernet::TAG_LEN;
                 }
                 at + size_of::<u16>()
@@ -88,13 +83,7 @@ fn behind_extensions(header: &[u8]) -> Option<usize> {
     let mut next = *header.get(ipv6::NEXT_HEADER_OFFSET)?;
     let mut at = ipv6::HEADER_LEN;
     while next != headers::UDP {
-        let units = usize::from(*header.get(at + ipv6::EXTENSION_LENGTH_OFFSET)?);
-        let len = match next {
-            ipv6::HOP_BY_HOP | ipv6::ROUTING | ipv6::DESTINATION_OPTIONS => 8 * (units + 1),
-            ipv6::FRAGMENT => ipv6::FRAGMENT_LEN,
-            ipv6::AUTHENTICATION => 4 * (units + 2),
-            _ => return None,
-        };
+        let len = extension_len(next, *header.get(at + ipv6::EXTENSION_LENGTH_OFFSET)?)?;
         next = header[at];
         at += len;
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use weir_wire::headers::{self, ethernet, ipv4, ipv6};
 
 use super::{Case, requests};
-use crate::Layer;
+use crate::{Layer, extension_len};
 
 /// A frame to be written: Ethernet, IP, UDP, payload.
 #[derive(Clone, Debug)]
@@ -178,11 +178,7 @@ impl Shape {
 impl Extension {
     /// One that is as long as its own length field says in that kind's unit.
     pub(super) fn new(kind: u8, units: u8) -> Self {
-        let len = match kind {
-            ipv6::AUTHENTICATION => 4 * (usize::from(units) + 2),
-            ipv6::FRAGMENT => ipv6::FRAGMENT_LEN,
-            _ => 8 * (usize::from(units) + 1),
-        };
+        let len = extension_len(kind, units).unwrap_or(8 * (usize::from(units) + 1));
         let mut bytes = vec![0; len.max(ipv6::EXTENSION_LENGTH_OFFSET + 1)];
         bytes[ipv6::EXTENSION_LENGTH_OFFSET] = units;
         Self { kind, bytes }

@@ -14,8 +14,7 @@ pub(super) const CONTEXT: Reg = Reg::R6;
 pub(super) struct Access {
     /// Loaders know the program's type by its section's name.
     pub(super) section: &'static str,
-    accept: i32,
-    drop: i32,
+    hook: Hook,
     length: LengthOrigin,
     load: LoadWay,
     /// Offset of `gso_size` in the context, where it has one.
@@ -58,12 +57,9 @@ const REUSEPORT_LEN: i16 = sk_reuseport_md::PACKET_LEN_OFFSET as i16;
 /// Linux 5.7.
 const SKB_GSO_SIZE: i16 = sk_buff::GSO_SIZE_OFFSET as i16;
 
-/// What a socket filter returns is how many bytes of the packet to keep: -1 is more than any has (net/core/filter.c,
-/// sk_filter_trim_cap).
 const SOCKET: Access = Access {
     section: "socket",
-    accept: -1,
-    drop: 0,
+    hook: Hook::Socket,
     length: LengthOrigin::Field(SKB_LEN),
     load: LoadWay::Skb,
     gso_size: None,
@@ -71,21 +67,23 @@ const SOCKET: Access = Access {
     workers: None,
 };
 
-/// SK_PASS without a socket chosen leaves the choice to the kernel's hash; SK_DROP.
-const REUSEPORT: Access =
-    Access { section: "sk_reuseport", accept: 1, length: LengthOrigin::Field(REUSEPORT_LEN), ..SOCKET };
+/// To accept without a socket chosen leaves the choice to the kernel's hash.
+const REUSEPORT: Access = Access {
+    section: "sk_reuseport",
+    hook: Hook::Reuseport,
+    length: LengthOrigin::Field(REUSEPORT_LEN),
+    ..SOCKET
+};
 
-const CGROUP: Access = Access { section: "cgroup/skb", accept: 1, gso_size: Some(SKB_GSO_SIZE), ..SOCKET };
+const CGROUP: Access =
+    Access { section: "cgroup/skb", hook: Hook::Cgroup, gso_size: Some(SKB_GSO_SIZE), ..SOCKET };
 
-/// TCX_NEXT, so that programs behind this one have their turn; TCX_DROP.
-const TC: Access =
-    Access { section: "classifier", accept: -1, drop: 2, gso_size: Some(SKB_GSO_SIZE), ..SOCKET };
+const TC: Access = Access { section: "classifier", hook: Hook::Tc, gso_size: Some(SKB_GSO_SIZE), ..SOCKET };
 
-/// XDP_PASS, XDP_DROP. "frags" says that the program deals with packets in several pieces, which jumbo frames are.
+/// "frags" says that the program deals with packets in several pieces, which jumbo frames are.
 const XDP: Access = Access {
     section: "xdp.frags",
-    accept: 2,
-    drop: 1,
+    hook: Hook::Xdp,
     length: LengthOrigin::Helper,
     load: LoadWay::Xdp,
     gso_size: None,
@@ -118,9 +116,10 @@ impl Access {
 
     /// What the program returns.
     pub(super) const fn return_value(&self, verdict: Verdict) -> i32 {
+        let (accept, drop) = self.hook.returns();
         match verdict {
-            Verdict::Accept => self.accept,
-            Verdict::Drop => self.drop,
+            Verdict::Accept => accept,
+            Verdict::Drop => drop,
         }
     }
 

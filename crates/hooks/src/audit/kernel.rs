@@ -127,7 +127,7 @@ ffffffffc0000000 t nf_hook\t[nf_tables]
     fn bytes_that_are_no_types_are_refused() {
         for bytes in [&b""[..], b"ELF", &[0x9f, 0xeb, 1, 0]] {
             let error = Kernel::described_by(bytes, FreeingCode::default()).expect_err("no BTF").to_string();
-            assert!(error.contains(kernel_types::FILE) && error.contains("no BTF"), "{error}");
+            assert!(error.contains(crate::error::KERNEL_TYPES) && error.contains("no BTF"), "{error}");
         }
     }
 }

@@ -22,10 +22,7 @@ mod kernel;
 
 use std::{net::SocketAddr, os::fd::AsFd as _};
 
-use aya::{
-    Ebpf,
-    programs::{ProgramInfo, RawTracePoint},
-};
+use aya::{Ebpf, programs::RawTracePoint};
 use weir_asm::Endian;
 use weir_filters::audit::{self, DROPS, Flow, PROGRAM, SLOTS, TRACEPOINT};
 use weir_records::Drops;
@@ -38,7 +35,6 @@ const WHAT: &str = "the audit of drops";
 /// Counts the drops of a flow, in every network namespace, until it is dropped. Nothing is pinned: what a killed
 /// process attached goes with it.
 pub struct Audit {
-    flow: Flow,
     kernel: Kernel,
     ebpf: Ebpf,
 }
@@ -61,19 +57,15 @@ impl Audit {
         let kernel = Kernel::running()?;
         let elf = audit::object(flow, &kernel.layout)
             .to_elf(Endian::NATIVE)
-            .map_err(|error| HookError::elf(WHAT, &error))?;
-        let ebpf =
+            .map_err(|error| HookError::object(WHAT, &error))?;
+        let mut ebpf =
             loader::without_kernel_btf().load(&elf).map_err(|error| HookError::probe_object(WHAT, &error))?;
-        let mut audit = Self { flow, kernel, ebpf };
-        let program = audit.program_mut()?;
+        let program = ebpf.program_mut(PROGRAM).ok_or_else(|| other("opening", "it is not there"))?;
+        let program: &mut RawTracePoint =
+            program.try_into().map_err(|error| HookError::probe("opening", WHAT, error))?;
         program.load().map_err(|error| HookError::probe("loading", WHAT, error))?;
         program.attach(TRACEPOINT).map_err(|error| HookError::probe("attaching", WHAT, error))?;
-        Ok(audit)
-    }
-
-    /// The flow.
-    pub fn flow(&self) -> Flow {
-        self.flow
+        Ok(Self { kernel, ebpf })
     }
 
     /// What was dropped until now. Over loopback and veth a drop is counted before the packet's `send` returns, unless
@@ -96,9 +88,8 @@ impl Audit {
     /// # Errors
     /// What the kernel says instead.
     pub fn facts(&self) -> Result<ProgramFacts, HookError> {
-        let info: ProgramInfo =
-            self.program()?.info().map_err(|error| HookError::probe("asking the kernel", WHAT, error))?;
-        Ok(ProgramFacts::from(&info))
+        let info = self.program()?.info();
+        Ok(info.map_err(|error| HookError::probe("asking the kernel", WHAT, error))?.into())
     }
 
     fn missed(&self) -> Result<u64, HookError> {
@@ -111,11 +102,6 @@ impl Audit {
 
     fn program(&self) -> Result<&RawTracePoint, HookError> {
         let program = self.ebpf.program(PROGRAM).ok_or_else(|| other("opening", "it is not there"))?;
-        program.try_into().map_err(|error| HookError::probe("opening", WHAT, error))
-    }
-
-    fn program_mut(&mut self) -> Result<&mut RawTracePoint, HookError> {
-        let program = self.ebpf.program_mut(PROGRAM).ok_or_else(|| other("opening", "it is not there"))?;
         program.try_into().map_err(|error| HookError::probe("opening", WHAT, error))
     }
 }

@@ -66,9 +66,7 @@ where
             match S::Copies::look_up(&self.map.handle, key) {
                 Ok(entry) => return Some(Ok((key, entry))),
                 Err(error) if is_absent(&error) => {}
-                Err(error) => {
-                    return Some(Err(MapFailure::of(name, "reading", Some(format!("{key:?}")), error)));
-                }
+                Err(error) => return Some(Err(self.map.failure("reading", key, error))),
             }
         }
     }

@@ -4,7 +4,7 @@ use aya::{maps::MapError, sys::SyscallError};
 use thiserror::Error;
 
 use super::raw::errno;
-use crate::obstacle::{Capability, Obstacle};
+use crate::obstacle::{MAPS, Obstacle};
 
 /// A command on a map that failed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl MapFailure {
             MapError::SyscallError(SyscallError { call, io_error }) => format!("{call}: {io_error}"),
             error => error.to_string(),
         };
-        Self { doing, map: map.to_owned(), key, reason, errno, obstacle: Obstacle::of(errno, NEEDED) }
+        Self { doing, map: map.to_owned(), key, reason, errno, obstacle: Obstacle::of(errno, MAPS) }
     }
 
     pub(super) fn open(map: &str, reason: String) -> Self {
@@ -35,7 +35,7 @@ impl MapFailure {
     /// A system call of our own on it.
     pub(super) fn call(map: &str, doing: &'static str, error: std::io::Error) -> Self {
         let errno = error.raw_os_error();
-        let obstacle = Obstacle::of(errno, NEEDED);
+        let obstacle = Obstacle::of(errno, MAPS);
         Self { errno, obstacle, ..Self::entry(map, doing, error.to_string()) }
     }
 
@@ -67,9 +67,6 @@ pub(super) fn is_absent(error: &MapError) -> bool {
 fn at(key: &Option<String>) -> String {
     key.as_ref().map_or_else(String::new, |key| format!(" at key {key}"))
 }
-
-/// What commands on maps ask for.
-const NEEDED: &[Capability] = &[Capability::Bpf];
 
 /// What to do, behind what came back.
 fn remedy(MapFailure { doing, errno, obstacle, .. }: &MapFailure) -> String {

@@ -9,7 +9,10 @@ mod value;
 
 use std::os::fd::AsFd as _;
 
-use aya::{Ebpf, maps::MapData};
+use aya::{
+    Ebpf,
+    maps::{MapData, MapError},
+};
 use weir_asm::maps::{MapShape, MapSpec};
 
 pub(crate) use any::untyped;
@@ -51,10 +54,8 @@ where
         let spec = MapSpec::new(spec.name(), info.max_entries());
         let descriptor = data.fd().as_fd().try_clone_to_owned();
         let descriptor = descriptor.map_err(|error| MapFailure::open(spec.name(), error.to_string()))?;
-        let data = MapData::from_fd(descriptor)
-            .map_err(|error| MapFailure::of(spec.name(), "opening", None, error))?;
-        let handle = <S::Copies as Copies<_, _>>::open(data)
-            .map_err(|error| MapFailure::of(spec.name(), "opening", None, error))?;
+        let handle = MapData::from_fd(descriptor).and_then(<S::Copies as Copies<_, _>>::open);
+        let handle = handle.map_err(|error| MapFailure::of(spec.name(), "opening", None, error))?;
         Ok(Self { spec, handle })
     }
 
@@ -63,7 +64,7 @@ where
         match S::Copies::look_up(&self.handle, key) {
             Ok(entry) => Ok(Some(entry)),
             Err(error) if error::is_absent(&error) => Ok(None),
-            Err(error) => Err(self.failure("reading", Some(key), error)),
+            Err(error) => Err(self.failure("reading", key, error)),
         }
     }
 
@@ -74,7 +75,7 @@ where
     /// number of values other than that of the possible CPUs. In an array every index is there.
     pub fn update(&mut self, key: S::Key, value: Entry<S>, update: Update) -> Result<(), MapFailure> {
         let updated = S::Copies::update(&mut self.handle, key, value, update as u64);
-        updated.map_err(|error| self.failure("updating", Some(key), error))
+        updated.map_err(|error| self.failure("updating", key, error))
     }
 
     /// Takes the key out, and says whether it was there. An array's entries can't be taken out.
@@ -82,7 +83,7 @@ where
         match S::Copies::delete(&mut self.handle, key) {
             Ok(()) => Ok(true),
             Err(error) if error::is_absent(&error) => Ok(false),
-            Err(error) => Err(self.failure("deleting", Some(key), error)),
+            Err(error) => Err(self.failure("deleting", key, error)),
         }
     }
 
@@ -102,8 +103,8 @@ where
         self.spec
     }
 
-    fn failure(&self, doing: &'static str, key: Option<S::Key>, error: aya::maps::MapError) -> MapFailure {
-        MapFailure::of(self.spec.name(), doing, key.map(|key| format!("{key:?}")), error)
+    fn failure(&self, doing: &'static str, key: S::Key, error: MapError) -> MapFailure {
+        MapFailure::of(self.spec.name(), doing, Some(format!("{key:?}")), error)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use weir_results::{
     capacity::Purpose,
-    cell::{Cell, Dimension, name_of},
+    cell::{Cell, Dimension},
     sample::Sample,
 };
 
@@ -17,7 +17,6 @@ use crate::experiment::{
     definition::Definition,
     folder::Folder,
     interrupt::Interrupt,
-    machine::Pinning,
     measure,
     schedule::{self, Scheduled},
 };
@@ -35,10 +34,6 @@ pub(super) struct RunOrder {
 }
 
 impl RunOrder {
-    pub(super) fn name(&self) -> String {
-        name_of(&self.cell)
-    }
-
     fn loaded(&self) -> Cell {
         let mut cell = self.cell.clone();
         cell.packets = self.packets;
@@ -56,8 +51,6 @@ type SampleKey = (Purpose, Cell, u32);
 /// same runs gets as far as it got before without making one.
 pub(super) struct Lab<'a> {
     folder: Folder,
-    definition: Definition,
-    pinning: Pinning,
     interrupt: &'a Interrupt,
     recorded: HashMap<SampleKey, VecDeque<Sample>>,
     next_index: u64,
@@ -77,8 +70,6 @@ impl<'a> Lab<'a> {
         }
         Self {
             next_index: saved.samples.last().map_or(0, |sample| sample.index + 1),
-            definition: folder.definition.clone(),
-            pinning: folder.manifest.pinning.clone(),
             folder,
             interrupt,
             recorded,
@@ -92,7 +83,7 @@ impl<'a> Lab<'a> {
 
     /// The core that the servers run on alone; nothing where they are not confined to one.
     pub(super) fn server_core(&self) -> Option<usize> {
-        match self.pinning.server[..] {
+        match self.folder.manifest.pinning.server[..] {
             [core] => Some(core),
             _ => None,
         }
@@ -104,7 +95,7 @@ impl<'a> Lab<'a> {
 
     /// The cells of the plan, without rate and packets.
     pub(super) fn cells(&self) -> Vec<Cell> {
-        schedule::of(&self.definition, 0).iter().map(|run| without_load(&run.cell)).collect()
+        schedule::of(&self.folder.definition, 0).iter().map(|run| without_load(&run.cell)).collect()
     }
 
     /// The sample of the run that `order` wants.
@@ -117,10 +108,10 @@ impl<'a> Lab<'a> {
             return self.same(order, sample);
         }
         self.interrupt.check()?;
-        let definition = Definition { name: order.purpose.name().into(), ..self.definition.clone() };
+        let definition = Definition { name: order.purpose.name().into(), ..self.folder.definition.clone() };
         let bench = Bench {
             definition: &definition,
-            pinning: &self.pinning,
+            pinning: &self.folder.manifest.pinning,
             interrupt: self.interrupt,
             ceiling: self.folder.manifest.ceiling,
         };

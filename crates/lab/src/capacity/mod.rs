@@ -10,50 +10,27 @@ mod priority;
 mod progress;
 mod running;
 pub mod search;
-mod spread;
 pub mod summary;
 pub mod table;
 mod trial;
 
 pub use priority::Priority;
-pub use spread::Spread;
 pub use trial::ServerCeiling;
 
 use anyhow::Context as _;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom as _};
 use weir_output::write_whole;
-use weir_results::capacity::record::{SearchFile, SearchRecord};
-
-use crate::experiment::{
-    folder::Folder,
-    interrupt::{Interrupt, Interrupted},
+use weir_results::capacity::{
+    SUMMARY,
+    record::{SearchFile, SearchRecord},
 };
+
+use crate::experiment::{Unfinished, folder::Folder, interrupt::Interrupt};
 use lab::Lab;
 use plan::SearchPlan;
 use progress::SearchProgress;
 use running::RunningSearch;
 use summary::CapacitySummary;
-
-/// Why capacities were not found.
-#[derive(Debug)]
-pub enum Unfinished {
-    /// A signal came; what was measured is kept.
-    Interrupted,
-    /// Something failed.
-    Because(anyhow::Error),
-}
-
-impl From<Interrupted> for Unfinished {
-    fn from(_: Interrupted) -> Self {
-        Self::Interrupted
-    }
-}
-
-impl From<anyhow::Error> for Unfinished {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Because(error)
-    }
-}
 
 /// Makes the plan's trials, as far as `folder` doesn't hold them already, and sums up what they show.
 ///
@@ -76,7 +53,7 @@ pub fn conduct(
     lab.clear();
     let summary = result?;
     let json = serde_json::to_string_pretty(&summary).context("making JSON of the summary")?;
-    write_whole(&dir.join(summary::FILE), format!("{json}\n").as_bytes())?;
+    write_whole(&dir.join(SUMMARY), format!("{json}\n").as_bytes())?;
     Ok(summary)
 }
 
@@ -87,7 +64,8 @@ fn searches(
     plan: &SearchPlan,
     records: &mut SearchFile,
 ) -> Result<(Vec<trial::ServerCeiling>, Vec<SearchRecord>), Unfinished> {
-    let mut random = StdRng::seed_from_u64(lab.seed());
+    let seed = lab.seed();
+    let mut random = StdRng::seed_from_u64(seed);
     let ceilings = trial::ceilings(lab, plan)?;
     let mut all = Vec::new();
     for repetition in 0..plan.searches {
@@ -95,13 +73,13 @@ fn searches(
         shares.shuffle(&mut random);
         for share in shares {
             let here = ceilings.iter().filter(|ceiling| ceiling.cell.invalid_percent == share);
-            let running = here.map(|ceiling| RunningSearch::new(plan, ceiling, repetition)).collect();
+            let running = here.map(|ceiling| RunningSearch::new(plan, ceiling, repetition, seed)).collect();
             let runs = lab.runs();
             lab.tell(SearchProgress::begins);
             let ended = side_by_side(lab, share, running, &mut random)?;
             let made = lab.runs() > runs;
             lab.tell(|progress| progress.ends(made));
-            for record in ended.iter().flat_map(|running| running.records(plan, lab.seed())) {
+            for record in ended.iter().flat_map(|running| running.records(plan)) {
                 records.append(&record)?;
                 all.push(record);
             }

@@ -12,7 +12,10 @@ use weir_results::{
 use weir_service::Io;
 
 use super::search::{Config, Next, Search, TrialResult};
-use crate::experiment::definition::{Definition, Profile};
+use crate::experiment::{
+    definition::{Definition, Profile},
+    validate::{check_distinct, check_not_empty},
+};
 
 /// The servers that can be compared.
 const DEFINITION: &str = include_str!("definition.toml");
@@ -71,66 +74,35 @@ pub struct SearchPlan {
 /// The file of a results folder that holds its plan.
 pub const FILE: &str = "capacity.toml";
 
-/// The quick profiles try a rate in several short trials. Where something takes the server's core for some milliseconds
-/// about once a second, half of the trials of 500 ms lose packets at any rate, and with an exceed ratio of 0.5 chance
-/// decides; of those of 100 ms few do.
-struct Thoroughness {
-    placements: &'static [Decider],
-    invalid_percent: &'static [u8],
-    searches: u32,
-    milliseconds: [u64; 3],
-    width: f64,
-}
-
-const BOTH: &[Decider] = &[Decider::USER, Decider::KERNEL];
-
-const fn row(profile: Profile) -> Thoroughness {
-    match profile {
-        Profile::Quick => Thoroughness {
-            placements: BOTH,
-            invalid_percent: &[99],
-            searches: 2,
-            milliseconds: [100, 100, 500],
-            width: 0.1,
-        },
-        Profile::Standard => Thoroughness {
-            placements: BOTH,
-            invalid_percent: &[0, 50, 99],
-            searches: 6,
-            milliseconds: [100, 100, 700],
-            width: 0.05,
-        },
-        Profile::Paper => Thoroughness {
-            placements: &[Decider::PLAIN, Decider::USER, Decider::KERNEL],
-            invalid_percent: &[0, 1, 25, 50, 75, 99],
-            searches: 10,
-            milliseconds: [1_000, 5_000, 15_000],
-            width: 0.02,
-        },
-    }
-}
-
 impl SearchPlan {
     /// The plan of a profile.
+    ///
+    /// The quick profiles try a rate in several short trials. Where something takes the server's core for some milliseconds
+    /// about once a second, half of the trials of 500 ms lose packets at any rate, and with an exceed ratio of 0.5 chance
+    /// decides; of those of 100 ms few do.
     pub fn of(profile: Profile) -> Self {
-        let row = row(profile);
-        let [initial_trial, final_trial, duration_sum] = row.milliseconds.map(Duration::from_millis);
+        let both = vec![Decider::USER, Decider::KERNEL];
+        let (placements, invalid_percent, searches, milliseconds, width) = match profile {
+            Profile::Quick => (both, vec![99], 2_u32, [100, 100, 500], 0.1),
+            Profile::Standard => (both, vec![0, 50, 99], 6, [100, 100, 700], 0.05),
+            Profile::Paper => (
+                vec![Decider::PLAIN, Decider::USER, Decider::KERNEL],
+                vec![0, 1, 25, 50, 75, 99],
+                10,
+                [1_000, 5_000, 15_000],
+                0.02,
+            ),
+        };
+        let [initial_trial, final_trial, duration_sum] = milliseconds.map(Duration::from_millis);
         let goal = |name: &str, loss_ratio| NamedGoal {
             name: name.into(),
-            goal: Goal {
-                loss_ratio,
-                exceed_ratio: 0.5,
-                initial_trial,
-                final_trial,
-                duration_sum,
-                width: row.width,
-            },
+            goal: Goal { loss_ratio, exceed_ratio: 0.5, initial_trial, final_trial, duration_sum, width },
         };
         Self {
-            placements: row.placements.to_vec(),
-            invalid_percent: row.invalid_percent.to_vec(),
-            searches: row.searches,
-            cost_runs: row.searches.max(6),
+            placements,
+            invalid_percent,
+            searches,
+            cost_runs: searches.max(6),
             lowest: LOWEST,
             most_trials: MOST_TRIALS,
             topology: Topology::Veth,
@@ -248,14 +220,7 @@ impl SearchPlan {
 }
 
 fn check_list<T: Eq + Hash + Display>(what: &str, list: &[T]) -> Result<(), UsageError> {
-    let mut seen = std::collections::HashSet::new();
-    if list.is_empty() {
-        return Err(UsageError(format!("{what} is empty: name at least one")));
-    }
-    match list.iter().find(|item| !seen.insert(*item)) {
-        Some(item) => Err(UsageError(format!("{what}: {item} stands there twice"))),
-        None => Ok(()),
-    }
+    check_not_empty(what, list).and_then(|()| check_distinct(what, list)).map_err(UsageError)
 }
 
 #[cfg(test)]

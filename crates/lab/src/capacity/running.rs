@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use weir_results::{
     capacity::{
-        Decider, Purpose,
+        Decider, GoalResult, Purpose,
         record::{Rest, SearchRecord},
     },
-    cell::ReceiveWork,
+    cell::{Cell, ReceiveWork},
     sample::Sample,
 };
 
 use super::{
     Unfinished,
     lab::{Lab, RunOrder},
-    plan::SearchPlan,
+    plan::{NamedGoal, SearchPlan},
     progress::SearchBounds,
     search::{Next, Search, TrialResult, WantedTrial},
     trial::{self, ServerCeiling},
@@ -37,36 +37,33 @@ const PATIENCE: usize = 6;
 /// A search of one cell, and the samples that it is made of.
 pub(super) struct RunningSearch {
     search: Search,
-    ceiling: ServerCeiling,
+    cell: Cell,
     repetition: u32,
-    samples: Vec<u64>,
-    unused: Vec<u64>,
-    behind: Vec<u64>,
-    again: Vec<u64>,
-    disturbed: Vec<u64>,
     last_disturbed: bool,
-    under_load_s: f64,
-    stolen_s: f64,
-    cores_s: f64,
-    others_s: f64,
+    rest: Rest,
 }
 
 impl RunningSearch {
-    pub(super) fn new(plan: &SearchPlan, ceiling: &ServerCeiling, repetition: u32) -> Self {
+    pub(super) fn new(plan: &SearchPlan, ceiling: &ServerCeiling, repetition: u32, seed: u64) -> Self {
         Self {
             search: plan.search(ceiling.highest),
-            ceiling: ceiling.clone(),
+            cell: ceiling.cell.clone(),
             repetition,
-            samples: Vec::new(),
-            unused: Vec::new(),
-            behind: Vec::new(),
-            again: Vec::new(),
-            disturbed: Vec::new(),
             last_disturbed: false,
-            under_load_s: 0.0,
-            stolen_s: 0.0,
-            cores_s: 0.0,
-            others_s: 0.0,
+            rest: Rest {
+                ceiling: ceiling.rate,
+                highest: ceiling.highest,
+                samples: Vec::new(),
+                unused: Vec::new(),
+                behind: Vec::new(),
+                again: Vec::new(),
+                disturbed: Vec::new(),
+                under_load_s: 0.0,
+                stolen_s: 0.0,
+                cores_s: 0.0,
+                others_s: 0.0,
+                seed,
+            },
         }
     }
 
@@ -80,13 +77,13 @@ impl RunningSearch {
 
     /// Who is searched, and between which rates the first goal's lies.
     pub(super) fn standing(&self) -> SearchBounds {
-        (Decider::of(&self.ceiling.cell), self.search.bounds_so_far())
+        (Decider::of(&self.cell), self.search.bounds_so_far())
     }
 
     pub(super) fn make(&mut self, lab: &mut Lab<'_>, trial: WantedTrial) -> Result<(), Unfinished> {
         let order = RunOrder {
             purpose: Purpose::Search,
-            cell: self.ceiling.cell.clone(),
+            cell: self.cell.clone(),
             rate: trial.rate,
             packets: ((trial.rate as f64 * trial.duration.as_secs_f64()).round() as u64).max(1),
             repetition: self.repetition,
@@ -94,10 +91,10 @@ impl RunningSearch {
         let mut result = self.calm(lab, &order)?;
         // So far below the ceiling, somebody else had the generator's core.
         for _ in 0..AGAIN {
-            if !result.limited || trial.rate >= self.ceiling.highest {
+            if !result.limited || trial.rate >= self.rest.highest {
                 break;
             }
-            self.unused.extend(self.samples.pop());
+            self.rest.unused.extend(self.rest.samples.pop());
             result = self.calm(lab, &order)?;
         }
         self.search.record(trial, result);
@@ -111,15 +108,15 @@ impl RunningSearch {
         loop {
             let runs = lab.runs();
             let result = self.usable(lab, order)?;
-            let Some(sample) = self.samples.last().copied().filter(|_| self.last_disturbed) else {
+            let Some(sample) = self.rest.samples.last().copied().filter(|_| self.last_disturbed) else {
                 return Ok(result);
             };
-            let Some(&pause) = pauses.next().filter(|_| self.again.len() < PATIENCE) else {
-                self.disturbed.push(sample);
+            let Some(&pause) = pauses.next().filter(|_| self.rest.again.len() < PATIENCE) else {
+                self.rest.disturbed.push(sample);
                 return Ok(result);
             };
-            self.samples.pop();
-            self.again.push(sample);
+            self.rest.samples.pop();
+            self.rest.again.push(sample);
             if lab.runs() > runs {
                 lab.pause(pause)?;
             }
@@ -128,45 +125,32 @@ impl RunningSearch {
 
     fn usable(&mut self, lab: &mut Lab<'_>, order: &RunOrder) -> Result<TrialResult, Unfinished> {
         trial::usable(lab, order, trial::result, &mut |sample, used| {
-            self.under_load_s += sample.wall_s.unwrap_or(0.0);
-            self.stolen_s += sample.steal_s;
+            let rest = &mut self.rest;
+            rest.under_load_s += sample.wall_s.unwrap_or(0.0);
+            rest.stolen_s += sample.steal_s;
             let (cores, others) = of_the_cores(sample);
             self.last_disturbed = is_disturbed(sample);
-            self.cores_s += cores.as_secs_f64();
-            self.others_s += others.as_secs_f64();
-            (if used { &mut self.samples } else { &mut self.unused }).push(sample.index);
+            rest.cores_s += cores.as_secs_f64();
+            rest.others_s += others.as_secs_f64();
+            (if used { &mut rest.samples } else { &mut rest.unused }).push(sample.index);
             if used && trial::is_behind(sample) {
-                self.behind.push(sample.index);
+                rest.behind.push(sample.index);
             }
         })
     }
 
     /// A record for each goal; none before the search is over.
-    pub(super) fn records(&self, plan: &SearchPlan, seed: u64) -> Vec<SearchRecord> {
+    pub(super) fn records(&self, plan: &SearchPlan) -> Vec<SearchRecord> {
         let Next::Done(results) = self.search.next() else { return Vec::new() };
-        let valid = 1.0 - f64::from(self.ceiling.cell.invalid_percent) / 100.0;
-        let record =
-            |(named, result): (&super::plan::NamedGoal, weir_results::capacity::GoalResult)| SearchRecord {
-                goal_name: named.name.clone(),
-                search: self.repetition,
-                cell: self.ceiling.cell.clone(),
-                valid_goodput: result.conditional_throughput.map(|rate| rate * valid),
-                result,
-                rest: Rest {
-                    ceiling: self.ceiling.rate,
-                    highest: self.ceiling.highest,
-                    samples: self.samples.clone(),
-                    unused: self.unused.clone(),
-                    behind: self.behind.clone(),
-                    again: self.again.clone(),
-                    disturbed: self.disturbed.clone(),
-                    under_load_s: self.under_load_s,
-                    stolen_s: self.stolen_s,
-                    cores_s: self.cores_s,
-                    others_s: self.others_s,
-                    seed,
-                },
-            };
+        let valid = 1.0 - f64::from(self.cell.invalid_percent) / 100.0;
+        let record = |(named, result): (&NamedGoal, GoalResult)| SearchRecord {
+            goal_name: named.name.clone(),
+            search: self.repetition,
+            cell: self.cell.clone(),
+            valid_goodput: result.conditional_throughput.map(|rate| rate * valid),
+            result,
+            rest: self.rest.clone(),
+        };
         plan.goals.iter().zip(results).map(record).collect()
     }
 }

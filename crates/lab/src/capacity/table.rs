@@ -4,15 +4,11 @@ use std::fmt::Write as _;
 
 use weir_output::terminal;
 use weir_results::{
-    capacity::{Decider, known::Known},
+    capacity::{Capacity, CapacityCost, Decider},
     number,
-    stats::Estimate,
 };
 
-use super::{
-    priority::Priority,
-    summary::{Capacity, CapacityCost, CapacityRatio, CapacitySummary},
-};
+use super::{priority::Priority, summary::CapacitySummary};
 
 /// The summary's tables; `plain` for a pipe.
 pub fn text(summary: &CapacitySummary, plain: bool) -> String {
@@ -21,7 +17,7 @@ pub fn text(summary: &CapacitySummary, plain: bool) -> String {
     for named in &summary.plan.goals {
         let goal = &named.goal;
         let of_goal: Vec<_> =
-            summary.capacities.iter().filter(|capacity| capacity.goal == named.name).collect();
+            summary.found.capacities.iter().filter(|capacity| capacity.goal == named.name).collect();
         let _ = write!(
             text,
             "\n{}: highest rate at which at most {} % of the valid requests are lost, in trials of {:?}, to {} %:\n{}\n",
@@ -82,18 +78,14 @@ fn capacities(capacities: &[&Capacity], plain: bool) -> impl std::fmt::Display {
         table.add_row([
             format!("{} %", capacity.invalid_percent),
             capacity.placement.name().to_owned(),
-            rates(capacity.known, &capacity.rate) + lowest,
-            capacity.valid_goodput.map_or_else(|| "–".into(), |goodput| rates(capacity.known, &goodput)),
+            capacity.text() + lowest,
+            capacity.valid_goodput.map_or_else(|| "–".into(), |goodput| capacity.known.rate_text(&goodput)),
             limited(capacity),
             capacity.trials.to_string(),
             format!("{:.0} s", capacity.under_load_s),
         ]);
     }
     table
-}
-
-fn rates(known: Known, rate: &Estimate) -> String {
-    format!("{}{}", known.sign(), number::estimate(rate, |rate| number::count(rate.round() as u64)))
 }
 
 fn limited(capacity: &Capacity) -> String {
@@ -172,23 +164,13 @@ fn costs(costs: &[CapacityCost], plain: bool) -> impl std::fmt::Display {
 fn ratios(summary: &CapacitySummary, plain: bool) -> impl std::fmt::Display {
     let mut table = terminal::table(plain);
     table.set_header(["", "invalid", "servers", "ratio", "interval excludes 1"]);
-    for ratio in summary.ratios.iter().chain(&summary.cost_ratios) {
-        let CapacityRatio {
-            of,
-            invalid_percent,
-            numerator,
-            denominator,
-            ratio: estimate,
-            known,
-            excludes_one,
-            ..
-        } = ratio;
+    for ratio in summary.found.ratios.iter().chain(&summary.cost_ratios) {
         table.add_row([
-            of.clone(),
-            format!("{invalid_percent} %"),
-            format!("{} ÷ {}", numerator.name(), denominator.name()),
-            format!("{}{}", known.sign(), number::estimate(estimate, number::ratio)),
-            (if *excludes_one { "yes" } else { "no" }).to_owned(),
+            ratio.of.clone(),
+            format!("{} %", ratio.invalid_percent),
+            format!("{} ÷ {}", ratio.numerator, ratio.denominator),
+            ratio.text(),
+            (if ratio.excludes_one { "yes" } else { "no" }).to_owned(),
         ]);
     }
     table

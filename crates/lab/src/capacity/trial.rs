@@ -1,7 +1,11 @@
 //! Trials: runs at an offered rate, what they show about it, and how fast the generator can be at all.
 
 use serde::Serialize;
-use weir_results::{capacity::Purpose, cell::Cell, sample::Sample};
+use weir_results::{
+    capacity::Purpose,
+    cell::{Cell, name_of},
+    sample::Sample,
+};
 
 use super::{
     Unfinished,
@@ -72,7 +76,10 @@ pub(super) fn usable<T>(
     let mut why = String::new();
     for _ in 0..ATTEMPTS {
         let sample = lab.sample(order)?;
-        let result = sound(&sample).and_then(|()| read(&sample));
+        let result = match sample.flaws.first() {
+            Some(flaw) => Err(flaw.to_string()),
+            None => read(&sample),
+        };
         each(&sample, result.is_ok());
         match result {
             Ok(value) => return Ok(value),
@@ -81,17 +88,10 @@ pub(super) fn usable<T>(
     }
     Err(Unfinished::Because(anyhow::anyhow!(
         "{ATTEMPTS} runs of {} at {} packets/s in a row can't be used: {why}; when that is mended, {}",
-        order.name(),
+        name_of(&order.cell),
         order.rate,
         lab.how_to_resume()
     )))
-}
-
-fn sound(sample: &Sample) -> Result<(), String> {
-    match sample.flaws.first() {
-        Some(flaw) => Err(flaw.to_string()),
-        None => Ok(()),
-    }
 }
 
 /// What a trial showed: loss by the clients' and the server's own counts of PUTs.

@@ -7,71 +7,83 @@ use std::{
     time::{Duration, Instant},
 };
 
-use weir_service::Monotonic;
+use weir_service::{ClientSummary, Monotonic};
 use weir_wire::{MAX_REPLY_LEN, Request};
 
-use super::{bench::RunError, interrupt::Interrupt, process::Process};
+use super::{
+    bench::Bench,
+    failure::{ProcessFault, RunError, RunFailure, refused},
+    observed::Observed,
+    record,
+    schedule::Scheduled,
+    server::ReadyServer,
+};
 
 /// The key that every load puts to.
 pub const KEY: u32 = 10;
-/// How long each attempt of the final GET waits for its reply.
-const ATTEMPTS: [Duration; 6] = [
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-    Duration::from_millis(800),
-    Duration::from_millis(1600),
-    Duration::from_millis(3200),
-];
+/// How long each attempt of the final GET waits for its reply, ms.
+const ATTEMPTS: [u64; 6] = [100, 200, 400, 800, 1600, 3200];
 
-/// The reply to the final GET.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FinalReply {
-    /// The count of [`KEY`].
-    pub value: i64,
-    /// When it came.
-    pub at: Monotonic,
-}
-
-/// Asks the server at `address` for the count of [`KEY`], each attempt from a fresh socket so that a late reply
-/// can't be taken for another attempt's. Adds what was sent to `sent`.
+/// Sees to it that the final value is known. It is what a lone client of ours was told by a server of ours. Several
+/// clients' own GETs may come before another's last PUT, a client that isn't ours tells nothing, and of a server that isn't
+/// ours the answer's time is needed: then the harness asks.
 ///
 /// # Errors
 /// A signal came, the server ended, or what it replied is no count.
-pub fn final_get(
-    address: SocketAddr,
-    server: &Process,
-    interrupt: &Interrupt,
+pub fn ask(
+    bench: &Bench<'_>,
+    scheduled: &Scheduled,
+    server: &ReadyServer,
+    observed: &mut Observed,
+) -> Result<(), RunError> {
+    if server.summary.is_some() {
+        observed.get_value = own_value(&observed.clients);
+    }
+    let nothing_to_ask_for = record::valid_sent(&scheduled.cell, &observed.clients) == 0;
+    if observed.get_value.is_none() && !nothing_to_ask_for {
+        let reply = final_get(bench, server, &mut observed.harness_sent)?;
+        (observed.get_value, observed.replied_at) = reply.unzip();
+    }
+    Ok(())
+}
+
+/// What a lone client's last GET returned.
+pub fn own_value(clients: &[ClientSummary]) -> Option<i64> {
+    let [client] = clients else { return None };
+    client.gets.last()?.reply
+}
+
+/// Asks the server for the count of [`KEY`], each attempt from a fresh socket so that a late reply can't be taken for
+/// another attempt's. Adds what was sent to `sent`. Gives the count, and when the reply came.
+fn final_get(
+    bench: &Bench<'_>,
+    server: &ReadyServer,
     sent: &mut u64,
-) -> Result<Option<FinalReply>, RunError> {
-    for patience in ATTEMPTS {
-        let failed = |error: io::Error| RunError::Failed(format!("asking {address} for key {KEY}: {error}"));
-        let socket = send(address, Request::Get { key: KEY }).map_err(failed)?;
+) -> Result<Option<(i64, Monotonic)>, RunError> {
+    let tried = format!("asking {} for key {KEY}", server.address);
+    for patience in ATTEMPTS.map(Duration::from_millis) {
+        let socket = send(server.address, Request::Get { key: KEY }).map_err(refused(&tried))?;
         *sent += 1;
-        match interrupt.wait(&[socket.as_fd(), server.ended_fd()], Instant::now() + patience)? {
+        let fds = [socket.as_fd(), server.process.ended_fd()];
+        match bench.interrupt.wait(&fds, Instant::now() + patience)? {
             None => continue,
             Some(0) => {}
-            Some(_) => {
-                return Err(RunError::Failed(format!(
-                    "{} ended before the final GET; {}",
-                    server.name(),
-                    server.last_words()
-                )));
-            }
+            Some(_) => return Err(server.process.failed(ProcessFault::EndedUnasked)),
         }
         let mut reply = [0; MAX_REPLY_LEN + 1];
-        let length = socket.recv(&mut reply).map_err(failed)?;
-        return Ok(Some(FinalReply { value: parse(&reply[..length])?, at: Monotonic::now() }));
+        let length = socket.recv(&mut reply).map_err(refused(&tried))?;
+        return Ok(Some((parse(&reply[..length])?, Monotonic::now())));
     }
     Ok(None)
 }
 
-/// Sends STOP to the server at `address`.
+/// Sends STOP to the server.
 ///
 /// # Errors
 /// What the system calls say.
-pub fn stop(address: SocketAddr) -> io::Result<()> {
-    send(address, Request::Stop).map(|_| ())
+pub fn stop(server: &ReadyServer) -> Result<(), RunError> {
+    let sent = send(server.address, Request::Stop);
+    sent.map(|_| ()).map_err(refused(format!("sending STOP to {}", server.process.name())))
 }
 
 fn send(address: SocketAddr, request: Request) -> io::Result<UdpSocket> {
@@ -85,12 +97,7 @@ fn send(address: SocketAddr, request: Request) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-fn parse(reply: &[u8]) -> Result<i64, RunError> {
+fn parse(reply: &[u8]) -> Result<i64, RunFailure> {
     let text = String::from_utf8_lossy(reply);
-    text.trim().parse().map_err(|_| {
-        RunError::Failed(format!(
-            "the final GET was answered with '{}', which is no count in ASCII decimal",
-            text.escape_default()
-        ))
-    })
+    text.trim().parse().map_err(|_| RunFailure::NoCount(text.escape_default().to_string()))
 }

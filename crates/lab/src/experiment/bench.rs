@@ -1,13 +1,6 @@
-//! What every run of an experiment shares, and why one comes to no good end.
+//! What every run of an experiment shares.
 
-use thiserror::Error;
-
-use super::{
-    ceiling::Ceiling,
-    definition::Definition,
-    interrupt::{Interrupt, Interrupted},
-    machine::Pinning,
-};
+use super::{ceiling::Ceiling, definition::Definition, interrupt::Interrupt, machine::Pinning};
 
 /// What every run of an experiment shares.
 #[derive(Debug)]
@@ -20,15 +13,4 @@ pub struct Bench<'a> {
     pub interrupt: &'a Interrupt,
     /// How fast the clients could send, where it was measured.
     pub ceiling: Option<Ceiling>,
-}
-
-/// Why a run came to no good end.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// SIGINT or SIGTERM.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    /// The server or a client failed.
-    #[error("{0}")]
-    Failed(String),
 }

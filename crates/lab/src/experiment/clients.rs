@@ -7,18 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use weir_results::cell::{Cell, Placement};
-use weir_service::{ClientSummary, Cost, process::ChildEnd};
+use weir_results::{
+    cell::{Cell, Placement},
+    net::Side,
+};
+use weir_service::{ClientSummary, Cost, Monotonic, process::ChildEnd};
 
 use super::{
-    bench::{Bench, RunError},
+    bench::Bench,
     definition::Definition,
+    failure::{ProcessFault, RunError, RunFailure},
+    observed::Observed,
     own_command,
     process::Process,
     read_summary,
-    schedule::{Scheduled, Share, shares},
+    schedule::{Scheduled, shares},
+    server::ReadyServer,
     site::RunSite,
-    template::Placeholder,
+    template,
 };
 
 /// The clients of a run, running or ended.
@@ -37,10 +43,33 @@ struct RunningClient {
 pub struct EndedClients {
     /// The records of weir's own.
     pub summaries: Vec<ClientSummary>,
-    /// What each spent.
-    pub costs: Vec<Cost>,
-    /// What the first that failed said.
-    pub failure: Option<String>,
+    /// What all spent.
+    pub cost: Cost,
+    /// The first that failed.
+    pub failure: Option<RunFailure>,
+}
+
+/// Has the clients of `scheduled` send to `server`, with their files in `dir`; what they leave goes into `observed`.
+///
+/// # Errors
+/// A client could not be started, failed or took too long, the server ended before them, or a signal came.
+pub fn send(
+    bench: &Bench<'_>,
+    site: &RunSite,
+    scheduled: &Scheduled,
+    server: &ReadyServer,
+    dir: &Path,
+    observed: &mut Observed,
+) -> Result<(), RunError> {
+    observed.clients_started_at = Some(Monotonic::now());
+    let clients =
+        site.within(Side::Client, || Clients::start(bench, site, scheduled, server.address, dir))?;
+    let stops = bench.definition.clients_stop();
+    clients.wait(bench, &scheduled.cell, (!stops).then_some(&server.process))?;
+    let ended = clients.finish()?;
+    observed.client_cost = ended.cost;
+    observed.clients = ended.summaries;
+    ended.failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 impl Clients {
@@ -55,13 +84,27 @@ impl Clients {
         server: SocketAddr,
         dir: &Path,
     ) -> Result<Self, RunError> {
+        let (definition, cell) = (bench.definition, &scheduled.cell);
         let mut clients = Vec::new();
-        for (number, share) in shares(&scheduled.cell).into_iter().enumerate() {
-            let order =
-                ClientOrder { number, share, server, seed: scheduled.seed.wrapping_add(number as u64) };
-            let client =
-                RunningClient::start(bench, site, &scheduled.cell, &order, dir).map_err(RunError::Failed)?;
-            clients.push(client);
+        for (number, share) in shares(cell).into_iter().enumerate() {
+            let seed = scheduled.seed.wrapping_add(number as u64);
+            let (name, command, summary) = match &cell.external_client {
+                None => {
+                    let summary = dir.join(format!("client-{number}.json"));
+                    let mut command = own_client(definition, cell, server, share.packets, seed);
+                    command.arg("--summary").arg(&summary);
+                    ("weir client".to_owned(), command, Some(summary))
+                }
+                Some(name) => {
+                    let words = &definition.external_client[name].command;
+                    let command = template::command(words, cell, server, share.packets, Some(seed));
+                    (format!("external client '{name}'"), command, None)
+                }
+            };
+            let cores: Vec<_> = site.pinning.client(number).into_iter().collect();
+            let stderr = dir.join(format!("client-{number}.stderr"));
+            let process = Process::start(&name, command, &cores, stderr)?;
+            clients.push(RunningClient { process, summary });
         }
         Ok(Self(clients))
     }
@@ -80,19 +123,10 @@ impl Clients {
                 Some(0) => {}
                 Some(_) => {
                     let server = server.expect("the second descriptor is the server's");
-                    return Err(RunError::Failed(format!(
-                        "{} ended while clients were sending to it; {}",
-                        server.name(),
-                        server.last_words()
-                    )));
+                    return Err(server.failed(ProcessFault::EndedServing));
                 }
                 None => {
-                    return Err(RunError::Failed(format!(
-                        "{} had not ended after {} s (clients_within_s); {}",
-                        client.process.name(),
-                        within.as_secs(),
-                        client.process.last_words()
-                    )));
+                    return Err(client.process.failed(ProcessFault::NotEndedWithin(within)));
                 }
             }
         }
@@ -107,18 +141,20 @@ impl Clients {
         let mut all = EndedClients::default();
         for RunningClient { process, summary } in self.0 {
             let (name, last_words) = (process.name().to_owned(), process.last_words());
-            let ChildEnd { status, cost } = process.finish().map_err(RunError::Failed)?;
-            all.costs.push(cost);
+            let ChildEnd { status, cost } = process.finish()?;
+            all.cost = sum(all.cost, cost);
             let record = summary.map(|path| read_summary::<ClientSummary>(&name, &path)).transpose();
             // A client that got no reply fails, but has told what it sent: the harness asks again.
             let only_silence = matches!(&record, Ok(Some(record)) if reply_is_missing(record));
             if !status.success() && !only_silence {
-                all.failure.get_or_insert(format!("{name} failed ({status}); {last_words}"));
+                let name = name.clone();
+                let fault = ProcessFault::Failed(status);
+                all.failure.get_or_insert(RunFailure::Process { name, fault, last_words });
             }
             match record {
                 Ok(record) => all.summaries.extend(record),
                 Err(error) => {
-                    all.failure.get_or_insert(error.to_string());
+                    all.failure.get_or_insert(error);
                 }
             }
         }
@@ -135,53 +171,17 @@ fn time_for(definition: &Definition, cell: &Cell) -> Duration {
     definition.clients_within_s.map_or_else(generous, Duration::from_secs)
 }
 
-/// What one client is to do.
-struct ClientOrder {
-    number: usize,
-    share: Share,
-    server: SocketAddr,
-    seed: u64,
-}
-
-impl RunningClient {
-    fn start(
-        bench: &Bench<'_>,
-        site: &RunSite,
-        cell: &Cell,
-        order: &ClientOrder,
-        dir: &Path,
-    ) -> Result<Self, String> {
-        let number = order.number;
-        let (name, command, summary) = match &cell.external_client {
-            None => {
-                let summary = dir.join(format!("client-{number}.json"));
-                ("weir client".to_owned(), own_client(bench.definition, cell, order, &summary), Some(summary))
-            }
-            Some(name) => (
-                format!("external client '{name}'"),
-                external_client(bench.definition, name, cell, order),
-                None,
-            ),
-        };
-        let cores: Vec<_> = site.pinning.client(number).into_iter().collect();
-        let process = Process::start(&name, command, &cores, dir.join(format!("client-{number}.stderr")))?;
-        Ok(Self { process, summary })
-    }
-}
-
-fn own_client(definition: &Definition, cell: &Cell, order: &ClientOrder, summary: &Path) -> Command {
+fn own_client(definition: &Definition, cell: &Cell, server: SocketAddr, packets: u64, seed: u64) -> Command {
     let mut command = own_command("client");
     command
         .args(["-b", &cell.behaviour])
         .args(["-p", &cell.invalid_percent.to_string()])
-        .args(["-n", &order.share.packets.to_string()])
-        .args(["--server", &order.server.to_string()])
+        .args(["-n", &packets.to_string()])
+        .args(["--server", &server.to_string()])
         .args(["--io", definition.client_io.as_str()])
-        .args(["--seed", &order.seed.to_string()])
-        .arg("--summary")
-        .arg(summary);
+        .args(["--seed", &seed.to_string()]);
     if let Some(rate) = cell.conditions.rate {
-        let share = rate as f64 * order.share.packets as f64 / cell.packets as f64;
+        let share = rate as f64 * packets as f64 / cell.packets as f64;
         command.args(["--rate", &share.to_string()]);
     }
     if let Some(seconds) = definition.duration_s {
@@ -206,28 +206,9 @@ fn own_client(definition: &Definition, cell: &Cell, order: &ClientOrder, summary
     command
 }
 
-fn external_client(definition: &Definition, name: &str, cell: &Cell, order: &ClientOrder) -> Command {
-    let mut words = definition.external_client[name].command.iter().map(|word| {
-        word.expand(|placeholder| match placeholder {
-            Placeholder::Address => order.server.ip().to_string(),
-            Placeholder::Port => order.server.port().to_string(),
-            Placeholder::Percent => cell.invalid_percent.to_string(),
-            Placeholder::Packets => order.share.packets.to_string(),
-            Placeholder::Behaviour => cell.behaviour.clone(),
-            Placeholder::InvalidSize => cell.invalid_size.map_or_else(String::new, |size| size.to_string()),
-            Placeholder::Seed => order.seed.to_string(),
-            Placeholder::Placement => cell.placement.name().to_owned(),
-            Placeholder::Filter => cell.filter.to_string(),
-        })
-    });
-    let mut command = Command::new(words.next().expect("checked when parsed"));
-    command.args(words);
-    command
-}
-
-/// The costs of several processes together; the peak is the largest one's.
-pub fn sum(costs: Vec<Cost>) -> Cost {
-    costs.into_iter().fold(Cost::default(), |a, b| Cost {
+/// What two processes spent together; the peak is the larger one's.
+fn sum(a: Cost, b: Cost) -> Cost {
+    Cost {
         user_us: a.user_us + b.user_us,
         system_us: a.system_us + b.system_us,
         voluntary_switches: a.voluntary_switches + b.voluntary_switches,
@@ -235,5 +216,5 @@ pub fn sum(costs: Vec<Cost>) -> Cost {
         minor_faults: a.minor_faults + b.minor_faults,
         major_faults: a.major_faults + b.major_faults,
         peak_rss_kib: a.peak_rss_kib.max(b.peak_rss_kib),
-    })
+    }
 }

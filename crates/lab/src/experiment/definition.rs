@@ -29,11 +29,7 @@ pub enum Profile {
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Quick => "quick",
-            Self::Standard => "standard",
-            Self::Paper => "paper",
-        })
+        f.pad(self.to_possible_value().expect("none is skipped").get_name())
     }
 }
 
@@ -47,7 +43,7 @@ pub struct Definition {
     pub title: String,
     /// What it is to answer.
     pub question: String,
-    /// The clients' behaviour; a row of [`BEHAVIOURS`].
+    /// The clients' behaviour; one of [`BEHAVIOURS`].
     #[serde(default = "default_behaviour")]
     pub behaviour: String,
     /// Clients that send at the same time; the packets of a cell are shared out among them.
@@ -221,21 +217,9 @@ pub struct ExternalClient {
     pub sleeps_s: Option<f64>,
 }
 
-/// A behaviour that an experiment can use: one whose packets are what `-n` and `-p` say.
-#[derive(Clone, Copy, Debug)]
-pub struct BehaviourRow {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether it ends the server itself.
-    pub stops: bool,
-}
-
-/// The behaviours that an experiment can use.
-pub const BEHAVIOURS: [BehaviourRow; 3] = [
-    BehaviourRow { name: "frigg", stops: false },
-    BehaviourRow { name: "frey", stops: true },
-    BehaviourRow { name: "load", stops: false },
-];
+/// The behaviours that an experiment can use, those whose packets are what `-n` and `-p` say; and whether they end the
+/// server.
+pub const BEHAVIOURS: [(&str, bool); 3] = [("frigg", false), ("frey", true), ("load", false)];
 
 fn default_behaviour() -> String {
     "frigg".into()
@@ -313,12 +297,9 @@ impl Definition {
         self.precision.map_or(self.runs, |precision| precision.max_runs.max(self.runs))
     }
 
-    /// The row of [`BEHAVIOURS`] that the clients follow.
-    ///
-    /// # Panics
-    /// Never for a definition that [`Self::parse`] gave.
-    pub fn behaviour_row(&self) -> BehaviourRow {
-        BEHAVIOURS.into_iter().find(|row| row.name == self.behaviour).expect("checked when parsed")
+    /// Whether the clients end the server themselves.
+    pub fn clients_stop(&self) -> bool {
+        BEHAVIOURS.iter().any(|&(name, stops)| name == self.behaviour && stops)
     }
 }
 

@@ -8,7 +8,7 @@ use weir_results::sample::SCHEMA;
 
 use super::{
     ceiling::Ceiling,
-    definition::{Definition, Profile},
+    definition::{Profile, Resolved},
     machine::{Machine, Pinning},
     precision::Precision,
 };
@@ -79,17 +79,6 @@ impl Build {
     }
 }
 
-/// What is asked for besides the definition.
-#[derive(Clone, Copy, Debug)]
-pub struct RunWish {
-    /// The profile.
-    pub profile: Option<Profile>,
-    /// The seed.
-    pub seed: u64,
-    /// Runs of the whole schedule.
-    pub planned_samples: u64,
-}
-
 fn command_line() -> Vec<String> {
     let mut words: Vec<_> = std::env::args().collect();
     if let Some(program) = words.first_mut()
@@ -101,24 +90,26 @@ fn command_line() -> Vec<String> {
 }
 
 impl Manifest {
-    /// The manifest of an experiment that begins now.
+    /// The manifest of an experiment that begins now; `text` is its definition's, and `planned_samples` are the runs of the
+    /// whole schedule.
     pub fn new(
-        definition: &Definition,
+        Resolved { definition, profile }: &Resolved,
         text: &str,
-        wish: RunWish,
+        seed: u64,
+        planned_samples: u64,
         pinning: Pinning,
         ceiling: Option<Ceiling>,
     ) -> Self {
         Self {
             schema: SCHEMA,
             experiment: definition.name.clone(),
-            profile: wish.profile,
+            profile: *profile,
             runs: definition.runs,
             precision: definition.precision,
             audited: definition.audit_every.is_some(),
             port: definition.port,
-            seed: wish.seed,
-            planned_samples: wish.planned_samples,
+            seed,
+            planned_samples,
             definition_sha256: digest(text),
             started_at: jiff::Timestamp::now().to_string(),
             command_line: command_line(),

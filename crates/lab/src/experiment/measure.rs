@@ -3,7 +3,8 @@
 use weir_results::sample::Sample;
 
 use super::{
-    bench::{Bench, RunError},
+    bench::Bench,
+    failure::RunError,
     interrupt::Interrupted,
     machine,
     observed::Observed,
@@ -24,7 +25,7 @@ pub fn measure(bench: &Bench<'_>, scheduled: &Scheduled) -> Result<Sample, Inter
     let failure = match one_run::run(bench, scheduled, &mut observed) {
         Ok(()) => None,
         Err(RunError::Interrupted(interrupted)) => return Err(interrupted),
-        Err(RunError::Failed(message)) => Some(message),
+        Err(RunError::Failed(failure)) => Some(format!("{:#}", anyhow::Error::from(failure))),
     };
     let circumstances = Circumstances {
         experiment: &bench.definition.name,

@@ -1,12 +1,14 @@
 //! Experiments: a definition becomes a schedule, and each run of it a sample on the disk.
 
 pub mod asking;
+pub mod at_the_sender;
 pub mod bench;
 pub mod catalogue;
 pub mod ceiling;
 pub mod clients;
 pub mod definition;
 pub mod expected;
+pub mod failure;
 pub mod folder;
 pub mod interrupt;
 pub mod machine;
@@ -25,14 +27,16 @@ pub mod so_far;
 pub mod template;
 mod test_run;
 pub mod udp_table;
-mod validate;
+pub(crate) mod validate;
 
 use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
 
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 use weir_results::cell::name_of;
 
-use bench::{Bench, RunError};
+use bench::Bench;
+use failure::{RunError, RunFailure};
 use folder::Folder;
 use interrupt::{Interrupt, Interrupted};
 use observed::Observed;
@@ -44,48 +48,27 @@ use so_far::{SoFar, point_of};
 /// Most packets of the run that warms the machine up.
 const WARM_UP_PACKETS: u64 = 100_000;
 
-/// How the runs of a folder ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conducted {
-    /// All that were due are made, some of them perhaps failed.
-    Whole,
+/// Why not all is made that was due.
+#[derive(Debug, Error)]
+pub enum Unfinished {
     /// A signal came; what was measured is kept.
-    Interrupted,
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// Something failed.
+    #[error(transparent)]
+    Because(#[from] anyhow::Error),
 }
 
-/// Makes the runs that `folder` misses. With `events`, stdout gets each run as a JSON object a line.
+/// Makes the runs that `folder` misses; some of them perhaps fail. With `events`, stdout gets each run as a JSON object a
+/// line.
 ///
 /// # Errors
-/// A cell's first run failed, or a sample could not be written. The samples so far are kept.
-pub fn conduct(folder: &mut Folder, interrupt: &Interrupt, events: bool) -> anyhow::Result<Conducted> {
+/// A signal came, a cell's first run failed, or a sample could not be written. The samples so far are kept.
+pub fn conduct(folder: &mut Folder, interrupt: &Interrupt, events: bool) -> Result<(), Unfinished> {
     let missing = folder.missing()?;
     for warning in &folder.saved().warnings {
         eprintln!("weir: {warning}");
     }
-    match make_runs(folder, &missing, interrupt, events) {
-        Ok(()) => Ok(Conducted::Whole),
-        Err(CutShort::Interrupted) => Ok(Conducted::Interrupted),
-        Err(CutShort::Because(error)) => Err(error),
-    }
-}
-
-enum CutShort {
-    Interrupted,
-    Because(anyhow::Error),
-}
-
-impl From<Interrupted> for CutShort {
-    fn from(_: Interrupted) -> Self {
-        Self::Interrupted
-    }
-}
-
-fn make_runs(
-    folder: &mut Folder,
-    missing: &[Scheduled],
-    interrupt: &Interrupt,
-    events: bool,
-) -> Result<(), CutShort> {
     let Some(first) = missing.first() else { return Ok(()) };
     let (definition, pinning) = (folder.definition.clone(), folder.manifest.pinning.clone());
     let bench =
@@ -95,7 +78,7 @@ fn make_runs(
         run.repetition < definition.runs
             || definition
                 .precision
-                .is_some_and(|precision| so_far.needs(&point_of(run, missing), precision.within))
+                .is_some_and(|precision| so_far.needs(&point_of(run, &missing), precision.within))
     };
     let due = missing.iter().filter(|run| run.repetition < definition.runs).count() as u64;
     let mut progress = RunProgress::new(folder.saved().samples.len() as u64, due, events);
@@ -130,7 +113,7 @@ fn say_wider(so_far: &SoFar, precision: Precision, progress: &RunProgress) {
 
 /// One run whose sample nobody keeps: the first run of all would otherwise pay for cold caches. If it fails, so will
 /// the first run that counts, and that one tells.
-fn warm_up(bench: &Bench<'_>, scheduled: &Scheduled) -> Result<(), CutShort> {
+fn warm_up(bench: &Bench<'_>, scheduled: &Scheduled) -> Result<(), Unfinished> {
     let mut scheduled = scheduled.clone();
     scheduled.cell.packets = scheduled.cell.packets.min(WARM_UP_PACKETS);
     match one_run::run(bench, &scheduled, &mut Observed::default()) {
@@ -145,15 +128,15 @@ fn make_run(
     scheduled: &Scheduled,
     so_far: &mut SoFar,
     progress: &mut RunProgress,
-) -> Result<(), CutShort> {
+) -> Result<(), Unfinished> {
     bench.interrupt.check()?;
     let sample = measure::measure(bench, scheduled)?;
-    folder.append(&sample).map_err(CutShort::Because)?;
+    folder.append(&sample)?;
     progress.ran(&sample);
     let first_of_its_cell = !so_far.knows(&scheduled.cell);
     so_far.add(&sample);
     match sample.failure() {
-        Some(message) if first_of_its_cell => Err(CutShort::Because(anyhow::anyhow!(
+        Some(message) if first_of_its_cell => Err(Unfinished::Because(anyhow::anyhow!(
             "the first run of '{}' failed: {message}; when that is mended, {}",
             name_of(&scheduled.cell),
             folder.how_to_resume()
@@ -177,9 +160,10 @@ pub fn own_command(subcommand: &str) -> Command {
 ///
 /// # Errors
 /// It is missing, or no record.
-pub fn read_summary<T: DeserializeOwned>(name: &str, path: &Path) -> Result<T, RunError> {
-    let failed =
-        |error: &dyn std::fmt::Display| RunError::Failed(format!("reading the record of {name}: {error}"));
-    let text = fs::read(path).map_err(|error| failed(&error))?;
-    serde_json::from_slice(&text).map_err(|error| failed(&error))
+pub fn read_summary<T: DeserializeOwned>(name: &str, path: &Path) -> Result<T, RunFailure> {
+    let read = fs::read(path).and_then(|text| Ok(serde_json::from_slice(&text)?));
+    read.map_err(|cause| RunFailure::Refused {
+        tried: format!("reading the record of {name}"),
+        cause: cause.into(),
+    })
 }

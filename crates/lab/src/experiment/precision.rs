@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use weir_filters::saved_as_text;
 
 /// How narrow the interval of each cell is to become, and after how many runs to give up.
 ///
@@ -19,8 +20,7 @@ pub struct Precision {
 }
 
 /// A share in percent, to a hundredth; written `2%`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Within {
     hundredths: u32,
 }
@@ -46,19 +46,7 @@ impl FromStr for Within {
     }
 }
 
-impl TryFrom<String> for Within {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Within> for String {
-    fn from(percent: Within) -> Self {
-        percent.to_string()
-    }
-}
+saved_as_text!(Within);
 
 impl fmt::Display for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,7 +16,10 @@ use nix::{
 use rustix::process::{PidfdFlags, pidfd_open};
 use weir_service::process::{ChildEnd, confine, wait4};
 
-use super::interrupt::wait_any;
+use super::{
+    failure::{ProcessFault, RunError, RunFailure, refused},
+    interrupt::wait_any,
+};
 
 /// Time that a process has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -36,20 +39,28 @@ impl Process {
     /// Starts `command` on `cores` (anywhere if there are none); its stderr goes to the file `stderr`.
     ///
     /// # Errors
-    /// What was tried and what came back, as text.
-    pub fn start(name: &str, mut command: Command, cores: &[usize], stderr: PathBuf) -> Result<Self, String> {
+    /// What was tried and what came back.
+    pub fn start(
+        name: &str,
+        mut command: Command,
+        cores: &[usize],
+        stderr: PathBuf,
+    ) -> Result<Self, RunError> {
         let program = command.get_program().display().to_string();
-        let failed = |error: io::Error| format!("starting {name} ({program}): {error}");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&stderr).map_err(failed)?);
-        confine(&mut command, cores).map_err(failed)?;
-        let mut child = command.spawn().map_err(failed)?;
+        let tried = format!("starting {name} ({program})");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&stderr).map_err(refused(&tried))?);
+        confine(&mut command, cores).map_err(refused(&tried))?;
+        let mut child = command.spawn().map_err(refused(&tried))?;
         let pid = rustix::process::Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Ok(Self { name: name.to_owned(), child: Some(child), pidfd, stderr }),
             Err(error) => {
                 // The error is what matters; the child is still ours to end.
                 let _ = child.kill().and_then(|()| child.wait());
-                Err(format!("watching {name} (pidfd_open, Linux 5.3): {error}"))
+                Err(refused(format!("watching {name} (pidfd_open, Linux 5.3)"))(io::Error::from(error)))
             }
         }
     }
@@ -76,18 +87,21 @@ impl Process {
 
     /// Asks it to end.
     pub fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
+        if let Some(child) = &self.child {
+            // It may have ended by itself; then there is nothing to tell it.
+            let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+        }
     }
 
     /// Takes its exit status and cost. Kills it first if it hasn't ended, and whatever of its process group is left.
     ///
     /// # Errors
-    /// What wait4(2) says, as text.
-    pub fn finish(mut self) -> Result<ChildEnd, String> {
+    /// What wait4(2) says.
+    pub fn finish(mut self) -> Result<ChildEnd, RunError> {
         // The zombie keeps the group's number from being given to another group until wait4.
         self.kill_group();
         let child = self.child.take().expect("only finish and drop take it, and both once");
-        wait4(child).map_err(|error| format!("waiting for {}: {error}", self.name))
+        wait4(child).map_err(refused(format!("waiting for {}", self.name)))
     }
 
     /// The end of its stderr, as a text to put behind a message; says so where there was none.
@@ -101,11 +115,9 @@ impl Process {
         }
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(child) = &self.child {
-            // It may have ended by itself; then there is nothing to tell it.
-            let _ = kill(Pid::from_raw(child.id() as i32), signal);
-        }
+    /// What it did, with its last words.
+    pub fn failed(&self, fault: ProcessFault) -> RunError {
+        RunFailure::Process { name: self.name.clone(), fault, last_words: self.last_words() }.into()
     }
 
     fn kill_group(&self) {

@@ -1,7 +1,6 @@
 //! The server of a run: started on its core, and ready before anything is sent to it.
 
 use std::{
-    ffi::OsString,
     io,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::{fd::AsFd, unix::net::UnixDatagram},
@@ -10,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use weir_filters::{FilterName, Hook, Toolkit};
+use weir_filters::{FilterName, GsoView, Hook, Toolkit};
 use weir_results::{
     cell::{Cell, Placement},
     net::Side,
@@ -18,14 +17,14 @@ use weir_results::{
 };
 
 use super::{
-    bench::{Bench, RunError},
+    bench::Bench,
     definition::{Definition, ExternalServer},
+    failure::{ProcessFault, RunError, RunFailure, refused},
     interrupt::Interrupt,
     own_command,
     process::Process,
     site::RunSite,
-    template::Placeholder,
-    udp_table::{self, table_failed},
+    template, udp_table,
 };
 
 /// How often the table of sockets is looked at while an external server starts.
@@ -46,27 +45,22 @@ pub fn check_ports(definition: &Definition) -> Result<(), RunError> {
         let Some(port) = definition.port_of(external) else { continue };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let server = external.map_or("weir serve".to_owned(), |name| format!("external server '{name}'"));
-        UdpSocket::bind(address).map_err(|error| taken(&server, address, &error.to_string()))?;
+        UdpSocket::bind(address).map_err(|cause| RunFailure::Port {
+            server: server.clone(),
+            address,
+            cause,
+        })?;
         // Whether theirs listens is seen by its port alone, whatever the address.
-        if external.is_some() && in_table(address)? {
-            return Err(taken(&server, address, "another process has it"));
+        if external.is_some() && udp_table::drops(port)?.is_some() {
+            return Err(taken(server, address));
         }
     }
     Ok(())
 }
 
-fn in_table(address: SocketAddr) -> Result<bool, RunError> {
-    let drops = udp_table::drops(address.port());
-    drops.map(|drops| drops.is_some()).map_err(|error| RunError::Failed(table_failed(error, address)))
-}
-
-fn taken(server: &str, address: SocketAddr, why: &str) -> RunError {
-    RunError::Failed(format!(
-        "{server} is to listen on port {} of {}, and can't: {why}; end who has it (`ss -ulpn` tells), or give another \
-         port in the definition",
-        address.port(),
-        address.ip()
-    ))
+fn taken(server: String, address: SocketAddr) -> RunError {
+    let cause = io::Error::new(io::ErrorKind::AddrInUse, "another process has it");
+    RunFailure::Port { server, address, cause }.into()
 }
 
 /// A server that is ready.
@@ -104,57 +98,50 @@ fn start_own(
     dir: &Path,
     within: Duration,
 ) -> Result<ReadyServer, RunError> {
-    let failed = |error: io::Error| RunError::Failed(format!("opening the readiness socket: {error}"));
+    let tried = "opening the readiness socket";
     let notify = dir.join("notify");
-    let socket = UnixDatagram::bind(&notify).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
+    let socket = UnixDatagram::bind(&notify).map_err(refused(tried))?;
+    socket.set_nonblocking(true).map_err(refused(tried))?;
 
     let summary = dir.join("server.json");
-    let mut command = own_command("serve");
-    command
-        .env("NOTIFY_SOCKET", &notify)
-        .args(own_arguments(bench, site, cell))
-        .arg("--summary")
-        .arg(&summary);
+    let mut command = own_server(bench, site, cell);
+    command.env("NOTIFY_SOCKET", &notify).arg("--summary").arg(&summary);
     let process = site.within(Side::Server, || start(site, "weir serve", command, dir))?;
     let address = ready_address(bench.interrupt, &socket, &process, within)?;
     Ok(ReadyServer { process, address, summary: Some(summary) })
 }
 
-fn own_arguments(bench: &Bench<'_>, site: &RunSite, cell: &Cell) -> Vec<OsString> {
+fn own_server(bench: &Bench<'_>, site: &RunSite, cell: &Cell) -> Command {
     // What decides at the sender is attached there, by the harness.
     let (filter, toolkit, hook) = match cell.placement {
         Placement::Sender => (FilterName::Simple, Toolkit::Rust, Hook::User),
         _ => (cell.filter, cell.toolkit, cell.hook),
     };
     let port = bench.definition.port_of(None).unwrap_or(0);
-    let mut arguments: Vec<OsString> = [
-        ("--listen", &*SocketAddr::from((site.server_address(), port)).to_string()),
-        ("--filter", filter.as_str()),
-        ("--toolkit", toolkit.as_str()),
-        ("--hook", hook.as_str()),
-        ("--io", cell.io.as_str()),
-        ("--server", &bench.definition.server),
-    ]
-    .iter()
-    .flat_map(|(flag, value)| [(*flag).into(), (*value).into()])
-    .collect();
+    let mut command = own_command("serve");
+    command
+        .args(["--listen", &SocketAddr::from((site.server_address(), port)).to_string()])
+        .args(["--filter", filter.as_str()])
+        .args(["--toolkit", toolkit.as_str()])
+        .args(["--hook", hook.as_str()])
+        .args(["--io", cell.io.as_str()])
+        .args(["--server", &bench.definition.server]);
     if site.is_private() {
-        arguments.extend(["--allow-stop", "any"].map(OsString::from));
+        command.args(["--allow-stop", "any"]);
         // Our pair takes no super-packets, which the server can't see from its end.
-        if matches!(hook, Hook::Reuseport | Hook::Xdp) {
-            arguments.extend(["--super-packets", "pass"].map(OsString::from));
+        if hook.gso() == GsoView::Untold {
+            command.args(["--super-packets", "pass"]);
         }
     }
     if let Some(bytes) = cell.conditions.receive_buffer {
-        arguments.extend([OsString::from("--receive-buffer"), bytes.to_string().into()]);
+        command.args(["--receive-buffer", &bytes.to_string()]);
     }
     if bench.definition.program_stats && hook != Hook::User && toolkit.can_be_asked() {
-        arguments.push("--stats".into());
+        command.arg("--stats");
     }
-    arguments.extend([OsString::from("--moderation"), cell.conditions.moderation.to_string().into()]);
-    arguments.extend(bench.definition.server_flags.iter().map(OsString::from));
-    arguments
+    command.args(["--moderation", &cell.conditions.moderation.to_string()]);
+    command.args(&bench.definition.server_flags);
+    command
 }
 
 /// Waits for READY=1 and gives the address that came with it (sd_notify(3)).
@@ -168,22 +155,16 @@ fn ready_address(
     loop {
         match interrupt.wait(&[socket.as_fd(), process.ended_fd()], deadline)? {
             Some(0) => {}
-            Some(_) => return Err(ended_early(process)),
-            None => return Err(never_ready(process, within)),
+            Some(_) => return Err(process.failed(ProcessFault::EndedUnready)),
+            None => return Err(process.failed(ProcessFault::NotReadyWithin(within))),
         }
         let mut message = [0; 4096];
-        let length = socket
-            .recv(&mut message)
-            .map_err(|error| RunError::Failed(format!("reading the readiness socket: {error}")))?;
+        let length = socket.recv(&mut message).map_err(refused("reading the readiness socket"))?;
         let message = String::from_utf8_lossy(&message[..length]);
         if message.lines().any(|line| line == "READY=1") {
             let address = message.lines().find_map(|line| line.strip_prefix("X_WEIR_LISTEN="));
-            return address.and_then(|address| address.parse().ok()).ok_or_else(|| {
-                RunError::Failed(format!(
-                    "{} said that it is ready, but not where it listens (X_WEIR_LISTEN); it is another version",
-                    process.name()
-                ))
-            });
+            let address = address.and_then(|address| address.parse().ok());
+            return address.ok_or_else(|| RunFailure::NoAddress(process.name().to_owned()).into());
         }
     }
 }
@@ -198,33 +179,19 @@ fn start_external(
     within: Duration,
 ) -> Result<ReadyServer, RunError> {
     let address = external_address(site, name, bench.definition.port_of(Some(name)))?;
-    if in_table(address)? {
-        return Err(taken(&format!("external server '{name}'"), address, "another process has it"));
+    if udp_table::drops(address.port())?.is_some() {
+        return Err(taken(format!("external server '{name}'"), address));
     }
-    let mut words = definition.command.iter().map(|word| {
-        word.expand(|placeholder| match placeholder {
-            Placeholder::Address => address.ip().to_string(),
-            Placeholder::Port => address.port().to_string(),
-            Placeholder::Percent => cell.invalid_percent.to_string(),
-            Placeholder::Packets => cell.packets.to_string(),
-            Placeholder::Behaviour => cell.behaviour.clone(),
-            Placeholder::InvalidSize => cell.invalid_size.map_or_else(String::new, |size| size.to_string()),
-            Placeholder::Seed => String::new(),
-            Placeholder::Placement => cell.placement.name().to_owned(),
-            Placeholder::Filter => cell.filter.to_string(),
-        })
-    });
-    let mut command = Command::new(words.next().expect("checked when parsed"));
-    command.args(words);
+    let command = template::command(&definition.command, cell, address, cell.packets, None);
     let process = start(site, &format!("external server '{name}'"), command, dir)?;
 
     let deadline = Instant::now() + within;
-    while !in_table(address)? {
+    while udp_table::drops(address.port())?.is_none() {
         if bench.interrupt.wait(&[process.ended_fd()], Instant::now() + LOOK_EVERY)?.is_some() {
-            return Err(ended_early(&process));
+            return Err(process.failed(ProcessFault::EndedUnready));
         }
         if Instant::now() >= deadline {
-            return Err(never_ready(&process, within));
+            return Err(process.failed(ProcessFault::NotReadyWithin(within)));
         }
     }
     Ok(ReadyServer { process, address, summary: None })
@@ -234,24 +201,11 @@ fn external_address(site: &RunSite, name: &str, port: Option<u16>) -> Result<Soc
     if let Some(port) = port {
         return Ok(SocketAddr::from((site.server_address(), port)));
     }
-    UdpSocket::bind((site.server_address(), 0)).and_then(|socket| socket.local_addr()).map_err(|error| {
-        RunError::Failed(format!("looking for a free port for external server '{name}': {error}"))
-    })
+    UdpSocket::bind((site.server_address(), 0))
+        .and_then(|socket| socket.local_addr())
+        .map_err(refused(format!("looking for a free port for external server '{name}'")))
 }
 
 fn start(site: &RunSite, name: &str, command: Command, dir: &Path) -> Result<Process, RunError> {
-    Process::start(name, command, &site.pinning.server, dir.join("server.stderr")).map_err(RunError::Failed)
-}
-
-fn ended_early(process: &Process) -> RunError {
-    RunError::Failed(format!("{} ended before it was ready; {}", process.name(), process.last_words()))
-}
-
-fn never_ready(process: &Process, within: Duration) -> RunError {
-    RunError::Failed(format!(
-        "{} was not ready within {} s (ready_within_s); {}",
-        process.name(),
-        within.as_secs(),
-        process.last_words()
-    ))
+    Process::start(name, command, &site.pinning.server, dir.join("server.stderr"))
 }

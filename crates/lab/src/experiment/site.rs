@@ -9,13 +9,10 @@ use weir_results::{
     topology::Topology,
 };
 
-use super::{
-    bench::{Bench, RunError},
-    machine::Pinning,
-};
+use super::{bench::Bench, failure::RunError, machine::Pinning};
 use crate::{
     neighbour::Neighbours,
-    topology::{LinkCounters, Net, NetError, Settings},
+    topology::{LinkCounters, Net, Settings},
 };
 
 /// A site, until it is dropped: then its network and its neighbours are gone.
@@ -55,11 +52,9 @@ impl RunSite {
             ReceiveWork::Sender => Vec::new(),
             ReceiveWork::Server => server_cores(&pinning),
         };
-        let net =
-            Net::up(conditions.topology, &Settings { receive_on, ..Settings::default() }).map_err(refused)?;
-        let before = net.counters().map_err(refused)?;
-        let neighbours = Neighbours::start(&places(conditions.background, &pinning))
-            .map_err(|error| RunError::Failed(error.to_string()))?;
+        let net = Net::up(conditions.topology, &Settings { receive_on, ..Settings::default() })?;
+        let before = net.counters()?;
+        let neighbours = Neighbours::start(&places(conditions.background, &pinning))?;
         Ok(Self { pinning, net, before, neighbours })
     }
 
@@ -68,7 +63,7 @@ impl RunSite {
     /// # Errors
     /// Not allowed to enter the namespace.
     pub fn within<R>(&self, side: Side, f: impl FnOnce() -> Result<R, RunError>) -> Result<R, RunError> {
-        self.net.within(side, f).map_err(refused)?
+        self.net.within(side, f)?
     }
 
     /// The address that the server listens on.
@@ -86,21 +81,17 @@ impl RunSite {
     /// # Errors
     /// A neighbour had ended by itself, or the pair can't be read.
     pub fn close(self) -> Result<SiteRecord, RunError> {
-        let neighbours = self.neighbours.stop().map_err(|error| RunError::Failed(error.to_string()))?;
+        let neighbours = self.neighbours.stop()?;
         if self.net.topology() == Topology::Loopback {
             return Ok(SiteRecord { neighbours, ..SiteRecord::default() });
         }
-        let after = self.net.counters().map_err(refused)?;
+        let after = self.net.counters()?;
         let spent = |side: Side| after[side].since(self.before[side]);
         // What finds no room on the sender's own core counts at both ends, what was steered away at the far one only.
         let dropped = spent(Side::Client).dropped_sent.max(spent(Side::Server).dropped_received);
-        let net = Some(self.net.record().map_err(refused)?);
+        let net = Some(self.net.record()?);
         Ok(SiteRecord { net, dropped_by_link: Some(dropped), neighbours })
     }
-}
-
-fn refused(error: NetError) -> RunError {
-    RunError::Failed(error.to_string())
 }
 
 /// The server's cores, or the first one where none is the server's.

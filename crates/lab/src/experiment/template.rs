@@ -1,9 +1,10 @@
 //! Command lines with placeholders such as `{port}`, for servers and clients that are not weir's own.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr, process::Command, str::FromStr};
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use weir_filters::{names, saved_as_text};
+use weir_results::cell::Cell;
 
 /// What a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,39 +29,23 @@ pub enum Placeholder {
     Filter,
 }
 
-impl Placeholder {
-    /// Every placeholder.
-    pub const ALL: [Self; 9] = [
-        Self::Address,
-        Self::Port,
-        Self::Percent,
-        Self::Packets,
-        Self::Behaviour,
-        Self::InvalidSize,
-        Self::Seed,
-        Self::Placement,
-        Self::Filter,
-    ];
-
+names! {
     /// The name between the braces.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-            Self::Port => "port",
-            Self::Percent => "percent",
-            Self::Packets => "packets",
-            Self::Behaviour => "behaviour",
-            Self::InvalidSize => "invalid_size",
-            Self::Seed => "seed",
-            Self::Placement => "placement",
-            Self::Filter => "filter",
-        }
+    Placeholder::name {
+        Address = "address",
+        Port = "port",
+        Percent = "percent",
+        Packets = "packets",
+        Behaviour = "behaviour",
+        InvalidSize = "invalid_size",
+        Seed = "seed",
+        Placement = "placement",
+        Filter = "filter"
     }
 }
 
 /// One argument of a command line, with its placeholders found. `{{` and `}}` stand for the braces themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<TemplatePart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +76,7 @@ pub enum TemplateError {
 }
 
 fn known() -> String {
-    Placeholder::ALL.map(|placeholder| format!("{{{}}}", placeholder.name())).join(", ")
+    Placeholder::ALL.map(|placeholder| format!("{{{placeholder}}}")).join(", ")
 }
 
 impl Template {
@@ -110,13 +95,38 @@ impl Template {
     }
 }
 
-impl TryFrom<String> for Template {
-    type Error = TemplateError;
+/// The command that `words` make in a run of `cell`. A server is told all its packets and no seed.
+pub(super) fn command(
+    words: &[Template],
+    cell: &Cell,
+    server: SocketAddr,
+    packets: u64,
+    seed: Option<u64>,
+) -> Command {
+    let value = |placeholder: Placeholder| match placeholder {
+        Placeholder::Address => server.ip().to_string(),
+        Placeholder::Port => server.port().to_string(),
+        Placeholder::Percent => cell.invalid_percent.to_string(),
+        Placeholder::Packets => packets.to_string(),
+        Placeholder::Behaviour => cell.behaviour.clone(),
+        Placeholder::InvalidSize => cell.invalid_size.map_or_else(String::new, |size| size.to_string()),
+        Placeholder::Seed => seed.map_or_else(String::new, |seed| seed.to_string()),
+        Placeholder::Placement => cell.placement.to_string(),
+        Placeholder::Filter => cell.filter.to_string(),
+    };
+    let mut words = words.iter().map(|word| word.expand(value));
+    let mut command = Command::new(words.next().expect("checked when parsed"));
+    command.args(words);
+    command
+}
 
-    fn try_from(text: String) -> Result<Self, TemplateError> {
-        let lone = |brace| TemplateError::LoneBrace { brace, text: text.clone() };
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        let lone = |brace| TemplateError::LoneBrace { brace, text: text.to_owned() };
         let mut parts = Vec::new();
-        let mut rest = text.as_str();
+        let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
             let (before, from_brace) = rest.split_at(at);
             push_text(&mut parts, before);
@@ -130,7 +140,7 @@ impl TryFrom<String> for Template {
             let placeholder = Placeholder::ALL.into_iter().find(|placeholder| placeholder.name() == name);
             parts.push(TemplatePart::Value(
                 placeholder
-                    .ok_or_else(|| TemplateError::Unknown { name: name.to_owned(), text: text.clone() })?,
+                    .ok_or_else(|| TemplateError::Unknown { name: name.to_owned(), text: text.to_owned() })?,
             ));
             rest = after;
         }
@@ -152,25 +162,21 @@ impl fmt::Display for Template {
         for part in &self.0 {
             match part {
                 TemplatePart::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
-                TemplatePart::Value(placeholder) => write!(f, "{{{}}}", placeholder.name())?,
+                TemplatePart::Value(placeholder) => write!(f, "{{{placeholder}}}")?,
             }
         }
         Ok(())
     }
 }
 
-impl From<Template> for String {
-    fn from(template: Template) -> Self {
-        template.to_string()
-    }
-}
+saved_as_text!(Template);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let template = Template::try_from(text.to_owned()).unwrap();
+        let template: Template = text.parse().unwrap();
         assert_eq!(template.expand(|placeholder| placeholder.name().to_uppercase()), expected);
         assert_eq!(template.to_string(), text, "a template writes itself as it was read");
     }
@@ -194,7 +200,7 @@ mod tests {
     }
 
     fn check_refused(text: &str, part_of_the_message: &str) {
-        let error = Template::try_from(text.to_owned()).unwrap_err().to_string();
+        let error = text.parse::<Template>().unwrap_err().to_string();
         assert!(error.contains(part_of_the_message), "{error}");
     }
 

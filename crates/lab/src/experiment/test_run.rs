@@ -13,7 +13,10 @@ use weir_results::{
 };
 use weir_wire::Request;
 
-use super::bench::{Bench, RunError};
+use super::{
+    bench::Bench,
+    failure::{RunError, refused},
+};
 use crate::filter_cost::{Pair, RUNS, packet};
 
 /// Batches of each program: the kernel tells whole nanoseconds, of which a mean of several has parts.
@@ -36,9 +39,8 @@ pub(super) fn beside(bench: &Bench<'_>, cell: &Cell) -> Result<Option<TestRun>, 
     };
     let measured = thread::scope(|scope| scope.spawn(on_the_core).join());
     let measured = measured.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let failed =
-        |error| RunError::Failed(format!("test runs of {} by {}: {error:#}", cell.filter, cell.toolkit));
-    measured.map(Some).map_err(failed)
+    let tried = format!("test runs of {} by {}", cell.filter, cell.toolkit);
+    measured.map(Some).map_err(refused(tried))
 }
 
 /// Keeps this thread on `cores`, or where it is if there are none.

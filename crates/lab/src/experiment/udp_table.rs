@@ -1,14 +1,17 @@
 //! The kernel's table of UDP sockets, `/proc/net/udp` and `/proc/net/udp6` (proc_net(5)), of the network namespace that
 //! the calling thread is in.
 
-use std::{fs, io, net::SocketAddr};
+use std::fs;
+
+use super::failure::{RunError, refused};
 
 /// Sum of the drop counts of the UDP sockets on local port `port`; nothing where there is no such socket.
 ///
 /// # Errors
 /// The tables can't be read.
-pub fn drops(port: u16) -> io::Result<Option<u64>> {
-    let v4 = fs::read_to_string("/proc/thread-self/net/udp")?;
+pub fn drops(port: u16) -> Result<Option<u64>, RunError> {
+    let v4 = fs::read_to_string("/proc/thread-self/net/udp")
+        .map_err(refused(format!("looking for port {port} in /proc/net/udp")))?;
     // A kernel without IPv6 has no second table.
     let v6 = fs::read_to_string("/proc/thread-self/net/udp6").unwrap_or_default();
     let counts: Vec<_> = [v4, v6].iter().flat_map(|table| drops_in(table, port)).collect();
@@ -23,11 +26,6 @@ fn drops_in(table: &str, port: u16) -> Vec<u64> {
         (u16::from_str_radix(port_in_hex, 16) == Ok(port)).then_some(drops)
     };
     table.lines().skip(1).filter_map(row).collect()
-}
-
-/// What is said when the table of sockets can't be read.
-pub(super) fn table_failed(error: io::Error, address: SocketAddr) -> String {
-    format!("looking for port {} in /proc/net/udp: {error}", address.port())
 }
 
 #[cfg(test)]

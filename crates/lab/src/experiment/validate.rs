@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Display, hash::Hash};
 use weir_filters::Hook;
 use weir_output::exit::UsageError;
 use weir_results::{
-    cell::{Background, Placement, ReceiveWork},
+    cell::{Placement, ReceiveWork},
     topology::Topology,
 };
 use weir_service::{Io, Moderation, servers::ServerKind};
@@ -50,7 +50,9 @@ fn check_as_run(definition: &Definition, at: &str) -> Result<(), String> {
     if definition.ready_within_s == 0 || definition.clients_within_s == Some(0) {
         return Err("ready_within_s and clients_within_s: nothing is done within no time".into());
     }
-    check_runs("runs", definition.runs)?;
+    if definition.runs == 0 {
+        return Err("runs = 0: every cell needs at least one run".into());
+    }
     check_load(definition, at)?;
     check_grid(definition, at)?;
     check_mix(definition, at)?;
@@ -90,21 +92,21 @@ fn check_grid(definition: &Definition, at: &str) -> Result<(), String> {
     check_positive(&named("receive_buffer"), &grid.receive_buffer)?;
     check_distinct(&named("moderation"), &grid.moderation)?;
     check_distinct(&named("topology"), &grid.topology)?;
-    check_names(&named("receive_work"), &grid.receive_work, ReceiveWork::name)?;
-    check_names(&named("background"), &grid.background, Background::name)?;
+    check_distinct(&named("receive_work"), &grid.receive_work)?;
+    check_distinct(&named("background"), &grid.background)?;
     check_distinct(&named("pinned"), &grid.pinned)
 }
 
 fn check_behaviour(definition: &Definition) -> Result<(), String> {
     let name = &definition.behaviour;
-    let Some(row) = BEHAVIOURS.into_iter().find(|row| row.name == name) else {
-        let known = BEHAVIOURS.map(|row| row.name).join(", ");
+    if BEHAVIOURS.iter().all(|(known, _)| known != name) {
+        let known = BEHAVIOURS.map(|(known, _)| known).join(", ");
         return Err(format!("unknown behaviour '{name}'; an experiment can use: {known}"));
-    };
+    }
     match definition.clients {
         0 => Err("clients = 0: at least one must send".into()),
         1 => Ok(()),
-        _ if row.stops => Err(format!(
+        _ if definition.clients_stop() => Err(format!(
             "behaviour '{name}' ends the server, so the first of several clients would end it for the others; use frigg"
         )),
         _ => Ok(()),
@@ -176,10 +178,6 @@ fn check_conditions(definition: &Definition, at: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check_names<T: Copy>(what: &str, list: &[T], name: impl Fn(T) -> &'static str) -> Result<(), String> {
-    check_distinct(what, &list.iter().map(|&item| name(item)).collect::<Vec<_>>())
-}
-
 fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), String> {
     let rows = &definition.placements;
     check_distinct("placements: id", &rows.iter().map(PlacementRow::id).collect::<Vec<_>>())?;
@@ -221,7 +219,7 @@ fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), S
         {
             return Err(missing("external_client", name));
         }
-        if row.external_client.is_some() && definition.behaviour_row().stops {
+        if row.external_client.is_some() && definition.clients_stop() {
             return Err(format!(
                 "placement '{}': behaviour '{}' ends the server, and an external client doesn't tell what its GET returned; use frigg",
                 row.id(),
@@ -303,10 +301,6 @@ fn check_ids(definition: &Definition, overrides: &Overrides) -> Result<(), Strin
     }
 }
 
-fn check_runs(what: &str, runs: u32) -> Result<(), String> {
-    if runs == 0 { Err(format!("{what} = 0: every cell needs at least one run")) } else { Ok(()) }
-}
-
 fn check_positive<T: Copy + Eq + Hash + Display + Into<u64>>(what: &str, list: &[T]) -> Result<(), String> {
     check_distinct(what, list)?;
     if list.iter().any(|&value| value.into() == 0) {
@@ -316,11 +310,11 @@ fn check_positive<T: Copy + Eq + Hash + Display + Into<u64>>(what: &str, list: &
     }
 }
 
-fn check_not_empty<T>(what: &str, list: &[T]) -> Result<(), String> {
+pub(crate) fn check_not_empty<T>(what: &str, list: &[T]) -> Result<(), String> {
     if list.is_empty() { Err(format!("{what} is empty: name at least one")) } else { Ok(()) }
 }
 
-fn check_distinct<T: Eq + Hash + Display>(what: &str, list: &[T]) -> Result<(), String> {
+pub(crate) fn check_distinct<T: Eq + Hash + Display>(what: &str, list: &[T]) -> Result<(), String> {
     let mut seen = HashSet::new();
     match list.iter().find(|item| !seen.insert(*item)) {
         Some(item) => Err(format!("{what}: {item} stands there twice")),

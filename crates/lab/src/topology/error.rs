@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use thiserror::Error;
 use weir_results::net::Side;
 
-use super::named;
+use super::name_path;
 
 /// Why a pair could not be made, looked at or taken down.
 #[derive(Debug, Error)]
@@ -38,10 +38,10 @@ pub enum NetError {
         seconds: u64,
     },
     /// There is a pair of this name.
-    #[error("{} is there already: `weir net status` shows it, `weir net down` takes it down", named::path(*.0).display())]
+    #[error("{} is there already: `weir net status` shows it, `weir net down` takes it down", name_path(*.0).display())]
     AlreadyUp(Side),
     /// There is no pair of this name.
-    #[error("there is no namespace {}: `weir net up` makes it", named::path(*.0).display())]
+    #[error("there is no namespace {}: `weir net up` makes it", name_path(*.0).display())]
     NotUp(Side),
 }
 

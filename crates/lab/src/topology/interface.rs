@@ -3,7 +3,6 @@
 use std::io;
 
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, State, Stats64};
-use serde::{Deserialize, Serialize};
 use weir_hooks::ethtool::Ethtool;
 use weir_results::net::InterfaceRecord;
 
@@ -25,16 +24,12 @@ const FEATURES: [&str; 6] = [
 pub(super) const RPS_CPUS: &str = "queues/rx-0/rps_cpus";
 
 /// What an interface has counted since it was made (`ip -s link`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
     /// Packets that arrived; a super-packet is one.
     pub received: u64,
-    /// Bytes that arrived.
-    pub received_bytes: u64,
     /// Packets that were sent, likewise.
     pub sent: u64,
-    /// Bytes that were sent.
-    pub sent_bytes: u64,
     /// Packets that arrived and were dropped before a protocol saw them: for want of room in a core's backlog
     /// (`net.core.netdev_max_backlog`) among others. The end that sent them counts them as dropped, too.
     pub dropped_received: u64,
@@ -47,9 +42,7 @@ impl LinkCounters {
     pub fn since(self, earlier: Self) -> Self {
         Self {
             received: self.received - earlier.received,
-            received_bytes: self.received_bytes - earlier.received_bytes,
             sent: self.sent - earlier.sent,
-            sent_bytes: self.sent_bytes - earlier.sent_bytes,
             dropped_received: self.dropped_received - earlier.dropped_received,
             dropped_sent: self.dropped_sent - earlier.dropped_sent,
         }
@@ -60,13 +53,21 @@ impl From<&Stats64> for LinkCounters {
     fn from(stats: &Stats64) -> Self {
         Self {
             received: stats.rx_packets,
-            received_bytes: stats.rx_bytes,
             sent: stats.tx_packets,
-            sent_bytes: stats.tx_bytes,
             dropped_received: stats.rx_dropped,
             dropped_sent: stats.tx_dropped,
         }
     }
+}
+
+/// What a link's attribute of one kind holds, where it has one.
+macro_rules! attribute {
+    ($link:expr, $kind:ident) => {
+        $link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::$kind(value) => Some(value),
+            _ => None,
+        })
+    };
 }
 
 /// Everything about the interface `name` of the calling thread's namespace; `sysfs` is that namespace's.
@@ -76,30 +77,16 @@ pub(super) fn describe(name: &str, sysfs: &Sysfs) -> Result<InterfaceRecord, Net
     let link = route.link(name).map_err(failed())?;
     let ethtool = Ethtool::open().map_err(failed())?;
     let features = [SEGMENTATION.as_slice(), &FEATURES].concat();
-    let number = |pick: fn(&LinkAttribute) -> Option<u32>| attribute(&link, pick).unwrap_or(0);
     Ok(InterfaceRecord {
         name: name.to_owned(),
         index: link.header.index,
         up: is_up(&link),
         addresses: route.addresses(link.header.index).map_err(failed())?,
-        mtu: number(|attribute| if let LinkAttribute::Mtu(mtu) = attribute { Some(*mtu) } else { None }),
-        queueing: attribute(&link, |attribute| match attribute {
-            LinkAttribute::Qdisc(name) => Some(name.clone()),
-            _ => None,
-        })
-        .unwrap_or_default(),
-        receive_queues: number(|attribute| match attribute {
-            LinkAttribute::NumRxQueues(queues) => Some(*queues),
-            _ => None,
-        }),
-        transmit_queues: number(|attribute| match attribute {
-            LinkAttribute::NumTxQueues(queues) => Some(*queues),
-            _ => None,
-        }),
-        gso_max_segments: number(|attribute| match attribute {
-            LinkAttribute::GsoMaxSegs(segments) => Some(*segments),
-            _ => None,
-        }),
+        mtu: attribute!(link, Mtu).copied().unwrap_or(0),
+        queueing: attribute!(link, Qdisc).cloned().unwrap_or_default(),
+        receive_queues: attribute!(link, NumRxQueues).copied().unwrap_or(0),
+        transmit_queues: attribute!(link, NumTxQueues).copied().unwrap_or(0),
+        gso_max_segments: attribute!(link, GsoMaxSegs).copied().unwrap_or(0),
         features: ethtool.features(name, &features).map_err(failed())?,
         receive_on: sysfs.read(name, RPS_CPUS).ok().and_then(|text| mask::cores(&text)),
         threaded: sysfs.read(name, "threaded").ok().map(|text| text.trim() != "0"),
@@ -110,24 +97,13 @@ pub(super) fn describe(name: &str, sysfs: &Sysfs) -> Result<InterfaceRecord, Net
 pub(super) fn counters(name: &str) -> Result<LinkCounters, NetError> {
     let failed = || NetError::tried(format!("reading the counters of interface {name}"));
     let link = Route::open().and_then(|route| route.link(name)).map_err(failed())?;
-    let counters = attribute(&link, |attribute| match attribute {
-        LinkAttribute::Stats64(stats) => Some(LinkCounters::from(stats)),
-        _ => None,
-    });
+    let counters = attribute!(link, Stats64).map(LinkCounters::from);
     counters.ok_or(io::Error::from(io::ErrorKind::Unsupported)).map_err(failed())
 }
 
 /// Whether packets that are sent through it arrive at its other end. Up alone is not enough: until the kernel has
 /// seen the carrier, what is sent is dropped.
 pub(super) fn is_up(link: &LinkMessage) -> bool {
-    let state = attribute(link, |attribute| match attribute {
-        LinkAttribute::OperState(state) => Some(*state),
-        _ => None,
-    });
     // The loopback interface has no carrier to tell of.
-    matches!(state, Some(State::Up | State::Unknown))
-}
-
-fn attribute<T>(link: &LinkMessage, pick: impl Fn(&LinkAttribute) -> Option<T>) -> Option<T> {
-    link.attributes.iter().find_map(pick)
+    matches!(attribute!(link, OperState), Some(State::Up | State::Unknown))
 }

@@ -24,6 +24,8 @@ mod proof;
 mod route;
 mod sysfs;
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 use weir_results::{net::Side, topology::Segmentation};
 
@@ -31,6 +33,14 @@ pub use error::NetError;
 pub use interface::LinkCounters;
 pub use namespace::{Entered, Namespace};
 pub use net::Net;
+
+/// Where iproute2 keeps the names of namespaces (ip-netns(8)).
+const NAMES: &str = "/run/netns";
+
+/// Where the name of a side's namespace is.
+pub fn name_path(side: Side) -> PathBuf {
+    Path::new(NAMES).join(side.name())
+}
 
 /// How a pair is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io,
     os::fd::{AsFd as _, AsRawFd as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use nix::{
@@ -17,22 +17,14 @@ use weir_results::{
     topology::Topology,
 };
 
-use super::{Namespace, Net, NetError, Settings, route::Route};
-
-/// Where iproute2 keeps the names of namespaces (ip-netns(8)).
-const FOLDER: &str = "/run/netns";
-
-/// Where the name of a side's namespace is.
-pub fn path(side: Side) -> PathBuf {
-    Path::new(FOLDER).join(side.name())
-}
+use super::{NAMES, Namespace, Net, NetError, Settings, name_path, route::Route};
 
 /// Makes a pair and gives its namespaces names.
 ///
 /// # Errors
 /// There is one already, in part even; or a step that the kernel refused. Then nothing is left of it.
 pub fn up(settings: &Settings) -> Result<Net, NetError> {
-    if let Some(side) = Side::ALL.into_iter().find(|side| path(*side).symlink_metadata().is_ok()) {
+    if let Some(side) = Side::ALL.into_iter().find(|side| name_path(*side).symlink_metadata().is_ok()) {
         return Err(NetError::AlreadyUp(side));
     }
     // Names come last: until then a failure, or SIGKILL, leaves nothing by itself.
@@ -50,7 +42,7 @@ pub fn up(settings: &Settings) -> Result<Net, NetError> {
 }
 
 fn name_all(net: &Net) -> Result<(), NetError> {
-    make_folder().map_err(NetError::tried(format!("making {FOLDER}, where namespaces have their names")))?;
+    make_folder().map_err(NetError::tried(format!("making {NAMES}, where namespaces have their names")))?;
     for (side, end) in net.ends().into_iter().flat_map(|ends| Side::ALL.map(|side| (side, &ends[side]))) {
         name(side, end)?;
     }
@@ -60,10 +52,10 @@ fn name_all(net: &Net) -> Result<(), NetError> {
 /// As `ip netns add` makes it: a mount of its own that is shared, so that a name which is taken away here goes in
 /// every mount namespace.
 fn make_folder() -> nix::Result<()> {
-    fs::create_dir_all(FOLDER).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
+    fs::create_dir_all(NAMES).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
     match remount(None, MsFlags::MS_SHARED | MsFlags::MS_REC) {
         Err(Errno::EINVAL) => {
-            remount(Some(FOLDER), MsFlags::MS_BIND | MsFlags::MS_REC)?;
+            remount(Some(NAMES), MsFlags::MS_BIND | MsFlags::MS_REC)?;
             remount(None, MsFlags::MS_SHARED | MsFlags::MS_REC)
         }
         result => result,
@@ -71,11 +63,11 @@ fn make_folder() -> nix::Result<()> {
 }
 
 fn remount(source: Option<&str>, flags: MsFlags) -> nix::Result<()> {
-    mount(source, FOLDER, None::<&str>, flags, None::<&str>)
+    mount(source, NAMES, None::<&str>, flags, None::<&str>)
 }
 
 fn name(side: Side, end: &Namespace) -> Result<(), NetError> {
-    let path = path(side);
+    let path = name_path(side);
     File::create_new(&path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => NetError::AlreadyUp(side),
         _ => NetError::tried(format!("making {}", path.display()))(error),
@@ -109,7 +101,7 @@ pub fn down() -> Result<Down, NetError> {
 }
 
 fn take_down(side: Side, all: &mut Down) -> Result<(), NetError> {
-    let path = path(side);
+    let path = name_path(side);
     let failed = || NetError::tried(format!("taking down {}", path.display()));
     if path.symlink_metadata().is_err() {
         return Ok(());
@@ -143,11 +135,11 @@ fn delete_link(side: Side) -> io::Result<()> {
 
 /// An empty folder is as `ip netns` finds it before it makes its first name; it makes it anew.
 fn leave_folder() {
-    let empty = fs::read_dir(FOLDER).is_ok_and(|mut names| names.next().is_none());
+    let empty = fs::read_dir(NAMES).is_ok_and(|mut names| names.next().is_none());
     if empty {
         // It is not a mount where `up` came no further, and somebody may make a name meanwhile: both are well.
-        let _ = umount2(FOLDER, MntFlags::empty());
-        let _ = fs::remove_dir(FOLDER);
+        let _ = umount2(NAMES, MntFlags::empty());
+        let _ = fs::remove_dir(NAMES);
     }
 }
 
@@ -156,7 +148,7 @@ fn leave_folder() {
 /// # Errors
 /// There is none.
 pub fn open(side: Side) -> Result<Namespace, NetError> {
-    let path = path(side);
+    let path = name_path(side);
     match Namespace::open(&path) {
         Ok(Some(end)) => Ok(end),
         Ok(None) => Err(NetError::NotUp(side)),
@@ -197,18 +189,18 @@ pub struct Named {
 /// # Errors
 /// Not allowed to look: it needs CAP_SYS_ADMIN.
 pub fn status() -> Result<PairStatus, NetError> {
-    if Side::ALL.into_iter().all(|side| path(side).symlink_metadata().is_err()) {
+    if Side::ALL.into_iter().all(|side| name_path(side).symlink_metadata().is_err()) {
         return Ok(PairStatus::Down);
     }
     let ends = match Sided::try_with(open) {
         Err(NetError::NotUp(side)) => {
             return Ok(PairStatus::Broken {
-                reason: format!("there is no namespace {}", path(side).display()),
+                reason: format!("there is no namespace {}", name_path(side).display()),
             });
         }
         ends => ends?,
     };
-    let namespaces = Sided { server: path(Side::Server), client: path(Side::Client) };
+    let namespaces = Sided { server: name_path(Side::Server), client: name_path(Side::Client) };
     let processes = Sided::try_with(|side| ends[side].processes())
         .map_err(NetError::tried("looking for processes in the namespaces"))?;
     match Net::of(ends).record() {

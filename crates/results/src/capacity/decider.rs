@@ -1,15 +1,11 @@
 //! Who decides, and where: what is searched side by side.
 
-use std::{fmt, str::FromStr};
-
-use serde::{Deserialize, Serialize};
-use weir_filters::{Hook, UnknownName};
+use weir_filters::{Hook, names, saved_as_text};
 
 use crate::cell::{Cell, Placement};
 
 /// A place where the decision can be made, in the order from the server's loop to the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "&'static str", try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decider {
     placement: Placement,
     hook: Hook,
@@ -24,15 +20,17 @@ impl Decider {
     pub const KERNEL: Self = Self::program_at(Hook::Socket);
 
     /// All that capacities are searched of; a row each of the definition.
-    pub const ALL: [Self; 7] = [
-        Self::PLAIN,
-        Self::USER,
-        Self::KERNEL,
-        Self::program_at(Hook::Reuseport),
-        Self::program_at(Hook::Cgroup),
-        Self::program_at(Hook::Tc),
-        Self::program_at(Hook::Xdp),
-    ];
+    pub const ALL: [Self; Hook::ALL.len() + 1] = {
+        let mut all = [Self::PLAIN; Hook::ALL.len() + 1];
+        all[1] = Self::USER;
+        let mut at = 2;
+        while at < all.len() {
+            // The first hook is the server's own loop.
+            all[at] = Self::program_at(Hook::ALL[at - 1]);
+            at += 1;
+        }
+        all
+    };
 
     const fn program_at(hook: Hook) -> Self {
         Self { placement: Placement::Kernel, hook }
@@ -46,6 +44,11 @@ impl Decider {
     /// Where the decision is made.
     pub const fn placement(self) -> Placement {
         self.placement
+    }
+
+    /// Where its program is attached.
+    pub const fn hook(self) -> Hook {
+        self.hook
     }
 
     /// Whether the others are compared with it: the servers that decide themselves, and the program at the socket.
@@ -69,33 +72,8 @@ impl Decider {
     }
 }
 
-impl fmt::Display for Decider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl From<Decider> for &'static str {
-    fn from(decider: Decider) -> Self {
-        decider.name()
-    }
-}
-
-impl TryFrom<String> for Decider {
-    type Error = UnknownName;
-
-    fn try_from(name: String) -> Result<Self, UnknownName> {
-        name.parse()
-    }
-}
-
-impl FromStr for Decider {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("placement", name, &Self::ALL, Self::name)
-    }
-}
+names! { "placement", Decider::name }
+saved_as_text!(Decider);
 
 #[cfg(test)]
 mod tests {

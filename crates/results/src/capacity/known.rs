@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{EndsKind, Estimate, Repetition, paired_ratios};
+use crate::{
+    number::{count, estimate},
+    stats::{EndsKind, Estimate, Repetition, paired_ratios},
+};
 
 /// Between what a figure lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +92,11 @@ impl Known {
             Self::AtMost => "≤ ",
             Self::NotAtAll => "unknown; at the generator's ceilings ",
         }
+    }
+
+    /// `rate`, packets/s, as text with its interval.
+    pub fn rate_text(self, rate: &Estimate) -> String {
+        format!("{}{}", self.sign(), estimate(rate, |rate| count(rate.round() as u64)))
     }
 
     /// Whether the true ratio isn't 1, with the interval's confidence; too few runs show nothing.

@@ -1,8 +1,8 @@
 //! What a finished search leaves: a line of `searches.jsonl` for each goal.
 
 use std::{
-    fs::File,
-    io::Write as _,
+    fs::{self, File},
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -119,22 +119,24 @@ impl SearchFile {
     }
 }
 
-/// Reads the searches of the results folder `dir`.
-///
-/// # Errors
-/// The file is missing, or damaged.
-pub fn read(dir: &Path) -> anyhow::Result<Vec<SearchRecord>> {
-    let path = dir.join(FILE);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("reading {}; `weir capacity` makes it", path.display()))?;
-    let parse = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).with_context(|| {
-            format!(
-                "reading line {} of {}; `weir capacity --resume` makes it again",
-                number + 1,
-                path.display()
-            )
-        })
+/// The searches of the results folder `dir` in the order of their numbers, none where it has none, and what could not be read.
+pub fn read(dir: &Path) -> (Vec<SearchRecord>, Vec<String>) {
+    let mut unread = Vec::new();
+    let text = match fs::read_to_string(dir.join(FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            unread.push(format!("{FILE} can't be read: {error}"));
+            String::new()
+        }
     };
-    text.lines().enumerate().map(parse).collect()
+    let mut records = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        match serde_json::from_str::<SearchRecord>(line) {
+            Ok(record) => records.push(record),
+            Err(error) => unread.push(format!("line {} of {FILE} is no search: {error}", number + 1)),
+        }
+    }
+    records.sort_by_key(|record| record.search);
+    (records, unread)
 }

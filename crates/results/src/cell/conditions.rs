@@ -1,6 +1,7 @@
 //! The conditions of a run that are the usual ones unless an experiment varies them.
 
 use serde::{Deserialize, Serialize};
+use weir_filters::names;
 use weir_records::{Mix, Moderation};
 
 use crate::topology::Topology;
@@ -65,18 +66,12 @@ pub enum Background {
     Both,
 }
 
-macro_rules! names {
-    ($($type:ident { $($variant:ident = $name:literal),+ })+) => {$(
-        impl $type {
-            /// Its name in text, definitions and samples.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-        }
-    )+};
+names! {
+    /// Its name in text, definitions and samples.
+    ReceiveWork::name { Sender = "sender", Server = "server" }
 }
 
 names! {
-    ReceiveWork { Sender = "sender", Server = "server" }
-    Background { Idle = "idle", Server = "server", Client = "client", Both = "both" }
+    /// Its name in text, definitions and samples.
+    Background::name { Idle = "idle", Server = "server", Client = "client", Both = "both" }
 }

@@ -1,11 +1,12 @@
 //! The dimensions of the grid: what can be varied, and how it is called and written.
 
+use weir_filters::names;
 use weir_records::{Mix, Moderation};
 
 use super::{Background, Cell, ReceiveWork};
 use crate::topology::Topology;
 
-/// Something that an experiment can vary, beside who filters where.
+/// Something that an experiment can vary, beside who filters where. Reports show them in the order of [`Self::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dimension {
     /// Share of invalid packets.
@@ -47,36 +48,38 @@ pub enum Value {
     Moderation(Moderation),
 }
 
-impl Dimension {
-    /// All of them, in the order in which a report shows them.
-    pub const ALL: [Self; 11] = [
-        Self::Topology,
-        Self::ReceiveWork,
-        Self::Background,
-        Self::Pinned,
-        Self::ReceiveBuffer,
-        Self::Moderation,
-        Self::InvalidSize,
-        Self::Mix,
-        Self::InvalidPercent,
-        Self::Rate,
-        Self::Packets,
-    ];
-
+names! {
     /// Its name in definitions, `summary.json` and CSV.
-    pub const fn key(self) -> &'static str {
+    Dimension::key {
+        Topology = "topology",
+        ReceiveWork = "receive_work",
+        Background = "background",
+        Pinned = "pinned",
+        ReceiveBuffer = "receive_buffer",
+        Moderation = "moderation",
+        InvalidSize = "invalid_size",
+        Mix = "mix",
+        InvalidPercent = "invalid_percent",
+        Rate = "rate",
+        Packets = "packets"
+    }
+}
+
+impl Dimension {
+    /// Its title, the unit of its numbers, and what [`Value::Usual`] means along it.
+    const fn words(self) -> [&'static str; 3] {
         match self {
-            Self::InvalidPercent => "invalid_percent",
-            Self::Packets => "packets",
-            Self::InvalidSize => "invalid_size",
-            Self::Mix => "mix",
-            Self::Rate => "rate",
-            Self::ReceiveBuffer => "receive_buffer",
-            Self::Moderation => "moderation",
-            Self::Topology => "topology",
-            Self::ReceiveWork => "receive_work",
-            Self::Background => "background",
-            Self::Pinned => "pinned",
+            Self::InvalidPercent => ["invalid", "%", "usual"],
+            Self::Packets => ["packets", "", "usual"],
+            Self::InvalidSize => ["invalid payload", "bytes", "the behaviour's"],
+            Self::Mix => ["mix", "", "the behaviour's"],
+            Self::Rate => ["offered rate", "packets/s", "as fast as can be"],
+            Self::ReceiveBuffer => ["receive buffer", "bytes", "default"],
+            Self::Moderation => ["moderation", "", "usual"],
+            Self::Topology => ["topology", "", "usual"],
+            Self::ReceiveWork => ["receive work on", "", "usual"],
+            Self::Background => ["background load", "", "usual"],
+            Self::Pinned => ["pinned", "", "as the experiment"],
         }
     }
 
@@ -87,46 +90,12 @@ impl Dimension {
 
     /// Its name, as the head of a column or the title of an axis.
     pub const fn title(self) -> &'static str {
-        match self {
-            Self::InvalidPercent => "invalid",
-            Self::Packets => "packets",
-            Self::InvalidSize => "invalid payload",
-            Self::Mix => "mix",
-            Self::Rate => "offered rate",
-            Self::ReceiveBuffer => "receive buffer",
-            Self::Moderation => "moderation",
-            Self::Topology => "topology",
-            Self::ReceiveWork => "receive work on",
-            Self::Background => "background load",
-            Self::Pinned => "pinned",
-        }
+        self.words()[0]
     }
 
     /// The unit of its numbers; empty for a bare count and for names.
     pub const fn unit(self) -> &'static str {
-        match self {
-            Self::InvalidPercent => "%",
-            Self::InvalidSize | Self::ReceiveBuffer => "bytes",
-            Self::Rate => "packets/s",
-            Self::Packets
-            | Self::Mix
-            | Self::Moderation
-            | Self::Topology
-            | Self::ReceiveWork
-            | Self::Background
-            | Self::Pinned => "",
-        }
-    }
-
-    /// What [`Value::Usual`] means here.
-    pub const fn usual(self) -> &'static str {
-        match self {
-            Self::Rate => "as fast as can be",
-            Self::ReceiveBuffer => "default",
-            Self::InvalidSize | Self::Mix => "the behaviour's",
-            Self::Pinned => "as the experiment",
-            _ => "usual",
-        }
+        self.words()[1]
     }
 
     /// Where `cell` lies along it.
@@ -141,7 +110,7 @@ impl Dimension {
             Self::Rate => number(conditions.rate),
             Self::ReceiveBuffer => number(conditions.receive_buffer.map(u64::from)),
             Self::Moderation => Value::Moderation(conditions.moderation),
-            Self::Topology => Value::Name(conditions.topology.as_str()),
+            Self::Topology => Value::Name(conditions.topology.name()),
             Self::ReceiveWork => Value::Name(conditions.receive_work.name()),
             Self::Background => Value::Name(conditions.background.name()),
             Self::Pinned => conditions
@@ -171,7 +140,7 @@ impl Dimension {
     /// `value` as text, with its unit.
     pub fn text(self, value: Value) -> String {
         match value {
-            Value::Usual => self.usual().to_owned(),
+            Value::Usual => self.words()[2].to_owned(),
             Value::Name(name) => name.to_owned(),
             Value::Mix(Mix::Rounds(packets)) => format!("rounds of {packets}"),
             Value::Mix(mix) => mix.to_string(),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use weir_filters::names;
 
 /// A side of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,23 +18,17 @@ pub enum Side {
     Client,
 }
 
-impl Side {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Server, Self::Client];
+names! {
+    /// The interface's name; also the namespace's, where that has one.
+    Side::name { Server = "weir-server", Client = "weir-client" }
+}
 
+impl Side {
     /// The side across.
     pub fn other(self) -> Self {
         match self {
             Self::Server => Self::Client,
             Self::Client => Self::Server,
-        }
-    }
-
-    /// The interface's name; also the namespace's, where that has one.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Server => "weir-server",
-            Self::Client => "weir-client",
         }
     }
 

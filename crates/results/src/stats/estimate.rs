@@ -44,30 +44,20 @@ impl Estimate {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let runs = sorted.len();
-        let (&smallest, &largest) = (sorted.first()?, sorted.last()?);
+        if runs == 0 {
+            return None;
+        }
         let median = if runs % 2 == 1 {
             sorted[runs / 2]
         } else {
             f64::midpoint(sorted[runs / 2 - 1], sorted[runs / 2])
         };
-        Some(match interval_rank(runs) {
-            Some(rank) => Self {
-                median,
-                low: sorted[rank - 1],
-                high: sorted[runs - rank],
-                runs,
-                kind: EndsKind::Interval,
-                coverage: coverage(runs, rank),
-            },
-            None => Self {
-                median,
-                low: smallest,
-                high: largest,
-                runs,
-                kind: EndsKind::Range,
-                coverage: coverage(runs, 1),
-            },
-        })
+        let (rank, kind) = match interval_rank(runs) {
+            Some(rank) => (rank, EndsKind::Interval),
+            None => (1, EndsKind::Range),
+        };
+        let (low, high) = (sorted[rank - 1], sorted[runs - rank]);
+        Some(Self { median, low, high, kind, runs, coverage: coverage(runs, rank) })
     }
 
     /// Whether `value` lies between the ends, or on one.

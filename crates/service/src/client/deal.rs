@@ -3,8 +3,8 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{
-    step::{Payload, PayloadKind},
-    workload::{Percent, Workload},
+    payload::{Payload, PayloadKind},
+    workload::Percent,
 };
 
 /// A load: PUTs of key 10, invalid packets and GETs, evenly interleaved.
@@ -27,17 +27,6 @@ pub struct Load {
 }
 
 impl Load {
-    /// What a workload asks for, with `invalid` packets.
-    pub(super) const fn of(workload: &Workload, invalid: Payload) -> Self {
-        Self {
-            packets: workload.packets,
-            duration: workload.duration,
-            invalid_share: workload.invalid_share,
-            invalid,
-            get_share: workload.get_share,
-        }
-    }
-
     /// What packet `index` of the sequence is.
     pub(super) const fn kind(&self, index: u64) -> PayloadKind {
         if self.invalid_share.falls_on(index) {
@@ -93,6 +82,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::client::Workload;
 
     fn load(invalid_percent: u8, get_percent: u8) -> Load {
         Load {

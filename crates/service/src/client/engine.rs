@@ -9,9 +9,10 @@ use super::{
     ask::{self, Answer},
     load,
     pace::Schedule,
+    payload::PayloadKind,
     record::{Lag, Reporter, SendPurpose},
     sender::{PacketRuns, Run, Sender, Zeal},
-    step::{Awaited, PayloadKind},
+    step::Awaited,
     totals::Totals,
     wait,
 };
@@ -181,7 +182,7 @@ impl Engine<'_> {
         while left > 0 {
             let sent = self.sender.send(run, left, zeal)?;
             left -= sent.packets();
-            self.all.record.add(kind, purpose, sent, run.payload_len());
+            self.all.record.add(kind, purpose, sent, run.len);
             self.reporter.add(sent.packets());
             if self.config.halt.is_asked() {
                 break;
@@ -231,7 +232,7 @@ impl Engine<'_> {
 
     fn await_count(&mut self, timeout: Duration) -> Result<Option<i64>, ClientError> {
         let server = self.config.server;
-        let answer = ask::await_count(self.sender.socket(), timeout)
+        let answer = ask::await_count(&self.sender.socket, timeout)
             .map_err(|cause| ClientError::Receive { server, cause })?;
         match answer {
             Answer::Count(count) => return Ok(Some(count)),
@@ -246,7 +247,7 @@ impl Engine<'_> {
 
     /// The error that the last packet caused has no later send to come back with.
     fn look_for_late_error(&mut self) {
-        if let Ok(Some(error)) = self.sender.socket().take_error()
+        if let Ok(Some(error)) = self.sender.socket.take_error()
             && error.kind() == std::io::ErrorKind::ConnectionRefused
         {
             self.sender.unreachable += 1;

@@ -16,14 +16,12 @@ pub enum ClientError {
         cause: io::Error,
     },
     /// A packet can't be sent, and neither will the next.
-    #[error("sending {len} bytes to {server}: {cause}; {remedy}")]
+    #[error("sending {len} bytes to {server}: {cause}; {}", send_remedy(cause))]
     Send {
         /// Payload bytes of the packet.
         len: usize,
         /// The server's address.
         server: SocketAddr,
-        /// What to do about it.
-        remedy: &'static str,
         /// What the kernel said.
         cause: io::Error,
     },
@@ -74,13 +72,10 @@ fn socket_remedy(cause: &io::Error) -> &'static str {
     }
 }
 
-impl ClientError {
-    pub(super) fn send(len: usize, server: SocketAddr, cause: io::Error) -> Self {
-        let remedy = match cause.raw_os_error() {
-            Some(libc::EMSGSIZE) => "the path takes no datagram of that length: choose a smaller one",
-            _ => "check the server's address and the route to it",
-        };
-        Self::Send { len, server, remedy, cause }
+fn send_remedy(cause: &io::Error) -> &'static str {
+    match cause.raw_os_error() {
+        Some(libc::EMSGSIZE) => "the path takes no datagram of that length: choose a smaller one",
+        _ => "check the server's address and the route to it",
     }
 }
 

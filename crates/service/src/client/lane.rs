@@ -11,11 +11,11 @@ use weir_wire::Request;
 use super::{
     ClientError,
     deal::Load,
+    payload::PayloadKind,
     plan::LoadPlan,
     record::{Record, SendPurpose},
     replies::{MAX_SLOTS, Questions, SocketKeys},
     sender::{PacketRuns, Run, Sender, Sent, Zeal},
-    step::PayloadKind,
 };
 use crate::{
     Io, Monotonic,
@@ -38,8 +38,7 @@ impl Lane {
     pub(super) fn open(plan: &LoadPlan<'_>, socket: u32) -> Result<Self, ClientError> {
         let server = plan.config.server;
         let sender = Sender::new(server, plan.config.io, plan.config.hide_refusals)?;
-        let port =
-            sender.socket().local_addr().map_err(|cause| ClientError::Socket { server, cause })?.port();
+        let port = sender.socket.local_addr().map_err(|cause| ClientError::Socket { server, cause })?.port();
         let questions =
             slots(plan).map(|slots| Questions::new(SocketKeys { port, slots }, plan.config.get.timeout));
         Ok(Self {
@@ -97,7 +96,7 @@ impl Lane {
         while left > 0 {
             let sent = self.sender.send(run, left, Zeal::Once).expect("only a sender that insists fails");
             left -= sent.packets();
-            self.record.add(kind, SendPurpose::Load, sent, run.payload_len());
+            self.record.add(kind, SendPurpose::Load, sent, run.len);
         }
     }
 
@@ -109,7 +108,7 @@ impl Lane {
         if matches!(sent, Sent::Refused { .. }) {
             questions.take_back(key);
         }
-        self.record.add(PayloadKind::Get, SendPurpose::Load, sent, get.payload_len());
+        self.record.add(PayloadKind::Get, SendPurpose::Load, sent, get.len);
     }
 
     /// Whether a reply may still come.
@@ -120,7 +119,7 @@ impl Lane {
     /// Takes the replies that have come, a batch at most, so that the next moment isn't missed over them.
     pub(super) fn hear(&mut self) {
         let Some(questions) = self.questions.as_mut().filter(|questions| questions.is_open()) else { return };
-        match self.received.receive(self.sender.socket(), Wait::Never) {
+        match self.received.receive(&self.sender.socket, Wait::Never) {
             Ok(datagrams) => {
                 let now = Monotonic::now();
                 for i in 0..datagrams {
@@ -147,7 +146,7 @@ pub(super) fn listen(lanes: &mut [Lane], time: Duration) {
     if !time.is_zero() {
         let open = lanes.iter().filter(|lane| lane.is_open());
         let mut sockets: Vec<_> =
-            open.map(|lane| PollFd::new(lane.sender.socket().as_fd(), PollFlags::POLLIN)).collect();
+            open.map(|lane| PollFd::new(lane.sender.socket.as_fd(), PollFlags::POLLIN)).collect();
         // A sleep that fails is a short one: whoever sleeps looks at the clock.
         let _ = ppoll(&mut sockets, Some(TimeSpec::from_duration(time.min(LONGEST_SLEEP))), None);
     }

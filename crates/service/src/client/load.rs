@@ -70,7 +70,7 @@ fn workers<'a>(plan: &'a LoadPlan<'a>, totals: &mut Totals) -> Result<Vec<Sendin
         for socket in plan.sockets_of(number) {
             let lane = Lane::open(plan, socket)?;
             if let Some(questions) = &lane.questions {
-                let prepared = super::prepare::keys(questions.keys(), plan.config)?;
+                let prepared = super::prepare::keys(questions.keys, plan.config)?;
                 totals.prepared += prepared.sent;
                 totals.record += prepared;
             }

@@ -4,9 +4,8 @@ use std::{fmt, iter};
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use super::step::Payload;
+use super::payload::Payload;
 use crate::Mix;
-use Rounding::{Down, Up};
 
 /// Valid and invalid packets in an order: exactly so many of each, whatever the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,28 +32,31 @@ impl Mixed {
         let bad = self.bad;
         let mut pieces = self.pieces(seed).filter(|&(_, count)| count > 0).peekable();
         iter::from_fn(move || {
-            let (validity, mut count) = pieces.next()?;
-            while let Some((_, more)) = pieces.next_if(|&(next, _)| next == validity) {
+            let (is_invalid, mut count) = pieces.next()?;
+            while let Some((_, more)) = pieces.next_if(|&(next, _)| next == is_invalid) {
                 count += more;
             }
-            Some((if validity == Validity::Valid { Payload::VALID } else { bad }, count))
+            Some((if is_invalid { bad } else { Payload::VALID }, count))
         })
     }
 
-    fn pieces(&self, seed: u64) -> Box<dyn Iterator<Item = (Validity, u64)>> {
+    /// Packets of a kind, invalid or not, and how many of them go together.
+    fn pieces(&self, seed: u64) -> Box<dyn Iterator<Item = (bool, u64)>> {
         let Self { valid, invalid, .. } = *self;
         let packets = self.packets();
         // Packets that are all alike have one order.
         let mix = if valid == 0 || invalid == 0 { Mix::Blocks } else { self.mix };
         if let Some(rounds) = mix.rounds_of(packets) {
-            let before = move |round| (part(valid, round, rounds, Up), part(invalid, round, rounds, Down));
+            // Valid ones rounded up and invalid ones down, rounds are equally long wherever the number of packets allows it.
+            let before =
+                move |round: u64| (valid - part(valid, rounds - round, rounds), part(invalid, round, rounds));
             return Box::new((0..rounds).flat_map(move |round| {
                 let (from, to) = (before(round), before(round + 1));
-                [(Validity::Valid, to.0 - from.0), (Validity::Invalid, to.1 - from.1)]
+                [(false, to.0 - from.0), (true, to.1 - from.1)]
             }));
         }
         if mix == Mix::Even {
-            let before = move |packet| part(invalid, packet, packets, Down);
+            let before = move |packet| part(invalid, packet, packets);
             return one_by_one(packets, move |packet| before(packet + 1) > before(packet));
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -69,39 +71,17 @@ impl Mixed {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Validity {
-    Valid,
-    Invalid,
-}
-
 fn one_by_one(
     packets: u64,
     mut is_invalid: impl FnMut(u64) -> bool + 'static,
-) -> Box<dyn Iterator<Item = (Validity, u64)>> {
-    Box::new(
-        (0..packets)
-            .map(move |packet| (if is_invalid(packet) { Validity::Invalid } else { Validity::Valid }, 1)),
-    )
+) -> Box<dyn Iterator<Item = (bool, u64)>> {
+    Box::new((0..packets).map(move |packet| (is_invalid(packet), 1)))
 }
 
-/// How a part of a packet counts. Valid ones rounded up and invalid ones down, rounds are equally long wherever the number
-/// of packets allows it.
-#[derive(Clone, Copy)]
-enum Rounding {
-    Up,
-    Down,
-}
-
-/// `index` of `of` equal parts of `total`: it grows with `index`, from 0 to `total`, by steps that differ by 1 at most.
-fn part(total: u64, index: u64, of: u64, rounding: Rounding) -> u64 {
-    let (product, of) = (u128::from(total) * u128::from(index), u128::from(of));
-    let part = match rounding {
-        Up => product.div_ceil(of),
-        Down => product / of,
-    };
-    // No more than `total`, as `index` is no more than `of`.
-    part as u64
+/// `index` of `of` equal parts of `total`, rounded down: it grows with `index`, from 0 to `total`, by steps that differ by 1
+/// at most, and is no more than `total`, as `index` is no more than `of`.
+fn part(total: u64, index: u64, of: u64) -> u64 {
+    (u128::from(total) * u128::from(index) / u128::from(of)) as u64
 }
 
 impl fmt::Display for Mixed {

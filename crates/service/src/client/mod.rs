@@ -12,6 +12,7 @@ mod lane;
 mod load;
 mod mix;
 mod pace;
+mod payload;
 mod pin;
 mod plan;
 mod prepare;
@@ -33,8 +34,9 @@ pub use fan::Fan;
 pub use halt::Halt;
 pub use mix::Mixed;
 pub use pace::{Pacing, PacketsPerSecond};
+pub use payload::Payload;
 pub use record::Progress;
-pub use step::{Awaited, Payload, Step};
+pub use step::{Awaited, Step};
 pub use workload::{InvalidSize, MAX_PAYLOAD_LEN, Percent, Workload};
 
 use std::net::SocketAddr;

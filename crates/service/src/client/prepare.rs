@@ -7,10 +7,10 @@ use weir_wire::Request;
 use super::{
     ClientConfig, ClientError,
     ask::{self, Answer},
+    payload::PayloadKind,
     record::{Record, SendPurpose},
     replies::SocketKeys,
     sender::{Run, Sender, Zeal},
-    step::PayloadKind,
 };
 use crate::Monotonic;
 
@@ -68,7 +68,7 @@ impl Preparation<'_> {
         let run = Run::new(&request.to_bytes(), 1);
         self.record.begin(SendPurpose::Other, Monotonic::now());
         let sent = self.sender.send(&run, 1, Zeal::Insist)?;
-        self.record.add(kind, SendPurpose::Other, sent, run.payload_len());
+        self.record.add(kind, SendPurpose::Other, sent, run.len);
         Ok(())
     }
 
@@ -78,7 +78,7 @@ impl Preparation<'_> {
         while !missing.is_empty() {
             let left = deadline.since(Monotonic::now()).max(Duration::from_micros(1));
             let server = self.config.server;
-            let answer = ask::await_count(self.sender.socket(), left)
+            let answer = ask::await_count(&self.sender.socket, left)
                 .map_err(|cause| ClientError::Receive { server, cause })?;
             match answer {
                 Answer::Count(count) => {

@@ -9,7 +9,7 @@ use std::{
 use hdrhistogram::Histogram;
 use weir_records::nanoseconds;
 
-use super::{sender::Sent, step::PayloadKind};
+use super::{payload::PayloadKind, sender::Sent};
 use crate::{Latencies, Monotonic, SentCounts};
 
 /// How far a client has come.

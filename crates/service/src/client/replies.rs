@@ -55,7 +55,7 @@ impl SocketKeys {
 
 /// The open questions of one socket.
 pub(super) struct Questions {
-    keys: SocketKeys,
+    pub(super) keys: SocketKeys,
     patience: Duration,
     slots: Vec<OpenQuestion>,
     /// Slots without an open question, the one that was freed first in front: a key rests as long as it can before it
@@ -95,10 +95,6 @@ impl Questions {
                 latency: nanoseconds(),
             },
         }
-    }
-
-    pub(super) const fn keys(&self) -> SocketKeys {
-        self.keys
     }
 
     /// The key to ask for in a question that is due at `due`.

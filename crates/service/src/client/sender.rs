@@ -21,7 +21,7 @@ use crate::{Io, sys};
 
 /// A connected socket, and how packets leave by it.
 pub(super) struct Sender {
-    socket: UdpSocket,
+    pub(super) socket: UdpSocket,
     server: SocketAddr,
     hide_refusals: bool,
     way: SendWay,
@@ -66,7 +66,8 @@ const RETRY_AFTER: Duration = Duration::from_micros(100);
 pub(super) struct Run {
     /// The payload, as often as one send takes it.
     copies: Vec<u8>,
-    len: usize,
+    /// Payload bytes of one packet.
+    pub(super) len: usize,
 }
 
 impl Run {
@@ -75,11 +76,6 @@ impl Run {
         let fitting = (MAX_PAYLOAD_LEN / payload.len()).clamp(1, MAX_SEGMENTS);
         let copies = payload.repeat(fitting.min(usize::try_from(count).unwrap_or(usize::MAX)));
         Self { copies, len: payload.len() }
-    }
-
-    /// Payload bytes of one packet.
-    pub(super) const fn payload_len(&self) -> usize {
-        self.len
     }
 
     fn payload(&self) -> &[u8] {
@@ -124,10 +120,6 @@ impl Sender {
         Ok(())
     }
 
-    pub(super) const fn socket(&self) -> &UdpSocket {
-        &self.socket
-    }
-
     /// Sends some of the `left` packets of a run: as many as one system call takes. Fails only when it insists.
     pub(super) fn send(&mut self, run: &Run, left: u64, zeal: Zeal) -> Result<Sent, ClientError> {
         let insist = zeal == Zeal::Insist;
@@ -151,7 +143,9 @@ impl Sender {
                     self.way = SendWay::Copies;
                     self.fell_back = true;
                 }
-                Trouble::Lasting if insist => return Err(ClientError::send(run.len, self.server, error)),
+                Trouble::Lasting if insist => {
+                    return Err(ClientError::Send { len: run.len, server: self.server, cause: error });
+                }
                 _ => return Ok(self.refused(run, left, &error)),
             }
         }

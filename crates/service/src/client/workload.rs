@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::step::Payload;
+use super::payload::Payload;
 use crate::Mix;
 
 /// Most payload bytes of a UDP datagram over IPv4.

@@ -1,13 +1,10 @@
 //! The thread that listens at the control socket, and one for each client.
 
 use std::{
-    io::{self, BufRead as _, BufReader, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     mem,
     net::Shutdown,
-    os::{
-        fd::AsFd as _,
-        unix::net::{UnixListener, UnixStream},
-    },
+    os::unix::net::{UnixListener, UnixStream},
     path::Path,
     sync::{
         Arc,
@@ -19,9 +16,9 @@ use std::{
 };
 
 use super::{ControlError, ControlRequest, Reply, path::SocketFile};
+use crate::side_thread::{SideThread, Stopped};
 use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+    poll::PollTimeout,
     sys::socket::{getsockopt, sockopt::PeerCredentials},
     unistd::geteuid,
 };
@@ -48,29 +45,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A control socket that is listened at, until it is dropped.
 pub(crate) struct Control {
+    _thread: SideThread<()>,
+    /// Removed when nobody listens at it any more.
     _file: SocketFile,
-    stop: Option<PipeWriter>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Control {
     /// Answers at `path` from now on.
     pub(crate) fn start(path: &Path, answers: Arc<impl Answers>) -> Result<Self, ControlError> {
         let (file, listener) = SocketFile::listen(path)?;
-        let failed = |cause| ControlError::Listen { path: path.to_owned(), cause };
-        let (stopped, stop) = io::pipe().map_err(failed)?;
-        let thread = thread::Builder::new().name("control".into());
-        let thread = thread.spawn(move || listen(&listener, &stopped, &answers)).map_err(failed)?;
-        Ok(Self { _file: file, stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let thread = SideThread::start("control", move |stopped| listen(&listener, &stopped, &answers));
+        let thread = thread.map_err(|cause| ControlError::Listen { path: path.to_owned(), cause })?;
+        Ok(Self { _thread: thread, _file: file })
     }
 }
 
@@ -79,20 +65,17 @@ struct ControlClient {
     thread: JoinHandle<()>,
 }
 
-fn listen(listener: &UnixListener, stopped: &PipeReader, answers: &Arc<impl Answers>) {
+fn listen(listener: &UnixListener, stopped: &Stopped, answers: &Arc<impl Answers>) {
     let mut clients: Vec<ControlClient> = Vec::new();
     let mut ticked = Instant::now();
+    let tick = PollTimeout::try_from(TICK).unwrap_or(PollTimeout::MAX);
     loop {
-        let mut waiting = [
-            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut waiting, PollTimeout::try_from(TICK).unwrap_or(PollTimeout::MAX)) {
-            Ok(_) | Err(Errno::EINTR) => {}
+        let is_over = stopped.wait(listener, tick).unwrap_or_else(|_| {
             // What poll(2) has left is a lack of memory: it passes.
-            Err(_) => thread::sleep(TICK),
-        }
-        if waiting[1].revents().is_some_and(|events| !events.is_empty()) {
+            thread::sleep(TICK);
+            false
+        });
+        if is_over {
             break;
         }
         // Not for each client: a tick waits for the request that is answered.

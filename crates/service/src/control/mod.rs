@@ -15,7 +15,7 @@ use thiserror::Error;
 pub use ask::{AskError, Connection, ask, block_all};
 pub(crate) use listener::Control;
 pub use protocol::{BlockedPrefix, ControlRequest, NoPrefix, Prefix, Reply, Status};
-pub(crate) use running::{Running, Setup, State};
+pub(crate) use running::{Running, Setup};
 
 /// Why there is no control socket.
 #[derive(Debug, Error)]

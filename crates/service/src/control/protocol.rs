@@ -8,9 +8,9 @@ use std::{
 };
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use weir_filters::{Filter, Parameter, Quota, Toolkit};
+use weir_filters::{Filter, Parameter, Quota, Toolkit, saved_as_text};
 use weir_hooks::VerdictCounts;
 
 use crate::Replaced;
@@ -59,7 +59,7 @@ pub enum ControlRequest {
     /// Another filter in the place of the running one.
     Swap {
         /// The filter, with the guards before it.
-        #[serde(with = "text")]
+        #[serde(with = "weir_filters::text")]
         filter: Filter,
         /// How it is written; as the one before where nothing is said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -150,35 +150,7 @@ impl FromStr for Prefix {
     }
 }
 
-impl Serialize for Prefix {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, to)
-    }
-}
-
-impl<'de> Deserialize<'de> for Prefix {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        text::deserialize(from)
-    }
-}
-
-/// Values as the command line writes them.
-mod text {
-    use super::{Deserialize, Deserializer, FromStr, Serializer, fmt};
-    use serde::de::Error;
-
-    pub(super) fn serialize<S: Serializer>(value: &impl fmt::Display, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: fmt::Display>,
-        D: Deserializer<'de>,
-    {
-        String::deserialize(from)?.parse().map_err(D::Error::custom)
-    }
-}
+saved_as_text!(Prefix);
 
 #[cfg(test)]
 mod tests {

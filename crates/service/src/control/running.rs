@@ -14,7 +14,7 @@ use super::{BlockedPrefix, ControlRequest, Prefix, Reply, Status, listener::Answ
 use crate::{
     Monotonic, Replaced,
     server::Inside,
-    servers::{Healed, ServeError, ServerKind, Standing, check_workers, unavailable},
+    servers::{Healed, ServeError, ServerKind, Standing, check_workers},
 };
 
 /// What a server begins with.
@@ -39,9 +39,10 @@ pub(crate) struct Running {
 
 /// What decides, behind its lock.
 pub(crate) struct State {
-    setup: Setup,
+    pub(crate) setup: Setup,
     blocklist: Blocklist,
-    replaced: Vec<Replaced>,
+    /// The filters before it.
+    pub(crate) replaced: Vec<Replaced>,
 }
 
 /// Prefixes that are forgotten at a time.
@@ -120,26 +121,6 @@ impl State {
     /// The program that decides, where one does.
     pub(crate) fn program(&self) -> Option<&KernelFilter> {
         self.setup.program.as_ref()
-    }
-
-    /// The filter that decides.
-    pub(crate) fn filter(&self) -> Filter {
-        self.setup.filter
-    }
-
-    /// How it is written.
-    pub(crate) fn toolkit(&self) -> Toolkit {
-        self.setup.toolkit
-    }
-
-    /// The filters before it.
-    pub(crate) fn replaced(&self) -> &[Replaced] {
-        &self.replaced
-    }
-
-    /// Detaches.
-    pub(crate) fn detach(&mut self) {
-        self.setup.standing = None;
     }
 
     /// Attaches what decides again wherever an interface was deleted and made again.
@@ -342,7 +323,12 @@ impl State {
         let Setup { kind, hook, workers, filter: before, .. } = self.setup;
         let toolkit = toolkit.unwrap_or_else(|| self.toolkit_for(filter));
         let filter = Filter { name: filter.name, guards: filter.guards, ..before };
-        weir_hooks::loadable(filter, toolkit, hook).map_err(|gap| unavailable(filter, toolkit, hook, gap))?;
+        weir_hooks::loadable(filter, toolkit, hook).map_err(|gap| ServeError::Unavailable {
+            filter,
+            toolkit,
+            hook,
+            gap,
+        })?;
         kind.check(filter.name, toolkit, hook).map_err(ServeError::from)?;
         check_workers(workers, kind, filter, hook)?;
         let verdicts = match &self.setup.program {

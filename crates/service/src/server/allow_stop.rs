@@ -1,6 +1,8 @@
 //! Whose STOP ends the server.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::net::IpAddr;
+
+use weir_filters::names;
 
 /// Whose STOP is obeyed. A datagram's source address can be forged, but one from the loopback network does not
 /// come in through another interface.
@@ -15,19 +17,12 @@ pub enum AllowStop {
     Never,
 }
 
-impl AllowStop {
-    /// Every policy.
-    pub const ALL: [Self; 3] = [Self::Loopback, Self::Any, Self::Never];
-
+names! {
     /// The name on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Loopback => "loopback",
-            Self::Any => "any",
-            Self::Never => "never",
-        }
-    }
+    "STOP policy", AllowStop::as_str { Loopback = "loopback", Any = "any", Never = "never" }
+}
 
+impl AllowStop {
     /// Whether a STOP from `source` is obeyed. An IPv4 address in IPv6 clothes counts as the IPv4 address.
     pub fn allows(self, source: IpAddr) -> bool {
         match self {
@@ -35,22 +30,6 @@ impl AllowStop {
             Self::Any => true,
             Self::Never => false,
         }
-    }
-}
-
-impl fmt::Display for AllowStop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for AllowStop {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|policy| policy.as_str() == name).ok_or_else(|| {
-            format!("unknown STOP policy '{name}'; there are: {}", Self::ALL.map(Self::as_str).join(", "))
-        })
     }
 }
 
@@ -88,7 +67,7 @@ mod tests {
 
     #[test]
     fn an_unknown_policy_lists_those_there_are() {
-        let error = "always".parse::<AllowStop>().unwrap_err();
+        let error = "always".parse::<AllowStop>().unwrap_err().to_string();
         assert_eq!(error, "unknown STOP policy 'always'; there are: loopback, any, never");
     }
 }

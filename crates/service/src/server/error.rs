@@ -8,12 +8,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// The address can't be listened on.
-    #[error("listening on {addr}: {cause}; {remedy}")]
+    #[error("listening on {addr}: {cause}; {}", bind_remedy(addr, cause))]
     Bind {
         /// The address asked for.
         addr: SocketAddr,
-        /// What to do about it.
-        remedy: String,
         /// What the kernel said.
         cause: io::Error,
     },
@@ -40,21 +38,11 @@ pub enum ServerError {
         /// What the kernel said.
         cause: io::Error,
     },
-    /// The server's socket doesn't take an option.
-    #[error("serving on {addr}: setsockopt {option}: {cause}")]
-    Option {
-        /// The option.
-        option: &'static str,
-        /// Where the server listens.
-        addr: SocketAddr,
-        /// What the kernel said.
-        cause: io::Error,
-    },
-    /// The server's socket or its process can't be read.
-    #[error("serving on {addr}: reading {what}: {cause}")]
-    Read {
-        /// What was to be read.
-        what: &'static str,
+    /// The server's socket can't be read, or doesn't take an option.
+    #[error("serving on {addr}: {tried}: {cause}")]
+    Socket {
+        /// What was tried.
+        tried: &'static str,
         /// Where the server listens.
         addr: SocketAddr,
         /// What the kernel said.
@@ -62,21 +50,18 @@ pub enum ServerError {
     },
 }
 
-impl ServerError {
-    pub(super) fn bind(addr: SocketAddr, cause: io::Error) -> Self {
-        let port = addr.port();
-        let remedy = match cause.kind() {
-            io::ErrorKind::AddrInUse => format!(
-                "port {port} is taken: end what listens there (`ss -ulpn 'sport = :{port}'` names it) or listen on another port"
-            ),
-            io::ErrorKind::PermissionDenied => {
-                format!("port {port} needs CAP_NET_BIND_SERVICE or root, or listen on a port from 1024 on")
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                format!("no interface of this machine has the address {}; `ip address` lists them", addr.ip())
-            }
-            _ => "check the address and that this machine speaks its family (IPv4 or IPv6)".to_owned(),
-        };
-        Self::Bind { addr, remedy, cause }
+fn bind_remedy(addr: &SocketAddr, cause: &io::Error) -> String {
+    let port = addr.port();
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {port} is taken: end what listens there (`ss -ulpn 'sport = :{port}'` names it) or listen on another port"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} needs CAP_NET_BIND_SERVICE or root, or listen on a port from 1024 on")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("no interface of this machine has the address {}; `ip address` lists them", addr.ip())
+        }
+        _ => "check the address and that this machine speaks its family (IPv4 or IPv6)".to_owned(),
     }
 }

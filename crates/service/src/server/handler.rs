@@ -12,8 +12,8 @@ use super::{
     verbose,
 };
 use crate::{
-    Bag, Monotonic, RequestCounts,
-    bag::PutError,
+    Monotonic, RequestCounts,
+    bag::{Bag, PutError},
     shards::{Shards, Turn},
 };
 
@@ -108,8 +108,8 @@ impl Handler {
     fn touch(&mut self, key: u32) {
         let in_loop =
             self.reference.as_ref().is_some_and(|reference| reference.filter.has(FilterName::KnownKey));
-        if in_loop || self.known_keys.is_followed() {
-            self.known_keys.touch(key);
+        if in_loop || self.known_keys.knowledge.is_some() {
+            self.known_keys.touched.push(key);
         }
     }
 

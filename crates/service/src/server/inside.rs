@@ -13,22 +13,18 @@ use crate::shards::Shards;
 /// A server's bag and rules. Each change happens between two batches of datagrams, of every worker.
 #[derive(Clone, Debug)]
 pub struct Inside {
-    handlers: Vec<Arc<Mutex<Handler>>>,
-    shards: Arc<Shards>,
+    pub(super) handlers: Vec<Arc<Mutex<Handler>>>,
+    pub(super) shards: Arc<Shards>,
 }
 
 impl Inside {
-    pub(super) const fn new(handlers: Vec<Arc<Mutex<Handler>>>, shards: Arc<Shards>) -> Self {
-        Self { handlers, shards }
-    }
-
     /// Keeps a program's keys in step with the bag from now on, and gives the keys that the bag holds at this moment,
     /// for the caller to put into the map.
     pub fn follow(&self, map: Option<KeyMap>) -> Vec<u32> {
         let knowledge = map.map(Knowledge::new);
         let mut handlers = self.lock();
         for handler in &mut handlers {
-            handler.known_keys.follow(knowledge.clone());
+            handler.known_keys.knowledge = knowledge.clone();
         }
         self.shards.keys()
     }

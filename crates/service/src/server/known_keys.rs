@@ -29,9 +29,10 @@ struct Told {
 /// see that PUT, or see it later; what is known and not in the bag costs a GET that nobody answers.
 #[derive(Default)]
 pub(crate) struct KnownKeys {
-    knowledge: Option<Knowledge>,
-    /// Keys whose presence may have changed.
-    touched: Vec<u32>,
+    /// A program's keys that are kept in step; what the bag held before is the caller's to put there.
+    pub(super) knowledge: Option<Knowledge>,
+    /// Keys whose presence may have changed: they came, went, or were refused.
+    pub(super) touched: Vec<u32>,
 }
 
 /// How often room is made for one key: a program may fill it again meanwhile.
@@ -50,21 +51,6 @@ impl std::fmt::Debug for KnownKeys {
 }
 
 impl KnownKeys {
-    /// Keeps that map in step from now on; what the bag holds already is the caller's to put there.
-    pub(super) fn follow(&mut self, knowledge: Option<Knowledge>) {
-        self.knowledge = knowledge;
-    }
-
-    /// Whether a program's keys are kept in step.
-    pub(super) const fn is_followed(&self) -> bool {
-        self.knowledge.is_some()
-    }
-
-    /// The key came, went, or was refused.
-    pub(super) fn touch(&mut self, key: u32) {
-        self.touched.push(key);
-    }
-
     /// Brings map and reference in step with the bag, each key once, whatever happened to it in between.
     pub(super) fn settle(&mut self, shards: &Shards, reference: Option<&mut Reference>) {
         if self.touched.is_empty() {

@@ -157,7 +157,7 @@ impl Server {
     /// What of it may be changed from another thread while it serves.
     pub fn inside(&self) -> Inside {
         let handlers = self.workers.iter().map(|worker| Arc::clone(&worker.handler)).collect();
-        Inside::new(handlers, Arc::clone(&self.shards))
+        Inside { handlers, shards: Arc::clone(&self.shards) }
     }
 
     /// What ends the loops from another thread.

@@ -35,12 +35,12 @@ pub(super) fn until_ended(
         last_handled_at: None,
         last_load_at: None,
     };
-    let mut patience = Patience::default();
+    let mut failures = 0;
     loop {
         match io.receive() {
             Ok(0) => {}
             Ok(received) => {
-                patience = Patience::default();
+                failures = 0;
                 end.first_read_at.get_or_insert_with(Monotonic::now);
                 // Locked for as long as a batch takes: nothing is changed in the middle of one.
                 let handler = &mut handler.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +48,8 @@ pub(super) fn until_ended(
                     return Ok(end);
                 }
             }
-            Err(error) => patience.bear(error)?,
+            Err(error) if failures == PATIENCE => return Err(error),
+            Err(_) => failures += 1,
         }
         if shared.is_stopping() {
             end.by = EndedBy::Signal;
@@ -121,15 +122,3 @@ const SMALLEST_PACKET: u64 = 200;
 /// Reads that may fail one after the other before the loop gives up: errors such as an interrupted call or an
 /// ICMP message pass, while one that never does must not spin for ever.
 const PATIENCE: u32 = 1000;
-
-#[derive(Default)]
-struct Patience {
-    failures: u32,
-}
-
-impl Patience {
-    fn bear(&mut self, error: io::Error) -> io::Result<()> {
-        self.failures += 1;
-        if self.failures > PATIENCE { Err(error) } else { Ok(()) }
-    }
-}

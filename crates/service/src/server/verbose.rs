@@ -9,7 +9,6 @@ use std::{
 use weir_wire::Request;
 
 use super::handled::{Handled, parse};
-use crate::bag::PutError;
 
 /// Writes one line to stderr. A stderr that can't be written to is no reason to stop serving.
 pub(super) fn print(source: SocketAddr, at_hand: &[u8], len: usize, outcome: Handled) {
@@ -41,8 +40,7 @@ impl fmt::Display for LogLine<'_> {
             Handled::StopRefused => write!(f, ": refused, --allow-stop forbids it"),
             Handled::Invalid => write!(f, ": invalid"),
             Handled::Filtered => write!(f, ": dropped by the filter"),
-            Handled::Refused(PutError::Full) => write!(f, ": refused, the bag is full"),
-            Handled::Refused(PutError::Overflow) => write!(f, ": refused, the count would overflow"),
+            Handled::Refused(error) => write!(f, ": refused, {error}"),
         }
     }
 }
@@ -50,6 +48,7 @@ impl fmt::Display for LogLine<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bag::PutError;
 
     fn check(at_hand: &[u8], len: usize, outcome: Handled, expected: &str) {
         let source = "127.0.0.1:4000".parse().unwrap();

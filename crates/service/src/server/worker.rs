@@ -37,13 +37,10 @@ pub(super) struct WorkerDone {
 impl Worker {
     pub(super) fn open(addr: SocketAddr, config: &ServerConfig) -> Result<Self, ServerError> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)
-            .map_err(|cause| ServerError::bind(addr, cause))?;
+            .map_err(|cause| ServerError::Bind { addr, cause })?;
         if let Some(bytes) = config.receive_buffer {
-            grow_receive_buffer(&socket, bytes).map_err(|cause| ServerError::Buffer {
-                addr,
-                bytes,
-                cause,
-            })?;
+            let grown = grow_receive_buffer(&socket, bytes);
+            grown.map_err(|cause| ServerError::Buffer { addr, bytes, cause })?;
         }
         let handler = Arc::new(Mutex::new(Handler::new(config)));
         Ok(Self { shared: Arc::new(StopState::new(socket.into())), handler, addr, held_out: 0 })
@@ -55,26 +52,26 @@ impl Worker {
 
     /// Binds the address, and gives it with the port that was taken.
     pub(super) fn listen(&mut self, addr: SocketAddr) -> Result<SocketAddr, ServerError> {
-        let failed = |cause| ServerError::bind(addr, cause);
+        let failed = |cause| ServerError::Bind { addr, cause };
         SockRef::from(&**self.socket()).bind(&addr.into()).map_err(failed)?;
         self.addr = self.socket().local_addr().map_err(failed)?;
         Ok(self.addr)
     }
 
     pub(super) fn share_port(&self) -> Result<(), ServerError> {
-        let failed = |cause| self.unset("SO_REUSEPORT", cause);
+        let failed = |cause| self.failed("setsockopt SO_REUSEPORT", cause);
         SockRef::from(&**self.socket()).set_reuse_port(true).map_err(failed)
     }
 
     pub(super) fn hold(&self) -> Result<(), ServerError> {
         // BPF_RET | BPF_K: keep no byte (linux/bpf_common.h).
         let drop_all = SockFilter::new(0x06, 0, 0, 0);
-        let failed = |cause| self.unset("SO_ATTACH_FILTER", cause);
+        let failed = |cause| self.failed("setsockopt SO_ATTACH_FILTER", cause);
         SockRef::from(&**self.socket()).attach_filter(&[drop_all]).map_err(failed)
     }
 
     pub(super) fn release(&mut self) -> Result<(), ServerError> {
-        let failed = |cause| self.unset("SO_DETACH_FILTER", cause);
+        let failed = |cause| self.failed("setsockopt SO_DETACH_FILTER", cause);
         SockRef::from(&**self.socket()).detach_filter().map_err(failed)?;
         self.released()
     }
@@ -89,7 +86,7 @@ impl Worker {
         match config.io {
             Io::Batch => {
                 let io = BatchIo::new(self.socket(), config.moderation);
-                let io = io.map_err(|cause| self.unreadable("its memory (SO_MEMINFO)", cause))?;
+                let io = io.map_err(|cause| self.failed("reading its memory (SO_MEMINFO)", cause))?;
                 self.serve_by(io, shards)
             }
             Io::Simple => self.serve_by(SimpleIo::new(self.socket()), shards),
@@ -99,7 +96,7 @@ impl Worker {
     fn serve_by(&self, mut io: impl DatagramIo, shards: &Shards) -> Result<WorkerDone, ServerError> {
         let receive_buffer = self.receive_buffer()?;
         let end = serve::until_ended(&mut io, &self.handler, shards, &self.shared)
-            .map_err(|cause| self.unreadable("the next datagram", cause))?;
+            .map_err(|cause| self.failed("reading the next datagram", cause))?;
         let unread = end.rest_of_batch + serve::drain(self.socket(), receive_buffer);
         let handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
         let record = WorkerRecord {
@@ -118,20 +115,16 @@ impl Worker {
         SockRef::from(&**self.socket())
             .recv_buffer_size()
             .map(|bytes| bytes as u64)
-            .map_err(|cause| self.unreadable("its buffer size (SO_RCVBUF)", cause))
-    }
-
-    pub(super) fn unreadable(&self, what: &'static str, cause: io::Error) -> ServerError {
-        ServerError::Read { what, addr: self.addr, cause }
+            .map_err(|cause| self.failed("reading its buffer size (SO_RCVBUF)", cause))
     }
 
     fn socket_drops(&self) -> Result<u64, ServerError> {
         let drops = sys::socket_drops(&**self.socket());
-        drops.map_err(|cause| self.unreadable("its drop count (SO_MEMINFO)", cause))
+        drops.map_err(|cause| self.failed("reading its drop count (SO_MEMINFO)", cause))
     }
 
-    fn unset(&self, option: &'static str, cause: io::Error) -> ServerError {
-        ServerError::Option { option, addr: self.addr, cause }
+    fn failed(&self, tried: &'static str, cause: io::Error) -> ServerError {
+        ServerError::Socket { tried, addr: self.addr, cause }
     }
 }
 

@@ -6,14 +6,14 @@
 //! again, datagram by datagram.
 
 use weir_filters::{Binding, Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{Attached, HookError, KernelFilter, VerdictCounts};
+use weir_hooks::{HookError, KernelFilter, VerdictCounts};
 
 use super::attachments::{AttachPlaces, heal};
 
 /// A program at the hook, before the sockets.
 pub(super) struct Front {
-    program: KernelFilter,
-    attached: AttachPlaces,
+    pub(super) program: KernelFilter,
+    pub(super) attached: AttachPlaces,
 }
 
 impl Front {
@@ -31,18 +31,6 @@ impl Front {
             _ => false,
         };
         if hook == Hook::Xdp && is_fixed && !filter.is_dynamic() { filter } else { FilterName::Simple.into() }
-    }
-
-    pub(super) fn new(program: KernelFilter, attached: AttachPlaces) -> Self {
-        Self { program, attached }
-    }
-
-    pub(super) fn program(&self) -> &KernelFilter {
-        &self.program
-    }
-
-    pub(super) fn attached(&self) -> &[(Attached, String)] {
-        &self.attached
     }
 
     /// Puts what of the filter can decide here in the place of what does, and gives what that dropped.

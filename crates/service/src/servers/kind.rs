@@ -1,9 +1,7 @@
 //! Which servers there are, and which filters they fit.
 
-use std::{fmt, str::FromStr};
-
 use thiserror::Error;
-use weir_filters::{FilterName, Hook, Toolkit, UnknownName, fun::probe::Probe};
+use weir_filters::{FilterName, Hook, Toolkit, fun::probe::Probe, names};
 
 /// A server of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +30,6 @@ pub enum ServerKind {
 
 /// A server's name, what it does without being told, and what it needs.
 struct KindFacts {
-    kind: ServerKind,
     name: &'static str,
     /// Toolkit and hook, unless others are asked for.
     usual: Option<(Toolkit, Hook)>,
@@ -41,14 +38,7 @@ struct KindFacts {
     needs: &'static str,
 }
 
-const ANY: KindFacts = KindFacts {
-    kind: ServerKind::Simple,
-    name: "",
-    usual: None,
-    probe: None,
-    fits: |_, _, _| true,
-    needs: "",
-};
+const ANY: KindFacts = KindFacts { name: "", usual: None, probe: None, fits: |_, _, _| true, needs: "" };
 const IN_USER_SPACE: Option<(Toolkit, Hook)> = Some((Toolkit::Rust, Hook::User));
 const GENERATED: KindFacts = KindFacts {
     usual: Some((Toolkit::Fun, Hook::Socket)),
@@ -56,62 +46,6 @@ const GENERATED: KindFacts = KindFacts {
     needs: "valid-command at hook socket",
     ..ANY
 };
-
-const SERVERS: [KindFacts; 10] = [
-    KindFacts { kind: ServerKind::Simple, name: "simple-server", ..ANY },
-    KindFacts {
-        kind: ServerKind::Parameterized,
-        name: "parameterized-server",
-        fits: |filter, _, _| filter == FilterName::Parameterized,
-        needs: "parameterized-filter",
-        ..ANY
-    },
-    KindFacts {
-        kind: ServerKind::Print,
-        name: "print-server",
-        fits: |filter, _, _| filter == FilterName::Print,
-        needs: "print-filter",
-        ..ANY
-    },
-    KindFacts {
-        kind: ServerKind::Count,
-        name: "count-server",
-        fits: |filter, _, _| filter == FilterName::Count,
-        needs: "count-filter",
-        ..ANY
-    },
-    KindFacts {
-        kind: ServerKind::EbpfStats,
-        name: "ebpf-stats-server",
-        fits: |_, toolkit, hook| hook != Hook::User && toolkit.can_be_asked(),
-        needs: "a kernel program that has statistics, so a hook other than user and a toolkit other than cbpf",
-        ..ANY
-    },
-    KindFacts {
-        kind: ServerKind::Plain,
-        name: "plain",
-        usual: IN_USER_SPACE,
-        fits: |_, _, hook| hook == Hook::User,
-        needs: "no program, so hook user",
-        ..ANY
-    },
-    KindFacts { kind: ServerKind::SocketFilter, name: "socketfilter", ..GENERATED },
-    KindFacts {
-        kind: ServerKind::Snoop,
-        name: "snoop",
-        usual: IN_USER_SPACE,
-        probe: Some(Probe::Snoop),
-        ..ANY
-    },
-    KindFacts { kind: ServerKind::SnoopFilter, name: "snoop-filter", probe: Some(Probe::Snoop), ..GENERATED },
-    KindFacts {
-        kind: ServerKind::Printk,
-        name: "printk",
-        usual: IN_USER_SPACE,
-        probe: Some(Probe::Printk),
-        ..ANY
-    },
-];
 
 /// A server that can't do its work behind that filter.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -174,24 +108,54 @@ impl ServerKind {
         }
     }
 
-    fn row(self) -> &'static KindFacts {
-        const { &SERVERS }.iter().find(|row| row.kind == self).expect("every server has its row")
+    fn row(self) -> KindFacts {
+        match self {
+            Self::Simple => KindFacts { name: "simple-server", ..ANY },
+            Self::Parameterized => KindFacts {
+                name: "parameterized-server",
+                fits: |filter, _, _| filter == FilterName::Parameterized,
+                needs: "parameterized-filter",
+                ..ANY
+            },
+            Self::Print => KindFacts {
+                name: "print-server",
+                fits: |filter, _, _| filter == FilterName::Print,
+                needs: "print-filter",
+                ..ANY
+            },
+            Self::Count => KindFacts {
+                name: "count-server",
+                fits: |filter, _, _| filter == FilterName::Count,
+                needs: "count-filter",
+                ..ANY
+            },
+            Self::EbpfStats => KindFacts {
+                name: "ebpf-stats-server",
+                fits: |_, toolkit, hook| hook != Hook::User && toolkit.can_be_asked(),
+                needs: "a kernel program that has statistics, so a hook other than user and a \
+                        toolkit other than cbpf",
+                ..ANY
+            },
+            Self::Plain => KindFacts {
+                name: "plain",
+                usual: IN_USER_SPACE,
+                fits: |_, _, hook| hook == Hook::User,
+                needs: "no program, so hook user",
+                ..ANY
+            },
+            Self::SocketFilter => KindFacts { name: "socketfilter", ..GENERATED },
+            Self::Snoop => {
+                KindFacts { name: "snoop", usual: IN_USER_SPACE, probe: Some(Probe::Snoop), ..ANY }
+            }
+            Self::SnoopFilter => KindFacts { name: "snoop-filter", probe: Some(Probe::Snoop), ..GENERATED },
+            Self::Printk => {
+                KindFacts { name: "printk", usual: IN_USER_SPACE, probe: Some(Probe::Printk), ..ANY }
+            }
+        }
     }
 }
 
-impl fmt::Display for ServerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for ServerKind {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        UnknownName::find("server", name, &Self::ALL, Self::as_str)
-    }
-}
+names! { "server", ServerKind::as_str }
 
 #[cfg(test)]
 mod tests {

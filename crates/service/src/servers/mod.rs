@@ -17,7 +17,6 @@ use thiserror::Error;
 use weir_filters::{Filter, Gap, Hook, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
-use interfaces::Interfaces;
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
 pub use place::AttachChoice;
@@ -30,7 +29,7 @@ pub(crate) use workers::check as check_workers;
 
 use crate::{
     ControlGroupError, Moderation, Server, ServerConfig, ServerError, ServerSummary,
-    control::{Control, ControlError, Running, Setup, State},
+    control::{Control, ControlError, Running, Setup},
 };
 
 /// What to serve: which server, behind which filter, where.
@@ -60,12 +59,12 @@ pub enum ServeError {
     /// That filter can't run there.
     #[error("{filter} with toolkit {toolkit} at hook {hook}: {gap}; `weir filters` shows what there is")]
     Unavailable {
-        /// The filter's name.
-        filter: String,
-        /// The toolkit's name.
-        toolkit: String,
-        /// The hook's name.
-        hook: String,
+        /// The filter.
+        filter: Filter,
+        /// How it is written.
+        toolkit: Toolkit,
+        /// Where it was to run.
+        hook: Hook,
         /// The reason.
         gap: Gap,
     },
@@ -127,13 +126,8 @@ pub struct Served {
 }
 
 /// Serves until STOP, SIGINT or SIGTERM, then does what the server does at its end. `on_ready` is called when
-/// requests are served.
-pub fn serve(plan: ServePlan, on_ready: impl FnOnce(Ready<'_>)) -> Result<Served, ServeError> {
-    serve_controlled(plan, None, on_ready)
-}
-
-/// The same with a control socket at `control`, through which what decides can be changed meanwhile ([`crate::control`]).
-pub fn serve_controlled(
+/// requests are served. Through a control socket at `control` what decides can be changed meanwhile ([`crate::control`]).
+pub fn serve(
     plan: ServePlan,
     control: Option<&Path>,
     on_ready: impl FnOnce(Ready<'_>),
@@ -165,15 +159,9 @@ struct Between<'a, L> {
     load: L,
     /// Whether SIGUSR1 flips its parameter.
     changeable: bool,
-    /// What the record calls it, where that isn't the filter's name.
-    names: Option<RecordNames>,
+    /// What the record calls filter and toolkit, where they aren't the catalogue's.
+    names: Option<(String, String)>,
     control: Option<&'a Path>,
-}
-
-/// What the record calls it.
-struct RecordNames {
-    filter: String,
-    toolkit: String,
 }
 
 fn serve_behind(
@@ -182,29 +170,31 @@ fn serve_behind(
     on_ready: impl FnOnce(Ready<'_>),
 ) -> Result<Served, ServeError> {
     let Between { load, changeable, names, control } = behind;
-    plan.check_workers()?;
-    let ground = Ground::prepare(plan.hook, &plan.place, plan.config.workers.get())?;
-    let mut server = Server::open(plan.listen, plan.config())?;
-    let mut standing = ground.listen(&mut server, load)?;
-    let attached_to = standing.places();
-    let decides_at = standing.decides_elsewhere_than(plan.hook);
-    let workers = standing.workers();
-    let program = standing.filter.take();
-    let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
     let ServePlan { kind, filter, toolkit, hook, .. } = *plan;
     let count = plan.config.workers.get();
+    check_workers(count, kind, filter, hook)?;
+    let ground = Ground::prepare(hook, &plan.place, count)?;
+    let config = ServerConfig { filter: (hook == Hook::User).then_some(filter), ..plan.config };
+    let mut server = Server::open(plan.listen, config)?;
+    let mut standing = ground.listen(&mut server, load)?;
+    let attached_to = standing.places();
+    let decides_at = standing.decides_elsewhere_than(hook);
+    let workers = standing.seats.workers();
+    let program = standing.filter.take();
+    let parameter = program.as_ref().filter(|_| changeable).map(KernelFilter::parameter_map).transpose()?;
     let setup =
         Setup { kind, filter, toolkit, hook, workers: count, program, standing: Some(standing), parameter };
     let running = Running::new(setup, server.inside())?;
     let signals = Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
     let control = control.map(|path| Control::start(path, Arc::clone(&running))).transpose()?;
-    let at_interfaces = matches!(plan.hook, Hook::Tc | Hook::Xdp);
+    let at_interfaces = matches!(hook, Hook::Tc | Hook::Xdp);
     let interfaces = at_interfaces
-        .then(|| Interfaces::watch(server.stop_handle(), Arc::clone(&running)))
+        .then(|| interfaces::watch(server.stop_handle(), Arc::clone(&running)))
         .transpose()
         .map_err(ServeError::Interfaces)?;
-    let watch = plan.kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
-    let statistics = plan.wants_statistics().then(Statistics::enable).transpose()?;
+    let watch = kind.probe().map(|probe| Watch::start(probe, server.socket())).transpose()?;
+    let wants_statistics = hook != Hook::User && (plan.statistics || kind == ServerKind::EbpfStats);
+    let statistics = wants_statistics.then(Statistics::enable).transpose()?;
 
     on_ready(Ready {
         listen: server.local_addr(),
@@ -214,7 +204,7 @@ fn serve_behind(
     });
     let served = server.run()?;
 
-    interfaces.map_or(Ok(()), Interfaces::end)?;
+    interfaces.and_then(|mut watching| watching.end()).unwrap_or(Ok(()))?;
     drop(control);
     let mut state = running.state();
     let program = state.program();
@@ -223,21 +213,23 @@ fn serve_behind(
         _ => None,
     };
     let verdicts = state.verdicts()?;
-    let after = program.map(|program| after::show(plan.kind, program, runs)).transpose()?;
+    let after = program.map(|program| after::show(kind, program, runs)).transpose()?;
     let seen = watch.map(Watch::end).transpose()?;
-    let names = names.unwrap_or_else(|| RecordNames::of(&state));
-    let replaced = state.replaced().to_vec();
-    state.detach();
+    let setup = &state.setup;
+    let (filter, toolkit) = names.unwrap_or_else(|| (setup.filter.to_string(), setup.toolkit.to_string()));
+    let replaced = state.replaced.clone();
+    // The program is detached.
+    state.setup.standing = None;
     // Signals want the state, too.
     drop(state);
     drop((signals, statistics));
 
     let summary = ServerSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        server: plan.kind.to_string(),
-        filter: names.filter,
-        toolkit: names.toolkit,
-        hook: plan.hook.to_string(),
+        server: kind.to_string(),
+        filter,
+        toolkit,
+        hook: hook.to_string(),
         worker_pick: workers.map(|workers| workers.pick),
         attached_to,
         decides_at: decides_at.map(|hook| hook.to_string()),
@@ -249,36 +241,16 @@ fn serve_behind(
     Ok(Served { summary, shown: [after, seen].into_iter().flatten().collect() })
 }
 
-impl RecordNames {
-    fn of(state: &State) -> Self {
-        Self { filter: state.filter().to_string(), toolkit: state.toolkit().to_string() }
-    }
-}
-
-pub(crate) fn unavailable(filter: Filter, toolkit: Toolkit, hook: Hook, gap: Gap) -> ServeError {
-    let (filter, toolkit, hook) = (filter.to_string(), toolkit.to_string(), hook.to_string());
-    ServeError::Unavailable { filter, toolkit, hook, gap }
-}
-
 impl ServePlan {
     /// Whether the parts fit each other.
     pub fn check(&self) -> Result<(), ServeError> {
         let Self { filter, toolkit, hook, .. } = *self;
-        let refused = |gap| unavailable(filter, toolkit, hook, gap);
+        let refused = |gap| ServeError::Unavailable { filter, toolkit, hook, gap };
         weir_hooks::loadable(filter, toolkit, hook).map_err(refused)?;
         self.kind.check(filter.name, toolkit, hook)?;
         if self.statistics && !toolkit.can_be_asked() {
             return Err(refused(Gap("the kernel keeps no statistics of classic BPF; leave --stats out")));
         }
         Ok(())
-    }
-
-    fn config(&self) -> ServerConfig {
-        let decides_in_the_loop = self.hook == Hook::User;
-        ServerConfig { filter: decides_in_the_loop.then_some(self.filter), ..self.config }
-    }
-
-    fn wants_statistics(&self) -> bool {
-        self.hook != Hook::User && (self.statistics || self.kind == ServerKind::EbpfStats)
     }
 }

@@ -4,7 +4,7 @@ use weir_filters::{FilterName, Hook, Parameter, Site};
 use weir_hooks::{KernelFilter, ObjectFile};
 use weir_wire::maps;
 
-use super::{Between, Ready, RecordNames, ServeError, ServePlan, Served, ServerKind, serve_behind};
+use super::{Between, Ready, ServeError, ServePlan, Served, ServerKind, serve_behind};
 
 /// What the record calls the toolkit of a program that came as a file.
 const TOOLKIT: &str = "object";
@@ -45,7 +45,7 @@ pub fn serve_object(
         return Err(file.lacks_map(who, map).into());
     }
     let changeable = file.has_map(maps::PARAMETER)?;
-    let names = RecordNames { filter: program.to_owned(), toolkit: TOOLKIT.to_owned() };
+    let names = (program.to_owned(), TOOLKIT.to_owned());
     let load = |_: &Site| KernelFilter::load_file(file, program, parameter);
     let plan = ServePlan { hook: Hook::Socket, filter: FilterName::Simple.into(), ..plan };
     serve_behind(&plan, Between { load, changeable, names: Some(names), control: None }, |ready| {

@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
 
-use weir_filters::{Filter, Hook, Site, SuperPackets, Toolkit};
+use weir_filters::{Filter, GsoView, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{
     Attached, HookError, Interface, KernelFilter, STAYS, Target, VerdictCounts, XdpMode, gso_layout,
 };
 
 use super::{
-    ServeError, Workers,
+    ServeError,
     attachments::{AttachPlaces, heal},
     front::Front,
     workers::Seats,
@@ -29,21 +29,14 @@ pub struct AttachChoice {
     pub super_packets: SuperPackets,
 }
 
-/// A filter where it decides, what decides before it, and why that is so.
-struct Placed {
-    filter: KernelFilter,
-    attached: AttachPlaces,
-    front: Option<Front>,
-    reason: Option<String>,
-}
-
 /// A filter that decides for a server, until this is dropped.
+#[derive(Default)]
 pub(crate) struct Standing {
     pub(super) filter: Option<KernelFilter>,
     attached: AttachPlaces,
     /// At the hook, where the filter decides at the sockets because nothing can tell packets of several datagrams there.
     front: Option<Front>,
-    seats: Seats,
+    pub(super) seats: Seats,
     /// Why it isn't where it was asked for, or not in that mode.
     fallback: Option<String>,
     /// Left when nothing is attached to it any more.
@@ -78,23 +71,16 @@ impl<'a> Ground<'a> {
     ) -> Result<Standing, ServeError> {
         let asked = server.local_addr();
         let seats = Seats::prepare(server, self.hook);
-        let standing = match self.hook {
+        let mut standing = match self.hook {
             Hook::User => {
                 server.listen()?;
-                Standing {
-                    filter: None,
-                    attached: Vec::new(),
-                    front: None,
-                    fallback: None,
-                    seats,
-                    _group: None,
-                }
+                Standing::default()
             }
             Hook::Socket | Hook::Reuseport => {
                 if self.hook == Hook::Reuseport {
                     server.share_port()?;
                 }
-                let standing = self.stand(server, asked, seats, load)?;
+                let standing = self.stand(server, asked, load)?;
                 server.listen()?;
                 standing
             }
@@ -102,7 +88,7 @@ impl<'a> Ground<'a> {
                 server.hold()?;
                 let listen = server.listen()?;
                 let asked = self.hook;
-                let standing = self.stand(server, listen, seats, load)?;
+                let standing = self.stand(server, listen, load)?;
                 if standing.decides_elsewhere_than(asked).is_some() {
                     // What was put at the sockets took the place of what kept packets out.
                     server.released()?;
@@ -112,7 +98,8 @@ impl<'a> Ground<'a> {
                 standing
             }
         };
-        let picks = standing.front.as_ref().map(Front::program).or(standing.filter.as_ref());
+        standing.seats = seats;
+        let picks = standing.front.as_ref().map(|front| &front.program).or(standing.filter.as_ref());
         standing.seats.fill(picks)?;
         Ok(standing)
     }
@@ -121,26 +108,25 @@ impl<'a> Ground<'a> {
         self,
         server: &Server,
         listen: SocketAddr,
-        seats: Seats,
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<Standing, ServeError> {
         let mode = self.place.xdp_mode;
         let mut untold = None;
         let filter = self.load(listen, mode, &load, &mut untold)?;
-        let placed = match self.attach(server, &filter, mode) {
-            Ok(attached) => Ok(Placed { filter, attached, front: None, reason: None }),
+        let standing = match self.attach(server, &filter, mode) {
+            Ok(attached) => Ok(Standing { filter: Some(filter), attached, ..Standing::default() }),
             Err(ServeError::Hook(refusal)) if self.hook == Hook::Xdp && mode == XdpMode::Auto => {
                 self.fall_back(server, listen, &load, refusal, &mut untold)
             }
             Err(error) => Err(error),
         };
-        let Placed { filter, attached, front, reason } = match placed {
+        let standing = match standing {
             Err(ServeError::Hook(HookError::SuperPackets { .. })) if mode != XdpMode::Native => {
                 self.judge_at_the_sockets(server, listen, untold.as_ref(), load)?
             }
-            placed => placed?,
+            standing => standing?,
         };
-        Ok(Standing { filter: Some(filter), attached, front, fallback: reason, seats, _group: self.group })
+        Ok(Standing { _group: self.group, ..standing })
     }
 
     /// Where the program at the hook isn't told that a packet is several datagrams, by this kernel or by its toolkit;
@@ -151,7 +137,7 @@ impl<'a> Ground<'a> {
         listen: SocketAddr,
         untold: Option<&HookError>,
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
-    ) -> Result<Placed, ServeError> {
+    ) -> Result<Standing, ServeError> {
         let filter = load(&Site::new(Hook::Socket, listen))?;
         let mode = XdpMode::Generic;
         let decides = filter.filter().map(|filter| Front::filter(filter, self.hook));
@@ -163,7 +149,7 @@ impl<'a> Ground<'a> {
                 _ => KernelFilter::load(decides, Toolkit::Fun, &site)?,
             };
             let attached = self.attach(server, &program, mode)?;
-            Ok::<_, ServeError>(Front::new(program, attached))
+            Ok::<_, ServeError>(Front { program, attached })
         });
         let front = front.transpose()?;
         let sockets = server.sockets();
@@ -183,7 +169,7 @@ impl<'a> Ground<'a> {
              are one by one here",
             self.hook
         );
-        Ok(Placed { filter, attached, front, reason: Some(reason) })
+        Ok(Standing { filter: Some(filter), attached, front, fallback: Some(reason), ..Standing::default() })
     }
 
     /// Where an ordinary program was refused because super-packets can come in: one that tells them, in generic mode at every
@@ -195,14 +181,14 @@ impl<'a> Ground<'a> {
         load: &impl Fn(&Site) -> Result<KernelFilter, HookError>,
         refusal: HookError,
         untold: &mut Option<HookError>,
-    ) -> Result<Placed, ServeError> {
+    ) -> Result<Standing, ServeError> {
         let HookError::SuperPackets { fallback, .. } = &refusal else { return Err(refusal.into()) };
         let reason = fallback.as_deref().unwrap_or("a program in the driver can't");
         let told = format!("to tell packets of several datagrams; {reason}");
         let generic =
             self.load(listen, XdpMode::Generic, load, untold).map_err(ServeError::from).and_then(|filter| {
                 let attached = self.attach(server, &filter, XdpMode::Generic)?;
-                Ok(Placed { filter, attached, front: None, reason: Some(told) })
+                Ok(Standing { filter: Some(filter), attached, fallback: Some(told), ..Standing::default() })
             });
         generic.map_err(|_| refusal.into())
     }
@@ -228,7 +214,8 @@ impl<'a> Ground<'a> {
 
     fn site(&self, listen: SocketAddr, mode: XdpMode) -> Site {
         let super_packets = self.place.super_packets;
-        let sees_whole = self.hook == Hook::Reuseport || self.hook == Hook::Xdp && mode == XdpMode::Generic;
+        let is_cut_by_the_driver = self.hook == Hook::Xdp && mode != XdpMode::Generic;
+        let sees_whole = self.hook.gso() == GsoView::Untold && !is_cut_by_the_driver;
         let must_tell = sees_whole && super_packets == SuperPackets::Drop;
         let gso = must_tell.then(|| gso_layout(self.hook).ok()).flatten();
         Site { super_packets, gso, workers: self.workers, ..Site::new(self.hook, listen) }
@@ -305,7 +292,7 @@ impl Standing {
             }
         }
         // In between the kernel's hash picks.
-        let seated = before.unseat().and_then(|()| next.seat(self.seats.sockets()));
+        let seated = before.unseat().and_then(|()| next.seat(&self.seats.sockets));
         if seated.is_err() {
             self.put_back(before, self.attached.len());
         }
@@ -350,12 +337,7 @@ impl Standing {
         for (attached, _) in &self.attached[..places] {
             let _ = attached.replace(before);
         }
-        let _ = before.seat(self.seats.sockets());
-    }
-
-    /// The server's workers, where there are several.
-    pub(super) fn workers(&self) -> Option<Workers> {
-        self.seats.workers()
+        let _ = before.seat(&self.seats.sockets);
     }
 
     /// What the filter is attached to, a line each, where that isn't the server's socket.
@@ -368,7 +350,7 @@ impl Standing {
             format!("{name}{mode}{fallback}")
         };
         let here = self.attached.iter().map(|place| (place, self.fallback.as_deref()));
-        let before = self.front.iter().flat_map(Front::attached).map(|place| (place, Some(BEFORE)));
+        let before = self.front.iter().flat_map(|front| &front.attached).map(|place| (place, Some(BEFORE)));
         let named = here.chain(before).filter(|((_, name), _)| !name.is_empty());
         named.map(|(place, fallback)| line(place, fallback)).collect()
     }

@@ -1,7 +1,6 @@
 //! A server's receive calls, watched while it serves.
 
 use std::{
-    fmt::Write as _,
     io::{Write as _, stdout},
     os::fd::AsFd,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -53,14 +52,9 @@ fn missed(calls: ReceiveCalls) -> String {
 
 /// Shows trace lines on stdout as they come.
 struct Printer {
-    thread: JoinHandle<Result<LineTally, HookError>>,
+    /// Says at its end how many lines there were.
+    thread: JoinHandle<Result<u64, HookError>>,
     stop: Sender<()>,
-}
-
-/// How many lines there were, and how many of them were shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct LineTally {
-    lines: u64,
 }
 
 /// Lines shown at most: a busy server writes hundreds of thousands a second.
@@ -78,39 +72,35 @@ impl Printer {
 
     fn end(self) -> Result<String, HookError> {
         drop(self.stop);
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(LineTally::text)
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(tally)
     }
 }
 
-fn show(mut lines: TraceLines, stopped: &Receiver<()>) -> Result<LineTally, HookError> {
-    let mut shown = LineTally::default();
+fn show(mut lines: TraceLines, stopped: &Receiver<()>) -> Result<u64, HookError> {
+    let mut seen = 0;
     loop {
         let is_last = stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected);
         lines.look(|line| {
-            shown.lines += 1;
-            if shown.lines <= MOST_SHOWN {
+            seen += 1;
+            if seen <= MOST_SHOWN {
                 // A stdout that can't be written to is no reason to stop serving.
                 let _ = writeln!(stdout().lock(), "{line}");
             }
         })?;
         if is_last {
-            return Ok(shown);
+            return Ok(seen);
         }
     }
 }
 
-impl LineTally {
-    fn text(self) -> String {
-        let mut text = format!("trace lines: {}", self.lines);
-        if self.lines > MOST_SHOWN {
-            let _ = write!(text, ", the first {MOST_SHOWN} shown");
-        }
-        if self.lines == 0 {
-            text.push_str(" (is tracing off? tracing_on in tracefs says 0 then)");
-        }
-        text.push('\n');
-        text
-    }
+/// How many lines there were, and how many of them were shown.
+fn tally(lines: u64) -> String {
+    let more = match lines {
+        0 => " (is tracing off? tracing_on in tracefs says 0 then)".to_owned(),
+        1..=MOST_SHOWN => String::new(),
+        _ => format!(", the first {MOST_SHOWN} shown"),
+    };
+    format!("trace lines: {lines}{more}\n")
 }
 
 #[cfg(test)]
@@ -119,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_end_says_how_much_was_shown() {
-        let check = |lines, expected: &str| assert_eq!(LineTally { lines }.text(), expected);
+        let check = |lines, expected: &str| assert_eq!(tally(lines), expected);
         check(3, "trace lines: 3\n");
         check(1001, "trace lines: 1001, the first 1000 shown\n");
         check(0, "trace lines: 0 (is tracing off? tracing_on in tracefs says 0 then)\n");

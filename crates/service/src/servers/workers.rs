@@ -5,7 +5,7 @@ use std::{fmt, net::UdpSocket, os::fd::AsFd as _, sync::Arc};
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{Attached, HookError, KernelFilter, Target};
 
-use super::{ServeError, ServePlan, ServerKind};
+use super::{ServeError, ServerKind};
 use crate::{Server, WorkerPick};
 
 /// Several workers, and how a request comes to one of them.
@@ -20,8 +20,9 @@ pub struct Workers {
 }
 
 /// The workers' sockets, and the program that picks among them where the filter's own doesn't.
+#[derive(Default)]
 pub(super) struct Seats {
-    sockets: Vec<Arc<UdpSocket>>,
+    pub(super) sockets: Vec<Arc<UdpSocket>>,
     picker: Option<(KernelFilter, Attached)>,
     reason: Option<String>,
 }
@@ -43,10 +44,6 @@ impl Seats {
     pub(super) fn fill(&self, filter: Option<&KernelFilter>) -> Result<(), HookError> {
         let picker = self.picker.as_ref().map(|(picker, _)| picker).or(filter);
         picker.map_or(Ok(()), |picker| picker.seat(&self.sockets))
-    }
-
-    pub(super) fn sockets(&self) -> &[Arc<UdpSocket>] {
-        &self.sockets
     }
 
     /// What to say of them; nothing where there is one.
@@ -95,11 +92,5 @@ pub(crate) fn check(workers: usize, kind: ServerKind, filter: Filter, hook: Hook
             "at hook user each would have a memory of its own for {filter}; filter in the kernel, where it is shared"
         )),
         () => Ok(()),
-    }
-}
-
-impl ServePlan {
-    pub(super) fn check_workers(&self) -> Result<(), ServeError> {
-        check(self.config.workers.get(), self.kind, self.filter, self.hook)
     }
 }

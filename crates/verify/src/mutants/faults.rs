@@ -137,14 +137,9 @@ fn four_letters(insn: Insn) -> Option<Insn> {
     (mask == Command::Get.mask() as i32).then(|| with_imm(insn, -1))
 }
 
-/// Accept and drop at each hook (include/uapi/linux/bpf.h).
+/// Accept and drop at each hook.
 fn swapped_return(hook: Hook, insn: Insn) -> Option<Insn> {
-    let (accept, drop) = match hook {
-        Hook::User | Hook::Socket => (-1, 0),
-        Hook::Reuseport | Hook::Cgroup => (1, 0),
-        Hook::Tc => (-1, 2),
-        Hook::Xdp => (2, 1),
-    };
+    let (accept, drop) = hook.returns();
     let (dst, imm) = alu(insn, AluOp::Mov)?;
     // What is returned, where the value alone doesn't tell.
     let is_returned = dst == Reg::R0 || accept != 1;

@@ -10,7 +10,7 @@ use std::io::IsTerminal as _;
 use anyhow::Context as _;
 use serde::Serialize;
 use weir_filters::{
-    Combination, Filter, FilterName, Hook, Site, Toolkit,
+    Combination, Filter, Site, Toolkit,
     cbpf::{self, ClassicInsn},
     corpus::Case,
 };
@@ -18,7 +18,7 @@ use weir_hooks::{HookError, KernelFilter};
 use weir_output::terminal;
 
 use crate::{
-    Decided, Packets, Plan, boundaries, cases,
+    Packets, Plan, boundaries, cases,
     disagreement::hex,
     minimise::minimise,
     mutants::faults::{FAULTS, Fault, FaultKind},
@@ -31,12 +31,9 @@ use crate::{
 pub struct Mutant {
     /// The fault.
     pub fault: &'static str,
-    /// The filter.
-    pub filter: FilterName,
-    /// How it is written.
-    pub toolkit: Toolkit,
-    /// Where it runs.
-    pub hook: Hook,
+    /// Where it was planted.
+    #[serde(flatten)]
+    pub combination: Combination,
     /// What came of it.
     #[serde(flatten)]
     pub outcome: Detection,
@@ -90,8 +87,7 @@ pub fn mutants(plan: &Plan, packets: &Packets) -> anyhow::Result<Vec<Mutant>> {
                 |place: &Stand| place.site.hook == combination.hook && place.way == plan.way_of(combination);
             let there = places.iter().filter(|(place, _)| is_there(place));
             if let Some(outcome) = plant(plan, fault, combination, there).with_context(|| fault.name)? {
-                let Combination { filter, toolkit, hook } = combination;
-                mutants.push(Mutant { fault: fault.name, filter, toolkit, hook, outcome });
+                mutants.push(Mutant { fault: fault.name, combination, outcome });
             }
         }
     }
@@ -105,13 +101,14 @@ fn plant<'a>(
     combination: Combination,
     places: impl Iterator<Item = &'a (Stand, Vec<Case>)>,
 ) -> anyhow::Result<Option<Detection>> {
+    let as_it_is = |site: &Site| KernelFilter::load(combination.filter.into(), combination.toolkit, site);
     let mut tried = None;
     let mut packets = 0;
     for (place, cases) in places {
         let loaded = match load(fault, combination, &place.site)? {
             None => continue,
             Some(Ok(loaded)) => loaded,
-            Some(Err(_)) => match as_it_is(combination, &place.site) {
+            Some(Err(_)) => match as_it_is(&place.site) {
                 Ok(_) => {
                     tried.get_or_insert(Detection::Refused);
                     continue;
@@ -132,14 +129,6 @@ fn plant<'a>(
         tried = Some(Detection::NotCaught { packets });
     }
     Ok(tried)
-}
-
-/// Loads the program without a fault.
-fn as_it_is(
-    Combination { filter, toolkit, hook: _ }: Combination,
-    site: &Site,
-) -> Result<KernelFilter, HookError> {
-    KernelFilter::load(filter.into(), toolkit, site)
 }
 
 /// Loads the program with the fault; an error is what the kernel says of it.
@@ -171,13 +160,8 @@ fn load(
 /// The first packet that the program decides otherwise than the reference, or with a verdict that there isn't, made as
 /// small as it goes, and how many there were up to it.
 fn first_difference(program: &mut AskedProgram, cases: &[Case]) -> Option<(u64, Case)> {
-    let mut differs = |case: &Case| match program.ask(case) {
-        Ok((Decided::NotRunnable, _)) => false,
-        Ok((Decided::Verdict(verdict), expected)) => verdict != expected,
-        Err(_) => true,
-    };
-    let index = cases.iter().position(&mut differs)?;
-    let smallest = minimise(&cases[index], |case| program.differs_by_itself(case));
+    let index = cases.iter().position(|case| !matches!(program.disagrees(case), Ok(None)))?;
+    let smallest = minimise(&cases[index], |case| !matches!(program.disagrees_alone(case), Ok(None)));
     Some((index as u64 + 1, smallest))
 }
 
@@ -193,7 +177,7 @@ pub fn mutants_text(mutants: &[Mutant]) -> String {
     let is_terminal = std::io::stdout().is_terminal();
     let mut table = terminal::table(!is_terminal);
     table.set_header(["planted fault", "filter", "toolkit", "hook", "caught after", "by the packet"]);
-    for Mutant { fault, filter, toolkit, hook, outcome } in mutants {
+    for Mutant { fault, combination: Combination { filter, toolkit, hook }, outcome } in mutants {
         let (after, packet) = match outcome {
             Detection::Caught { packet, after, .. } => {
                 let shown = if is_terminal { packet.len().min(SHOWN) } else { packet.len() };

@@ -5,7 +5,7 @@ mod session;
 mod show;
 mod target;
 
-pub use screen::Screen;
-pub use session::Session;
-pub use show::{Event, MapShown};
-pub use target::{OpenedTarget, TargetArgs};
+pub(crate) use screen::Screen;
+pub(crate) use session::Session;
+pub(crate) use show::{Event, MapShown};
+pub(crate) use target::TargetArgs;

@@ -9,29 +9,25 @@ use rustix::termios::tcgetwinsize;
 use weir_output::Visible;
 
 /// Standard output.
-pub struct Screen {
-    is_redrawn: bool,
+pub(crate) struct Screen {
+    /// Whether blocks take each other's place.
+    pub(crate) is_redrawn: bool,
     /// Lines of the block that the next one takes the place of.
     drawn: usize,
 }
 
 impl Screen {
     /// A terminal that can't move its cursor (`TERM=dumb`) is treated as a pipe.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self { is_redrawn: io::stdout().is_terminal() && !is_dumb, drawn: 0 }
-    }
-
-    /// Whether blocks take each other's place.
-    pub fn is_redrawn(&self) -> bool {
-        self.is_redrawn
     }
 
     /// Shows text that stays.
     ///
     /// # Errors
     /// It can't be written; [`io::ErrorKind::BrokenPipe`] where the reader has gone.
-    pub fn print(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn print(&mut self, text: &str) -> io::Result<()> {
         let cleared = self.clear();
         write(&format!("{cleared}{}", Visible(text)))
     }
@@ -40,7 +36,7 @@ impl Screen {
     ///
     /// # Errors
     /// As [`Screen::print`].
-    pub fn draw(&mut self, block: &str) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, block: &str) -> io::Result<()> {
         let cleared = self.clear();
         let block = Visible(block).to_string();
         if !self.is_redrawn {
@@ -57,12 +53,6 @@ impl Screen {
             0 => String::new(),
             lines => format!("\x1b[{lines}A\x1b[J"),
         }
-    }
-}
-
-impl Default for Screen {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

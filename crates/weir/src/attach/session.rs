@@ -13,21 +13,20 @@ use weir_output::terminal::printable;
 use super::{Event, MapShown, Screen};
 
 /// What is shown of an attached program.
-pub struct Session {
-    /// Its maps.
-    pub maps: Vec<AnyMap>,
+pub(crate) struct Session {
+    pub(crate) maps: Vec<AnyMap>,
     /// Its lines, where it writes some.
-    pub lines: Option<TraceLines>,
+    pub(crate) lines: Option<TraceLines>,
     /// Entries of a map that are shown at most.
-    pub most: usize,
+    pub(crate) most: usize,
     /// How often maps are shown; at the end alone where nothing is said.
-    pub every: Option<Duration>,
+    pub(crate) every: Option<Duration>,
     /// How long it lasts; until a signal comes where nothing is said.
-    pub lasting: Option<Duration>,
+    pub(crate) lasting: Option<Duration>,
     /// JSON, in place of text.
-    pub json: bool,
+    pub(crate) json: bool,
     /// Where it is shown.
-    pub screen: Screen,
+    pub(crate) screen: Screen,
 }
 
 /// The kernel wakes no reader before its buffer is half full (`buffer_percent`).
@@ -40,7 +39,7 @@ impl Session {
     ///
     /// # Errors
     /// The maps or lines can't be read, or standard output can't be written to. The program is detached all the same.
-    pub fn run(mut self, interrupt: &Interrupt, attached: AttachedProgram) -> anyhow::Result<()> {
+    pub(crate) fn run(mut self, interrupt: &Interrupt, attached: AttachedProgram) -> anyhow::Result<()> {
         let watched = self.watch(interrupt);
         drop(attached);
         match watched.and_then(|()| self.show_lines()).and_then(|()| self.show_maps(true)) {
@@ -53,7 +52,7 @@ impl Session {
     ///
     /// # Errors
     /// Standard output can't be written to.
-    pub fn say(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
+    pub(crate) fn say(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
         if !self.json {
             return Ok(());
         }

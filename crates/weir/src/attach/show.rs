@@ -9,12 +9,10 @@ use weir_output::terminal::printable;
 /// Something that happened, in JSON one object a line.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// The program runs from now on.
     Attached {
-        /// Its name.
         program: &'a str,
-        /// Its type.
         #[serde(rename = "type")]
         program_type: &'a str,
         /// What it is attached to.
@@ -36,7 +34,7 @@ pub enum Event<'a> {
 
 /// A map, and the first of its entries.
 #[derive(Serialize)]
-pub struct MapShown {
+pub(crate) struct MapShown {
     name: String,
     kind: &'static str,
     max_entries: u32,
@@ -68,7 +66,7 @@ impl MapShown {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn read(map: &AnyMap, most: usize) -> Result<Self, MapFailure> {
+    pub(crate) fn read(map: &AnyMap, most: usize) -> Result<Self, MapFailure> {
         let Excerpt { entries, more, has_even_more } = map.excerpt(most)?;
         let entries = entries.into_iter().map(|entry| EntryShown::of(entry, map.is_per_cpu())).collect();
         let definition = map.definition();
@@ -83,7 +81,7 @@ impl MapShown {
     }
 
     /// The name, and an entry a line.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("map {} ({})", printable(&self.name), self.kind);
         match &self.entries {
             None => text.push_str(": its entries can't be read\n"),

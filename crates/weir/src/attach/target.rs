@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::File,
     os::fd::{AsFd as _, OwnedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::Context as _;
@@ -15,7 +15,7 @@ use weir_output::exit::UsageError;
 
 /// The arguments that say what to attach to.
 #[derive(Debug, clap::Args)]
-pub struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// The tracepoint, such as syscalls/sys_enter_recvfrom; by default what the section says (`tracepoint/…`, `tp/…`).
     #[arg(long, value_name = "CATEGORY/NAME", value_parser = tracepoint)]
     tracepoint: Option<(String, String)>,
@@ -59,7 +59,7 @@ fn tracepoint(text: &str) -> Result<(String, String), String> {
 }
 
 /// What a program is attached to, opened.
-pub enum OpenedTarget {
+pub(crate) enum OpenedTarget {
     /// A tracepoint: category and name.
     TracePoint(String, String),
     /// A socket, and how it is called.
@@ -77,7 +77,7 @@ impl TargetArgs {
     ///
     /// # Errors
     /// It isn't said, or said of another type of program (a usage error); it isn't there, or may not be had.
-    pub fn target(&self, program: Attachable<'_>) -> anyhow::Result<OpenedTarget> {
+    pub(crate) fn target(&self, program: Attachable<'_>) -> anyhow::Result<OpenedTarget> {
         self.refuse_misplaced(program)?;
         let direction = self.direction.or(program.direction()).unwrap_or_default();
         match program.program_type {
@@ -85,8 +85,9 @@ impl TargetArgs {
             ProgramType::Socket => self.socket(program),
             ProgramType::CgroupSkb => {
                 let lacking = || lacking(program, "a control group", "--cgroup PATH");
-                let path = self.cgroup.as_deref().ok_or_else(lacking)?;
-                Ok(OpenedTarget::Cgroup(folder(path)?, direction, path.to_owned()))
+                let path = self.cgroup.clone().ok_or_else(lacking)?;
+                let what = || format!("opening the control group {}", path.display());
+                Ok(OpenedTarget::Cgroup(File::open(&path).with_context(what)?, direction, path))
             }
             ProgramType::Xdp => {
                 Ok(OpenedTarget::Xdp(self.interface(program)?, self.xdp_mode.unwrap_or_default()))
@@ -153,13 +154,9 @@ fn lacking(program: Attachable<'_>, what: &str, flags: &str) -> UsageError {
     UsageError(format!("{name} ({program_type}) is attached to {what}, and nothing says which; say {flags}"))
 }
 
-fn folder(path: &Path) -> anyhow::Result<File> {
-    File::open(path).with_context(|| format!("opening the control group {}", path.display()))
-}
-
 impl OpenedTarget {
     /// What the program is attached to.
-    pub fn point(&self) -> AttachPoint<'_> {
+    pub(crate) fn point(&self) -> AttachPoint<'_> {
         match self {
             Self::TracePoint(category, name) => AttachPoint::TracePoint { category, name },
             Self::Socket(socket, _) => AttachPoint::Socket(socket.as_fd()),

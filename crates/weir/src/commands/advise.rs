@@ -1,7 +1,8 @@
 //! `weir advise`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
+use anyhow::bail;
 use weir_output::{exit::UsageError, print, terminal::wrapped};
 use weir_report::{Advice, Wish};
 
@@ -13,7 +14,7 @@ use weir_report::{Advice, Wish};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  weir advise --invalid 30 --rate 100000\n  \
                   weir advise --invalid 30 --rate 100000 --from docs/results/kernel-or-user")]
-pub struct AdviseArgs {
+pub(crate) struct AdviseArgs {
     /// Share of invalid requests, percent
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     invalid: f64,
@@ -39,19 +40,13 @@ fn number(text: &str) -> Result<f64, String> {
     text.trim().parse().map_err(|_| format!("'{text}' is no number; write it in digits, as 30 or 100000"))
 }
 
-/// Runs `weir advise`.
-pub fn run(args: AdviseArgs) -> anyhow::Result<ExitCode> {
-    if !(0.0..=100.0).contains(&args.invalid) {
-        return Err(UsageError(format!(
-            "--invalid {}: a share lies between 0 and 100 percent",
-            args.invalid
-        ))
-        .into());
+pub(crate) fn run(AdviseArgs { invalid, rate, from, json }: AdviseArgs) -> anyhow::Result<()> {
+    if !(0.0..=100.0).contains(&invalid) {
+        bail!(UsageError(format!("--invalid {invalid}: a share lies between 0 and 100 percent")));
     }
-    if !(args.rate > 0.0 && args.rate.is_finite()) {
-        return Err(UsageError(format!("--rate {}: a rate is a number above 0", args.rate)).into());
+    if !(rate > 0.0 && rate.is_finite()) {
+        bail!(UsageError(format!("--rate {rate}: a rate is a number above 0")));
     }
-    let advice = Advice::read(&args.from, Wish { invalid_percent: args.invalid, rate: args.rate })?;
-    print(if args.json { advice.to_json()? } else { wrapped(&advice.to_text()) })?;
-    Ok(ExitCode::SUCCESS)
+    let advice = Advice::read(&from, Wish { invalid_percent: invalid, rate })?;
+    print(if json { advice.to_json()? } else { wrapped(&advice.to_text()) })
 }

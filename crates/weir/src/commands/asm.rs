@@ -14,7 +14,7 @@ use crate::programs::{ByteOrder, Findings, ProgramInput, is_elf, write_binary};
 /// otherwise. What the kernel would refuse whatever the program is for is refused here, in its line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct AsmArgs {
+pub(crate) struct AsmArgs {
     #[command(flatten)]
     reading: ProgramInput,
 
@@ -54,12 +54,11 @@ Examples:
 
 Exit status: 0 done, 1 the text is wrong or can't be read, 2 the arguments are.";
 
-/// Runs `weir asm`.
-pub fn run(args: AsmArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: AsmArgs) -> anyhow::Result<ExitCode> {
     Findings::end(assemble(&args), &args.reading.name(), args.reading.json)
 }
 
-fn assemble(args: &AsmArgs) -> anyhow::Result<ExitCode> {
+fn assemble(args: &AsmArgs) -> anyhow::Result<()> {
     let file = args.reading.name();
     let bytes = args.reading.bytes()?;
     if is_elf(&bytes) {
@@ -87,8 +86,7 @@ fn assemble(args: &AsmArgs) -> anyhow::Result<ExitCode> {
             object.to_elf(endian).with_context(|| format!("making an object of {file}"))?
         }
     };
-    write_binary(args.out.as_deref(), &result)?;
-    Ok(ExitCode::SUCCESS)
+    write_binary(args.out.as_deref(), &result)
 }
 
 fn chosen<'a>(object: &'a Object, name: Option<&str>) -> anyhow::Result<&'a weir_asm::Program> {

@@ -20,7 +20,7 @@ use crate::{
 /// isn't weir's keeps its filter where SIGKILL ends weir. A socket that has a filter already is left alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct AttachArgs {
+pub(crate) struct AttachArgs {
     #[command(flatten)]
     reading: ProgramInput,
 
@@ -40,7 +40,7 @@ pub struct AttachArgs {
     every: Option<Duration>,
 
     /// How many entries of a map are shown; how many more there are is said.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = entries())]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     entries: u32,
 }
 
@@ -55,16 +55,11 @@ Examples:
 
 Exit status: 0 it was attached and detached, 1 it couldn't be, 2 the arguments are wrong.";
 
-fn entries() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=100_000)
-}
-
-/// Runs `weir attach`.
-pub fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     Findings::end(attach(&args), &args.reading.name(), args.reading.json)
 }
 
-fn attach(args: &AttachArgs) -> anyhow::Result<ExitCode> {
+fn attach(args: &AttachArgs) -> anyhow::Result<()> {
     // A signal must end what is attached from the first moment on.
     let interrupt = Interrupt::listen_also_for_hangup().context("listening for signals")?;
     let object = object(args)?;
@@ -82,7 +77,7 @@ fn attach(args: &AttachArgs) -> anyhow::Result<ExitCode> {
     session.say(&Event::Attached { program: name, program_type: program_type.name(), to: &to })?;
     session.run(&interrupt, attached)?;
     eprintln!("weir: detached {name} from {target}");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn object(args: &AttachArgs) -> anyhow::Result<ObjectFile> {
@@ -99,7 +94,7 @@ fn session(args: &AttachArgs, object: &ObjectFile, program: &AnyProgram) -> anyh
     let shown = object.maps().iter().filter(|map| !map.name.starts_with(".rodata"));
     let maps = shown.map(|map| program.map_by_definition(map)).collect::<Result<Vec<AnyMap>, _>>()?;
     let screen = Screen::new();
-    let on_terminal = (screen.is_redrawn() && !args.reading.json).then_some(Duration::from_secs(1));
+    let on_terminal = (screen.is_redrawn && !args.reading.json).then_some(Duration::from_secs(1));
     Ok(Session {
         maps,
         lines: object.writes_trace_lines().then(TraceLines::of_every_program).transpose()?,

@@ -1,13 +1,14 @@
 //! `weir bench`.
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::ValueEnum as _;
 use comfy_table::Table;
 use weir_lab::experiment::interrupt::Interrupt;
-use weir_output::{print, terminal};
+use weir_output::terminal;
 use weir_results::number;
 
+use super::{is_plain, print_record};
 use crate::promises::{Bound, FigureGroup, PromisedFigure, measure};
 
 /// Measure the figures that weir promises, and say which are met here.
@@ -16,7 +17,7 @@ use crate::promises::{Bound, FigureGroup, PromisedFigure, measure};
 /// exit status is 1 when a figure misses its bar.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = times())]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     /// Runs of each load; from 6 on there are intervals.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -30,16 +31,11 @@ pub struct BenchArgs {
     json: bool,
 }
 
-/// Runs `weir bench`.
-pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let groups = if args.only.is_empty() { FigureGroup::value_variants() } else { &args.only };
     let figures = measure(groups, args.runs, &interrupt, &mut |doing| eprintln!("weir: {doing}"))?;
-    if args.json {
-        print(serde_json::to_string_pretty(&figures)? + "\n")?;
-    } else {
-        print(format!("{}\n", table(&figures)))?;
-    }
+    print_record(args.json, &figures, || format!("{}\n", table(&figures)))?;
     Ok(if figures.iter().all(PromisedFigure::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -55,7 +51,7 @@ fn times() -> String {
 }
 
 fn table(figures: &[PromisedFigure]) -> Table {
-    let mut table = terminal::table(!std::io::stdout().is_terminal());
+    let mut table = terminal::table(is_plain());
     table.set_header(["figure", "measured", "bar", "met"]);
     for figure in figures {
         let measured = figure.estimate();

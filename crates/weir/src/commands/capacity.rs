@@ -3,7 +3,6 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -12,23 +11,24 @@ use std::{
 use anyhow::Context as _;
 use weir_lab::{
     capacity::{
-        self, Unfinished,
+        self,
         plan::{self, SearchPlan},
         table,
     },
     experiment::{
+        Unfinished,
         ceiling::Ceiling,
         definition::{Profile, Resolved},
         folder::Folder,
         interrupt::{self, Interrupt},
-        manifest::{Manifest, RunWish},
+        manifest::Manifest,
     },
 };
 use weir_output::{print, terminal::wrapped, write_whole};
 use weir_results::{capacity::Decider, cell::ReceiveWork, topology::Topology};
 use weir_service::Io;
 
-use super::conducting::Conducting;
+use super::{conducting::Conducting, is_plain, print_record};
 use crate::arguments::time;
 
 /// Search for the highest rate without loss, for filtering in the kernel and in the server.
@@ -38,7 +38,7 @@ use crate::arguments::time;
 /// off is marked as a lower bound. Each trial is on the disk before the next begins. Loading filters needs root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct CapacityArgs {
+pub(crate) struct CapacityArgs {
     /// How thorough to be
     #[arg(long, default_value = "quick")]
     profile: Profile,
@@ -115,8 +115,7 @@ Examples:
   weir capacity --placements plain --topology loopback   what needs no root
   weir capacity --resume results/latest  go on where a search was ended";
 
-/// Runs `weir capacity`.
-pub fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
     if args.list {
         return list();
     }
@@ -127,12 +126,10 @@ pub fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
     };
     let (dir, how_to_resume) = (folder.dir.clone(), folder.how_to_resume());
     match capacity::conduct(folder, &plan, &interrupt) {
-        Ok(summary) if args.json => print(serde_json::to_string_pretty(&summary)? + "\n")?,
-        Ok(summary) => {
-            let text = table::text(&summary, !std::io::stdout().is_terminal());
-            print(format!("{text}\nResults: {}\n", dir.display()))?;
-        }
-        Err(Unfinished::Interrupted) => {
+        Ok(summary) => print_record(args.json, &summary, || {
+            format!("{}\nResults: {}\n", table::text(&summary, is_plain()), dir.display())
+        })?,
+        Err(Unfinished::Interrupted(_)) => {
             eprintln!("weir: interrupted; the samples so far are kept; {how_to_resume}");
             return Ok(ExitCode::from(interrupt::STATUS));
         }
@@ -144,15 +141,13 @@ pub fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
 fn create(args: &CapacityArgs) -> anyhow::Result<(Folder, SearchPlan)> {
     let plan = plan_of(args);
     plan.check()?;
-    let definition = plan.definition()?;
+    let resolved = Resolved { definition: plan.definition()?, profile: Some(args.profile) };
     let pinning = args.conducting.pinning();
     let seed = args.conducting.seed();
     let (planned_samples, time) = plan.budget();
-    let wish = RunWish { profile: Some(args.profile), seed, planned_samples };
-    let resolved = Resolved { definition: definition.clone(), profile: Some(args.profile) };
     let manifest = |text: &str| {
-        let ceiling = Some(Ceiling::measure(&definition, &pinning)?);
-        Ok(Manifest::new(&definition, text, wish, pinning, ceiling))
+        let ceiling = Some(Ceiling::measure(&resolved.definition, &pinning)?);
+        Ok(Manifest::new(&resolved, text, seed, planned_samples, pinning, ceiling))
     };
     let folder = Folder::create(args.conducting.out.clone(), &resolved, manifest)?;
     let text = toml::to_string(&plan).context("making TOML of the plan")?;
@@ -232,8 +227,6 @@ fn about(time: Duration) -> String {
 }
 
 fn parse_receive_work(name: &str) -> Result<ReceiveWork, String> {
-    let all = [ReceiveWork::Sender, ReceiveWork::Server];
-    all.into_iter()
-        .find(|whose| whose.name() == name)
-        .ok_or_else(|| format!("unknown '{name}'; it is one of sender, server"))
+    let found = ReceiveWork::ALL.into_iter().find(|whose| whose.name() == name);
+    found.ok_or_else(|| format!("unknown '{name}'; it is one of sender, server"))
 }

@@ -3,19 +3,19 @@
 use std::process::ExitCode;
 
 use weir_asm::{
-    Object, check,
+    Object,
     text::{diagnose, diagnose_fragment},
 };
-use weir_output::exit::UsageError;
+use weir_output::{exit::UsageError, print};
 
-use crate::programs::{Findings, Input, InputForm, ProgramInput, is_elf, write_text};
+use crate::programs::{Findings, Input, InputForm, ProgramInput, is_elf};
 
 /// Look for what the kernel would refuse, without asking it: errors and warnings, in their lines.
 ///
 /// Finding nothing promises nothing: the verifier also follows values. `weir run` asks it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     #[command(flatten)]
     reading: ProgramInput,
 
@@ -35,8 +35,7 @@ Examples:
 
 Exit status: 0 nothing stands in the way (warnings may be said), 1 something does, 2 the arguments are wrong.";
 
-/// Runs `weir check`.
-pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     Findings::end(look(&args), &args.reading.name(), args.reading.json)
 }
 
@@ -53,7 +52,7 @@ fn look(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         (Input::Raw(code).object()?, findings)
     } else if args.form.raw || is_elf(&bytes) {
         let object = Input::read(&args.reading, &args.form, bytes)?.object()?;
-        let findings = of_object(&file, &object);
+        let findings = Findings::in_object(&file, &object);
         (object, findings)
     } else {
         let object = args.reading.assemble(&bytes)?;
@@ -67,19 +66,11 @@ fn look(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if !args.reading.json && args.fragment {
         let code = &object.programs[0].code;
         let (insns, slots) = (code.len(), code.slots());
-        write_text(format!("a fragment: {insns} instructions in {slots} slots, no error found\n"))?;
+        print(format!("a fragment: {insns} instructions in {slots} slots, no error found\n"))?;
     } else if !args.reading.json {
-        write_text(passed(&object))?;
+        print(passed(&object))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn of_object(file: &str, object: &Object) -> Findings {
-    let mut findings = Findings::default();
-    for program in &object.programs {
-        findings.extend(Findings::in_program(file, program, &check(&program.code)));
-    }
-    findings
 }
 
 fn passed(object: &Object) -> String {

@@ -33,7 +33,7 @@ use crate::{
 /// Send a behaviour's packets to a bag server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
-pub struct ClientArgs {
+pub(crate) struct ClientArgs {
     /// What to send; the list is below
     #[arg(short, long, default_value = "thor", value_name = "NAME")]
     behaviour: &'static Behaviour,
@@ -128,9 +128,8 @@ pub struct ClientArgs {
     summary: Option<PathBuf>,
 }
 
-/// Runs `weir client`. The status is a failure when a reply that the behaviour needs never came, and 130 where a signal ended
-/// it.
-pub fn run(args: ClientArgs) -> anyhow::Result<ExitCode> {
+/// The status is a failure when a reply that the behaviour needs never came, and 130 where a signal ended it.
+pub(crate) fn run(args: ClientArgs) -> anyhow::Result<ExitCode> {
     let steps = args.behaviour.steps(&args.workload()?);
     let config = args.config()?;
     args.summary.as_deref().map_or(Ok(()), check_writable)?;

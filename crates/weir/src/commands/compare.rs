@@ -1,13 +1,11 @@
 //! `weir compare`.
 
-use std::{
-    io::{IsTerminal as _, stdout},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::path::PathBuf;
 
 use weir_output::print;
 use weir_report::FolderComparison;
+
+use super::is_plain;
 
 /// Compare two results: did my change help?
 ///
@@ -17,7 +15,7 @@ use weir_report::FolderComparison;
 /// instead, where they lie side by side in time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  weir compare results/before results/after")]
-pub struct CompareArgs {
+pub(crate) struct CompareArgs {
     /// The results folder to compare with
     #[arg(value_name = "DIR_A")]
     before: PathBuf,
@@ -35,10 +33,7 @@ pub struct CompareArgs {
     json: bool,
 }
 
-/// Runs `weir compare`.
-pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: CompareArgs) -> anyhow::Result<()> {
     let comparison = FolderComparison::read(&args.before, &args.after)?;
-    let plain = !stdout().is_terminal();
-    print(if args.json { comparison.to_json()? } else { comparison.to_terminal(plain, args.all) })?;
-    Ok(ExitCode::SUCCESS)
+    print(if args.json { comparison.to_json()? } else { comparison.to_terminal(is_plain(), args.all) })
 }

@@ -1,9 +1,6 @@
 //! `weir completions` and `weir man`: what packagers install beside the binary.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Command, builder::Resettable};
@@ -16,35 +13,31 @@ use weir_output::{print, write_whole};
 
 /// Print the completion script of a shell, such as `weir completions bash >/etc/bash_completion.d/weir`.
 #[derive(Debug, clap::Args)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell.
     shell: Shell,
 }
 
 /// Write a man page for weir and for each of its commands into a folder.
 #[derive(Debug, clap::Args)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// The folder; it is made if it doesn't exist.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-/// Runs `weir completions`, of the command line `weir`.
-pub fn completions(args: CompletionsArgs, mut weir: Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn completions(args: CompletionsArgs, mut weir: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut weir, "weir", &mut script);
-    print(String::from_utf8_lossy(&script))?;
-    Ok(ExitCode::SUCCESS)
+    print(String::from_utf8_lossy(&script))
 }
 
-/// Runs `weir man`, of the command line `weir`.
-pub fn man(args: ManArgs, weir: Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn man(args: ManArgs, weir: Command) -> anyhow::Result<()> {
     let folder = args.folder;
     std::fs::create_dir_all(&folder).with_context(|| format!("making the folder {}", folder.display()))?;
     let mut command = weir.disable_help_subcommand(true);
     command.build();
-    write_pages(&command, &folder)?;
-    Ok(ExitCode::SUCCESS)
+    write_pages(&command, &folder)
 }
 
 /// The pages of `command` and of those below it. What stands behind the help is made here, since clap_mangen runs the

@@ -9,9 +9,9 @@ use weir_asm::{
     Call, CodeSection, ElfFile, Endian, Insn, Object, Program, helpers, read_elf,
     show::{fun, llvm::Llvm},
 };
-use weir_output::exit::UsageError;
+use weir_output::{exit::UsageError, print};
 
-use crate::programs::{Findings, Input, InputForm, ProgramInput, write_text};
+use crate::programs::{Findings, Input, InputForm, ProgramInput};
 
 /// Show instructions as text, a line each: `index: text`, where the index counts 8-byte slots.
 ///
@@ -19,7 +19,7 @@ use crate::programs::{Findings, Input, InputForm, ProgramInput, write_text};
 /// names of maps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct DisasmArgs {
+pub(crate) struct DisasmArgs {
     #[command(flatten)]
     reading: ProgramInput,
 
@@ -60,12 +60,11 @@ Examples:
 
 Exit status: 0 done, 1 there is no program in it or it can't be read, 2 the arguments are wrong.";
 
-/// Runs `weir disasm`.
-pub fn run(args: DisasmArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DisasmArgs) -> anyhow::Result<ExitCode> {
     Findings::end(disassemble(&args), &args.reading.name(), args.reading.json)
 }
 
-fn disassemble(args: &DisasmArgs) -> anyhow::Result<ExitCode> {
+fn disassemble(args: &DisasmArgs) -> anyhow::Result<()> {
     if args.form.raw && args.section.is_some() {
         return Err(UsageError("raw instructions have no sections: leave --section away".to_owned()).into());
     }
@@ -74,8 +73,7 @@ fn disassemble(args: &DisasmArgs) -> anyhow::Result<ExitCode> {
         if let Input::Elf(_, file) = &input {
             keeps_in_text(file, &args.reading.name())?;
         }
-        write_text(whole_text(input.object()?))?;
-        return Ok(ExitCode::SUCCESS);
+        return print(whole_text(input.object()?));
     }
     let raw = matches!(input, Input::Raw(_));
     let sections = sections(input, &args.reading.name(), args.section.as_deref())?;
@@ -88,8 +86,7 @@ fn disassemble(args: &DisasmArgs) -> anyhow::Result<ExitCode> {
             (false, false) => listing(&mut shown, section, &lines)?,
         }
     }
-    write_text(&shown)?;
-    Ok(ExitCode::SUCCESS)
+    print(&shown)
 }
 
 /// Refuses what would be lost: the object that is made of the text would do something else.

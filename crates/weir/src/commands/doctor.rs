@@ -1,14 +1,12 @@
 //! `weir doctor`.
 
-use std::{
-    io::{self, IsTerminal as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use weir_lab::experiment::interrupt::{self, Interrupt};
-use weir_output::{print, terminal};
+use weir_output::terminal;
 
+use super::{is_plain, print_record};
 use crate::doctor::{Check, examine, leftovers};
 
 /// Say what this machine can and can't do for weir, why, and what to do about it.
@@ -17,7 +15,7 @@ use crate::doctor::{Check, examine, leftovers};
 /// of the catalogue is loaded once. Exit status 0 where a server can filter at its socket and the kernel refuses no program
 /// that weir takes it to take, whatever else is missing.
 #[derive(Debug, clap::Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -28,8 +26,7 @@ pub struct DoctorArgs {
     fix: bool,
 }
 
-/// Runs `weir doctor`.
-pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     // What is tried would stay behind if a signal ended this at once.
     let interrupt = Interrupt::listen().context("listening for SIGINT and SIGTERM")?;
     let mut is_fixed = true;
@@ -48,16 +45,12 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     if interrupt.check().is_err() {
         return Ok(ExitCode::from(interrupt::STATUS));
     }
-    if args.json {
-        print(serde_json::to_string_pretty(&examination)? + "\n")?;
-    } else {
-        print(format!("{}\n", table(&examination.findings)))?;
-    }
+    print_record(args.json, &examination, || format!("{}\n", table(&examination.findings)))?;
     Ok(if examination.is_well() && is_fixed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn table(findings: &[Check]) -> comfy_table::Table {
-    let mut table = terminal::table(!io::stdout().is_terminal());
+    let mut table = terminal::table(is_plain());
     table.set_header(["what", "", "found", "what to do"]);
     for Check { what, state, found, remedy } in findings {
         table.add_row([what.as_str(), state.as_str(), found, remedy]);

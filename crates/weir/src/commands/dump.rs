@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use crate::programs::{Findings, InputForm, ProgramInput, Tree, write_json, write_text};
+use weir_output::print;
+
+use crate::programs::{Findings, InputForm, ProgramInput, Tree};
 
 /// Print the tree of a program: every instruction by its parts, with labels, maps and licence.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct DumpArgs {
+pub(crate) struct DumpArgs {
     #[command(flatten)]
     reading: ProgramInput,
 
@@ -23,18 +25,12 @@ Examples:
 
 Exit status: 0 done, 1 the program is wrong or can't be read, 2 the arguments are wrong.";
 
-/// Runs `weir dump`.
-pub fn run(args: DumpArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DumpArgs) -> anyhow::Result<ExitCode> {
     Findings::end(dump(&args), &args.reading.name(), args.reading.json)
 }
 
-fn dump(args: &DumpArgs) -> anyhow::Result<ExitCode> {
+fn dump(args: &DumpArgs) -> anyhow::Result<()> {
     let object = args.reading.input(&args.form)?.object()?;
     let tree = Tree::from(&object);
-    if args.reading.json {
-        write_json(&tree)?
-    } else {
-        write_text(&tree)?
-    }
-    Ok(ExitCode::SUCCESS)
+    if args.reading.json { print(serde_json::to_string(&tree)? + "\n") } else { print(&tree) }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Write as _,
-    io::{IsTerminal as _, stdout},
     num::NonZeroU32,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -12,14 +11,14 @@ use std::{
 use anyhow::Context;
 use weir_hooks::Audit;
 use weir_lab::experiment::{
-    self, Conducted, catalogue,
+    self, Unfinished, catalogue,
     ceiling::Ceiling,
     definition::{Definition, Profile},
     expected,
     folder::Folder,
     interrupt::{self, Interrupt},
     machine::Pinning,
-    manifest::{Manifest, RunWish},
+    manifest::Manifest,
     precision::{Precision, Within},
     schedule::{self, Scheduled},
     server::check_ports,
@@ -27,7 +26,7 @@ use weir_lab::experiment::{
 use weir_output::{exit::UsageError, print, terminal::wrapped};
 use weir_results::store;
 
-use super::conducting::Conducting;
+use super::{conducting::Conducting, is_plain};
 
 /// Run an experiment and report on it.
 ///
@@ -35,7 +34,7 @@ use super::conducting::Conducting;
 /// before the next run starts. Loading filters into the kernel needs root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct ExperimentArgs {
+pub(crate) struct ExperimentArgs {
     /// An experiment of the list, or the path of a definition such as ./my.toml
     #[arg(required_unless_present_any = ["list", "resume"])]
     name: Option<String>,
@@ -79,8 +78,7 @@ Examples:
   weir experiment ./my.toml --runs 10 --out results/mine
   weir experiment --resume results/latest     go on where one was ended";
 
-/// Runs `weir experiment`.
-pub fn run(args: ExperimentArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ExperimentArgs) -> anyhow::Result<ExitCode> {
     if args.list {
         return list();
     }
@@ -94,12 +92,15 @@ pub fn run(args: ExperimentArgs) -> anyhow::Result<ExitCode> {
 
 /// Makes the runs that `folder` misses, then its report.
 fn conduct(mut folder: Folder, interrupt: &Interrupt, events: bool) -> anyhow::Result<ExitCode> {
-    let conducted = experiment::conduct(&mut folder, interrupt, events)?;
+    let is_interrupted = match experiment::conduct(&mut folder, interrupt, events) {
+        Err(Unfinished::Because(error)) => return Err(error),
+        conducted => conducted.is_err(),
+    };
     let samples = store::read(&folder.dir)?.samples;
     if !samples.is_empty() {
         show_report(&folder.dir, events)?;
     }
-    if conducted == Conducted::Interrupted {
+    if is_interrupted {
         eprintln!("weir: interrupted; the samples so far are kept; {}", folder.how_to_resume());
         return Ok(ExitCode::from(interrupt::STATUS));
     }
@@ -125,7 +126,7 @@ fn show_report(dir: &Path, events: bool) -> anyhow::Result<()> {
         eprintln!("weir: report: {}", dir.join("report.html").display());
         return Ok(());
     }
-    let text = report.to_terminal(!stdout().is_terminal());
+    let text = report.to_terminal(is_plain());
     print(format!("{text}\nReport: {}\n", dir.join("report.html").display()))
 }
 
@@ -145,10 +146,9 @@ fn create(args: &ExperimentArgs) -> anyhow::Result<Folder> {
     check_ports(definition)?;
     let is_planned = |run: &&Scheduled| run.repetition < definition.runs;
     let planned_samples = schedule::of(definition, seed).iter().filter(is_planned).count() as u64;
-    let wish = RunWish { profile: resolved.profile, seed, planned_samples };
     let manifest = |text: &str| {
         let ceiling = ceiling(definition, &pinning)?;
-        Ok(Manifest::new(definition, text, wish, pinning, ceiling))
+        Ok(Manifest::new(&resolved, text, seed, planned_samples, pinning, ceiling))
     };
     let folder = Folder::create(args.conducting.out.clone(), &resolved, manifest)?;
     eprintln!(

@@ -25,7 +25,7 @@ Examples:
   weir figures --fill README.md docs/*.md  write them anew, large ones first
 
 Exit status: 0 all are the results', 1 some aren't, or can't be found; with --fill, some can't be found.")]
-pub struct FiguresArgs {
+pub(crate) struct FiguresArgs {
     /// The documents, in Markdown
     #[arg(value_name = "FILE", required = true)]
     documents: Vec<PathBuf>,
@@ -43,8 +43,7 @@ pub struct FiguresArgs {
     fill: bool,
 }
 
-/// Runs `weir figures`.
-pub fn run(args: FiguresArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: FiguresArgs) -> anyhow::Result<ExitCode> {
     let allowed = args.printed.as_deref().map(list).transpose()?;
     let mut results = Results::of(&args.results);
     let (mut changes, mut problems, mut marked) = (Vec::new(), Vec::new(), 0);

@@ -4,7 +4,6 @@ use std::{
     env, fs, io,
     num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
-    process::ExitCode,
     str::FromStr,
     time::Duration,
 };
@@ -18,6 +17,7 @@ use weir_service::control::{
     AskError, BlockedPrefix, ControlRequest, NoPrefix, Prefix, Reply, Status, ask, block_all,
 };
 
+use super::print_record;
 use crate::arguments::time;
 
 /// Change what a running server filters: what it blocks, how much a source may send, which filter decides.
@@ -25,7 +25,7 @@ use crate::arguments::time;
 /// The server listens at a control socket (`weir serve --control PATH`), which its owner and root may use.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct FilterArgs {
+pub(crate) struct FilterArgs {
     #[command(subcommand)]
     change: FilterChange,
 
@@ -90,8 +90,7 @@ enum FilterChange {
     },
 }
 
-/// Runs `weir filter`.
-pub fn run(args: FilterArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: FilterArgs) -> anyhow::Result<()> {
     let path = args.control.or_else(|| env::var_os("WEIR_CONTROL").map(PathBuf::from));
     let path = path.ok_or_else(|| {
         UsageError("which server? --control PATH or WEIR_CONTROL says where it is controlled".to_owned())
@@ -103,8 +102,7 @@ pub fn run(args: FilterArgs) -> anyhow::Result<ExitCode> {
         }
         error => Err(error.into()),
     })?;
-    print(if args.json { serde_json::to_string_pretty(&reply)? + "\n" } else { text(&reply) })?;
-    Ok(ExitCode::SUCCESS)
+    print_record(args.json, &reply, || text(&reply))
 }
 
 /// What is to be blocked.
@@ -158,28 +156,22 @@ fn milliseconds(time: Duration) -> NonZeroU64 {
 impl FilterChange {
     /// Has it done, and gives what the server says.
     fn ask(self, path: &Path) -> anyhow::Result<Result<Reply, AskError>> {
-        let (from, lasting) = match self {
-            Self::Block { what: ToBlock::All(from), lasting } => (from, lasting),
-            other => return Ok(ask(path, &other.request())),
-        };
-        let mut done = 0;
-        let all = prefixes(from.as_deref())?;
-        let blocked = block_all(path, all, lasting.map(milliseconds), |so_far| done = so_far);
-        Ok(match blocked {
-            Ok(count) => Ok(Reply::Done { did: format!("{count} prefixes are blocked") }),
-            Err(AskError::Refused(error)) if done > 0 => {
-                Err(AskError::Refused(format!("{error}; {done} prefixes are blocked, the others aren't")))
+        let request = match self {
+            Self::Block { what: ToBlock::All(from), lasting } => {
+                let mut done = 0;
+                let all = prefixes(from.as_deref())?;
+                let blocked = block_all(path, all, lasting.map(milliseconds), |so_far| done = so_far);
+                return Ok(match blocked {
+                    Ok(count) => Ok(Reply::Done { did: format!("{count} prefixes are blocked") }),
+                    Err(AskError::Refused(error)) if done > 0 => Err(AskError::Refused(format!(
+                        "{error}; {done} prefixes are blocked, the others aren't"
+                    ))),
+                    Err(error) => Err(error),
+                });
             }
-            Err(error) => Err(error),
-        })
-    }
-
-    fn request(self) -> ControlRequest {
-        match self {
             Self::Block { what: ToBlock::One(prefix), lasting } => {
                 ControlRequest::Block { prefix, for_ms: lasting.map(milliseconds) }
             }
-            Self::Block { what: ToBlock::All(_), .. } => unreachable!("those are asked for one by one"),
             Self::Unblock { prefix } => ControlRequest::Unblock { prefix },
             Self::List => ControlRequest::List,
             Self::Status => ControlRequest::Status,
@@ -189,7 +181,8 @@ impl FilterChange {
                 ControlRequest::Quota { rate: quota.rate(), burst }
             }
             Self::Swap { filter, toolkit } => ControlRequest::Swap { filter, toolkit },
-        }
+        };
+        Ok(ask(path, &request))
     }
 }
 

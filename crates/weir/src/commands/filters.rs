@@ -1,32 +1,24 @@
 //! `weir filters`: the matrix of filter, toolkit and hook.
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal as _},
-    process::ExitCode,
-};
+use std::fmt::Write as _;
 
 use serde::Serialize;
-use weir_filters::{Combination, FilterName, Hook, MapUse, Toolkit};
-use weir_output::{print, terminal};
+use weir_filters::{Combination, FilterName, GsoView, Hook, MapUse, Toolkit};
+use weir_output::terminal;
+
+use super::{is_plain, print_record};
 
 /// List the filters: what each decides, its maps and parameters, and where it can run.
 #[derive(Debug, clap::Args)]
-pub struct FiltersArgs {
+pub(crate) struct FiltersArgs {
     /// Print one JSON document instead of tables.
     #[arg(long)]
     json: bool,
 }
 
-/// Runs `weir filters`.
-pub fn run(args: FiltersArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: FiltersArgs) -> anyhow::Result<()> {
     let rows: Vec<FilterLine> = FilterName::ALL.into_iter().map(FilterLine::new).collect();
-    if args.json {
-        print(serde_json::to_string_pretty(&rows)? + "\n")?;
-    } else {
-        print(terminal::wrapped(&tables(&rows)))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    print_record(args.json, &rows, || terminal::wrapped(&tables(&rows)))
 }
 
 #[derive(Serialize)]
@@ -81,7 +73,7 @@ impl MatrixCell {
 const THERE: &str = "✓";
 
 fn tables(rows: &[FilterLine]) -> String {
-    let mut decisions = terminal::page_table(!io::stdout().is_terminal());
+    let mut decisions = terminal::page_table(is_plain());
     decisions.set_header(["filter", "decides", "maps of its kernel program", "parameters"]);
     for row in rows {
         let maps = row.maps.iter().map(|map| format!("{} ({}): {}", map.name, map.kind, map.holds));
@@ -97,8 +89,8 @@ fn tables(rows: &[FilterLine]) -> String {
 
     let mut reasons: Vec<&str> = Vec::new();
     for (filters, cells) in alike(rows) {
-        let header = std::iter::once("toolkit").chain(Hook::ALL.iter().map(|hook| hook.as_str()));
-        let mut matrix = table(header);
+        let mut matrix = terminal::table(is_plain());
+        matrix.set_header(std::iter::once("toolkit").chain(Hook::ALL.map(Hook::as_str)));
         for toolkit in Toolkit::ALL {
             let of_toolkit = cells.iter().filter(|cell| cell.toolkit == toolkit);
             let marks = of_toolkit.map(|cell| match cell.reason {
@@ -150,20 +142,12 @@ fn letter_of(number: usize) -> char {
 
 /// What becomes of them at each hook.
 const fn super_packets(hook: Hook) -> &'static str {
-    match hook {
-        Hook::User | Hook::Socket | Hook::Cgroup => {
-            "none come, unless a socket asks for them (UDP_GRO), which weir's never does"
-        }
-        Hook::Tc => "the program is told of them, and drops or passes them whole (--super-packets)",
-        Hook::Reuseport => {
+    match hook.gso() {
+        GsoView::Cut => "none come, unless a socket asks for them (UDP_GRO), which weir's never does",
+        GsoView::Told => "the program is told of them, and drops or passes them whole (--super-packets)",
+        GsoView::Untold if matches!(hook, Hook::Xdp) => "native gets none; generic as reuseport",
+        GsoView::Untold => {
             "fun's programs tell them; with others the filter decides at the socket (docs/hooks.md)"
         }
-        Hook::Xdp => "native gets none; generic as reuseport",
     }
-}
-
-fn table(header: impl IntoIterator<Item = impl ToString>) -> comfy_table::Table {
-    let mut table = terminal::table(!io::stdout().is_terminal());
-    table.set_header(header.into_iter().map(|cell| cell.to_string()).collect::<Vec<_>>());
-    table
 }

@@ -1,6 +1,6 @@
 //! `weir neighbour`: a busy neighbour of an experiment; not for use by hand.
 
-use std::{io, process::ExitCode};
+use std::io;
 
 use anyhow::Context as _;
 use weir_lab::neighbour;
@@ -8,10 +8,8 @@ use weir_lab::neighbour;
 /// Keep a core busy until stdin ends, then say how many passes of work were done.
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
-pub struct NeighbourArgs {}
+pub(crate) struct NeighbourArgs {}
 
-/// Runs `weir neighbour`.
-pub fn run(NeighbourArgs {}: NeighbourArgs) -> anyhow::Result<ExitCode> {
-    neighbour::work(io::stdin(), io::stdout()).context("saying what was done")?;
-    Ok(ExitCode::SUCCESS)
+pub(crate) fn run(NeighbourArgs {}: NeighbourArgs) -> anyhow::Result<()> {
+    neighbour::work(io::stdin(), io::stdout()).context("saying what was done")
 }

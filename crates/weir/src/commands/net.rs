@@ -1,7 +1,5 @@
 //! `weir net`: a veth pair for use by hand.
 
-use std::process::ExitCode;
-
 use clap::Subcommand;
 use weir_lab::topology::{
     Settings,
@@ -13,6 +11,8 @@ use weir_results::{
     topology::Segmentation,
 };
 
+use super::print_record;
+
 /// Make, show and take down a veth pair between two network namespaces, for `weir serve --net` and
 /// `weir client --net` (as root).
 ///
@@ -20,7 +20,7 @@ use weir_results::{
 /// `ip netns exec weir-server COMMAND` runs anything else there. It stays until it is taken down.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct NetArgs {
+pub(crate) struct NetArgs {
     #[command(subcommand)]
     command: NetCommand,
 }
@@ -36,7 +36,24 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum NetCommand {
     /// Make the pair; refused where there is one.
-    Up(UpArgs),
+    Up {
+        /// `on`: a UDP GSO send crosses as one super-packet. `off`: every datagram is a packet of its own.
+        #[arg(long, default_value_t)]
+        segmentation: Segmentation,
+
+        /// Bytes of the largest packet.
+        #[arg(long, default_value_t = Settings::default().mtu, value_name = "BYTES",
+            value_parser = clap::value_parser!(u32).range(1280..=65535))]
+        mtu: u32,
+
+        /// Cores that the server's end receives on (RPS), such as 0 or 0,2; without, the core that sent.
+        #[arg(long, value_delimiter = ',', value_name = "CORES")]
+        receive_on: Vec<usize>,
+
+        /// The same for the client's end: replies.
+        #[arg(long, value_delimiter = ',', value_name = "CORES")]
+        replies_on: Vec<usize>,
+    },
     /// Take it down, and whatever is left of one. Nothing to take down is no error.
     Down,
     /// Show whether there is one, how it is set, and which processes are in it.
@@ -47,49 +64,16 @@ enum NetCommand {
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct UpArgs {
-    /// `on`: a UDP GSO send crosses as one super-packet. `off`: every datagram is a packet of its own.
-    #[arg(long, default_value_t)]
-    segmentation: Segmentation,
-
-    /// Bytes of the largest packet.
-    #[arg(long, default_value_t = Settings::default().mtu, value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1280..=65535))]
-    mtu: u32,
-
-    /// Cores that the server's end receives on (RPS), such as 0 or 0,2; without, the core that sent.
-    #[arg(long, value_delimiter = ',', value_name = "CORES")]
-    receive_on: Vec<usize>,
-
-    /// The same for the client's end: replies.
-    #[arg(long, value_delimiter = ',', value_name = "CORES")]
-    replies_on: Vec<usize>,
-}
-
-/// Runs `weir net`.
-pub fn run(args: NetArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: NetArgs) -> anyhow::Result<()> {
     match args.command {
-        NetCommand::Up(args) => {
-            named::up(&args.settings())?;
-            print(describe(&named::status()?))?;
+        NetCommand::Up { segmentation, mtu, receive_on, replies_on } => {
+            named::up(&Settings { segmentation, mtu, receive_on, replies_on })?;
+            print(describe(&named::status()?))
         }
-        NetCommand::Down => down()?,
+        NetCommand::Down => down(),
         NetCommand::Status { json } => {
             let status = named::status()?;
-            print(if json { serde_json::to_string_pretty(&status)? + "\n" } else { describe(&status) })?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-impl UpArgs {
-    fn settings(self) -> Settings {
-        Settings {
-            segmentation: self.segmentation,
-            mtu: self.mtu,
-            receive_on: self.receive_on,
-            replies_on: self.replies_on,
+            print_record(json, &status, || describe(&status))
         }
     }
 }

@@ -1,13 +1,11 @@
 //! `weir report`.
 
-use std::{
-    io::{self, IsTerminal},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::path::PathBuf;
 
 use weir_output::print;
 use weir_report::Report;
+
+use super::is_plain;
 
 /// Make a report from saved samples.
 ///
@@ -17,7 +15,7 @@ use weir_report::Report;
 #[command(
     after_help = "Examples:\n  weir report results/latest\n  weir report results/hooks --capacity results/capacity"
 )]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// The results folder that `weir experiment` made
     #[arg(value_name = "DIR")]
     dir: PathBuf,
@@ -27,14 +25,12 @@ pub struct ReportArgs {
     capacity: Option<PathBuf>,
 }
 
-/// Runs `weir report`.
-pub fn run(args: ReportArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
     let report = match &args.capacity {
         Some(capacity) => Report::read_beside(&args.dir, capacity)?,
         None => Report::read(&args.dir)?,
     };
     report.write(&args.dir)?;
-    let text = report.to_terminal(!io::stdout().is_terminal());
-    print(format!("{text}\nReport: {}\n", args.dir.join("report.html").display()))?;
-    Ok(ExitCode::SUCCESS)
+    let text = report.to_terminal(is_plain());
+    print(format!("{text}\nReport: {}\n", args.dir.join("report.html").display()))
 }

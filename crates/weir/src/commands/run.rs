@@ -7,9 +7,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde::Serialize;
 use weir_asm::Endian;
 use weir_hooks::{AnyProgram, ProgramType};
-use weir_output::exit::UsageError;
+use weir_output::{exit::UsageError, print};
 
-use crate::programs::{ByteOrder, Findings, Input, InputForm, ProgramInput, write_text};
+use crate::programs::{ByteOrder, Findings, Input, InputForm, ProgramInput};
 
 /// Run a program in the kernel on bytes of yours (BPF_PROG_TEST_RUN): its verdict, r0 and time a run.
 ///
@@ -17,7 +17,7 @@ use crate::programs::{ByteOrder, Findings, Input, InputForm, ProgramInput, write
 /// the lines of the source. Needs root, or CAP_BPF and CAP_NET_ADMIN.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     #[command(flatten)]
     reading: ProgramInput,
 
@@ -60,12 +60,11 @@ fn types() -> impl clap::builder::TypedValueParser<Value = ProgramType> {
     })
 }
 
-/// Runs `weir run`.
-pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     Findings::end(test_run(&args), &args.reading.name(), args.reading.json)
 }
 
-fn test_run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+fn test_run(args: &RunArgs) -> anyhow::Result<()> {
     let data = args.data.as_deref().map_or_else(|| Ok(vec![0; 64]), bytes_of)?;
     let object = object(args)?;
     let program = AnyProgram::load(&object, args.program.as_deref())?;
@@ -89,19 +88,14 @@ fn test_run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         bytes: data.len(),
         verified_instructions: program.facts()?.verified_instructions,
     };
-    write_text(&if args.reading.json {
-        format!("{}\n", serde_json::to_string(&outcome)?)
-    } else {
-        outcome.said()
-    })?;
-    Ok(ExitCode::SUCCESS)
+    print(if args.reading.json { format!("{}\n", serde_json::to_string(&outcome)?) } else { outcome.said() })
 }
 
 /// The object to load: an ELF file as it is, or the one that a text or raw instructions become.
 fn object(args: &RunArgs) -> anyhow::Result<Vec<u8>> {
     let input = args.reading.input(&args.form)?;
+    let native: Endian = ByteOrder::default().into();
     if let Input::Elf(bytes, file) = input {
-        let native: Endian = ByteOrder::default().into();
         anyhow::ensure!(
             file.endian == native,
             "{} is of the other byte order than this machine; build it for this one",
@@ -115,8 +109,7 @@ fn object(args: &RunArgs) -> anyhow::Result<Vec<u8>> {
         let programs = object.programs.iter_mut().filter(|program| meant(&program.name));
         programs.for_each(|program| program.section = program_type.section().to_owned());
     }
-    let endian: Endian = ByteOrder::default().into();
-    object.to_elf(endian).with_context(|| format!("making an object of {}", args.reading.name()))
+    object.to_elf(native).with_context(|| format!("making an object of {}", args.reading.name()))
 }
 
 /// What a run gave.

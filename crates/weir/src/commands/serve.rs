@@ -4,7 +4,6 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
-    process::ExitCode,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -16,8 +15,7 @@ use weir_results::net::Side;
 use weir_service::{
     AllowStop, Io, Moderation, ServerConfig, ServerSummary,
     servers::{
-        AttachChoice, ObjectProgram, Ready, ServeError, ServePlan, Served, ServerKind, serve_controlled,
-        serve_object,
+        AttachChoice, ObjectProgram, Ready, ServeError, ServePlan, Served, ServerKind, serve, serve_object,
     },
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT, MOST_WORKERS};
@@ -30,7 +28,7 @@ use crate::{arguments::socket_address, notify, programs::ProgramInput};
 /// `--hook user` needs nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// The filter; `weir filters` lists them. `blocklist` and `quota` may stand before another one:
     /// blocklist+quota+valid-command.
     #[arg(long, value_name = "FILTER", default_value_t = Filter::from(FilterName::ValidCommand))]
@@ -168,8 +166,7 @@ Examples:
   weir serve --object mine.o --program keep  a program that you compiled
   weir serve --listen '[::1]:0' --summary run.json  a free port, counts in JSON";
 
-/// Runs `weir serve`.
-pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let plan = args.plan()?;
     args.summary.as_deref().map_or(Ok(()), check_writable)?;
     if args.net {
@@ -184,7 +181,7 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         write_json(path, &served.summary)?;
     }
     say_ended(&served.summary);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 impl ServeArgs {
@@ -192,9 +189,7 @@ impl ServeArgs {
         let Some(path) = &self.object else {
             let behind = format!("{} ({} at {})", plan.filter, plan.toolkit, plan.hook);
             let kind = plan.kind;
-            return Ok(serve_controlled(plan, self.control.as_deref(), |ready| {
-                say_ready(kind, &behind, ready)
-            })?);
+            return Ok(serve(plan, self.control.as_deref(), |ready| say_ready(kind, &behind, ready))?);
         };
         let reading = ProgramInput { file: path.clone(), json: false };
         let file = ObjectFile::read(&reading.name(), reading.bytes()?)?;
@@ -262,16 +257,7 @@ impl ServeArgs {
             statistics: self.stats,
         })
     }
-}
 
-/// The hook's usual toolkit, or where that hasn't got the filter the one that has.
-fn toolkit_for(filter: Filter, hook: Hook) -> Toolkit {
-    let fits = |toolkit: &Toolkit| filter.available(*toolkit, hook).is_ok();
-    let usual = hook.default_toolkit();
-    [usual, Toolkit::Fun].into_iter().find(fits).unwrap_or(usual)
-}
-
-impl ServeArgs {
     /// A server that reads one datagram a call gains nothing by letting several come together.
     fn moderation(&self) -> Result<Moderation, UsageError> {
         match (self.io, self.moderation) {
@@ -303,6 +289,13 @@ impl ServeArgs {
             super_packets: self.super_packets,
         })
     }
+}
+
+/// The hook's usual toolkit, or where that hasn't got the filter the one that has.
+fn toolkit_for(filter: Filter, hook: Hook) -> Toolkit {
+    let fits = |toolkit: &Toolkit| filter.available(*toolkit, hook).is_ok();
+    let usual = hook.default_toolkit();
+    [usual, Toolkit::Fun].into_iter().find(fits).unwrap_or(usual)
 }
 
 fn workers() -> impl TypedValueParser<Value = NonZeroUsize> {

@@ -1,18 +1,14 @@
 //! `weir toolkits`: what each filter is and costs, by each toolkit.
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal as _},
-    iter,
-    process::ExitCode,
-};
+use std::{fmt::Write as _, iter, process::ExitCode};
 
 use serde::Serialize;
 use weir_filters::{FilterName, Toolkit};
 use weir_lab::filter_cost;
-use weir_output::{print, terminal};
+use weir_output::terminal;
 use weir_results::{number, stats::Estimate};
 
+use super::{is_plain, print_record};
 use crate::toolkits::{self, LOADS, Needs, RefusedFilter, ToolkitComparison, ToolkitCost};
 
 /// Compare the toolkits: for each filter its source, its program, what loading and running it takes.
@@ -20,7 +16,7 @@ use crate::toolkits::{self, LOADS, Needs, RefusedFilter, ToolkitComparison, Tool
 /// Everything is counted and measured now, in a few seconds; needs root, or CAP_BPF and CAP_NET_ADMIN. Exit status 1 where
 /// the kernel refuses a program: which one and why stands behind the table.
 #[derive(Debug, clap::Args)]
-pub struct ToolkitsArgs {
+pub(crate) struct ToolkitsArgs {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -30,8 +26,7 @@ pub struct ToolkitsArgs {
     filter: Option<FilterName>,
 }
 
-/// Runs `weir toolkits`.
-pub fn run(args: ToolkitsArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ToolkitsArgs) -> anyhow::Result<ExitCode> {
     let filters = args.filter.map_or_else(|| FilterName::ALL.to_vec(), |filter| vec![filter]);
     let ToolkitComparison { rows, refusals } =
         toolkits::measure(&filters, &mut |filter| eprintln!("weir: measuring {filter}"))?;
@@ -40,19 +35,15 @@ pub fn run(args: ToolkitsArgs) -> anyhow::Result<ExitCode> {
         .filter(|toolkit| filters.iter().any(|filter| toolkits::of(*filter).any(|other| other == *toolkit)))
         .map(toolkits::needs)
         .collect();
-    if args.json {
-        let document = ToolkitsDocument {
-            toolkits: &toolkits,
-            rows: &rows,
-            refusals: &refusals,
-            loads: LOADS,
-            batches: filter_cost::BATCHES,
-            runs_per_batch: filter_cost::RUNS,
-        };
-        print(serde_json::to_string_pretty(&document)? + "\n")?;
-    } else {
-        print(terminal::wrapped(&text(&rows, &refusals, &toolkits)))?;
-    }
+    let document = ToolkitsDocument {
+        toolkits: &toolkits,
+        rows: &rows,
+        refusals: &refusals,
+        loads: LOADS,
+        batches: filter_cost::BATCHES,
+        runs_per_batch: filter_cost::RUNS,
+    };
+    print_record(args.json, &document, || terminal::wrapped(&text(&rows, &refusals, &toolkits)))?;
     Ok(if refusals.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -81,13 +72,12 @@ const COLUMNS: [&str; 9] = [
 ];
 
 fn text(rows: &[ToolkitCost], refusals: &[RefusedFilter], toolkits: &[Needs]) -> String {
-    let is_plain = !io::stdout().is_terminal();
-    let mut table = terminal::table(is_plain);
+    let mut table = terminal::table(is_plain());
     table.set_header(COLUMNS);
     for row in rows {
         table.add_row(cells(row));
     }
-    let mut text = if terminal::fits(&table) { format!("{table}\n\n") } else { one_by_one(rows, is_plain) };
+    let mut text = if terminal::fits(&table) { format!("{table}\n\n") } else { one_by_one(rows) };
     for RefusedFilter { filter, toolkit, reason } in refusals {
         let _ = writeln!(text, "refused: {filter} by {toolkit}: {reason}");
     }
@@ -98,9 +88,9 @@ fn text(rows: &[ToolkitCost], refusals: &[RefusedFilter], toolkits: &[Needs]) ->
 }
 
 /// A table a filter, with the toolkits side by side: for terminals that are narrower than the table of all.
-fn one_by_one(rows: &[ToolkitCost], is_plain: bool) -> String {
+fn one_by_one(rows: &[ToolkitCost]) -> String {
     let tables = rows.chunk_by(|one, next| one.filter == next.filter).map(|rows| {
-        let mut table = terminal::table(is_plain);
+        let mut table = terminal::table(is_plain());
         let columns: Vec<_> = rows.iter().map(cells).collect();
         table.set_header(
             iter::once(rows[0].filter.to_string()).chain(columns.iter().map(|cells| cells[1].clone())),

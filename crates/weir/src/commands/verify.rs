@@ -4,8 +4,9 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use weir_filters::{Binding, Filter, Guards, Hook, Parameter, SuperPackets, Toolkit, corpus::Case};
 use weir_output::{exit::UsageError, print};
-use weir_verify::{Choice, Packets, Parameters, Plan};
+use weir_verify::{Choice, Packets, Plan};
 
+use super::print_record;
 use crate::progress::Bar;
 
 /// Compare programs with the reference, packet by packet, in the kernel (`BPF_PROG_TEST_RUN`).
@@ -16,7 +17,7 @@ use crate::progress::Bar;
 /// goes and shown. Needs root, or CAP_BPF and CAP_NET_ADMIN.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// This filter alone, or this chain; `weir filters` lists them.
     #[arg(long, value_name = "CHAIN")]
     filter: Option<Filter>,
@@ -92,8 +93,7 @@ Examples:
 
 Exit status: 0 all agree, 1 one disagrees, is refused by the kernel, or it failed, 2 it was asked for something that makes no sense.";
 
-/// Runs `weir verify`.
-pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let plan = Plan::new(&Choice {
         filter: args.filter.map(|filter| filter.name),
         guards: args.filter.map_or(Guards::NONE, |filter| filter.guards),
@@ -101,7 +101,8 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         toolkit: args.toolkit,
         hook: args.hook,
         endpoints: args.endpoint.clone(),
-        parameters: Parameters { parameter: args.parameter, binding: args.bind },
+        parameter: args.parameter,
+        binding: args.bind,
         super_packets: args.super_packets,
     })?;
     if let Some(packet) = &args.packet {
@@ -131,26 +132,19 @@ fn compare(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCod
 
 fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> {
     let answers = weir_verify::ask(plan, case)?;
-    if json {
-        print(serde_json::to_string_pretty(&answers)? + "\n")?;
-    } else {
-        let mut shown = None;
-        for answer in &answers {
-            let fields = answer.fields();
-            if shown.as_ref() != Some(&fields) {
-                print(format!("{fields}\n"))?;
-                shown = Some(fields);
-            }
-            print(format!("{}\n", answer.line()))?;
-        }
-    }
+    print_record(json, &answers, || {
+        let groups = answers.chunk_by(|one, next| one.fields() == next.fields());
+        let lines = groups.flat_map(|group| {
+            std::iter::once(group[0].fields()).chain(group.iter().map(weir_verify::SingleAnswer::line))
+        });
+        lines.map(|line| line + "\n").collect()
+    })?;
     Ok(success_if(answers.iter().all(weir_verify::SingleAnswer::agrees)))
 }
 
 fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
     let mutants = weir_verify::mutants(plan, packets)?;
-    let text = || weir_verify::mutants_text(&mutants);
-    print(if json { serde_json::to_string_pretty(&mutants)? + "\n" } else { text() })?;
+    print_record(json, &mutants, || weir_verify::mutants_text(&mutants))?;
     anyhow::ensure!(
         !mutants.is_empty(),
         "no fault fits these programs, so that nothing is known of the packets"
@@ -160,7 +154,7 @@ fn plant(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode>
 
 fn speed(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCode> {
     let speeds = weir_verify::speed(plan, packets);
-    print(if json { serde_json::to_string_pretty(&speeds)? + "\n" } else { weir_verify::speeds(&speeds) })?;
+    print_record(json, &speeds, || weir_verify::speeds(&speeds))?;
     Ok(success_if(
         speeds.iter().all(|speed| matches!(speed.pace, weir_verify::MeasuredPace::Measured { .. })),
     ))

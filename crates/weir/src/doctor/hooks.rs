@@ -7,14 +7,11 @@ use std::{
 
 use anyhow::Context as _;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt::ReusePort};
-use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
+use weir_filters::{FilterName, GsoView, Hook, Site, SuperPackets, Toolkit};
 use weir_hooks::{HookError, Interface, KernelFilter, Target, XdpMode, gso_layout, in_own_network};
 use weir_service::ControlGroup;
 
 use super::Check;
-
-/// The hooks that the kernel has programs at.
-pub(super) const HOOKS: [Hook; 5] = [Hook::Socket, Hook::Reuseport, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 /// What a hook's row is called.
 pub(super) fn name(hook: Hook) -> String {
@@ -22,7 +19,7 @@ pub(super) fn name(hook: Hook) -> String {
 }
 
 pub(super) fn findings() -> Vec<Check> {
-    HOOKS.into_iter().map(finding).collect()
+    Hook::of_the_kernel().map(finding).collect()
 }
 
 fn finding(hook: Hook) -> Check {
@@ -68,8 +65,8 @@ fn attach(hook: Hook) -> anyhow::Result<String> {
         Some(mode) => format!("{DONE} to lo, {mode} mode; another driver may have its own"),
         None => DONE.to_owned(),
     };
-    Ok(match hook {
-        Hook::Reuseport | Hook::Xdp => format!("{done}; {}", telling(hook)),
+    Ok(match hook.gso() {
+        GsoView::Untold => format!("{done}; {}", telling(hook)),
         _ => done,
     })
 }

@@ -15,7 +15,7 @@ use super::Check;
 
 /// Something that nobody uses any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leftover {
+pub(crate) enum Leftover {
     /// An empty control group of a server.
     ControlGroup(PathBuf),
     /// A filter of a server that was killed, at tc without a link.
@@ -48,7 +48,7 @@ impl Leftover {
     ///
     /// # Errors
     /// It is in use again, or not this user's to remove.
-    pub fn remove(&self) -> anyhow::Result<String> {
+    pub(crate) fn remove(&self) -> anyhow::Result<String> {
         match self {
             Self::ControlGroup(path) => fs::remove_dir(path)?,
             Self::Filter(filter) => filter.remove_leftover()?,
@@ -63,12 +63,9 @@ impl Leftover {
 ///
 /// # Errors
 /// What can't be looked at.
-pub fn find() -> anyhow::Result<Vec<Leftover>> {
-    let mut found: Vec<_> = ControlGroup::leftovers()
-        .context("looking for control groups")?
-        .into_iter()
-        .map(Leftover::ControlGroup)
-        .collect();
+pub(crate) fn find() -> anyhow::Result<Vec<Leftover>> {
+    let groups = ControlGroup::leftovers().context("looking for control groups")?;
+    let mut found: Vec<_> = groups.into_iter().map(Leftover::ControlGroup).collect();
     let filters = ClsactFilter::leftovers().context("looking for filters at tc")?;
     found.extend(filters.into_iter().map(Leftover::Filter));
     if let named::PairStatus::Broken { reason } = named::status()? {

@@ -10,8 +10,8 @@ use super::Check;
 pub(super) fn findings() -> Vec<Check> {
     let privileges = Privileges::of_this_thread();
     let mut all = vec![kernel(), btf(), jit(), tracefs(&privileges)];
-    all.extend(NEEDS.iter().map(|need| capability(need, &privileges)));
-    all.extend(TOOLS.iter().map(tool));
+    all.extend(NEEDS.map(|(needed, what_for)| capability(needed, what_for, &privileges)));
+    all.extend(TOOLS.map(|(name, what_for)| tool(name, what_for)));
     all
 }
 
@@ -97,20 +97,12 @@ fn tracefs(privileges: &io::Result<Privileges>) -> Check {
     }
 }
 
-/// A capability, and what needs it.
-struct Need {
-    capability: Capability,
-    needed_for: &'static str,
-}
-
-const NEEDS: [Need; 4] = [
-    Need { capability: Capability::Bpf, needed_for: "loading any program" },
-    Need { capability: Capability::NetAdmin, needed_for: "the hooks cgroup, tc and xdp" },
-    Need { capability: Capability::Perfmon, needed_for: "the hook xdp, and the servers snoop and printk" },
-    Need {
-        capability: Capability::SysAdmin,
-        needed_for: "BPF statistics, network namespaces and the experiments",
-    },
+/// Capabilities, and what needs each.
+const NEEDS: [(Capability, &str); 4] = [
+    (Capability::Bpf, "loading any program"),
+    (Capability::NetAdmin, "the hooks cgroup, tc and xdp"),
+    (Capability::Perfmon, "the hook xdp, and the servers snoop and printk"),
+    (Capability::SysAdmin, "BPF statistics, network namespaces and the experiments"),
 ];
 
 /// Whether this process has it, where bpf(2) asks for it.
@@ -118,9 +110,9 @@ fn has(privileges: &io::Result<Privileges>, capability: Capability) -> bool {
     privileges.as_ref().is_ok_and(|found| found.has(capability) && found.is_in_first_user_namespace())
 }
 
-fn capability(Need { capability, needed_for }: &Need, privileges: &io::Result<Privileges>) -> Check {
+fn capability(capability: Capability, needed_for: &str, privileges: &io::Result<Privileges>) -> Check {
     let name = capability.as_str();
-    let one = [*capability].into_iter().collect();
+    let one = [capability].into_iter().collect();
     let gap = |found: String, remedy: &dyn fmt::Display| {
         Check::gap(name, found, format!("needed for {needed_for}: {remedy}"))
     };
@@ -130,7 +122,7 @@ fn capability(Need { capability, needed_for }: &Need, privileges: &io::Result<Pr
             return gap(format!("unknown: /proc/thread-self/status: {error}"), &Obstacle::Unknown(one));
         }
     };
-    if !found.has(*capability) {
+    if !found.has(capability) {
         return gap(
             "this process doesn't have it".to_owned(),
             &Obstacle::Capabilities { needed: one, lacking: one },
@@ -140,43 +132,29 @@ fn capability(Need { capability, needed_for }: &Need, privileges: &io::Result<Pr
         return gap("there, in a user namespace".to_owned(), &Obstacle::UserNamespace);
     }
     // A process may have it and be kept from the call all the same.
-    match capability {
-        Capability::Bpf => match load_one() {
-            Err(error) => match error.obstacle() {
-                Some(obstacle) => gap("there, and loading a program is refused".to_owned(), &obstacle),
-                None => Check::ok(name, "there"),
-            },
-            Ok(_) => Check::ok(name, "there"),
-        },
-        _ => Check::ok(name, "there"),
+    let refused = (capability == Capability::Bpf).then(load_one).and_then(Result::err);
+    match refused.and_then(|error| error.obstacle()) {
+        Some(obstacle) => gap("there, and loading a program is refused".to_owned(), &obstacle),
+        None => Check::ok(name, "there"),
     }
 }
 
-/// A program that building weir uses.
-struct Tool {
-    name: &'static str,
-    needed_for: &'static str,
-}
-
-const TOOLS: [Tool; 2] = [
-    Tool { name: "bpf-linker", needed_for: "building weir: `scripts/setup.sh` installs it" },
-    Tool {
-        name: "clang",
-        needed_for: "building the toolkit c: install clang and libbpf's headers, then build weir again",
-    },
+/// Programs that building weir uses, and what needs each.
+const TOOLS: [(&str, &str); 2] = [
+    ("bpf-linker", "building weir: `scripts/setup.sh` installs it"),
+    ("clang", "building the toolkit c: install clang and libbpf's headers, then build weir again"),
 ];
 
-fn tool(tool: &Tool) -> Check {
-    let Tool { name, needed_for } = tool;
+fn tool(name: &str, needed_for: &str) -> Check {
     // Debian's clang has its version in its name, unless the package that chooses one is there.
     let versions = (MIN_VERSION..=MAX_VERSION).rev().map(|version| format!("{name}-{version}"));
-    let said = std::iter::once((*name).to_owned()).chain(versions).find_map(|name| {
+    let said = std::iter::once(name.to_owned()).chain(versions).find_map(|name| {
         let output = Command::new(name).arg("--version").output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     });
     match said {
-        Some(said) => Check::ok(*name, said.lines().next().unwrap_or("there")),
-        None => Check::gap(*name, "not on PATH", format!("needed for {needed_for}")),
+        Some(said) => Check::ok(name, said.lines().next().unwrap_or("there")),
+        None => Check::gap(name, "not on PATH", format!("needed for {needed_for}")),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What this machine can and can't do for weir, and what a crashed run left on it.
 
 mod hooks;
-pub mod leftovers;
+pub(crate) mod leftovers;
 mod machine;
-pub mod programs;
+pub(crate) mod programs;
 
 use programs::{LoadReport, Loading};
 use serde::Serialize;
@@ -11,22 +11,19 @@ use weir_filters::Hook;
 
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was looked at.
-    pub what: String,
-    /// How it is.
-    pub state: CheckState,
-    /// What was found.
-    pub found: String,
+pub(crate) struct Check {
+    pub(crate) what: String,
+    pub(crate) state: CheckState,
+    pub(crate) found: String,
     /// What is lost by a gap and what to do about it; empty where there is none.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub remedy: String,
+    pub(crate) remedy: String,
 }
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum CheckState {
+pub(crate) enum CheckState {
     /// As it should be.
     Ok,
     /// Something is missing.
@@ -35,7 +32,7 @@ pub enum CheckState {
 
 impl CheckState {
     /// The word that tables show.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Gap => "gap",
@@ -55,16 +52,16 @@ impl Check {
 
 /// What was looked at, and every program of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Examination {
+pub(crate) struct Examination {
     /// What was found, a row each.
-    pub findings: Vec<Check>,
+    pub(crate) findings: Vec<Check>,
     /// What came of loading each program.
-    pub programs: Vec<Loading>,
+    pub(crate) programs: Vec<Loading>,
 }
 
 /// Looks at the machine: nothing of it is changed, and what is tried is tried in a network namespace of its own and
 /// undone at once.
-pub fn examine() -> Examination {
+pub(crate) fn examine() -> Examination {
     let programs = programs::load_all();
     let findings =
         [machine::findings(), hooks::findings(), programs::findings(&programs), leftovers::findings()];
@@ -73,7 +70,7 @@ pub fn examine() -> Examination {
 
 impl Examination {
     /// Whether a server can filter at its socket here, and no program is refused by the kernel.
-    pub fn is_well(&self) -> bool {
+    pub(crate) fn is_well(&self) -> bool {
         let is_refused = |loading: &Loading| matches!(loading.outcome, LoadReport::Refused { .. });
         can_serve(&self.findings) && !self.programs.iter().any(is_refused)
     }
@@ -95,7 +92,7 @@ mod tests {
             assert!(!finding.found.is_empty(), "{finding:?}");
             assert_eq!(finding.state == CheckState::Gap, !finding.remedy.is_empty(), "{finding:?}");
         }
-        for hook in hooks::HOOKS {
+        for hook in Hook::of_the_kernel() {
             assert!(findings.iter().any(|finding| finding.what == hooks::name(hook)), "no row for {hook}");
         }
     }

@@ -11,22 +11,22 @@ use crate::toolkits::with_parameters;
 
 /// A program of the catalogue, and what came of loading it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Loading {
+pub(crate) struct Loading {
     /// What it decides.
-    pub filter: FilterName,
+    pub(crate) filter: FilterName,
     /// How it is written.
-    pub toolkit: Toolkit,
+    pub(crate) toolkit: Toolkit,
     /// Where it would run.
-    pub hook: Hook,
+    pub(crate) hook: Hook,
     /// What came of it.
     #[serde(flatten)]
-    pub outcome: LoadReport,
+    pub(crate) outcome: LoadReport,
 }
 
 /// What came of loading a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
-pub enum LoadReport {
+pub(crate) enum LoadReport {
     /// The kernel took it.
     Loaded,
     /// weir knew before that this kernel can't have it.
@@ -42,7 +42,7 @@ pub enum LoadReport {
 }
 
 /// Loads each program that this build has, and unloads it at once.
-pub fn load_all() -> Vec<Loading> {
+pub(crate) fn load_all() -> Vec<Loading> {
     let kept = Combination::all().filter(|combination| combination.hook != Hook::User);
     let built = kept.filter(|combination| weir_hooks::available(*combination).is_ok());
     built

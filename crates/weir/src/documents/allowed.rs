@@ -61,15 +61,12 @@ impl Allowed {
                 problems.push((range.start, what));
             }
         }
-        problems.extend(entries.into_iter().map(|entry| {
-            (
-                0,
-                format!(
-                    "the list has figures of `{}` here, which don't stand in the document: take it off",
-                    entry.by
-                ),
-            )
-        }));
+        for Printed { by, .. } in entries {
+            let what = format!(
+                "the list has figures of `{by}` here, which don't stand in the document: take it off"
+            );
+            problems.push((0, what));
+        }
         problems
     }
 }

@@ -10,35 +10,35 @@ use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use weir_asm::{Code, Diagnostics, ElfFile, Endian, Object, Program, decode, read_elf, text};
 
-use super::problems::{Findings, ProgramReport};
+use super::problems::Findings;
 
 /// What a program is read from; arguments that every command on programs has.
 #[derive(Debug, clap::Args)]
-pub struct ProgramInput {
+pub(crate) struct ProgramInput {
     /// The program: text in weir's syntax, or an ELF object, known by its first bytes; `-` is standard input.
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
 
     /// Print JSON instead: each result and each error one object a line.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// How to read what is neither text nor ELF; arguments of the commands that take it.
 #[derive(Debug, clap::Args)]
-pub struct InputForm {
+pub(crate) struct InputForm {
     /// FILE holds raw instructions, 8 bytes a slot.
     #[arg(long)]
-    pub raw: bool,
+    pub(crate) raw: bool,
 
     /// The byte order of raw instructions; an ELF object says its own.
     #[arg(long, value_name = "ORDER", default_value_t, value_enum)]
-    pub endian: ByteOrder,
+    pub(crate) endian: ByteOrder,
 }
 
 /// The byte order of instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ByteOrder {
+pub(crate) enum ByteOrder {
     /// The least significant byte first: x86-64, arm64 and most others.
     #[cfg_attr(target_endian = "little", default)]
     Little,
@@ -58,7 +58,7 @@ impl From<ByteOrder> for Endian {
 
 /// A program that could be read.
 #[derive(Debug)]
-pub enum Input {
+pub(crate) enum Input {
     /// Text, assembled and checked.
     Text(Object),
     /// Raw instructions, decoded.
@@ -69,7 +69,7 @@ pub enum Input {
 
 impl ProgramInput {
     /// How the file is called in messages.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         if self.is_stdin() { "<stdin>".to_owned() } else { self.file.display().to_string() }
     }
 
@@ -77,7 +77,7 @@ impl ProgramInput {
     ///
     /// # Errors
     /// Says which file could not be read, and why.
-    pub fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+    pub(crate) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let read = if self.is_stdin() {
             io::stdin().lock().read_to_end(&mut bytes)
@@ -99,7 +99,7 @@ impl ProgramInput {
     ///
     /// # Errors
     /// Everything that is wrong with it, shown in its lines.
-    pub fn assemble(&self, bytes: &[u8]) -> anyhow::Result<Object> {
+    pub(crate) fn assemble(&self, bytes: &[u8]) -> anyhow::Result<Object> {
         Ok(text::assemble(&self.name(), bytes).map_err(|found| self.report(bytes, &found))?)
     }
 
@@ -107,25 +107,23 @@ impl ProgramInput {
     ///
     /// # Errors
     /// As for [`ProgramInput::assemble`].
-    pub fn assemble_fragment(&self, bytes: &[u8]) -> anyhow::Result<Code> {
+    pub(crate) fn assemble_fragment(&self, bytes: &[u8]) -> anyhow::Result<Code> {
         Ok(text::assemble_fragment(bytes).map_err(|found| self.report(bytes, &found))?)
     }
 
-    fn report(&self, bytes: &[u8], diagnostics: &Diagnostics) -> ProgramReport {
+    fn report(&self, bytes: &[u8], diagnostics: &Diagnostics) -> Findings {
         let mut findings = Findings::in_text(&self.name(), bytes, diagnostics);
         if std::str::from_utf8(bytes).is_err() {
             findings.help("--raw reads raw instructions; ELF objects are known by their first bytes");
         }
-        ProgramReport(findings)
+        findings
     }
-}
 
-impl ProgramInput {
     /// Reads a program, whatever its form.
     ///
     /// # Errors
     /// The file can't be read, or holds no program.
-    pub fn input(&self, form: &InputForm) -> anyhow::Result<Input> {
+    pub(crate) fn input(&self, form: &InputForm) -> anyhow::Result<Input> {
         Input::read(self, form, self.bytes()?)
     }
 
@@ -139,7 +137,7 @@ impl Input {
     ///
     /// # Errors
     /// They hold no program.
-    pub fn read(reading: &ProgramInput, form: &InputForm, bytes: Vec<u8>) -> anyhow::Result<Self> {
+    pub(crate) fn read(reading: &ProgramInput, form: &InputForm, bytes: Vec<u8>) -> anyhow::Result<Self> {
         if form.raw {
             let code = decode(&bytes, form.endian.into())
                 .with_context(|| format!("decoding {} as raw instructions", reading.name()))?;
@@ -157,7 +155,7 @@ impl Input {
     ///
     /// # Errors
     /// An ELF object whose references lead nowhere.
-    pub fn object(&self) -> anyhow::Result<Object> {
+    pub(crate) fn object(&self) -> anyhow::Result<Object> {
         match self {
             Self::Text(object) => Ok(object.clone()),
             Self::Raw(code) => Ok(Object { programs: vec![nameless(code.clone())], ..Object::default() }),
@@ -167,7 +165,7 @@ impl Input {
 }
 
 /// Whether the bytes begin as an ELF file does.
-pub fn is_elf(bytes: &[u8]) -> bool {
+pub(crate) fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x7fELF")
 }
 

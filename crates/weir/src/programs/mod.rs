@@ -5,7 +5,7 @@ mod output;
 mod problems;
 mod tree;
 
-pub use input::{ByteOrder, Input, InputForm, ProgramInput, is_elf};
-pub use output::{write_binary, write_json, write_text};
-pub use problems::{Finding, Findings, ProgramReport};
-pub use tree::Tree;
+pub(crate) use input::{ByteOrder, Input, InputForm, ProgramInput, is_elf};
+pub(crate) use output::write_binary;
+pub(crate) use problems::Findings;
+pub(crate) use tree::Tree;

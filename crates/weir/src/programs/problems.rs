@@ -3,35 +3,31 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, IsTerminal as _},
-    process::ExitCode,
+    process::{ExitCode, Termination},
 };
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
-use weir_asm::{Diagnostic, Diagnostics, Problem, Program, Severity, Span};
+use weir_asm::{Diagnostic, Diagnostics, Object, Problem, Program, Severity, Span, check};
 use weir_output::{Visible, exit::code_of};
 
-/// A program that can't be used, and why: the error that [`Findings::end`] shows.
+/// Everything found in a file; as an error, for [`Findings::end`] to show, why the program can't be used.
 #[derive(Debug)]
-pub struct ProgramReport(pub Findings);
-
-impl std::error::Error for ProgramReport {}
-
-impl fmt::Display for ProgramReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.human(false).trim_end())
-    }
+pub(crate) struct Findings {
+    list: Vec<Finding>,
 }
 
-/// Everything found in a file.
-#[derive(Debug, Default)]
-pub struct Findings {
-    list: Vec<Finding>,
+impl std::error::Error for Findings {}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.human(false).trim_end())
+    }
 }
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// "error" or "warning".
     kind: &'static str,
     /// What is wrong.
@@ -66,7 +62,7 @@ struct LineExcerpt {
 
 impl Findings {
     /// What the assembler says about a text.
-    pub fn in_text(file: &str, text: &[u8], diagnostics: &Diagnostics) -> Self {
+    pub(crate) fn in_text(file: &str, text: &[u8], diagnostics: &Diagnostics) -> Self {
         let lines = NumberedLines::of(text);
         let mut list: Vec<_> =
             diagnostics.iter().map(|found| Finding::in_text(file, &lines, found)).collect();
@@ -77,57 +73,26 @@ impl Findings {
         Self { list }
     }
 
-    /// What [`weir_asm::check`] says about a program that came without its text; the lines that its object keeps
-    /// are shown.
-    pub fn in_program(file: &str, program: &Program, problems: &[Problem]) -> Self {
-        let source = program.source.as_ref();
-        let lines = source.map(|source| NumberedLines::of(source.text.as_bytes()));
-        let finding = |problem: &Problem| {
-            let span = problem.line.zip(lines.as_ref()).map(|(line, lines)| lines.span(line.0 as usize));
-            let message = format!("instruction {} ({}): {}", problem.index, problem.text, problem.kind);
-            let mut finding = match (span, &lines, source) {
-                (Some(span), Some(lines), Some(source)) => {
-                    Finding::in_text(&source.file, lines, &Diagnostic::error(span, message))
-                }
-                _ => Finding::of_file("error", file, message),
-            };
-            finding.kind = kind(problem.severity());
-            finding.help = problem.kind.help();
-            finding.program = Some(Visible(&program.name).to_string());
-            finding
-        };
-        Self { list: problems.iter().map(finding).collect() }
-    }
-
-    /// Adds those of another.
-    pub fn extend(&mut self, other: Self) {
-        self.list.extend(other.list);
+    /// What [`weir_asm::check`] says about programs that came without their text; the lines that the object keeps are
+    /// shown.
+    pub(crate) fn in_object(file: &str, object: &Object) -> Self {
+        Self { list: object.programs.iter().flat_map(|program| Finding::in_program(file, program)).collect() }
     }
 
     /// Whether any stands in the way.
-    pub fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.list.iter().any(|finding| finding.kind == "error")
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     /// Says what to do about the last one.
-    pub fn help(&mut self, help: &str) {
+    pub(crate) fn help(&mut self, help: &str) {
         if let Some(last) = self.list.last_mut() {
             last.help = Some(help.to_owned());
         }
     }
 
     /// Says them on stderr.
-    pub fn say(&self, json: bool) {
+    pub(crate) fn say(&self, json: bool) {
         let text = if json { self.json() } else { self.human(colours()) };
         // Who closed stderr doesn't want to know.
         let _ = io::Write::write_all(&mut io::stderr().lock(), text.as_bytes());
@@ -138,13 +103,17 @@ impl Findings {
     ///
     /// # Errors
     /// Any other error, for `main` to say.
-    pub fn end(done: anyhow::Result<ExitCode>, file: &str, json: bool) -> anyhow::Result<ExitCode> {
+    pub(crate) fn end(
+        done: anyhow::Result<impl Termination>,
+        file: &str,
+        json: bool,
+    ) -> anyhow::Result<ExitCode> {
         let error = match done {
-            Ok(code) => return Ok(code),
+            Ok(done) => return Ok(done.report()),
             Err(error) => error,
         };
-        match error.downcast_ref::<ProgramReport>() {
-            Some(ProgramReport(findings)) => findings.say(json),
+        match error.downcast_ref::<Self>() {
+            Some(findings) => findings.say(json),
             None if json => {
                 Self { list: vec![Finding::of_file("error", file, format!("{error:#}"))] }.say(true)
             }
@@ -169,7 +138,7 @@ impl Findings {
 }
 
 impl Finding {
-    fn of_file(kind: &'static str, file: &str, message: String) -> Self {
+    fn of_file(kind: &'static str, file: &str, message: impl fmt::Display) -> Self {
         Self {
             kind,
             message: Visible(message).to_string(),
@@ -186,15 +155,32 @@ impl Finding {
         let place = lines.excerpt(found.span, None);
         let related = found.related.as_ref().map(|(span, label)| lines.excerpt(*span, Some(label)));
         Self {
-            kind: kind(found.severity),
-            message: Visible(&found.message).to_string(),
-            file: Visible(file).to_string(),
             line: Some(place.line),
             column: Some(place.column),
             help: found.help.clone(),
-            program: None,
             excerpts: std::iter::once(place).chain(related).collect(),
+            ..Self::of_file(kind(found.severity), file, &found.message)
         }
+    }
+
+    fn in_program(file: &str, program: &Program) -> Vec<Self> {
+        let source = program.source.as_ref();
+        let lines = source.map(|source| NumberedLines::of(source.text.as_bytes()));
+        let finding = |problem: Problem| {
+            let span = problem.line.zip(lines.as_ref()).map(|(line, lines)| lines.span(line.0 as usize));
+            let message = format!("instruction {} ({}): {}", problem.index, problem.text, problem.kind);
+            let mut finding = match (span, &lines, source) {
+                (Some(span), Some(lines), Some(source)) => {
+                    Self::in_text(&source.file, lines, &Diagnostic::error(span, message))
+                }
+                _ => Self::of_file("error", file, message),
+            };
+            finding.kind = kind(problem.severity());
+            finding.help = problem.kind.help();
+            finding.program = Some(Visible(&program.name).to_string());
+            finding
+        };
+        check(&program.code).into_iter().map(finding).collect()
     }
 
     fn groups(&self) -> Vec<Group<'_>> {

@@ -12,7 +12,7 @@ use weir_asm::{
 
 /// An object's tree.
 #[derive(Debug, Serialize)]
-pub struct Tree<'a> {
+pub(crate) struct Tree<'a> {
     license: Option<&'a str>,
     maps: Vec<MapNode>,
     programs: Vec<ProgramNode<'a>>,

@@ -21,15 +21,10 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
         fun.push(attach(&socket, Toolkit::Fun)?);
         aya.push(attach(&socket, Toolkit::Aya)?);
     }
-    Ok(vec![
-        PromisedFigure::new(
-            "from parameters to attached in the kernel, valid-command by fun",
-            "ms",
-            fun,
-            Bound::AtMost(5.0),
-        ),
-        PromisedFigure::new("  the same by aya, compiled before", "ms", aya, Bound::Nothing),
-    ])
+    Ok(figures! {
+        "from parameters to attached in the kernel, valid-command by fun", "ms": fun => Bound::AtMost(5.0);
+        "  the same by aya, compiled before", "ms": aya;
+    })
 }
 
 /// Generated (or found), loaded, verified and attached: milliseconds; what comes after isn't counted.

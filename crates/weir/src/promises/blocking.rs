@@ -1,7 +1,6 @@
 //! How long a million prefixes take from the command that blocks them to its answer, and who waits meanwhile.
 
 use std::{
-    fmt::Write as _,
     fs,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::Path,
@@ -51,15 +50,12 @@ pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFig
     let prefixes = random_prefixes();
     let folder = tempfile::tempdir()?;
     let list = folder.path().join("prefixes");
-    let text = prefixes.iter().fold(String::new(), |mut text, prefix| {
-        let _ = writeln!(text, "{prefix}");
-        text
-    });
+    let text: String = prefixes.iter().map(|prefix| format!("{prefix}\n")).collect();
     fs::write(&list, text).context("writing a list of prefixes")?;
-    let bare_list = prefixes.iter().fold(Blocklist::default(), |mut list, prefix| {
-        list.block(*prefix, Until::Unblocked);
-        list
-    });
+    let mut bare_list = Blocklist::default();
+    for prefix in prefixes {
+        bare_list.block(prefix, Until::Unblocked);
+    }
     let (mut bare, mut blocked) = (Vec::new(), Vec::new());
     for pair in 1..=PAIRS {
         (runner.say)(&format!("run {pair} of {PAIRS}: prefixes blocked by bare batches, and by a command"));
@@ -74,51 +70,20 @@ pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFig
     let taken = of(&blocked, |blocked| blocked.taken);
     let ratios = taken.iter().zip(&bare).map(|(command, bare)| command / bare).collect();
     let count = bare_list.len();
-    Ok(vec![
-        PromisedFigure::new(
-            &format!("weir filter block @FILE, {count} prefixes, from the command to its answer"),
-            "s",
-            taken,
-            Bound::AtMost(COMMAND),
-        ),
-        PromisedFigure::new(
-            "  the kernel's part: sorted, in batches, nothing else",
-            "s",
-            bare,
-            Bound::Nothing,
-        ),
-        PromisedFigure::new("  the command ÷ the kernel's part", "", ratios, Bound::AtMost(TO_BARE)),
-        PromisedFigure::new(
-            "  the server's resident memory, growth",
-            "MB",
-            of(&blocked, |blocked| blocked.resident),
-            Bound::AtMost(100.0),
-        ),
-        PromisedFigure::new(
-            "  the kernel's slabs, growth",
-            "MB",
-            of(&blocked, |blocked| blocked.slabs),
-            Bound::AtMost(150.0),
-        ),
-        PromisedFigure::new(
-            "  what fdinfo says of the map",
-            "MB",
-            of(&blocked, |blocked| blocked.map),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new(
-            "  meanwhile, the longest wait for another control call",
-            "ms",
-            of(&watched, |blocked| blocked.waits[0]),
-            Bound::AtMost(10.0),
-        ),
-        PromisedFigure::new(
-            "  meanwhile, the longest wait for the reply to a GET",
-            "ms",
-            of(&watched, |blocked| blocked.waits[1]),
-            Bound::AtMost(10.0),
-        ),
-    ])
+    Ok(figures! {
+        format!("weir filter block @FILE, {count} prefixes, from the command to its answer"), "s":
+            taken => Bound::AtMost(COMMAND);
+        "  the kernel's part: sorted, in batches, nothing else", "s": bare;
+        "  the command ÷ the kernel's part", "": ratios => Bound::AtMost(TO_BARE);
+        "  the server's resident memory, growth", "MB":
+            of(&blocked, |cost| cost.resident) => Bound::AtMost(100.0);
+        "  the kernel's slabs, growth", "MB": of(&blocked, |cost| cost.slabs) => Bound::AtMost(150.0);
+        "  what fdinfo says of the map", "MB": of(&blocked, |cost| cost.map);
+        "  meanwhile, the longest wait for another control call", "ms":
+            of(&watched, |cost| cost.waits[0]) => Bound::AtMost(10.0);
+        "  meanwhile, the longest wait for the reply to a GET", "ms":
+            of(&watched, |cost| cost.waits[1]) => Bound::AtMost(10.0);
+    })
 }
 
 /// IPv4 and IPv6 prefixes in turn, of lengths that lists have, in no order; the same in every run. None is of loopback, by

@@ -32,13 +32,9 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
     let definition = definition(runs)?;
     let mut costs: BTreeMap<&str, DropRuns> = BTreeMap::new();
     for scheduled in schedule::of(&definition, SEED) {
-        let place = [SENDER, SOCKET, XDP].into_iter().find(|&id| {
-            let row = definition.placements.iter().find(|row| row.id() == id);
-            row.is_some_and(|row| {
-                (row.placement, row.hook) == (scheduled.cell.placement, scheduled.cell.hook)
-            })
-        });
-        let place = place.expect("every cell is of one of the three");
+        let at = (scheduled.cell.placement, scheduled.cell.hook);
+        let row = definition.placements.iter().find(|row| (row.placement, row.hook) == at);
+        let place = row.expect("every cell is of one of the three").id();
         (runner.say)(&format!(
             "run {} of {runs}: {PACKETS} packets dropped at {place}",
             scheduled.repetition + 1
@@ -74,23 +70,14 @@ fn figures(sender: &DropRuns, socket: &DropRuns, xdp: &DropRuns) -> Vec<Promised
         sender.keys().copied().zip(differences).collect()
     };
     let values = |runs: &DropRuns| runs.values().copied().collect::<Vec<_>>();
-    vec![
-        PromisedFigure::new(
-            "machine's CPU per packet at 99 % invalid over veth, one a send, valid-command by fun, xdp ÷ socket",
-            "",
-            paired_ratios(xdp, socket),
-            Bound::IntervalBelow(1.0),
-        ),
-        PromisedFigure::new(
-            "  the same, the sender's own cost taken off",
-            "",
-            paired_ratios(&less(xdp), &less(socket)),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new("  of which the socket takes", "µs", values(socket), Bound::Nothing),
-        PromisedFigure::new("  xdp", "µs", values(xdp), Bound::Nothing),
-        PromisedFigure::new("  and the sender by itself", "µs", values(sender), Bound::Nothing),
-    ]
+    figures! {
+        "machine's CPU per packet at 99 % invalid over veth, one a send, valid-command by fun, xdp ÷ socket", "":
+            paired_ratios(xdp, socket) => Bound::IntervalBelow(1.0);
+        "  the same, the sender's own cost taken off", "": paired_ratios(&less(xdp), &less(socket));
+        "  of which the socket takes", "µs": values(socket);
+        "  xdp", "µs": values(xdp);
+        "  and the sender by itself", "µs": values(sender);
+    }
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     };
     let (put, put_to_aya) = cost(&put)?;
     let (bad, bad_to_aya) = cost(&bad())?;
-    let ns = |name, values| PromisedFigure::new(name, "ns", values, Bound::AtMost(40.0));
-    let ratio = |name, values| PromisedFigure::new(name, "", values, Bound::IntervalAtMost(1.1));
+    let ns = |name: &str, values| PromisedFigure::new(name, "ns", values, Bound::AtMost(40.0));
+    let ratio = |name: &str, values| PromisedFigure::new(name, "", values, Bound::IntervalAtMost(1.1));
     Ok(vec![
         ns("valid-command on a PUT, test run less an accept-all program's", put),
         ns("valid-command on an invalid packet, the same", bad),

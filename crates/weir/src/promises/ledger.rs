@@ -39,7 +39,7 @@ fn ratio(invalid_percent: u8, runs: u32, runner: &mut Runner<'_>) -> anyhow::Res
         "packets/s at {invalid_percent} % invalid, one packet a send: client, server and filter with the ledger ÷ bare \
          loops without"
     );
-    Ok(PromisedFigure::new(&what, "", paired_ratios(&rates, &uncounted), Bound::AtLeast(0.97)))
+    Ok(PromisedFigure::new(what, "", paired_ratios(&rates, &uncounted), Bound::AtLeast(0.97)))
 }
 
 /// What the clients of that load send.

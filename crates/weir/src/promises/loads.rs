@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_lab::experiment::{
     definition::Definition,
@@ -87,82 +87,28 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
     let ready = loads.values().flat_map(BTreeMap::values).filter_map(ready_mib).collect();
     let losses =
         |load: &ServedLoad| loads[load].values().filter_map(Sample::loss_percent).collect::<Vec<_>>();
-    Ok(vec![
-        PromisedFigure::new(
-            "client, 10⁶ valid packets: packets/s, batch ÷ simple",
-            "",
-            ratio(&BATCH, &SIMPLE, client_rate),
-            Bound::AtLeast(3.0),
-        ),
-        PromisedFigure::new(
-            "server CPU per packet read under that load, batch ÷ simple",
-            "",
-            cpu(&BATCH, &SIMPLE),
-            Bound::AtMost(0.7),
-        ),
-        PromisedFigure::new(
-            "  the same where both servers get the batch client's load",
-            "",
-            cpu(&BATCH, &SIMPLE_SERVER),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new(
-            "server CPU at 99 % invalid, kernel ÷ user",
-            "",
-            ratio(&KERNEL_99, &USER_99, Sample::server_cpu_us_per_packet),
-            Bound::AtMostAndBelow { median: 0.4, interval: 1.0 },
-        ),
-        PromisedFigure::new(
-            "loss of valid requests at 99 % invalid, kernel",
-            "%",
-            losses(&KERNEL_99),
-            Bound::Always(0.0),
-        ),
-        PromisedFigure::new("  the same, user", "%", losses(&USER_99), Bound::Nothing),
-        PromisedFigure::new(
-            "memory of the server after 10⁷ packets to one key ÷ after 10⁵",
-            "",
-            memory,
-            Bound::AtMost(1.1),
-        ),
-        PromisedFigure::new("memory of the server before the first packet", "MB", ready, Bound::AtMost(10.0)),
-        PromisedFigure::new(
-            "packets/s at 99 % invalid, audited ÷ not, one packet a send",
-            "",
-            ratio(&AUDITED_SIMPLE_99, &SIMPLE_99, client_rate),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new(
-            "  the same, sent in batches",
-            "",
-            ratio(&AUDITED_99, &KERNEL_99, client_rate),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new(
-            "client, batch",
-            "packets/s",
-            values(&loads[&BATCH], client_rate),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new(
-            "client, simple",
-            "packets/s",
-            values(&loads[&SIMPLE], client_rate),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new(
-            "server CPU per packet sent, 10⁶ packets, 99 % invalid, user",
-            "µs",
-            values(&loads[&USER_99], Sample::server_cpu_us_per_packet),
-            Bound::Nothing,
-        ),
-        PromisedFigure::new(
-            "  the same, kernel",
-            "µs",
-            values(&loads[&KERNEL_99], Sample::server_cpu_us_per_packet),
-            Bound::Nothing,
-        ),
-    ])
+    Ok(figures! {
+        "client, 10⁶ valid packets: packets/s, batch ÷ simple", "":
+            ratio(&BATCH, &SIMPLE, client_rate) => Bound::AtLeast(3.0);
+        "server CPU per packet read under that load, batch ÷ simple", "":
+            cpu(&BATCH, &SIMPLE) => Bound::AtMost(0.7);
+        "  the same where both servers get the batch client's load", "": cpu(&BATCH, &SIMPLE_SERVER);
+        "server CPU at 99 % invalid, kernel ÷ user", "":
+            ratio(&KERNEL_99, &USER_99, Sample::server_cpu_us_per_packet)
+            => Bound::AtMostAndBelow { median: 0.4, interval: 1.0 };
+        "loss of valid requests at 99 % invalid, kernel", "%": losses(&KERNEL_99) => Bound::Always(0.0);
+        "  the same, user", "%": losses(&USER_99);
+        "memory of the server after 10⁷ packets to one key ÷ after 10⁵", "": memory => Bound::AtMost(1.1);
+        "memory of the server before the first packet", "MB": ready => Bound::AtMost(10.0);
+        "packets/s at 99 % invalid, audited ÷ not, one packet a send", "":
+            ratio(&AUDITED_SIMPLE_99, &SIMPLE_99, client_rate);
+        "  the same, sent in batches", "": ratio(&AUDITED_99, &KERNEL_99, client_rate);
+        "client, batch", "packets/s": values(&loads[&BATCH], client_rate);
+        "client, simple", "packets/s": values(&loads[&SIMPLE], client_rate);
+        "server CPU per packet sent, 10⁶ packets, 99 % invalid, user", "µs":
+            values(&loads[&USER_99], Sample::server_cpu_us_per_packet);
+        "  the same, kernel", "µs": values(&loads[&KERNEL_99], Sample::server_cpu_us_per_packet);
+    })
 }
 
 impl Runner<'_> {
@@ -195,11 +141,8 @@ impl Runner<'_> {
 
     fn run(&self, load: &ServedLoad, repetition: u32) -> anyhow::Result<Sample> {
         let definition = definition(load)?;
-        let scheduled = schedule::of(&definition, 1).into_iter().next();
-        let audited = load.audited;
-        let Some(scheduled) = scheduled.map(|run| Scheduled { repetition, audited, ..run }) else {
-            bail!("the definition has no cell");
-        };
+        let first = schedule::of(&definition, 1).into_iter().next().context("the definition has no cell")?;
+        let scheduled = Scheduled { repetition, audited: load.audited, ..first };
         let sample = measure::measure(&self.bench(&definition), &scheduled)?;
         if let Some(message) = sample.failure() {
             bail!("{message}");

@@ -1,10 +1,18 @@
 //! The figures that weir promises, measured on this machine: what `weir bench` prints.
 
+/// Figures, a row each: what was measured, its unit (empty for a ratio), its values, and behind `=>` their bar; a row
+/// without one explains another.
+macro_rules! figures {
+    ($($what:expr, $unit:literal: $values:expr $(=> $bar:expr)?;)+) => {
+        vec![$(PromisedFigure::new($what, $unit, $values, [$($bar,)? Bound::Nothing][0])),+]
+    };
+}
+
 mod attaching;
 mod bare_loops;
 mod blocking;
 mod dropping;
-pub(crate) mod filter_cost;
+mod filter_cost;
 mod kept;
 mod ledger;
 mod loads;
@@ -85,8 +93,8 @@ pub struct PromisedFigure {
 
 impl PromisedFigure {
     /// A figure from its single values.
-    pub fn new(what: &str, unit: &'static str, values: Vec<f64>, bar: Bound) -> Self {
-        Self { what: what.to_owned(), unit, values, bar }
+    pub fn new(what: impl Into<String>, unit: &'static str, values: Vec<f64>, bar: Bound) -> Self {
+        Self { what: what.into(), unit, values, bar }
     }
 
     /// The median with its interval; nothing where no run gave a value.

@@ -103,12 +103,10 @@ fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<PromisedFi
     let mut figures = Vec::new();
     for toolkit in [Toolkit::Aya, Toolkit::Fun] {
         let quotients = of(toolkit, repetitions).iter().zip(&c).map(|(ours, c)| ours / c).collect();
-        figures.push(PromisedFigure::new(
-            &format!("valid-command at {hook} on {packet}, ns over an accept-all program, {toolkit} ÷ c"),
-            "",
-            quotients,
-            Bound::IntervalAtMost(1.1),
-        ));
+        figures.extend(figures! {
+            format!("valid-command at {hook} on {packet}, ns over an accept-all program, {toolkit} ÷ c"), "":
+                quotients => Bound::IntervalAtMost(1.1);
+        });
     }
     figures.push(PromisedFigure::new("  of which c takes", "ns", c, Bound::Nothing));
     figures

@@ -2,14 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use tempfile::TempDir;
-use weir_lab::experiment::{
-    bench::{Bench, RunError},
-    read_summary, schedule,
-    server::ReadyServer,
-    site::RunSite,
-};
+use weir_lab::experiment::{bench::Bench, read_summary, schedule, server::ReadyServer, site::RunSite};
 use weir_service::ServerSummary;
 
 /// Time that a server has to end when it is told to.
@@ -26,35 +21,24 @@ pub(super) struct ServedCell {
 
 impl ServedCell {
     pub(super) fn start(bench: &Bench<'_>) -> anyhow::Result<Self> {
-        let Some(scheduled) = schedule::of(bench.definition, 1).into_iter().next() else {
-            bail!("the definition has no cell");
-        };
+        let first = schedule::of(bench.definition, 1).into_iter().next();
+        let scheduled = first.context("the definition has no cell")?;
         let folder = tempfile::tempdir()?;
-        let site = RunSite::open(bench, &scheduled.cell).map_err(failed)?;
+        let site = RunSite::open(bench, &scheduled.cell)?;
         let started = Instant::now();
-        let server = ReadyServer::start(bench, &site, &scheduled.cell, folder.path()).map_err(failed)?;
+        let server = ReadyServer::start(bench, &site, &scheduled.cell, folder.path())?;
         Ok(Self { server, ready_in: started.elapsed(), folder, _site: site })
     }
 
     /// Ends it, unless it has ended, and takes its record.
     pub(super) fn end(self) -> anyhow::Result<ServerSummary> {
-        let Self { server: ReadyServer { process, summary, .. }, folder, .. } = self;
+        let Self { server: ReadyServer { process, summary, .. }, folder: _folder, .. } = self;
         process.terminate();
         if !process.ends_by(Instant::now() + END_WITHIN) {
             bail!("{} did not end within {END_WITHIN:?}; {}", process.name(), process.last_words());
         }
         let name = process.name().to_owned();
-        process.finish().map_err(anyhow::Error::msg)?;
-        let summary = summary.expect("it is weir's own");
-        let record = read_summary(&name, &summary).map_err(failed)?;
-        drop(folder);
-        Ok(record)
-    }
-}
-
-fn failed(error: RunError) -> anyhow::Error {
-    match error {
-        RunError::Interrupted(interrupted) => interrupted.into(),
-        RunError::Failed(message) => anyhow::Error::msg(message),
+        process.finish()?;
+        Ok(read_summary(&name, &summary.expect("it is weir's own"))?)
     }
 }

@@ -39,13 +39,11 @@ pub(super) fn measure(repetitions: u32) -> anyhow::Result<Vec<PromisedFigure>> {
         let counted = in_own_network(swap).context("making a network namespace, which needs root")??;
         let lost = counted.iter().map(|counted| (counted.sent - counted.came) as f64).collect();
         let sent = counted.iter().map(|counted| counted.sent as f64).collect();
-        figures.push(PromisedFigure::new(
-            &format!("requests lost over {SWAPS} swaps of valid-command by fun and by aya, at {hook}"),
-            "",
-            lost,
-            Bound::Always(0.0),
-        ));
-        figures.push(PromisedFigure::new("  of so many", "", sent, Bound::Nothing));
+        figures.extend(figures! {
+            format!("requests lost over {SWAPS} swaps of valid-command by fun and by aya, at {hook}"), "":
+                lost => Bound::Always(0.0);
+            "  of so many", "": sent;
+        });
     }
     Ok(figures)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_filters::FilterName;
+use weir_filters::{Combination, FilterName};
 use weir_verify::{Choice, MeasuredPace, Packets, Plan, Speed, speed};
 
 use super::{Bound, PromisedFigure};
@@ -24,21 +24,15 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
             each.entry(name).or_default().push(verify / bare);
         }
     }
-    let mut figures = vec![PromisedFigure::new(
-        "weir verify, packets/s ÷ calls/s of a bare loop, every toolkit and hook of valid-command",
-        "",
-        all,
-        Bound::AtLeast(0.7),
-    )];
-    let of_each = each.into_iter().map(|(name, values)| {
-        PromisedFigure::new(&format!("  the same, {name}"), "", values, Bound::AtLeast(0.7))
-    });
-    figures.extend(of_each);
-    Ok(figures)
+    let what = "weir verify, packets/s ÷ calls/s of a bare loop, every toolkit and hook of valid-command";
+    let of_each = each.into_iter().map(|(name, values)| (format!("  the same, {name}"), values));
+    let rows = std::iter::once((what.to_owned(), all)).chain(of_each);
+    Ok(rows.map(|(what, values)| PromisedFigure::new(what, "", values, Bound::AtLeast(0.7))).collect())
 }
 
 /// What the combination is called, and the rates of the bare loop and of the comparison.
-fn rates(Speed { toolkit, hook, pace, .. }: Speed) -> anyhow::Result<(String, [f64; 2])> {
+fn rates(Speed { combination, pace }: Speed) -> anyhow::Result<(String, [f64; 2])> {
+    let Combination { toolkit, hook, .. } = combination;
     match pace {
         MeasuredPace::Measured { bare, verify } => Ok((format!("{toolkit} at {hook}"), [bare, verify])),
         MeasuredPace::Refused { reason } => anyhow::bail!("{toolkit} at {hook}: {reason}"),

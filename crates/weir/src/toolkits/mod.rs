@@ -6,7 +6,6 @@ mod stack;
 use std::{net::UdpSocket, time::Instant};
 
 use serde::Serialize;
-use weir_asm::Code;
 use weir_filters::{Binding, Combination, Filter, FilterName, Hook, Site, Toolkit, cbpf};
 use weir_hooks::{HookError, KernelFilter};
 use weir_lab::filter_cost::{self, Pair};
@@ -217,18 +216,12 @@ fn row(
 fn written(filter: FilterName, toolkit: Toolkit) -> anyhow::Result<(usize, usize)> {
     let filter = with_parameters(filter, toolkit);
     if toolkit == Toolkit::Cbpf {
-        return Ok((
-            cbpf::program(filter).map_err(|gap| anyhow::anyhow!("{}: {gap}", filter.name))?.len(),
-            0,
-        ));
+        let program = cbpf::program(filter).map_err(|gap| anyhow::anyhow!("{}: {gap}", filter.name))?;
+        return Ok((program.len(), 0));
     }
     let code = KernelFilter::written(filter, toolkit, &Site::socket())?;
-    Ok((slots(&code), stack::bytes(&code)))
-}
-
-/// As llvm-objdump and the kernel count them: a 64-bit immediate takes two.
-fn slots(code: &Code) -> usize {
-    code.insns().iter().map(weir_asm::Insn::slots).sum()
+    // As llvm-objdump and the kernel count them: a 64-bit immediate takes two.
+    Ok((code.slots(), stack::bytes(&code)))
 }
 
 #[cfg(test)]

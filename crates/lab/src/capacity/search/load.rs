@@ -16,15 +16,6 @@ pub(super) enum Class {
 #[derive(Clone, Debug, Default)]
 pub(super) struct TriedLoad(Vec<(Duration, TrialResult)>);
 
-/// Time spent in trials, ns: whole numbers, which `f64` adds up exactly.
-#[derive(Default)]
-struct Times {
-    full_low: f64,
-    full_high: f64,
-    short_low: f64,
-    short_high: f64,
-}
-
 impl TriedLoad {
     pub(super) fn add(&mut self, duration: Duration, result: TrialResult) {
         self.0.push((duration, result));
@@ -42,32 +33,24 @@ impl TriedLoad {
     }
 
     fn class_by(&self, target: &Demand, is_high: impl Fn(&TrialResult) -> bool) -> Class {
-        let times = self.times(target, is_high);
-        let exceed = target.exceed_ratio;
-        let outweighed = times.short_low * exceed / (1.0 - exceed);
-        let high = times.full_high + (times.short_high - outweighed).max(0.0);
-        let whole = (times.full_low + high).max(nanoseconds(target.duration_sum));
+        // Whole numbers of ns, which `f64` adds up exactly.
+        let time = |is_full: bool, exceeds: bool| -> f64 {
+            let these = self.0.iter().filter(|(duration, result)| {
+                (*duration >= target.trial, is_high(result)) == (is_full, exceeds)
+            });
+            these.map(|(duration, _)| nanoseconds(*duration)).sum()
+        };
+        let (full_low, exceed) = (time(true, false), target.exceed_ratio);
+        let outweighed = time(false, false) * exceed / (1.0 - exceed);
+        let high = time(true, true) + (time(false, true) - outweighed).max(0.0);
+        let whole = (full_low + high).max(nanoseconds(target.duration_sum));
         let borne = whole * exceed;
-        let (at_best, at_worst) = (high, whole - times.full_low);
+        let (at_best, at_worst) = (high, whole - full_low);
         match (at_best <= borne, at_worst <= borne) {
             (true, true) => Class::Lower,
             (false, false) => Class::Upper,
             _ => Class::Undecided,
         }
-    }
-
-    fn times(&self, target: &Demand, is_high: impl Fn(&TrialResult) -> bool) -> Times {
-        let mut times = Times::default();
-        for (duration, result) in &self.0 {
-            let sum = match (*duration >= target.trial, is_high(result)) {
-                (true, false) => &mut times.full_low,
-                (true, true) => &mut times.full_high,
-                (false, false) => &mut times.short_low,
-                (false, true) => &mut times.short_high,
-            };
-            *sum += nanoseconds(*duration);
-        }
-        times
     }
 
     /// The loss ratio that full-length trials stay within for all but the borne share of the time (RFC 9971,

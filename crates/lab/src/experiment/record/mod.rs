@@ -47,17 +47,10 @@ pub fn sample(scheduled: &Scheduled, observed: Observed, circumstances: Circumst
     let replies = replies(cell, &observed);
     let mut flaws: Vec<_> = failure.into_iter().map(|message| Flaw::Failed { message }).collect();
     if flaws.is_empty() {
-        flaws.extend(
-            ledger
-                .as_ref()
-                .and_then(|ledger| unbalanced(scheduled.cell.hook, ledger, observed.server.as_ref())),
-        );
-        flaws.extend(
-            ledger
-                .as_ref()
-                .zip(observed.audit.as_ref())
-                .and_then(|(ledger, audit)| disagreement(cell, ledger, audit)),
-        );
+        if let Some(ledger) = &ledger {
+            flaws.extend(unbalanced(cell.hook, ledger, observed.server.as_ref()));
+            flaws.extend(observed.audit.as_ref().and_then(|audit| disagreement(cell, ledger, audit)));
+        }
         flaws.extend(replies.as_ref().and_then(lost_replies));
         if valid_sent > 0 && observed.get_value.is_none() {
             flaws.push(Flaw::NoReply);

@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 use super::{
     deal::Load,
     mix::Mixed,
-    step::{Awaited, Payload, Step},
+    payload::Payload,
+    step::{Awaited, Step},
     workload::Workload,
 };
 use crate::Mix;
@@ -32,19 +33,10 @@ enum Stretch {
     Mixed(Mix),
     /// The workload, evenly interleaved, timed GETs among it, from several sockets.
     Load,
-    Get(u32, Expect),
+    Get(u32, Awaited),
+    /// A GET of the workload's key, with a reply if the workload has a PUT, which makes the key present.
+    FinalGet,
     Stop,
-}
-
-/// Whether a GET needs a reply.
-#[derive(Clone, Copy, Debug)]
-enum Expect {
-    Reply,
-    Silence,
-    /// A reply if the workload has a PUT, which makes the key present.
-    ReplyIfPut,
-    /// What there is: other clients decide whether the key is present.
-    Either,
 }
 
 const fn put(key: u32, value: i64) -> Stretch {
@@ -56,7 +48,7 @@ const fn delete(key: u32, count: u64) -> Stretch {
 }
 
 const PUT4: Stretch = Stretch::All(&[put(10, 2), put(10, 4), put(10, 6), put(10, -5)]);
-const GET_10: Stretch = Stretch::Get(10, Expect::Reply);
+const GET_10: Stretch = Stretch::Get(10, Awaited::Reply);
 /// What an invalid packet of a workload is. The report's text says 19 bytes; its code sends 259.
 const BAD_256: Payload = Payload::bad(256);
 
@@ -105,7 +97,7 @@ static TABLE: [Behaviour; 11] = [
         aliases: &[],
         sends: "11 PUTs to 11 keys; GETs of present and absent keys; DELETE; STOP",
         parts: &[
-            Stretch::Get(10, Expect::Silence),
+            Stretch::Get(10, Awaited::Silence),
             Stretch::All(&[
                 put(4660, 10),
                 put(2, 10),
@@ -120,10 +112,10 @@ static TABLE: [Behaviour; 11] = [
                 put(20, 10),
             ]),
             GET_10,
-            Stretch::Get(18, Expect::Reply),
-            Stretch::Get(20, Expect::Reply),
+            Stretch::Get(18, Awaited::Reply),
+            Stretch::Get(20, Awaited::Reply),
             delete(10, 1),
-            Stretch::Get(10, Expect::Silence),
+            Stretch::Get(10, Awaited::Silence),
             Stretch::Stop,
         ],
     },
@@ -131,26 +123,26 @@ static TABLE: [Behaviour; 11] = [
         name: "frey",
         aliases: &["frey2"],
         sends: "-n packets, the valid PUTs first, then the invalid ones; GET; STOP",
-        parts: &[Stretch::Mixed(Mix::Blocks), Stretch::Get(10, Expect::ReplyIfPut), Stretch::Stop],
+        parts: &[Stretch::Mixed(Mix::Blocks), Stretch::FinalGet, Stretch::Stop],
     },
     Behaviour {
         name: "frigg",
         aliases: &[],
         sends: "-n packets in rounds of 100, each PUTs first, then invalid ones; GET",
-        parts: &[Stretch::Mixed(Mix::FRIGG), Stretch::Get(10, Expect::ReplyIfPut)],
+        parts: &[Stretch::Mixed(Mix::FRIGG), Stretch::FinalGet],
     },
     Behaviour {
         name: "load",
         aliases: &[],
         sends: "-n packets, or for --duration: valid and invalid ones mixed; GET",
-        parts: &[Stretch::Load, Stretch::Get(10, Expect::ReplyIfPut)],
+        parts: &[Stretch::Load, Stretch::FinalGet],
     },
     Behaviour { name: "stop", aliases: &[], sends: "STOP", parts: &[Stretch::Stop] },
     Behaviour {
         name: "getstop",
         aliases: &[],
         sends: "GET of key 10, which may be absent; STOP",
-        parts: &[Stretch::Get(10, Expect::Either), Stretch::Stop],
+        parts: &[Stretch::Get(10, Awaited::Either), Stretch::Stop],
     },
 ];
 
@@ -204,16 +196,15 @@ fn expand(part: &Stretch, workload: &Workload, steps: &mut Vec<Step>) {
             invalid: workload.invalid(),
             bad,
         })),
-        Stretch::Load => steps.push(Step::Load(Load::of(workload, bad))),
-        Stretch::Get(key, expect) => steps.push(Step::Get {
-            key,
-            awaited: match expect {
-                Expect::ReplyIfPut if workload.puts() > 0 => Awaited::Reply,
-                Expect::Reply => Awaited::Reply,
-                Expect::Silence | Expect::ReplyIfPut => Awaited::Silence,
-                Expect::Either => Awaited::Either,
-            },
-        }),
+        Stretch::Load => {
+            let Workload { packets, duration, invalid_share, get_share, .. } = *workload;
+            steps.push(Step::Load(Load { packets, duration, invalid_share, invalid: bad, get_share }));
+        }
+        Stretch::Get(key, awaited) => steps.push(Step::Get { key, awaited }),
+        Stretch::FinalGet => {
+            let awaited = if workload.puts() > 0 { Awaited::Reply } else { Awaited::Silence };
+            steps.push(Step::Get { key: 10, awaited });
+        }
         Stretch::Stop => steps.push(Step::Stop),
     }
 }

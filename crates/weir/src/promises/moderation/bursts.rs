@@ -57,15 +57,10 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
         .flat_map(|(what, lost)| {
             let less = lost.iter().map(|[off, auto]| auto - off).collect();
             let off = lost.iter().map(|[off, _]| *off).collect();
-            [
-                PromisedFigure::new(
-                    &format!("requests lost of {what}, moderated less off"),
-                    "",
-                    less,
-                    Bound::NotShownAbove(0.0),
-                ),
-                PromisedFigure::new("  off", "", off, Bound::Nothing),
-            ]
+            figures! {
+                format!("requests lost of {what}, moderated less off"), "": less => Bound::NotShownAbove(0.0);
+                "  off", "": off;
+            }
         })
         .collect())
 }

@@ -38,9 +38,11 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
         })?;
         let less = times.iter().map(|[off, auto]| auto - off).collect();
         let off = times.iter().map(|[off, _]| *off).collect();
-        let what = format!("{name} under load to the socket's end, moderated less off");
-        figures.push(PromisedFigure::new(&what, "ms", less, Bound::AtMost(1.0)));
-        figures.push(PromisedFigure::new("  off", "ms", off, Bound::Nothing));
+        figures.extend(figures! {
+            format!("{name} under load to the socket's end, moderated less off"), "ms":
+                less => Bound::AtMost(1.0);
+            "  off", "ms": off;
+        });
     }
     Ok(figures)
 }

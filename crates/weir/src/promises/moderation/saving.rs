@@ -37,27 +37,15 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
         let ratio =
             |of: fn(&Sample) -> f64| paired_ratios(&each(&samples[&auto], of), &each(&samples[&simple], of));
         let lost = |load: &ServedLoad| each(&samples[load], |sample| sample.loss_percent().unwrap_or(100.0));
-        figures.extend([
-            PromisedFigure::new(
-                &format!("server CPU per packet, one a send, {where_}: moderated ÷ simple"),
-                "",
-                ratio(Sample::server_cpu_us_per_packet),
-                Bound::AtMostAndBelow { median: 0.7, interval: 0.8 },
-            ),
-            PromisedFigure::new("  its sender's", "", ratio(client_cpu_us_per_packet), Bound::AtMost(0.9)),
-            PromisedFigure::new(
-                "  valid requests lost, moderated less off",
-                "%",
-                paired_differences(&lost(&auto), &lost(&off)),
-                Bound::NotShownAbove(0.0),
-            ),
-            PromisedFigure::new(
-                "  of which off loses",
-                "%",
-                lost(&off).into_values().collect(),
-                Bound::Nothing,
-            ),
-        ]);
+        figures.extend(figures! {
+            format!("server CPU per packet, one a send, {where_}: moderated ÷ simple"), "":
+                ratio(Sample::server_cpu_us_per_packet)
+                => Bound::AtMostAndBelow { median: 0.7, interval: 0.8 };
+            "  its sender's", "": ratio(client_cpu_us_per_packet) => Bound::AtMost(0.9);
+            "  valid requests lost, moderated less off", "%":
+                paired_differences(&lost(&auto), &lost(&off)) => Bound::NotShownAbove(0.0);
+            "  of which off loses", "%": lost(&off).into_values().collect();
+        });
     }
     Ok(figures)
 }

@@ -31,14 +31,12 @@ const KEY: u32 = 10;
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 
 /// Of a run, µs.
-#[derive(Clone, Copy)]
 struct Waits {
     alone: Quantiles,
     in_turn: Quantiles,
     at_rate: Quantiles,
 }
 
-#[derive(Clone, Copy)]
 struct Quantiles {
     p50: f64,
     p99: f64,
@@ -59,36 +57,19 @@ pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<
     let ratio = |of: fn(&Waits) -> f64| waits.iter().map(|[off, auto]| of(auto) / of(off)).collect();
     let less = |of: fn(&Waits) -> f64| waits.iter().map(|[off, auto]| of(auto) - of(off)).collect();
     let off = |of: fn(&Waits) -> f64| waits.iter().map(|[off, _]| of(off)).collect();
-    Ok(vec![
-        PromisedFigure::new(
-            "latency of a lone GET, p50, moderated ÷ off",
-            "",
-            ratio(|waits| waits.alone.p50),
-            Bound::NotShownAbove(1.05),
-        ),
-        PromisedFigure::new("  off", "µs", off(|waits| waits.alone.p50), Bound::Nothing),
-        PromisedFigure::new("  p99, moderated ÷ off", "", ratio(|waits| waits.alone.p99), Bound::Nothing),
-        PromisedFigure::new(
-            "latency of GETs one after the other, p50, moderated ÷ off",
-            "",
-            ratio(|waits| waits.in_turn.p50),
-            Bound::NotShownAbove(1.05),
-        ),
-        PromisedFigure::new("  p99, moderated ÷ off", "", ratio(|waits| waits.in_turn.p99), Bound::Nothing),
-        PromisedFigure::new(
-            "latency of a GET among 50 000 requests/s, p99, moderated less off",
-            "µs",
-            less(|waits| waits.at_rate.p99),
-            Bound::AtMost(150.0),
-        ),
-        PromisedFigure::new("  off", "µs", off(|waits| waits.at_rate.p99), Bound::Nothing),
-        PromisedFigure::new(
-            "  p50, moderated less off",
-            "µs",
-            less(|waits| waits.at_rate.p50),
-            Bound::Nothing,
-        ),
-    ])
+    Ok(figures! {
+        "latency of a lone GET, p50, moderated ÷ off", "":
+            ratio(|waits| waits.alone.p50) => Bound::NotShownAbove(1.05);
+        "  off", "µs": off(|waits| waits.alone.p50);
+        "  p99, moderated ÷ off", "": ratio(|waits| waits.alone.p99);
+        "latency of GETs one after the other, p50, moderated ÷ off", "":
+            ratio(|waits| waits.in_turn.p50) => Bound::NotShownAbove(1.05);
+        "  p99, moderated ÷ off", "": ratio(|waits| waits.in_turn.p99);
+        "latency of a GET among 50 000 requests/s, p99, moderated less off", "µs":
+            less(|waits| waits.at_rate.p99) => Bound::AtMost(150.0);
+        "  off", "µs": off(|waits| waits.at_rate.p99);
+        "  p50, moderated less off", "µs": less(|waits| waits.at_rate.p50);
+    })
 }
 
 /// GETs that each wait for the last one's reply, and then for `idle`.

@@ -1,7 +1,8 @@
 //! How far repeated searches lie apart, and what was seen that explains it.
 
 use serde::Serialize;
-use weir_results::capacity::record::SearchRecord;
+
+use super::record::SearchRecord;
 
 /// Two searches in a row are to lie within this share of the higher one.
 const AGREE_WITHIN: f64 = 0.1;
