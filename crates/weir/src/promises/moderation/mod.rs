@@ -3,6 +3,7 @@
 mod bursts;
 mod ending;
 mod saving;
+mod timer;
 mod waiting;
 
 use weir_lab::experiment::definition::Definition;
@@ -16,6 +17,7 @@ const BOTH: [Moderation; 2] = [Moderation::Off, Moderation::Auto];
 
 pub(super) fn measure(runs: u32, runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let mut figures = saving::measure(runs, runner)?;
+    figures.extend(timer::measure(runs, runner)?);
     figures.extend(waiting::measure(runs, runner)?);
     figures.extend(ending::measure(runs, runner)?);
     figures.extend(bursts::measure(runs, runner)?);
