@@ -289,7 +289,7 @@ mod tests {
         check("valid-command+quota", "'valid-command' is no guard");
         check("quota+quota+valid-command", "'quota' stands in the chain twice");
         check("blocklist+quota+blocklist", "'blocklist' stands in the chain twice");
-        check("even-key", "there are: simple-socket-filter, ");
+        check("odd-length", "there are: simple-socket-filter, ");
     }
 
     #[test]

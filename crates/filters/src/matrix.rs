@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Filter, FilterName, Hook, cbpf::NO_MAPS, names};
+use crate::{Binding, Filter, FilterName, Hook, cbpf::program, names};
 
 /// How a filter is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,7 +77,6 @@ impl Combination {
             )),
             (_, Hook::User) => Err(Gap("BPF runs in the kernel; at the hook 'user' the toolkit is 'rust'")),
             (Toolkit::C, _) if self.filter.is_dynamic() => Err(NO_CHAINS_IN_C),
-            (Toolkit::Cbpf, Hook::Socket) if self.filter.is_dynamic() => Err(NO_MAPS),
             // Written for every hook; whether this machine's build has the objects in C, the build knows.
             (Toolkit::Aya | Toolkit::Fun | Toolkit::C, _) => Ok(()),
             (Toolkit::Cbpf, hook) => cbpf(self.filter, hook),
@@ -90,10 +89,9 @@ const NO_CHAINS_IN_C: Gap =
     Gap("filters with a memory, and chains, are written with 'aya' and 'fun': an object in C has one filter");
 
 /// The parameterized filter has its parameter as a constant alone.
-const fn cbpf(filter: FilterName, hook: Hook) -> Result<(), Gap> {
+fn cbpf(filter: FilterName, hook: Hook) -> Result<(), Gap> {
     match hook {
-        Hook::Socket if matches!(filter, FilterName::Print | FilterName::Count) => Err(NO_MAPS),
-        Hook::Socket => Ok(()),
+        Hook::Socket => program(Filter { binding: Binding::Constant, ..filter.into() }).map(drop),
         Hook::Reuseport => Err(Gap(
             "classic BPF gives the number of the socket to pick there (SO_ATTACH_REUSEPORT_CBPF): it can't drop",
         )),

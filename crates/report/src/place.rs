@@ -51,8 +51,7 @@ impl Place {
             (_, Value::Number(number)) => format!("-{}-{number}", dimension.key()),
             (_, Value::Usual) => format!("-{}-usual", dimension.key()),
             (_, Value::Mix(mix)) => format!("-{}", mix.to_string().replace(':', "-")),
-            (_, Value::Moderation(moderation)) => format!("-{}-{moderation}", dimension.key()),
-            (_, Value::Name(name)) => format!("-{}-{}", dimension.key(), name.replace(' ', "-")),
+            (_, value) => format!("-{}-{}", dimension.key(), value.plain().replace(' ', "-")),
         };
         dimensions.iter().map(part).collect::<String>().replace('_', "-")
     }
@@ -86,7 +85,9 @@ fn phrase(dimension: Dimension, value: Value) -> String {
         (Dimension::Packets, Value::Number(packets)) => number(packets, "packets"),
         (Dimension::Rate, Value::Number(rate)) => number(rate, "packets/s offered"),
         (Dimension::Rate, _) | (Dimension::Pinned, Value::Name(_)) => value_text(dimension, value),
-        (_, Value::Number(value)) => format!("{} {}", dimension.title(), number(value, dimension.unit())),
+        (_, Value::Number(value)) => {
+            format!("{} {}", dimension.title(), number(value, dimension.unit()).trim_end())
+        }
         _ => format!("{} {}", dimension.title(), dimension.text(value)),
     }
 }

@@ -1,7 +1,7 @@
 //! Tables for programs and for doubt: every cell and every run with plain numbers, and the runs left out.
 
 use weir_results::{
-    cell::{Cell, Dimension, Value},
+    cell::{Cell, Dimension},
     figure::Figure,
     ledger::Ledger,
     sample::{Flaw, Sample},
@@ -43,13 +43,7 @@ pub(super) fn cell_heads() -> impl Iterator<Item = String> {
 /// What makes `cell`, under [`cell_heads`].
 pub(super) fn cell_row(cell: &Cell) -> Vec<String> {
     let place = Place::of(cell);
-    let plain = |dimension| match place.along(dimension) {
-        Value::Usual => String::new(),
-        Value::Number(number) => number.to_string(),
-        Value::Name(name) => name.to_owned(),
-        Value::Mix(mix) => mix.to_string(),
-        Value::Moderation(moderation) => moderation.to_string(),
-    };
+    let plain = |dimension| place.along(dimension).plain();
     SERIES.iter().map(|(_, text)| text(cell)).chain(Dimension::ALL.map(plain)).collect()
 }
 

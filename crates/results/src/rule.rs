@@ -183,9 +183,8 @@ impl Rule {
             };
             match (wanted, found) {
                 (At::Number(wanted), Value::Number(found)) => *wanted == found,
-                (At::Name(wanted), Value::Name(found)) => wanted == found,
-                (At::Name(wanted), Value::Mix(found)) => *wanted == found.to_string(),
-                (At::Name(wanted), Value::Moderation(found)) => *wanted == found.to_string(),
+                (At::Name(_), Value::Number(_) | Value::Usual) => false,
+                (At::Name(wanted), found) => *wanted == found.plain(),
                 (At::Is(wanted), Value::Name(found)) => *wanted == (found == "pinned"),
                 _ => false,
             }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use weir_filters::{
-    Binding, Combination, Filter, FilterName, Guards, Hook, Layer, Parameter, Site, SuperPackets, Toolkit,
-    corpus::Case,
+    Binding, Combination, Filter, FilterName, GsoView, Guards, Hook, Layer, Parameter, Site, SuperPackets,
+    Toolkit, corpus::Case,
 };
 use weir_hooks::{KernelFilter, Target};
 use weir_output::exit::UsageError;
@@ -186,7 +186,7 @@ impl Plan {
             (Way::TestRun, _, Some(super_packets)) => at(super_packets).collect(),
             // One server is enough to see that the setting is looked at, where a program can.
             (Way::TestRun, ..) => {
-                let passing = usize::from(hook == Hook::Tc);
+                let passing = usize::from(hook.gso() == GsoView::Told);
                 at(SuperPackets::Drop).chain(at(SuperPackets::Pass).take(passing)).collect()
             }
         }

@@ -45,7 +45,7 @@ pub fn program(filter: Filter) -> Result<Vec<ClassicInsn>, Gap> {
 }
 
 /// Why a filter can't be written so.
-pub(crate) const NO_MAPS: Gap =
+const NO_MAPS: Gap =
     Gap("classic BPF has no maps; of the parameterized filter the constant can be written (--bind constant)");
 
 /// Shorter words come first: where the payload ends within a word, the load that ends the program is right, since no word

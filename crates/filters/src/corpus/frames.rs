@@ -11,7 +11,7 @@ use super::{
     requests::{self, Recipe},
     shape::Shape,
 };
-use crate::{Hook, Layer, Site};
+use crate::{GsoView, Layer, Site};
 
 /// What makes frames for one site.
 pub(super) struct Frames {
@@ -39,7 +39,7 @@ impl Frames {
         };
         let bases = [(super::FROM_V4, v4.into()), (super::FROM_V6, v6.into())]
             .map(|(source, destination)| Shape::new(source, destination, endpoint.port, INVALID));
-        let with_segments = site.hook == Hook::Tc;
+        let with_segments = site.hook.gso() == GsoView::Told;
         let changes = [0, 1].map(|version| changes::all(&endpoint, &bases[version], with_segments));
         Self { layer: site.hook.layer(), bases, changes, payloads: changes::payloads() }
     }

@@ -14,7 +14,7 @@ use weir_service::Io;
 use super::search::{Config, Next, Search, TrialResult};
 use crate::experiment::{
     definition::{Definition, Profile},
-    validate::{check_distinct, check_not_empty},
+    grid::{check_distinct, check_not_empty},
 };
 
 /// The servers that can be compared.

@@ -6,14 +6,14 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use weir_filters::{FilterName, Hook, Toolkit};
 use weir_output::exit::UsageError;
-use weir_results::{
-    cell::{Background, Placement, ReceiveWork},
-    rule::Rule,
-    topology::Topology,
-};
-use weir_service::{Io, Mix, Moderation};
+use weir_results::{cell::Placement, rule::Rule};
+use weir_service::Io;
 
-use super::{precision::Precision, template::Template};
+use super::{
+    grid::{Grid, Overrides},
+    precision::Precision,
+    template::Template,
+};
 
 /// How much of an experiment is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
@@ -103,62 +103,6 @@ pub struct Definition {
     /// What is different in a smaller or larger edition of the experiment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub profiles: BTreeMap<Profile, Overrides>,
-}
-
-macro_rules! grid {
-    ($($(#[$meaning:meta])* $name:ident: $value:ty,)*) => {
-        /// What is varied: every combination is a cell for every placement.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct Grid {
-            $($(#[$meaning])* #[serde(default, skip_serializing_if = "Vec::is_empty")] pub $name: Vec<$value>,)*
-        }
-
-        /// What a profile changes.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct Overrides {
-            /// Runs of each cell.
-            pub runs: Option<u32>,
-            /// How long the clients send at each rate, seconds.
-            pub duration_s: Option<u64>,
-            /// Ids of the placements used.
-            pub placements: Option<Vec<String>>,
-            $($(#[$meaning])* pub $name: Option<Vec<$value>>,)*
-        }
-
-        impl Grid {
-            /// What is varied instead.
-            fn changed(&self, overrides: &Overrides) -> Self {
-                Self { $($name: overrides.$name.as_ref().unwrap_or(&self.$name).clone(),)* }
-            }
-        }
-    };
-}
-
-grid! {
-    /// Shares of invalid packets, percent.
-    invalid_percent: u8,
-    /// Packets of all clients together; empty where rates and [`Definition::duration_s`] give them.
-    packets: u64,
-    /// Payloads of invalid packets, bytes; empty for the behaviour's own.
-    invalid_size: u32,
-    /// How valid and invalid packets follow each other; empty for the behaviour's own order.
-    mix: Mix,
-    /// Packets per second that all clients together offer; empty for as fast as they can.
-    rate: u64,
-    /// Receive buffers of the server, bytes as asked for; empty for the kernel's default.
-    receive_buffer: u32,
-    /// How weir's own servers moderate their reading; empty for not at all.
-    moderation: Moderation,
-    /// What lies between client and server; empty for loopback.
-    topology: Topology,
-    /// On whose core the kernel does the work of receiving; empty for the sender's.
-    receive_work: ReceiveWork,
-    /// Who else keeps the cores busy; empty for nobody.
-    background: Background,
-    /// Whether server and clients are confined to their cores; empty for what the whole experiment does.
-    pinned: bool,
 }
 
 /// A server, the filter it is started with, and who sends to it.

@@ -10,6 +10,7 @@ pub mod definition;
 pub mod expected;
 pub mod failure;
 pub mod folder;
+pub mod grid;
 pub mod interrupt;
 pub mod machine;
 pub mod manifest;
@@ -27,7 +28,7 @@ pub mod so_far;
 pub mod template;
 mod test_run;
 pub mod udp_table;
-pub(crate) mod validate;
+mod validate;
 
 use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
 

@@ -7,7 +7,10 @@ use weir_results::{
     topology::Topology,
 };
 
-use super::definition::{Definition, PlacementRow};
+use super::{
+    definition::{Definition, PlacementRow},
+    grid::GridPoint,
+};
 
 /// One run that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,59 +66,19 @@ fn audits(definition: &Definition, row: &PlacementRow, repetition: u32) -> bool 
     definition.audit_every.is_some_and(|every| uncounted || repetition.is_multiple_of(every))
 }
 
-/// A point of the grid.
-#[derive(Clone, Copy)]
-struct GridPoint {
-    invalid_percent: u8,
-    packets: u64,
-    invalid_size: Option<u32>,
-    conditions: Conditions,
-}
-
 fn points(definition: &Definition) -> Vec<GridPoint> {
-    let grid = &definition.grid;
-    let usual =
-        GridPoint { invalid_percent: 0, packets: 0, invalid_size: None, conditions: Conditions::default() };
-    let points = vec![usual];
-    let points = along(points, &grid.invalid_percent, |point, percent| point.invalid_percent = percent);
-    let points = along(points, &grid.packets, |point, packets| point.packets = packets);
-    let points = along(points, &grid.invalid_size, |point, size| point.invalid_size = Some(size));
-    let points = along(points, &grid.mix, |point, mix| point.conditions.mix = Some(mix));
-    let points = along(points, &grid.rate, |point, rate| {
-        point.conditions.rate = Some(rate);
-        if let Some(seconds) = definition.duration_s {
-            point.packets = rate.saturating_mul(seconds);
-        }
-    });
-    let points = along(points, &grid.receive_buffer, |point, bytes| {
-        point.conditions.receive_buffer = Some(bytes);
-    });
-    let points = along(points, &grid.moderation, |point, how| point.conditions.moderation = how);
-    let points = along(points, &grid.topology, |point, topology| point.conditions.topology = topology);
-    let points = along(points, &grid.receive_work, |point, whose| point.conditions.receive_work = whose);
-    let points = along(points, &grid.background, |point, who| point.conditions.background = who);
-    let mut points = along(points, &grid.pinned, |point, pinned| point.conditions.pinned = Some(pinned));
+    let mut points = definition.grid.points();
     // What loopback receives stays where it was sent.
     points.retain(|point| {
         let Conditions { topology, receive_work, .. } = point.conditions;
         topology == Topology::Veth || receive_work == ReceiveWork::Sender
     });
-    points
-}
-
-/// Each of `points` once for every one of `values`; as it is where there is none.
-fn along<T: Copy>(points: Vec<GridPoint>, values: &[T], set: impl Fn(&mut GridPoint, T)) -> Vec<GridPoint> {
-    if values.is_empty() {
-        return points;
+    for point in &mut points {
+        if let (Some(rate), Some(seconds)) = (point.conditions.rate, definition.duration_s) {
+            point.packets = rate.saturating_mul(seconds);
+        }
     }
-    let at = |mut point: GridPoint, value| {
-        set(&mut point, value);
-        point
-    };
     points
-        .into_iter()
-        .flat_map(|point| values.iter().map(|&value| at(point, value)).collect::<Vec<_>>())
-        .collect()
 }
 
 fn cell(definition: &Definition, row: &PlacementRow, point: GridPoint) -> Cell {

@@ -1,7 +1,5 @@
 //! What must hold of a definition before it is run.
 
-use std::{collections::HashSet, fmt::Display, hash::Hash};
-
 use weir_filters::Hook;
 use weir_output::exit::UsageError;
 use weir_results::{
@@ -12,7 +10,8 @@ use weir_service::{Io, Moderation, servers::ServerKind};
 use weir_wire::DEFAULT_PORT;
 
 use super::{
-    definition::{BEHAVIOURS, Definition, Overrides, PlacementRow},
+    definition::{BEHAVIOURS, Definition, PlacementRow},
+    grid::{Grid, Overrides, check_distinct, check_not_empty},
     template::{Placeholder, Template},
 };
 
@@ -54,7 +53,7 @@ fn check_as_run(definition: &Definition, at: &str) -> Result<(), String> {
         return Err("runs = 0: every cell needs at least one run".into());
     }
     check_load(definition, at)?;
-    check_grid(definition, at)?;
+    check_grid(&definition.grid, at)?;
     check_mix(definition, at)?;
     check_moderation(definition, at)?;
     check_conditions(definition, at)?;
@@ -78,23 +77,12 @@ fn check_as_run(definition: &Definition, at: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// No dimension has a value twice, or one that measures nothing.
-fn check_grid(definition: &Definition, at: &str) -> Result<(), String> {
-    let grid = &definition.grid;
-    let named = |name: &str| format!("{at}{name}");
-    check_not_empty(&named("invalid_percent"), &grid.invalid_percent)?;
+fn check_grid(grid: &Grid, at: &str) -> Result<(), String> {
+    check_not_empty(&format!("{at}invalid_percent"), &grid.invalid_percent)?;
     if let Some(percent) = grid.invalid_percent.iter().find(|&&percent| percent > 100) {
         return Err(format!("{at}invalid_percent: {percent} is more than 100 percent"));
     }
-    check_distinct(&named("invalid_percent"), &grid.invalid_percent)?;
-    check_distinct(&named("invalid_size"), &grid.invalid_size)?;
-    check_distinct(&named("mix"), &grid.mix)?;
-    check_positive(&named("receive_buffer"), &grid.receive_buffer)?;
-    check_distinct(&named("moderation"), &grid.moderation)?;
-    check_distinct(&named("topology"), &grid.topology)?;
-    check_distinct(&named("receive_work"), &grid.receive_work)?;
-    check_distinct(&named("background"), &grid.background)?;
-    check_distinct(&named("pinned"), &grid.pinned)
+    grid.check(at)
 }
 
 fn check_behaviour(definition: &Definition) -> Result<(), String> {
@@ -115,7 +103,6 @@ fn check_behaviour(definition: &Definition) -> Result<(), String> {
 
 fn check_load(definition: &Definition, at: &str) -> Result<(), String> {
     let grid = &definition.grid;
-    check_positive(&format!("{at}rate"), &grid.rate)?;
     match (grid.rate.is_empty(), definition.duration_s) {
         (true, Some(_)) => Err(format!("duration_s: it goes with {at}rate")),
         (false, Some(0)) => Err("duration_s = 0: nothing is sent within no time".into()),
@@ -123,10 +110,7 @@ fn check_load(definition: &Definition, at: &str) -> Result<(), String> {
             Err(format!("{at}packets: duration_s and {at}rate give the packets already"))
         }
         (false, Some(_)) => Ok(()),
-        (_, None) => {
-            check_not_empty(&format!("{at}packets"), &grid.packets)?;
-            check_positive(&format!("{at}packets"), &grid.packets)
-        }
+        (_, None) => check_not_empty(&format!("{at}packets"), &grid.packets),
     }
 }
 
@@ -268,12 +252,13 @@ fn check_told(definition: &Definition, row: &PlacementRow) -> Result<(), String>
 }
 
 /// What the harness says to `weir serve` itself, and where a definition has a say in it.
-const SAID_ALREADY: [(&str, &str); 7] = [
+const SAID_ALREADY: &[(&str, &str)] = &[
     ("--listen", "port = 12345 gives every server that port"),
     ("--filter", "a placement has its filter"),
     ("--toolkit", "a placement has its toolkit"),
     ("--hook", "a placement has its hook"),
     ("--io", "a placement has its io"),
+    ("--moderation", "grid.moderation has it"),
     ("--server", "server = \"…\" is a key of the definition"),
     ("--summary", "each sample holds the server's record"),
 ];
@@ -297,27 +282,6 @@ fn check_ids(definition: &Definition, overrides: &Overrides) -> Result<(), Strin
     let known: Vec<_> = definition.placements.iter().map(PlacementRow::id).collect();
     match ids.iter().find(|id| !known.contains(&id.as_str())) {
         Some(id) => Err(format!("placements: unknown placement '{id}'; there are: {}", known.join(", "))),
-        None => Ok(()),
-    }
-}
-
-fn check_positive<T: Copy + Eq + Hash + Display + Into<u64>>(what: &str, list: &[T]) -> Result<(), String> {
-    check_distinct(what, list)?;
-    if list.iter().any(|&value| value.into() == 0) {
-        Err(format!("{what}: 0 measures nothing"))
-    } else {
-        Ok(())
-    }
-}
-
-pub(crate) fn check_not_empty<T>(what: &str, list: &[T]) -> Result<(), String> {
-    if list.is_empty() { Err(format!("{what} is empty: name at least one")) } else { Ok(()) }
-}
-
-pub(crate) fn check_distinct<T: Eq + Hash + Display>(what: &str, list: &[T]) -> Result<(), String> {
-    let mut seen = HashSet::new();
-    match list.iter().find(|item| !seen.insert(*item)) {
-        Some(item) => Err(format!("{what}: {item} stands there twice")),
         None => Ok(()),
     }
 }

@@ -48,6 +48,19 @@ pub enum Value {
     Moderation(Moderation),
 }
 
+impl Value {
+    /// As definitions write it; empty where they say nothing.
+    pub fn plain(self) -> String {
+        match self {
+            Self::Usual => String::new(),
+            Self::Number(number) => number.to_string(),
+            Self::Name(name) => name.to_owned(),
+            Self::Mix(mix) => mix.to_string(),
+            Self::Moderation(moderation) => moderation.to_string(),
+        }
+    }
+}
+
 names! {
     /// Its name in definitions, `summary.json` and CSV.
     Dimension::key {

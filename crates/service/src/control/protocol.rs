@@ -197,7 +197,7 @@ mod tests {
             assert!(error.contains(expected), "{line}: {error}");
         };
         check(r#"{"request":"reboot"}"#, "expected one of `status`, `block`, `block-all`, `unblock`, `list`");
-        check(r#"{"request":"swap","filter":"even-key"}"#, "there are: simple-socket-filter");
+        check(r#"{"request":"swap","filter":"odd-length"}"#, "there are: simple-socket-filter");
         check(r#"{"request":"block","prefix":"10.0.0.0/33"}"#, "such as 192.0.2.7");
         check(r#"{"request":"quota","rate":9}"#, "missing field `burst`");
         check(r#"{"request":"block","prefix":"::1","for_ms":0}"#, "expected a nonzero u64");

@@ -26,9 +26,9 @@ impl Front {
     /// changes. At a shared port it would decide at the same place, a moment before.
     pub(super) fn filter(filter: Filter, hook: Hook) -> Filter {
         let is_fixed = match filter.name {
-            FilterName::Reject | FilterName::ValidCommand | FilterName::RobustValidCommand => true,
             FilterName::Parameterized => filter.binding == Binding::Constant,
-            _ => false,
+            // A map of verdicts and no other: nothing is remembered, and nothing is changed.
+            name => name.entry().maps.len() == 1,
         };
         if hook == Hook::Xdp && is_fixed && !filter.is_dynamic() { filter } else { FilterName::Simple.into() }
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use weir_asm::{AluOp, Call, Cond, EndOp, Imm64, Insn, Mem, Reg, Size, Src, SxSize};
-use weir_filters::{FilterName, Hook, Layer, Site, SuperPackets, cbpf};
+use weir_filters::{FilterName, GsoView, Hook, Layer, Site, SuperPackets, cbpf};
 use weir_wire::{
     Command,
     headers::{self, ethernet, ipv4, ipv6},
@@ -99,7 +99,7 @@ pub(super) const FAULTS: &[Fault] = &[
         is_any.then(|| with_endpoint(site, IpAddr::from([0; 4]), site.endpoint.port))
     }),
     site("super-packets passed that are to be dropped", |site| {
-        let is_told = site.hook == Hook::Tc && site.super_packets == SuperPackets::Drop;
+        let is_told = site.hook.gso() == GsoView::Told && site.super_packets == SuperPackets::Drop;
         is_told.then_some(Site { super_packets: SuperPackets::Pass, ..site })
     }),
 ];

@@ -269,7 +269,7 @@ fn who_asks_for_what_is_not_there_hears_why() {
         ("filter block nowhere --control x", "such as 192.0.2.7"),
         ("filter quota 0 --control x", "RATE/BURST"),
         ("filter swap quota+quota --control x", "twice"),
-        ("filter swap even-key --control x", "unknown filter 'even-key'"),
+        ("filter swap odd-length --control x", "unknown filter 'odd-length'"),
         ("filter block ::1 --for never --control x", "such as 500ms, 5s, 10m or 2h"),
         ("serve --filter valid-command --quota 5", "--quota is for a filter with a quota"),
         ("serve --filter valid-command+quota", "no guard"),

@@ -15,8 +15,7 @@ const NAPS: u32 = 1000;
 
 pub(super) fn measure(runs: u32, runner: &Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let cores = &runner.pinning.server;
-    let cost =
-        |_| thread::scope(|scope| scope.spawn(|| nap_us(cores)).join().expect("it does not panic"));
+    let cost = |_| thread::scope(|scope| scope.spawn(|| nap_us(cores)).join().expect("it does not panic"));
     let costs = (0..runs).map(cost).collect::<anyhow::Result<_>>()?;
     Ok(figures! { "a nap of 100 µs by itself, CPU time", "µs": costs; })
 }
