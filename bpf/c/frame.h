@@ -18,14 +18,15 @@ enum {
 /* Where an IP header is behind Ethernet's without tags. */
 static __always_inline __u32 ip_offset(enum hook hook)
 {
-	return hook == cgroup ? 0 : ETHERNET_HEADER_LEN;
+	return begins_at_ip(hook) ? 0 : ETHERNET_HEADER_LEN;
 }
 
-/* The window, in `buffer` but at xdp, where the packet has all of its headers. At cgroup it begins before the packet.
+/* The window, in `buffer` but at xdp, where the packet has all of its headers. Where the packet begins at IP, the
+ * window begins before it.
  */
 static __always_inline const void *window(void *ctx, enum hook hook, void *buffer)
 {
-	const __u32 before = hook == cgroup ? WINDOW_IP : 0, at = ip_offset(hook) + before - WINDOW_IP;
+	const __u32 before = begins_at_ip(hook) ? WINDOW_IP : 0, at = ip_offset(hook) + before - WINDOW_IP;
 	const __u32 headers_len = WINDOW_PAYLOAD - before;
 	__u32 seen, len;
 
@@ -45,7 +46,7 @@ static __always_inline const void *window(void *ctx, enum hook hook, void *buffe
 
 static __always_inline bool is_plain_ipv4(enum hook hook, const void *window)
 {
-	return (hook == cgroup || U16(window, WINDOW_ETHERTYPE) == bpf_htons(ETHERTYPE_IPV4)) &&
+	return (begins_at_ip(hook) || U16(window, WINDOW_ETHERTYPE) == bpf_htons(ETHERTYPE_IPV4)) &&
 	       U8(window, WINDOW_IP + IPV4_VERSION_OFFSET) == (4 << 4 | IPV4_MIN_HEADER_LEN / 4);
 }
 
@@ -196,7 +197,7 @@ static __always_inline enum found walk(void *ctx, enum hook hook, struct packet 
 	const void *header;
 	__u32 at = 0;
 
-	if (hook != cgroup) {
+	if (!begins_at_ip(hook)) {
 		at = ETHERNET_TYPE_OFFSET;
 		if (!load_type(ctx, hook, at, &ethertype))
 			return FOUND_BEYOND;
@@ -213,11 +214,11 @@ static __always_inline enum found walk(void *ctx, enum hook hook, struct packet 
 		return FOUND_BEYOND;
 	switch (U8(header, IPV4_VERSION_OFFSET) >> 4) {
 	case 4:
-		if (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV4))
+		if (begins_at_ip(hook) || ethertype == bpf_htons(ETHERTYPE_IPV4))
 			return in_ipv4(ctx, hook, NULL, at, header, packet);
 		return FOUND_OTHER;
 	case 6:
-		if (hook == cgroup || ethertype == bpf_htons(ETHERTYPE_IPV6))
+		if (begins_at_ip(hook) || ethertype == bpf_htons(ETHERTYPE_IPV6))
 			return in_ipv6(ctx, hook, at, header, packet);
 		return FOUND_OTHER;
 	default:
@@ -244,7 +245,7 @@ static __always_inline enum found find(void *ctx, enum hook hook, struct packet 
 
 static __always_inline enum found found(void *ctx, enum hook hook, struct packet *packet)
 {
-	if (hook == socket || hook == reuseport) {
+	if (begins_at_udp(hook)) {
 		packet->at = 0;
 		packet->len = length(ctx, hook);
 		return FOUND_PACKET;

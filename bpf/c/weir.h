@@ -97,6 +97,17 @@ static __always_inline void *data_end(void *ctx)
 	return (void *)(long)((struct xdp_md *)ctx)->data_end;
 }
 
+/* Whether the first header there is IP's, or UDP's; elsewhere it is Ethernet's. */
+static __always_inline bool begins_at_ip(enum hook hook)
+{
+	return hook == cgroup;
+}
+
+static __always_inline bool begins_at_udp(enum hook hook)
+{
+	return hook == socket || hook == reuseport;
+}
+
 /* Whether bytes at hand are read in the packet itself. */
 static __always_inline bool is_direct(enum hook hook)
 {
@@ -232,7 +243,7 @@ static __always_inline __u32 udp_length(const struct head *head)
 /* The packet's head; false where it is empty. */
 static __always_inline bool head_of(void *ctx, enum hook hook, const struct packet *packet, struct head *head)
 {
-	if (hook == socket || hook == reuseport)
+	if (begins_at_udp(hook))
 		return load_head(ctx, hook, packet->at, packet->len, head);
 	*head = packet->head;
 	return true;

@@ -1,8 +1,25 @@
-//! Whether a payload begins with a command, and has its length.
+//! What the filters decide that look at nothing but the packet: whether a payload begins with a command, and has its length.
 
-use weir_wire::{Command, udp};
+use weir_wire::{Command, chain::number, udp};
 
 use crate::{hook::Hook, packet::Packet};
+
+const SIMPLE: u32 = number("simple-socket-filter");
+const REJECT: u32 = number("reject-filter");
+const VALID_COMMAND: u32 = number("valid-command");
+const ROBUST_VALID_COMMAND: u32 = number("robust-valid-command");
+
+/// Whether the filter of that number accepts the packet; what is none of these drops it.
+#[inline(always)]
+pub fn accepts_alone<H: Hook>(filter: u32, packet: &Packet<'_, H>) -> bool {
+    match filter {
+        SIMPLE => true,
+        REJECT => false,
+        VALID_COMMAND => begins_with_a_command(packet),
+        ROBUST_VALID_COMMAND => is_a_command_of_its_length(packet),
+        _ => false,
+    }
+}
 
 /// Whether the payload begins with a command.
 #[inline(always)]

@@ -5,13 +5,13 @@ use core::mem::{self, MaybeUninit};
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     btf_maps::{Array, LpmTrie, LruHashMap, lpm_trie::Key},
-    helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes_relative},
+    helpers::generated::bpf_ktime_get_ns,
 };
 use weir_wire::headers::{ipv4, ipv6};
 
 use crate::{
     frame,
-    hook::{Cgroup, Hook, Layer, Reuseport, Socket, Tc, Xdp},
+    hook::{Hook, Layer},
 };
 
 /// A packet's source as packets are looked up: 16 bytes in network byte order, IPv4 as ::ffff:a.b.c.d.
@@ -26,45 +26,9 @@ pub type Rate = Array<[u64; 2], 1>;
 /// When each source's next packet is due; the loader says for how many there is room.
 pub type Sources = LruHashMap<Source, u64, 1>;
 
-/// A hook at which the IP header can be read.
-pub trait Origin: Hook {
-    /// Copies bytes of the IP header, which begins at `ip` where the hook shows it; false where they aren't there.
-    ///
-    /// # Safety
-    /// `to` has room for `len` bytes.
-    #[inline(always)]
-    unsafe fn copy_ip(&self, ip: u32, offset: u32, to: *mut u8, len: u32) -> bool {
-        // SAFETY: the caller's.
-        unsafe { self.copy(ip + offset, to, len) }
-    }
-}
-
-impl Origin for Cgroup {}
-impl Origin for Tc {}
-impl<const IN_PIECES: bool> Origin for Xdp<IN_PIECES> {}
-
-/// BPF_HDR_START_NET, include/uapi/linux/bpf.h (Linux 4.18): the IP header, although the program sees UDP's first.
-const FROM_NETWORK_HEADER: u32 = 1;
-
-macro_rules! behind_ip {
-    ($($hook:ident)*) => {$(
-        impl Origin for $hook {
-            #[inline(always)]
-            unsafe fn copy_ip(&self, _ip: u32, offset: u32, to: *mut u8, len: u32) -> bool {
-                // SAFETY: the kernel's pointer to the context; the rest is the caller's.
-                unsafe {
-                    bpf_skb_load_bytes_relative(self.0.cast(), offset, to.cast(), len, FROM_NETWORK_HEADER) == 0
-                }
-            }
-        }
-    )*};
-}
-
-behind_ip!(Socket Reuseport);
-
 /// The source of the server's packet; `None` where there is no IP header, which a test run can bring about.
 #[inline(always)]
-pub fn source<H: Origin>(hook: &H) -> Option<Source> {
+pub fn source<H: Hook>(hook: &H) -> Option<Source> {
     /// The third word of ::ffff:0:0.
     const MAPPED: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
     let ip = match H::LAYER {

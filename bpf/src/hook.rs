@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::{
     bindings::{__sk_buff, sk_action, sk_reuseport_md, tcx_action_base, xdp_action, xdp_md},
-    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
+    helpers::generated::{bpf_skb_load_bytes, bpf_skb_load_bytes_relative, bpf_xdp_load_bytes},
 };
 
 use crate::{
@@ -15,6 +15,33 @@ use crate::{
     view::{Buffer, View},
     window, worker,
 };
+
+/// One program a hook, each called after its hook and the filter: `$run` is a function of the hook that gives what the
+/// program returns.
+#[macro_export]
+macro_rules! programs {
+    ($name:literal, $run:path) => {
+        $crate::program!($name, $run, socket, "socket", $crate::Socket, __sk_buff);
+        $crate::program!($name, $run, reuseport, "sk_reuseport", $crate::Reuseport, sk_reuseport_md);
+        $crate::program!($name, $run, cgroup, "cgroup_skb/ingress", $crate::Cgroup, __sk_buff);
+        $crate::program!($name, $run, tc, "classifier", $crate::Tc, __sk_buff);
+        $crate::program!($name, $run, xdp, "xdp.frags", $crate::Xdp::<true>, xdp_md);
+        $crate::program!($name, $run, xdp_whole, "xdp", $crate::Xdp::<false>, xdp_md);
+    };
+}
+
+/// A program at a hook; the section's name tells loaders its type.
+#[macro_export]
+macro_rules! program {
+    ($name:literal, $run:path, $hook:ident, $section:literal, $context:path, $raw:ident) => {
+        #[unsafe(export_name = concat!(stringify!($hook), "_", $name))]
+        #[unsafe(link_section = $section)]
+        extern "C" fn $hook(context: *mut aya_ebpf::bindings::$raw) -> i64 {
+            let hook = $context(context);
+            $crate::Hook::end(&hook, $run(&hook))
+        }
+    };
+}
 
 /// The first header that a program sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +123,16 @@ pub trait Hook {
     /// `to` has room for `len` bytes.
     unsafe fn copy(&self, at: u32, to: *mut u8, len: u32) -> bool;
 
+    /// Copies bytes of the IP header, which begins at `ip` where the hook shows it; false where they aren't there.
+    ///
+    /// # Safety
+    /// `to` has room for `len` bytes.
+    #[inline(always)]
+    unsafe fn copy_ip(&self, ip: u32, offset: u32, to: *mut u8, len: u32) -> bool {
+        // SAFETY: the caller's.
+        unsafe { self.copy(ip + offset, to, len) }
+    }
+
     /// What the program returns for that verdict's value.
     #[inline(always)]
     fn end(&self, value: i64) -> i64 {
@@ -131,6 +168,7 @@ macro_rules! skb_hook {
         $hook:ident, $layer:ident, accept: $accept:expr, drop: $drop:expr
         $(, gso_size: $gso_size:ident)?
         $(, accepted: $accepted:path)?
+        $(, ip: $ip:path)?
     ) => {
         impl Hook for $hook {
             const LAYER: Layer = Layer::$layer;
@@ -172,6 +210,14 @@ macro_rules! skb_hook {
 
             $(
                 #[inline(always)]
+                unsafe fn copy_ip(&self, _ip: u32, offset: u32, to: *mut u8, len: u32) -> bool {
+                    // SAFETY: the kernel's pointer to the context; the rest is the caller's.
+                    unsafe { bpf_skb_load_bytes_relative(self.0.cast(), offset, to.cast(), len, $ip) == 0 }
+                }
+            )?
+
+            $(
+                #[inline(always)]
                 fn end(&self, value: i64) -> i64 {
                     if value == Self::ACCEPT {
                         $accepted(self);
@@ -191,10 +237,14 @@ macro_rules! skb_hook {
     };
 }
 
+/// BPF_HDR_START_NET, include/uapi/linux/bpf.h (Linux 4.18): the IP header, although the program sees UDP's first.
+const FROM_NETWORK_HEADER: u32 = 1;
+
 // sk_filter in net/core/filter.c: how many bytes of the packet stay, and -1 is more than any has.
-skb_hook!(Socket, Udp, accept: -1, drop: 0);
+skb_hook!(Socket, Udp, accept: -1, drop: 0, ip: FROM_NETWORK_HEADER);
 skb_hook!(
-    Reuseport, Udp, accept: sk_action::SK_PASS as i64, drop: sk_action::SK_DROP as i64, accepted: worker::pick
+    Reuseport, Udp, accept: sk_action::SK_PASS as i64, drop: sk_action::SK_DROP as i64, accepted: worker::pick,
+    ip: FROM_NETWORK_HEADER
 );
 // __cgroup_bpf_run_filter_skb in kernel/bpf/cgroup.c: 1 lets it on.
 skb_hook!(Cgroup, Ip, accept: 1, drop: 0, gso_size: gso_size);

@@ -28,7 +28,7 @@ impl Until {
     /// The value that stands for it in a map: nanoseconds of `CLOCK_MONOTONIC`, 0 for ever.
     pub fn value(self) -> u64 {
         match self {
-            Self::Moment(moment) => moment.ns().max(1),
+            Self::Moment(moment) => moment.ns.max(1),
             Self::Unblocked => 0,
         }
     }
@@ -342,7 +342,7 @@ mod tests {
                 (u128::from_be_bytes(data) ^ u128::from_be_bytes(octets(source))) & kept == 0
             };
             let longest = list.effective().filter(|&(bits, data, _)| matches(bits, data)).max_by_key(|entry| entry.0);
-            let decided = longest.is_some_and(|(_, _, until)| until.value() == 0 || until.value() > at(now).ns());
+            let decided = longest.is_some_and(|(_, _, until)| until.value() == 0 || until.value() > at(now).ns);
             prop_assert_eq!(decided, list.blocks(source, at(now)));
         }
 

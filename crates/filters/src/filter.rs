@@ -2,56 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Guards, KNOWN_KEYS, QUOTA_SOURCES, Quota, catalogue, names, saved_as_text};
-
-/// Which decision a filter makes. Its text form is the name that the catalogue lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FilterName {
-    /// Accept everything.
-    Simple,
-    /// Drop everything.
-    Reject,
-    /// Accept payloads that begin with a command.
-    ValidCommand,
-    /// The same, where the UDP length is that command's too.
-    RobustValidCommand,
-    /// Accept or drop everything, as a parameter says.
-    Parameterized,
-    /// Accept everything and keep a copy of each CPU's last packet.
-    Print,
-    /// Accept everything and count it per CPU.
-    Count,
-    /// Accept valid commands, those that ask for a key only where the key is known.
-    KnownKey,
-    /// Accept as many packets of a source as its quota allows.
-    Quota,
-    /// Accept what doesn't come from a blocked source.
-    Blocklist,
-}
-
-impl FilterName {
-    /// Every filter, in catalogue order.
-    pub const ALL: [Self; 10] = [
-        Self::Simple,
-        Self::Reject,
-        Self::ValidCommand,
-        Self::RobustValidCommand,
-        Self::Parameterized,
-        Self::Print,
-        Self::Count,
-        Self::KnownKey,
-        Self::Quota,
-        Self::Blocklist,
-    ];
-
-    /// The name on the command line and in samples.
-    pub fn as_str(self) -> &'static str {
-        catalogue::entry(self).name
-    }
-}
-
-names! { "filter", FilterName::as_str }
-saved_as_text!(FilterName);
+use crate::{FilterName, Guards, KNOWN_KEYS, QUOTA_SOURCES, Quota, names};
 
 /// What `parameterized-filter` does with every packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -85,28 +85,18 @@ impl Filter {
 
     /// The constant with which the object of all chains, compiled ahead of time, decides so.
     pub fn constant(&self) -> Chain {
-        let mut guards = [0; MAX_GUARDS];
+        let mut guards = [chain::NONE; MAX_GUARDS];
         for (slot, guard) in guards.iter_mut().zip(self.guards.iter().chain(self.name.guard())) {
-            *slot = match guard {
-                Guard::Blocklist => chain::BLOCKLIST,
-                Guard::Quota => chain::QUOTA,
-            };
+            *slot = guard.name().number();
         }
-        let last = match self.name {
-            FilterName::Simple | FilterName::Blocklist | FilterName::Quota => chain::ACCEPT,
-            FilterName::Reject => chain::REJECT,
-            FilterName::ValidCommand => chain::VALID_COMMAND,
-            FilterName::RobustValidCommand => chain::ROBUST_VALID_COMMAND,
-            FilterName::Parameterized => match (self.binding, self.parameter) {
-                (Binding::Map, _) => chain::PARAMETER,
-                (Binding::Constant, Parameter::Accept) => chain::ACCEPT,
-                (Binding::Constant, Parameter::Drop) => chain::REJECT,
-            },
-            FilterName::Print => chain::PRINT,
-            FilterName::Count => chain::COUNT,
-            FilterName::KnownKey => chain::KNOWN_KEY,
+        let last = match (self.name, self.binding, self.parameter) {
+            (FilterName::Parameterized, Binding::Constant, Parameter::Accept) => FilterName::Simple,
+            (FilterName::Parameterized, Binding::Constant, Parameter::Drop) => FilterName::Reject,
+            // It has decided as a guard.
+            (name, ..) if name.guard().is_some() => FilterName::Simple,
+            (name, ..) => name,
         };
-        Chain { guards, last }
+        Chain { guards, last: last.number() }
     }
 
     /// Whether a decision can depend on the packet's source, on the time, or on packets before it.
@@ -116,11 +106,25 @@ impl Filter {
 }
 
 impl FilterName {
-    /// Whether a decision can depend on the packet's source, on the time, or on packets before it.
-    pub const fn is_dynamic(self) -> bool {
-        matches!(self, Self::KnownKey | Self::Quota | Self::Blocklist)
+    /// By which it stands in a [`Chain`].
+    const fn number(self) -> u32 {
+        chain::number(self.as_str())
     }
 }
+
+/// Each has a number of its own.
+const _: () = {
+    let mut at = 0;
+    while at < FilterName::ALL.len() {
+        assert!(FilterName::ALL[at].number() != chain::NONE);
+        let mut before = 0;
+        while before < at {
+            assert!(FilterName::ALL[before].number() != FilterName::ALL[at].number());
+            before += 1;
+        }
+        at += 1;
+    }
+};
 
 impl fmt::Display for Filter {
     /// The chain's names, joined by `+`.
@@ -271,10 +275,11 @@ mod tests {
             let filter: Filter = text.parse().expect(text);
             assert_eq!(filter.constant(), Chain { guards, last }, "{text}");
         };
-        check("quota+blocklist+valid-command", [chain::QUOTA, chain::BLOCKLIST], chain::VALID_COMMAND);
-        check("blocklist+quota", [chain::BLOCKLIST, chain::QUOTA], chain::ACCEPT);
-        check("quota", [chain::QUOTA, 0], chain::ACCEPT);
-        check("known-key", [0, 0], chain::KNOWN_KEY);
+        let [quota, blocklist, accept] = ["quota", "blocklist", "simple-socket-filter"].map(chain::number);
+        check("quota+blocklist+valid-command", [quota, blocklist], chain::number("valid-command"));
+        check("blocklist+quota", [blocklist, quota], accept);
+        check("quota", [quota, 0], accept);
+        check("known-key", [0, 0], chain::number("known-key"));
     }
 
     #[test]

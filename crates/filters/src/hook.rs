@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Toolkit, names};
+use crate::{Toolkit, Verdict, names};
 
 /// Where a filter runs, from the application down towards the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,10 +52,35 @@ pub enum GsoView {
     Untold,
 }
 
+/// What a program at a hook belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The server: there is no program.
+    Server,
+    /// One socket.
+    Socket,
+    /// The sockets that share a port.
+    SharedPort,
+    /// A control group.
+    ControlGroup,
+    /// A network interface.
+    Interface,
+}
+
+names! {
+    /// What people are told of where a hook is.
+    Owner::as_str {
+        Server = "in the server's loop, no program", Socket = "the server's",
+        SharedPort = "where one of the sockets that share the port is picked",
+        ControlGroup = "the server's control group", Interface = "an interface"
+    }
+}
+
 /// What holds of every program at a hook.
 struct HookRow {
     layer: Layer,
     gso: GsoView,
+    owner: Owner,
     /// What it returns to accept, and to drop.
     returns: (i32, i32),
     drop_reasons: &'static [&'static str],
@@ -66,20 +91,32 @@ impl Hook {
     /// `XDP_PASS` and `XDP_DROP`, `SK_PASS` and `SK_DROP`. A socket filter's is how many bytes to keep: -1 is more than any
     /// packet has (net/core/filter.c, sk_filter_trim_cap).
     const fn row(self) -> HookRow {
-        let (layer, gso, returns, drop_reasons): (_, _, _, &'static [&'static str]) = match self {
-            Self::User => (Layer::Udp, GsoView::Cut, (-1, 0), &[]),
-            Self::Socket => (Layer::Udp, GsoView::Cut, (-1, 0), &["SOCKET_FILTER"]),
-            Self::Reuseport => (Layer::Udp, GsoView::Untold, (1, 0), &["NO_SOCKET"]),
-            Self::Cgroup => (Layer::Ip, GsoView::Cut, (1, 0), &["SOCKET_FILTER"]),
-            Self::Tc => (Layer::Ethernet, GsoView::Told, (-1, 2), &["TC_INGRESS"]),
-            Self::Xdp => (Layer::Ethernet, GsoView::Untold, (2, 1), &["XDP", "NOT_SPECIFIED"]),
+        let (layer, gso, owner, returns, drop_reasons): (_, _, _, _, &'static [&'static str]) = match self {
+            Self::User => (Layer::Udp, GsoView::Cut, Owner::Server, (-1, 0), &[]),
+            Self::Socket => (Layer::Udp, GsoView::Cut, Owner::Socket, (-1, 0), &["SOCKET_FILTER"]),
+            Self::Reuseport => (Layer::Udp, GsoView::Untold, Owner::SharedPort, (1, 0), &["NO_SOCKET"]),
+            Self::Cgroup => (Layer::Ip, GsoView::Cut, Owner::ControlGroup, (1, 0), &["SOCKET_FILTER"]),
+            Self::Tc => (Layer::Ethernet, GsoView::Told, Owner::Interface, (-1, 2), &["TC_INGRESS"]),
+            Self::Xdp => {
+                (Layer::Ethernet, GsoView::Untold, Owner::Interface, (2, 1), &["XDP", "NOT_SPECIFIED"])
+            }
         };
-        HookRow { layer, gso, returns, drop_reasons }
+        HookRow { layer, gso, owner, returns, drop_reasons }
     }
 
     /// Those that the kernel has programs at.
     pub fn of_the_kernel() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|hook| *hook != Self::User)
+    }
+
+    /// Those of the kernel of which something holds, as a sentence names them: `the hooks tc and xdp`.
+    pub fn named(holds: impl Fn(Self) -> bool) -> String {
+        let names: Vec<_> = Self::of_the_kernel().filter(|hook| holds(*hook)).map(Self::as_str).collect();
+        match names.as_slice() {
+            [] => "no hook".to_owned(),
+            [name] => format!("the hook {name}"),
+            [names @ .., last] => format!("the hooks {} and {last}", names.join(", ")),
+        }
     }
 
     /// The first header that a program there sees; the server's loop sees none, which is as good as UDP's.
@@ -92,9 +129,24 @@ impl Hook {
         self.row().gso
     }
 
+    /// What a program there belongs to.
+    pub const fn owner(self) -> Owner {
+        self.row().owner
+    }
+
     /// What a program there returns to accept a packet, and to drop it. A socket filter accepts with any number but 0.
     pub const fn returns(self) -> (i32, i32) {
         self.row().returns
+    }
+
+    /// What a program there says by returning `value`, if that is a verdict.
+    pub fn verdict(self, value: i32) -> Option<Verdict> {
+        let (accept, drop) = self.returns();
+        match value {
+            value if value == drop => Some(Verdict::Drop),
+            value if value == accept || self == Self::Socket => Some(Verdict::Accept),
+            _ => None,
+        }
     }
 
     /// The reasons under which the kernel frees what a program there drops (`enum skb_drop_reason`,
@@ -116,5 +168,20 @@ impl Hook {
             Self::User => Toolkit::Rust,
             _ => Toolkit::Aya,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_are_named_as_a_sentence_names_them() {
+        let check =
+            |named: &[Hook], expected| assert_eq!(Hook::named(|hook| named.contains(&hook)), expected);
+        check(&[Hook::User], "no hook");
+        check(&[Hook::Xdp], "the hook xdp");
+        check(&[Hook::Xdp, Hook::Tc], "the hooks tc and xdp");
+        check(&[Hook::Cgroup, Hook::Tc, Hook::Xdp], "the hooks cgroup, tc and xdp");
     }
 }

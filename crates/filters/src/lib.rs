@@ -25,13 +25,13 @@ mod site;
 pub mod text;
 
 pub use blocklist::{Blocklist, Effective, Until, key as prefix_key};
-pub use catalogue::{CatalogueEntry, MapUse};
+pub use catalogue::{CatalogueEntry, FilterName, MapUse};
 pub use dynamic::{BLOCKED_PREFIXES, During, KNOWN_KEYS, QUOTA_SOURCES, Reference};
-pub use filter::{Binding, Filter, FilterName, Parameter};
+pub use filter::{Binding, Filter, Parameter};
 pub use frame::{Found, extension_len, u16_at};
 pub use gso::{GsoLayout, WayToSharedInfo};
 pub use guard::{ChainError, Guard, Guards, NoQuota, Quota};
-pub use hook::{GsoView, Hook, Layer};
+pub use hook::{GsoView, Hook, Layer, Owner};
 pub use matrix::{Combination, Gap, Toolkit};
 pub use moment::Moment;
 pub use packet::Packet;

@@ -99,12 +99,56 @@ fn cbpf(filter: FilterName, hook: Hook) -> Result<(), Gap> {
     }
 }
 
+/// What loading takes of programs that were compiled before.
+const IN_THE_BINARY: &str = "the objects, which lie in weir's binary";
+
 names! {
     /// The name on the command line and in samples.
     "toolkit", Toolkit::as_str { Rust = "rust", Aya = "aya", Fun = "fun", C = "c", Cbpf = "cbpf" }
 }
 
 impl Toolkit {
+    /// What people are told of it; what must be installed to build its programs, and what must be there to load them.
+    const fn row(self) -> [&'static str; 3] {
+        match self {
+            Self::Rust => {
+                ["plain Rust, in the server's loop", "stable Rust", "nothing: no program is loaded"]
+            }
+            Self::Aya => [
+                "Rust compiled to BPF",
+                "stable Rust, and beside it a Rust compiler with `core` for BPF (a nightly with rust-src, or Debian's \
+                 rustc-web with libstd-rust-web-dev-bpf) and bpf-linker with its LLVM",
+                IN_THE_BINARY,
+            ],
+            Self::Fun => [
+                "generated now",
+                "stable Rust",
+                "weir-asm, which is in weir's binary and writes the program when it is loaded",
+            ],
+            Self::C => ["compiled by clang", "clang and libbpf's headers", IN_THE_BINARY],
+            Self::Cbpf => [
+                "classic BPF, generated now; needs no privilege",
+                "stable Rust",
+                "nothing, not even a privilege: the kernel takes it from anyone",
+            ],
+        }
+    }
+
+    /// What it is, in a few words.
+    pub const fn told(self) -> &'static str {
+        self.row()[0]
+    }
+
+    /// What must be installed to build its programs.
+    pub const fn to_build(self) -> &'static str {
+        self.row()[1]
+    }
+
+    /// What must be there to load them.
+    pub const fn to_load(self) -> &'static str {
+        self.row()[2]
+    }
+
     /// Whether one of its programs can be asked what it does: it counts its verdicts, the kernel keeps statistics of it
     /// and runs it on given bytes. All that needs maps or the program's descriptor, and the kernel gives none of classic
     /// BPF.

@@ -1,26 +1,21 @@
-//! A moment of the clock that dynamic filters decide by.
+//! A moment of the clock that dynamic filters decide by, and records tell time by.
 
 use std::{ops::Add, time::Duration};
 
-/// A moment of `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`, clock_gettime(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// A moment of `CLOCK_MONOTONIC`: the same clock for every process and program of a machine, so that moments of server and
+/// client can be compared (`bpf_ktime_get_ns`, clock_gettime(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Moment {
-    ns: u64,
+    /// Nanoseconds since the clock began.
+    pub ns: u64,
 }
 
 impl Moment {
     /// When the clock began.
     pub const ZERO: Self = Self { ns: 0 };
-
-    /// That many nanoseconds after the clock began.
-    pub const fn from_ns(ns: u64) -> Self {
-        Self { ns }
-    }
-
-    /// Nanoseconds since the clock began.
-    pub const fn ns(self) -> u64 {
-        self.ns
-    }
 
     /// Time from `earlier` to this moment; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {

@@ -1,12 +1,16 @@
 //! Compiles the programs in C with clang; where it is missing the build goes on without them.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 
-use crate::{compiler::Compiler, header};
+use crate::{compiler::Compiler, header, rows};
 
-const SOURCES: &str = "../../bpf/c";
+pub(crate) const SOURCES: &str = "../../bpf/c";
+pub(crate) const SUFFIX: &str = ".bpf.c";
 
 /// Compiles every `NAME.bpf.c` to `OUT_DIR/c/NAME`. Where there is nothing to compile them with, the objects are empty,
 /// and the file `missing` beside them says what was not found, which is empty otherwise.
@@ -18,11 +22,8 @@ pub(crate) fn build() -> anyhow::Result<()> {
     let is_little_endian = env::var("CARGO_CFG_TARGET_ENDIAN")? == "little";
     fs::write(folder.join("wire.h"), header::text(is_little_endian))?;
     let compiler = Compiler::find(&folder, if is_little_endian { "bpfel" } else { "bpfeb" });
-    for source in fs::read_dir(SOURCES)? {
-        let source = source?.path();
-        let Some(name) = source.file_name().and_then(|name| name.to_str()?.strip_suffix(".bpf.c")) else {
-            continue;
-        };
+    for name in rows::names(SOURCES, SUFFIX)? {
+        let source = Path::new(SOURCES).join(format!("{name}{SUFFIX}"));
         let object = folder.join(name);
         match &compiler {
             Ok(compiler) => compiler.compile(&source, &object)?,

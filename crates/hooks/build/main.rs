@@ -3,6 +3,7 @@
 mod c;
 mod compiler;
 mod header;
+mod rows;
 
 use std::{env, process::Command};
 
@@ -35,7 +36,8 @@ fn build() -> anyhow::Result<()> {
     let bpf = Package { name: "weir-bpf", root_dir: "../../bpf", ..Package::default() };
     aya_build::build_ebpf([bpf], toolchain).context(
         "compiling the BPF programs failed; `scripts/setup.sh --check` says whether a tool is missing",
-    )
+    )?;
+    rows::write()
 }
 
 fn choose_toolchain() -> anyhow::Result<Toolchain<'static>> {

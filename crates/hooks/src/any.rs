@@ -17,9 +17,9 @@ use crate::{
     HookError, Map, ObjectFile, ProgramFacts, ProgramType, loader,
     maps::{AnyMap, Copies, Records},
     object_file::guarded,
-    place::behind_ethernet,
     program_type::{self, run},
     section_names,
+    test_run::behind_ethernet,
 };
 
 /// A program loaded into the kernel, with the maps of its object; unloaded when dropped.

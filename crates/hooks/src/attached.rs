@@ -2,40 +2,13 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 use aya::programs::trace_point::TracePointLink;
 use weir_filters::{Hook, names};
 
 use crate::{HookError, Interface, KernelFilter, clsact::Clsact, sys};
-
-/// What to attach to: the thing that a hook belongs to.
-#[derive(Clone, Copy, Debug)]
-pub enum Target<'a> {
-    /// A socket (`SO_ATTACH_BPF`, Linux 3.19), bound or not. It has one slot: what was attached before is replaced.
-    Socket(BorrowedFd<'a>),
-    /// The sockets that share a port with this one, bound or not, which has `SO_REUSEPORT`
-    /// (`SO_ATTACH_REUSEPORT_EBPF`, Linux 4.19). They have one slot between them.
-    Reuseport(BorrowedFd<'a>),
-    /// An open folder of a control group: its sockets, and those of the groups below it (a link, Linux 5.7). A socket
-    /// belongs to the group that its process was in when it made the socket.
-    Cgroup(BorrowedFd<'a>),
-    /// An interface, behind what is attached there already: a tcx link (Linux 6.6), or below that a filter of the qdisc
-    /// clsact, which outlives a killed process ([`Attached::outlives_its_process`]).
-    Tc(&'a Interface),
-    /// The same on the way out, where a program made for [`Target::Tc`] sees what this machine sends. What it drops has
-    /// cost its sender, and nobody else.
-    TcEgress(&'a Interface),
-    /// An interface, which takes one program (a link, Linux 5.9).
-    Xdp(&'a Interface, XdpMode),
-}
-
-impl<'a, S: AsFd> From<&'a S> for Target<'a> {
-    fn from(socket: &'a S) -> Self {
-        Self::Socket(socket.as_fd())
-    }
-}
 
 /// Where an XDP program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
 };
 
 use aya_obj::generated::{
@@ -14,7 +14,7 @@ use rtnetlink::packet_route::link::LinkLayerType;
 use weir_filters::{Endpoint, Hook, SuperPackets};
 
 use crate::{
-    Attached, Direction, HookError, Interface, KernelFilter, Target, XdpMode,
+    Attached, Direction, HookError, Interface, KernelFilter, XdpMode,
     attached::{Hold, SocketOptions},
     clsact::Clsact,
     features,
@@ -23,6 +23,60 @@ use crate::{
     super_packets::{self, Reach},
     sys,
 };
+
+/// What to attach to: the thing that a hook belongs to.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A socket (`SO_ATTACH_BPF`, Linux 3.19), bound or not. It has one slot: what was attached before is replaced.
+    Socket(BorrowedFd<'a>),
+    /// The sockets that share a port with this one, bound or not, which has `SO_REUSEPORT`
+    /// (`SO_ATTACH_REUSEPORT_EBPF`, Linux 4.19). They have one slot between them.
+    Reuseport(BorrowedFd<'a>),
+    /// An open folder of a control group: its sockets, and those of the groups below it (a link, Linux 5.7). A socket
+    /// belongs to the group that its process was in when it made the socket.
+    Cgroup(BorrowedFd<'a>),
+    /// An interface, behind what is attached there already: a tcx link (Linux 6.6), or below that a filter of the qdisc
+    /// clsact, which outlives a killed process ([`Attached::outlives_its_process`]).
+    Tc(&'a Interface),
+    /// The same on the way out, where a program made for [`Target::Tc`] sees what this machine sends. What it drops has
+    /// cost its sender, and nobody else.
+    TcEgress(&'a Interface),
+    /// An interface, which takes one program (a link, Linux 5.9).
+    Xdp(&'a Interface, XdpMode),
+}
+
+impl<'a, S: AsFd> From<&'a S> for Target<'a> {
+    fn from(socket: &'a S) -> Self {
+        Self::Socket(socket.as_fd())
+    }
+}
+
+/// What a caller has that hooks belong to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Belongings<'a> {
+    /// A socket, or one of those that share a port.
+    pub socket: Option<BorrowedFd<'a>>,
+    /// An open folder of a control group.
+    pub group: Option<BorrowedFd<'a>>,
+    /// An interface.
+    pub interface: Option<&'a Interface>,
+    /// Where XDP is to run there.
+    pub xdp_mode: XdpMode,
+}
+
+impl<'a> Belongings<'a> {
+    /// What programs at that hook are attached to; nothing where the caller hasn't got it, and at the server's own loop.
+    pub fn target(self, hook: Hook) -> Option<Target<'a>> {
+        match hook {
+            Hook::User => None,
+            Hook::Socket => self.socket.map(Target::Socket),
+            Hook::Reuseport => self.socket.map(Target::Reuseport),
+            Hook::Cgroup => self.group.map(Target::Cgroup),
+            Hook::Tc => self.interface.map(Target::Tc),
+            Hook::Xdp => self.interface.map(|interface| Target::Xdp(interface, self.xdp_mode)),
+        }
+    }
+}
 
 impl Target<'_> {
     /// The hook that belongs to it.
@@ -68,6 +122,18 @@ impl KernelFilter {
             Target::Xdp(interface, XdpMode::Auto) => self.native_or_generic(interface),
             Target::Xdp(interface, mode) => self.xdp(interface, mode),
         }
+    }
+
+    /// Attaches the program to that of `belongings` which its hook belongs to.
+    ///
+    /// # Errors
+    /// As [`Self::attach`]; or the hook's is none of them.
+    pub fn attach_to(&self, belongings: Belongings<'_>) -> Result<Attached, HookError> {
+        let hook = self.site.hook;
+        let target = belongings.target(hook).ok_or_else(|| {
+            self.other("attaching", format!("nothing was given that hook {hook} belongs to"))
+        })?;
+        self.attach(target)
     }
 
     fn tc(&self, interface: &Interface, direction: Direction) -> Result<Attached, HookError> {

@@ -19,7 +19,7 @@ impl KernelFilter {
     pub fn bare_loop(&self, seen: &[u8], times: u32) -> Result<Duration, HookError> {
         self.decide(seen, 1)?;
         let fd = self.program()?.fd().map_err(|error| self.program_error("a test run", error))?;
-        let frame = self.place.frame(seen).expect("it was just run");
+        let frame = self.frame(seen).expect("it was just run");
         // SAFETY: the union is plain data, for which zeroes are valid.
         let mut attr = unsafe { mem::zeroed::<bpf_attr>() };
         attr.test.prog_fd = fd.as_fd().as_raw_fd() as u32;

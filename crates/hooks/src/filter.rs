@@ -19,7 +19,6 @@ use crate::{
     features, loader,
     maps::Copies,
     objects::{self, Loadable},
-    place::HookFacts,
     program_type,
 };
 
@@ -31,7 +30,7 @@ pub struct KernelFilter {
     pub(crate) filter: Option<Filter>,
     pub(crate) loaded: Loaded,
     pub(crate) site: Site,
-    pub(crate) place: HookFacts,
+    pub(crate) program_type: ProgramType,
     /// Whether it tells packets of several datagrams as [`Site::gso`] says.
     pub(crate) reads_gso: bool,
     /// Whether it picks a worker as [`Site::workers`] says.
@@ -112,8 +111,15 @@ impl KernelFilter {
     }
 
     fn of(what: String, loaded: Loaded, site: &Site) -> Result<Self, HookError> {
-        let place = HookFacts::of(site.hook)?;
-        Ok(Self { what, filter: None, loaded, site: *site, place, reads_gso: false, picks_workers: false })
+        Ok(Self {
+            what,
+            filter: None,
+            loaded,
+            site: *site,
+            program_type: type_at(site.hook)?,
+            reads_gso: false,
+            picks_workers: false,
+        })
     }
 
     /// Loads the filter from an ELF object that somebody else made: `program` must be of the type that the site's hook
@@ -169,7 +175,7 @@ impl KernelFilter {
     }
 
     fn load_program(what: String, mut ebpf: Ebpf, program: String, site: &Site) -> Result<Self, HookError> {
-        let wanted = HookFacts::of(site.hook)?.program_type;
+        let wanted = type_at(site.hook)?;
         let other = |reason| HookError::Other { doing: "loading", what: what.clone(), reason };
         let found = ebpf
             .program_mut(&program)
@@ -274,7 +280,7 @@ impl KernelFilter {
 
     /// The capabilities that loading and attaching its program take.
     pub(crate) fn needed(&self) -> &'static [Capability] {
-        self.place.program_type.needed()
+        self.program_type.needed()
     }
 
     pub(crate) fn program_error(&self, doing: &'static str, error: aya::programs::ProgramError) -> HookError {
@@ -284,4 +290,13 @@ impl KernelFilter {
     pub(crate) fn other(&self, doing: &'static str, reason: String) -> HookError {
         HookError::Other { doing, what: self.what.clone(), reason }
     }
+}
+
+/// The type of the programs at a hook of the kernel.
+fn type_at(hook: Hook) -> Result<ProgramType, HookError> {
+    ProgramType::at(hook).ok_or_else(|| HookError::Other {
+        doing: "loading",
+        what: format!("a program for hook {hook}"),
+        reason: "the kernel has none there: it is the server's own loop".to_owned(),
+    })
 }

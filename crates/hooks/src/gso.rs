@@ -2,7 +2,7 @@
 
 use std::env::consts::ARCH;
 
-use weir_filters::{GsoLayout, Hook, WayToSharedInfo};
+use weir_filters::{GsoLayout, GsoView, Hook, WayToSharedInfo};
 
 use crate::{
     HookError,
@@ -35,6 +35,7 @@ fn described_by(types: &[u8], hook: Hook, architecture: &str) -> Result<GsoLayou
     let shared_info = types.structure("skb_shared_info");
     let shared_info = shared_info.ok_or_else(|| lacking("there is no struct skb_shared_info".to_owned()))?;
     let way = match hook {
+        _ if hook.gso() != GsoView::Untold => return Err(lacking(format!("hook {hook} needs none of it"))),
         Hook::Reuseport => WayToSharedInfo::OfPacket {
             skb: field(&types, "sk_reuseport_kern", "skb", 8)?,
             head: field(&types, "sk_buff", "head", 8)?,
@@ -46,9 +47,7 @@ fn described_by(types: &[u8], hook: Hook, architecture: &str) -> Result<GsoLayou
             room: shared_info.size.next_multiple_of(64) as i32,
         },
         Hook::Xdp => return Err(lacking(format!("how {architecture} aligns packets isn't known to weir"))),
-        Hook::User | Hook::Socket | Hook::Cgroup | Hook::Tc => {
-            return Err(lacking(format!("hook {hook} needs none of it")));
-        }
+        _ => return Err(lacking(format!("where programs at hook {hook} have it isn't known to weir"))),
     };
     Ok(GsoLayout {
         cast_to_kern_ctx: function("bpf_cast_to_kern_ctx")?,

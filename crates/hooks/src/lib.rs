@@ -38,7 +38,6 @@ mod netlink;
 mod object_file;
 mod objects;
 mod obstacle;
-mod place;
 mod private;
 mod program_type;
 mod receive_probe;
@@ -54,7 +53,8 @@ mod workers;
 
 pub use any::{AnyProgram, RunOutput};
 pub use attach_any::{AttachPoint, AttachedProgram, Direction};
-pub use attached::{Attached, STAYS, Target, XdpMode};
+pub use attached::{Attached, STAYS, XdpMode};
+pub use attaching::{Belongings, Target};
 pub use audit::Audit;
 pub use clsact::ClsactFilter;
 pub use counters::{CapturedPacket, ParameterMap};

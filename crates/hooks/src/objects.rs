@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use aya::include_bytes_aligned;
 use weir_asm::Endian;
 use weir_filters::{
     Binding, Combination, Filter, FilterName, Gap, Hook, Layer, Site, Toolkit, cbpf, fun,
@@ -32,18 +31,14 @@ pub(crate) type Constant = (&'static str, Vec<u8>);
 
 /// The object with the filter's program, written with that toolkit for that site.
 pub(crate) fn of(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, HookError> {
-    let name = filter.name;
-    loadable(filter, toolkit, site.hook)
-        .map_err(|gap| HookError::Unavailable { what: filter.to_string(), gap })?;
+    let unavailable = |gap| HookError::Unavailable { what: filter.to_string(), gap };
+    loadable(filter, toolkit, site.hook).map_err(unavailable)?;
     match toolkit {
-        Toolkit::Aya if filter.is_dynamic() && site.features.compare_exchange => {
-            Ok(compiled(filter, CHAINS, site))
-        }
-        Toolkit::Aya if filter.is_dynamic() => Ok(compiled(filter, CHAINS_WITHOUT_EXCHANGE, site)),
-        Toolkit::Aya => Ok(compiled(filter, aya(name), site)),
-        Toolkit::C => Ok(compiled(filter, c(name), site)),
+        Toolkit::Aya | Toolkit::C => compiled(filter, toolkit, site).map_err(unavailable),
         Toolkit::Fun => generated(filter, site),
-        Toolkit::Cbpf => Err(HookError::Unfit { what: name.to_string(), reason: NO_OBJECT.to_owned() }),
+        Toolkit::Cbpf => {
+            Err(HookError::Unfit { what: filter.name.to_string(), reason: NO_OBJECT.to_owned() })
+        }
         Toolkit::Rust => unreachable!("the matrix doesn't have it"),
     }
 }
@@ -61,9 +56,9 @@ pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
     let parameter = is_bound.then(|| (maps::PARAMETER_CONSTANT, value()));
     let is_below = site.hook.layer() != Layer::Udp;
     let endpoint = is_below.then(|| (ENDPOINT, bytes_of(site.constant())));
-    let order = || {
+    let order = || -> Vec<u8> {
         let Chain { guards, last } = filter.constant();
-        [&guards[..], &[last]].concat()
+        guards.into_iter().chain([last]).flat_map(u32::to_ne_bytes).collect()
     };
     let chain = filter.is_dynamic().then(|| (CHAIN, order()));
     let count = || site.workers.to_ne_bytes().to_vec();
@@ -100,11 +95,20 @@ fn bytes_of(endpoint: Endpoint) -> Vec<u8> {
 /// Why this build has no objects in C; empty where it has them.
 const C_MISSING: &str = include_str!(concat!(env!("OUT_DIR"), "/c/missing"));
 
+/// Why it has none of a program that nobody wrote.
+const NOT_WRITTEN: Gap =
+    Gap("nobody has written it: in `bpf/src/bin`, or in `bpf/c`, is no file of its name");
+
 /// Whether this weir has the combination, or the reason why not: what [`Combination::available`] says, and what was
 /// missing when weir was built.
 pub fn available(combination: Combination) -> Result<(), Gap> {
     combination.available()?;
-    if combination.toolkit == Toolkit::C && !C_MISSING.is_empty() { Err(Gap(C_MISSING)) } else { Ok(()) }
+    let Combination { filter, toolkit, .. } = combination;
+    match toolkit {
+        Toolkit::C if !C_MISSING.is_empty() => Err(Gap(C_MISSING)),
+        Toolkit::Aya | Toolkit::C if !filter.is_dynamic() => object(toolkit, filter.as_str()).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// The same of a filter with its parameters: what [`crate::KernelFilter::load`] would refuse before it asks the kernel.
@@ -113,13 +117,21 @@ pub fn loadable(filter: Filter, toolkit: Toolkit, hook: Hook) -> Result<(), Gap>
     if toolkit == Toolkit::Cbpf { cbpf::program(filter).map(drop) } else { Ok(()) }
 }
 
-/// A program of an object compiled ahead of time, which has one for every hook, called after both.
-fn compiled(filter: Filter, elf: &'static [u8], site: &Site) -> Loadable<'static> {
+/// A program of an object compiled ahead of time, which has one for every hook, called after both; some for short. Every
+/// chain is in one object, where [`CHAIN`] says which of them decides. Kernels without
+/// [`weir_filters::Features::compare_exchange`] refuse an object that has it anywhere.
+fn compiled(filter: Filter, toolkit: Toolkit, site: &Site) -> Result<Loadable<'static>, Gap> {
+    let name = filter.name.as_str();
+    let file = match site.features.compare_exchange {
+        _ if !filter.is_dynamic() => name,
+        true => "chain",
+        false => "chain-without-exchange",
+    };
+    let called = name.replace('-', "_");
     let program = match filter.name {
         _ if filter.is_dynamic() => "chain",
         FilterName::Simple => "simple",
         FilterName::Reject => "reject",
-        FilterName::ValidCommand => "valid_command",
         FilterName::RobustValidCommand => "robust_command",
         FilterName::Parameterized => match filter.binding {
             Binding::Map => "parameter_map",
@@ -127,55 +139,23 @@ fn compiled(filter: Filter, elf: &'static [u8], site: &Site) -> Loadable<'static
         },
         FilterName::Print => "print",
         FilterName::Count => "count_packets",
-        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
-            unreachable!("the matrix doesn't have it")
-        }
+        _ => called.as_str(),
     };
     let program = match site.hook {
         Hook::Xdp if !site.features.xdp_frags => format!("xdp_whole_{program}"),
         hook => format!("{hook}_{program}"),
     };
-    Loadable { elf: elf.into(), program: program.into(), constants: constants(filter, site) }
+    let elf = object(toolkit, file)?.into();
+    Ok(Loadable { elf, program: program.into(), constants: constants(filter, site) })
 }
 
-/// The objects in a folder of the build script's output.
-macro_rules! objects {
-    ($filter:expr, $folder:literal) => {
-        objects!(
-            $filter,
-            $folder,
-            Simple "simple-socket-filter",
-            Reject "reject-filter",
-            ValidCommand "valid-command",
-            RobustValidCommand "robust-valid-command",
-            Parameterized "parameterized-filter",
-            Print "print-filter",
-            Count "count-filter"
-        )
-    };
-    ($filter:expr, $folder:literal, $($name:ident $file:literal),*) => {
-        match $filter {
-            $(FilterName::$name => include_bytes_aligned!(concat!(env!("OUT_DIR"), $folder, "/", $file)),)*
-            FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
-                unreachable!("the matrix doesn't have it")
-            }
-        }
-    };
-}
+// What the build script has written: a row for each object that it has compiled.
+include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
-/// Every chain: [`CHAIN`] says which of them decides.
-const CHAINS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/chain"));
-
-/// The chains for kernels without [`weir_filters::Features::compare_exchange`], which refuse an object that has it anywhere.
-const CHAINS_WITHOUT_EXCHANGE: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/chain-without-exchange"));
-
-fn aya(filter: FilterName) -> &'static [u8] {
-    objects!(filter, "")
-}
-
-fn c(filter: FilterName) -> &'static [u8] {
-    objects!(filter, "/c")
+/// The object of that source, without its suffix.
+fn object(toolkit: Toolkit, source: &str) -> Result<&'static [u8], Gap> {
+    let objects = if toolkit == Toolkit::C { C_OBJECTS } else { AYA_OBJECTS };
+    objects.iter().find(|(name, _)| *name == source).map(|(_, elf)| *elf).ok_or(NOT_WRITTEN)
 }
 
 /// What is constant is in the code already.
@@ -186,4 +166,16 @@ fn generated(filter: Filter, site: &Site) -> Result<Loadable<'static>, HookError
     let elf = elf.map_err(|error| HookError::object(what, &error))?;
     let program = object.programs.swap_remove(0).name;
     Ok(Loadable { elf: elf.into(), program: program.into(), constants: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_that_the_matrix_promises_is_written() {
+        for combination in Combination::all() {
+            assert_ne!(available(combination), Err(NOT_WRITTEN), "{combination:?}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use aya::programs::{
     TestRun as _, TestRunOptions, TestRunResult, TracePoint, Xdp,
 };
 use aya_obj::{ProgramSection, programs::XdpAttachType};
+use weir_filters::Hook;
 
 use crate::obstacle::Capability::{self, Bpf, NetAdmin, Perfmon};
 
@@ -93,6 +94,23 @@ impl ProgramType {
     /// Every type that [`AnyProgram::attach`](crate::AnyProgram::attach) attaches.
     pub const ATTACHED: [Self; 5] = [Self::TracePoint, Self::Socket, Self::CgroupSkb, Self::Tc, Self::Xdp];
 
+    /// The type of the programs at a hook; the server's own loop has none.
+    pub const fn at(hook: Hook) -> Option<Self> {
+        match hook {
+            Hook::User => None,
+            Hook::Socket => Some(Self::Socket),
+            Hook::Reuseport => Some(Self::SkReuseport),
+            Hook::Cgroup => Some(Self::CgroupSkb),
+            Hook::Tc => Some(Self::Tc),
+            Hook::Xdp => Some(Self::Xdp),
+        }
+    }
+
+    /// Whether the kernel runs programs of this type on bytes of ours.
+    pub fn runs_on_bytes(self) -> bool {
+        Self::RUN.contains(&self)
+    }
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         self.row().name
@@ -110,7 +128,7 @@ impl ProgramType {
     }
 
     /// The capabilities that loading and attaching a program of this type take.
-    pub(crate) fn needed(self) -> &'static [Capability] {
+    pub fn needed(self) -> &'static [Capability] {
         self.row().needed
     }
 

@@ -1,10 +1,10 @@
 //! Running a loaded filter on packets of our own: `BPF_PROG_TEST_RUN` (Linux 4.12).
 
-use std::{io, time::Duration};
+use std::{borrow::Cow, io, time::Duration};
 
 use aya::programs::TestRunOptions;
-use weir_filters::{GsoView, Hook, Verdict};
-use weir_wire::context::sk_buff;
+use weir_filters::{GsoView, Hook, Layer, Verdict};
+use weir_wire::{context::sk_buff, headers::ethernet};
 
 use crate::{HookError, KernelFilter, program_type::run};
 
@@ -18,8 +18,8 @@ impl KernelFilter {
     /// so that there `segments` above 1 can't be run; or what the kernel says.
     pub fn decide(&self, seen: &[u8], segments: u32) -> Result<Verdict, HookError> {
         let (returned, _) = self.test_run(seen, segments, 1)?;
-        self.place.verdict(returned).ok_or_else(|| {
-            let hook = self.site.hook;
+        let hook = self.site.hook;
+        hook.verdict(returned as i32).ok_or_else(|| {
             self.other(
                 "a test run",
                 format!("it returned {}, which hook {hook} has no verdict for", returned as i32),
@@ -33,9 +33,17 @@ impl KernelFilter {
         self.test_run(seen, segments, repeat).map(|(_, mean)| mean)
     }
 
+    /// The frame that shows the program those bytes; none where the kernel runs no such program on given bytes.
+    pub(crate) fn frame<'a>(&self, seen: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        self.program_type.runs_on_bytes().then(|| match self.site.hook.layer() {
+            Layer::Ethernet => seen.into(),
+            Layer::Ip | Layer::Udp => behind_ethernet(seen).into(),
+        })
+    }
+
     fn test_run(&self, seen: &[u8], segments: u32, repeat: u32) -> Result<(u32, Duration), HookError> {
         let hook = self.site.hook;
-        let frame = self.place.frame(seen).ok_or_else(|| {
+        let frame = self.frame(seen).ok_or_else(|| {
             let reason =
                 "the kernel runs no program of that type on given bytes (BPF_PROG_TEST_RUN); send it packets";
             self.other("a test run", format!("{reason} at hook {hook}"))
@@ -64,6 +72,19 @@ impl KernelFilter {
             run(self.program()?, options).map_err(|error| self.program_error("a test run", error))?;
         Ok((result.return_value, result.duration))
     }
+}
+
+/// An ethertype for local experiments (IEEE 802): an IP one would have the kernel look for an IP header in the test
+/// frame, and refuse one that is cut off (net/bpf/test_run.c, bpf_prog_test_run_skb).
+const EXPERIMENTAL: u16 = 0x88b5;
+
+/// The frame of which a socket filter, or one of a control group, sees `packet`: the kernel strips an Ethernet header
+/// before.
+pub(crate) fn behind_ethernet(packet: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; ethernet::HEADER_LEN];
+    frame[ethernet::TYPE_OFFSET..].copy_from_slice(&EXPERIMENTAL.to_be_bytes());
+    frame.extend_from_slice(packet);
+    frame
 }
 
 /// How long the first piece of a frame is in a test run, bytes: a page without room before and behind it (net/bpf/test_run.c,

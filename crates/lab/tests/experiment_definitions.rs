@@ -193,6 +193,10 @@ fn a_grid_that_makes_no_sense_is_refused() {
     check_refused("packets = [5]", steered, "profiles.standard.receive_work: what loopback receives");
     check_refused("profiles.standard", "profiles.huge", "huge");
     check_refused("[10, 1000]", "[10]\nrate = [0]", "grid.rate: 0 measures nothing");
+    let buffer = "placement 'theirs' isn't weir's own server, and has a buffer of its own";
+    check_refused("[10, 1000]", "[10]\nreceive_buffer = [9000]", buffer);
+    let buffered = "packets = [5]\nreceive_buffer = [9000]";
+    check_refused("packets = [5]", buffered, "profiles.standard.receive_buffer: placement 'theirs'");
     check_refused("[10, 1000]", "[10]\nreceive_work = [\"server\"]", "loopback receives can't be steered");
     check_refused("[10, 1000]", "[10]\ntopology = [\"ring\"]", "unknown variant `ring`");
     check_refused("runs = 3", "runs = 3\nduration_s = 2", "it goes with grid.rate");

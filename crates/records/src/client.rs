@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arrivals, Cost, Io, Latencies, Mix, Monotonic};
+use crate::{Arrivals, Cost, Io, Latencies, Mix, Moment};
 
 /// Datagrams of a client, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,12 +167,12 @@ pub struct ClientSummary {
     #[serde(default)]
     pub pace: Option<PaceRecord>,
     /// When the first datagram was sent.
-    pub first_sent_at: Option<Monotonic>,
+    pub first_sent_at: Option<Moment>,
     /// When the first datagram of the load was sent: questions, their preparation and the STOP are none.
     #[serde(default)]
-    pub load_started_at: Option<Monotonic>,
+    pub load_started_at: Option<Moment>,
     /// When the last datagram of the load was sent.
-    pub last_sent_at: Option<Monotonic>,
+    pub last_sent_at: Option<Moment>,
     /// The GETs that were steps of the behaviour, in order.
     pub gets: Vec<GetOutcome>,
     /// The GETs within a load, and their latency; nothing where none was asked for.

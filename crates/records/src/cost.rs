@@ -1,44 +1,18 @@
 //! What a process spent between two moments.
 
-use std::{
-    ops::{Add, Sub},
-    time::Duration,
-};
+use std::{ops::Sub, time::Duration};
 
 use nix::{
     sys::resource::{UsageWho, getrusage},
     time::{ClockId, clock_gettime},
 };
 use serde::{Deserialize, Serialize};
+use weir_filters::Moment;
 
-/// A moment of `CLOCK_MONOTONIC`, in nanoseconds: the same clock for every process of a machine, so that moments
-/// of server and client can be compared (clock_gettime(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Monotonic {
-    /// Nanoseconds since an unspecified start, the same for all processes until the next boot.
-    pub ns: u64,
-}
-
-impl Monotonic {
-    /// Now.
-    pub fn now() -> Self {
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on every Linux");
-        Self { ns: Duration::from(now).as_nanos() as u64 }
-    }
-
-    /// Time from `earlier` to this moment; zero if `earlier` is later.
-    pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.ns.saturating_sub(earlier.ns))
-    }
-}
-
-impl Add<Duration> for Monotonic {
-    type Output = Self;
-
-    fn add(self, later: Duration) -> Self {
-        Self { ns: self.ns.saturating_add(u64::try_from(later.as_nanos()).unwrap_or(u64::MAX)) }
-    }
+/// The moment that it is.
+pub fn monotonic_now() -> Moment {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on every Linux");
+    Moment { ns: Duration::from(now).as_nanos() as u64 }
 }
 
 /// Resource use of one process or thread, as getrusage(2) counts it. `a - b` is what was spent from `b` to `a`, except that

@@ -23,7 +23,7 @@ mod server;
 
 pub use arrivals::Arrivals;
 pub use client::{ClientSummary, GetOutcome, PaceRecord, ReplyLedger, SentCounts, ThreadRecord};
-pub use cost::{Cost, Monotonic};
+pub use cost::{Cost, monotonic_now};
 pub use drops::Drops;
 pub use latencies::{Latencies, LatenciesError, nanoseconds};
 pub use mix::Mix;
@@ -33,3 +33,4 @@ pub use server::{
     EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary, WorkerPick,
     WorkerRecord,
 };
+pub use weir_filters::Moment;

@@ -5,7 +5,7 @@ use std::{iter::Sum, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 use weir_filters::names;
 
-use crate::{Cost, Moderation, Monotonic, Naps, ProgramRuns, VerdictCounts};
+use crate::{Cost, Moderation, Moment, Naps, ProgramRuns, VerdictCounts};
 
 /// How datagrams cross the system call boundary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -124,15 +124,15 @@ pub struct LoopRecord {
     /// Size of the receive buffer, bytes, as the kernel accounts it; each worker has one.
     pub receive_buffer: u64,
     /// When the server was ready.
-    pub ready_at: Monotonic,
+    pub ready_at: Moment,
     /// When the first datagram was read.
-    pub first_read_at: Option<Monotonic>,
+    pub first_read_at: Option<Moment>,
     /// When the last request other than STOP was handled.
-    pub last_handled_at: Option<Monotonic>,
+    pub last_handled_at: Option<Moment>,
     /// When the last datagram other than a GET or STOP was handled: unlike `last_handled_at`, what a client's
     /// waiting for a reply does not move.
     #[serde(default)]
-    pub last_load_at: Option<Monotonic>,
+    pub last_load_at: Option<Moment>,
     /// Resident set when the server was ready, KiB; not known where /proc isn't mounted.
     #[serde(default)]
     pub ready_rss_kib: Option<u64>,

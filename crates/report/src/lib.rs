@@ -4,25 +4,15 @@
 
 mod advice;
 mod axis;
-mod beside;
 mod capacity_costs;
 mod compare;
 mod draw;
 mod environment;
-mod filter_cost;
-mod findings;
 mod frame;
 mod grid;
 mod html;
-mod ladder;
-mod ledgers;
 mod markdown;
 mod marks;
-mod narrowing;
-mod onset;
-mod overview;
-mod overviews;
-mod pairings;
 mod place;
 mod plot;
 mod plots;
@@ -35,7 +25,6 @@ mod summary;
 mod table;
 mod tables;
 mod template;
-mod trials;
 mod unsound;
 mod unusual;
 mod verdict;
@@ -47,7 +36,7 @@ use std::{
 
 pub use advice::{Advice, Wish};
 pub use compare::FolderComparison;
-pub use filter_cost::FilterCost;
+pub use sections::filter_cost::FilterCost;
 pub use summary::{CellSummary, Ratio, RatioSummary, Summary};
 pub use unsound::why_nothing;
 pub use verdict::{Outcome, Ruling};
@@ -64,7 +53,7 @@ use environment::{Environment, Remake, remake};
 use grid::SampleGrid;
 use plot::Plot;
 use searches::Searches;
-use sections::{Material, Section};
+use sections::{Material, Section, ladder};
 use table::Table;
 
 /// Of the findings, which begin with the most telling, so many are printed.

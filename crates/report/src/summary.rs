@@ -12,8 +12,8 @@ use weir_results::{
 };
 
 use crate::{
-    filter_cost::{self, FilterCost},
     grid::{CellRuns, Contrast, SampleGrid},
+    sections::filter_cost::{self, FilterCost},
     verdict::Ruling,
 };
 

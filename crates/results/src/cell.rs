@@ -1,10 +1,8 @@
 //! The cell: everything that makes one place of an experiment's grid, and the dimensions along which cells differ.
 
-mod conditions;
 mod dimension;
 
-pub use conditions::{Background, Conditions, ReceiveWork};
-pub use dimension::{Dimension, Value};
+pub use dimension::{Background, Conditions, Dimension, ReceiveWork, Value};
 
 use serde::{Deserialize, Serialize};
 use weir_filters::{FilterName, Hook, Toolkit, names};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use weir_records::{ClientSummary, Cost, Drops, Monotonic, ServerSummary};
+use weir_records::{ClientSummary, Cost, Drops, Moment, ServerSummary};
 
 use crate::{
     cell::Cell,
@@ -123,7 +123,7 @@ pub struct Sample {
     /// What the client processes spent in their whole lives, together.
     pub client_cost: Cost,
     /// When the run's first packet was sent.
-    pub first_sent_at: Option<Monotonic>,
+    pub first_sent_at: Option<Moment>,
     /// CPU time that the hypervisor took from this machine during the run, seconds (`steal` of /proc/stat).
     pub steal_s: f64,
     /// How client and server were joined, where that was not the loopback device.

@@ -21,6 +21,6 @@ pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use sys::socket_drops;
 pub use weir_records::{
     Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, Io, Latencies, LongestNap, LoopRecord, Mix,
-    Moderation, Monotonic, Naps, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts,
-    ServerSummary, WorkerPick, WorkerRecord,
+    Moderation, Moment, Naps, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts,
+    ServerSummary, WorkerPick, WorkerRecord, monotonic_now,
 };

@@ -7,7 +7,6 @@ use weir_filters::{
     corpus::{self, Case},
 };
 use weir_hooks::{HookError, KernelFilter, maps::Update};
-use weir_service::Monotonic;
 
 /// Packets after which the memory changes.
 const TURN: u32 = 256;
@@ -69,8 +68,8 @@ impl Contents {
         let mut blocklist = Blocklist::default();
         for (prefix, end) in BLOCKED[turn as usize % BLOCKED.len()] {
             let until = match end {
-                PrefixEnd::Over => Until::Moment(Moment::from_ns(1)),
-                PrefixEnd::FarOff => Until::Moment(Moment::from_ns(u64::MAX / 2)),
+                PrefixEnd::Over => Until::Moment(Moment { ns: 1 }),
+                PrefixEnd::FarOff => Until::Moment(Moment { ns: u64::MAX / 2 }),
                 PrefixEnd::Never => Until::Unblocked,
             };
             blocklist.block(prefix.parse().expect("a prefix"), until);
@@ -168,20 +167,17 @@ impl ReferenceMemory {
     }
 }
 
-/// The clock that programs look at.
-pub(super) fn now() -> Moment {
-    Moment::from_ns(Monotonic::now().ns)
-}
-
 #[cfg(test)]
 mod tests {
+    use weir_service::monotonic_now;
+
     use super::*;
 
     #[test]
     fn turns_block_and_pass_each_source_and_know_and_dont_know_each_key() {
         let turns: Vec<_> = (0..64).map(Contents::of).collect();
         for source in corpus::SOURCES {
-            let blocks = |turn: &Contents| turn.blocklist.blocks(source, now());
+            let blocks = |turn: &Contents| turn.blocklist.blocks(source, monotonic_now());
             assert!(turns.iter().any(blocks) && !turns.iter().all(blocks), "{source}");
         }
         for key in corpus::keys() {

@@ -10,7 +10,7 @@ use weir_filters::{
     Binding, Combination, Filter, FilterName, GsoView, Guards, Hook, Layer, Parameter, Site, SuperPackets,
     Toolkit, corpus::Case,
 };
-use weir_hooks::{KernelFilter, Target};
+use weir_hooks::{Belongings, KernelFilter, ProgramType};
 use weir_output::exit::UsageError;
 
 use crate::{
@@ -79,11 +79,11 @@ pub(super) enum Way {
 
 impl Way {
     pub(super) fn of(combination: Combination) -> Self {
-        // A test run at the socket has no IP header.
-        let is_by_source = combination.hook == Hook::Socket && combination.filter.guard().is_some();
-        let is_sent =
-            combination.hook == Hook::Reuseport || !combination.toolkit.can_be_asked() || is_by_source;
-        if is_sent { Self::Sockets } else { Self::TestRun }
+        let Combination { filter, toolkit, hook } = combination;
+        let runs = ProgramType::at(hook).is_some_and(ProgramType::runs_on_bytes) && toolkit.can_be_asked();
+        // A test run of packets from UDP's header on has no IP header.
+        let is_by_source = hook.layer() == Layer::Udp && filter.guard().is_some();
+        if runs && !is_by_source { Self::TestRun } else { Self::Sockets }
     }
 
     /// Whether a packet can be given to a program so.
@@ -94,9 +94,8 @@ impl Way {
     pub(super) fn subject(self, program: KernelFilter) -> anyhow::Result<Box<dyn Subject>> {
         Ok(match self {
             Self::TestRun => Box::new(program),
-            Self::Sockets => Box::new(Sockets::new(program, |program, socket| match program.site().hook {
-                Hook::Reuseport => program.attach(Target::Reuseport(socket.as_fd())),
-                _ => program.attach(socket),
+            Self::Sockets => Box::new(Sockets::new(program, |program, socket| {
+                program.attach_to(Belongings { socket: Some(socket.as_fd()), ..Belongings::default() })
             })?),
         })
     }
@@ -150,7 +149,7 @@ impl Plan {
 
     /// How its programs are asked.
     pub(super) fn way_of(&self, combination: Combination) -> Way {
-        let is_by_source = combination.hook == Hook::Socket && !self.choice.guards.is_empty();
+        let is_by_source = combination.hook.layer() == Layer::Udp && !self.choice.guards.is_empty();
         if is_by_source { Way::Sockets } else { Way::of(combination) }
     }
 
@@ -271,12 +270,12 @@ impl Plan {
     }
 }
 
-/// The chains that a filter with a memory decides in; by a test run at the socket guards know no source.
+/// The chains that a filter with a memory decides in; by a test run without an IP header guards know no source.
 fn chains(name: FilterName, hook: Hook, way: Way) -> &'static [&'static str] {
     match name {
         FilterName::Blocklist => &["blocklist", "quota+blocklist"],
         FilterName::Quota => &["quota", "blocklist+quota"],
-        FilterName::KnownKey if hook == Hook::Socket && way == Way::TestRun => &["known-key"],
+        FilterName::KnownKey if hook.layer() == Layer::Udp && way == Way::TestRun => &["known-key"],
         _ => &["known-key", "blocklist+quota+known-key", "quota+blocklist+known-key"],
     }
 }

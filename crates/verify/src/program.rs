@@ -5,12 +5,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use weir_filters::{Combination, Filter, Site, Verdict, corpus::Case};
 use weir_hooks::HookError;
+use weir_service::monotonic_now;
 
-use crate::{
-    Decided, Disagreement, Subject,
-    memory::{ReferenceMemory, now},
-    minimise::minimise,
-};
+use crate::{Decided, Disagreement, Subject, memory::ReferenceMemory, minimise::minimise};
 
 /// A program, and its tally.
 pub(super) struct AskedProgram {
@@ -118,9 +115,9 @@ impl AskedProgram {
             return Ok((self.subject.decide_one(case)?, self.filter_says(case)));
         };
         memory.pass(self.subject.program())?;
-        let before = now();
+        let before = monotonic_now();
         let decided = self.subject.decide_one(case)?;
-        let (during, sender) = ([before, now()], self.subject.sender(case));
+        let (during, sender) = ([before, monotonic_now()], self.subject.sender(case));
         let Decided::Verdict(said) = decided else {
             // A packet that can't be run changes nothing; its verdict is nobody's.
             return Ok((decided, Verdict::Accept));

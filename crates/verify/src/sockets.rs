@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
-use weir_filters::{Hook, Verdict, corpus::Case, u16_at};
+use weir_filters::{Hook, Owner, Verdict, corpus::Case, u16_at};
 use weir_hooks::{Attached, HookError, KernelFilter};
 use weir_service::socket_drops;
 use weir_wire::udp;
@@ -64,7 +64,7 @@ impl Sockets {
         let socket = Socket::new(Domain::for_address(any_port), Type::DGRAM, None)
             .context("making a socket to receive on")?;
         let receiver = UdpSocket::from(socket);
-        if hook == Hook::Reuseport {
+        if hook.owner() == Owner::SharedPort {
             setsockopt(&receiver, sockopt::ReusePort, &true).context("sharing the receiver's port")?;
         }
         let attached = attach(&program, &receiver)?;
@@ -120,7 +120,7 @@ impl Sockets {
     }
 
     fn is_dropped(&mut self, case: &Case) -> io::Result<bool> {
-        if self.hook == Hook::Reuseport {
+        if !self.hook.is_counted_by_the_socket() {
             let refused = self.sender_of(case).take_error()?;
             return Ok(refused.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused));
         }

@@ -1,14 +1,11 @@
-//! The command line: one subcommand a module of `commands`.
+//! The command line: what its help says, and what holds for every command.
 
-use std::process::{ExitCode, Termination as _};
+use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser};
 use weir_output::exit::UsageError;
 
-use crate::commands::{
-    advise, asm, attach, bench, capacity, check, client, compare, completions, disasm, doctor, dump,
-    experiment, figures, filter, filters, neighbour, net, report, run, serve, toolkits, verify,
-};
+use crate::commands::WeirCommand;
 
 /// Filter UDP requests in the kernel or in user space, and measure what it changes.
 #[derive(Debug, Parser)]
@@ -39,64 +36,10 @@ Examples:
 
 Exit status: 0 done, 1 it failed, 2 it was asked for something that makes no sense.";
 
-#[derive(Debug, Subcommand)]
-enum WeirCommand {
-    Serve(serve::ServeArgs),
-    Client(client::ClientArgs),
-    Experiment(experiment::ExperimentArgs),
-    Capacity(capacity::CapacityArgs),
-    Report(report::ReportArgs),
-    Figures(figures::FiguresArgs),
-    Compare(compare::CompareArgs),
-    Advise(advise::AdviseArgs),
-    Net(net::NetArgs),
-    #[command(hide = true)]
-    Neighbour(neighbour::NeighbourArgs),
-    Filter(filter::FilterArgs),
-    Filters(filters::FiltersArgs),
-    Doctor(doctor::DoctorArgs),
-    Toolkits(toolkits::ToolkitsArgs),
-    Verify(verify::VerifyArgs),
-    Bench(bench::BenchArgs),
-    Asm(asm::AsmArgs),
-    Disasm(disasm::DisasmArgs),
-    Check(check::CheckArgs),
-    Dump(dump::DumpArgs),
-    Run(run::RunArgs),
-    Attach(attach::AttachArgs),
-    Completions(completions::CompletionsArgs),
-    Man(completions::ManArgs),
-}
-
 impl Cli {
     /// Does what the command line asks for.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         weir_hooks::check_without().map_err(|error| UsageError(error.to_string()))?;
-        Ok(match self.command {
-            WeirCommand::Serve(args) => serve::run(args)?.report(),
-            WeirCommand::Client(args) => client::run(args)?.report(),
-            WeirCommand::Experiment(args) => experiment::run(args)?.report(),
-            WeirCommand::Capacity(args) => capacity::run(args)?.report(),
-            WeirCommand::Report(args) => report::run(args)?.report(),
-            WeirCommand::Figures(args) => figures::run(args)?.report(),
-            WeirCommand::Toolkits(args) => toolkits::run(args)?.report(),
-            WeirCommand::Compare(args) => compare::run(args)?.report(),
-            WeirCommand::Advise(args) => advise::run(args)?.report(),
-            WeirCommand::Net(args) => net::run(args)?.report(),
-            WeirCommand::Neighbour(args) => neighbour::run(args)?.report(),
-            WeirCommand::Bench(args) => bench::run(args)?.report(),
-            WeirCommand::Asm(args) => asm::run(args)?.report(),
-            WeirCommand::Disasm(args) => disasm::run(args)?.report(),
-            WeirCommand::Check(args) => check::run(args)?.report(),
-            WeirCommand::Dump(args) => dump::run(args)?.report(),
-            WeirCommand::Run(args) => run::run(args)?.report(),
-            WeirCommand::Attach(args) => attach::run(args)?.report(),
-            WeirCommand::Verify(args) => verify::run(args)?.report(),
-            WeirCommand::Filter(args) => filter::run(args)?.report(),
-            WeirCommand::Filters(args) => filters::run(args)?.report(),
-            WeirCommand::Doctor(args) => doctor::run(args)?.report(),
-            WeirCommand::Completions(args) => completions::completions(args, Self::command())?.report(),
-            WeirCommand::Man(args) => completions::man(args, Self::command())?.report(),
-        })
+        self.command.run(Self::command)
     }
 }

@@ -7,36 +7,27 @@ pub const CHAIN: &str = "CHAIN";
 /// How many guards may stand before the last filter.
 pub const MAX_GUARDS: usize = 2;
 
-/// A chain of filters.
+/// A chain of filters, each by its [`number`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Chain {
-    /// [`BLOCKLIST`] and [`QUOTA`] in the order in which they decide, or [`NONE`].
-    pub guards: [u8; MAX_GUARDS],
-    /// Who decides about what they pass on: one of the other numbers.
-    pub last: u8,
+    /// The guards in the order in which they decide, or [`NONE`].
+    pub guards: [u32; MAX_GUARDS],
+    /// Who decides about what they pass on.
+    pub last: u32,
 }
 
-/// No guard.
-pub const NONE: u8 = 0;
-/// Drops packets of blocked sources.
-pub const BLOCKLIST: u8 = 1;
-/// Drops packets of sources that send more than their quota.
-pub const QUOTA: u8 = 2;
+/// No guard; no filter has this number.
+pub const NONE: u32 = 0;
 
-/// Accepts.
-pub const ACCEPT: u8 = 0;
-/// Drops.
-pub const REJECT: u8 = 1;
-/// Accepts payloads that begin with a command.
-pub const VALID_COMMAND: u8 = 2;
-/// The same where the UDP length is that command's.
-pub const ROBUST_VALID_COMMAND: u8 = 3;
-/// Accepts or drops as the parameter in the map says.
-pub const PARAMETER: u8 = 4;
-/// Accepts, and keeps a copy of the packet.
-pub const PRINT: u8 = 5;
-/// Accepts, and counts.
-pub const COUNT: u8 = 6;
-/// Accepts commands of their length, those that ask for a key only where it is known.
-pub const KNOWN_KEY: u8 = 7;
+/// The number of the filter of that name: its FNV-1a hash without the lowest bit. It is below 2³¹, so that an instruction's
+/// immediate holds it, which BPF extends by its sign.
+pub const fn number(name: &str) -> u32 {
+    let bytes = name.as_bytes();
+    let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash >> 1
+}

@@ -1,14 +1,14 @@
-//! Guards, and any filter behind them. Which of them decide is a constant of the loader's.
+//! Guards, and any filter behind them: here those with maps. Which of them decide is a constant of the loader's.
 
 use aya_ebpf::{
     btf_maps::{Array, PerCpuArray},
     macros::btf_map,
 };
 use weir_bpf::{
-    Blocked, Captures, Hook, Keys, Origin, Packet, Rate, Source, Sources, Verdicts, asks_for_a_known_key,
-    begins_with_a_command, decide, is_a_command_of_its_length, is_blocked, keep_a_copy, programs, source,
+    Blocked, Captures, Hook, Keys, Packet, Rate, Source, Sources, Verdicts, accepts_alone,
+    asks_for_a_known_key, decide, is_blocked, keep_a_copy, programs, source,
 };
-use weir_wire::chain::{self, Chain, MAX_GUARDS};
+use weir_wire::chain::{Chain, MAX_GUARDS, NONE, number};
 
 use super::spend;
 
@@ -38,7 +38,7 @@ static CAPTURE: Captures = Captures::new();
 
 /// Set by the loader; the verifier then knows it and removes the filters that aren't in the chain.
 #[unsafe(no_mangle)]
-static CHAIN: Chain = Chain { guards: [0; MAX_GUARDS], last: 0 };
+static CHAIN: Chain = Chain { guards: [NONE; MAX_GUARDS], last: NONE };
 
 /// A field of [`CHAIN`].
 macro_rules! chain {
@@ -48,25 +48,32 @@ macro_rules! chain {
     };
 }
 
+const BLOCKLIST: u32 = number("blocklist");
+const QUOTA: u32 = number("quota");
+const PARAMETERIZED: u32 = number("parameterized-filter");
+const PRINT: u32 = number("print-filter");
+const COUNT: u32 = number("count-filter");
+const KNOWN_KEY: u32 = number("known-key");
+
 programs!("chain", run);
 
 #[inline(always)]
-fn run<H: Origin>(hook: &H) -> i64 {
+fn run<H: Hook>(hook: &H) -> i64 {
     decide(hook, &VERDICTS, |packet| (guards_pass(hook) && last_accepts(packet)).into())
 }
 
 #[inline(always)]
-fn guards_pass<H: Origin>(hook: &H) -> bool {
+fn guards_pass<H: Hook>(hook: &H) -> bool {
     let Some(source) = source(hook) else { return true };
     passes(chain!(guards[0]), &source) && passes(chain!(guards[1]), &source)
 }
 
 #[inline(always)]
-fn passes(guard: u8, source: &Source) -> bool {
+fn passes(guard: u32, source: &Source) -> bool {
     match guard {
-        chain::NONE => true,
-        chain::BLOCKLIST => !is_blocked(&BLOCKED, source),
-        chain::QUOTA => spend(&QUOTA_RATE, &SOURCES, source),
+        NONE => true,
+        BLOCKLIST => !is_blocked(&BLOCKED, source),
+        QUOTA => spend(&QUOTA_RATE, &SOURCES, source),
         _ => false,
     }
 }
@@ -74,24 +81,20 @@ fn passes(guard: u8, source: &Source) -> bool {
 #[inline(always)]
 fn last_accepts<H: Hook>(packet: &Packet<'_, H>) -> bool {
     match chain!(last) {
-        chain::ACCEPT => true,
-        chain::REJECT => false,
-        chain::VALID_COMMAND => begins_with_a_command(packet),
-        chain::ROBUST_VALID_COMMAND => is_a_command_of_its_length(packet),
         // An array's only element always exists; an absent one reads as 0.
-        chain::PARAMETER => PARAMETER.get(0).copied().unwrap_or(0) == 0,
-        chain::PRINT => {
+        PARAMETERIZED => PARAMETER.get(0).copied().unwrap_or(0) == 0,
+        PRINT => {
             keep_a_copy(packet, &CAPTURE);
             true
         }
-        chain::COUNT => {
+        COUNT => {
             if let Some(counter) = COUNTER.get_ptr_mut(0) {
                 // SAFETY: the lookup gave a live slot, which its own CPU alone writes.
                 unsafe { *counter += 1 };
             }
             true
         }
-        chain::KNOWN_KEY => asks_for_a_known_key(packet, &KEYS),
-        _ => false,
+        KNOWN_KEY => asks_for_a_known_key(packet, &KEYS),
+        other => accepts_alone(other, packet),
     }
 }

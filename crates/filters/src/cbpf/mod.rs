@@ -19,7 +19,7 @@ const DROP: u32 = 0;
 /// The filter's program for a socket, of which the kernel shows it each packet from the UDP header on.
 ///
 /// # Errors
-/// The filter needs a map.
+/// The filter needs a map, or has no program here.
 pub fn program(filter: Filter) -> Result<Vec<ClassicInsn>, Gap> {
     if filter.is_dynamic() {
         return Err(NO_MAPS);
@@ -34,12 +34,9 @@ pub fn program(filter: Filter) -> Result<Vec<ClassicInsn>, Gap> {
             let is_accept = filter.parameter == Parameter::Accept;
             code.push(RETURN, if is_accept { ACCEPT } else { DROP });
         }
-        FilterName::Parameterized
-        | FilterName::Print
-        | FilterName::Count
-        | FilterName::KnownKey
-        | FilterName::Quota
-        | FilterName::Blocklist => return Err(NO_MAPS),
+        // A map beside that of verdicts.
+        name if name.entry().maps.len() > 1 => return Err(NO_MAPS),
+        _ => return Err(NOT_WRITTEN),
     }
     Ok(code.finish())
 }
@@ -47,6 +44,8 @@ pub fn program(filter: Filter) -> Result<Vec<ClassicInsn>, Gap> {
 /// Why a filter can't be written so.
 const NO_MAPS: Gap =
     Gap("classic BPF has no maps; of the parameterized filter the constant can be written (--bind constant)");
+
+const NOT_WRITTEN: Gap = Gap("nobody has written it in classic BPF");
 
 /// Shorter words come first: where the payload ends within a word, the load that ends the program is right, since no word
 /// that is left is shorter.

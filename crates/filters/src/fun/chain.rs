@@ -6,11 +6,12 @@ use weir_wire::udp;
 
 use super::{
     access::Access,
-    command, decide_alike, guard, known_key,
+    command::{Decision, decision},
+    guard,
     parse::{Judge, LENGTH, Wants, beginning, parse},
     verdict,
 };
-use crate::{Filter, FilterName, Layer, Site, Verdict};
+use crate::{Filter, Layer, Site, Verdict};
 
 /// Decides by the guards and then by the filter itself.
 pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
@@ -27,31 +28,23 @@ pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
 fn decide(code: &mut Code, filter: Filter, site: &Site, refused: Label) {
     let access = &Access::at(site);
     let found = code.label("found");
-    match filter.name {
-        FilterName::ValidCommand => {
+    match decision(filter) {
+        Decision::Alike { end, .. } => end(code, access),
+        Decision::Beginning { length: is_wanted, find } => {
+            if is_wanted {
+                length(code, site, refused);
+            }
             beginning(code, access, refused);
-            command::find(code, found);
+            find(code, found);
+            ebpf! { in code; ja $refused }
+            verdict::place(code, access, found, Verdict::Accept);
         }
-        FilterName::RobustValidCommand => {
+        Decision::Payload(decide) => {
             length(code, site, refused);
             beginning(code, access, refused);
-            command::find_whole(code, |_| found);
+            decide(code, access, refused);
         }
-        FilterName::KnownKey => {
-            length(code, site, refused);
-            beginning(code, access, refused);
-            return known_key::decide(code, access, refused);
-        }
-        FilterName::Simple
-        | FilterName::Reject
-        | FilterName::Parameterized
-        | FilterName::Print
-        | FilterName::Count
-        | FilterName::Quota
-        | FilterName::Blocklist => return decide_alike(code, filter, access),
     }
-    ebpf! { in code; ja $refused }
-    verdict::place(code, access, found, Verdict::Accept);
 }
 
 /// [`LENGTH`], which nobody looked at yet where a program sees UDP alone.

@@ -1,28 +1,83 @@
-//! The deciding filters: the few bytes of a packet that decide, compared as integers.
+//! How each filter decides: most by the few bytes of a packet that decide, compared as integers.
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
-use weir_wire::{Command, udp};
+use weir_wire::{Command, maps, udp};
 
 use super::{
     access::Access,
+    capture, known_key, map,
     parse::{FIRST, Judge, LENGTH, REST, Wants, half, parse, word},
     verdict,
 };
-use crate::{Site, Verdict};
+use crate::{Binding, Filter, FilterName, Parameter, Site, Verdict};
 
-/// Accepts payloads that begin with a command; the longest word is compared last, as the rarest.
-pub(super) fn valid(code: &mut Code, site: &Site) {
-    judge(code, site, false, find);
+/// How a filter decides about the server's packets, or about those that guards before it pass on.
+pub(super) enum Decision {
+    /// Alike for each; `end` ends the program.
+    Alike { wants: Wants, end: fn(&mut Code, &Access) },
+    /// By [`FIRST`] and [`REST`], and [`LENGTH`] where it says so: `find` goes on at the label where it accepts.
+    Beginning { length: bool, find: fn(&mut Code, Label) },
+    /// By those and by more of the packet, from [`super::parse::AT`] on: to a verdict, or on at the label that drops.
+    Payload(fn(&mut Code, &Access, Label)),
 }
 
-/// The same where the UDP length is that command's.
-pub(super) fn robust(code: &mut Code, site: &Site) {
-    judge(code, site, true, |code, accept| find_whole(code, |_| accept));
+/// The filter's decision.
+pub(super) fn decision(filter: Filter) -> Decision {
+    match filter.name {
+        FilterName::Simple | FilterName::Quota | FilterName::Blocklist => alike(accept),
+        FilterName::Reject => alike(drop),
+        FilterName::Parameterized => alike(match (filter.binding, filter.parameter) {
+            (Binding::Map, _) => parameterized_by_map,
+            (Binding::Constant, Parameter::Accept) => accept,
+            (Binding::Constant, Parameter::Drop) => drop,
+        }),
+        FilterName::Print => Decision::Alike { wants: Wants::Place, end: print },
+        FilterName::Count => alike(count),
+        FilterName::ValidCommand => Decision::Beginning { length: false, find },
+        FilterName::RobustValidCommand => {
+            Decision::Beginning { length: true, find: |code, found| find_whole(code, |_| found) }
+        }
+        FilterName::KnownKey => Decision::Payload(known_key::decide),
+    }
 }
 
-/// On at `found` where the payload begins with a command.
-pub(super) fn find(code: &mut Code, found: Label) {
+fn alike(end: fn(&mut Code, &Access)) -> Decision {
+    Decision::Alike { wants: Wants::Nothing, end }
+}
+
+fn accept(code: &mut Code, access: &Access) {
+    verdict::count_and_give(code, access, Verdict::Accept);
+}
+
+fn drop(code: &mut Code, access: &Access) {
+    verdict::count_and_give(code, access, Verdict::Drop);
+}
+
+fn print(code: &mut Code, access: &Access) {
+    capture::keep(code, access);
+    accept(code, access);
+}
+
+fn count(code: &mut Code, access: &Access) {
+    map::count(code, maps::COUNTER, 0);
+    accept(code, access);
+}
+
+/// An array's only element always exists; an absent one reads as 0, which accepts.
+fn parameterized_by_map(code: &mut Code, access: &Access) {
+    let (accept, drop) = (code.label("accept"), code.label("drop"));
+    map::look_up(code, maps::PARAMETER, accept);
+    ebpf! { in code;
+        ldxw r1, [r0]
+        jne r1, {Parameter::Accept.value() as i32}, $drop
+    }
+    verdict::place(code, access, accept, Verdict::Accept);
+    verdict::place(code, access, drop, Verdict::Drop);
+}
+
+/// On at `found` where the payload begins with a command; the longest word is compared last, as the rarest.
+fn find(code: &mut Code, found: Label) {
     let mut masked = None;
     for command in Command::ALL {
         compare(code, command, &mut masked, found);
@@ -39,12 +94,12 @@ pub(super) fn find_whole(code: &mut Code, found: impl Fn(Command) -> Label) {
     }
 }
 
-/// `compare` goes on at the label that it is given where it finds a command.
-fn judge(code: &mut Code, site: &Site, length: bool, compare: impl FnOnce(&mut Code, Label)) {
+/// A [`Decision::Beginning`] alone.
+pub(super) fn judge(code: &mut Code, site: &Site, length: bool, find: fn(&mut Code, Label)) {
     let access = &Access::at(site);
     let (accept, drop) = (code.label("accept"), code.label("drop"));
     let place = |code: &mut Code| {
-        compare(code, accept);
+        find(code, accept);
         verdict::place(code, access, drop, Verdict::Drop);
         verdict::place(code, access, accept, Verdict::Accept);
     };

@@ -17,10 +17,10 @@ mod verdict;
 
 use weir_asm::{Code, MapDef, Object, Program, show, text};
 use weir_asm_macros::ebpf;
-use weir_wire::maps;
 
-use crate::{Binding, Filter, FilterName, Hook, Parameter, Site, Verdict};
+use crate::{Filter, FilterName, Hook, Site, Verdict};
 use access::{Access, CONTEXT};
+use command::Decision;
 use parse::{Judge, Wants, parse};
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.
@@ -66,17 +66,12 @@ fn uses(code: &Code, map: &MapDef) -> bool {
 
 fn code(filter: Filter, site: &Site) -> Code {
     let mut code = Code::new();
-    match filter.name {
+    match command::decision(filter) {
         _ if filter.is_dynamic() => chain::chain(&mut code, filter, site),
-        FilterName::Simple => accept_all(&mut code, &Access::at(site)),
-        FilterName::ValidCommand => command::valid(&mut code, site),
-        FilterName::RobustValidCommand => command::robust(&mut code, site),
-        FilterName::Reject | FilterName::Parameterized | FilterName::Print | FilterName::Count => {
-            without_payload(&mut code, filter, site);
-        }
-        FilterName::KnownKey | FilterName::Quota | FilterName::Blocklist => {
-            unreachable!("{} has a memory", filter.name)
-        }
+        _ if filter.name == FilterName::Simple => accept_all(&mut code, &Access::at(site)),
+        Decision::Alike { wants, end } => alike(&mut code, site, wants, end),
+        Decision::Beginning { length, find } => command::judge(&mut code, site, length, find),
+        Decision::Payload(_) => chain::chain(&mut code, filter, site),
     }
     code
 }
@@ -89,55 +84,10 @@ fn accept_all(code: &mut Code, access: &Access) {
 }
 
 /// The filters that decide for every packet of the server alike.
-fn without_payload(code: &mut Code, filter: Filter, site: &Site) {
+fn alike(code: &mut Code, site: &Site, wants: Wants, end: fn(&mut Code, &Access)) {
     let access = &Access::at(site);
-    let wants = if filter.name == FilterName::Print { Wants::Place } else { Wants::Nothing };
-    let place = |code: &mut Code| decide_alike(code, filter, access);
     let no_command = code.fresh_label();
-    parse(code, site, Judge { wants, no_command, place });
-}
-
-/// The same verdict for every packet. Behind guards, that is what one alone gives to those that it passes on.
-fn decide_alike(code: &mut Code, filter: Filter, access: &Access) {
-    let verdict = match filter.name {
-        FilterName::Simple | FilterName::Quota | FilterName::Blocklist => Verdict::Accept,
-        FilterName::Reject => Verdict::Drop,
-        FilterName::Parameterized => match filter.binding {
-            Binding::Map => return parameterized_by_map(code, access),
-            Binding::Constant => verdict_of(filter.parameter),
-        },
-        FilterName::Print => {
-            capture::keep(code, access);
-            Verdict::Accept
-        }
-        FilterName::Count => {
-            map::count(code, maps::COUNTER, 0);
-            Verdict::Accept
-        }
-        FilterName::ValidCommand | FilterName::RobustValidCommand | FilterName::KnownKey => {
-            unreachable!("{} decides by the payload", filter.name)
-        }
-    };
-    verdict::count_and_give(code, access, verdict);
-}
-
-const fn verdict_of(parameter: Parameter) -> Verdict {
-    match parameter {
-        Parameter::Accept => Verdict::Accept,
-        Parameter::Drop => Verdict::Drop,
-    }
-}
-
-/// An array's only element always exists; an absent one reads as 0, which accepts.
-fn parameterized_by_map(code: &mut Code, access: &Access) {
-    let (accept, drop) = (code.label("accept"), code.label("drop"));
-    map::look_up(code, maps::PARAMETER, accept);
-    ebpf! { in code;
-        ldxw r1, [r0]
-        jne r1, {Parameter::Accept.value() as i32}, $drop
-    }
-    verdict::place(code, access, accept, Verdict::Accept);
-    verdict::place(code, access, drop, Verdict::Drop);
+    parse(code, site, Judge { wants, no_command, place: |code: &mut Code| end(code, access) });
 }
 
 #[cfg(test)]

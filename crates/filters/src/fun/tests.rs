@@ -1,10 +1,10 @@
 //! What the generated programs are made of; what they decide is the kernel tests' matter.
 
 use weir_asm::{Endian, Insn, check};
-use weir_wire::maps::Capture;
+use weir_wire::maps::{self, Capture};
 
 use super::*;
-use crate::SuperPackets;
+use crate::{Binding, Parameter, SuperPackets};
 
 fn every_filter() -> Vec<Filter> {
     let mut filters: Vec<_> = FilterName::ALL.map(Filter::from).to_vec();

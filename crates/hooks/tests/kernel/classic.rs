@@ -2,7 +2,9 @@
 
 use std::{io::ErrorKind, net::UdpSocket};
 
-use weir_filters::{Binding, Filter, FilterName, Hook, Packet, Parameter, Site, Toolkit, Verdict, corpus};
+use weir_filters::{
+    Binding, Filter, FilterName, Hook, Owner, Packet, Parameter, Site, Toolkit, Verdict, corpus,
+};
 use weir_hooks::{HookError, KernelFilter};
 use weir_wire::udp;
 
@@ -126,7 +128,8 @@ fn what_it_cant_do_is_refused() {
         check(name.into(), &Site::socket(), "classic BPF has no maps");
     }
     let at = |hook| Site { hook, ..Site::socket() };
-    for hook in [Hook::Cgroup, Hook::Tc, Hook::Xdp] {
+    let is_no_sockets = |hook: &Hook| !matches!(hook.owner(), Owner::Socket | Owner::SharedPort);
+    for hook in Hook::of_the_kernel().filter(is_no_sockets) {
         check(FilterName::ValidCommand.into(), &at(hook), "at sockets alone");
     }
     check(FilterName::ValidCommand.into(), &at(Hook::Reuseport), "it can't drop");

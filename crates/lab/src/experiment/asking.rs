@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use weir_service::{ClientSummary, Monotonic};
+use weir_service::{ClientSummary, Moment, monotonic_now};
 use weir_wire::{MAX_REPLY_LEN, Request};
 
 use super::{
@@ -59,7 +59,7 @@ fn final_get(
     bench: &Bench<'_>,
     server: &ReadyServer,
     sent: &mut u64,
-) -> Result<Option<(i64, Monotonic)>, RunError> {
+) -> Result<Option<(i64, Moment)>, RunError> {
     let tried = format!("asking {} for key {KEY}", server.address);
     for patience in ATTEMPTS.map(Duration::from_millis) {
         let socket = send(server.address, Request::Get { key: KEY }).map_err(refused(&tried))?;
@@ -72,7 +72,7 @@ fn final_get(
         }
         let mut reply = [0; MAX_REPLY_LEN + 1];
         let length = socket.recv(&mut reply).map_err(refused(&tried))?;
-        return Ok(Some((parse(&reply[..length])?, Monotonic::now())));
+        return Ok(Some((parse(&reply[..length])?, monotonic_now())));
     }
     Ok(None)
 }

@@ -11,7 +11,7 @@ use weir_results::{
     cell::{Cell, Placement},
     net::Side,
 };
-use weir_service::{ClientSummary, Cost, Monotonic, process::ChildEnd};
+use weir_service::{ClientSummary, Cost, monotonic_now, process::ChildEnd};
 
 use super::{
     bench::Bench,
@@ -61,7 +61,7 @@ pub fn send(
     dir: &Path,
     observed: &mut Observed,
 ) -> Result<(), RunError> {
-    observed.clients_started_at = Some(Monotonic::now());
+    observed.clients_started_at = Some(monotonic_now());
     let clients =
         site.within(Side::Client, || Clients::start(bench, site, scheduled, server.address, dir))?;
     let stops = bench.definition.clients_stop();

@@ -2,7 +2,7 @@
 
 use weir_hooks::{Drops, VerdictCounts};
 use weir_results::sample::TestRun;
-use weir_service::{ClientSummary, Cost, Monotonic, ServerSummary};
+use weir_service::{ClientSummary, Cost, Moment, ServerSummary};
 
 use super::site::SiteRecord;
 
@@ -10,7 +10,7 @@ use super::site::SiteRecord;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
     /// When the first client was started.
-    pub clients_started_at: Option<Monotonic>,
+    pub clients_started_at: Option<Moment>,
     /// The records of weir's own clients.
     pub clients: Vec<ClientSummary>,
     /// What all clients spent.
@@ -18,7 +18,7 @@ pub struct Observed {
     /// The final value: the client's own GET or the harness's.
     pub get_value: Option<i64>,
     /// When the harness's own final GET was answered.
-    pub replied_at: Option<Monotonic>,
+    pub replied_at: Option<Moment>,
     /// The port that the server listened on, once it was ready.
     pub port: Option<u16>,
     /// GETs and STOPs that the harness sent.

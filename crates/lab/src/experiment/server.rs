@@ -144,6 +144,18 @@ fn own_server(bench: &Bench<'_>, site: &RunSite, cell: &Cell) -> Command {
     command
 }
 
+/// What the harness says to `weir serve` itself, and where a definition has a say in it.
+pub(super) const SAID_ALREADY: &[(&str, &str)] = &[
+    ("--listen", "port = 12345 gives every server that port"),
+    ("--filter", "a placement has its filter"),
+    ("--toolkit", "a placement has its toolkit"),
+    ("--hook", "a placement has its hook"),
+    ("--io", "a placement has its io"),
+    ("--moderation", "grid.moderation has it"),
+    ("--server", "server = \"…\" is a key of the definition"),
+    ("--summary", "each sample holds the server's record"),
+];
+
 /// Waits for READY=1 and gives the address that came with it (sd_notify(3)).
 fn ready_address(
     interrupt: &Interrupt,

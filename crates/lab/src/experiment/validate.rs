@@ -12,6 +12,7 @@ use weir_wire::DEFAULT_PORT;
 use super::{
     definition::{BEHAVIOURS, Definition, PlacementRow},
     grid::{Grid, Overrides, check_distinct, check_not_empty},
+    server::SAID_ALREADY,
     template::{Placeholder, Template},
 };
 
@@ -154,6 +155,13 @@ fn check_conditions(definition: &Definition, at: &str) -> Result<(), String> {
     if definition.audit_every == Some(0) {
         return Err("audit_every = 0: leave it out for no audit".into());
     }
+    let theirs = definition.placements.iter().find(|row| row.external_server.is_some());
+    if let Some(row) = theirs.filter(|_| !grid.receive_buffer.is_empty()) {
+        return Err(format!(
+            "{at}receive_buffer: placement '{}' isn't weir's own server, and has a buffer of its own; leave one of them out",
+            row.id()
+        ));
+    }
     if grid.receive_work.contains(&ReceiveWork::Server) && !grid.topology.contains(&Topology::Veth) {
         return Err(format!(
             "{at}receive_work: what loopback receives can't be steered; add topology = [\"veth\"]"
@@ -250,18 +258,6 @@ fn check_told(definition: &Definition, row: &PlacementRow) -> Result<(), String>
         )),
     }
 }
-
-/// What the harness says to `weir serve` itself, and where a definition has a say in it.
-const SAID_ALREADY: &[(&str, &str)] = &[
-    ("--listen", "port = 12345 gives every server that port"),
-    ("--filter", "a placement has its filter"),
-    ("--toolkit", "a placement has its toolkit"),
-    ("--hook", "a placement has its hook"),
-    ("--io", "a placement has its io"),
-    ("--moderation", "grid.moderation has it"),
-    ("--server", "server = \"…\" is a key of the definition"),
-    ("--summary", "each sample holds the server's record"),
-];
 
 fn check_server_flags(flags: &[String]) -> Result<(), String> {
     let named = |word: &str| {

@@ -1,6 +1,6 @@
 //! Who decides, and where: what is searched side by side.
 
-use weir_filters::{Hook, names, saved_as_text};
+use weir_filters::{Hook, Owner, names, saved_as_text};
 
 use crate::cell::{Cell, Placement};
 
@@ -58,7 +58,7 @@ impl Decider {
 
     /// Whether it needs an interface that isn't everybody's.
     pub const fn is_below_the_socket(self) -> bool {
-        matches!(self.hook, Hook::Tc | Hook::Xdp)
+        matches!(self.hook.owner(), Owner::Interface)
     }
 
     /// Its name on the command line, in text and in records: the placement's, or the hook's of a program elsewhere than

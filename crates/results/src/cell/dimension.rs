@@ -1,36 +1,162 @@
-//! The dimensions of the grid: what can be varied, and how it is called and written.
+//! The dimensions of the grid: what can be varied, what a cell keeps of it, and how it is called and written.
 
+use serde::{Deserialize, Serialize};
 use weir_filters::names;
 use weir_records::{Mix, Moderation};
 
-use super::{Background, Cell, ReceiveWork};
+use super::Cell;
 use crate::topology::Topology;
 
-/// Something that an experiment can vary, beside who filters where. Reports show them in the order of [`Self::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dimension {
-    /// Share of invalid packets.
-    InvalidPercent,
-    /// Packets of a run.
-    Packets,
-    /// Payload of an invalid packet.
-    InvalidSize,
-    /// How valid and invalid packets follow each other.
-    Mix,
-    /// Offered rate.
-    Rate,
-    /// The server's receive buffer.
-    ReceiveBuffer,
-    /// Whether the server's reading is moderated.
-    Moderation,
+/// The conditions of a run; the default is what a run is made under where a definition says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Conditions {
+    /// How valid and invalid packets follow each other; nothing for the behaviour's own order.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mix: Option<Mix>,
+    /// Packets per second that all clients together offer, in an open loop; nothing for as fast as they can.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rate: Option<u64>,
+    /// The server's receive buffer, bytes as asked for (the kernel doubles it); nothing for the kernel's default.
+    #[serde(skip_serializing_if = "is_default")]
+    pub receive_buffer: Option<u32>,
+    /// Whether the server's reading is moderated: not in the originals, and so not unless an experiment says so.
+    #[serde(skip_serializing_if = "is_default")]
+    pub moderation: Moderation,
     /// What lies between client and server.
-    Topology,
-    /// On whose core the receiving is done.
-    ReceiveWork,
+    #[serde(skip_serializing_if = "is_default")]
+    pub topology: Topology,
+    /// On whose core the kernel does the work of receiving.
+    #[serde(skip_serializing_if = "is_default")]
+    pub receive_work: ReceiveWork,
     /// Who else keeps the cores busy.
-    Background,
+    #[serde(skip_serializing_if = "is_default")]
+    pub background: Background,
+    /// Whether server and clients are confined to their cores; nothing for what the whole experiment does.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pinned: Option<bool>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A row is the dimension; where a cell keeps it; its title, the unit of its numbers, and what [`Value::Usual`] means along it;
+/// and the value of what is kept there.
+macro_rules! dimensions {
+    ($($(#[$meaning:meta])* $dimension:ident: $($at:ident).+, $words:expr, |$kept:ident| $value:expr;)*) => {
+        /// Something that an experiment can vary, beside who filters where. Reports show them in the order of [`Self::ALL`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Dimension {
+            $($(#[$meaning])* $dimension,)*
+        }
+
+        impl Dimension {
+            const fn words(self) -> [&'static str; 3] {
+                match self {
+                    $(Self::$dimension => $words,)*
+                }
+            }
+
+            /// Where `cell` lies along it.
+            pub fn of(self, cell: &Cell) -> Value {
+                match self {
+                    $(Self::$dimension => {
+                        let $kept = cell.$($at).+;
+                        $value
+                    })*
+                }
+            }
+
+            /// `cell` without its place along this dimension: cells that differ in nothing else become equal.
+            pub fn forget(self, cell: &mut Cell) {
+                match self {
+                    $(Self::$dimension => cell.$($at).+ = Default::default(),)*
+                }
+            }
+        }
+    };
+}
+
+dimensions! {
+    /// Share of invalid packets.
+    InvalidPercent: invalid_percent, ["invalid", "%", "usual"], |percent| Value::Number(percent.into());
+    /// Packets of a run.
+    Packets: packets, ["packets", "", "usual"], |packets| Value::Number(packets);
+    /// Payload of an invalid packet.
+    InvalidSize: invalid_size, ["invalid payload", "bytes", "the behaviour's"], |size| number(size);
+    /// How valid and invalid packets follow each other.
+    Mix: conditions.mix, ["mix", "", "the behaviour's"], |mix| mix.map_or(Value::Usual, Value::Mix);
+    /// Offered rate.
+    Rate: conditions.rate, ["offered rate", "packets/s", "as fast as can be"], |rate| number(rate);
+    /// The server's receive buffer.
+    ReceiveBuffer: conditions.receive_buffer, ["receive buffer", "bytes", "default"], |bytes| number(bytes);
+    /// Whether the server's reading is moderated.
+    Moderation: conditions.moderation, ["moderation", "", "usual"], |how| Value::Moderation(how);
+    /// What lies between client and server.
+    Topology: conditions.topology, ["topology", "", "usual"], |topology| Value::Name(topology.name());
+    /// On whose core the receiving is done.
+    ReceiveWork: conditions.receive_work, ["receive work on", "", "usual"], |whose| Value::Name(whose.name());
+    /// Who else keeps the cores busy.
+    Background: conditions.background, ["background load", "", "usual"], |who| Value::Name(who.name());
     /// Whether the processes are confined to their cores.
-    Pinned,
+    Pinned: conditions.pinned, ["pinned", "", "as the experiment"], |pinned| match pinned {
+        None => Value::Usual,
+        Some(true) => Value::Name("pinned"),
+        Some(false) => Value::Name("not pinned"),
+    };
+}
+
+fn number(number: Option<impl Into<u64>>) -> Value {
+    number.map_or(Value::Usual, |number| Value::Number(number.into()))
+}
+
+names! {
+    /// Its name in definitions, `summary.json` and CSV.
+    Dimension::key {
+        Topology = "topology",
+        ReceiveWork = "receive_work",
+        Background = "background",
+        Pinned = "pinned",
+        ReceiveBuffer = "receive_buffer",
+        Moderation = "moderation",
+        InvalidSize = "invalid_size",
+        Mix = "mix",
+        InvalidPercent = "invalid_percent",
+        Rate = "rate",
+        Packets = "packets"
+    }
+}
+
+impl Dimension {
+    /// The dimension that a definition calls `key`.
+    pub fn named(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dimension| dimension.key() == key)
+    }
+
+    /// Its name, as the head of a column or the title of an axis.
+    pub const fn title(self) -> &'static str {
+        self.words()[0]
+    }
+
+    /// The unit of its numbers; empty for a bare count and for names.
+    pub const fn unit(self) -> &'static str {
+        self.words()[1]
+    }
+
+    /// `value` as text, with its unit.
+    pub fn text(self, value: Value) -> String {
+        match value {
+            Value::Usual => self.words()[2].to_owned(),
+            Value::Name(name) => name.to_owned(),
+            Value::Mix(Mix::Rounds(packets)) => format!("rounds of {packets}"),
+            Value::Mix(mix) => mix.to_string(),
+            Value::Moderation(longest @ Moderation::AtMost(_)) => format!("naps of at most {longest} µs"),
+            Value::Moderation(moderation) => moderation.to_string(),
+            Value::Number(number) if self.unit().is_empty() => number.to_string(),
+            Value::Number(number) => format!("{number} {}", self.unit()),
+        }
+    }
 }
 
 /// Where a cell lies along a dimension.
@@ -61,108 +187,40 @@ impl Value {
     }
 }
 
-names! {
-    /// Its name in definitions, `summary.json` and CSV.
-    Dimension::key {
-        Topology = "topology",
-        ReceiveWork = "receive_work",
-        Background = "background",
-        Pinned = "pinned",
-        ReceiveBuffer = "receive_buffer",
-        Moderation = "moderation",
-        InvalidSize = "invalid_size",
-        Mix = "mix",
-        InvalidPercent = "invalid_percent",
-        Rate = "rate",
-        Packets = "packets"
-    }
+/// On whose core the kernel does the work of receiving: IP, UDP, a filter at the socket, and queueing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReceiveWork {
+    /// The sender's, where loopback and veth leave it.
+    #[default]
+    Sender,
+    /// The server's, steered there (RPS, Documentation/networking/scaling.rst).
+    Server,
 }
 
-impl Dimension {
-    /// Its title, the unit of its numbers, and what [`Value::Usual`] means along it.
-    const fn words(self) -> [&'static str; 3] {
-        match self {
-            Self::InvalidPercent => ["invalid", "%", "usual"],
-            Self::Packets => ["packets", "", "usual"],
-            Self::InvalidSize => ["invalid payload", "bytes", "the behaviour's"],
-            Self::Mix => ["mix", "", "the behaviour's"],
-            Self::Rate => ["offered rate", "packets/s", "as fast as can be"],
-            Self::ReceiveBuffer => ["receive buffer", "bytes", "default"],
-            Self::Moderation => ["moderation", "", "usual"],
-            Self::Topology => ["topology", "", "usual"],
-            Self::ReceiveWork => ["receive work on", "", "usual"],
-            Self::Background => ["background load", "", "usual"],
-            Self::Pinned => ["pinned", "", "as the experiment"],
-        }
-    }
+/// Who else keeps the cores busy during a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Background {
+    /// Nobody that this experiment started.
+    #[default]
+    Idle,
+    /// A busy process on the server's core.
+    Server,
+    /// A busy process on the clients' core.
+    Client,
+    /// A busy process on each.
+    Both,
+}
 
-    /// The dimension that a definition calls `key`.
-    pub fn named(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dimension| dimension.key() == key)
-    }
+names! {
+    /// Its name in text, definitions and samples.
+    ReceiveWork::name { Sender = "sender", Server = "server" }
+}
 
-    /// Its name, as the head of a column or the title of an axis.
-    pub const fn title(self) -> &'static str {
-        self.words()[0]
-    }
-
-    /// The unit of its numbers; empty for a bare count and for names.
-    pub const fn unit(self) -> &'static str {
-        self.words()[1]
-    }
-
-    /// Where `cell` lies along it.
-    pub fn of(self, cell: &Cell) -> Value {
-        let number = |number: Option<u64>| number.map_or(Value::Usual, Value::Number);
-        let conditions = &cell.conditions;
-        match self {
-            Self::InvalidPercent => Value::Number(cell.invalid_percent.into()),
-            Self::Packets => Value::Number(cell.packets),
-            Self::InvalidSize => number(cell.invalid_size.map(u64::from)),
-            Self::Mix => conditions.mix.map_or(Value::Usual, Value::Mix),
-            Self::Rate => number(conditions.rate),
-            Self::ReceiveBuffer => number(conditions.receive_buffer.map(u64::from)),
-            Self::Moderation => Value::Moderation(conditions.moderation),
-            Self::Topology => Value::Name(conditions.topology.name()),
-            Self::ReceiveWork => Value::Name(conditions.receive_work.name()),
-            Self::Background => Value::Name(conditions.background.name()),
-            Self::Pinned => conditions
-                .pinned
-                .map_or(Value::Usual, |pinned| Value::Name(if pinned { "pinned" } else { "not pinned" })),
-        }
-    }
-
-    /// `cell` without its place along this dimension: cells that differ in nothing else become equal.
-    pub fn forget(self, cell: &mut Cell) {
-        let conditions = &mut cell.conditions;
-        match self {
-            Self::InvalidPercent => cell.invalid_percent = 0,
-            Self::Packets => cell.packets = 0,
-            Self::InvalidSize => cell.invalid_size = None,
-            Self::Mix => conditions.mix = None,
-            Self::Rate => conditions.rate = None,
-            Self::ReceiveBuffer => conditions.receive_buffer = None,
-            Self::Moderation => conditions.moderation = Moderation::default(),
-            Self::Topology => conditions.topology = Topology::default(),
-            Self::ReceiveWork => conditions.receive_work = ReceiveWork::default(),
-            Self::Background => conditions.background = Background::default(),
-            Self::Pinned => conditions.pinned = None,
-        }
-    }
-
-    /// `value` as text, with its unit.
-    pub fn text(self, value: Value) -> String {
-        match value {
-            Value::Usual => self.words()[2].to_owned(),
-            Value::Name(name) => name.to_owned(),
-            Value::Mix(Mix::Rounds(packets)) => format!("rounds of {packets}"),
-            Value::Mix(mix) => mix.to_string(),
-            Value::Moderation(longest @ Moderation::AtMost(_)) => format!("naps of at most {longest} µs"),
-            Value::Moderation(moderation) => moderation.to_string(),
-            Value::Number(number) if self.unit().is_empty() => number.to_string(),
-            Value::Number(number) => format!("{number} {}", self.unit()),
-        }
-    }
+names! {
+    /// Its name in text, definitions and samples.
+    Background::name { Idle = "idle", Server = "server", Client = "client", Both = "both" }
 }
 
 #[cfg(test)]

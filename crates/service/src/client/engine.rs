@@ -16,7 +16,7 @@ use super::{
     totals::Totals,
     wait,
 };
-use crate::{Cost, Monotonic, sleep::PunctualSleep};
+use crate::{Cost, Moment, monotonic_now, sleep::PunctualSleep};
 
 /// Takes the steps one after the other, and says what was sent and answered.
 ///
@@ -75,19 +75,19 @@ struct Engine<'a> {
 /// The schedule of bursts. It begins anew after a question, whose answer takes a time that is not the schedule's.
 struct Pace {
     /// When the bursts since the last question began; nothing before the first.
-    start: Option<Monotonic>,
+    start: Option<Moment>,
     schedule: Schedule,
     /// The schedule's moment that `start` stands for.
     base: Duration,
     burst: u64,
     /// When the last moment was due, and how many packets of it have not been taken yet.
-    moment: Option<(Monotonic, u64)>,
+    moment: Option<(Moment, u64)>,
 }
 
 impl Pace {
     /// When the next packets are due, and how many of `wanted` that are equal: a moment has a whole burst, whatever it is
     /// made of.
-    fn next(&mut self, wanted: u64) -> (Monotonic, u64) {
+    fn next(&mut self, wanted: u64) -> (Moment, u64) {
         let (due, left) = match self.moment {
             Some((due, left)) if left > 0 => (due, left),
             _ => (self.next_moment(), self.burst),
@@ -97,12 +97,12 @@ impl Pace {
         (due, packets)
     }
 
-    fn next_moment(&mut self) -> Monotonic {
+    fn next_moment(&mut self) -> Moment {
         let offset = self.schedule.next().expect("a schedule has no end");
         if self.start.is_none() {
             self.base = offset;
         }
-        let start = *self.start.get_or_insert_with(Monotonic::now);
+        let start = *self.start.get_or_insert_with(monotonic_now);
         start + (offset - self.base)
     }
 }
@@ -112,7 +112,7 @@ impl Engine<'_> {
         match *step {
             Step::Burst { payload, count } => {
                 self.send(payload.kind(), &Run::new(&payload.bytes(), count), count)?;
-                self.all.record.end(Monotonic::now());
+                self.all.record.end(monotonic_now());
                 Ok(())
             }
             Step::Mixed(ref mixed) => self.send_mixed(mixed),
@@ -140,7 +140,7 @@ impl Engine<'_> {
                 break;
             }
         }
-        self.all.record.end(Monotonic::now());
+        self.all.record.end(monotonic_now());
         Ok(())
     }
 
@@ -157,10 +157,10 @@ impl Engine<'_> {
     }
 
     /// When packets leave, how many of `left`, and with what zeal; nothing where no more are to leave.
-    fn wait_for_turn(&mut self, left: u64) -> Option<(Monotonic, u64, Zeal)> {
+    fn wait_for_turn(&mut self, left: u64) -> Option<(Moment, u64, Zeal)> {
         let halt = &self.config.halt;
         let Some(pace) = &mut self.pace else {
-            return (!halt.is_asked()).then(|| (Monotonic::now(), left, Zeal::Insist));
+            return (!halt.is_asked()).then(|| (monotonic_now(), left, Zeal::Insist));
         };
         let (due, packets) = pace.next(left);
         let now = wait::until(due, halt, thread::sleep)?;
@@ -201,7 +201,7 @@ impl Engine<'_> {
     }
 
     fn resend_other(&mut self, kind: PayloadKind, payload: &[u8]) -> Result<(), ClientError> {
-        self.all.record.begin(SendPurpose::Other, Monotonic::now());
+        self.all.record.begin(SendPurpose::Other, monotonic_now());
         self.send_run((kind, SendPurpose::Other), &Run::new(payload, 1), 1, Zeal::Insist).map(drop)
     }
 
@@ -216,7 +216,7 @@ impl Engine<'_> {
         let either = awaited == Awaited::Either;
         let mut outcome =
             GetOutcome { key, reply_expected, either, reply: None, attempts: 0, latency_ns: None };
-        let asked_at = Monotonic::now();
+        let asked_at = monotonic_now();
         let is_over = |outcome: &GetOutcome| outcome.attempts == attempts || outcome.reply.is_some();
         while !is_over(&outcome) && (outcome.attempts == 0 || !self.config.halt.is_asked()) {
             match outcome.attempts {
@@ -226,7 +226,7 @@ impl Engine<'_> {
             outcome.attempts += 1;
             outcome.reply = self.await_count(timeout)?;
         }
-        outcome.latency_ns = outcome.reply.map(|_| Monotonic::now().since(asked_at).as_nanos() as u64);
+        outcome.latency_ns = outcome.reply.map(|_| monotonic_now().since(asked_at).as_nanos() as u64);
         Ok(outcome)
     }
 
@@ -273,7 +273,7 @@ mod tests {
         let rate = PacketsPerSecond::new(1000.0).unwrap();
         let pacing = Pacing { burst: 4.try_into().unwrap(), ..Pacing::new(rate) };
         let schedule = Schedule::new(pacing, 0);
-        let start = Monotonic::now();
+        let start = monotonic_now();
         let mut pace = Pace { start: Some(start), schedule, base: Duration::ZERO, burst: 4, moment: None };
         let due = |moment: u32| start + Duration::from_millis(4) * moment;
         assert_eq!(pace.next(1), (due(0), 1));

@@ -18,7 +18,7 @@ use super::{
     sender::{PacketRuns, Run, Sender, Sent, Zeal},
 };
 use crate::{
-    Io, Monotonic,
+    Io, Moment, monotonic_now,
     sys::{ReceiveBatch, Wait},
 };
 
@@ -53,14 +53,7 @@ impl Lane {
 
     /// Sends the next `packets` packets of the load, which were due at `due`: one by one in their order, or in batch by
     /// kind, equal ones together.
-    pub(super) fn send(
-        &mut self,
-        load: &Load,
-        runs: &PacketRuns,
-        packets: u64,
-        due: Monotonic,
-        now: Monotonic,
-    ) {
+    pub(super) fn send(&mut self, load: &Load, runs: &PacketRuns, packets: u64, due: Moment, now: Moment) {
         self.record.begin(SendPurpose::Load, now);
         let indices = self.next..self.next + packets;
         self.next = indices.end;
@@ -76,14 +69,7 @@ impl Lane {
         }
     }
 
-    fn send_kind(
-        &mut self,
-        kind: PayloadKind,
-        packets: u64,
-        runs: &PacketRuns,
-        due: Monotonic,
-        now: Monotonic,
-    ) {
+    fn send_kind(&mut self, kind: PayloadKind, packets: u64, runs: &PacketRuns, due: Moment, now: Moment) {
         match kind {
             PayloadKind::Get => (0..packets).for_each(|_| self.ask(due, now)),
             PayloadKind::Invalid => self.send_run(kind, &runs.invalid, packets),
@@ -100,7 +86,7 @@ impl Lane {
         }
     }
 
-    fn ask(&mut self, due: Monotonic, now: Monotonic) {
+    fn ask(&mut self, due: Moment, now: Moment) {
         let questions = self.questions.as_mut().expect("a load with GETs has questions");
         let key = questions.ask(due, now);
         let get = Run::new(&Request::Get { key }.to_bytes(), 1);
@@ -121,7 +107,7 @@ impl Lane {
         let Some(questions) = self.questions.as_mut().filter(|questions| questions.is_open()) else { return };
         match self.received.receive(&self.sender.socket, Wait::Never) {
             Ok(datagrams) => {
-                let now = Monotonic::now();
+                let now = monotonic_now();
                 for i in 0..datagrams {
                     let (bytes, len) = self.received.datagram(i);
                     // What was cut off is longer than any count of these keys.

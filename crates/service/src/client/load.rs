@@ -21,7 +21,7 @@ use super::{
     totals::{Totals, join},
     wait,
 };
-use crate::{Cost, Monotonic, client::ThreadRecord, sleep::PunctualSleep};
+use crate::{Cost, Moment, client::ThreadRecord, monotonic_now, sleep::PunctualSleep};
 
 /// How long after its time a load may still send what was due in time: the last packets are no less wanted than those
 /// before, and a wake-up that comes late must not cost them.
@@ -84,7 +84,7 @@ fn workers<'a>(plan: &'a LoadPlan<'a>, totals: &mut Totals) -> Result<Vec<Sendin
 /// Where threads wait for each other, so that they agree on when the run begins.
 struct Gate {
     barrier: Barrier,
-    start: OnceLock<Monotonic>,
+    start: OnceLock<Moment>,
 }
 
 impl Gate {
@@ -93,9 +93,9 @@ impl Gate {
     }
 
     /// The start of the run: late enough for every thread to be back from waiting.
-    fn pass(&self) -> Monotonic {
+    fn pass(&self) -> Moment {
         self.barrier.wait();
-        *self.start.get_or_init(|| Monotonic::now() + Duration::from_micros(500))
+        *self.start.get_or_init(|| monotonic_now() + Duration::from_micros(500))
     }
 }
 
@@ -134,7 +134,7 @@ impl<'a> SendingThread<'a> {
         self.totals(cpu, cost)
     }
 
-    fn send_all(&mut self, start: Monotonic, done: &DoneSignal<'_>) {
+    fn send_all(&mut self, start: Moment, done: &DoneSignal<'_>) {
         let LoadPlan { load, config, deal, .. } = self.plan;
         let threads = u64::from(config.fan.threads().get());
         let mut due = config.pacing.map(|pacing| own_moments(pacing, config, self.number, load.duration));
@@ -163,13 +163,13 @@ impl<'a> SendingThread<'a> {
             }
             self.unsent += deal.packets_of(moment);
         }
-        let now = Monotonic::now();
+        let now = monotonic_now();
         for lane in &mut self.lanes {
             lane.record.end(now);
         }
     }
 
-    fn wait_until(&mut self, due: Monotonic) -> Option<Monotonic> {
+    fn wait_until(&mut self, due: Moment) -> Option<Moment> {
         let now = wait::until(due, &self.plan.config.halt, |time| lane::listen(&mut self.lanes, time));
         // Behind schedule there is no wait to hear replies in.
         self.until_look -= 1;
@@ -180,7 +180,7 @@ impl<'a> SendingThread<'a> {
         now
     }
 
-    fn send_moment(&mut self, moment: u64, due: Option<Monotonic>, now: Monotonic) {
+    fn send_moment(&mut self, moment: u64, due: Option<Moment>, now: Moment) {
         let LoadPlan { load, config, deal, runs } = self.plan;
         let packets = deal.packets_of(moment);
         if let (Some(lag), Some(due)) = (&mut self.lag, due) {
@@ -194,9 +194,9 @@ impl<'a> SendingThread<'a> {
 
     /// Hears replies until none is open or the last question has waited as long as the first ones could.
     fn listen_on(&mut self) {
-        let deadline = Monotonic::now() + self.plan.config.get.timeout;
-        while self.lanes.iter().any(Lane::is_open) && Monotonic::now() < deadline {
-            lane::listen(&mut self.lanes, deadline.since(Monotonic::now()));
+        let deadline = monotonic_now() + self.plan.config.get.timeout;
+        while self.lanes.iter().any(Lane::is_open) && monotonic_now() < deadline {
+            lane::listen(&mut self.lanes, deadline.since(monotonic_now()));
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     replies::SocketKeys,
     sender::{Run, Sender, Zeal},
 };
-use crate::Monotonic;
+use crate::monotonic_now;
 
 /// Keys that are prepared at a time: their PUTs and GETs fit the smallest receive buffer.
 const AT_A_TIME: usize = 32;
@@ -66,7 +66,7 @@ impl Preparation<'_> {
 
     fn send(&mut self, kind: PayloadKind, request: Request) -> Result<(), ClientError> {
         let run = Run::new(&request.to_bytes(), 1);
-        self.record.begin(SendPurpose::Other, Monotonic::now());
+        self.record.begin(SendPurpose::Other, monotonic_now());
         let sent = self.sender.send(&run, 1, Zeal::Insist)?;
         self.record.add(kind, SendPurpose::Other, sent, run.len);
         Ok(())
@@ -74,9 +74,9 @@ impl Preparation<'_> {
 
     /// Takes confirmed keys out of `missing`, until none is left or no more answers come in time.
     fn take_answers(&mut self, missing: &mut Vec<u32>) -> Result<(), ClientError> {
-        let deadline = Monotonic::now() + self.config.get.timeout;
+        let deadline = monotonic_now() + self.config.get.timeout;
         while !missing.is_empty() {
-            let left = deadline.since(Monotonic::now()).max(Duration::from_micros(1));
+            let left = deadline.since(monotonic_now()).max(Duration::from_micros(1));
             let server = self.config.server;
             let answer = ask::await_count(&self.sender.socket, left)
                 .map_err(|cause| ClientError::Receive { server, cause })?;

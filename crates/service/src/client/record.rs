@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use weir_records::nanoseconds;
 
 use super::{payload::PayloadKind, sender::Sent};
-use crate::{Latencies, Monotonic, SentCounts};
+use crate::{Latencies, Moment, SentCounts};
 
 /// How far a client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +34,16 @@ pub(super) struct Record {
     pub(super) prepared_replies: u64,
     /// Of the sent, those that are load.
     pub(super) load_sent: u64,
-    pub(super) first_sent_at: Option<Monotonic>,
+    pub(super) first_sent_at: Option<Moment>,
     /// Before the first datagram other than a question or STOP left.
-    pub(super) first_load_at: Option<Monotonic>,
+    pub(super) first_load_at: Option<Moment>,
     /// After the last one left.
-    pub(super) last_load_at: Option<Monotonic>,
+    pub(super) last_load_at: Option<Moment>,
 }
 
 impl Record {
     /// A datagram is about to leave.
-    pub(super) fn begin(&mut self, purpose: SendPurpose, now: Monotonic) {
+    pub(super) fn begin(&mut self, purpose: SendPurpose, now: Moment) {
         self.first_sent_at.get_or_insert(now);
         if purpose == SendPurpose::Load {
             self.first_load_at.get_or_insert(now);
@@ -71,7 +71,7 @@ impl Record {
     }
 
     /// The last datagram of a load has left.
-    pub(super) fn end(&mut self, now: Monotonic) {
+    pub(super) fn end(&mut self, now: Moment) {
         self.last_load_at = Some(now);
     }
 
@@ -95,7 +95,7 @@ impl AddAssign for Record {
         self.refused_in_gso += other.refused_in_gso;
         self.prepared_replies += other.prepared_replies;
         self.load_sent += other.load_sent;
-        let first = |a: Option<Monotonic>, b: Option<Monotonic>| a.into_iter().chain(b).min();
+        let first = |a: Option<Moment>, b: Option<Moment>| a.into_iter().chain(b).min();
         self.first_sent_at = first(self.first_sent_at, other.first_sent_at);
         self.first_load_at = first(self.first_load_at, other.first_load_at);
         self.last_load_at = self.last_load_at.max(other.last_load_at);
@@ -136,7 +136,7 @@ impl Lag {
     }
 
     /// `packets` left at `now` that had been due earlier or just then.
-    pub(super) fn add(&mut self, due: Monotonic, now: Monotonic, packets: u64) {
+    pub(super) fn add(&mut self, due: Moment, now: Moment, packets: u64) {
         let behind = now.since(due);
         self.histogram.saturating_record_n(behind.as_nanos() as u64, packets);
         if behind > LATE_AFTER {

@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 use weir_records::nanoseconds;
 
 use super::ask::parse_count;
-use crate::{Latencies, Monotonic, ReplyLedger};
+use crate::{Latencies, Moment, ReplyLedger};
 
 /// The keys of one socket, told from those of other sockets of the machine by the socket's port.
 ///
@@ -62,7 +62,7 @@ pub(super) struct Questions {
     /// is asked for again.
     free: VecDeque<u16>,
     /// Questions in the order in which they were asked, answered ones among them until they come to the front.
-    asked: VecDeque<(u16, Monotonic)>,
+    asked: VecDeque<(u16, Moment)>,
     open_untimed: u64,
     tally: ReplyTally,
 }
@@ -70,7 +70,7 @@ pub(super) struct Questions {
 #[derive(Clone, Copy, Debug, Default)]
 struct OpenQuestion {
     /// When the open question was due.
-    open: Option<Monotonic>,
+    open: Option<Moment>,
     was_asked: bool,
 }
 
@@ -98,7 +98,7 @@ impl Questions {
     }
 
     /// The key to ask for in a question that is due at `due`.
-    pub(super) fn ask(&mut self, due: Monotonic, now: Monotonic) -> u32 {
+    pub(super) fn ask(&mut self, due: Moment, now: Moment) -> u32 {
         self.tally.ledger.sent += 1;
         let Some(slot) = self.free_slot(now) else {
             self.tally.ledger.untimed += 1;
@@ -127,7 +127,7 @@ impl Questions {
     }
 
     /// A datagram has come.
-    pub(super) fn hear(&mut self, datagram: &[u8], now: Monotonic) {
+    pub(super) fn hear(&mut self, datagram: &[u8], now: Moment) {
         let ledger = &mut self.tally.ledger;
         let Some(slot) = parse_count(datagram).and_then(|count| self.keys.slot_of(count)) else {
             ledger.unexpected += 1;
@@ -167,7 +167,7 @@ impl Questions {
     }
 
     /// A slot that was answered, or else the one that has waited longest if that is longer than patience lasts.
-    fn free_slot(&mut self, now: Monotonic) -> Option<u16> {
+    fn free_slot(&mut self, now: Moment) -> Option<u16> {
         while let Some(&(slot, due)) = self.asked.front() {
             if self.slots[usize::from(slot)].open == Some(due) {
                 break;
@@ -208,8 +208,8 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_millis(500);
 
-    fn ms(ms: u64) -> Monotonic {
-        Monotonic { ns: ms * 1_000_000 }
+    fn ms(ms: u64) -> Moment {
+        Moment { ns: ms * 1_000_000 }
     }
 
     fn questions(slots: u16) -> Questions {

@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use super::Halt;
-use crate::Monotonic;
+use crate::{Moment, monotonic_now};
 
 /// A sleep ends late by the time of a wake-up, some tens of microseconds and more in a virtual machine. The last
 /// stretch before a moment is therefore spent awake: below some 5000 moments a second a sender sleeps between them and
@@ -18,12 +18,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// `pass` is what to do between two looks at the clock: it sleeps for the time that it is given or less, not at all for
 /// zero. Awake, the thread offers its CPU to others (sched_yield(2)): a server that shares it must not wait for a sender
 /// that spins.
-pub(super) fn until(due: Monotonic, halt: &Halt, mut pass: impl FnMut(Duration)) -> Option<Monotonic> {
+pub(super) fn until(due: Moment, halt: &Halt, mut pass: impl FnMut(Duration)) -> Option<Moment> {
     loop {
         if halt.is_asked() {
             return None;
         }
-        let now = Monotonic::now();
+        let now = monotonic_now();
         if now >= due {
             return Some(now);
         }
@@ -44,21 +44,21 @@ mod tests {
     #[test]
     fn no_wait_ends_before_its_moment() {
         for ahead in [0, 50, 500, 2000].map(Duration::from_micros) {
-            let due = Monotonic::now() + ahead;
+            let due = monotonic_now() + ahead;
             assert!(until(due, &Halt::default(), thread::sleep) >= Some(due), "{ahead:?}");
         }
     }
 
     #[test]
     fn a_moment_that_has_passed_is_not_waited_for() {
-        let now = Monotonic::now();
+        let now = monotonic_now();
         assert!(until(now, &Halt::default(), |time| panic!("passed {time:?}")) >= Some(now));
     }
 
     #[test]
     fn a_halt_ends_a_wait() {
         let halt = Halt::default();
-        let far = Monotonic::now() + Duration::from_secs(3600);
+        let far = monotonic_now() + Duration::from_secs(3600);
         let mut passed = 0;
         let ended = until(far, &halt, |_| {
             passed += 1;

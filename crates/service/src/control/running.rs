@@ -12,7 +12,7 @@ use weir_hooks::{HookError, KernelFilter, ParameterMap, VerdictCounts, maps::Upd
 
 use super::{BlockedPrefix, ControlRequest, Prefix, Reply, Status, listener::Answers};
 use crate::{
-    Monotonic, Replaced,
+    Replaced, monotonic_now,
     server::Inside,
     servers::{Healed, ServeError, ServerKind, Standing, check_workers},
 };
@@ -34,7 +34,7 @@ pub(crate) struct Setup {
 pub(crate) struct Running {
     state: Mutex<State>,
     inside: Inside,
-    since: Monotonic,
+    since: Moment,
 }
 
 /// What decides, behind its lock.
@@ -60,7 +60,7 @@ impl Running {
             inside.follow(Some(program.key_map()?));
         }
         let state = State { setup, blocklist: Blocklist::default(), replaced: Vec::new() };
-        Ok(Arc::new(Self { state: Mutex::new(state), inside, since: Monotonic::now() }))
+        Ok(Arc::new(Self { state: Mutex::new(state), inside, since: monotonic_now() }))
     }
 
     /// What decides at this moment; it doesn't change before this is dropped.
@@ -113,10 +113,6 @@ impl Answers for Running {
     }
 }
 
-fn now() -> Moment {
-    Moment::from_ns(Monotonic::now().ns)
-}
-
 impl State {
     /// The program that decides, where one does.
     pub(crate) fn program(&self) -> Option<&KernelFilter> {
@@ -145,7 +141,7 @@ impl State {
         }))
     }
 
-    fn status(&self, inside: &Inside, since: Monotonic) -> Result<Status, HookError> {
+    fn status(&self, inside: &Inside, since: Moment) -> Result<Status, HookError> {
         let Setup { filter, toolkit, hook, parameter, .. } = &self.setup;
         let verdicts = match hook {
             Hook::User => {
@@ -172,7 +168,7 @@ impl State {
             parameter,
             quota: filter.has(FilterName::Quota).then_some(filter.quota),
             blocked: filter.has(FilterName::Blocklist).then(|| self.blocklist.len()),
-            uptime_ms: Monotonic::now().since(since).as_millis() as u64,
+            uptime_ms: monotonic_now().since(since).as_millis() as u64,
         })
     }
 
@@ -194,7 +190,7 @@ impl State {
     }
 
     fn blocked(&self) -> Vec<BlockedPrefix> {
-        let now = now();
+        let now = monotonic_now();
         let left = |until| match until {
             Until::Moment(moment) => Some(moment.since(now).as_millis() as u64),
             Until::Unblocked => None,
@@ -214,7 +210,7 @@ impl State {
     ) -> Result<String, Failure> {
         self.needs(FilterName::Blocklist)?;
         let lasting = for_ms.map(|ms| Duration::from_millis(ms.get()));
-        let until = lasting.map_or(Until::Unblocked, |time| Until::Moment(now() + time));
+        let until = lasting.map_or(Until::Unblocked, |time| Until::Moment(monotonic_now() + time));
         let before: Vec<_> =
             prefixes.iter().map(|Prefix(prefix)| self.blocklist.block(*prefix, until)).collect();
         if let Some(program) = self.program()
@@ -279,7 +275,7 @@ impl State {
     /// Forgets what is over, in the list and in the map, where it has no effect any more: so much at a time that others
     /// don't wait for it.
     fn expire(&mut self, inside: &Inside) -> Result<(), HookError> {
-        let now = now();
+        let now = monotonic_now();
         let over = self.blocklist.expire(now, MOST_EXPIRED);
         if over.is_empty() {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{FilterName, Moment, Packet, Reference, Verdict};
+use weir_filters::{FilterName, Packet, Reference, Verdict};
 use weir_wire::Request;
 
 use super::{
@@ -12,8 +12,9 @@ use super::{
     verbose,
 };
 use crate::{
-    Monotonic, RequestCounts,
+    RequestCounts,
     bag::{Bag, PutError},
+    monotonic_now,
     shards::{Shards, Turn},
 };
 
@@ -87,7 +88,7 @@ impl Handler {
     fn filters_out(&mut self, packet: Packet<'_>, source: impl Fn() -> SocketAddr) -> bool {
         let Some(reference) = &mut self.reference else { return false };
         let verdict = if reference.filter.is_dynamic() {
-            reference.decide(packet, Some(source().ip()), Moment::from_ns(Monotonic::now().ns))
+            reference.decide(packet, Some(source().ip()), monotonic_now())
         } else {
             reference.filter.decide(packet)
         };

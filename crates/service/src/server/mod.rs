@@ -30,7 +30,9 @@ use std::{
 use weir_filters::Filter;
 use weir_wire::DEFAULT_CAPACITY;
 
-use crate::{Cost, EndedBy, Io, LoopRecord, Moderation, Monotonic, WorkerRecord, memory, shards::Shards};
+use crate::{
+    Cost, EndedBy, Io, LoopRecord, Moderation, Moment, WorkerRecord, memory, monotonic_now, shards::Shards,
+};
 use stop::StopsOnDrop;
 use worker::{Worker, WorkerDone};
 
@@ -175,10 +177,10 @@ impl Server {
         let receive_buffer = first.receive_buffer()?;
         let ready_rss_kib = memory::resident_kib().ok();
         let ready_cost = Cost::of_this_process();
-        let ready_at = Monotonic::now();
+        let ready_at = monotonic_now();
         let done = self.serve()?;
 
-        let moments = |of: fn(&WorkerDone) -> Option<Monotonic>| done.iter().filter_map(of);
+        let moments = |of: fn(&WorkerDone) -> Option<Moment>| done.iter().filter_map(of);
         let is_stopped = done.iter().any(|done| done.end.by == EndedBy::Stop);
         let total: WorkerRecord = done.iter().map(|done| done.record).sum();
         Ok(LoopRecord {

@@ -4,7 +4,7 @@ use std::{io, net::UdpSocket, thread, time::Duration};
 
 use super::moderator::Moderator;
 use crate::{
-    Monotonic, Naps,
+    Naps, monotonic_now,
     sleep::PunctualSleep,
     sys::{RECEIVE_BATCH, ReceiveBatch, socket_memory},
 };
@@ -22,7 +22,7 @@ impl Moderated {
     /// With naps of at most `longest` before reads of `socket`.
     pub(super) fn new(socket: &UdpSocket, longest: Duration) -> io::Result<Self> {
         Ok(Self {
-            moderator: Moderator::new(longest, socket_memory(socket)?, Monotonic::now()),
+            moderator: Moderator::new(longest, socket_memory(socket)?, monotonic_now()),
             count: 0,
             slept: Duration::ZERO,
             is_after_nap: false,
@@ -32,12 +32,12 @@ impl Moderated {
 
     /// To be called before a read, when nothing waits for this thread: no lock, no reply.
     pub(super) fn before_read(&mut self, socket: &UdpSocket) -> io::Result<()> {
-        let began = Monotonic::now();
+        let began = monotonic_now();
         let nap = self.moderator.nap(began);
         self.is_after_nap = nap.is_some();
         if let Some(time) = nap {
             thread::sleep(time);
-            let now = Monotonic::now();
+            let now = monotonic_now();
             self.count += 1;
             self.slept += now.since(began);
             self.moderator.woke(now, socket_memory(socket)?);
@@ -49,7 +49,7 @@ impl Moderated {
     pub(super) fn after_read(&mut self, read: &ReceiveBatch) {
         let is_full = read.len() == RECEIVE_BATCH;
         if self.is_after_nap {
-            self.moderator.read_after_nap(Monotonic::now(), read.len(), is_full);
+            self.moderator.read_after_nap(monotonic_now(), read.len(), is_full);
         } else {
             self.moderator.read_awake(read.len(), read.payload_len(), is_full);
         }

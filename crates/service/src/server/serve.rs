@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{handled::Handled, handler::Handler, io::DatagramIo, stop::StopState};
-use crate::{EndedBy, Monotonic, ReplyCounts, shards::Shards, sys};
+use crate::{EndedBy, Moment, ReplyCounts, monotonic_now, shards::Shards, sys};
 
 /// How a loop ended, and what it knows besides the handler's counts.
 pub(super) struct LoopEnd {
@@ -15,9 +15,9 @@ pub(super) struct LoopEnd {
     /// Datagrams that came in one read with a STOP, after it.
     pub(super) rest_of_batch: u64,
     pub(super) replies: ReplyCounts,
-    pub(super) first_read_at: Option<Monotonic>,
-    pub(super) last_handled_at: Option<Monotonic>,
-    pub(super) last_load_at: Option<Monotonic>,
+    pub(super) first_read_at: Option<Moment>,
+    pub(super) last_handled_at: Option<Moment>,
+    pub(super) last_load_at: Option<Moment>,
 }
 
 /// Serves until a STOP or the stop handle ends it; an error is one that reading can't get past.
@@ -41,7 +41,7 @@ pub(super) fn until_ended(
             Ok(0) => {}
             Ok(received) => {
                 failures = 0;
-                end.first_read_at.get_or_insert_with(Monotonic::now);
+                end.first_read_at.get_or_insert_with(monotonic_now);
                 // Locked for as long as a batch takes: nothing is changed in the middle of one.
                 let handler = &mut handler.lock().unwrap_or_else(PoisonError::into_inner);
                 if serve_batch(io, handler, shards, received, &mut end) {
@@ -89,7 +89,7 @@ fn serve_batch(
     handler.settle(shards);
     end.replies += io.flush();
     // One clock read a batch: a clock read a datagram would be a good part of what a datagram costs.
-    let now = Monotonic::now();
+    let now = monotonic_now();
     if handled {
         end.last_handled_at = Some(now);
     }

@@ -1,6 +1,6 @@
 //! What a filter is attached to, and attaching again what was made again.
 
-use weir_hooks::{Attached, HookError, Interface, KernelFilter, Target};
+use weir_hooks::{Attached, Belongings, HookError, Interface, KernelFilter};
 
 /// What a filter is attached to, each with its name; empty where that is the server's socket.
 pub(super) type AttachPlaces = Vec<(Attached, String)>;
@@ -13,10 +13,9 @@ pub(super) fn heal(places: &mut AttachPlaces, filter: &KernelFilter) -> Result<V
         // By one that is gone nothing comes.
         let Ok(now) = Interface::named(before.name()) else { continue };
         if now.index() != before.index() {
-            *attached = filter.attach(match attached.mode() {
-                Some(mode) => Target::Xdp(&now, mode),
-                None => Target::Tc(&now),
-            })?;
+            let xdp_mode = attached.mode().unwrap_or_default();
+            *attached =
+                filter.attach_to(Belongings { interface: Some(&now), xdp_mode, ..Belongings::default() })?;
             healed.push(now.to_string());
         }
     }

@@ -34,11 +34,14 @@ struct KindFacts {
     /// Toolkit and hook, unless others are asked for.
     usual: Option<(Toolkit, Hook)>,
     probe: Option<Probe>,
+    /// The only filter that it serves behind.
+    only: Option<FilterName>,
     fits: fn(FilterName, Toolkit, Hook) -> bool,
     needs: &'static str,
 }
 
-const ANY: KindFacts = KindFacts { name: "", usual: None, probe: None, fits: |_, _, _| true, needs: "" };
+const ANY: KindFacts =
+    KindFacts { name: "", usual: None, probe: None, only: None, fits: |_, _, _| true, needs: "" };
 const IN_USER_SPACE: Option<(Toolkit, Hook)> = Some((Toolkit::Rust, Hook::User));
 const GENERATED: KindFacts = KindFacts {
     usual: Some((Toolkit::Fun, Hook::Socket)),
@@ -46,6 +49,10 @@ const GENERATED: KindFacts = KindFacts {
     needs: "valid-command at hook socket",
     ..ANY
 };
+
+fn only_behind(filter: FilterName) -> KindFacts {
+    KindFacts { only: Some(filter), needs: filter.as_str(), ..ANY }
+}
 
 /// A server that can't do its work behind that filter.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -79,13 +86,8 @@ impl ServerKind {
     }
 
     /// The server that shows what this filter is for.
-    pub const fn default_for(filter: FilterName) -> Self {
-        match filter {
-            FilterName::Parameterized => Self::Parameterized,
-            FilterName::Print => Self::Print,
-            FilterName::Count => Self::Count,
-            _ => Self::Simple,
-        }
+    pub fn default_for(filter: FilterName) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.row().only == Some(filter)).unwrap_or(Self::Simple)
     }
 
     /// The toolkit and the hook of this server's filter, unless others are asked for; most have none of their own.
@@ -100,8 +102,8 @@ impl ServerKind {
 
     /// Whether it can serve behind that filter at that hook.
     pub fn check(self, filter: FilterName, toolkit: Toolkit, hook: Hook) -> Result<(), Misfit> {
-        let KindFacts { fits, needs, .. } = self.row();
-        if fits(filter, toolkit, hook) {
+        let KindFacts { only, fits, needs, .. } = self.row();
+        if only.is_none_or(|only| only == filter) && fits(filter, toolkit, hook) {
             Ok(())
         } else {
             Err(Misfit { server: self, needs, filter, toolkit, hook })
@@ -111,24 +113,11 @@ impl ServerKind {
     fn row(self) -> KindFacts {
         match self {
             Self::Simple => KindFacts { name: "simple-server", ..ANY },
-            Self::Parameterized => KindFacts {
-                name: "parameterized-server",
-                fits: |filter, _, _| filter == FilterName::Parameterized,
-                needs: "parameterized-filter",
-                ..ANY
-            },
-            Self::Print => KindFacts {
-                name: "print-server",
-                fits: |filter, _, _| filter == FilterName::Print,
-                needs: "print-filter",
-                ..ANY
-            },
-            Self::Count => KindFacts {
-                name: "count-server",
-                fits: |filter, _, _| filter == FilterName::Count,
-                needs: "count-filter",
-                ..ANY
-            },
+            Self::Parameterized => {
+                KindFacts { name: "parameterized-server", ..only_behind(FilterName::Parameterized) }
+            }
+            Self::Print => KindFacts { name: "print-server", ..only_behind(FilterName::Print) },
+            Self::Count => KindFacts { name: "count-server", ..only_behind(FilterName::Count) },
             Self::EbpfStats => KindFacts {
                 name: "ebpf-stats-server",
                 fits: |_, toolkit, hook| hook != Hook::User && toolkit.can_be_asked(),

@@ -14,7 +14,7 @@ mod workers;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use thiserror::Error;
-use weir_filters::{Filter, Gap, Hook, Site, Toolkit};
+use weir_filters::{Filter, Gap, Hook, Owner, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub use kind::{Misfit, ServerKind};
@@ -187,8 +187,7 @@ fn serve_behind(
     let running = Running::new(setup, server.inside())?;
     let signals = Signals::catch(server.stop_handle(), Arc::clone(&running)).map_err(ServeError::Signals)?;
     let control = control.map(|path| Control::start(path, Arc::clone(&running))).transpose()?;
-    let at_interfaces = matches!(hook, Hook::Tc | Hook::Xdp);
-    let interfaces = at_interfaces
+    let interfaces = (hook.owner() == Owner::Interface)
         .then(|| interfaces::watch(server.stop_handle(), Arc::clone(&running)))
         .transpose()
         .map_err(ServeError::Interfaces)?;

@@ -1,10 +1,10 @@
 //! A server's filter in its place: at the socket before it is bound, or below it before anything gets through.
 
-use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf};
+use std::{net::SocketAddr, os::fd::AsFd, path::PathBuf};
 
-use weir_filters::{Filter, GsoView, Hook, Site, SuperPackets, Toolkit};
+use weir_filters::{Filter, GsoView, Hook, Owner, Site, SuperPackets, Toolkit};
 use weir_hooks::{
-    Attached, HookError, Interface, KernelFilter, STAYS, Target, VerdictCounts, XdpMode, gso_layout,
+    Attached, Belongings, HookError, Interface, KernelFilter, STAYS, VerdictCounts, XdpMode, gso_layout,
 };
 
 use super::{
@@ -18,10 +18,11 @@ use crate::{Server, control_group::ControlGroup};
 /// What a hook belongs to, where there is a choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttachChoice {
-    /// Interfaces of the hooks tc and xdp; where none is named, those by which packets from elsewhere reach the address
-    /// that is listened on ([`Interface::reaching`]).
+    /// Interfaces of a hook that belongs to one; where none is named, those by which packets from elsewhere reach the
+    /// address that is listened on ([`Interface::reaching`]).
     pub interfaces: Vec<String>,
-    /// The control group of the hook cgroup, which the server enters; where none is named, a new one that it removes.
+    /// The control group of a hook that belongs to one, which the server enters; where none is named, a new one that it
+    /// removes.
     pub cgroup: Option<PathBuf>,
     /// Where XDP runs.
     pub xdp_mode: XdpMode,
@@ -54,9 +55,9 @@ pub(super) struct Ground<'a> {
 impl<'a> Ground<'a> {
     /// To be called before the server is opened: a socket belongs to the control group that its process is in then.
     pub(super) fn prepare(hook: Hook, place: &'a AttachChoice, workers: usize) -> Result<Self, ServeError> {
-        let group = match (hook, &place.cgroup) {
-            (Hook::Cgroup, Some(path)) => Some(ControlGroup::existing(path)?),
-            (Hook::Cgroup, None) => Some(ControlGroup::fresh()?),
+        let group = match (hook.owner(), &place.cgroup) {
+            (Owner::ControlGroup, Some(path)) => Some(ControlGroup::existing(path)?),
+            (Owner::ControlGroup, None) => Some(ControlGroup::fresh()?),
             _ => None,
         };
         Ok(Self { hook, place, workers: workers as u32, group })
@@ -71,20 +72,21 @@ impl<'a> Ground<'a> {
     ) -> Result<Standing, ServeError> {
         let asked = server.local_addr();
         let seats = Seats::prepare(server, self.hook);
-        let mut standing = match self.hook {
-            Hook::User => {
+        let owner = self.hook.owner();
+        let mut standing = match owner {
+            Owner::Server => {
                 server.listen()?;
                 Standing::default()
             }
-            Hook::Socket | Hook::Reuseport => {
-                if self.hook == Hook::Reuseport {
+            Owner::Socket | Owner::SharedPort => {
+                if owner == Owner::SharedPort {
                     server.share_port()?;
                 }
                 let standing = self.stand(server, asked, load)?;
                 server.listen()?;
                 standing
             }
-            Hook::Cgroup | Hook::Tc | Hook::Xdp => {
+            Owner::ControlGroup | Owner::Interface => {
                 server.hold()?;
                 let listen = server.listen()?;
                 let asked = self.hook;
@@ -141,7 +143,7 @@ impl<'a> Ground<'a> {
         let filter = load(&Site::new(Hook::Socket, listen))?;
         let mode = XdpMode::Generic;
         let decides = filter.filter().map(|filter| Front::filter(filter, self.hook));
-        let is_of_use = self.hook == Hook::Xdp || self.workers > 1;
+        let is_of_use = self.hook.owner() == Owner::Interface || self.workers > 1;
         let front = decides.filter(|_| is_of_use).map(|decides| {
             let site = Front::site(self.site(listen, mode));
             let program = match filter.filter() {
@@ -154,10 +156,8 @@ impl<'a> Ground<'a> {
         let front = front.transpose()?;
         let sockets = server.sockets();
         let name = |number| if number == 0 { "the server's socket".to_owned() } else { String::new() };
-        let attached = sockets
-            .iter()
-            .enumerate()
-            .map(|(number, socket)| Ok((filter.attach(Target::Socket(socket.as_fd()))?, name(number))));
+        let attached =
+            sockets.iter().enumerate().map(|(number, socket)| Ok((filter.attach(socket)?, name(number))));
         let attached = attached.collect::<Result<_, HookError>>()?;
         let untold = match (gso_layout(self.hook), untold) {
             (Err(lack), _) => lack.to_string(),
@@ -227,25 +227,30 @@ impl<'a> Ground<'a> {
         filter: &KernelFilter,
         mode: XdpMode,
     ) -> Result<AttachPlaces, ServeError> {
-        let sockets = server.sockets();
-        let interfaces = match self.hook {
-            Hook::Tc | Hook::Xdp => self.interfaces(server.local_addr())?,
-            _ => Vec::new(),
+        let none = Belongings::default();
+        let attach = |belongings: Belongings<'_>, name: String| {
+            filter.attach_to(belongings).map(|attached| (attached, name))
         };
-        let each = |target: fn(&Interface, XdpMode) -> Target<'_>| -> Vec<_> {
-            interfaces.iter().map(|found| (target(found, mode), found.to_string())).collect()
-        };
-        let targets = match (self.hook, &self.group) {
-            (Hook::Tc, _) => each(|interface, _| Target::Tc(interface)),
-            (Hook::Xdp, _) => each(|interface, mode| Target::Xdp(interface, mode)),
-            (_, Some(group)) => vec![(Target::Cgroup(group.as_fd()), group.path().display().to_string())],
-            (Hook::Reuseport, None) => vec![(Target::Reuseport(sockets[0].as_fd()), String::new())],
-            (_, None) => {
-                sockets.iter().map(|socket| (Target::Socket(socket.as_fd()), String::new())).collect()
+        let attached: Result<AttachPlaces, HookError> = match self.hook.owner() {
+            owner @ (Owner::Socket | Owner::SharedPort) => {
+                let sockets = server.sockets();
+                let count = if owner == Owner::Socket { sockets.len() } else { 1 };
+                let of = |socket| Belongings { socket: Some(socket), ..none };
+                sockets.iter().take(count).map(|socket| attach(of(socket.as_fd()), String::new())).collect()
+            }
+            // Without one it is refused.
+            Owner::Server | Owner::ControlGroup => {
+                let group = self.group.as_ref();
+                let name = group.map(|group| group.path().display().to_string()).unwrap_or_default();
+                attach(Belongings { group: group.map(AsFd::as_fd), ..none }, name).map(|place| vec![place])
+            }
+            Owner::Interface => {
+                let interfaces = self.interfaces(server.local_addr())?;
+                let of = |interface| Belongings { interface: Some(interface), xdp_mode: mode, ..none };
+                interfaces.iter().map(|interface| attach(of(interface), interface.to_string())).collect()
             }
         };
-        let attached = targets.into_iter().map(|(target, name)| Ok((filter.attach(target)?, name)));
-        Ok(attached.collect::<Result<_, HookError>>()?)
+        Ok(attached?)
     }
 
     fn interfaces(&self, listen: SocketAddr) -> Result<Vec<Interface>, ServeError> {

@@ -43,8 +43,7 @@ pub(crate) struct CapacityArgs {
     #[arg(long, default_value = "quick")]
     profile: Profile,
 
-    /// Where the decision is made, of: plain, user, kernel (at the socket), reuseport, cgroup, tc, xdp
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", help = placements())]
     placements: Option<Vec<Decider>>,
 
     /// Shares of invalid packets, percent
@@ -105,6 +104,14 @@ pub(crate) struct CapacityArgs {
     /// List the profiles and about how long they take
     #[arg(long)]
     list: bool,
+}
+
+fn placements() -> String {
+    let names = Decider::ALL.map(|decider| match decider == Decider::KERNEL {
+        true => format!("{decider} (at the {})", decider.hook()),
+        false => decider.to_string(),
+    });
+    format!("Where the decision is made, of: {}", names.join(", "))
 }
 
 const EXAMPLES: &str = "\

@@ -1,35 +1,89 @@
 //! The subcommands: each module has its arguments and the function that runs it.
 
-pub(crate) mod advise;
-pub(crate) mod asm;
-pub(crate) mod attach;
-pub(crate) mod bench;
-pub(crate) mod capacity;
-pub(crate) mod check;
-pub(crate) mod client;
+mod advise;
+mod asm;
+mod attach;
+mod bench;
+mod capacity;
+mod check;
+mod client;
 mod client_report;
-pub(crate) mod compare;
-pub(crate) mod completions;
+mod compare;
+mod completions;
 mod conducting;
-pub(crate) mod disasm;
-pub(crate) mod doctor;
-pub(crate) mod dump;
-pub(crate) mod experiment;
-pub(crate) mod figures;
-pub(crate) mod filter;
-pub(crate) mod filters;
-pub(crate) mod neighbour;
-pub(crate) mod net;
-pub(crate) mod report;
-pub(crate) mod run;
-pub(crate) mod serve;
-pub(crate) mod toolkits;
-pub(crate) mod verify;
+mod disasm;
+mod doctor;
+mod dump;
+mod experiment;
+mod figures;
+mod filter;
+mod filters;
+mod neighbour;
+mod net;
+mod report;
+mod run;
+mod serve;
+mod toolkits;
+mod verify;
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    process::{ExitCode, Termination as _},
+};
 
+use clap::{Command, Subcommand};
 use serde::Serialize;
 use weir_output::print;
+
+/// A row is a command, in the order of the help: its name, its module, which has `run`, and its arguments.
+macro_rules! commands {
+    ($($(#[$shown:meta])* $name:ident($module:ident::$args:ident),)*) => {
+        // No documentation, which would become the help's.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum WeirCommand {
+            $($(#[$shown])* $name($module::$args),)*
+            Completions(completions::CompletionsArgs),
+            Man(completions::ManArgs),
+        }
+
+        impl WeirCommand {
+            /// Does it; `weir` makes the whole command line, for those that are about it.
+            pub(crate) fn run(self, weir: fn() -> Command) -> anyhow::Result<ExitCode> {
+                Ok(match self {
+                    $(Self::$name(args) => $module::run(args)?.report(),)*
+                    Self::Completions(args) => completions::completions(args, weir())?.report(),
+                    Self::Man(args) => completions::man(args, weir())?.report(),
+                })
+            }
+        }
+    };
+}
+
+commands! {
+    Serve(serve::ServeArgs),
+    Client(client::ClientArgs),
+    Experiment(experiment::ExperimentArgs),
+    Capacity(capacity::CapacityArgs),
+    Report(report::ReportArgs),
+    Figures(figures::FiguresArgs),
+    Compare(compare::CompareArgs),
+    Advise(advise::AdviseArgs),
+    Net(net::NetArgs),
+    #[command(hide = true)]
+    Neighbour(neighbour::NeighbourArgs),
+    Filter(filter::FilterArgs),
+    Filters(filters::FiltersArgs),
+    Doctor(doctor::DoctorArgs),
+    Toolkits(toolkits::ToolkitsArgs),
+    Verify(verify::VerifyArgs),
+    Bench(bench::BenchArgs),
+    Asm(asm::AsmArgs),
+    Disasm(disasm::DisasmArgs),
+    Check(check::CheckArgs),
+    Dump(dump::DumpArgs),
+    Run(run::RunArgs),
+    Attach(attach::AttachArgs),
+}
 
 /// Whether stdout is no terminal, so that tables are plain.
 fn is_plain() -> bool {

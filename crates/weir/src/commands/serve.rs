@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use weir_filters::{Binding, Filter, FilterName, Hook, Parameter, Quota, SuperPackets, Toolkit};
+use weir_filters::{Binding, Filter, FilterName, Hook, Owner, Parameter, Quota, SuperPackets, Toolkit};
 use weir_hooks::{ObjectFile, XdpMode};
 use weir_lab::topology::named;
 use weir_output::{check_writable, exit::UsageError, print, write_json};
@@ -43,26 +43,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME", requires = "object")]
     program: Option<String>,
 
-    /// How the filter is written: `aya`, `c`, `fun` (generated now), `cbpf` (classic BPF, generated now; needs no
-    /// privilege) or `rust`; by default what the server is for, or aya in the kernel, rust in the server.
-    #[arg(long)]
+    #[arg(long, help = toolkits())]
     toolkit: Option<Toolkit>,
 
-    /// Where the filter runs: in the kernel `socket`, `reuseport` (where one of the sockets that share the port is
-    /// picked), `cgroup` (the server's control group), `tc` or `xdp` (an interface), or `user` (in the server's loop, no
-    /// program); by default where the server has it, or socket.
-    #[arg(long)]
+    #[arg(long, help = hooks())]
     hook: Option<Hook>,
 
-    /// An interface for the hooks tc and xdp; may be given several times. By default the one that has the address to
-    /// listen on, lo for loopback addresses, and all that are up where every address is listened on. What comes in by
-    /// another, and for an address of this machine's own from this machine by lo, isn't judged.
-    #[arg(long, value_name = "IF")]
+    #[arg(long, value_name = "IF", help = interfaces())]
     interface: Vec<String>,
 
-    /// The control group for the hook cgroup, a folder of cgroup2, which the server enters; by default a new one below
-    /// its own, which it removes.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help = control_groups())]
     cgroup: Option<PathBuf>,
 
     /// Where XDP runs: `native` (in the driver), `generic` (any interface, little saved) or `auto` (native where the
@@ -148,6 +138,40 @@ pub(crate) struct ServeArgs {
     /// Say on stderr what each request was and what became of it.
     #[arg(short, long)]
     verbose: bool,
+}
+
+fn toolkits() -> String {
+    let toolkits = Toolkit::ALL.map(|toolkit| format!("`{toolkit}` ({})", toolkit.told())).join(", ");
+    format!(
+        "How the filter is written: {toolkits}; by default what the server is for, or aya in the kernel, rust in the \
+         server"
+    )
+}
+
+fn hooks() -> String {
+    let hooks = Hook::ALL.map(|hook| format!("`{hook}` ({})", hook.owner())).join(", ");
+    format!("Where the filter runs: {hooks}; by default where the server has it, or socket")
+}
+
+fn hooks_of(owner: Owner) -> String {
+    Hook::named(|hook| hook.owner() == owner)
+}
+
+fn interfaces() -> String {
+    format!(
+        "An interface for {}; may be given several times. By default the one that has the address to listen on, lo for \
+         loopback addresses, and all that are up where every address is listened on. What comes in by another, and for \
+         an address of this machine's own from this machine by lo, isn't judged",
+        hooks_of(Owner::Interface)
+    )
+}
+
+fn control_groups() -> String {
+    format!(
+        "The control group for {}, a folder of cgroup2, which the server enters; by default a new one below its own, \
+         which it removes",
+        hooks_of(Owner::ControlGroup)
+    )
 }
 
 const EXAMPLES: &str = "\
@@ -272,15 +296,23 @@ impl ServeArgs {
 
     /// What is said of a place must be of the hook's kind.
     fn place(&self, hook: Hook) -> anyhow::Result<AttachChoice> {
-        let is_at_interface = matches!(hook, Hook::Tc | Hook::Xdp);
+        let is_elsewhere = |owner| hook.owner() != owner;
         let misplaced = [
-            ("--interface is for the hooks tc and xdp", !self.interface.is_empty() && !is_at_interface),
-            ("--cgroup is for the hook cgroup", self.cgroup.is_some() && hook != Hook::Cgroup),
-            ("--stats is for hooks with a program in the kernel", self.stats && hook == Hook::User),
-            ("--xdp-mode is for the hook xdp", self.xdp_mode != XdpMode::Auto && hook != Hook::Xdp),
+            (
+                "interface",
+                hooks_of(Owner::Interface),
+                !self.interface.is_empty() && is_elsewhere(Owner::Interface),
+            ),
+            (
+                "cgroup",
+                hooks_of(Owner::ControlGroup),
+                self.cgroup.is_some() && is_elsewhere(Owner::ControlGroup),
+            ),
+            ("stats", "hooks with a program in the kernel".to_owned(), self.stats && hook == Hook::User),
+            ("xdp-mode", "the hook xdp".to_owned(), self.xdp_mode != XdpMode::Auto && hook != Hook::Xdp),
         ];
-        if let Some((what, _)) = misplaced.iter().find(|(_, is_misplaced)| *is_misplaced) {
-            return Err(UsageError(format!("{what}; this is hook {hook}")).into());
+        if let Some((option, hooks, _)) = misplaced.iter().find(|(.., is_misplaced)| *is_misplaced) {
+            return Err(UsageError(format!("--{option} is for {hooks}; this is hook {hook}")).into());
         }
         Ok(AttachChoice {
             interfaces: self.interface.clone(),

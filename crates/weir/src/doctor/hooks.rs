@@ -2,13 +2,13 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::fd::AsFd as _,
+    os::fd::AsFd,
 };
 
 use anyhow::Context as _;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt::ReusePort};
-use weir_filters::{FilterName, GsoView, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{HookError, Interface, KernelFilter, Target, XdpMode, gso_layout, in_own_network};
+use weir_filters::{FilterName, GsoView, Hook, Owner, Site, SuperPackets, Toolkit};
+use weir_hooks::{Belongings, HookError, Interface, KernelFilter, XdpMode, gso_layout, in_own_network};
 use weir_service::ControlGroup;
 
 use super::Check;
@@ -24,8 +24,8 @@ pub(super) fn findings() -> Vec<Check> {
 
 fn finding(hook: Hook) -> Check {
     // A socket is no namespace's business, and one who may make none can serve there all the same.
-    let tried = match hook {
-        Hook::Socket => attach(hook),
+    let tried = match hook.owner() {
+        Owner::Socket => attach(hook),
         _ => in_own_network(move || attach(hook))
             .context("making a network namespace to try it in (CONFIG_NET_NS, CAP_SYS_ADMIN)")
             .and_then(|tried| tried),
@@ -50,16 +50,15 @@ fn attach(hook: Hook) -> anyhow::Result<String> {
         .context("making a UDP socket")?;
     setsockopt(&socket, ReusePort, &true).context("setting SO_REUSEPORT")?;
     // The group comes before the program: what is dropped first is the program's link.
-    let group = (hook == Hook::Cgroup).then(ControlGroup::fresh).transpose()?;
+    let group = (hook.owner() == Owner::ControlGroup).then(ControlGroup::fresh).transpose()?;
     let site = Site { super_packets: SuperPackets::Pass, ..Site::new(hook, NOBODY) };
     let filter = KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &site)?;
     let loopback = Interface::named("lo").context("looking for the loopback interface")?;
-    let attached = filter.attach(match (hook, &group) {
-        (Hook::Reuseport, _) => Target::Reuseport(socket.as_fd()),
-        (_, Some(group)) => Target::Cgroup(group.as_fd()),
-        (Hook::Tc, _) => Target::Tc(&loopback),
-        (Hook::Xdp, _) => Target::Xdp(&loopback, XdpMode::Auto),
-        _ => Target::Socket(socket.as_fd()),
+    let attached = filter.attach_to(Belongings {
+        socket: Some(socket.as_fd()),
+        group: group.as_ref().map(AsFd::as_fd),
+        interface: Some(&loopback),
+        xdp_mode: XdpMode::Auto,
     })?;
     let done = match attached.mode() {
         Some(mode) => format!("{DONE} to lo, {mode} mode; another driver may have its own"),

@@ -2,15 +2,15 @@
 
 use std::{fmt, fs, io, process::Command};
 
-use weir_filters::{FilterName, Site, Toolkit};
-use weir_hooks::{Capability, HookError, KernelFilter, Obstacle, Privileges};
+use weir_filters::{FilterName, Hook, Site, Toolkit};
+use weir_hooks::{Capability, HookError, KernelFilter, Obstacle, Privileges, ProgramType};
 
 use super::Check;
 
 pub(super) fn findings() -> Vec<Check> {
     let privileges = Privileges::of_this_thread();
     let mut all = vec![kernel(), btf(), jit(), tracefs(&privileges)];
-    all.extend(NEEDS.map(|(needed, what_for)| capability(needed, what_for, &privileges)));
+    all.extend(needs().map(|(needed, what_for)| capability(needed, &what_for, &privileges)));
     all.extend(TOOLS.map(|(name, what_for)| tool(name, what_for)));
     all
 }
@@ -98,12 +98,16 @@ fn tracefs(privileges: &io::Result<Privileges>) -> Check {
 }
 
 /// Capabilities, and what needs each.
-const NEEDS: [(Capability, &str); 4] = [
-    (Capability::Bpf, "loading any program"),
-    (Capability::NetAdmin, "the hooks cgroup, tc and xdp"),
-    (Capability::Perfmon, "the hook xdp, and the servers snoop and printk"),
-    (Capability::SysAdmin, "BPF statistics, network namespaces and the experiments"),
-];
+fn needs() -> [(Capability, String); 4] {
+    let takes = |hook, one| ProgramType::at(hook).is_some_and(|program| program.needed().contains(&one));
+    let hooks = |one| Hook::named(|hook| takes(hook, one));
+    [
+        (Capability::Bpf, "loading any program".to_owned()),
+        (Capability::NetAdmin, hooks(Capability::NetAdmin)),
+        (Capability::Perfmon, format!("{}, and the servers snoop and printk", hooks(Capability::Perfmon))),
+        (Capability::SysAdmin, "BPF statistics, network namespaces and the experiments".to_owned()),
+    ]
+}
 
 /// Whether this process has it, where bpf(2) asks for it.
 fn has(privileges: &io::Result<Privileges>, capability: Capability) -> bool {

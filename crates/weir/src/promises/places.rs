@@ -6,7 +6,7 @@ use std::{
 };
 
 use weir_filters::{Combination, FilterName, Hook, Layer, Site, SuperPackets, Toolkit};
-use weir_hooks::{KernelFilter, available, gso_layout};
+use weir_hooks::{KernelFilter, ProgramType, available, gso_layout};
 use weir_wire::{
     Request,
     headers::{self, ethernet, ipv4},
@@ -16,10 +16,16 @@ use weir_wire::{
 use super::{Bound, PromisedFigure, kept::Kept};
 
 /// The hooks whose programs the kernel runs on given bytes.
-const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+fn hooks() -> impl Iterator<Item = Hook> {
+    Hook::ALL.into_iter().filter(|hook| ProgramType::at(*hook).is_some_and(ProgramType::runs_on_bytes))
+}
 
-/// C last, against which the others are held.
-const TOOLKITS: [Toolkit; 3] = [Toolkit::Aya, Toolkit::Fun, Toolkit::C];
+/// Those that write programs that can be asked at that hook; C's are those that the others are held against.
+fn toolkits(hook: Hook) -> Vec<Toolkit> {
+    let filter = FilterName::ValidCommand;
+    let is_there = |toolkit: &Toolkit| Combination { filter, toolkit: *toolkit, hook }.available().is_ok();
+    Toolkit::ALL.into_iter().filter(|toolkit| toolkit.can_be_asked() && is_there(toolkit)).collect()
+}
 
 /// Quotients of each pair of toolkits.
 const REPETITIONS: usize = 25;
@@ -47,13 +53,13 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     let bad = weir_lab::filter_cost::bad();
     let packets = [("a PUT", &put[..]), ("an invalid packet", &bad), ("an invalid packet of 3 bytes", SHORT)];
     let mut figures = Vec::new();
-    for hook in HOOKS {
+    for hook in hooks() {
         // So that a program at xdp can be attached where it is kept.
         let super_packets = SuperPackets::Pass;
         let site = Site { super_packets, ..Site::new(hook, (ADDRESS, PORT).into()) };
         for (packet, payload) in packets {
             let seen = frame(hook.layer(), payload);
-            let repetitions = repeat(|| Pairs::load(&site, &TOOLKITS), &seen)?;
+            let repetitions = repeat(|| Pairs::load(&site, &toolkits(hook)), &seen)?;
             figures.extend(figures_of(hook, packet, &repetitions));
         }
     }
@@ -101,7 +107,7 @@ pub(super) fn of(toolkit: Toolkit, repetitions: &[Costs]) -> Vec<f64> {
 fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<PromisedFigure> {
     let c = of(Toolkit::C, repetitions);
     let mut figures = Vec::new();
-    for toolkit in [Toolkit::Aya, Toolkit::Fun] {
+    for toolkit in toolkits(hook).into_iter().filter(|toolkit| *toolkit != Toolkit::C) {
         let quotients = of(toolkit, repetitions).iter().zip(&c).map(|(ours, c)| ours / c).collect();
         figures.extend(figures! {
             format!("valid-command at {hook} on {packet}, ns over an accept-all program, {toolkit} ÷ c"), "":
@@ -200,7 +206,7 @@ mod tests {
     use super::*;
 
     fn check(payload: &[u8], expected: Verdict) {
-        for hook in HOOKS {
+        for hook in hooks() {
             let site = Site::new(hook, (ADDRESS, PORT).into());
             let seen = frame(hook.layer(), payload);
             assert!(matches!(site.find(&seen, 1), weir_filters::Found::Packet(_)), "{hook}");

@@ -62,20 +62,7 @@ pub fn of(filter: FilterName) -> impl Iterator<Item = Toolkit> {
 
 /// What `toolkit` asks for.
 pub const fn needs(toolkit: Toolkit) -> Needs {
-    let (to_build, to_load) = match toolkit {
-        Toolkit::Rust => ("stable Rust", "nothing: no program is loaded"),
-        Toolkit::Aya => (
-            "stable Rust, and beside it a Rust compiler with `core` for BPF (a nightly with rust-src, or Debian's \
-             rustc-web with libstd-rust-web-dev-bpf) and bpf-linker with its LLVM",
-            "the objects, which lie in weir's binary",
-        ),
-        Toolkit::Fun => {
-            ("stable Rust", "weir-asm, which is in weir's binary and writes the program when it is loaded")
-        }
-        Toolkit::Cbpf => ("stable Rust", "nothing, not even a privilege: the kernel takes it from anyone"),
-        Toolkit::C => ("clang and libbpf's headers", "the objects, which lie in weir's binary"),
-    };
-    Needs { toolkit, to_build, to_load }
+    Needs { toolkit, to_build: toolkit.to_build(), to_load: toolkit.to_load() }
 }
 
 /// A filter by a toolkit that the kernel takes no program of.

@@ -179,7 +179,7 @@ fn every_cell_holds() {
 fn frames_in_pieces_are_judged() {
     let wire = Wire::new(JUMBO_MTU);
     let port = wire.server.local_addr().expect("it is bound").port();
-    let combinations = [Toolkit::Aya, Toolkit::Fun, Toolkit::C].into_iter().flat_map(|toolkit| {
+    let combinations = Toolkit::ALL.into_iter().flat_map(|toolkit| {
         let filters =
             ["valid-command", "quota+valid-command", "blocklist+valid-command"].map(|name| name.parse());
         filters.map(move |filter| (toolkit, filter.expect("a filter")))

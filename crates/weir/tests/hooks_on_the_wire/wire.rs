@@ -17,7 +17,7 @@ use nix::{
     },
 };
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{Attached, Interface, KernelFilter, Target, XdpMode};
+use weir_hooks::{Attached, Belongings, Interface, KernelFilter, XdpMode};
 use weir_lab::topology::{Net, Settings};
 use weir_results::{net::Side, topology::Topology};
 use weir_testing::ControlGroup;
@@ -102,12 +102,11 @@ impl Wire {
             .unwrap_or_else(|error| panic!("{filter} by {toolkit}: {error}"));
         let attach = || {
             let interface = Interface::named(Side::Server.name()).expect("it is there");
-            filter.attach(match hook {
-                Hook::User | Hook::Socket => Target::Socket(self.server.as_fd()),
-                Hook::Reuseport => Target::Reuseport(self.server.as_fd()),
-                Hook::Cgroup => Target::Cgroup(self.group.as_fd()),
-                Hook::Tc => Target::Tc(&interface),
-                Hook::Xdp => Target::Xdp(&interface, mode),
+            filter.attach_to(Belongings {
+                socket: Some(self.server.as_fd()),
+                group: Some(self.group.as_fd()),
+                interface: Some(&interface),
+                xdp_mode: mode,
             })
         };
         let attached = self.net.within(Side::Server, attach).expect("root may");

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
-use weir_filters::{Filter, FilterName, Hook, Moment, Packet, Reference, Site, Toolkit, Verdict, corpus};
-use weir_hooks::maps::Update;
+use weir_filters::{
+    Filter, FilterName, Hook, Layer, Moment, Packet, Reference, Site, Toolkit, Verdict, corpus,
+};
+use weir_hooks::{ProgramType, maps::Update};
 use weir_testing::scaled;
 use weir_wire::{Command, Request};
 
@@ -66,17 +68,18 @@ fn known_key_decides_as_the_reference(toolkit: Toolkit) {
     let endpoint: SocketAddr = "127.0.0.1:12345".parse().expect("an address");
     let filter: Filter = "known-key".parse().expect("a filter");
     let packets = scaled(PACKETS);
-    for hook in [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp] {
+    let is_run = |hook: &Hook| ProgramType::at(*hook).is_some_and(ProgramType::runs_on_bytes);
+    for hook in Hook::of_the_kernel().filter(is_run) {
         let site = Site::new(hook, endpoint);
         let program = super::load_filter(toolkit, filter, &site);
         let mut keys = program.key_map().expect("it has one");
         let mut reference = Reference::new(filter);
         let mut accepted = 0;
         for (number, udp) in few_keys().take(packets).enumerate() {
-            let seen = match hook {
-                Hook::Socket => udp.clone(),
-                Hook::Cgroup => in_ipv4(&udp, endpoint),
-                _ => [&[0; 12][..], &[8, 0], &in_ipv4(&udp, endpoint)].concat(),
+            let seen = match hook.layer() {
+                Layer::Udp => udp.clone(),
+                Layer::Ip => in_ipv4(&udp, endpoint),
+                Layer::Ethernet => [&[0; 12][..], &[8, 0], &in_ipv4(&udp, endpoint)].concat(),
             };
             let expected = reference.decide(Packet::from_udp(&udp), None, Moment::ZERO);
             let decided = program.decide(&seen, 1).expect("a test run");

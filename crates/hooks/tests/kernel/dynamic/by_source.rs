@@ -108,7 +108,7 @@ fn a_prefix_is_free_again_at_its_end(toolkit: Toolkit) {
 }
 
 fn the_shorter_one_stays_in_force(toolkit: Toolkit) {
-    let over = Until::Moment(Moment::from_ns(1));
+    let over = Until::Moment(Moment { ns: 1 });
     let list = blocking(&[("127.0.0.0/8", Until::Unblocked), ("127.0.0.2/32", over)]);
     check(toolkit, "127.0.0.1:0", &list, &[("127.0.0.2", 0)]);
     check(toolkit, "127.0.0.1:0", &blocking(&[("127.0.0.2/32", over)]), &[("127.0.0.2", 1)]);

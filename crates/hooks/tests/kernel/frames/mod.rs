@@ -4,7 +4,8 @@ mod generator;
 mod reuseport;
 
 use weir_filters::{
-    Binding, Filter, FilterName, Found, GsoLayout, Hook, Parameter, Site, SuperPackets, Toolkit, Verdict,
+    Binding, Filter, FilterName, Found, GsoLayout, GsoView, Hook, Layer, Packet, Parameter, Site,
+    SuperPackets, Toolkit, Verdict, corpus,
 };
 use weir_hooks::{KernelFilter, VerdictCounts, gso_layout};
 use weir_testing::scaled;
@@ -45,8 +46,8 @@ fn check_hook(toolkit: Toolkit, hook: Hook, gso: Option<GsoLayout>) {
     for (seed, endpoint) in (0..).zip(ENDPOINTS) {
         let site = Site { gso, ..Site::new(hook, endpoint.parse().expect("an address")) };
         for name in FilterName::ALL.into_iter().filter(|name| !name.is_dynamic()) {
-            let is_judging = matches!(name, FilterName::ValidCommand | FilterName::RobustValidCommand);
-            check(name.into(), toolkit, &site, seed, if is_judging { JUDGED } else { COUNTED });
+            let filter = Filter::from(name);
+            check(filter, toolkit, &site, seed, if is_judging(filter) { JUDGED } else { COUNTED });
         }
         let drop = Filter { parameter: Parameter::Drop, ..FilterName::Parameterized.into() };
         check(drop, toolkit, &site, seed, COUNTED);
@@ -56,6 +57,13 @@ fn check_hook(toolkit: Toolkit, hook: Hook, gso: Option<GsoLayout>) {
     }
 }
 
+/// Whether it decides otherwise about some packets than about others.
+fn is_judging(filter: Filter) -> bool {
+    let mut verdicts = corpus::swept().map(|packet| filter.decide(Packet::from_udp(&packet)));
+    let first = verdicts.next();
+    verdicts.any(|verdict| Some(verdict) != first)
+}
+
 fn check(filter: Filter, toolkit: Toolkit, site: &Site, seed: u64, frames: usize) {
     let kernel = KernelFilter::load(filter, toolkit, site)
         .unwrap_or_else(|error| panic!("{filter:?} with {toolkit} at {site:?}: {error}"));
@@ -63,7 +71,7 @@ fn check(filter: Filter, toolkit: Toolkit, site: &Site, seed: u64, frames: usize
     let mut decided = 0;
     let some = Frames::new(site.endpoint, seed).step_by(frames / scaled(frames)).take(scaled(frames));
     for (number, frame) in some.enumerate() {
-        let seen = if site.hook == Hook::Cgroup { frame.get(IP).unwrap_or_default() } else { &frame };
+        let seen = if site.hook.layer() == Layer::Ip { frame.get(IP).unwrap_or_default() } else { &frame };
         let segments = segments(site.hook, number);
         let expected = filter.decide_at(site, seen, segments);
         match kernel.decide(seen, segments) {
@@ -102,9 +110,9 @@ const IP: std::ops::RangeFrom<usize> = ethernet::HEADER_LEN..;
 
 /// How many datagrams the kernel says that a frame is, where a test run can say so.
 fn segments(hook: Hook, number: usize) -> u32 {
-    match (hook, number % 16) {
-        (Hook::Tc, 7) => 2,
-        (Hook::Tc, 15) => 64,
+    match (hook.gso(), number % 16) {
+        (GsoView::Told, 7) => 2,
+        (GsoView::Told, 15) => 64,
         _ => 1,
     }
 }
@@ -114,7 +122,7 @@ fn segments(hook: Hook, number: usize) -> u32 {
 fn is_refused(hook: Hook, seen: &[u8]) -> bool {
     let is_short = |least: usize| seen.len() < ethernet::HEADER_LEN + least;
     match (hook, seen.get(ethernet::TYPE_OFFSET..ethernet::HEADER_LEN)) {
-        (Hook::Cgroup, _) => seen.is_empty(),
+        _ if hook.layer() == Layer::Ip => seen.is_empty(),
         (Hook::Xdp, _) | (_, None) => is_short(0),
         (_, Some([0x08, 0x00])) => is_short(weir_wire::headers::ipv4::MIN_HEADER_LEN),
         (_, Some([0x86, 0xdd])) => is_short(weir_wire::headers::ipv6::HEADER_LEN),

@@ -15,9 +15,9 @@ use aya::{
 };
 use rand::RngExt as _;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-use weir_filters::{Hook, Verdict};
+use weir_filters::{Hook, Owner, Verdict};
 
-use super::setting::{HOOKS, Setting, fixed, lo_without_super_packets, own_namespace};
+use super::setting::{Setting, fixed, lo_without_super_packets, own_namespace};
 use crate::{Test, once};
 
 pub(super) const TESTS: &[Test] = &[
@@ -64,37 +64,40 @@ fn assert_seen(name: &str) {
 }
 
 fn cycles_leave_nothing() {
-    for (hook, name) in HOOKS.into_iter().zip(["cyc_socket", "cyc_reuse", "cyc_cgroup", "cyc_tc", "cyc_xdp"])
-    {
+    for hook in Hook::of_the_kernel() {
+        let name = format!("cyc_{hook}");
+        let program = name.clone();
         own_namespace(move || {
             lo_without_super_packets();
             let setting = Setting::new(hook, "127.0.0.1:0");
             for _ in 0..if is_long() { 1000 } else { 20 } {
-                let filter = fixed(hook, Verdict::Drop, name);
+                let filter = fixed(hook, Verdict::Drop, &program);
                 let attached = setting.attach(&filter);
                 // A socket's program is let go a grace period after it was detached.
-                assert_seen(name);
+                assert_seen(&program);
                 drop((attached, filter));
             }
             setting.check_reached(true, "after the cycles");
         });
-        assert_eq!(settled(name), Left::default(), "at {hook}");
+        assert_eq!(settled(&name), Left::default(), "at {hook}");
     }
 }
 
 /// To look at a link takes a descriptor of it, such as `bpftool link` has for a moment.
 fn an_onlooker_keeps_nothing_attached() {
-    for (hook, name) in [(Hook::Cgroup, "look_cgroup"), (Hook::Tc, "look_tc"), (Hook::Xdp, "look_xdp")] {
+    let has_links = |hook: &Hook| matches!(hook.owner(), Owner::ControlGroup | Owner::Interface);
+    for hook in Hook::of_the_kernel().filter(has_links) {
+        let name = format!("look_{hook}");
         own_namespace(move || {
             lo_without_super_packets();
             let setting = Setting::new(hook, "127.0.0.1:0");
-            let filter = fixed(hook, Verdict::Drop, name);
+            let filter = fixed(hook, Verdict::Drop, &name);
             let attached = setting.attach(&filter);
             setting.check_reached(false, "while it drops");
             if attached.outlives_its_process() {
                 return;
             }
-            let onlooker = another_descriptor_of_the_link(name);
+            let onlooker = another_descriptor_of_the_link(&name);
             drop(attached);
             setting.check_reached(true, "when it is detached, and somebody looks at the link");
             drop((setting.attach(&filter), onlooker));
@@ -120,7 +123,7 @@ fn another_descriptor_of_the_link(name: &str) -> OwnedFd {
 
 fn a_killed_process_leaves_nothing() {
     let name = format!("kill_{}", std::process::id());
-    for hook in HOOKS {
+    for hook in Hook::of_the_kernel() {
         for round in 0..if is_long() { 50 } else { 3 } {
             let mut child = Command::new(env::current_exe().expect("it runs"))
                 .env(CHILD, format!("{hook} {name}"))

@@ -11,7 +11,7 @@ mod workers;
 mod xdp;
 
 pub(crate) use life::attach_as_child;
-use setting::{HOOKS, fixed};
+use setting::fixed;
 pub(crate) use setting::{Setting, lo_without_super_packets, own_namespace};
 
 use weir_filters::{Hook, Verdict};
@@ -35,7 +35,7 @@ pub(crate) const TESTS: &[&[Test]] = &[
 ];
 
 fn decides_until_the_guard_goes() {
-    for hook in HOOKS {
+    for hook in Hook::of_the_kernel() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             own_namespace(move || {
                 lo_without_super_packets();
@@ -67,7 +67,7 @@ fn a_program_for_another_hook_is_not_attached() {
 
 fn a_test_run_gives_each_hooks_verdicts() {
     let frame = [0; 64];
-    for hook in HOOKS {
+    for hook in Hook::of_the_kernel() {
         for verdict in [Verdict::Accept, Verdict::Drop] {
             let filter = fixed(hook, verdict, "places_run");
             let decided = filter.decide(&frame, 1);

@@ -22,7 +22,6 @@ const NEEDED: [(Hook, &[CapabilitySet]); 5] = [
 ];
 
 const FILTER: FilterName = FilterName::ValidCommand;
-const TOOLKITS: [Toolkit; 3] = [Toolkit::Aya, Toolkit::Fun, Toolkit::C];
 
 /// What comes of loading and attaching `valid-command` in a thread that has these capabilities alone. In its user
 /// namespace, root is a user like others as soon as it lacks them.
@@ -48,8 +47,9 @@ fn tried_with(hook: Hook, toolkit: Toolkit, allowed: CapabilitySet) -> Result<()
 
 fn no_more_than_written_down() {
     for (hook, needed) in NEEDED {
-        for toolkit in TOOLKITS.into_iter().filter(|&toolkit| loadable(FILTER.into(), toolkit, hook).is_ok())
-        {
+        let is_there =
+            |toolkit: &Toolkit| toolkit.can_be_asked() && loadable(FILTER.into(), *toolkit, hook).is_ok();
+        for toolkit in Toolkit::ALL.into_iter().filter(is_there) {
             let needed: CapabilitySet = needed.iter().copied().collect();
             let tried = match tried_with(hook, toolkit, needed) {
                 // On some kernels, as docs/hooks.md says.

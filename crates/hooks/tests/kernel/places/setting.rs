@@ -11,12 +11,9 @@ use socket2::{Domain, Socket, Type};
 use weir_asm::{Endian, text};
 use weir_filters::{FilterName, Hook, Site, Verdict};
 use weir_hooks::{
-    Attached, HookError, Interface, KernelFilter, Target, XdpMode, ethtool::Ethtool, in_own_network,
+    Attached, Belongings, HookError, Interface, KernelFilter, XdpMode, ethtool::Ethtool, in_own_network,
 };
 use weir_testing::{ControlGroup, received, send};
-
-/// The hooks that the kernel has programs at.
-pub(crate) const HOOKS: [Hook; 5] = [Hook::Socket, Hook::Reuseport, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 /// Does it in a network namespace of its own, with its loopback interface up.
 pub(crate) fn own_namespace<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
@@ -76,13 +73,13 @@ impl Setting {
     }
 
     pub(crate) fn try_attach(&self, filter: &KernelFilter) -> Result<Attached, HookError> {
-        filter.attach(match self.hook {
-            Hook::User | Hook::Socket => Target::Socket(self.receiver.as_fd()),
-            Hook::Reuseport => Target::Reuseport(self.receiver.as_fd()),
-            Hook::Cgroup => Target::Cgroup(self.group.as_fd()),
-            Hook::Tc => Target::Tc(&self.loopback),
-            Hook::Xdp => Target::Xdp(&self.loopback, XdpMode::Auto),
-        })
+        let belongings = Belongings {
+            socket: Some(self.receiver.as_fd()),
+            group: Some(self.group.as_fd()),
+            interface: Some(&self.loopback),
+            xdp_mode: XdpMode::Auto,
+        };
+        filter.attach(belongings.target(self.hook).expect("it is a hook of the kernel"))
     }
 
     pub(crate) fn attach(&self, filter: &KernelFilter) -> Attached {

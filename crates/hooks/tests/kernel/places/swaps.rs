@@ -8,7 +8,7 @@ use std::{
 use weir_filters::{Hook, Verdict};
 use weir_testing::received;
 
-use super::setting::{HOOKS, Setting, fixed, lo_without_super_packets, own_namespace};
+use super::setting::{Setting, fixed, lo_without_super_packets, own_namespace};
 use crate::{Test, once};
 
 pub(super) const TESTS: &[Test] = &[
@@ -24,7 +24,7 @@ pub(super) const TESTS: &[Test] = &[
 const SWAPS: usize = 100;
 
 fn swap_all(verdict: Verdict) {
-    for hook in HOOKS {
+    for hook in Hook::of_the_kernel() {
         own_namespace(move || swap(hook, verdict));
     }
 }

@@ -30,7 +30,7 @@ const OURS: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 1);
 const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 2);
 
 fn tc_drops_several_datagrams() {
-    for toolkit in [Toolkit::Aya, Toolkit::Fun, Toolkit::C] {
+    for toolkit in Toolkit::ALL {
         if loadable(FilterName::ValidCommand.into(), toolkit, Hook::Tc).is_err() {
             continue;
         }

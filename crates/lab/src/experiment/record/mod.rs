@@ -10,7 +10,7 @@ use weir_results::{
     sample::{Flaw, SCHEMA, Sample},
     surroundings::Surroundings,
 };
-use weir_service::{ClientSummary, Monotonic};
+use weir_service::{ClientSummary, Moment};
 
 use super::{
     ceiling::Ceiling,
@@ -109,7 +109,7 @@ fn limited_by_generator(cell: &Cell, clients: &[ClientSummary], ceiling: Option<
 /// When the last packet of the load was handled: read by the server, or dropped by the kernel while its client sent it.
 /// Requests for the count are no load: one that is lost is repeated after a timeout, which would then be measured.
 /// Of a server that doesn't tell, it is known when it answers the final GET, which comes after all others.
-fn handled_at(observed: &Observed) -> Option<Monotonic> {
+fn handled_at(observed: &Observed) -> Option<Moment> {
     let sent = observed.clients.iter().filter_map(|client| client.last_sent_at);
     match &observed.server {
         Some(server) => sent.chain(server.served.last_load_at).max(),

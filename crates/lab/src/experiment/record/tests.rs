@@ -138,7 +138,7 @@ fn a_failure_is_the_only_flaw_of_its_sample() {
 fn the_wall_time_ends_with_the_load_and_not_with_the_asking() {
     assert_eq!(sample_of(observed(&SOUND), None).wall_s, Some(0.002));
     let mut slow_server = observed(&SOUND);
-    slow_server.server.as_mut().unwrap().served.last_load_at = Some(Monotonic { ns: 5_000_000 });
+    slow_server.server.as_mut().unwrap().served.last_load_at = Some(Moment { ns: 5_000_000 });
     assert_eq!(sample_of(slow_server, None).wall_s, Some(0.004));
 }
 

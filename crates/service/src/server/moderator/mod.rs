@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{LongestNap, Monotonic, sys::SocketMemory};
+use crate::{LongestNap, Moment, sys::SocketMemory};
 
 /// Part of the receive buffer that may fill from one read to the next. The rest is for what comes at once.
 const FILLED: f64 = 1.0 / 4.0;
@@ -56,7 +56,7 @@ pub(super) struct Moderator {
     nap: Option<Nap>,
     /// What the last naps gathered, as a part of what the rate promised.
     kept: f64,
-    paused_until: Monotonic,
+    paused_until: Moment,
     pause: Duration,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Moderator {
 /// drained.
 #[derive(Clone, Copy, Debug)]
 struct ReadWindow {
-    from: Monotonic,
+    from: Moment,
     datagrams: u64,
     /// Bytes of the receive buffer that they took, as far as their payloads tell.
     bytes: u64,
@@ -73,21 +73,21 @@ struct ReadWindow {
 /// A nap whose datagrams aren't read yet.
 #[derive(Clone, Copy, Debug)]
 struct Nap {
-    began: Monotonic,
+    began: Moment,
     asked: Duration,
     woke: Option<Woke>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Woke {
-    at: Monotonic,
+    at: Moment,
     gathered: bool,
     in_time: bool,
 }
 
 impl Moderator {
     /// For naps of at most `longest` at a socket with `memory`.
-    pub(super) fn new(longest: Duration, memory: SocketMemory, now: Monotonic) -> Self {
+    pub(super) fn new(longest: Duration, memory: SocketMemory, now: Moment) -> Self {
         Self {
             longest,
             limit: (longest / 2).max(LongestNap::LEAST),
@@ -108,7 +108,7 @@ impl Moderator {
 
     /// How long to nap before the next read; nothing for reading at once. To be called when everything read before is
     /// done with, replies too.
-    pub(super) fn nap(&mut self, now: Monotonic) -> Option<Duration> {
+    pub(super) fn nap(&mut self, now: Moment) -> Option<Duration> {
         self.nap = None;
         if self.is_behind || !self.is_drained {
             // What is read of a backlog came before, at a rate that the reads don't tell.
@@ -142,7 +142,7 @@ impl Moderator {
     }
 
     /// Takes note of what the socket holds at the end of a nap, before it is read.
-    pub(super) fn woke(&mut self, now: Monotonic, memory: SocketMemory) {
+    pub(super) fn woke(&mut self, now: Moment, memory: SocketMemory) {
         let Some(nap) = &mut self.nap else { return };
         let late = now.since(nap.began).saturating_sub(nap.asked).min(self.longest);
         self.late.set(now, self.late.at(now) * 7.0 / 8.0 + late.as_secs_f64() / 8.0);
@@ -158,7 +158,7 @@ impl Moderator {
     }
 
     /// Takes note of what was read after a nap; `is_full` where there may be more.
-    pub(super) fn read_after_nap(&mut self, now: Monotonic, datagrams: usize, is_full: bool) {
+    pub(super) fn read_after_nap(&mut self, now: Moment, datagrams: usize, is_full: bool) {
         let Some(Nap { woke: Some(woke), .. }) = self.nap.take() else { return };
         // Where nothing waited, the read itself did.
         let came_by = if woke.gathered { woke.at } else { now };
@@ -187,7 +187,7 @@ impl Moderator {
     }
 
     /// Tells the rates of what was read awake, as soon as that took long enough for a highest one.
-    fn tell_rates(&mut self, now: Monotonic) {
+    fn tell_rates(&mut self, now: Moment) {
         let elapsed = now.since(self.window.from);
         if self.window.datagrams > 0 && elapsed >= WINDOW {
             self.highest.raise(now, PerSecond::of(self.window.bytes, elapsed).0);
@@ -195,7 +195,7 @@ impl Moderator {
         }
     }
 
-    fn close_window(&mut self, now: Monotonic) {
+    fn close_window(&mut self, now: Moment) {
         if self.window.datagrams > 0 {
             let elapsed = now.since(self.window.from);
             self.usual.follow(PerSecond::of(self.window.datagrams, elapsed), elapsed);
@@ -203,14 +203,14 @@ impl Moderator {
         }
     }
 
-    fn halve(&mut self, now: Monotonic) {
+    fn halve(&mut self, now: Moment) {
         if self.limit == LongestNap::LEAST {
             self.pause(now);
         }
         self.limit = (self.limit / 2).max(LongestNap::LEAST);
     }
 
-    fn pause(&mut self, now: Monotonic) {
+    fn pause(&mut self, now: Moment) {
         self.kept = 1.0;
         self.paused_until = now + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -224,7 +224,7 @@ fn estimated_bytes(datagrams: usize, payload: usize) -> u64 {
 }
 
 impl ReadWindow {
-    const fn from(now: Monotonic) -> Self {
+    const fn from(now: Moment) -> Self {
         Self { from: now, datagrams: 0, bytes: 0 }
     }
 }
@@ -259,23 +259,23 @@ impl PerSecond {
 #[derive(Clone, Copy, Debug)]
 struct Fading {
     value: f64,
-    from: Monotonic,
+    from: Moment,
 }
 
 impl Fading {
-    const fn zero(now: Monotonic) -> Self {
+    const fn zero(now: Moment) -> Self {
         Self { value: 0.0, from: now }
     }
 
-    fn at(&self, now: Monotonic) -> f64 {
+    fn at(&self, now: Moment) -> f64 {
         self.value * (-now.since(self.from).as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
     }
 
-    fn set(&mut self, now: Monotonic, value: f64) {
+    fn set(&mut self, now: Moment, value: f64) {
         *self = Self { value, from: now };
     }
 
-    fn raise(&mut self, now: Monotonic, value: f64) {
+    fn raise(&mut self, now: Moment, value: f64) {
         self.set(now, self.at(now).max(value));
     }
 }

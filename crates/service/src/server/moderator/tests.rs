@@ -25,9 +25,9 @@ const fn ms(ms: u64) -> Duration {
 /// A socket, what arrives at it, and the loop that reads it.
 struct Simulation {
     moderator: Moderator,
-    now: Monotonic,
+    now: Moment,
     /// When each datagram arrives.
-    arrivals: VecDeque<Monotonic>,
+    arrivals: VecDeque<Moment>,
     buffer: u64,
     size: u64,
     /// How much later than asked a nap ends.
@@ -39,7 +39,7 @@ struct Simulation {
 /// A nap that was taken.
 #[derive(Clone, Copy, Debug)]
 struct Taken {
-    at: Monotonic,
+    at: Moment,
     asked: Duration,
     gathered: usize,
 }
@@ -47,7 +47,7 @@ struct Taken {
 impl Simulation {
     fn new(longest: Duration, buffer: u64, size: u64, late: Duration) -> Self {
         let memory = SocketMemory { waiting: 0, receive_buffer: buffer, drops: 0 };
-        let now = Monotonic { ns: 1_000_000_000 };
+        let now = Moment { ns: 1_000_000_000 };
         Self {
             moderator: Moderator::new(longest, memory, now),
             now,
@@ -69,7 +69,7 @@ impl Simulation {
         self.arrive_from(self.now, gap, time);
     }
 
-    fn arrive_from(&mut self, start: Monotonic, gap: Duration, time: Duration) {
+    fn arrive_from(&mut self, start: Moment, gap: Duration, time: Duration) {
         let moments =
             iter::successors(Some(start), |&at| Some(at + gap)).take_while(|at| at.since(start) < time);
         self.arrivals.extend(moments);

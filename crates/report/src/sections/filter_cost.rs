@@ -73,7 +73,7 @@ fn measured(grid: &SampleGrid) -> Vec<CellPair<'_>> {
 }
 
 /// The cost of every filter that decided while programs were timed.
-pub(super) fn costs(grid: &SampleGrid) -> Vec<FilterCost> {
+pub(crate) fn costs(grid: &SampleGrid) -> Vec<FilterCost> {
     measured(grid).iter().map(|comparison| FilterCost::of(grid, comparison)).collect()
 }
 

@@ -181,7 +181,7 @@ pub(super) fn table_of_hooks(grid: &SampleGrid) -> Option<Table> {
 }
 
 /// Says that capacities which were given aren't those of these hooks.
-pub(super) fn unjoined(grid: &SampleGrid, capacities: &Searches) -> Option<String> {
+pub(crate) fn unjoined(grid: &SampleGrid, capacities: &Searches) -> Option<String> {
     let joined = grid.places.iter().any(|place| !capacities.at(place, NDR).is_empty());
     (is_a_ladder(grid) && !capacities.records.is_empty() && !joined).then(|| {
         "The capacities given were searched for under other conditions (topology, share of invalid packets, receive \
@@ -291,7 +291,8 @@ impl LadderGroup {
             }
             Self::Toolkit(toolkit @ Toolkit::Fun) => (toolkit.as_str(), 0),
             Self::Toolkit(toolkit @ Toolkit::C) => (toolkit.as_str(), 3),
-            Self::Toolkit(toolkit @ Toolkit::Cbpf) => (toolkit.as_str(), 5),
+            // Those after it in their order, behind the sender's row.
+            Self::Toolkit(toolkit) => (toolkit.as_str(), toolkit as usize + 1),
             Self::Sender => ("the sender", 4),
         }
     }

@@ -1,18 +1,27 @@
 //! The sections of a report in their order: what is said of one thing in tables, plots and sentences.
 
+mod beside;
+pub(super) mod filter_cost;
+mod findings;
+pub(super) mod ladder;
+mod ledgers;
+mod narrowing;
+mod onset;
+mod overview;
+mod overviews;
+mod pairings;
+mod trials;
+
 use weir_results::{cell::Dimension, sample::Sample};
 
 use crate::{
-    beside,
     environment::Environment,
-    filter_cost, findings,
     grid::SampleGrid,
-    ladder, ledgers, narrowing, onset, overview, overviews, pairings,
     plot::Plot,
     plots,
     searches::Searches,
     table::{PagePart, Table},
-    tables, trials,
+    tables,
     unsound::why_nothing,
     verdict::{self, Ruling},
 };

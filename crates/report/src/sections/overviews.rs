@@ -7,10 +7,10 @@ use weir_results::{
     figure::Figure,
 };
 
+use super::overview::quotient_of;
 use crate::{
     axis::Axis,
     grid::{CellPair, Contrast, SampleGrid},
-    overview::quotient_of,
     place::{head, value_text},
     plot::{Curve, CurveForm, Dot, Panel, Plot, Point, Tile},
     plots::{styles, told},
