@@ -37,6 +37,14 @@ pub fn check_fragment(code: &Code) -> Vec<Problem> {
     checker.problems()
 }
 
+/// Which instructions are reached from the first, or from functions that are called.
+pub(crate) fn reached(code: &Code) -> Vec<bool> {
+    let mut checker = Checker::new(code);
+    checker.instructions();
+    checker.targets();
+    checker.reached().0
+}
+
 /// An instruction as the kernel will see it.
 #[derive(Clone, Copy)]
 enum KernelView {
@@ -149,9 +157,23 @@ impl<'a> Checker<'a> {
 
     /// Where each function can go, and where it shouldn't.
     fn flow(&mut self) {
+        let (reached, ends) = self.reached();
+        for index in 0..self.code.len() {
+            if reached[index] {
+                self.function_bounds(index);
+            } else if index == 0 || reached[index - 1] {
+                self.report(index, ProblemKind::Unreachable);
+            }
+        }
+        if !ends && !self.code.is_empty() {
+            self.report(self.code.len() - 1, ProblemKind::NoExit);
+        }
+    }
+
+    /// Which instructions are reached, and whether an end is, or else a way that is wrong already.
+    fn reached(&mut self) -> (Vec<bool>, bool) {
         let mut reached = vec![false; self.code.len()];
         let mut pending: Vec<usize> = (!self.code.is_empty()).then_some(0).into_iter().collect();
-        // Whether an end is reached, or else a way that is wrong already.
         let mut ends = false;
         while let Some(index) = pending.pop() {
             if std::mem::replace(&mut reached[index], true) {
@@ -173,16 +195,7 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        for index in 0..self.code.len() {
-            if reached[index] {
-                self.function_bounds(index);
-            } else if index == 0 || reached[index - 1] {
-                self.report(index, ProblemKind::Unreachable);
-            }
-        }
-        if !ends && !self.code.is_empty() {
-            self.report(self.code.len() - 1, ProblemKind::NoExit);
-        }
+        (reached, ends)
     }
 
     /// Whether the next instruction can follow.

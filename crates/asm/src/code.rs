@@ -53,6 +53,45 @@ impl Code {
         &mut self.insns
     }
 
+    /// Takes out what is never reached, which the kernel refuses, and jumps to the next instruction, which do nothing. Code
+    /// that jumps by distances rather than to labels stays as it is.
+    pub fn prune(&mut self) {
+        let jumps_by_distance = |insn: &Insn| matches!(insn.target(), Some(Target::Off(_)));
+        if self.insns.iter().any(|insn| jumps_by_distance(insn) || matches!(insn, Insn::Raw(_))) {
+            return;
+        }
+        loop {
+            let mut keep = crate::check::reached(self);
+            for (index, insn) in self.insns.iter().enumerate() {
+                if let Insn::Ja(Target::Label(label)) = insn {
+                    keep[index] &= self.place_of(*label) != Some(index + 1);
+                }
+            }
+            if keep.iter().all(|keep| *keep) {
+                return;
+            }
+            self.retain(&keep);
+        }
+    }
+
+    /// Keeps some of the instructions; labels before others stand before the next one that is kept.
+    fn retain(&mut self, keep: &[bool]) {
+        let mut kept_before = Vec::with_capacity(keep.len() + 1);
+        let mut kept = 0;
+        for keep in keep {
+            kept_before.push(kept);
+            kept += u32::from(*keep);
+        }
+        kept_before.push(kept);
+        for label in &mut self.labels {
+            label.place = label.place.map(|place| kept_before[place as usize]);
+        }
+        let mut each = keep.iter();
+        self.insns.retain(|_| each.next() == Some(&true));
+        let mut each = keep.iter();
+        self.lines.retain(|_| each.next() == Some(&true));
+    }
+
     /// How many instructions there are.
     pub fn len(&self) -> usize {
         self.insns.len()

@@ -53,6 +53,11 @@ impl Diagnostic {
         Self { severity: Severity::Error, span, message: message.into(), help: None, related: None }
     }
 
+    /// A warning without help.
+    pub fn warning(span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(span, message) }
+    }
+
     /// The same with help, where there is some.
     #[must_use]
     pub fn help(mut self, help: impl Into<Option<String>>) -> Self {
@@ -68,7 +73,8 @@ impl Diagnostic {
     }
 }
 
-/// Everything wrong with a text, in the order in which it was found, up to [`Diagnostics::LIMIT`].
+/// Everything wrong with a text, in the order in which it was found, up to [`Diagnostics::LIMIT`]; errors before warnings where
+/// there are more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -79,13 +85,22 @@ impl Diagnostics {
     /// Nobody reads more.
     pub const LIMIT: usize = 50;
 
-    /// Adds one, unless there are enough.
+    /// Adds one, unless there are enough. An error takes the place of a warning then.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.is_full() {
             self.more = true;
-        } else {
-            self.list.push(diagnostic);
+            let is_warning = |each: &Diagnostic| each.severity == Severity::Warning;
+            match self.list.iter().rposition(is_warning) {
+                Some(at) if !is_warning(&diagnostic) => self.list.remove(at),
+                _ => return,
+            };
         }
+        self.list.push(diagnostic);
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|each| each.severity == Severity::Error)
     }
 
     /// Whether more would not be kept.

@@ -81,46 +81,61 @@ impl Site {
 
     fn ip<'a>(&self, seen: &'a [u8]) -> Option<Ip<'a>> {
         match self.hook.layer() {
-            Layer::Ethernet => behind_ethernet(seen),
-            Layer::Ip | Layer::Udp => Some(Ip { bytes: seen, ethertype: None }),
+            Layer::Ethernet => behind_ethernet(seen, 0),
+            Layer::Ip | Layer::Udp => Some(Ip { bytes: seen, ethertype: None, missing: 0 }),
         }
     }
 
     /// The server's packet, and its source.
     fn addressed<'a>(&self, seen: &'a [u8]) -> Option<(IpAddr, Packet<'a>)> {
-        let Datagram { source, destination, udp } = self.ip(seen)?.datagram()?;
-        let length = u16_at(udp, udp::LENGTH_OFFSET)?;
-        let datagram = udp.get(..length.into())?;
-        let payload = datagram.get(udp::PAYLOAD_OFFSET..)?;
-        let port = u16_at(udp, udp::DESTINATION_OFFSET)?;
-        let is_ours = self.endpoint.is_reached_at(destination, port);
-        is_ours.then_some((source, Packet { udp_length: Some(length), payload }))
+        let datagram = self.ip(seen)?.datagram()?;
+        let (length, payload) = datagram.payload()?;
+        let port = u16_at(datagram.udp, udp::DESTINATION_OFFSET)?;
+        let is_ours = self.endpoint.is_reached_at(datagram.destination, port);
+        is_ours.then_some((datagram.source, Packet { udp_length: Some(length), payload }))
     }
 }
 
-struct Ip<'a> {
-    bytes: &'a [u8],
+pub(crate) struct Ip<'a> {
+    pub(crate) bytes: &'a [u8],
     /// What Ethernet says that it is.
-    ethertype: Option<u16>,
+    pub(crate) ethertype: Option<u16>,
+    /// How many bytes a capture left out behind those.
+    pub(crate) missing: usize,
 }
 
 /// What IP carries, where that is UDP and whole.
-struct Datagram<'a> {
-    source: IpAddr,
-    destination: IpAddr,
-    udp: &'a [u8],
+pub(crate) struct Datagram<'a> {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    /// As much of it as is there.
+    pub(crate) udp: &'a [u8],
+    /// How many bytes IP says that it has.
+    len: usize,
+}
+
+impl<'a> Datagram<'a> {
+    /// UDP's length field, and what is there of the payload.
+    pub(crate) fn payload(&self) -> Option<(u16, &'a [u8])> {
+        let length = u16_at(self.udp, udp::LENGTH_OFFSET)?;
+        let end = usize::from(length);
+        let payload = self.udp.get(udp::PAYLOAD_OFFSET..end.min(self.udp.len()))?;
+        (end <= self.len).then_some((length, payload))
+    }
 }
 
 /// What IPv6 carries behind extension headers.
-struct Behind<'a> {
+pub(crate) struct Behind<'a> {
     /// Of the header that is next.
-    kind: u8,
+    pub(crate) kind: u8,
     source: IpAddr,
     destination: IpAddr,
     rest: &'a [u8],
+    /// How many bytes the rest has where it isn't cut.
+    len: usize,
 }
 
-fn behind_ethernet(frame: &[u8]) -> Option<Ip<'_>> {
+pub(crate) fn behind_ethernet(frame: &[u8], missing: usize) -> Option<Ip<'_>> {
     let mut at = ethernet::TYPE_OFFSET;
     let is_tag = |ethertype| matches!(ethertype, ethernet::VLAN | ethernet::SERVICE_VLAN);
     for _ in 0..ethernet::MAX_TAGS {
@@ -129,16 +144,14 @@ fn behind_ethernet(frame: &[u8]) -> Option<Ip<'_>> {
         }
     }
     let ethertype = u16_at(frame, at)?;
-    Some(Ip { bytes: &frame[at + size_of::<u16>()..], ethertype: Some(ethertype) })
+    Some(Ip { bytes: &frame[at + size_of::<u16>()..], ethertype: Some(ethertype), missing })
 }
 
 impl<'a> Ip<'a> {
-    fn datagram(&self) -> Option<Datagram<'a>> {
-        let is = |ethertype| self.ethertype.is_none_or(|said| said == ethertype);
-        match self.bytes.first()? >> 4 {
-            4 if is(ethernet::IPV4) => self.in_ipv4(),
-            6 if is(ethernet::IPV6) => self.in_ipv6(),
-            _ => None,
+    pub(crate) fn datagram(&self) -> Option<Datagram<'a>> {
+        match self.version()? {
+            4 => self.in_ipv4(),
+            _ => self.in_ipv6(),
         }
     }
 
@@ -150,25 +163,28 @@ impl<'a> Ip<'a> {
         if header_len < ipv4::MIN_HEADER_LEN || is_fragment || !is_udp {
             return None;
         }
-        let total = u16_at(header, ipv4::TOTAL_LENGTH_OFFSET)?;
-        let udp = self.bytes.get(..total.into())?.get(header_len..)?;
+        let total = usize::from(u16_at(header, ipv4::TOTAL_LENGTH_OFFSET)?);
+        let udp = self.first(total)?.get(header_len..)?;
         let [source, destination] =
             [ipv4::SOURCE_OFFSET, ipv4::DESTINATION_OFFSET].map(|offset| bytes_at::<4>(header, offset));
-        Some(Datagram { source: source?.into(), destination: destination?.into(), udp })
+        Some(Datagram {
+            source: source?.into(),
+            destination: destination?.into(),
+            udp,
+            len: total - header_len,
+        })
     }
 
     fn in_ipv6(&self) -> Option<Datagram<'a>> {
-        let Behind { kind, source, destination, rest } = self.behind_extensions()?;
-        (kind == headers::UDP).then_some(Datagram { source, destination, udp: rest })
+        let Behind { kind, source, destination, rest, len } = self.behind_extensions()?;
+        (kind == headers::UDP).then_some(Datagram { source, destination, udp: rest, len })
     }
 
     /// What is behind those extension headers that are read.
-    fn behind_extensions(&self) -> Option<Behind<'a>> {
-        let is_ipv6 =
-            self.ethertype.is_none_or(|said| said == ethernet::IPV6) && self.bytes.first()? >> 4 == 6;
-        let header = self.bytes.get(..ipv6::HEADER_LEN).filter(|_| is_ipv6)?;
-        let payload_len = u16_at(header, ipv6::PAYLOAD_LENGTH_OFFSET)?;
-        let packet = self.bytes.get(..ipv6::HEADER_LEN + usize::from(payload_len))?;
+    pub(crate) fn behind_extensions(&self) -> Option<Behind<'a>> {
+        let header = self.bytes.get(..ipv6::HEADER_LEN).filter(|_| self.version() == Some(6))?;
+        let packet_len = ipv6::HEADER_LEN + usize::from(u16_at(header, ipv6::PAYLOAD_LENGTH_OFFSET)?);
+        let packet = self.first(packet_len)?;
         let mut next = header[ipv6::NEXT_HEADER_OFFSET];
         let mut at = ipv6::HEADER_LEN;
         for _ in 0..ipv6::MAX_EXTENSIONS {
@@ -182,7 +198,21 @@ impl<'a> Ip<'a> {
         let [source, destination] =
             [ipv6::SOURCE_OFFSET, ipv6::DESTINATION_OFFSET].map(|offset| bytes_at::<16>(header, offset));
         let rest = packet.get(at..)?;
-        Some(Behind { kind: next, source: source?.into(), destination: destination?.into(), rest })
+        let [source, destination] = [source?.into(), destination?.into()];
+        Some(Behind { kind: next, source, destination, rest, len: packet_len - at })
+    }
+
+    /// As much as is there of the first `len` bytes; nothing where the frame never had so many.
+    fn first(&self, len: usize) -> Option<&'a [u8]> {
+        (len <= self.bytes.len() + self.missing).then(|| &self.bytes[..len.min(self.bytes.len())])
+    }
+
+    /// The version, where it is the one that Ethernet says.
+    pub(crate) fn version(&self) -> Option<u8> {
+        let is = |ethertype| self.ethertype.is_none_or(|said| said == ethertype);
+        let version = self.bytes.first()? >> 4;
+        let is_said = (version == 4 && is(ethernet::IPV4)) || (version == 6 && is(ethernet::IPV6));
+        is_said.then_some(version)
     }
 }
 

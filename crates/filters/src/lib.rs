@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod blocklist;
+mod carried;
 mod catalogue;
 pub mod cbpf;
 pub mod corpus;
@@ -25,6 +26,7 @@ mod site;
 pub mod text;
 
 pub use blocklist::{Blocklist, Effective, Until, key as prefix_key};
+pub use carried::{Carried, CarriedUdp};
 pub use catalogue::{CatalogueEntry, FilterName, MapUse};
 pub use dynamic::{BLOCKED_PREFIXES, During, KNOWN_KEYS, QUOTA_SOURCES, Reference};
 pub use filter::{Binding, Filter, Parameter};

@@ -22,6 +22,7 @@ Examples:
   weir client -b frigg -n 1000000 -p 75   a million packets, 75 % invalid
   weir net up                             a veth pair, for --net (root)
   weir filters                            what there is, and where it runs
+  weir guard check dns.toml               rules for a service of yours
   weir doctor                             what this machine can't do, and why
   weir toolkits                           what each filter costs (as root)
   weir verify                             each program and the reference (root)

@@ -11,6 +11,7 @@ pub mod cli;
 mod commands;
 mod doctor;
 pub mod documents;
+mod guards;
 mod notify;
 mod programs;
 mod progress;

@@ -24,8 +24,9 @@ const BITS: Mem = stack(-100);
 /// The first byte of the IP header.
 const VERSION: Mem = stack(-104);
 const NOW: Mem = stack(-112);
-const INTERVAL: Mem = stack(-120);
-const TOLERANCE: Mem = stack(-128);
+/// Nanoseconds from a packet to the next, and how many of them one may be early.
+pub(super) const INTERVAL: Mem = stack(-120);
+pub(super) const TOLERANCE: Mem = stack(-128);
 /// The end of a prefix; when a source's next packet is due.
 const MOMENT: Mem = stack(-136);
 
@@ -82,7 +83,7 @@ fn load_source(code: &mut Code, site: &Site, unknown: Label) {
 }
 
 /// Copies a field of the IP header to the stack, or on at `absent`.
-fn load(code: &mut Code, site: &Site, offset: usize, len: usize, slot: Mem, absent: Label) {
+pub(super) fn load(code: &mut Code, site: &Site, offset: usize, len: usize, slot: Mem, absent: Label) {
     if site.hook.layer() != Layer::Udp {
         ebpf! { in code;
             ldxdw r2, [$IP_AT]
@@ -125,20 +126,35 @@ fn blocklist(code: &mut Code, refused: Label) {
 
 /// The virtual scheduling algorithm: a packet conforms where its due moment is not further off than the tolerance.
 fn quota(code: &mut Code, features: Features, refused: Label) {
-    let (found, conforms) = (code.fresh_label(), code.fresh_label());
+    let conforms = code.fresh_label();
     map::look_up(code, maps::QUOTA, conforms);
     ebpf! { in code;
         ldxdw r1, [r0]
         stxdw [$INTERVAL], r1
         ldxdw r1, [{Mem { base: Reg::R0, off: 8 }}]
         stxdw [$TOLERANCE], r1
+    }
+    take_token(code, maps::SOURCES, SOURCE.off, features, [conforms, refused]);
+    ebpf! { in code; $conforms: }
+}
+
+/// On at `conforms` or at `refused` by the bucket whose key stands at r10 + `key`, with [`INTERVAL`] and [`TOLERANCE`].
+pub(super) fn take_token(
+    code: &mut Code,
+    map: &str,
+    key: i16,
+    features: Features,
+    [conforms, refused]: [Label; 2],
+) {
+    let found = code.fresh_label();
+    ebpf! { in code;
         call ktime_get_ns
         stxdw [$NOW], r0
     }
     let source = &ebpf! {
-        lmap r1, {maps::SOURCES}
+        lmap r1, $map
         mov r2, r10
-        add r2, {i32::from(SOURCE.off)}
+        add r2, {i32::from(key)}
     };
     ebpf! { in code;
         $source
@@ -169,7 +185,6 @@ fn quota(code: &mut Code, features: Features, refused: Label) {
     } else {
         spend_without_exchange(code, conforms, refused);
     }
-    ebpf! { in code; $conforms: }
 }
 
 /// From where r1 points at the due moment, which is in r0, and r3 is the present one, r5 the last that conforms. The next

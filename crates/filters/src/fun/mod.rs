@@ -13,6 +13,7 @@ pub(crate) mod map;
 mod parse;
 mod pick;
 pub mod probe;
+pub mod service;
 mod verdict;
 
 use weir_asm::{Code, MapDef, Object, Program, show, text};

@@ -11,6 +11,7 @@ mod compilers;
 mod dynamic;
 mod equivalence;
 mod frames;
+mod guards;
 mod loading;
 mod maps;
 mod older;
@@ -68,6 +69,7 @@ fn main() {
         &dynamic::tests(),
         equivalence::TESTS,
         frames::TESTS,
+        guards::TESTS,
         loading::TESTS,
         maps::TESTS,
         older::TESTS,

@@ -18,6 +18,7 @@ mod experiment;
 mod figures;
 mod filter;
 mod filters;
+mod guard;
 mod neighbour;
 mod net;
 mod report;
@@ -73,6 +74,7 @@ commands! {
     Neighbour(neighbour::NeighbourArgs),
     Filter(filter::FilterArgs),
     Filters(filters::FiltersArgs),
+    Guard(guard::GuardArgs),
     Doctor(doctor::DoctorArgs),
     Toolkits(toolkits::ToolkitsArgs),
     Verify(verify::VerifyArgs),

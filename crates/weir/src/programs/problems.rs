@@ -1,4 +1,4 @@
-//! What is wrong with a program: shown in its source with a caret, or one JSON object a line.
+//! What is wrong with a text: shown in it with a caret, or one JSON object a line.
 
 use std::{
     fmt::{self, Write as _},
@@ -11,8 +11,8 @@ use serde::Serialize;
 use weir_asm::{Diagnostic, Diagnostics, Object, Problem, Program, Severity, Span, check};
 use weir_output::{Visible, exit::code_of};
 
-/// Everything found in a file; as an error, for [`Findings::end`] to show, why the program can't be used.
-#[derive(Debug)]
+/// Everything found in a file, or in several; as an error, for [`Findings::end`] to show, why they can't be used.
+#[derive(Debug, Default)]
 pub(crate) struct Findings {
     list: Vec<Finding>,
 }
@@ -61,8 +61,11 @@ struct LineExcerpt {
 }
 
 impl Findings {
-    /// What the assembler says about a text.
+    /// What is said about a text.
     pub(crate) fn in_text(file: &str, text: &[u8], diagnostics: &Diagnostics) -> Self {
+        if diagnostics.is_empty() {
+            return Self::default();
+        }
         let lines = NumberedLines::of(text);
         let mut list: Vec<_> =
             diagnostics.iter().map(|found| Finding::in_text(file, &lines, found)).collect();
@@ -77,6 +80,11 @@ impl Findings {
     /// shown.
     pub(crate) fn in_object(file: &str, object: &Object) -> Self {
         Self { list: object.programs.iter().flat_map(|program| Finding::in_program(file, program)).collect() }
+    }
+
+    /// Adds what was found in another file.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.list.extend(other.list);
     }
 
     /// Whether any stands in the way.
@@ -157,7 +165,7 @@ impl Finding {
         Self {
             line: Some(place.line),
             column: Some(place.column),
-            help: found.help.clone(),
+            help: found.help.as_ref().map(|help| Visible(help).to_string()),
             excerpts: std::iter::once(place).chain(related).collect(),
             ..Self::of_file(kind(found.severity), file, &found.message)
         }
@@ -245,20 +253,25 @@ impl<'a> NumberedLines<'a> {
         let from = (at - start).min(line.len());
         let to = (span.end as usize).saturating_sub(start).clamp(from, line.len());
         let to = to.min(from + AROUND);
-        let before = String::from_utf8_lossy(&line[..from]);
+        let before = quoted(&line[..from]);
         let cut = before.char_indices().rev().nth(AROUND).map_or(0, |(at, _)| at);
-        let marked = String::from_utf8_lossy(&line[from..to]);
-        let after: String = String::from_utf8_lossy(&line[to..(to + AROUND).min(line.len())]).into_owned();
+        let marked = quoted(&line[from..to]);
+        let after = quoted(&line[to..(to + AROUND).min(line.len())]);
         let shown = &before[cut..];
         LineExcerpt {
             line: number,
             column: before.chars().count() + 1,
             marked: shown.len()..shown.len() + marked.len(),
             text: format!("{shown}{marked}{after}"),
-            label: label.map(str::to_owned),
+            label: label.map(|label| Visible(label).to_string()),
             cut: cut > 0,
         }
     }
+}
+
+/// Somebody's text, in which the renderer replaces what acts on a terminal, but for the control characters behind ASCII.
+fn quoted(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).replace(|character| matches!(character, '\u{80}'..='\u{9f}'), "\u{fffd}")
 }
 
 fn kind(severity: Severity) -> &'static str {

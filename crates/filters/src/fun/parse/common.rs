@@ -50,12 +50,12 @@ impl PacketParser<'_> {
         }
     }
 
-    fn check_ethertype(&self, code: &mut Code, version: &IpVersion, otherwise: Label) {
+    pub(super) fn check_ethertype(&self, code: &mut Code, version: &IpVersion, otherwise: Label) {
         ebpf! { in code; jne r1, {half(version.ethertype)}, $otherwise }
     }
 
     /// From IP's first byte in r1 on, to [`LENGTH`], [`FIRST`] and [`REST`].
-    fn check_headers(&self, code: &mut Code, window: &PacketWindow, not_plain: Label) {
+    pub(super) fn check_headers(&self, code: &mut Code, window: &PacketWindow, not_plain: Label) {
         let &PacketWindow { version, ip, .. } = window;
         if version.number == IpVersion::V4.number {
             ebpf! { in code; jne r1, $PLAIN_IPV4, $not_plain }

@@ -7,10 +7,12 @@
 mod alone;
 mod checks;
 mod common;
+mod payload;
 mod walk;
 mod window;
 
 pub(super) use checks::{half, word};
+pub(super) use payload::{MOST_PAYLOAD, PAYLOAD_LEN, payload};
 pub(super) use walk::beginning;
 
 use std::net::IpAddr;
@@ -53,6 +55,8 @@ pub(super) enum Wants {
     Place,
     /// The same, and below UDP [`IP_AT`] too.
     Source,
+    /// [`AT`], [`PAYLOAD_LEN`], so many bytes at [`payload()`], and below UDP [`IP_AT`] where it says so.
+    Payload { bytes: usize, source: bool },
 }
 
 /// A program's decision: what it wants to know, and the code that ends the program, written at the label.
@@ -110,6 +114,7 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         parser.check_segments(code);
     }
     match (site.hook.layer(), judge.wants) {
+        (_, Wants::Payload { bytes, .. }) => parser.payload(code, bytes, judge.place),
         (_, Wants::Place | Wants::Source) => {
             parser.walk(code);
             ebpf! { in code; {parser.judge}: }
@@ -165,6 +170,11 @@ impl PacketParser<'_> {
         let endpoint = self.site.endpoint;
         let v4 = endpoint.takes_ipv4().then_some(&IpVersion::V4);
         v4.into_iter().chain(endpoint.takes_ipv6().then_some(&IpVersion::V6))
+    }
+
+    /// Whether [`IP_AT`] is wanted.
+    fn wants_source(&self) -> bool {
+        matches!(self.wants, Wants::Source | Wants::Payload { source: true, .. })
     }
 
     /// The server's address, unless every address is the server's.

@@ -78,7 +78,7 @@ impl PacketParser<'_> {
 
     /// The IP version is that whose `key` is in r1.
     fn ip(&self, code: &mut Code, key: impl Fn(&IpVersion) -> i32) {
-        if self.wants == Wants::Source {
+        if self.wants_source() {
             ebpf! { in code; stxdw [$IP_AT], $AT }
         }
         let udp = code.fresh_label();

@@ -29,6 +29,12 @@ pub(super) struct PacketWindow {
 }
 
 impl PacketWindow {
+    /// One whose IP header is read at `ip`.
+    pub(super) fn at(code: &mut Code, version: &'static IpVersion, ip: Mem, from: usize) -> Self {
+        let [short_packet, opened, short_payload] = [(); 3].map(|()| code.fresh_label());
+        Self { version, ip, from, short_packet, opened, short_payload }
+    }
+
     /// Where the payload is read.
     pub(super) fn payload(&self) -> Mem {
         field(self.ip, self.version.header_len + udp::PAYLOAD_OFFSET)
@@ -43,8 +49,7 @@ impl PacketParser<'_> {
         } else {
             Mem { base: Reg::R10, off: IP }
         };
-        let [short_packet, opened, short_payload] = [(); 3].map(|()| code.fresh_label());
-        let window = PacketWindow { version, ip, from, short_packet, opened, short_payload };
+        let window = PacketWindow::at(code, version, ip, from);
         let end = self.headers_end(version);
         if self.access.is_direct {
             ebpf! { in code;
@@ -57,9 +62,9 @@ impl PacketParser<'_> {
         } else if self.wants_beginning() {
             let end = end + longest_word();
             self.access.length(code, Reg::R4);
-            ebpf! { in code; jlt r4, {end as i32}, $short_packet }
+            ebpf! { in code; jlt r4, {end as i32}, {window.short_packet} }
             self.access.load(code, from as i32, end - from, self.slot(&window), self.walk);
-            ebpf! { in code; $opened: }
+            ebpf! { in code; {window.opened}: }
         } else {
             self.access.load(code, from as i32, end - from, self.slot(&window), self.walk);
         }

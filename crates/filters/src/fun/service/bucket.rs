@@ -1,0 +1,81 @@
+//! Limits: a token of a bucket for each packet.
+
+use weir_asm::{Code, Label};
+use weir_asm_macros::ebpf;
+use weir_guard::meaning::{Limit, LimitId, Per, SourceKey};
+
+use super::{
+    BUCKETS, Compiler,
+    integer::constant,
+    source::{ADDRESS, VERSION},
+    stack,
+};
+use crate::fun::{guard, parse::AT};
+
+/// A key of [`BUCKETS`]: the limit, the IP version, the address's bits, the port.
+const KEY: i16 = -200;
+
+impl Compiler<'_> {
+    /// On at `conforms`, or at `refused` where the bucket has no token.
+    pub(super) fn take_token(
+        &self,
+        code: &mut Code,
+        LimitId(id): LimitId,
+        limit: &Limit,
+        [conforms, refused]: [Label; 2],
+    ) {
+        ebpf! { in code; mov r1, 0 }
+        for off in (KEY..KEY + 32).step_by(8) {
+            ebpf! { in code; stxdw [{stack(off)}], r1 }
+        }
+        ebpf! { in code;
+            mov r1, {id as i32}
+            stxw [{stack(KEY)}], r1
+        }
+        if let Per::Source(key) = limit.per {
+            self.key_of_source(code, key, refused);
+        }
+        constant(code, weir_asm::Reg::R1, limit.rate.interval.get());
+        ebpf! { in code; stxdw [{guard::INTERVAL}], r1 }
+        constant(code, weir_asm::Reg::R1, limit.rate.tolerance());
+        ebpf! { in code; stxdw [{guard::TOLERANCE}], r1 }
+        guard::take_token(code, BUCKETS.name(), KEY, self.site.features, [conforms, refused]);
+    }
+
+    fn key_of_source(&self, code: &mut Code, key: SourceKey, refused: Label) {
+        if key.has_port {
+            ebpf! { in code;
+                mov r2, $AT
+                sub r2, {weir_wire::udp::PAYLOAD_OFFSET as i32}
+                mov r3, r10
+                add r3, {i32::from(KEY) + 24}
+                mov r4, 2
+            }
+            self.access.call_load(code, refused);
+        }
+        let (version_6, done) = (code.fresh_label(), code.fresh_label());
+        ebpf! { in code;
+            ldxdw r1, [$VERSION]
+            stxw [{stack(KEY + 4)}], r1
+            jeq r1, 0, $version_6
+        }
+        let masked = |code: &mut Code, bits: u8, number: i16| {
+            let bits = u32::from(bits).saturating_sub(64 * number as u32).min(64);
+            let mask = u64::MAX.checked_shl(64 - bits).unwrap_or(0).to_be();
+            constant(code, weir_asm::Reg::R2, mask);
+            ebpf! { in code;
+                ldxdw r1, [{stack(ADDRESS.off + 8 * number)}]
+                and r1, r2
+                stxdw [{stack(KEY + 8 + 8 * number)}], r1
+            }
+        };
+        masked(code, key.v4, 0);
+        ebpf! { in code;
+            ja $done
+        $version_6:
+        }
+        masked(code, key.v6, 0);
+        masked(code, key.v6, 1);
+        ebpf! { in code; $done: }
+    }
+}

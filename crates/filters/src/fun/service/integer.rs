@@ -1,0 +1,298 @@
+//! Integers of a packet, in r0.
+
+use weir_asm::{Code, Label, Mem, Reg, splice::SrcSplice};
+use weir_asm_macros::ebpf;
+use weir_guard::meaning::{Comparison, Integer, Operation, Order, Width};
+
+use super::{Compiler, Refusal, TEMPORARIES, stack};
+use crate::fun::parse::{AT, PAYLOAD_LEN};
+
+/// Where a result stands.
+pub(super) const RESULT: Reg = Reg::R0;
+
+/// What is loaded of the packet at an offset that is known at run time.
+pub(super) const LOADED: i16 = -8;
+
+impl Compiler<'_> {
+    /// r0 = the integer, or on at `absent`. r1 to r5 are lost.
+    pub(super) fn integer(
+        &mut self,
+        code: &mut Code,
+        integer: &Integer,
+        absent: Label,
+    ) -> Result<(), Refusal> {
+        match integer {
+            Integer::Constant(value) => constant(code, RESULT, *value),
+            Integer::Len => ebpf! { in code; mov r0, $PAYLOAD_LEN },
+            Integer::SourcePort => self.source_port(code, absent),
+            Integer::Field(id) => self.number(code, *id, absent)?,
+            Integer::Start(id) => self.start(code, *id, absent)?,
+            Integer::End(id) => self.end(code, *id, absent)?,
+            Integer::Binary(operation, left, right) => self.binary(code, *operation, left, right, absent)?,
+        }
+        Ok(())
+    }
+
+    fn binary(
+        &mut self,
+        code: &mut Code,
+        operation: Operation,
+        left: &Integer,
+        right: &Integer,
+        absent: Label,
+    ) -> Result<(), Refusal> {
+        if let Some(right) = small(right) {
+            self.integer(code, left, absent)?;
+            return apply(code, operation, right, absent);
+        }
+        self.both(code, left, right, absent)?;
+        apply(code, operation, Reg::R2, absent)
+    }
+
+    /// r0 and r2 = two integers.
+    fn both(
+        &mut self,
+        code: &mut Code,
+        left: &Integer,
+        right: &Integer,
+        absent: Label,
+    ) -> Result<(), Refusal> {
+        self.integer(code, left, absent)?;
+        let slot = self.take_temporary()?;
+        ebpf! { in code; stxdw [$slot], r0 }
+        self.integer(code, right, absent)?;
+        ebpf! { in code;
+            mov r2, r0
+            ldxdw r0, [$slot]
+        }
+        self.temporaries -= 1;
+        Ok(())
+    }
+
+    pub(super) fn take_temporary(&mut self) -> Result<Mem, Refusal> {
+        let number = self.temporaries;
+        if number == TEMPORARIES {
+            return Err(Refusal::TooDeep);
+        }
+        self.temporaries += 1;
+        Ok(stack(super::TEMPORARY - 8 * number as i16))
+    }
+
+    /// On at `target` where two integers compare so, and on at `absent` where one of them is absent.
+    pub(super) fn jump_if(
+        &mut self,
+        code: &mut Code,
+        (comparison, left, right): (Comparison, &Integer, &Integer),
+        target: Label,
+        absent: Label,
+    ) -> Result<(), Refusal> {
+        if let Some(right) = small(right) {
+            self.integer(code, left, absent)?;
+            jump(code, comparison, right, target);
+        } else if let Some(left) = small(left) {
+            self.integer(code, right, absent)?;
+            jump(code, mirrored(comparison), left, target);
+        } else {
+            self.both(code, left, right, absent)?;
+            jump(code, comparison, Reg::R2, target);
+        }
+        Ok(())
+    }
+
+    fn source_port(&self, code: &mut Code, absent: Label) {
+        ebpf! { in code;
+            mov r2, $AT
+            sub r2, {weir_wire::udp::PAYLOAD_OFFSET as i32}
+        }
+        self.load_at(code, Width::Two, absent);
+        ebpf! { in code; be16 r0 }
+    }
+
+    /// r0 = as many bytes as they stand in the packet, from the offset in r2 on, which the packet's first byte has number
+    /// 0 for; or on at `absent`.
+    fn load_at(&self, code: &mut Code, width: Width, absent: Label) {
+        ebpf! { in code;
+            mov r3, r10
+            add r3, {i32::from(LOADED)}
+            mov r4, {width.bytes() as i32}
+        }
+        self.access.call_load(code, absent);
+        load(code, width, stack(LOADED));
+    }
+
+    /// r0 = as many bytes of the payload as they stand there, from the offset in r0 on, or on at `absent`.
+    pub(super) fn load_behind(&self, code: &mut Code, width: Width, absent: Label) {
+        // The offset is compared, and not what is left behind it: what the verifier learns of the payload's length would differ
+        // from step to step of a walk.
+        ebpf! { in code;
+            jgt r0, $PAYLOAD_LEN, $absent
+            mov r2, r0
+            add r2, {width.bytes() as i32}
+            jgt r2, $PAYLOAD_LEN, $absent
+            mov r2, r0
+            add r2, $AT
+        }
+        self.load_at(code, width, absent);
+    }
+
+    /// r0 = as many bytes of the payload as they stand there, or on at `absent`.
+    pub(super) fn load(
+        &mut self,
+        code: &mut Code,
+        at: &Integer,
+        width: Width,
+        absent: Label,
+    ) -> Result<(), Refusal> {
+        match at {
+            Integer::Constant(at) if self.window.has(*at, width) => {
+                let end = at + width.bytes();
+                ebpf! { in code; jlt $PAYLOAD_LEN, {end as i32}, $absent }
+                load(code, width, self.window.at(*at));
+            }
+            _ => {
+                self.integer(code, at, absent)?;
+                self.load_behind(code, width, absent);
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn load(code: &mut Code, width: Width, from: Mem) {
+    match width {
+        Width::One => ebpf! { in code; ldxb r0, [$from] },
+        Width::Two => ebpf! { in code; ldxh r0, [$from] },
+        Width::Four => ebpf! { in code; ldxw r0, [$from] },
+        Width::Eight => ebpf! { in code; ldxdw r0, [$from] },
+    }
+}
+
+/// r0 from bytes as they stand in the packet to the integer that they are.
+pub(super) fn ordered(code: &mut Code, width: Width, order: Order) {
+    match (width, order) {
+        (Width::One, _) => {}
+        (Width::Two, Order::Big) => ebpf! { in code; be16 r0 },
+        (Width::Four, Order::Big) => ebpf! { in code; be32 r0 },
+        (Width::Eight, Order::Big) => ebpf! { in code; be64 r0 },
+        (Width::Two, Order::Little) => ebpf! { in code; le16 r0 },
+        (Width::Four, Order::Little) => ebpf! { in code; le32 r0 },
+        (Width::Eight, Order::Little) => ebpf! { in code; le64 r0 },
+    }
+}
+
+/// A constant that instructions have room for: they widen it with its sign.
+fn small(integer: &Integer) -> Option<i32> {
+    match integer {
+        Integer::Constant(value) => i32::try_from(*value).ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn constant(code: &mut Code, to: Reg, value: u64) {
+    match i32::try_from(value) {
+        Ok(value) => ebpf! { in code; mov $to, $value },
+        Err(_) => ebpf! { in code; lddw $to, $value },
+    }
+}
+
+/// r0 = r0 and `right` by the operation, or on at `absent`. r1 is lost.
+fn apply(
+    code: &mut Code,
+    operation: Operation,
+    right: impl SrcSplice + Bits,
+    absent: Label,
+) -> Result<(), Refusal> {
+    match operation {
+        Operation::Add => ebpf! { in code;
+            mov r1, r0
+            add r0, $right
+            jlt r0, r1, $absent
+        },
+        Operation::Subtract => ebpf! { in code;
+            jlt r0, $right, $absent
+            sub r0, $right
+        },
+        Operation::And => ebpf! { in code; and r0, $right },
+        Operation::Or => ebpf! { in code; or r0, $right },
+        Operation::Xor => ebpf! { in code; xor r0, $right },
+        Operation::ShiftLeft => {
+            let by = right.bits().ok_or(Refusal::UnknownShift)?;
+            ebpf! { in code;
+                mov r1, r0
+                lsh r0, $by
+                mov r2, r0
+                rsh r2, $by
+                jne r1, r2, $absent
+            }
+        }
+        Operation::ShiftRight => {
+            let by = right.bits().ok_or(Refusal::UnknownShift)?;
+            ebpf! { in code; rsh r0, $by }
+        }
+    }
+    Ok(())
+}
+
+/// By how many bits something is shifted.
+trait Bits: Copy {
+    /// 0 to 63, where it is known.
+    fn bits(self) -> Option<i32>;
+}
+
+impl Bits for i32 {
+    fn bits(self) -> Option<i32> {
+        Some(self).filter(|bits| (0..64).contains(bits))
+    }
+}
+
+impl Bits for Reg {
+    fn bits(self) -> Option<i32> {
+        None
+    }
+}
+
+/// On at `target` where r0 and `right` compare so.
+fn jump(code: &mut Code, comparison: Comparison, right: impl SrcSplice, target: Label) {
+    match comparison {
+        Comparison::Equal => ebpf! { in code; jeq r0, $right, $target },
+        Comparison::Unequal => ebpf! { in code; jne r0, $right, $target },
+        Comparison::Less => ebpf! { in code; jlt r0, $right, $target },
+        Comparison::LessOrEqual => ebpf! { in code; jle r0, $right, $target },
+        Comparison::Greater => ebpf! { in code; jgt r0, $right, $target },
+        Comparison::GreaterOrEqual => ebpf! { in code; jge r0, $right, $target },
+    }
+}
+
+/// On at `target` where r0 and a constant compare so. r2 is lost.
+pub(super) fn jump_constant(code: &mut Code, comparison: Comparison, value: u64, target: Label) {
+    match i32::try_from(value) {
+        Ok(value) => jump(code, comparison, value, target),
+        Err(_) => {
+            constant(code, Reg::R2, value);
+            jump(code, comparison, Reg::R2, target);
+        }
+    }
+}
+
+/// The comparison of the sides the other way round.
+const fn mirrored(comparison: Comparison) -> Comparison {
+    match comparison {
+        Comparison::Equal | Comparison::Unequal => comparison,
+        Comparison::Less => Comparison::Greater,
+        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+        Comparison::Greater => Comparison::Less,
+        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+    }
+}
+
+/// The comparison that holds where this one doesn't.
+pub(super) const fn opposite(comparison: Comparison) -> Comparison {
+    match comparison {
+        Comparison::Equal => Comparison::Unequal,
+        Comparison::Unequal => Comparison::Equal,
+        Comparison::Less => Comparison::GreaterOrEqual,
+        Comparison::LessOrEqual => Comparison::Greater,
+        Comparison::Greater => Comparison::LessOrEqual,
+        Comparison::GreaterOrEqual => Comparison::Less,
+    }
+}

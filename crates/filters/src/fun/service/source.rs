@@ -1,0 +1,99 @@
+//! Sources: which list they are in.
+
+use weir_asm::{Code, Label, Mem};
+use weir_asm_macros::ebpf;
+use weir_guard::meaning::{Per, Senders};
+use weir_wire::headers::{ipv4, ipv6};
+
+use super::{Compiler, PREFIXES, Refusal, list_number, stack};
+use crate::fun::guard;
+
+/// A key of [`PREFIXES`]: how many bits count, the list and IP version, and the address.
+pub(super) const KEY: i16 = -168;
+pub(super) const LIST: Mem = stack(KEY + 4);
+pub(super) const ADDRESS: Mem = stack(KEY + 8);
+/// The first byte of the IP header, and then 1 for IPv4, 0 for IPv6.
+pub(super) const VERSION: Mem = stack(-104);
+
+/// Bits of a whole key.
+const ALL_BITS: i32 = 32 + 128;
+
+impl Compiler<'_> {
+    /// Whether anything depends on the packet's source.
+    pub(super) fn asks_for_source(&self) -> bool {
+        let is_listed = |senders: &Senders| matches!(senders, Senders::Listed(_));
+        let service = self.service;
+        !service.allow.is_empty()
+            || !service.block.is_empty()
+            || service.accept.iter().any(|each| is_listed(&each.from))
+            || service.limits.iter().any(|each| is_listed(&each.from) || matches!(each.per, Per::Source(_)))
+    }
+
+    /// [`ADDRESS`] and [`VERSION`], or on at `unknown`.
+    pub(super) fn load_source(&self, code: &mut Code, unknown: Label) {
+        let (version_6, known) = (code.fresh_label(), code.fresh_label());
+        guard::load(code, self.site, ipv4::VERSION_OFFSET, 1, VERSION, unknown);
+        ebpf! { in code;
+            mov r1, 0
+            stxdw [$ADDRESS], r1
+            stxdw [{stack(KEY + 16)}], r1
+            mov r1, {ALL_BITS}
+            stxw [{stack(KEY)}], r1
+            ldxb r1, [$VERSION]
+            rsh r1, 4
+            jeq r1, 6, $version_6
+            jne r1, 4, $unknown
+            mov r1, 1
+            stxdw [$VERSION], r1
+        }
+        guard::load(code, self.site, ipv4::SOURCE_OFFSET, size_of::<u32>(), ADDRESS, unknown);
+        ebpf! { in code;
+            ja $known
+        $version_6:
+            mov r1, 0
+            stxdw [$VERSION], r1
+        }
+        guard::load(code, self.site, ipv6::SOURCE_OFFSET, 16, ADDRESS, unknown);
+        ebpf! { in code; $known: }
+    }
+
+    /// On at `found` where the source is in the list.
+    pub(super) fn find_in_list(&self, code: &mut Code, list: usize, found: Label) {
+        ebpf! { in code;
+            ldxdw r1, [$VERSION]
+            add r1, {list_number(list, false) as i32}
+            stxw [$LIST], r1
+            mov r2, r10
+            add r2, {i32::from(KEY)}
+            lmap r1, {PREFIXES.name()}
+            call map_lookup_elem
+            jne r0, 0, $found
+        }
+    }
+
+    /// Falls through for packets of those senders.
+    pub(super) fn require_senders(
+        &mut self,
+        code: &mut Code,
+        senders: &Senders,
+        otherwise: Label,
+    ) -> Result<(), Refusal> {
+        match senders {
+            Senders::Anyone => {}
+            Senders::Listed(list) => {
+                let number =
+                    super::lists(self.service).position(|each| std::ptr::eq(each, list) || each == list);
+                let found = code.fresh_label();
+                self.find_in_list(code, number.expect("it is one of the service's"), found);
+                ebpf! { in code;
+                    ja $otherwise
+                $found:
+                }
+            }
+            Senders::Known | Senders::Unknown => {
+                return Err(Refusal::Unsupported("knowing sources by what they were answered"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! Guards: what a UDP service's messages are, who may send which of them, and how many.
+//!
+//! [`text`] reads protocols and guards, with everything that is wrong with them. [`meaning`] is what they mean: plain data, and an
+//! interpreter written for reading, to which every program that is made of a guard is held. Nothing here touches the kernel, a
+//! file or the clock: texts, packets and moments are given.
+
+pub mod meaning;
+pub mod protocols;
+pub mod text;

@@ -1,0 +1,273 @@
+//! Services: what happens to a packet by its source, its message, and those before it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use super::{
+    Condition, LimitId, Memory, MessageId, Packet, Party, PrefixList, Protocol, RateLimit, SourceKey,
+};
+
+/// A UDP service and who may send it what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name in messages, counters and paths.
+    pub name: String,
+    /// Where its packets go.
+    pub listen: Listen,
+    /// Where they are judged.
+    pub at: Placement,
+    /// Whether what isn't accepted is dropped.
+    pub mode: Mode,
+    /// Its messages; of several protocols that share the port one behind the other.
+    pub protocol: Protocol,
+    /// What is accepted; the rest is dropped.
+    pub accept: Vec<Acceptance>,
+    /// Sources that are accepted whatever they send.
+    pub allow: PrefixList,
+    /// Sources that are dropped whatever they send.
+    pub block: PrefixList,
+    /// How much of it: those of a message are asked before those of the service, in order.
+    pub limits: Vec<Limit>,
+    /// Which sources are known, if any are.
+    pub known: Option<KnownSources>,
+    /// What becomes of packets that can't be judged.
+    pub unjudged: Unjudged,
+    /// Whether, and how often, dropped packets are kept.
+    pub sample: Option<Sample>,
+}
+
+/// Where a service's packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Listen {
+    /// The address, or nothing for every address of the machine.
+    pub address: Option<IpAddr>,
+    /// The UDP port.
+    pub port: u16,
+}
+
+/// Where packets are judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The hook, or nothing where weir chooses.
+    pub hook: Option<GuardHook>,
+    /// The interfaces, for hooks that belong to one; all that lead to the service where there is none.
+    pub interfaces: Vec<String>,
+    /// The systemd unit that serves, where it says more than the port.
+    pub unit: Option<String>,
+    /// The process that serves.
+    pub pid: Option<u32>,
+}
+
+/// The hooks that guards are attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GuardHook {
+    /// At the service's sockets.
+    Socket,
+    /// At its control group.
+    Cgroup,
+    /// At the network device, behind the making of a packet's buffer.
+    Tc,
+    /// At the network device's driver.
+    Xdp,
+}
+
+/// Whether what isn't accepted is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is counted and passes.
+    #[default]
+    Observe,
+    /// It is dropped.
+    Enforce,
+}
+
+/// A message that is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// Which.
+    pub message: MessageId,
+    /// From whom.
+    pub from: Senders,
+    /// What must hold besides.
+    pub when: Condition,
+}
+
+/// Whose packets a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Senders {
+    /// Everybody's.
+    Anyone,
+    /// Those of known sources ([`KnownSources`]).
+    Known,
+    /// Those of all others.
+    Unknown,
+    /// Those of sources in a list.
+    Listed(PrefixList),
+}
+
+/// How many packets may come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Of which message, or nothing for all that are accepted.
+    pub message: Option<MessageId>,
+    /// Whose packets it counts.
+    pub from: Senders,
+    /// For whom a bucket is kept.
+    pub per: Per,
+    /// How many.
+    pub rate: RateLimit,
+}
+
+/// For whom a bucket is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Per {
+    /// One for all.
+    All,
+    /// One for each source.
+    Source(SourceKey),
+}
+
+/// Which sources are known: those to which the service has sent a message that proves that they are where they say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSources {
+    /// What the service sends them: one of these.
+    pub after: Vec<MessageId>,
+    /// What counts as the same source.
+    pub by: SourceKey,
+    /// How long they are known.
+    pub lasting: Duration,
+}
+
+/// What becomes of packets that can't be judged. Each kind is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Unjudged {
+    /// Fragments of IP packets, which hooks below the IP layer see.
+    pub fragments: Fate,
+    /// Packets with more headers than are read.
+    pub unreadable: Fate,
+    /// Several datagrams in one packet (UDP GSO), where no program can tell them from each other.
+    pub super_packets: Fate,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It is dropped.
+    #[default]
+    Drop,
+    /// It passes.
+    Pass,
+}
+
+/// How dropped packets are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// At most so many.
+    pub rate: RateLimit,
+    /// The capture file.
+    pub to: String,
+}
+
+/// What becomes of a packet, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Accepted: its source is on the list `allow`.
+    Allowed,
+    /// Dropped: its source is on the list `block`.
+    Blocked,
+    /// Dropped: it is no message of the protocol.
+    NoMessage,
+    /// Dropped: its message is not accepted, not from that source, or not so.
+    Unwelcome(MessageId),
+    /// Dropped: there were too many of it.
+    OverLimit(MessageId, LimitId),
+    /// Accepted.
+    Accepted(MessageId),
+}
+
+impl Decision {
+    /// Whether the packet goes on to the service.
+    pub const fn is_accepted(self) -> bool {
+        matches!(self, Self::Allowed | Self::Accepted(_))
+    }
+}
+
+impl Service {
+    /// What becomes of a packet that comes at `now`, in nanoseconds of a clock that never goes back.
+    pub fn decide(&self, packet: &Packet<'_>, memory: &mut Memory, now: u64) -> Decision {
+        let source = packet.source_address();
+        if self.allow.contains(source) {
+            return Decision::Allowed;
+        }
+        if self.block.contains(source) {
+            return Decision::Blocked;
+        }
+        let Some(message) = self.protocol.message_of(packet, Party::Client) else {
+            return Decision::NoMessage;
+        };
+        let is_accepted = self.accept.iter().any(|each| {
+            each.message == message
+                && self.is_from(&each.from, packet, memory, now)
+                && each.when.of(packet, &self.protocol.fields).is_true()
+        });
+        if !is_accepted {
+            return Decision::Unwelcome(message);
+        }
+        for (id, limit) in self.limits_of(message) {
+            if self.is_from(&limit.from, packet, memory, now) {
+                let bucket = match limit.per {
+                    Per::All => None,
+                    Per::Source(key) => Some(key.of(packet.source)),
+                };
+                if !memory.take(id, bucket, limit.rate, now) {
+                    return Decision::OverLimit(message, id);
+                }
+            }
+        }
+        Decision::Accepted(message)
+    }
+
+    /// Takes note of a packet that the service sends to `to` at `now`.
+    pub fn answered(&self, answer: &Packet<'_>, to: SocketAddr, memory: &mut Memory, now: u64) {
+        let Some(known) = &self.known else {
+            return;
+        };
+        let message = self.protocol.message_of(answer, Party::Service);
+        if message.is_some_and(|message| known.after.contains(&message)) {
+            memory.know(known.by.of(to), now.saturating_add(known.lasting.as_nanos() as u64));
+        }
+    }
+
+    /// Every decision that there is, in the order in which programs count them.
+    pub fn decisions(&self) -> Vec<Decision> {
+        let messages = (0..self.protocol.messages.len()).map(MessageId);
+        let of_message = |message: MessageId| {
+            let over = self.limits_of(message).map(move |(limit, _)| Decision::OverLimit(message, limit));
+            [Decision::Accepted(message), Decision::Unwelcome(message)].into_iter().chain(over)
+        };
+        let always = [Decision::Allowed, Decision::Blocked, Decision::NoMessage];
+        always.into_iter().chain(messages.flat_map(of_message)).collect()
+    }
+
+    /// The limits that a message's packets meet, in order: its own, then the service's.
+    pub fn limits_of(&self, message: MessageId) -> impl Iterator<Item = (LimitId, &Limit)> {
+        let with_ids = || self.limits.iter().enumerate().map(|(id, limit)| (LimitId(id), limit));
+        let own = with_ids().filter(move |(_, limit)| limit.message == Some(message));
+        own.chain(with_ids().filter(|(_, limit)| limit.message.is_none()))
+    }
+
+    fn is_from(&self, senders: &Senders, packet: &Packet<'_>, memory: &Memory, now: u64) -> bool {
+        let is_known = || {
+            let known = self.known.as_ref();
+            known.is_some_and(|known| memory.knows(&known.by.of(packet.source), now))
+        };
+        match senders {
+            Senders::Anyone => true,
+            Senders::Known => is_known(),
+            Senders::Unknown => !is_known(),
+            Senders::Listed(list) => list.contains(packet.source_address()),
+        }
+    }
+}

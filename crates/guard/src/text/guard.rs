@@ -1,0 +1,295 @@
+//! Guards' files: services, each by itself and beside the others.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    rc::Rc,
+};
+
+use weir_asm::{Diagnostic, Diagnostics, Span};
+
+use super::{
+    library::{FileReading, Files, Library, Merged},
+    nearest,
+    rules::Rules,
+    table::{self, Fault, Table, Value, shown},
+    values,
+};
+use crate::meaning::{
+    Fate, GuardHook, KnownSources, Listen, Mode, Placement, PrefixList, Sample, Service, Unjudged,
+};
+
+/// A guard's file and those that it names.
+#[derive(Clone, Debug)]
+pub struct GuardReading {
+    /// What it says, unless there are errors in it or in a file that it names.
+    pub services: Option<Vec<Service>>,
+    /// What is wrong with the guard's own file.
+    pub diagnostics: Diagnostics,
+    /// The protocols and lists that it names, in the order in which they were asked for.
+    pub files: Vec<FileReading>,
+}
+
+/// Reads a guard's file. `files` has the texts that it names.
+pub fn guard(text: &str, files: &mut dyn Files) -> GuardReading {
+    let mut diagnostics = Diagnostics::default();
+    let mut library = Library::new(files);
+    let services = table::parse(text, &mut diagnostics)
+        .and_then(|file| read_services(Table::root(text, &file), &mut library, &mut diagnostics));
+    let files = library.read;
+    let has_errors = diagnostics.has_errors() || files.iter().any(|file| file.diagnostics.has_errors());
+    GuardReading { services: services.filter(|_| !has_errors), diagnostics, files }
+}
+
+fn read_services(
+    mut root: Table<'_>,
+    library: &mut Library<'_>,
+    found: &mut Diagnostics,
+) -> Option<Vec<Service>> {
+    let values = root.need("service", found).and_then(|services| services.items(found));
+    root.finish(found);
+    let values = values?;
+    let mut neighbours = Neighbours::default();
+    let mut services = Vec::with_capacity(values.len());
+    for value in values {
+        services.push(read_service(value, &mut neighbours, library, found));
+        if found.has_more() && found.has_errors() {
+            return None;
+        }
+    }
+    services.into_iter().collect()
+}
+
+/// What services before have taken.
+#[derive(Default)]
+struct Neighbours<'a> {
+    names: HashMap<&'a str, Span>,
+    ports: HashMap<u16, Port>,
+}
+
+/// Who listens at a port.
+#[derive(Default)]
+struct Port {
+    first: Option<Span>,
+    everywhere: Option<Span>,
+    at: HashMap<IpAddr, Span>,
+}
+
+impl<'a> Neighbours<'a> {
+    fn add_name(&mut self, name: &'a str, span: Span, found: &mut Diagnostics) {
+        match self.names.get(name) {
+            Some(first) => {
+                found.push(
+                    Diagnostic::error(span, format!("a second service '{name}'"))
+                        .related(*first, "the first"),
+                );
+            }
+            None => {
+                self.names.insert(name, span);
+            }
+        }
+    }
+
+    fn add_listen(&mut self, listen: Listen, span: Span, found: &mut Diagnostics) {
+        let port = self.ports.entry(listen.port).or_default();
+        let other = match listen.address {
+            None => port.first,
+            Some(address) => port.everywhere.or_else(|| port.at.get(&address).copied()),
+        };
+        if let Some(other) = other {
+            let message = format!("a second service for packets to port {}", listen.port);
+            let help = "one service may have several protocols, messages with senders of their own, and limits of each";
+            found.push(Diagnostic::error(span, message).related(other, "the first").help(help.to_owned()));
+        }
+        port.first.get_or_insert(span);
+        match listen.address {
+            None => port.everywhere = port.everywhere.or(Some(span)),
+            Some(address) => {
+                port.at.entry(address).or_insert(span);
+            }
+        }
+    }
+}
+
+/// Reads as much of a service as can be, and gives it where that is all of it.
+fn read_service<'a>(
+    value: Value<'a>,
+    neighbours: &mut Neighbours<'a>,
+    library: &mut Library<'_>,
+    found: &mut Diagnostics,
+) -> Option<Service> {
+    let mut table = value.table(found)?;
+    let name = table.need("name", found);
+    let name = name.and_then(|value| Some((value.name(found)?, value.span())));
+    if let Some((name, span)) = name {
+        neighbours.add_name(name, span, found);
+    }
+    let listen = table.need("listen", found);
+    let listen = listen.and_then(|value| Some((value.parsed(values::listen, found)?, value.span())));
+    if let Some((listen, span)) = listen {
+        neighbours.add_listen(listen, span, found);
+    }
+    let at = read_placement(&mut table, found);
+    let modes = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
+    let mode = table.take("mode").map(|mode| mode.one_of(&modes, found));
+    let merged = read_protocols(&mut table, library, found);
+    let mut lists = |key, found: &mut Diagnostics| -> PrefixList {
+        let values = table.take(key).map(Value::items_or_itself).unwrap_or_default();
+        library.prefixes(&values, found).into_iter().collect()
+    };
+    let (allow, block) = (lists("allow", found), lists("block", found));
+    let fates = [("drop", Fate::Drop), ("pass", Fate::Pass)];
+    let mut fate = |key, found: &mut Diagnostics| {
+        table.take(key).and_then(|fate| fate.one_of(&fates, found)).unwrap_or_default()
+    };
+    let unjudged = Unjudged {
+        fragments: fate("fragments", found),
+        unreadable: fate("unreadable", found),
+        super_packets: fate("super_packets", found),
+    };
+    let sample = table.take("sample").map(|sample| read_sample(sample, found));
+    let (accept, limit, known) = (table.need("accept", found), table.take("limit"), table.take("known"));
+    table.finish(found);
+    // What is said of messages is looked at where it is known which there are.
+    let merged = merged?;
+    let known = known.map(|known| read_known(known, &merged, found));
+    let mut rules = Rules { merged: &merged, has_known: known.is_some(), library, found };
+    let accept = rules.accept(accept?);
+    let limits = limit.map(|limit| rules.limits(limit, &accept)).unwrap_or_default();
+    rules.warn_of_cuts(&accept);
+    Some(Service {
+        name: name?.0.to_owned(),
+        listen: listen?.0,
+        at: at?,
+        mode: mode.unwrap_or(Some(Mode::default()))?,
+        protocol: merged.protocol.clone(),
+        accept: accept.into_iter().map(|(acceptance, _)| acceptance).collect(),
+        allow,
+        block,
+        limits,
+        known: known.flatten(),
+        unjudged,
+        sample: sample.flatten(),
+    })
+}
+
+fn read_placement(table: &mut Table<'_>, found: &mut Diagnostics) -> Option<Placement> {
+    let hooks = [
+        ("auto", None),
+        ("socket", Some(GuardHook::Socket)),
+        ("cgroup", Some(GuardHook::Cgroup)),
+        ("tc", Some(GuardHook::Tc)),
+        ("xdp", Some(GuardHook::Xdp)),
+    ];
+    let hook = table.take("at").map_or(Some(None), |at| at.one_of(&hooks, found));
+    let mut interfaces: Vec<String> = Vec::new();
+    if let Some(value) = table.take("interfaces") {
+        if matches!(hook, Some(Some(GuardHook::Socket | GuardHook::Cgroup))) {
+            let message = "the hooks socket and cgroup see the packets of every interface";
+            found.push(
+                Diagnostic::error(value.span(), message).help("write at = \"tc\" or \"xdp\"".to_owned()),
+            );
+        }
+        for value in value.items(found).unwrap_or_default() {
+            let name = value.parsed(interface, found).unwrap_or_default();
+            if interfaces.last().is_some_and(|last| last == name) {
+                found.push(Diagnostic::error(value.span(), format!("'{name}' is named twice")));
+            }
+            interfaces.push(name.to_owned());
+        }
+    }
+    let unit = table.take("unit").map(|unit| unit.parsed(unit_name, found));
+    let pid = table.take("pid").map(|pid| pid.integer(1..=i32::MAX as u64, found));
+    Some(Placement {
+        hook: hook?,
+        interfaces,
+        unit: unit.flatten().map(str::to_owned),
+        pid: pid.flatten().map(|pid| pid as u32),
+    })
+}
+
+/// A network interface's name as the kernel takes it (`dev_valid_name`, net/core/dev.c).
+fn interface(text: &str) -> Result<&str, Fault> {
+    let is_part = |byte: u8| !matches!(byte, 0 | b'/' | b':') && !byte.is_ascii_whitespace();
+    if matches!(text.len(), 1..=15) && !matches!(text, "." | "..") && text.bytes().all(is_part) {
+        return Ok(text);
+    }
+    let help = "it has 1 to 15 bytes, without blanks, / and :";
+    Err(Fault::new(format!("'{}' can't be an interface", shown(text)), help))
+}
+
+fn unit_name(text: &str) -> Result<&str, Fault> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
+    if matches!(text.len(), 1..=255) && text.contains('.') && text.bytes().all(is_part) {
+        return Ok(text);
+    }
+    let message = format!("'{}' can't be a systemd unit", shown(text));
+    Err(Fault::new(message, "write its whole name, such as 'unbound.service'"))
+}
+
+/// The protocols of a service as one, with the constants that it sets.
+fn read_protocols(
+    table: &mut Table<'_>,
+    library: &mut Library<'_>,
+    found: &mut Diagnostics,
+) -> Option<Rc<Merged>> {
+    let (protocol, constants) = (table.need("protocol", found), table.take("constants"));
+    let constants = constants.and_then(|constants| constants.table(found)).map(Table::into_entries);
+    let constants = constants.unwrap_or_default();
+    let values = protocol?.items_or_itself();
+    if values.is_empty() {
+        let help = "name one: protocol = \"dns\"".to_owned();
+        found.push(Diagnostic::error(protocol?.span(), "a service has a protocol").help(help));
+    }
+    let mut names = Vec::with_capacity(values.len());
+    for value in &values {
+        names.push((value.text(found)?, value.span()));
+    }
+    let mut set = BTreeMap::new();
+    for (key, value) in &constants {
+        set.insert(key.text.to_owned(), value.integer(0..=u64::MAX, found)?);
+    }
+    if names.is_empty() {
+        return None;
+    }
+    let merged = library.merged(&names, &set, found)?;
+    for (key, _) in constants {
+        let known = || merged.parts.iter().flat_map(|(part, _)| part.constants.keys()).map(String::as_str);
+        if known().any(|known| known == key.text) {
+            continue;
+        }
+        let message = format!("no protocol of this service has a constant '{}'", shown(key.text));
+        let help = nearest(key.text, known()).map(|near| format!("did you mean '{near}'?"));
+        found.push(Diagnostic::error(key.span, message).help(help));
+        if found.has_more() {
+            break;
+        }
+    }
+    Some(merged)
+}
+
+fn read_known(value: Value<'_>, merged: &Merged, found: &mut Diagnostics) -> Option<KnownSources> {
+    let mut table = value.table(found)?;
+    let after = table.need("after", found).map(|after| {
+        let after =
+            after.items_or_itself().into_iter().map(|each| super::rules::sent_message(each, merged, found));
+        after.collect::<Option<Vec<_>>>()
+    });
+    let by = table.need("by", found).and_then(|by| by.parsed(values::source, found));
+    let lasting = table.need("for", found).and_then(|lasting| lasting.parsed(values::duration, found));
+    table.finish(found);
+    Some(KnownSources { after: after??, by: by?, lasting: lasting? })
+}
+
+fn read_sample(value: Value<'_>, found: &mut Diagnostics) -> Option<Sample> {
+    let mut table = value.table(found)?;
+    let rate = table.need("dropped", found).and_then(|rate| rate.parsed(values::rate, found));
+    let path = |text: &str| match text {
+        "" => Err(Fault::new("a capture file has a name", "to = \"dropped.pcapng\"")),
+        _ if text.contains('\0') => Err(Fault::new("a path has no byte 0", "to = \"dropped.pcapng\"")),
+        _ => Ok(text.to_owned()),
+    };
+    let to = table.need("to", found).and_then(|to| to.parsed(path, found));
+    table.finish(found);
+    Some(Sample { rate: rate?, to: to? })
+}

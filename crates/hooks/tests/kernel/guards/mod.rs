@@ -1,0 +1,198 @@
+//! Guards' programs decide as the interpreter does.
+
+mod random;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use weir_asm::{Endian, maps::LpmPrefix};
+use weir_filters::{Hook, Layer, Site, fun::service};
+use weir_guard::{
+    meaning::{Decision, Memory, Mode, Packet, Party, Senders, Service},
+    protocols::{self, Shipped},
+    text::{Files, NamedText, Unavailable},
+};
+use weir_hooks::{AnyProgram, maps::Update};
+use weir_testing::scaled;
+
+use crate::{Test, once};
+
+pub(super) const TESTS: &[Test] = &[
+    once("random_guards_decide_as_the_interpreter", random_guards),
+    once("guards_of_shipped_protocols_decide_as_the_interpreter", shipped_protocols),
+];
+
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
+
+/// Hooks whose programs run on given bytes; a packet's source is where it isn't known to a test run at the socket.
+const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+
+fn random_guards() {
+    let mut counts = [0_u64; 2];
+    for seed in 0..scaled(200) as u64 {
+        for hook in HOOKS {
+            guard(seed, hook, &mut counts);
+        }
+    }
+    let [dropped, accepted] = counts;
+    assert!(dropped > accepted / 10 && accepted > dropped / 100, "{dropped} dropped, {accepted} accepted");
+}
+
+fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let listen = if rng.random_bool(0.5) { LISTEN } else { "[::]:53".parse().expect("an address") };
+    let mut guard = random::service(&mut rng, listen);
+    let site = Site::new(hook, listen);
+    if hook.layer() == Layer::Udp {
+        without_sources(&mut guard);
+    }
+    let object =
+        service::service_object(&guard, &site).unwrap_or_else(|error| panic!("guard {seed}: {error}"));
+    let elf = object.to_elf(Endian::NATIVE).expect("it is an object");
+    let program = AnyProgram::load(&elf, None)
+        .unwrap_or_else(|error| panic!("guard {seed} at {hook}: {error}\n{guard:#?}"));
+    write_lists(&program, &guard);
+    let decisions = guard.decisions();
+    let mut memory = Memory::default();
+    let mut expected = vec![0; decisions.len()];
+    for number in 0..1000 / HOOKS.len() {
+        let is_v4 = listen.is_ipv4() || rng.random_bool(0.5);
+        let source = random::source(&mut rng, is_v4);
+        let payload = random::payload(&mut rng, &guard.protocol);
+        let decision = guard.decide(&Packet::whole(source, &payload), &mut memory, 0);
+        let accepts = decision.is_accepted() || guard.mode == Mode::Observe;
+        counts[usize::from(accepts)] += 1;
+        let seen = seen(hook.layer(), source, &payload);
+        let returned = program.test_run(&seen, 1).expect("it runs").return_value as i32;
+        let (accept, drop) = hook.returns();
+        let context = || {
+            format!(
+                "guard {seed}, packet {number} at {hook}: {decision:?}\nfrom {source}: {}\n{guard:#?}",
+                payload.escape_ascii()
+            )
+        };
+        assert_eq!(returned, if accepts { accept } else { drop }, "{}", context());
+        let at = decisions.iter().position(|each| *each == decision).expect("it is listed");
+        expected[at] += 1;
+    }
+    let counted: Vec<u64> = (0..decisions.len() as u32)
+        .map(|number| {
+            let map = program.map(service::DECISIONS).expect("it has the map");
+            map.get(number).expect("it can be read").expect("it is there").into_iter().sum()
+        })
+        .collect();
+    let shown =
+        |counts: &[u64]| decisions.iter().copied().zip(counts.to_vec()).collect::<Vec<(Decision, u64)>>();
+    assert_eq!(shown(&counted), shown(&expected), "guard {seed} at {hook}");
+}
+
+/// Each protocol, all its messages accepted one by one: its vectors, and each cut short everywhere.
+fn shipped_protocols() {
+    for shipped in protocols::ALL {
+        let text = format!(
+            "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
+            shipped.name,
+            accepted(shipped)
+        );
+        let reading = weir_guard::text::guard(&text, &mut Protocols);
+        let guard =
+            &reading.services.unwrap_or_else(|| panic!("{}: {:?}", shipped.name, reading.diagnostics))[0];
+        for hook in HOOKS {
+            let object = service::service_object(guard, &Site::new(hook, "[::]:53".parse().unwrap()));
+            let object = object.unwrap_or_else(|error| panic!("{}: {error}", shipped.name));
+            let program = AnyProgram::load(&object.to_elf(Endian::NATIVE).expect("it is an object"), None)
+                .unwrap_or_else(|error| panic!("{} at {hook}: {error}", shipped.name));
+            let (accept, drop) = hook.returns();
+            for vector in shipped.vectors() {
+                // Cut everywhere where it is short, else here and there.
+                let step = 1 + vector.payload.len() / 64;
+                for len in (0..vector.payload.len()).step_by(step).chain([vector.payload.len()]) {
+                    let payload = &vector.payload[..len];
+                    let source = "192.0.2.1:40000".parse().expect("an address");
+                    let decision = guard.decide(&Packet::whole(source, payload), &mut Memory::default(), 0);
+                    let returned =
+                        program.test_run(&seen(hook.layer(), source, payload), 1).expect("it runs");
+                    assert_eq!(
+                        returned.return_value as i32,
+                        if decision.is_accepted() { accept } else { drop },
+                        "{} at {hook}, line {}, {len} bytes: {decision:?}",
+                        shipped.name,
+                        vector.line
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Its messages that clients send, quoted.
+fn accepted(shipped: &Shipped) -> String {
+    let reading = weir_guard::text::protocol(shipped.text, &Default::default());
+    let messages = reading.protocol.expect("it has no fault").messages;
+    let of_clients = messages.iter().filter(|message| message.by != Some(Party::Service));
+    of_clients.map(|message| format!("\"{}\"", message.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Those that weir ships, and no lists.
+struct Protocols;
+
+impl Files for Protocols {
+    fn protocol(&mut self, name: &str) -> Result<NamedText, Unavailable> {
+        let shipped = protocols::find(name).expect("it is shipped");
+        Ok(NamedText { name: name.to_owned(), text: shipped.text.to_owned() })
+    }
+
+    fn list(&mut self, _: &str) -> Result<NamedText, Unavailable> {
+        unreachable!("none is named")
+    }
+}
+
+fn write_lists(program: &AnyProgram, guard: &Service) {
+    // Nothing may depend on them.
+    let Ok(mut map) = program.map(service::PREFIXES) else {
+        return;
+    };
+    for (number, list) in service::lists(guard).enumerate() {
+        for prefix in list.prefixes() {
+            let (bits, data) = service::prefix_key(number, *prefix);
+            map.update(LpmPrefix::new(bits, data), 1, Update::Any).expect("there is room");
+        }
+    }
+}
+
+/// What doesn't depend on where packets come from.
+fn without_sources(guard: &mut Service) {
+    guard.allow = Default::default();
+    guard.block = Default::default();
+    guard.accept.iter_mut().for_each(|each| each.from = Senders::Anyone);
+    guard.limits.clear();
+}
+
+/// A packet for the service as [`AnyProgram::test_run`] wants it: from UDP's header on, or from Ethernet's.
+fn seen(layer: Layer, source: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    let len = (8 + payload.len()) as u16;
+    let udp = [&source.port().to_be_bytes()[..], &53_u16.to_be_bytes(), &len.to_be_bytes(), &[0, 0], payload]
+        .concat();
+    let (ethertype, ip) = match source.ip() {
+        IpAddr::V4(address) => {
+            let total = (20 + udp.len()) as u16;
+            let header = [
+                &[0x45, 0][..],
+                &total.to_be_bytes(),
+                &[0, 0, 0, 0, 64, 17, 0, 0],
+                &address.octets(),
+                &[127, 0, 0, 1],
+            ];
+            (0x0800_u16, header.concat())
+        }
+        IpAddr::V6(address) => {
+            let header =
+                [&[0x60, 0, 0, 0][..], &len.to_be_bytes(), &[17, 64], &address.octets(), &[0; 15], &[1]];
+            (0x86dd, header.concat())
+        }
+    };
+    match layer {
+        Layer::Udp => udp,
+        Layer::Ip | Layer::Ethernet => [vec![0; 12], ethertype.to_be_bytes().to_vec(), ip, udp].concat(),
+    }
+}

@@ -1,0 +1,15 @@
+//! Guards on the command line: read with the files that they name, told, tried on captures, begun.
+
+mod dropped;
+mod files;
+mod judged;
+mod new;
+mod reading;
+mod summary;
+mod trial;
+mod words;
+
+pub(crate) use new::{NewGuard, create};
+pub(crate) use reading::{Rules, read};
+pub(crate) use summary::{ProtocolSummary, ServiceSummary};
+pub(crate) use trial::Trial;

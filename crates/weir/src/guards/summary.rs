@@ -1,0 +1,229 @@
+//! What a guard says, as tables and records: each service, its messages, and where it can be a program.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
+
+use serde::Serialize;
+use weir_filters::{Hook, Site, fun::service::service_object};
+use weir_guard::meaning::{Condition, MessageId, Party, Protocol, Service};
+use weir_output::terminal;
+
+use super::words;
+
+/// A service of a guard.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServiceSummary {
+    service: String,
+    listen: String,
+    at: String,
+    mode: &'static str,
+    protocol: String,
+    source: String,
+    messages: Vec<MessageSummary>,
+    /// Of all messages that are accepted.
+    limits: Vec<String>,
+    allow: usize,
+    block: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<String>,
+    fragments: &'static str,
+    unreadable: &'static str,
+    super_packets: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<String>,
+    hooks: Vec<HookSummary>,
+}
+
+/// A message, and whose packets of it are accepted.
+#[derive(Debug, Serialize)]
+struct MessageSummary {
+    message: String,
+    accepted_from: Vec<String>,
+    /// Whether the service alone sends it, so that it is never judged.
+    is_of_service: bool,
+    limits: Vec<String>,
+}
+
+/// Whether the service can be a program at a hook.
+#[derive(Debug, Serialize)]
+struct HookSummary {
+    hook: Hook,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    maps: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The hooks that guards are attached to.
+const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+
+impl ServiceSummary {
+    pub(crate) fn of(service: &Service) -> Self {
+        // By message, since a guard may have 10 000 of each.
+        let mut accepted: BTreeMap<MessageId, Vec<String>> = BTreeMap::new();
+        for each in &service.accept {
+            let when = if each.when == Condition::TRUE { "" } else { ", where its condition holds" };
+            let from = words::senders(&each.from) + when;
+            accepted.entry(each.message).or_default().push(from);
+        }
+        let mut limits: BTreeMap<Option<MessageId>, Vec<String>> = BTreeMap::new();
+        for limit in &service.limits {
+            limits.entry(limit.message).or_default().push(words::limit(limit));
+        }
+        let messages = service.protocol.messages.iter().enumerate().map(|(id, message)| MessageSummary {
+            message: message.name.clone(),
+            is_of_service: message.by == Some(Party::Service),
+            accepted_from: accepted.remove(&MessageId(id)).unwrap_or_default(),
+            limits: limits.remove(&Some(MessageId(id))).unwrap_or_default(),
+        });
+        let messages = messages.collect();
+        let known = service.known.as_ref().map(|known| {
+            let after = known.after.iter().map(|message| service.protocol.message(*message).name.as_str());
+            let after = after.collect::<Vec<_>>().join(" or ");
+            format!("{:?} after {after}, by {}", known.lasting, words::source(known.by))
+        });
+        let sample =
+            service.sample.as_ref().map(|sample| format!("{} to {}", words::rate(sample.rate), sample.to));
+        Self {
+            service: service.name.clone(),
+            listen: words::listen(service.listen),
+            at: words::placement(&service.at),
+            mode: words::mode(service.mode),
+            protocol: service.protocol.name.clone(),
+            source: service.protocol.source.clone(),
+            messages,
+            limits: limits.remove(&None).unwrap_or_default(),
+            allow: service.allow.prefixes().len(),
+            block: service.block.prefixes().len(),
+            known,
+            fragments: words::fate(service.unjudged.fragments),
+            unreadable: words::fate(service.unjudged.unreadable),
+            super_packets: words::fate(service.unjudged.super_packets),
+            sample,
+            hooks: HOOKS.map(|hook| HookSummary::of(service, hook)).into(),
+        }
+    }
+
+    pub(crate) fn text(&self, plain: bool) -> String {
+        let mut rows: Vec<[String; 2]> = vec![
+            ["listen".to_owned(), self.listen.clone()],
+            ["at".to_owned(), self.at.clone()],
+            ["mode".to_owned(), self.mode.to_owned()],
+            ["protocol".to_owned(), sourced(&self.protocol, &self.source)],
+            ["allow".to_owned(), words::counted(self.allow, "prefix")],
+            ["block".to_owned(), words::counted(self.block, "prefix")],
+            ["limits of all".to_owned(), or_none(&self.limits)],
+        ];
+        for (what, said) in [("known", &self.known), ("sample", &self.sample)] {
+            rows.extend(said.as_ref().map(|said| [what.to_owned(), said.clone()]));
+        }
+        rows.push([
+            "fragments, unreadable, super-packets".to_owned(),
+            [self.fragments, self.unreadable, self.super_packets].join(", "),
+        ]);
+        let mut text = table(["service", &self.service], rows, plain);
+        let rows = self.messages.iter().map(|message| {
+            let from = match message.accepted_from.as_slice() {
+                [] if message.is_of_service => "the service sends it".to_owned(),
+                [] => "not accepted".to_owned(),
+                from => from.join("; "),
+            };
+            [message.message.clone(), from, or_none(&message.limits)]
+        });
+        text += &table(["message", "accepted from", "limits of it"], rows, plain);
+        let rows = self.hooks.iter().map(|hook| {
+            let count = hook.instructions.map_or_else(|| "no program".to_owned(), |count| count.to_string());
+            [hook.hook.to_string(), count, hook.reason.clone().unwrap_or_else(|| hook.maps.join(", "))]
+        });
+        text += &table(["hook", "instructions", "maps, or why it has none"], rows, plain);
+        text
+    }
+}
+
+impl HookSummary {
+    fn of(service: &Service, hook: Hook) -> Self {
+        let address = service.listen.address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let site = Site::new(hook, SocketAddr::new(address, service.listen.port));
+        let (mut instructions, mut maps, mut reason) = (None, Vec::new(), None);
+        match service_object(service, &site) {
+            Ok(object) => {
+                instructions = object.programs.first().map(|program| program.code.len());
+                maps = object.maps.into_iter().map(|map| map.name).collect();
+            }
+            Err(refusal) => reason = Some(refusal.to_string()),
+        }
+        Self { hook, instructions, maps, reason }
+    }
+}
+
+/// A protocol by itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProtocolSummary {
+    protocol: String,
+    source: String,
+    constants: BTreeMap<String, u64>,
+    fields: usize,
+    messages: Vec<String>,
+}
+
+impl ProtocolSummary {
+    pub(crate) fn of(protocol: &Protocol, constants: &BTreeMap<String, u64>) -> Self {
+        Self {
+            protocol: protocol.name.clone(),
+            source: protocol.source.clone(),
+            constants: constants.clone(),
+            fields: protocol.fields.len(),
+            messages: protocol.messages.iter().map(|message| message.name.clone()).collect(),
+        }
+    }
+
+    pub(crate) fn text(&self, plain: bool) -> String {
+        let mut rows = vec![
+            ["source".to_owned(), self.source.clone()],
+            ["fields".to_owned(), self.fields.to_string()],
+            ["messages".to_owned(), self.messages.join(", ")],
+        ];
+        if !self.constants.is_empty() {
+            let constants = self.constants.iter().map(|(name, value)| format!("{name} = {value}"));
+            rows.push(["constants".to_owned(), constants.collect::<Vec<_>>().join(", ")]);
+        }
+        table(["protocol", &self.protocol], rows, plain)
+    }
+
+    /// Several, a row each.
+    pub(crate) fn list(all: &[Self], plain: bool) -> String {
+        let rows =
+            all.iter().map(|each| [each.protocol.clone(), each.source.clone(), each.messages.join(", ")]);
+        table(["protocol", "source", "messages"], rows, plain)
+    }
+}
+
+/// A table, and an empty line behind it.
+pub(super) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    plain: bool,
+) -> String {
+    let mut table = terminal::page_table(plain);
+    table.set_header(head.map(terminal::printable));
+    for row in rows {
+        table.add_row(row.map(|cell| terminal::printable(&cell)));
+    }
+    terminal::keep_words(&mut table);
+    let mut text = String::new();
+    let _ = writeln!(text, "{table}\n");
+    text
+}
+
+fn sourced(name: &str, source: &str) -> String {
+    if source.is_empty() { name.to_owned() } else { format!("{name} ({source})") }
+}
+
+fn or_none(list: &[String]) -> String {
+    if list.is_empty() { "none".to_owned() } else { list.join("; ") }
+}
