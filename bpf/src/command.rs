@@ -11,7 +11,7 @@ const ROBUST_VALID_COMMAND: u32 = number("robust-valid-command");
 
 /// Whether the filter of that number accepts the packet; what is none of these drops it.
 #[inline(always)]
-pub fn accepts_alone<H: Hook>(filter: u32, packet: &Packet<'_, H>) -> bool {
+pub fn accepts_by_packet<H: Hook>(filter: u32, packet: &Packet<'_, H>) -> bool {
     match filter {
         SIMPLE => true,
         REJECT => false,

@@ -67,12 +67,16 @@ pub enum Owner {
     Interface,
 }
 
-names! {
+impl Owner {
     /// What people are told of where a hook is.
-    Owner::as_str {
-        Server = "in the server's loop, no program", Socket = "the server's",
-        SharedPort = "where one of the sockets that share the port is picked",
-        ControlGroup = "the server's control group", Interface = "an interface"
+    pub const fn described(self) -> &'static str {
+        match self {
+            Self::Server => "in the server's loop, no program",
+            Self::Socket => "the server's socket",
+            Self::SharedPort => "where one of the sockets that share the port is picked",
+            Self::ControlGroup => "the server's control group",
+            Self::Interface => "an interface",
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Toolkit {
     }
 
     /// What it is, in a few words.
-    pub const fn told(self) -> &'static str {
+    pub const fn described(self) -> &'static str {
         self.row()[0]
     }
 

@@ -53,7 +53,7 @@ impl<'a, S: AsFd> From<&'a S> for Target<'a> {
 
 /// What a caller has that hooks belong to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Belongings<'a> {
+pub struct Owners<'a> {
     /// A socket, or one of those that share a port.
     pub socket: Option<BorrowedFd<'a>>,
     /// An open folder of a control group.
@@ -64,7 +64,7 @@ pub struct Belongings<'a> {
     pub xdp_mode: XdpMode,
 }
 
-impl<'a> Belongings<'a> {
+impl<'a> Owners<'a> {
     /// What programs at that hook are attached to; nothing where the caller hasn't got it, and at the server's own loop.
     pub fn target(self, hook: Hook) -> Option<Target<'a>> {
         match hook {
@@ -124,13 +124,13 @@ impl KernelFilter {
         }
     }
 
-    /// Attaches the program to that of `belongings` which its hook belongs to.
+    /// Attaches the program to that of `owners` which its hook belongs to.
     ///
     /// # Errors
     /// As [`Self::attach`]; or the hook's is none of them.
-    pub fn attach_to(&self, belongings: Belongings<'_>) -> Result<Attached, HookError> {
+    pub fn attach_to(&self, owners: Owners<'_>) -> Result<Attached, HookError> {
         let hook = self.site.hook;
-        let target = belongings.target(hook).ok_or_else(|| {
+        let target = owners.target(hook).ok_or_else(|| {
             self.other("attaching", format!("nothing was given that hook {hook} belongs to"))
         })?;
         self.attach(target)

@@ -54,7 +54,7 @@ mod workers;
 pub use any::{AnyProgram, RunOutput};
 pub use attach_any::{AttachPoint, AttachedProgram, Direction};
 pub use attached::{Attached, STAYS, XdpMode};
-pub use attaching::{Belongings, Target};
+pub use attaching::{Owners, Target};
 pub use audit::Audit;
 pub use clsact::ClsactFilter;
 pub use counters::{CapturedPacket, ParameterMap};

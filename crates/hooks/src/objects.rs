@@ -107,7 +107,8 @@ pub fn available(combination: Combination) -> Result<(), Gap> {
     match toolkit {
         Toolkit::C if !C_MISSING.is_empty() => Err(Gap(C_MISSING)),
         Toolkit::Aya | Toolkit::C if !filter.is_dynamic() => object(toolkit, filter.as_str()).map(drop),
-        _ => Ok(()),
+        Toolkit::Aya => object(toolkit, "chain").and(object(toolkit, "chain-without-exchange")).map(drop),
+        Toolkit::Rust | Toolkit::Fun | Toolkit::C | Toolkit::Cbpf => Ok(()),
     }
 }
 
@@ -154,7 +155,11 @@ include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
 /// The object of that source, without its suffix.
 fn object(toolkit: Toolkit, source: &str) -> Result<&'static [u8], Gap> {
-    let objects = if toolkit == Toolkit::C { C_OBJECTS } else { AYA_OBJECTS };
+    let objects = match toolkit {
+        Toolkit::Aya => AYA_OBJECTS,
+        Toolkit::C => C_OBJECTS,
+        Toolkit::Rust | Toolkit::Fun | Toolkit::Cbpf => return Err(NOT_WRITTEN),
+    };
     objects.iter().find(|(name, _)| *name == source).map(|(_, elf)| *elf).ok_or(NOT_WRITTEN)
 }
 

@@ -10,7 +10,7 @@ use weir_filters::{
     Binding, Combination, Filter, FilterName, GsoView, Guards, Hook, Layer, Parameter, Site, SuperPackets,
     Toolkit, corpus::Case,
 };
-use weir_hooks::{Belongings, KernelFilter, ProgramType};
+use weir_hooks::{KernelFilter, Owners, ProgramType};
 use weir_output::exit::UsageError;
 
 use crate::{
@@ -95,7 +95,7 @@ impl Way {
         Ok(match self {
             Self::TestRun => Box::new(program),
             Self::Sockets => Box::new(Sockets::new(program, |program, socket| {
-                program.attach_to(Belongings { socket: Some(socket.as_fd()), ..Belongings::default() })
+                program.attach_to(Owners { socket: Some(socket.as_fd()), ..Owners::default() })
             })?),
         })
     }
@@ -255,7 +255,7 @@ impl Plan {
             return vec![with_little_room(Filter::from(name).behind(self.choice.guards))];
         }
         if name.is_dynamic() {
-            let chains = chains(name, hook, way).iter().map(|chain| chain.parse().expect("a chain"));
+            let chains = chains(name, hook, way).into_iter().map(|chain| chain.parse().expect("a chain"));
             return chains.map(with_little_room).collect();
         }
         if name != FilterName::Parameterized {
@@ -271,13 +271,14 @@ impl Plan {
 }
 
 /// The chains that a filter with a memory decides in; by a test run without an IP header guards know no source.
-fn chains(name: FilterName, hook: Hook, way: Way) -> &'static [&'static str] {
-    match name {
-        FilterName::Blocklist => &["blocklist", "quota+blocklist"],
-        FilterName::Quota => &["quota", "blocklist+quota"],
-        FilterName::KnownKey if hook.layer() == Layer::Udp && way == Way::TestRun => &["known-key"],
-        _ => &["known-key", "blocklist+quota+known-key", "quota+blocklist+known-key"],
-    }
+fn chains(name: FilterName, hook: Hook, way: Way) -> Vec<String> {
+    let before: &[&str] = match name {
+        FilterName::Blocklist => &["", "quota+"],
+        FilterName::Quota => &["", "blocklist+"],
+        _ if hook.layer() == Layer::Udp && way == Way::TestRun => &[""],
+        _ => &["", "blocklist+quota+", "quota+blocklist+"],
+    };
+    before.iter().map(|before| format!("{before}{name}")).collect()
 }
 
 /// Why a combination isn't compared.

@@ -120,7 +120,7 @@ impl Sockets {
     }
 
     fn is_dropped(&mut self, case: &Case) -> io::Result<bool> {
-        if !self.hook.is_counted_by_the_socket() {
+        if self.hook.owner() == Owner::SharedPort {
             let refused = self.sender_of(case).take_error()?;
             return Ok(refused.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused));
         }

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use weir_bpf::{
-    Blocked, Captures, Hook, Keys, Packet, Rate, Source, Sources, Verdicts, accepts_alone,
+    Blocked, Captures, Hook, Keys, Packet, Rate, Source, Sources, Verdicts, accepts_by_packet,
     asks_for_a_known_key, decide, is_blocked, keep_a_copy, programs, source,
 };
 use weir_wire::chain::{Chain, MAX_GUARDS, NONE, number};
@@ -95,6 +95,6 @@ fn last_accepts<H: Hook>(packet: &Packet<'_, H>) -> bool {
             true
         }
         KNOWN_KEY => asks_for_a_known_key(packet, &KEYS),
-        other => accepts_alone(other, packet),
+        other => accepts_by_packet(other, packet),
     }
 }

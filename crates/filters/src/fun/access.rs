@@ -145,7 +145,7 @@ impl Access {
     pub(super) fn load(&self, code: &mut Code, offset: impl SrcSplice, len: usize, slot: i16, absent: Label) {
         ebpf! { in code; mov r2, $offset }
         if let LoadWay::InPlace = self.load {
-            locate(code);
+            locate(code, absent);
             return copy(code, len, slot, absent);
         }
         ebpf! { in code;
@@ -170,7 +170,7 @@ impl Access {
                 jne r0, 0, $absent
             },
             LoadWay::InPlace => {
-                locate(code);
+                locate(code, absent);
                 copy_some(code, absent);
             }
         }
@@ -178,12 +178,10 @@ impl Access {
 }
 
 /// r1 = where the offset in r2 is in the packet, r5 = where the packet ends. The verifier wants to see that an offset is
-/// none that leads anywhere else.
-fn locate(code: &mut Code) {
+/// none that leads anywhere else; what is further off is absent.
+fn locate(code: &mut Code, absent: Label) {
     ebpf! { in code;
-        jle r2, $MOST_AT, inside
-        mov r2, $MOST_AT
-    inside:
+        jgt r2, $MOST_AT, $absent
         ldxw r1, [$CONTEXT + $DATA]
         ldxw r5, [$CONTEXT + $DATA_END]
         add r1, r2

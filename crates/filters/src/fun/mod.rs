@@ -88,7 +88,8 @@ fn accept_all(code: &mut Code, access: &Access) {
 fn alike(code: &mut Code, site: &Site, wants: Wants, end: fn(&mut Code, &Access)) {
     let access = &Access::at(site);
     let no_command = code.fresh_label();
-    parse(code, site, Judge { wants, no_command, place: |code: &mut Code| end(code, access) });
+    let place = |code: &mut Code| end(code, access);
+    parse(code, site, Judge { wants, no_command, too_deep: Verdict::Drop, place });
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ pub struct RateLimit {
 impl RateLimit {
     /// How many nanoseconds earlier than at the rate a packet may come.
     pub fn tolerance(self) -> u64 {
-        self.interval.get().saturating_mul((self.burst.get() - 1).into())
+        // Less than would make a moment of this century wrap.
+        self.interval.get().saturating_mul((self.burst.get() - 1).into()).min(i64::MAX as u64)
     }
 }
 

@@ -92,10 +92,17 @@ impl Relations {
                     relations.hidden_by.insert(MessageId(at), MessageId(before));
                     break;
                 }
-                let is_of_one = is_of_the_same || later.by.is_none();
+                let is_of_one = is_of_the_same || later.by.is_none() && earlier.by == Some(Party::Client);
                 let len =
                     (is_of_one && earlier.implies(later, steps)).then(|| later.cut_from(earlier)).flatten();
-                cuts.extend(len.map(|len| Cut { strict: MessageId(before), wide: MessageId(at), len }));
+                // A message between may be the cut packet before this one is asked.
+                let is_between =
+                    |len: &u64| facts[before + 1..at].iter().any(|between| between.may_have(*len));
+                cuts.extend(len.filter(|len| !is_between(len)).map(|len| Cut {
+                    strict: MessageId(before),
+                    wide: MessageId(at),
+                    len,
+                }));
                 if *steps == 0 {
                     return relations;
                 }
@@ -206,6 +213,14 @@ impl Facts {
                 && (self.hold.contains(condition)
                     || held.is_some_and(|(held, ranges)| both(held, ranges) == *held))
         })
+    }
+
+    /// Whether a packet of so many bytes may be one.
+    fn may_have(&self, len: u64) -> bool {
+        let lens = self.ranges.get(&self.len);
+        self.contradiction.is_none()
+            && self.least <= len
+            && lens.is_none_or(|lens| lens.iter().any(|range| range.contains(&len)))
     }
 
     /// To how many bytes a packet of a stricter message is cut to be this one and no longer that.

@@ -192,7 +192,7 @@ fn read_placement(table: &mut Table<'_>, found: &mut Diagnostics) -> Option<Plac
         }
         for value in value.items(found).unwrap_or_default() {
             let name = value.parsed(interface, found).unwrap_or_default();
-            if interfaces.last().is_some_and(|last| last == name) {
+            if interfaces.iter().any(|other| other == name) {
                 found.push(Diagnostic::error(value.span(), format!("'{name}' is named twice")));
             }
             interfaces.push(name.to_owned());

@@ -24,6 +24,9 @@ const MOST_PREFIXES: usize = 1 << 22;
 /// Fields and parts of conditions of all the services of a guard.
 const MOST_PARTS: usize = 1 << 20;
 
+/// Bytes of all the lists of a guard.
+const MOST_OF_LISTS: usize = 256 << 20;
+
 /// Where the texts are that a guard names.
 pub trait Files {
     /// The protocol that a guard calls `name`: one that weir ships, or a path.
@@ -132,6 +135,7 @@ pub(super) struct Library<'f> {
     merged: HashMap<(Vec<String>, Constants), Option<Rc<Merged>>>,
     lists: HashMap<String, Option<Rc<Vec<IpNet>>>>,
     bytes: usize,
+    list_bytes: usize,
     prefixes: usize,
     parts: usize,
     steps: usize,
@@ -147,6 +151,7 @@ impl<'f> Library<'f> {
             merged: HashMap::new(),
             lists: HashMap::new(),
             bytes: 0,
+            list_bytes: 0,
             prefixes: 0,
             parts: 0,
             steps: Relations::STEPS,
@@ -304,10 +309,21 @@ impl<'f> Library<'f> {
             return known.clone();
         }
         let file = self.files.list(path).map_err(|why| found.push(unavailable("list", path, why, span)));
-        let prefixes = file.ok().map(|file| {
+        let prefixes = file.ok().and_then(|file| {
+            self.list_bytes += file.text.len();
+            if self.list_bytes > MOST_OF_LISTS {
+                let message = format!("more than {MOST_OF_LISTS} bytes of lists in this guard");
+                found.push(Diagnostic::error(span, message));
+                return None;
+            }
             let at = self.add(file);
             let FileReading { file, diagnostics } = &mut self.read[at];
-            Rc::new(read_list(&file.text, diagnostics))
+            let prefixes = read_list(&file.text, diagnostics);
+            if diagnostics.is_empty() {
+                // Nothing will be shown of it.
+                file.text = String::new();
+            }
+            Some(Rc::new(prefixes))
         });
         self.lists.insert(path.to_owned(), prefixes.clone());
         prefixes

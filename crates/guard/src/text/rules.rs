@@ -13,6 +13,9 @@ use super::{
 };
 use crate::meaning::{Acceptance, Condition, Limit, MessageId, Party, Per, RateLimit, Senders};
 
+/// How many limits a service may have: each message of it meets those of the service, and each is counted for itself.
+const MOST_LIMITS: usize = 64;
+
 /// The message that a value names.
 pub(super) fn message(value: Value<'_>, merged: &Merged, found: &mut Diagnostics) -> Option<MessageId> {
     let name = value.text(found)?;
@@ -166,6 +169,10 @@ impl Rules<'_, '_> {
         let mut limits = Vec::new();
         let mut same: HashMap<(Option<MessageId>, WrittenSenders, Per), Span> = HashMap::new();
         for value in value.items(self.found).unwrap_or_default() {
+            if limits.len() == MOST_LIMITS {
+                self.found.push(Diagnostic::error(value.span(), format!("more than {MOST_LIMITS} limits")));
+                break;
+            }
             let Some((limit, written)) = self.limit(value, &accepted) else {
                 continue;
             };

@@ -1,6 +1,6 @@
 //! What a filter is attached to, and attaching again what was made again.
 
-use weir_hooks::{Attached, Belongings, HookError, Interface, KernelFilter};
+use weir_hooks::{Attached, HookError, Interface, KernelFilter, Owners};
 
 /// What a filter is attached to, each with its name; empty where that is the server's socket.
 pub(super) type AttachPlaces = Vec<(Attached, String)>;
@@ -14,8 +14,7 @@ pub(super) fn heal(places: &mut AttachPlaces, filter: &KernelFilter) -> Result<V
         let Ok(now) = Interface::named(before.name()) else { continue };
         if now.index() != before.index() {
             let xdp_mode = attached.mode().unwrap_or_default();
-            *attached =
-                filter.attach_to(Belongings { interface: Some(&now), xdp_mode, ..Belongings::default() })?;
+            *attached = filter.attach_to(Owners { interface: Some(&now), xdp_mode, ..Owners::default() })?;
             healed.push(now.to_string());
         }
     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, os::fd::AsFd, path::PathBuf};
 
 use weir_filters::{Filter, GsoView, Hook, Owner, Site, SuperPackets, Toolkit};
 use weir_hooks::{
-    Attached, Belongings, HookError, Interface, KernelFilter, STAYS, VerdictCounts, XdpMode, gso_layout,
+    Attached, HookError, Interface, KernelFilter, Owners, STAYS, VerdictCounts, XdpMode, gso_layout,
 };
 
 use super::{
@@ -227,26 +227,25 @@ impl<'a> Ground<'a> {
         filter: &KernelFilter,
         mode: XdpMode,
     ) -> Result<AttachPlaces, ServeError> {
-        let none = Belongings::default();
-        let attach = |belongings: Belongings<'_>, name: String| {
-            filter.attach_to(belongings).map(|attached| (attached, name))
-        };
+        let none = Owners::default();
+        let attach =
+            |owners: Owners<'_>, name: String| filter.attach_to(owners).map(|attached| (attached, name));
         let attached: Result<AttachPlaces, HookError> = match self.hook.owner() {
             owner @ (Owner::Socket | Owner::SharedPort) => {
                 let sockets = server.sockets();
                 let count = if owner == Owner::Socket { sockets.len() } else { 1 };
-                let of = |socket| Belongings { socket: Some(socket), ..none };
+                let of = |socket| Owners { socket: Some(socket), ..none };
                 sockets.iter().take(count).map(|socket| attach(of(socket.as_fd()), String::new())).collect()
             }
             // Without one it is refused.
             Owner::Server | Owner::ControlGroup => {
                 let group = self.group.as_ref();
                 let name = group.map(|group| group.path().display().to_string()).unwrap_or_default();
-                attach(Belongings { group: group.map(AsFd::as_fd), ..none }, name).map(|place| vec![place])
+                attach(Owners { group: group.map(AsFd::as_fd), ..none }, name).map(|place| vec![place])
             }
             Owner::Interface => {
                 let interfaces = self.interfaces(server.local_addr())?;
-                let of = |interface| Belongings { interface: Some(interface), xdp_mode: mode, ..none };
+                let of = |interface| Owners { interface: Some(interface), xdp_mode: mode, ..none };
                 interfaces.iter().map(|interface| attach(of(interface), interface.to_string())).collect()
             }
         };

@@ -21,6 +21,9 @@ const MAX_FRAMES: usize = 20_000;
 /// The longest block that is read, bytes: as long as the longest frame of a capture and its header.
 const BUFFER: usize = 1 << 19;
 
+/// Interfaces that a capture may have; frames of others are passed over.
+const MOST_INTERFACES: usize = 1 << 16;
+
 /// What is wrong with a file that has less than it says.
 const CUT_OFF: &str = "ends in the middle of a packet, or has one that is too long";
 
@@ -192,7 +195,9 @@ fn take_block(
             return None;
         }
         PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
-            interfaces.push(Interface::described(interface));
+            if interfaces.len() < MOST_INTERFACES {
+                interfaces.push(Interface::described(interface));
+            }
             return None;
         }
         PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {

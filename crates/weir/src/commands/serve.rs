@@ -141,7 +141,7 @@ pub(crate) struct ServeArgs {
 }
 
 fn toolkits() -> String {
-    let toolkits = Toolkit::ALL.map(|toolkit| format!("`{toolkit}` ({})", toolkit.told())).join(", ");
+    let toolkits = Toolkit::ALL.map(|toolkit| format!("`{toolkit}` ({})", toolkit.described())).join(", ");
     format!(
         "How the filter is written: {toolkits}; by default what the server is for, or aya in the kernel, rust in the \
          server"
@@ -149,8 +149,10 @@ fn toolkits() -> String {
 }
 
 fn hooks() -> String {
-    let hooks = Hook::ALL.map(|hook| format!("`{hook}` ({})", hook.owner())).join(", ");
-    format!("Where the filter runs: {hooks}; by default where the server has it, or socket")
+    let hooks = Hook::ALL.map(|hook| format!("`{hook}` ({})", hook.owner().described())).join(", ");
+    format!(
+        "Where the filter runs, all but `user` in the kernel: {hooks}; by default where the server has it, or socket"
+    )
 }
 
 fn hooks_of(owner: Owner) -> String {

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt::ReusePort};
 use weir_filters::{FilterName, GsoView, Hook, Owner, Site, SuperPackets, Toolkit};
-use weir_hooks::{Belongings, HookError, Interface, KernelFilter, XdpMode, gso_layout, in_own_network};
+use weir_hooks::{HookError, Interface, KernelFilter, Owners, XdpMode, gso_layout, in_own_network};
 use weir_service::ControlGroup;
 
 use super::Check;
@@ -54,7 +54,7 @@ fn attach(hook: Hook) -> anyhow::Result<String> {
     let site = Site { super_packets: SuperPackets::Pass, ..Site::new(hook, NOBODY) };
     let filter = KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &site)?;
     let loopback = Interface::named("lo").context("looking for the loopback interface")?;
-    let attached = filter.attach_to(Belongings {
+    let attached = filter.attach_to(Owners {
         socket: Some(socket.as_fd()),
         group: group.as_ref().map(AsFd::as_fd),
         interface: Some(&loopback),

@@ -24,7 +24,9 @@ pub(super) struct DroppedFrames {
 impl DroppedFrames {
     pub(super) fn to(path: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("writing {}", Visible(path.display()));
-        let is_special = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
+        // A link stays one: what it leads to is replaced.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file());
         let (file, whole): (Box<dyn Write>, _) = if is_special {
             (Box::new(OpenOptions::new().append(true).open(path).with_context(cannot)?), None)
         } else {

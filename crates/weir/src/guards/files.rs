@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::fcntl::OFlag;
+use nix::{
+    fcntl::OFlag,
+    sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs},
+};
 use weir_asm::text::nearest;
 use weir_guard::{
     protocols,
@@ -21,13 +24,13 @@ pub(super) const MOST_OF_RULES: u64 = 1 << 20;
 const MOST_OF_LIST: u64 = 64 << 20;
 
 /// What a guard in this folder names.
-pub(super) struct Neighbours {
+pub(crate) struct Neighbours {
     folder: PathBuf,
 }
 
 impl Neighbours {
     /// Those of a guard's file.
-    pub(super) fn of(guard: &Path) -> Self {
+    pub(crate) fn of(guard: &Path) -> Self {
         Self { folder: guard.parent().unwrap_or(Path::new("")).to_owned() }
     }
 
@@ -89,6 +92,11 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unavailable> {
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
     let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
+        return Err(irregular());
+    }
+    // To read there may do something too.
+    let of_the_kernel = [PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC];
+    if of_the_kernel.contains(&fstatfs(&file).map_err(|error| failed(error.into()))?.filesystem_type()) {
         return Err(irregular());
     }
     let mut bytes = Vec::new();

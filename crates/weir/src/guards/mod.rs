@@ -9,6 +9,7 @@ mod summary;
 mod trial;
 mod words;
 
+pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
 pub(crate) use reading::{Rules, read};
 pub(crate) use summary::{ProtocolSummary, ServiceSummary};

@@ -13,6 +13,7 @@ mod bare_loops;
 mod blocking;
 mod dropping;
 mod filter_cost;
+mod guard;
 mod kept;
 mod ledger;
 mod loads;
@@ -115,6 +116,8 @@ pub enum FigureGroup {
     FilterCost,
     /// The same at each hook, against C
     Places,
+    /// What a guard's program costs, against the filter written by hand
+    Guard,
     /// From a filter's parameters to a socket
     Attaching,
     /// Starts of a server
@@ -141,6 +144,7 @@ impl FigureGroup {
         Duration::from_secs(match self {
             Self::FilterCost => 7,
             Self::Places => 70,
+            Self::Guard => 45,
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
             Self::Moderation => 250,
@@ -174,6 +178,7 @@ pub fn measure(
         figures.extend(match group {
             FigureGroup::FilterCost => filter_cost::measure()?,
             FigureGroup::Places => places::measure()?,
+            FigureGroup::Guard => guard::measure()?,
             FigureGroup::Attaching => attaching::measure()?,
             FigureGroup::Starting => starting::measure(&runner)?,
             FigureGroup::Loads => loads::measure(runs, &mut runner)?,

@@ -16,7 +16,7 @@ use weir_wire::{
 use super::{Bound, PromisedFigure, kept::Kept};
 
 /// The hooks whose programs the kernel runs on given bytes.
-fn hooks() -> impl Iterator<Item = Hook> {
+pub(super) fn hooks() -> impl Iterator<Item = Hook> {
     Hook::ALL.into_iter().filter(|hook| ProgramType::at(*hook).is_some_and(ProgramType::runs_on_bytes))
 }
 
@@ -43,6 +43,8 @@ const RUNS: u32 = 20_000;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const PORT: u16 = 12_345;
+/// Whose packets are decided.
+pub(super) const SERVER: (Ipv4Addr, u16) = (ADDRESS, PORT);
 
 /// As long as the shortest command's word, and none.
 const SHORT: &[u8] = b"BAD";
@@ -89,17 +91,20 @@ fn telling(payload: &[u8]) -> anyhow::Result<PromisedFigure> {
     Ok(PromisedFigure::new(name, "ns", ns, Bound::Nothing))
 }
 
-/// What the filter's run takes longer than the accept-all program's, ns, for each toolkit.
-pub(super) type Costs = Vec<(Toolkit, f64)>;
+/// What the filter's run takes longer than the accept-all program's, ns, for each toolkit, or whatever the pairs differ in.
+pub(super) type Costs<T = Toolkit> = Vec<(T, f64)>;
 
 /// With programs loaded anew in each repetition: how fast one is depends also on where in memory the kernel puts it.
-pub(super) fn repeat(load: impl Fn() -> anyhow::Result<Pairs>, seen: &[u8]) -> anyhow::Result<Vec<Costs>> {
+pub(super) fn repeat<T: Copy>(
+    load: impl Fn() -> anyhow::Result<Pairs<T>>,
+    seen: &[u8],
+) -> anyhow::Result<Vec<Costs<T>>> {
     (0..REPETITIONS).map(|_| load()?.cost(seen)).collect()
 }
 
 /// A toolkit's; none where this build hasn't got it.
-pub(super) fn of(toolkit: Toolkit, repetitions: &[Costs]) -> Vec<f64> {
-    let cost = |costs: &Costs| costs.iter().find(|(one, _)| *one == toolkit).map(|(_, cost)| *cost);
+pub(super) fn of<T: Copy + PartialEq>(toolkit: T, repetitions: &[Costs<T>]) -> Vec<f64> {
+    let cost = |costs: &Costs<T>| costs.iter().find(|(one, _)| *one == toolkit).map(|(_, cost)| *cost);
     repetitions.iter().filter_map(cost).collect()
 }
 
@@ -119,8 +124,8 @@ fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<PromisedFi
 }
 
 /// The filter and the accept-all program of each toolkit.
-pub(super) struct Pairs {
-    pairs: Vec<(Toolkit, [KernelFilter; 2])>,
+pub(super) struct Pairs<T = Toolkit> {
+    pairs: Vec<(T, [KernelFilter; 2])>,
     _kept: Vec<Kept>,
 }
 
@@ -135,14 +140,20 @@ impl Pairs {
             Ok((toolkit, [load(FilterName::Simple)?, load(FilterName::ValidCommand)?]))
         };
         let toolkits = toolkits.iter().copied().filter(is_here);
-        let pairs: Vec<_> = toolkits.map(pair).collect::<anyhow::Result<_>>()?;
+        Self::of(toolkits.map(pair).collect::<anyhow::Result<_>>()?, hook)
+    }
+}
+
+impl<T: Copy> Pairs<T> {
+    /// Of these programs at that hook.
+    pub(super) fn of(pairs: Vec<(T, [KernelFilter; 2])>, hook: Hook) -> anyhow::Result<Self> {
         let programs = pairs.iter().flat_map(|(_, programs)| programs).filter(|_| hook == Hook::Xdp);
         let kept = programs.map(Kept::new).collect::<anyhow::Result<_>>()?;
         Ok(Self { pairs, _kept: kept })
     }
 
     /// From batches of all programs in turn, so that what drifts meets all of them.
-    fn cost(&self, seen: &[u8]) -> anyhow::Result<Costs> {
+    fn cost(&self, seen: &[u8]) -> anyhow::Result<Costs<T>> {
         let mut batches = vec![[const { Vec::new() }; 2]; self.pairs.len()];
         for _ in 0..BATCHES {
             for ((_, programs), batches) in self.pairs.iter().zip(&mut batches) {
@@ -174,7 +185,7 @@ fn batch(program: &KernelFilter, seen: &[u8]) -> anyhow::Result<Duration> {
 }
 
 /// The packet with that payload to our server, from that layer's header on.
-fn frame(layer: Layer, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(layer: Layer, payload: &[u8]) -> Vec<u8> {
     let mut packet = weir_lab::filter_cost::packet(payload);
     packet[udp::DESTINATION_OFFSET..][..2].copy_from_slice(&PORT.to_be_bytes());
     if layer == Layer::Udp {

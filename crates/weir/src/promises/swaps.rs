@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{Belongings, Interface, KernelFilter, in_own_network};
+use weir_hooks::{Interface, KernelFilter, Owners, in_own_network};
 use weir_wire::Request;
 
 use super::{Bound, PromisedFigure};
@@ -62,9 +62,8 @@ fn swap(hook: Hook) -> anyhow::Result<Counted> {
     let load = |toolkit| KernelFilter::load(FilterName::ValidCommand.into(), toolkit, &site);
     let filters = [load(Toolkit::Fun)?, load(Toolkit::Aya)?];
     let loopback = Interface::named("lo")?;
-    let belongings =
-        Belongings { socket: Some(receiver.as_fd()), interface: Some(&loopback), ..Belongings::default() };
-    let attached = filters[0].attach_to(belongings)?;
+    let owners = Owners { socket: Some(receiver.as_fd()), interface: Some(&loopback), ..Owners::default() };
+    let attached = filters[0].attach_to(owners)?;
     let (is_over, came) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         let traffic = scope.spawn(|| traffic(&receiver, server, &is_over, &came));

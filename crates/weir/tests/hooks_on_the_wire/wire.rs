@@ -17,7 +17,7 @@ use nix::{
     },
 };
 use weir_filters::{Filter, FilterName, Hook, Site, SuperPackets, Toolkit};
-use weir_hooks::{Attached, Belongings, Interface, KernelFilter, XdpMode};
+use weir_hooks::{Attached, Interface, KernelFilter, Owners, XdpMode};
 use weir_lab::topology::{Net, Settings};
 use weir_results::{net::Side, topology::Topology};
 use weir_testing::ControlGroup;
@@ -102,7 +102,7 @@ impl Wire {
             .unwrap_or_else(|error| panic!("{filter} by {toolkit}: {error}"));
         let attach = || {
             let interface = Interface::named(Side::Server.name()).expect("it is there");
-            filter.attach_to(Belongings {
+            filter.attach_to(Owners {
                 socket: Some(self.server.as_fd()),
                 group: Some(self.group.as_fd()),
                 interface: Some(&interface),

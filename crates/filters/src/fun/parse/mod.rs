@@ -64,6 +64,8 @@ pub(super) struct Judge<F> {
     pub(super) wants: Wants,
     /// Where payloads go that are too short for any command.
     pub(super) no_command: Label,
+    /// What becomes of packets with more extension headers than are read.
+    pub(super) too_deep: Verdict,
     pub(super) place: F,
 }
 
@@ -81,6 +83,7 @@ struct PacketParser<'a> {
     /// A header of IPv6 behind as many as are read, and the end of a packet where that is an extension header.
     unread: Label,
     too_deep: Label,
+    too_deep_verdict: Verdict,
     /// What is not 0 of a packet that is several datagrams, where the program can know.
     gso_size: Option<Mem>,
 }
@@ -100,6 +103,7 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         super_packet: code.label("super_packet"),
         unread: code.label("unread"),
         too_deep: code.label("too_deep"),
+        too_deep_verdict: judge.too_deep,
         gso_size: in_context.or(site.gso.map(|_| gso::GSO_SIZE)),
     };
     let is_alone = site.hook.layer() == Layer::Udp;
@@ -162,7 +166,7 @@ impl PacketParser<'_> {
             ebpf! { in code; jeq {walk::NEXT}, {i32::from(kind)}, {self.too_deep} }
         }
         ebpf! { in code; ja {self.other} }
-        verdict::place(code, &self.access, self.too_deep, Verdict::Drop);
+        verdict::place(code, &self.access, self.too_deep, self.too_deep_verdict);
     }
 
     /// The IP versions in which packets for the server come.

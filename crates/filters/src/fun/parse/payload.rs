@@ -133,7 +133,8 @@ impl PacketParser<'_> {
             }
             ebpf! { in code;
                 mov r4, $PAYLOAD_LEN
-                jeq r4, 0, $done
+                // Not `jeq`: of that verifiers before Linux 6.8 learn no least length, and refuse a copy of none.
+                jlt r4, 1, $done
             $whole:
                 mov r2, $AT
                 mov r3, r10

@@ -10,7 +10,7 @@ use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Comparison, Condition};
 
 use super::{
-    Compiler, Refusal,
+    Compiler, Refusal, check_len,
     integer::{jump_constant, opposite},
 };
 
@@ -61,6 +61,7 @@ impl Compiler<'_> {
         wanted: bool,
         otherwise: Label,
     ) -> Result<(), Refusal> {
+        check_len(code)?;
         match (condition, wanted) {
             (Condition::All(parts), true) | (Condition::Any(parts), false) => {
                 for part in parts {

@@ -1,8 +1,10 @@
 //! Fields: where they end, which number they hold, and which text.
 
+use std::collections::BTreeSet;
+
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Field, FieldId, FieldKind, Integer, LengthForm, Order, Width};
+use weir_guard::meaning::{Condition, Field, FieldId, FieldKind, Integer, LengthForm, Order, Width};
 
 use super::{
     Compiler, Refusal,
@@ -24,7 +26,21 @@ const LENS: Mem = BEGIN;
 /// How long the name is.
 const NAME_LEN: Mem = stack(-16);
 /// As many bits as an immediate has, less its sign.
-const LENS_IN_A_WALK: usize = 31;
+pub(super) const LENS_IN_A_WALK: usize = 31;
+
+/// The lengths of the names that a field is looked for below.
+pub(super) fn lens_below(condition: &Condition, of: FieldId, lens: &mut BTreeSet<usize>) {
+    match condition {
+        Condition::Name { field, is_below_enough: true, names } if *field == of => {
+            lens.extend(names.iter().map(Vec::len));
+        }
+        Condition::All(parts) | Condition::Any(parts) => {
+            parts.iter().for_each(|part| lens_below(part, of, lens));
+        }
+        Condition::Not(inner) => lens_below(inner, of, lens),
+        _ => {}
+    }
+}
 
 impl Compiler<'_> {
     fn field(&self, id: FieldId) -> Field {
@@ -99,10 +115,12 @@ impl Compiler<'_> {
         for (id, (end, value)) in walked {
             let field = self.field(id);
             let (absent, done) = (code.fresh_label(), code.fresh_label());
+            let lens = self.lens.get(&id).cloned().unwrap_or_default();
             match field.kind {
                 FieldKind::DnsName => {
                     self.integer(code, &field.at, absent)?;
                     self.dns_name(code, absent);
+                    self.keep_lens(code, &lens, absent);
                 }
                 FieldKind::Until { terminator, within } => {
                     self.integer(code, &field.at, absent)?;
@@ -122,6 +140,9 @@ impl Compiler<'_> {
             }
             if field.kind == FieldKind::Decimal {
                 forget(code, value, Reg::R0);
+            }
+            for (_, slot) in &lens {
+                ebpf! { in code; stxdw [{*slot}], r0 }
             }
             ebpf! { in code;
                 mov r0, -1
@@ -281,8 +302,10 @@ impl Compiler<'_> {
             mov r1, {i32::from(FieldKind::MOST_DIGITS) + 1}
             stxdw [$LEFT], r1
         $again:
+            ldxdw r0, [$CURSOR]
+            jge r0, $PAYLOAD_LEN, $ended
         }
-        self.byte(code, ended);
+        self.byte(code, absent);
         ebpf! { in code;
             jlt r0, {i32::from(b'0')}, $ended
             jgt r0, {i32::from(b'9')}, $ended
@@ -501,42 +524,62 @@ impl Compiler<'_> {
             ebpf! { in code; ja $no }
             return Ok(());
         }
-        let mut lens: Vec<usize> = names.iter().map(Vec::len).collect();
-        lens.sort_unstable();
-        lens.dedup();
-        for lens in lens.chunks(LENS_IN_A_WALK) {
-            self.find_lens(code, lens, absent);
+        for (lens, slot) in self.lens.get(&id).cloned().unwrap_or_default() {
             for (bit, len) in lens.iter().enumerate() {
+                let of_that_len: Vec<_> = names.iter().filter(|name| name.len() == *len).collect();
+                if of_that_len.is_empty() {
+                    continue;
+                }
                 let next = code.fresh_label();
                 ebpf! { in code;
-                    ldxdw r1, [$LENS]
+                    ldxdw r1, [$slot]
                     and r1, {1 << bit}
                     jeq r1, 0, $next
-                    ldxdw r1, [$CURSOR]
-                    sub r1, {*len as i32}
-                    stxdw [$CURSOR], r1
                 }
-                for name in names.iter().filter(|name| name.len() == *len) {
+                self.walked_end(code, id, absent);
+                ebpf! { in code; sub r0, {*len as i32} }
+                forget(code, CURSOR, Reg::R0);
+                for name in of_that_len {
                     self.compare_all(code, name, true, yes, absent);
                 }
-                ebpf! { in code;
-                    ldxdw r1, [$CURSOR]
-                    add r1, {*len as i32}
-                    stxdw [$CURSOR], r1
-                $next:
-                }
-            }
-            // Where the name begins, for the next lengths.
-            ebpf! { in code;
-                ldxdw r1, [$CURSOR]
-                ldxdw r2, [$NAME_LEN]
-                stxdw [$FOUND], r2
-                sub r1, r2
-                stxdw [$CURSOR], r1
+                ebpf! { in code; $next: }
             }
         }
         ebpf! { in code; ja $no }
         Ok(())
+    }
+
+    /// From a name's place on, which is at [`BEGIN`] and whose end is at [`CURSOR`]: at which of the lengths that names are
+    /// looked for with it can be below one of them.
+    fn keep_lens(&self, code: &mut Code, lens: &[(Vec<usize>, Mem)], absent: Label) {
+        if lens.is_empty() {
+            return;
+        }
+        ebpf! { in code;
+            ldxdw r1, [$CURSOR]
+            ldxdw r2, [$BEGIN]
+            sub r1, r2
+        }
+        forget(code, FOUND, Reg::R1);
+        forget(code, CURSOR, Reg::R2);
+        for (lens, slot) in lens {
+            self.find_lens(code, lens, absent);
+            ebpf! { in code; ldxdw r1, [$LENS] }
+            forget(code, *slot, Reg::R1);
+            ebpf! { in code;
+                ldxdw r1, [$CURSOR]
+                ldxdw r2, [$NAME_LEN]
+                sub r1, r2
+            }
+            forget(code, CURSOR, Reg::R1);
+            forget(code, FOUND, Reg::R2);
+        }
+        ebpf! { in code;
+            ldxdw r1, [$CURSOR]
+            ldxdw r2, [$FOUND]
+            add r1, r2
+        }
+        forget(code, CURSOR, Reg::R1);
     }
 
     /// Walks a name's labels from [`CURSOR`] on to its end, and notes in [`LENS`] which of these lengths are left at one of them: a

@@ -6,9 +6,13 @@ mod bucket;
 mod condition;
 mod field;
 mod integer;
+mod messages;
 mod source;
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+};
 
 use thiserror::Error;
 use weir_asm::{
@@ -17,8 +21,7 @@ use weir_asm::{
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
-    Acceptance, Decision, Fate, FieldId, FieldKind, Integer, Message, MessageId, Mode, Party, Senders,
-    Service, Width,
+    Acceptance, Decision, Fate, FieldId, FieldKind, Integer, MessageId, Mode, Party, Senders, Service, Width,
 };
 
 use super::{
@@ -26,7 +29,7 @@ use super::{
     access::Access,
     parse::{Judge, MOST_PAYLOAD, Wants, parse, payload},
 };
-use crate::{Site, Verdict};
+use crate::{Layer, Site, Verdict};
 use condition::Simplified;
 
 /// Packets by decision, as [`Service::decisions`] lists them. The loader gives it its room.
@@ -89,6 +92,8 @@ const MOST_INSTRUCTIONS: usize = i16::MAX as usize;
 struct Window {
     begin: Mem,
     len: u64,
+    /// The widest integers that are aligned there: of a packet in place that is known of words alone.
+    widest: Width,
 }
 
 impl Window {
@@ -100,12 +105,15 @@ impl Window {
             _ => None,
         });
         let len = ends.filter(|end| *end <= MOST_PAYLOAD as u64).max().unwrap_or(0);
-        Self { begin: payload(site), len }
+        let widest = if Access::at(site).is_direct { Width::Four } else { Width::Eight };
+        Self { begin: payload(site), len, widest }
     }
 
     fn has(self, at: u64, width: Width) -> bool {
         // What isn't aligned in the payload isn't on the stack, where the verifier wants it to be.
-        at.is_multiple_of(width.bytes()) && at.checked_add(width.bytes()).is_some_and(|end| end <= self.len)
+        width <= self.widest
+            && at.is_multiple_of(width.bytes())
+            && at.checked_add(width.bytes()).is_some_and(|end| end <= self.len)
     }
 
     fn has_all(self, at: u64, count: u64) -> bool {
@@ -126,6 +134,8 @@ struct Compiler<'a> {
     temporaries: usize,
     /// Where a walked field's end stands, and the number that it is.
     walked: HashMap<FieldId, (Mem, Mem)>,
+    /// Of domain names the lengths of those that they are looked for below, and where it stands at which of them they can be.
+    lens: HashMap<FieldId, Vec<(Vec<usize>, Mem)>>,
     /// Where each decision is given, and its number.
     ends: HashMap<Decision, (Label, i32)>,
     /// What is used of the ends.
@@ -136,27 +146,44 @@ struct Compiler<'a> {
 ///
 /// Minimum kernel: that of the hook, and 5.3 for loops.
 pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal> {
-    let super_packets = match service.unjudged.super_packets {
-        Fate::Drop => crate::SuperPackets::Drop,
-        Fate::Pass => crate::SuperPackets::Pass,
+    if site.hook.layer() == Layer::Ethernet && service.unjudged.fragments == Fate::Drop {
+        return Err(Refusal::Unsupported("dropping fragments (`fragments = \"pass\"` lets them go on)"));
+    }
+    let super_packets = match verdict_of(service, service.unjudged.super_packets) {
+        Verdict::Drop => crate::SuperPackets::Drop,
+        Verdict::Accept => crate::SuperPackets::Pass,
     };
     let site = &Site { super_packets, ..*site };
     let code = program(service, site)?;
-    if code.len() > MOST_INSTRUCTIONS {
-        return Err(Refusal::TooLong(code.len()));
+    // Jumps count slots, of which some instructions have two.
+    if code.slots() > MOST_INSTRUCTIONS {
+        return Err(Refusal::TooLong(code.slots()));
     }
     let sized = |map: MapDef, room: usize| MapDef { max_entries: room.max(1) as u32, ..map };
     let maps = [
         sized(DECISIONS.definition(), service.decisions().len()),
         sized(PREFIXES.definition(), lists(service).map(|list| list.prefixes().len()).sum()),
         BUCKETS.definition(),
-        // Packets that can't be judged end there uncounted by decision.
+        // Where packets of more headers than are read are counted, and super-packets that are dropped.
         crate::maps::VERDICTS.definition(),
     ];
     let maps = maps.into_iter().filter(|map| code.maps().any(|(_, name)| name == map.name)).collect();
     let section = Access::at(site).section.to_owned();
     let program = Program { name: "guard".to_owned(), section, code, source: None };
     Ok(Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] })
+}
+
+/// What becomes of packets of that fate: who observes drops nothing.
+fn verdict_of(service: &Service, fate: Fate) -> Verdict {
+    match fate {
+        Fate::Drop if service.mode == Mode::Enforce => Verdict::Drop,
+        Fate::Drop | Fate::Pass => Verdict::Accept,
+    }
+}
+
+/// Stops where it is too long already.
+fn check_len(code: &Code) -> Result<(), Refusal> {
+    if code.len() > MOST_INSTRUCTIONS { Err(Refusal::TooLong(code.len())) } else { Ok(()) }
 }
 
 /// The service's lists, in the order of their numbers: those that are allowed, those that are blocked, those of
@@ -192,13 +219,15 @@ fn program(service: &Service, site: &Site) -> Result<Code, Refusal> {
     let decisions = service.decisions();
     let ends = decisions.iter().enumerate();
     let ends = ends.map(|(number, decision)| (*decision, (code.fresh_label(), number as i32))).collect();
+    let Walked { ends: walked, lens } = walked(service)?;
     let mut compiler = Compiler {
         service,
         site,
         access: Access::at(site),
         window: Window::of(service, site),
         temporaries: 0,
-        walked: walked(service)?,
+        walked,
+        lens,
         ends,
         used: Vec::new(),
     };
@@ -206,30 +235,46 @@ fn program(service: &Service, site: &Site) -> Result<Code, Refusal> {
     let mut judged = Ok(());
     let wants = Wants::Payload { bytes: compiler.window.len as usize, source: compiler.asks_for_source() };
     let place = |code: &mut Code| judged = compiler.judge(code);
-    parse(&mut code, site, Judge { wants, no_command: no_message, place });
+    let too_deep = verdict_of(service, service.unjudged.unreadable);
+    parse(&mut code, site, Judge { wants, no_command: no_message, too_deep, place });
     judged?;
     code.prune();
     Ok(code)
 }
 
-/// The fields that are walked and that anything depends on, each with its slots.
-fn walked(service: &Service) -> Result<HashMap<FieldId, (Mem, Mem)>, Refusal> {
+/// The fields that are walked, with their slots.
+struct Walked {
+    ends: HashMap<FieldId, (Mem, Mem)>,
+    lens: HashMap<FieldId, Vec<(Vec<usize>, Mem)>>,
+}
+
+/// The fields that are walked and that anything depends on.
+fn walked(service: &Service) -> Result<Walked, Refusal> {
     let messages = service.protocol.messages.iter().filter(|message| message.by != Some(Party::Service));
     let conditions =
         messages.map(|message| &message.when).chain(service.accept.iter().map(|each| &each.when));
+    let conditions: Vec<_> = conditions.collect();
     let mut slots = 0;
-    let mut walked = HashMap::new();
-    for id in service.protocol.fields_of(conditions) {
-        let (end, value) = match service.protocol.field(id).kind {
-            FieldKind::DnsName | FieldKind::Until { .. } => (slots, slots),
-            FieldKind::Decimal => (slots, slots + 1),
-            _ => continue,
-        };
-        slots = value + 1;
-        let slot = |number: usize| stack(WALKED - 8 * number.min(MOST_WALKED) as i16);
-        walked.insert(id, (slot(end), slot(value)));
+    let mut slot = || {
+        slots += 1;
+        stack(WALKED - 8 * (slots - 1).min(MOST_WALKED) as i16)
+    };
+    let (mut ends, mut lens) = (HashMap::new(), HashMap::new());
+    for id in service.protocol.fields_of(conditions.iter().copied()) {
+        let kind = &service.protocol.field(id).kind;
+        if !matches!(kind, FieldKind::DnsName | FieldKind::Until { .. } | FieldKind::Decimal) {
+            continue;
+        }
+        let end = slot();
+        let value = if *kind == FieldKind::Decimal { slot() } else { end };
+        ends.insert(id, (end, value));
+        let mut looked_for = BTreeSet::new();
+        conditions.iter().for_each(|condition| field::lens_below(condition, id, &mut looked_for));
+        let looked_for: Vec<_> = looked_for.into_iter().collect();
+        let chunks = looked_for.chunks(field::LENS_IN_A_WALK).map(|chunk| (chunk.to_vec(), slot()));
+        lens.insert(id, chunks.collect());
     }
-    if slots > MOST_WALKED { Err(Refusal::TooManyWalks(slots)) } else { Ok(walked) }
+    if slots > MOST_WALKED { Err(Refusal::TooManyWalks(slots)) } else { Ok(Walked { ends, lens }) }
 }
 
 impl Compiler<'_> {
@@ -243,7 +288,6 @@ impl Compiler<'_> {
 
     fn judge(&mut self, code: &mut Code) -> Result<(), Refusal> {
         let no_message = self.end_at(Decision::NoMessage);
-        self.walk_fields(code)?;
         if self.asks_for_source() {
             self.load_source(code, no_message);
         }
@@ -255,30 +299,9 @@ impl Compiler<'_> {
                 self.find_in_list(code, number, end);
             }
         }
-        let mut matched = Vec::new();
-        let of_clients = |message: &Message| message.by != Some(Party::Service);
-        let messages = self.service.protocol.messages.iter().enumerate();
-        for (number, message) in messages.filter(|(_, message)| of_clients(message)) {
-            let next = code.fresh_label();
-            let here = code.fresh_label();
-            match condition::simplified(&message.when) {
-                Simplified::Always(false) => continue,
-                Simplified::Always(true) => {
-                    ebpf! { in code; ja $here }
-                    matched.push((MessageId(number), here));
-                    // Nothing comes behind a message that every packet is.
-                    return self.finish(code, matched);
-                }
-                Simplified::Sometimes(condition) => self.require(code, &condition, true, next)?,
-            }
-            ebpf! { in code;
-                ja $here
-            $next:
-            }
-            matched.push((MessageId(number), here));
-        }
-        ebpf! { in code; ja $no_message }
-        self.finish(code, matched)
+        self.walk_fields(code)?;
+        let messages = self.messages(code, no_message)?;
+        self.finish(code, messages)
     }
 
     /// What becomes of each message, and the ends of all.
@@ -334,8 +357,8 @@ impl Compiler<'_> {
     /// A packet is this message.
     fn message(&mut self, code: &mut Code, message: MessageId) -> Result<(), Refusal> {
         let unwelcome = self.end_at(Decision::Unwelcome(message));
-        let accept: Vec<_> =
-            self.service.accept.iter().filter(|each| each.message == message).cloned().collect();
+        let service = self.service;
+        let accept: Vec<_> = service.accept.iter().filter(|each| each.message == message).collect();
         if accept.is_empty() {
             ebpf! { in code; ja $unwelcome }
             return Ok(());
@@ -358,12 +381,12 @@ impl Compiler<'_> {
             }
         }
         ebpf! { in code; $accepted: }
-        let limits: Vec<_> = self.service.limits_of(message).map(|(id, limit)| (id, limit.clone())).collect();
-        for (id, limit) in limits {
+        for (id, limit) in service.limits_of(message) {
+            check_len(code)?;
             let next = code.fresh_label();
             self.require_senders(code, &limit.from, next)?;
             let refused = self.end_at(Decision::OverLimit(message, id));
-            self.take_token(code, id, &limit, [next, refused]);
+            self.take_token(code, id, limit, [next, refused]);
             ebpf! { in code; $next: }
         }
         let end = self.end_at(Decision::Accepted(message));

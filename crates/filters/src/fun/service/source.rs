@@ -6,7 +6,7 @@ use weir_guard::meaning::{Per, Senders};
 use weir_wire::headers::{ipv4, ipv6};
 
 use super::{Compiler, PREFIXES, Refusal, list_number, stack};
-use crate::fun::guard;
+use crate::fun::{guard, parse::word};
 
 /// A key of [`PREFIXES`]: how many bits count, the list and IP version, and the address.
 pub(super) const KEY: i16 = -168;
@@ -54,7 +54,21 @@ impl Compiler<'_> {
             stxdw [$VERSION], r1
         }
         guard::load(code, self.site, ipv6::SOURCE_OFFSET, 16, ADDRESS, unknown);
-        ebpf! { in code; $known: }
+        // An IPv4-mapped address (RFC 4291, 2.5.5.2) is the IPv4 address that it is; Linux takes UDP from them.
+        ebpf! { in code;
+            ldxdw r1, [$ADDRESS]
+            jne r1, 0, $known
+            ldxw r1, [{stack(ADDRESS.off + 8)}]
+            jne32 r1, {word([0, 0, 0xff, 0xff])}, $known
+            ldxw r1, [{stack(ADDRESS.off + 12)}]
+            mov r2, 0
+            stxdw [{stack(ADDRESS.off + 8)}], r2
+            stxdw [$ADDRESS], r2
+            stxw [$ADDRESS], r1
+            mov r1, 1
+            stxdw [$VERSION], r1
+        $known:
+        }
     }
 
     /// On at `found` where the source is in the list.
@@ -81,8 +95,7 @@ impl Compiler<'_> {
         match senders {
             Senders::Anyone => {}
             Senders::Listed(list) => {
-                let number =
-                    super::lists(self.service).position(|each| std::ptr::eq(each, list) || each == list);
+                let number = super::lists(self.service).position(|each| std::ptr::eq(each, list));
                 let found = code.fresh_label();
                 self.find_in_list(code, number.expect("it is one of the service's"), found);
                 ebpf! { in code;

@@ -195,7 +195,9 @@ fn decimal(packet: &Packet<'_>, at: u64) -> Option<(u64, u64)> {
         value = value * 10 + u64::from(digit - b'0');
         digits += 1;
     }
-    (digits > 0).then_some((value, digits))
+    // Where a capture was cut off nobody knows what comes behind.
+    let is_cut = at + digits < packet.len.into() && packet.bytes(at + digits, 1).is_none();
+    (digits > 0 && !is_cut).then_some((value, digits))
 }
 
 impl LengthForm {

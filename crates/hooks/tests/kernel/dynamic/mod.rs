@@ -7,13 +7,36 @@ mod taking_over;
 
 use std::net::{SocketAddr, UdpSocket};
 
-use weir_filters::{Filter, Site, Toolkit};
+use weir_filters::{
+    Binding, Filter, FilterName, Moment, Packet, Parameter, Reference, Site, Toolkit, corpus,
+};
 use weir_hooks::KernelFilter;
 
-use crate::Test;
+use crate::{Test, once};
+
+const TESTS: &[Test] =
+    &[once("every_filter_decides_behind_a_guard_as_the_reference", || both(every_filter_behind_a_guard))];
 
 pub(crate) fn tests() -> Vec<Test> {
-    [by_key::TESTS, by_source::TESTS, taking_over::TESTS].concat()
+    [TESTS, by_key::TESTS, by_source::TESTS, taking_over::TESTS].concat()
+}
+
+/// A test run at the socket has no source, so that guards pass everything on: what is left is the last one's decision.
+fn every_filter_behind_a_guard(toolkit: Toolkit) {
+    for name in FilterName::ALL.into_iter().filter(|name| name.guard().is_none()) {
+        let chain: Filter = format!("blocklist+{name}").parse().expect("a chain");
+        let with = |parameter| Binding::ALL.map(|binding| Filter { parameter, binding, ..chain });
+        let all = Parameter::ALL.into_iter().flat_map(with);
+        for filter in all.take(if name == FilterName::Parameterized { usize::MAX } else { 1 }) {
+            let program = load_filter(toolkit, filter, &Site::socket());
+            let mut reference = Reference::new(filter);
+            for packet in corpus::swept().step_by(5) {
+                let expected = reference.decide(Packet::from_udp(&packet), None, Moment::ZERO);
+                let decided = program.decide(&packet, 1).expect("a test run");
+                assert_eq!(decided, expected, "{filter:?} by {toolkit}: {packet:02x?}");
+            }
+        }
+    }
 }
 
 /// The test with either toolkit that has such filters.

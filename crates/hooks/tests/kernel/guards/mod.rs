@@ -90,7 +90,7 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
 fn shipped_protocols() {
     for shipped in protocols::ALL {
         let text = format!(
-            "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
+            "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nfragments = \"pass\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
             shipped.name,
             accepted(shipped)
         );

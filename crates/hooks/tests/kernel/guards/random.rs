@@ -7,7 +7,7 @@ use std::{
 
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use weir_guard::meaning::{
-    Acceptance, Comparison, Condition, Field, FieldId, FieldKind, Integer, LengthForm, Limit, Listen,
+    Acceptance, Comparison, Condition, Fate, Field, FieldId, FieldKind, Integer, LengthForm, Limit, Listen,
     Message, MessageId, Mode, Operation, Order, Party, Per, Placement, PrefixList, Protocol, RateLimit,
     Senders, Service, SourceKey, Unjudged, Width,
 };
@@ -22,8 +22,23 @@ pub(super) fn service(rng: &mut StdRng, listen: SocketAddr) -> Service {
         let field = Field { name: format!("f{number}"), kind: kind(rng), at: place(rng, &protocol) };
         protocol.fields.push(field);
     }
-    for number in 0..rng.random_range(1..6) {
-        let when = condition(rng, &protocol, 3);
+    // Now and then many that differ in one number.
+    let told_by = rng.random_bool(0.3).then(|| integer(rng, &protocol, 1));
+    let count = if told_by.is_some() { rng.random_range(4..20) } else { rng.random_range(1..6) };
+    for number in 0..count {
+        let when = match &told_by {
+            Some(integer) => {
+                let value = if rng.random_bool(0.5) { rng.random_range(0..24) } else { byte(rng).into() };
+                let is = Condition::Compare(Comparison::Equal, integer.clone(), Integer::Constant(value));
+                let is = if rng.random_bool(0.8) {
+                    is
+                } else {
+                    Condition::Among(integer.clone(), vec![value..=value + 3])
+                };
+                Condition::All(vec![condition(rng, &protocol, 1), is])
+            }
+            None => condition(rng, &protocol, 3),
+        };
         let by = if rng.random_bool(0.1) { Some(Party::Service) } else { None };
         protocol.messages.push(Message { name: format!("m{number}"), by, when });
     }
@@ -54,7 +69,7 @@ pub(super) fn service(rng: &mut StdRng, listen: SocketAddr) -> Service {
         block: list(rng, 0.3),
         limits,
         known: None,
-        unjudged: Unjudged::default(),
+        unjudged: Unjudged { fragments: Fate::Pass, ..Unjudged::default() },
         sample: None,
         protocol,
     }
@@ -86,7 +101,7 @@ fn list(rng: &mut StdRng, share: f64) -> PrefixList {
 /// Sources that are in some of the lists.
 pub(super) fn source(rng: &mut StdRng, is_v4: bool) -> SocketAddr {
     const V4: [&str; 4] = ["10.9.8.7", "10.9.8.6", "10.1.2.3", "192.0.2.1"];
-    const V6: [&str; 4] = ["fd00:9:8:7::1", "fd00:9:8:6::1", "fd00:1::1", "2001:db8::1"];
+    const V6: [&str; 4] = ["fd00:9:8:7::1", "fd00:9:8:6::1", "::ffff:10.9.8.7", "2001:db8::1"];
     let address =
         if is_v4 { V4 } else { V6 }.choose(rng).expect("there are some").parse().expect("an address");
     SocketAddr::new(address, rng.random_range(1..4))

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use weir_asm::{Endian, text};
 use weir_filters::{FilterName, Hook, Site, Verdict};
 use weir_hooks::{
-    Attached, Belongings, HookError, Interface, KernelFilter, XdpMode, ethtool::Ethtool, in_own_network,
+    Attached, HookError, Interface, KernelFilter, Owners, XdpMode, ethtool::Ethtool, in_own_network,
 };
 use weir_testing::{ControlGroup, received, send};
 
@@ -73,13 +73,13 @@ impl Setting {
     }
 
     pub(crate) fn try_attach(&self, filter: &KernelFilter) -> Result<Attached, HookError> {
-        let belongings = Belongings {
+        let owners = Owners {
             socket: Some(self.receiver.as_fd()),
             group: Some(self.group.as_fd()),
             interface: Some(&self.loopback),
             xdp_mode: XdpMode::Auto,
         };
-        filter.attach(belongings.target(self.hook).expect("it is a hook of the kernel"))
+        filter.attach(owners.target(self.hook).expect("it is a hook of the kernel"))
     }
 
     pub(crate) fn attach(&self, filter: &KernelFilter) -> Attached {
