@@ -1,6 +1,6 @@
 //! Fields: where they end, which number they hold, and which text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
@@ -11,7 +11,7 @@ use super::{
     integer::{constant, load, ordered},
     stack,
 };
-use crate::fun::parse::PAYLOAD_LEN;
+use crate::fun::parse::{AT, PAYLOAD_LEN};
 
 /// Where a walk is in the payload, or a text begins.
 const CURSOR: Mem = stack(-112);
@@ -479,9 +479,7 @@ impl Compiler<'_> {
             }
             _ => {
                 self.text_place(code, id, absent)?;
-                for text in texts {
-                    self.compare(code, text, ignores_case, yes, absent);
-                }
+                self.compare_any(code, texts.iter(), ignores_case, yes, absent);
             }
         }
         ebpf! { in code; ja $no }
@@ -518,9 +516,7 @@ impl Compiler<'_> {
     ) -> Result<(), Refusal> {
         self.text_place(code, id, absent)?;
         if !is_below_enough {
-            for name in names {
-                self.compare(code, name, true, yes, absent);
-            }
+            self.compare_any(code, names.iter(), true, yes, absent);
             ebpf! { in code; ja $no }
             return Ok(());
         }
@@ -624,18 +620,31 @@ impl Compiler<'_> {
         }
     }
 
-    /// On at `yes` where the text at [`CURSOR`], which has [`FOUND`] bytes, is this one.
-    fn compare(&self, code: &mut Code, text: &[u8], ignores_case: bool, yes: Label, absent: Label) {
-        let next = code.fresh_label();
-        ebpf! { in code;
-            ldxdw r1, [$FOUND]
-            jne r1, {text.len() as i32}, $next
+    /// On at `yes` where the text at [`CURSOR`], which has [`FOUND`] bytes, is one of these.
+    fn compare_any<'a>(
+        &self,
+        code: &mut Code,
+        texts: impl Iterator<Item = &'a Vec<u8>>,
+        ignores_case: bool,
+        yes: Label,
+        absent: Label,
+    ) {
+        let mut by_len: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
+        texts.for_each(|text| by_len.entry(text.len()).or_default().push(text));
+        for (len, texts) in by_len {
+            let next = code.fresh_label();
+            ebpf! { in code;
+                ldxdw r1, [$FOUND]
+                jne r1, {len as i32}, $next
+            }
+            for text in texts {
+                self.compare_all(code, text, ignores_case, yes, absent);
+            }
+            ebpf! { in code; $next: }
         }
-        self.compare_all(code, text, ignores_case, yes, absent);
-        ebpf! { in code; $next: }
     }
 
-    /// On at `yes` where at [`CURSOR`] is this text.
+    /// On at `yes` where at [`CURSOR`] is this text; as many bytes are there.
     fn compare_all(&self, code: &mut Code, text: &[u8], ignores_case: bool, yes: Label, absent: Label) {
         let next = code.fresh_label();
         let mut at = 0;
@@ -644,11 +653,13 @@ impl Compiler<'_> {
             let width = widths.into_iter().find(|width| at + width.bytes() as usize <= text.len());
             let width = width.expect("a byte is left");
             let part = &text[at..at + width.bytes() as usize];
+            // Nobody asks again whether it is there: each question is a way that the verifier goes.
             ebpf! { in code;
-                ldxdw r0, [$CURSOR]
-                add r0, {at as i32}
+                ldxdw r2, [$CURSOR]
+                add r2, {at as i32}
+                add r2, $AT
             }
-            self.load_behind(code, width, absent);
+            self.load_at(code, width, absent);
             fold_case(code, part, ignores_case);
             constant(code, Reg::R2, native(part));
             ebpf! { in code; jne r0, r2, $next }

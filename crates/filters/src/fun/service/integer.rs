@@ -110,7 +110,7 @@ impl Compiler<'_> {
 
     /// r0 = as many bytes as they stand in the packet, from the offset in r2 on, which the packet's first byte has number
     /// 0 for; or on at `absent`.
-    fn load_at(&self, code: &mut Code, width: Width, absent: Label) {
+    pub(super) fn load_at(&self, code: &mut Code, width: Width, absent: Label) {
         ebpf! { in code;
             mov r3, r10
             add r3, {i32::from(LOADED)}

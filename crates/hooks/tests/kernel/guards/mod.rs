@@ -12,7 +12,7 @@ use weir_guard::{
     protocols::{self, Shipped},
     text::{Files, NamedText, Unavailable},
 };
-use weir_hooks::{AnyProgram, maps::Update};
+use weir_hooks::{AnyProgram, kernel_features, maps::Update};
 use weir_testing::scaled;
 
 use crate::{Test, once};
@@ -42,7 +42,7 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
     let mut rng = StdRng::seed_from_u64(seed);
     let listen = if rng.random_bool(0.5) { LISTEN } else { "[::]:53".parse().expect("an address") };
     let mut guard = random::service(&mut rng, listen);
-    let site = Site::new(hook, listen);
+    let site = site(hook, listen);
     if hook.layer() == Layer::Udp {
         without_sources(&mut guard);
     }
@@ -98,7 +98,7 @@ fn shipped_protocols() {
         let guard =
             &reading.services.unwrap_or_else(|| panic!("{}: {:?}", shipped.name, reading.diagnostics))[0];
         for hook in HOOKS {
-            let object = service::service_object(guard, &Site::new(hook, "[::]:53".parse().unwrap()));
+            let object = service::service_object(guard, &site(hook, "[::]:53".parse().unwrap()));
             let object = object.unwrap_or_else(|error| panic!("{}: {error}", shipped.name));
             let program = AnyProgram::load(&object.to_elf(Endian::NATIVE).expect("it is an object"), None)
                 .unwrap_or_else(|error| panic!("{} at {hook}: {error}", shipped.name));
@@ -145,6 +145,11 @@ impl Files for Protocols {
     fn list(&mut self, _: &str) -> Result<NamedText, Unavailable> {
         unreachable!("none is named")
     }
+}
+
+/// For what this kernel can.
+fn site(hook: Hook, listen: SocketAddr) -> Site {
+    Site { features: kernel_features(), ..Site::new(hook, listen) }
 }
 
 fn write_lists(program: &AnyProgram, guard: &Service) {
