@@ -29,7 +29,7 @@ use super::{
     access::Access,
     parse::{Judge, MOST_PAYLOAD, Wants, parse, payload},
 };
-use crate::{Layer, Site, Verdict};
+use crate::{Hook, Layer, Site, Verdict};
 use condition::Simplified;
 
 /// Packets by decision, as [`Service::decisions`] lists them. The loader gives it its room.
@@ -146,6 +146,10 @@ struct Compiler<'a> {
 ///
 /// Minimum kernel: that of the hook, and 5.3 for loops.
 pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal> {
+    if site.hook == Hook::Xdp && !site.features.xdp_frags {
+        // There bytes are copied one by one, of which older verifiers follow each.
+        return Err(Refusal::Unsupported("a program for xdp before Linux 5.18"));
+    }
     if site.hook.layer() == Layer::Ethernet && service.unjudged.fragments == Fate::Drop {
         return Err(Refusal::Unsupported("dropping fragments (`fragments = \"pass\"` lets them go on)"));
     }

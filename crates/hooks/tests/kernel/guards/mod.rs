@@ -30,7 +30,7 @@ const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 fn random_guards() {
     let mut counts = [0_u64; 2];
     for seed in 0..scaled(200) as u64 {
-        for hook in HOOKS {
+        for hook in hooks() {
             guard(seed, hook, &mut counts);
         }
     }
@@ -97,7 +97,7 @@ fn shipped_protocols() {
         let reading = weir_guard::text::guard(&text, &mut Protocols);
         let guard =
             &reading.services.unwrap_or_else(|| panic!("{}: {:?}", shipped.name, reading.diagnostics))[0];
-        for hook in HOOKS {
+        for hook in hooks() {
             let object = service::service_object(guard, &site(hook, "[::]:53".parse().unwrap()));
             let object = object.unwrap_or_else(|error| panic!("{}: {error}", shipped.name));
             let program = AnyProgram::load(&object.to_elf(Endian::NATIVE).expect("it is an object"), None)
@@ -145,6 +145,11 @@ impl Files for Protocols {
     fn list(&mut self, _: &str) -> Result<NamedText, Unavailable> {
         unreachable!("none is named")
     }
+}
+
+/// Those that guards have programs for on this kernel.
+fn hooks() -> impl Iterator<Item = Hook> {
+    HOOKS.into_iter().filter(|hook| *hook != Hook::Xdp || kernel_features().xdp_frags)
 }
 
 /// For what this kernel can.
