@@ -9,7 +9,7 @@ use std::{
 use weir_asm::{Diagnostic, Diagnostics, Span};
 
 use super::{
-    library::{FileReading, Files, Library, Merged},
+    named_files::{FileReading, Files, Merged, NamedFiles},
     nearest,
     rules::Rules,
     table::{self, Fault, Table, Value, shown},
@@ -33,17 +33,17 @@ pub struct GuardReading {
 /// Reads a guard's file. `files` has the texts that it names.
 pub fn guard(text: &str, files: &mut dyn Files) -> GuardReading {
     let mut diagnostics = Diagnostics::default();
-    let mut library = Library::new(files);
+    let mut named_files = NamedFiles::new(files);
     let services = table::parse(text, &mut diagnostics)
-        .and_then(|file| read_services(Table::root(text, &file), &mut library, &mut diagnostics));
-    let files = library.read;
+        .and_then(|file| read_services(Table::root(text, &file), &mut named_files, &mut diagnostics));
+    let files = named_files.read;
     let has_errors = diagnostics.has_errors() || files.iter().any(|file| file.diagnostics.has_errors());
     GuardReading { services: services.filter(|_| !has_errors), diagnostics, files }
 }
 
 fn read_services(
     mut root: Table<'_>,
-    library: &mut Library<'_>,
+    named_files: &mut NamedFiles<'_>,
     found: &mut Diagnostics,
 ) -> Option<Vec<Service>> {
     let values = root.need("service", found).and_then(|services| services.items(found));
@@ -52,7 +52,7 @@ fn read_services(
     let mut neighbours = Neighbours::default();
     let mut services = Vec::with_capacity(values.len());
     for value in values {
-        services.push(read_service(value, &mut neighbours, library, found));
+        services.push(read_service(value, &mut neighbours, named_files, found));
         if found.has_more() && found.has_errors() {
             return None;
         }
@@ -115,7 +115,7 @@ impl<'a> Neighbours<'a> {
 fn read_service<'a>(
     value: Value<'a>,
     neighbours: &mut Neighbours<'a>,
-    library: &mut Library<'_>,
+    named_files: &mut NamedFiles<'_>,
     found: &mut Diagnostics,
 ) -> Option<Service> {
     let mut table = value.table(found)?;
@@ -132,10 +132,10 @@ fn read_service<'a>(
     let at = read_placement(&mut table, found);
     let modes = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
     let mode = table.take("mode").map(|mode| mode.one_of(&modes, found));
-    let merged = read_protocols(&mut table, library, found);
+    let merged = read_protocols(&mut table, named_files, found);
     let mut lists = |key, found: &mut Diagnostics| -> PrefixList {
         let values = table.take(key).map(Value::items_or_itself).unwrap_or_default();
-        library.prefixes(&values, found).into_iter().collect()
+        named_files.prefixes(&values, found).into_iter().collect()
     };
     let (allow, block) = (lists("allow", found), lists("block", found));
     let fates = [("drop", Fate::Drop), ("pass", Fate::Pass)];
@@ -153,7 +153,7 @@ fn read_service<'a>(
     // What is said of messages is looked at where it is known which there are.
     let merged = merged?;
     let known = known.map(|known| read_known(known, &merged, found));
-    let mut rules = Rules { merged: &merged, has_known: known.is_some(), library, found };
+    let mut rules = Rules { merged: &merged, has_known: known.is_some(), named_files, found };
     let accept = rules.accept(accept?);
     let limits = limit.map(|limit| rules.limits(limit, &accept)).unwrap_or_default();
     rules.warn_of_cuts(&accept);
@@ -230,7 +230,7 @@ fn unit_name(text: &str) -> Result<&str, Fault> {
 /// The protocols of a service as one, with the constants that it sets.
 fn read_protocols(
     table: &mut Table<'_>,
-    library: &mut Library<'_>,
+    named_files: &mut NamedFiles<'_>,
     found: &mut Diagnostics,
 ) -> Option<Rc<Merged>> {
     let (protocol, constants) = (table.need("protocol", found), table.take("constants"));
@@ -252,7 +252,7 @@ fn read_protocols(
     if names.is_empty() {
         return None;
     }
-    let merged = library.merged(&names, &set, found)?;
+    let merged = named_files.merged(&names, &set, found)?;
     for (key, _) in constants {
         let known = || merged.parts.iter().flat_map(|(part, _)| part.constants.keys()).map(String::as_str);
         if known().any(|known| known == key.text) {

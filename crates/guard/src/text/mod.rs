@@ -3,7 +3,7 @@
 mod check;
 mod expression;
 mod guard;
-mod library;
+mod named_files;
 mod protocol;
 mod rules;
 mod source;
@@ -13,6 +13,6 @@ mod tests;
 mod values;
 
 pub use guard::{GuardReading, guard};
-pub use library::{FileReading, Files, NamedText, Unavailable};
+pub use named_files::{FileReading, Files, NamedText, Unavailable};
 pub use protocol::{ProtocolReading, protocol};
 use weir_asm::text::nearest;

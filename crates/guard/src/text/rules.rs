@@ -6,7 +6,7 @@ use weir_asm::{Diagnostic, Diagnostics, Span};
 
 use super::{
     expression::{self, Scope},
-    library::{Library, Merged},
+    named_files::{Merged, NamedFiles},
     protocol::unknown_message,
     table::{Table, Value, shown},
     values,
@@ -49,7 +49,7 @@ pub(super) struct Rules<'a, 'f> {
     pub(super) merged: &'a Merged,
     /// Whether it says which sources are known.
     pub(super) has_known: bool,
-    pub(super) library: &'a mut Library<'f>,
+    pub(super) named_files: &'a mut NamedFiles<'f>,
     pub(super) found: &'a mut Diagnostics,
 }
 
@@ -130,7 +130,7 @@ impl Rules<'_, '_> {
         let scope = Scope { fields: &protocol.fields, constants: &reading.constants };
         let mut when = expression::condition(&source, &scope, self.found)?;
         when.shift_fields(before);
-        self.library.add_condition(&when, value.span(), self.found);
+        self.named_files.add_condition(&when, value.span(), self.found);
         Some(when)
     }
 
@@ -157,7 +157,7 @@ impl Rules<'_, '_> {
             }
             ["known"] => Senders::Known,
             ["unknown"] => Senders::Unknown,
-            _ => Senders::Listed(self.library.prefixes(&values, self.found).into_iter().collect()),
+            _ => Senders::Listed(self.named_files.prefixes(&values, self.found).into_iter().collect()),
         };
         written.sort_unstable();
         Some((senders, written.into_iter().map(str::to_owned).collect()))

@@ -8,6 +8,8 @@ mod field;
 mod integer;
 mod messages;
 mod source;
+mod text;
+mod walk;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -273,9 +275,9 @@ fn walked(service: &Service) -> Result<Walked, Refusal> {
         let value = if *kind == FieldKind::Decimal { slot() } else { end };
         ends.insert(id, (end, value));
         let mut looked_for = BTreeSet::new();
-        conditions.iter().for_each(|condition| field::lens_below(condition, id, &mut looked_for));
+        conditions.iter().for_each(|condition| text::lens_below(condition, id, &mut looked_for));
         let looked_for: Vec<_> = looked_for.into_iter().collect();
-        let chunks = looked_for.chunks(field::LENS_IN_A_WALK).map(|chunk| (chunk.to_vec(), slot()));
+        let chunks = looked_for.chunks(text::LENS_IN_A_WALK).map(|chunk| (chunk.to_vec(), slot()));
         lens.insert(id, chunks.collect());
     }
     if slots > MOST_WALKED { Err(Refusal::TooManyWalks(slots)) } else { Ok(Walked { ends, lens }) }

@@ -1,5 +1,6 @@
 //! Expressions as protocols and guards write them: read by [`tree`], given a meaning by [`resolve`].
 
+mod bounds;
 mod resolve;
 mod token;
 mod tree;

@@ -125,7 +125,7 @@ impl Merged {
 type Constants = BTreeMap<String, u64>;
 
 /// The files that a guard names.
-pub(super) struct Library<'f> {
+pub(super) struct NamedFiles<'f> {
     files: &'f mut dyn Files,
     /// Them, in the order in which they were asked for.
     pub(super) read: Vec<FileReading>,
@@ -141,7 +141,7 @@ pub(super) struct Library<'f> {
     steps: usize,
 }
 
-impl<'f> Library<'f> {
+impl<'f> NamedFiles<'f> {
     pub(super) fn new(files: &'f mut dyn Files) -> Self {
         Self {
             files,
