@@ -58,7 +58,7 @@ static __always_inline bool head_in(void *ctx, enum hook hook, const void *windo
 }
 
 /* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. Too deep:
- * it is for the server's address, and behind more IPv6 extension headers than are read, and ends here. Beyond: something of
+ * it is for the server's address, and behind more IPv6 extension headers than are read, or its lengths say 0, and ends here. Beyond: something of
  * it isn't at hand, if it is anywhere.
  */
 enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET, FOUND_TOO_DEEP, FOUND_BEYOND };
@@ -76,7 +76,11 @@ static __always_inline enum found datagram(void *ctx, enum hook hook, const void
 	if (!(window ? head_in(ctx, hook, window, &packet->head) : load_head(ctx, hook, at, rest, &packet->head)))
 		return FOUND_OTHER;
 	len = udp_length(&packet->head);
-	if (U16(packet->head.header, UDP_DESTINATION_OFFSET) != ENDPOINT.port || len < UDP_HEADER_LEN || len > rest)
+	if (U16(packet->head.header, UDP_DESTINATION_OFFSET) != ENDPOINT.port)
+		return FOUND_OTHER;
+	if (!len)
+		return FOUND_TOO_DEEP;
+	if (len < UDP_HEADER_LEN || len > rest)
 		return FOUND_OTHER;
 	packet->at = at;
 	packet->len = len;
@@ -152,6 +156,9 @@ static __always_inline enum found in_ipv6(void *ctx, enum hook hook, __u32 at, c
 			return FOUND_OTHER;
 	}
 	at += IPV6_HEADER_LEN;
+	/* Longer than its length can say (RFC 2675). */
+	if (end == at && next == IPV6_HOP_BY_HOP)
+		return reaches(ctx, hook, at) ? FOUND_TOO_DEEP : FOUND_BEYOND;
 	for (int i = 0; i < IPV6_MAX_EXTENSIONS && next != PROTOCOL_UDP; i++) {
 		__u64 buffer;
 		const void *extension = load(ctx, hook, at, &buffer, sizeof(buffer));

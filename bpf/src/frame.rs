@@ -38,7 +38,7 @@ pub(crate) enum Found<'a, H> {
     Packet(Packet<'a, H>),
     /// For the server, and several datagrams in one: whether it ends here.
     SuperPacket { is_dropped: bool },
-    /// For the server's address, and behind more IPv6 extension headers than are read: it ends here.
+    /// For the server's address, and behind more IPv6 extension headers than are read, or its lengths say 0: it ends here.
     TooDeep,
     /// Somebody else's.
     Other,
@@ -74,7 +74,7 @@ pub enum Miss {
     Other,
     /// Something of it isn't at hand, if it is anywhere.
     Beyond,
-    /// It is for the server's address, and behind more IPv6 extension headers than are read.
+    /// It is for the server's address, and behind more IPv6 extension headers than are read, or its lengths say 0.
     TooDeep,
 }
 
@@ -165,6 +165,10 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Result<Packe
     let mut at = at + ipv6::HEADER_LEN as u32;
     let end = at + u32::from(header.u16(ipv6::PAYLOAD_LENGTH_OFFSET));
     let mut next = header.byte(ipv6::NEXT_HEADER_OFFSET);
+    // Longer than its length can say (RFC 2675).
+    if at == end && next == ipv6::HOP_BY_HOP {
+        return Err(if hook.reaches(at) { Miss::TooDeep } else { Miss::Beyond });
+    }
     for _ in 0..ipv6::MAX_EXTENSIONS {
         if next == headers::UDP {
             break;
@@ -229,7 +233,13 @@ fn datagram<H: Hook>(
     }
     let head = head(rest).ok_or(Miss::Other)?;
     let length = u32::from(head.udp_length());
-    if head.destination_port() != endpoint!(port) || length < udp::HEADER_LEN as u32 || length > rest {
+    if head.destination_port() != endpoint!(port) {
+        return Err(Miss::Other);
+    }
+    if length == 0 {
+        return Err(Miss::TooDeep);
+    }
+    if length < udp::HEADER_LEN as u32 || length > rest {
         return Err(Miss::Other);
     }
     Ok(Packet::found(hook, at, head.cut(length - udp::HEADER_LEN as u32)))

@@ -16,8 +16,8 @@ pub enum Found<'a> {
     Packet(Packet<'a>),
     /// For the server, and several datagrams in one: what the site says is done.
     SuperPacket,
-    /// For the server's address, and behind more IPv6 extension headers than are read: whether it is for the server nobody
-    /// says. It ends here.
+    /// For the server's address, and behind more IPv6 extension headers than are read, so that nobody says whether it is for the
+    /// server; or its lengths say 0, which in IPv6 stands for more than they can say. It ends here.
     TooDeep,
     /// Somebody else's, or nothing that the kernel would give to the server as it is: it goes on untouched and
     /// uncounted.
@@ -59,7 +59,7 @@ impl Site {
         match self.addressed(seen) {
             Some(_) if segments > 1 => Found::SuperPacket,
             Some((_, packet)) => Found::Packet(packet),
-            None if self.is_too_deep(seen) => Found::TooDeep,
+            None if self.is_too_deep(seen) || self.is_without_length(seen) => Found::TooDeep,
             None => Found::Other,
         }
     }
@@ -72,6 +72,26 @@ impl Site {
                 self.endpoint.takes_ipv6() && (address.is_unspecified() || address == behind.destination);
             is_ours && ipv6::EXTENSIONS.contains(&behind.kind)
         })
+    }
+
+    /// Whether it is for the server, and its UDP length is 0: in IPv6 Linux takes it for as long as IP says (net/ipv6/udp.c,
+    /// `__udp6_lib_rcv`). Or an IPv6 packet for its address whose payload length is 0 behind a hop-by-hop header, which Linux reads as
+    /// far as there is something (net/ipv6/ip6_input.c, `ip6_rcv_core`).
+    fn is_without_length(&self, seen: &[u8]) -> bool {
+        let Some(ip) = self.ip(seen) else {
+            return false;
+        };
+        let is_jumbo = ip.jumbo_destination().is_some_and(|destination| {
+            let Endpoint { address, .. } = self.endpoint;
+            self.endpoint.takes_ipv6() && (address.is_unspecified() || address == destination)
+        });
+        let is_udp = || {
+            let Datagram { destination, udp, .. } = ip.datagram()?;
+            let port = u16_at(udp, udp::DESTINATION_OFFSET)?;
+            let length = u16_at(udp.get(..udp::HEADER_LEN)?, udp::LENGTH_OFFSET)?;
+            Some(length == 0 && self.endpoint.is_reached_at(destination, port))
+        };
+        is_jumbo || is_udp().unwrap_or(false)
     }
 
     /// Where the server's packet in what a program there sees comes from; nothing where that begins with UDP.
@@ -173,6 +193,14 @@ impl<'a> Ip<'a> {
             udp,
             len: total - header_len,
         })
+    }
+
+    /// Where an IPv6 packet goes whose payload length is 0 behind a hop-by-hop header (RFC 2675).
+    fn jumbo_destination(&self) -> Option<IpAddr> {
+        let header = self.bytes.get(..ipv6::HEADER_LEN).filter(|_| self.version() == Some(6))?;
+        let is_jumbo = u16_at(header, ipv6::PAYLOAD_LENGTH_OFFSET) == Some(0)
+            && header[ipv6::NEXT_HEADER_OFFSET] == ipv6::HOP_BY_HOP;
+        is_jumbo.then(|| bytes_at::<16>(header, ipv6::DESTINATION_OFFSET)).flatten().map(IpAddr::from)
     }
 
     fn in_ipv6(&self) -> Option<Datagram<'a>> {

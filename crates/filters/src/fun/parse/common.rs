@@ -103,7 +103,10 @@ impl PacketParser<'_> {
             (seen, self.other)
         };
         ebpf! { in code; jgt $said, $seen, $beyond }
-        ebpf! { in code; jlt $LENGTH, {udp::HEADER_LEN as i32}, {self.other} }
+        ebpf! { in code;
+            jeq $LENGTH, 0, {self.walk}
+            jlt $LENGTH, {udp::HEADER_LEN as i32}, {self.other}
+        }
     }
 }
 

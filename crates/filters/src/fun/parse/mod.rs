@@ -141,6 +141,7 @@ impl PacketParser<'_> {
             if self.versions().any(|version| version.number == IpVersion::V6.number) {
                 self.end_unread(code);
             }
+            verdict::place(code, &self.access, self.too_deep, self.too_deep_verdict);
             ebpf! { in code; {self.other}: }
             verdict::give(code, &self.access, Verdict::Accept);
         }
@@ -155,8 +156,8 @@ impl PacketParser<'_> {
         }
     }
 
-    /// Of a packet with more extension headers than are read nobody says whether it is for the server: it ends here. Falls
-    /// through to [`Self::other`].
+    /// Of a packet with more extension headers than are read nobody says whether it is for the server: it ends as one that is too
+    /// deep.
     fn end_unread(&self, code: &mut Code) {
         ebpf! { in code;
         {self.unread}:
@@ -166,7 +167,6 @@ impl PacketParser<'_> {
             ebpf! { in code; jeq {walk::NEXT}, {i32::from(kind)}, {self.too_deep} }
         }
         ebpf! { in code; ja {self.other} }
-        verdict::place(code, &self.access, self.too_deep, self.too_deep_verdict);
     }
 
     /// The IP versions in which packets for the server come.

@@ -135,6 +135,14 @@ impl PacketParser<'_> {
     fn ipv6(&self, code: &mut Code, udp: Label) {
         self.check_version(code, &IpVersion::V6, self.other);
         self.check_ip(code, &IpVersion::V6, HEADER);
+        // Longer than its length can say (RFC 2675).
+        ebpf! { in code;
+            ldxh r1, [{field(HEADER, ipv6::PAYLOAD_LENGTH_OFFSET)}]
+            jne r1, 0, said
+            ldxb r1, [{field(HEADER, ipv6::NEXT_HEADER_OFFSET)}]
+            jeq r1, {i32::from(ipv6::HOP_BY_HOP)}, {self.too_deep}
+        said:
+        }
         self.packet_end(code, &IpVersion::V6);
         let again = code.fresh_label();
         ebpf! { in code;
@@ -200,6 +208,7 @@ impl PacketParser<'_> {
         self.load(code, udp::HEADER_LEN);
         self.check_udp(code, HEADER);
         ebpf! { in code;
+            jeq $LENGTH, 0, {self.too_deep}
             jlt $LENGTH, {udp::HEADER_LEN as i32}, {self.other}
             mov r1, $AT
             add r1, $LENGTH
