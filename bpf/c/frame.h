@@ -57,11 +57,11 @@ static __always_inline bool head_in(void *ctx, enum hook hook, const void *windo
 	return true;
 }
 
-/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. Too deep:
- * it is for the server's address, and behind more IPv6 extension headers than are read, or its lengths say 0, and ends here. Beyond: something of
- * it isn't at hand, if it is anywhere.
+/* Whether the program decides here, about `packet` or, where that is several datagrams at once, about ending it. Unreadable: it
+ * is for the server's address, and behind more IPv6 extension headers than are read, or its lengths say 0, and ends here. Beyond:
+ * something of it isn't at hand, if it is anywhere.
  */
-enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET, FOUND_TOO_DEEP, FOUND_BEYOND };
+enum found { FOUND_OTHER, FOUND_PACKET, FOUND_SUPER_PACKET, FOUND_UNREADABLE, FOUND_BEYOND };
 
 /* The packet whose UDP header is at `at`, where what IP carries ends at `end`; in a window if there is one. */
 static __always_inline enum found datagram(void *ctx, enum hook hook, const void *window, __u32 at, __u32 end,
@@ -79,7 +79,7 @@ static __always_inline enum found datagram(void *ctx, enum hook hook, const void
 	if (U16(packet->head.header, UDP_DESTINATION_OFFSET) != ENDPOINT.port)
 		return FOUND_OTHER;
 	if (!len)
-		return FOUND_TOO_DEEP;
+		return FOUND_UNREADABLE;
 	if (len < UDP_HEADER_LEN || len > rest)
 		return FOUND_OTHER;
 	packet->at = at;
@@ -158,7 +158,7 @@ static __always_inline enum found in_ipv6(void *ctx, enum hook hook, __u32 at, c
 	at += IPV6_HEADER_LEN;
 	/* Longer than its length can say (RFC 2675). */
 	if (end == at && next == IPV6_HOP_BY_HOP)
-		return reaches(ctx, hook, at) ? FOUND_TOO_DEEP : FOUND_BEYOND;
+		return reaches(ctx, hook, at) ? FOUND_UNREADABLE : FOUND_BEYOND;
 	for (int i = 0; i < IPV6_MAX_EXTENSIONS && next != PROTOCOL_UDP; i++) {
 		__u64 buffer;
 		const void *extension = load(ctx, hook, at, &buffer, sizeof(buffer));
@@ -176,7 +176,7 @@ static __always_inline enum found in_ipv6(void *ctx, enum hook hook, __u32 at, c
 		return datagram(ctx, hook, NULL, at, end, packet);
 	if (!is_extension(next))
 		return FOUND_OTHER;
-	return reaches(ctx, hook, end) ? FOUND_TOO_DEEP : FOUND_BEYOND;
+	return reaches(ctx, hook, end) ? FOUND_UNREADABLE : FOUND_BEYOND;
 }
 
 static __always_inline bool is_tag(__u16 ethertype)
@@ -268,7 +268,7 @@ static __always_inline enum found found(void *ctx, enum hook hook, struct packet
 		if (what == FOUND_PACKET)
 			*packet = apart;
 	}
-	if (what == FOUND_TOO_DEEP)
+	if (what == FOUND_UNREADABLE)
 		return what;
 	if (what != FOUND_PACKET)
 		return FOUND_OTHER;

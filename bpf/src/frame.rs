@@ -39,7 +39,7 @@ pub(crate) enum Found<'a, H> {
     /// For the server, and several datagrams in one: whether it ends here.
     SuperPacket { is_dropped: bool },
     /// For the server's address, and behind more IPv6 extension headers than are read, or its lengths say 0: it ends here.
-    TooDeep,
+    Unreadable,
     /// Somebody else's.
     Other,
 }
@@ -55,7 +55,7 @@ pub(crate) fn find<H: Hook>(hook: &H) -> Found<'_, H> {
             Found::SuperPacket { is_dropped: endpoint!(drop_super_packets) != 0 }
         }
         Ok(packet) => Found::Packet(packet),
-        Err(Miss::TooDeep) => Found::TooDeep,
+        Err(Miss::Unreadable) => Found::Unreadable,
         Err(_) => Found::Other,
     }
 }
@@ -75,7 +75,7 @@ pub enum Miss {
     /// Something of it isn't at hand, if it is anywhere.
     Beyond,
     /// It is for the server's address, and behind more IPv6 extension headers than are read, or its lengths say 0.
-    TooDeep,
+    Unreadable,
 }
 
 #[inline(always)]
@@ -167,7 +167,7 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Result<Packe
     let mut next = header.byte(ipv6::NEXT_HEADER_OFFSET);
     // Longer than its length can say (RFC 2675).
     if at == end && next == ipv6::HOP_BY_HOP {
-        return Err(if hook.reaches(at) { Miss::TooDeep } else { Miss::Beyond });
+        return Err(if hook.reaches(at) { Miss::Unreadable } else { Miss::Beyond });
     }
     for _ in 0..ipv6::MAX_EXTENSIONS {
         if next == headers::UDP {
@@ -182,7 +182,7 @@ fn in_ipv6<'a, H: Hook>(hook: &'a H, at: u32, header: &IpHeader) -> Result<Packe
     }
     if next != headers::UDP {
         return Err(match is_extension(next) {
-            true if hook.reaches(end) => Miss::TooDeep,
+            true if hook.reaches(end) => Miss::Unreadable,
             true => Miss::Beyond,
             false => Miss::Other,
         });
@@ -237,7 +237,7 @@ fn datagram<H: Hook>(
         return Err(Miss::Other);
     }
     if length == 0 {
-        return Err(Miss::TooDeep);
+        return Err(Miss::Unreadable);
     }
     if length < udp::HEADER_LEN as u32 || length > rest {
         return Err(Miss::Other);

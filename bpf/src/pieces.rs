@@ -23,7 +23,7 @@ pub(crate) fn find(frame: *mut xdp_md) -> Result<Place, Miss> {
     match found(frame, &mut place) {
         // SAFETY: it is written where that is said.
         FOUND => Ok(unsafe { place.assume_init() }),
-        TOO_DEEP => Err(Miss::TooDeep),
+        UNREADABLE => Err(Miss::Unreadable),
         _ => Err(Miss::Other),
     }
 }
@@ -31,7 +31,7 @@ pub(crate) fn find(frame: *mut xdp_md) -> Result<Place, Miss> {
 /// What was found, in a register.
 const OTHER: u32 = 0;
 const FOUND: u32 = 1;
-const TOO_DEEP: u32 = 2;
+const UNREADABLE: u32 = 2;
 
 /// Not inlined: it would take registers from the common case.
 #[inline(never)]
@@ -41,7 +41,7 @@ fn found(frame: *mut xdp_md, place: &mut MaybeUninit<Place>) -> u32 {
             place.write(found);
             FOUND
         }
-        Err(Miss::TooDeep) => TOO_DEEP,
+        Err(Miss::Unreadable) => UNREADABLE,
         _ => OTHER,
     }
 }

@@ -58,7 +58,7 @@ pub fn decide<H: Hook>(
 pub fn decide_uncounted<H: Hook>(hook: &H, decide: impl FnOnce(Option<&Packet<'_, H>>) -> i64) -> i64 {
     match frame::find(hook) {
         Found::Packet(packet) => decide(Some(&packet)),
-        Found::SuperPacket { is_dropped: true } | Found::TooDeep => decide(None),
+        Found::SuperPacket { is_dropped: true } | Found::Unreadable => decide(None),
         Found::SuperPacket { is_dropped: false } | Found::Other => H::ACCEPT,
     }
 }

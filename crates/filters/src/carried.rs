@@ -1,6 +1,6 @@
 //! What captured frames carry: UDP packets, whole or cut by the capture, and why there is none.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use weir_wire::{
     headers::{self, ethernet, ipv4, ipv6},
@@ -9,7 +9,7 @@ use weir_wire::{
 
 use crate::{
     Layer, extension_len,
-    frame::{Datagram, Ip, behind_ethernet},
+    frame::{Datagram, Ip, Unjudged, behind_ethernet},
     u16_at,
 };
 
@@ -18,10 +18,17 @@ use crate::{
 pub enum Carried<'a> {
     /// A UDP packet.
     Udp(CarriedUdp<'a>),
-    /// A fragment of one.
+    /// The first fragment of one, with its UDP header.
+    FirstFragment {
+        /// Who sent it.
+        source: IpAddr,
+        /// Where it goes.
+        destination: SocketAddr,
+    },
+    /// Another fragment of one.
     Fragment,
-    /// More IPv6 extension headers than are read.
-    TooDeep,
+    /// More IPv6 extension headers than are read, or a length of 0.
+    Unreadable,
     /// Less than its headers: the rest was not captured.
     Cut,
     /// Anything else, headers that contradict each other among it.
@@ -52,12 +59,17 @@ impl<'a> Carried<'a> {
         let Some(ip) = ip else {
             return if missing > 0 { Self::Cut } else { Self::Other };
         };
-        match ip.datagram().and_then(|datagram| datagram.carried()) {
-            Some(udp) => Self::Udp(udp),
-            None if ip.is_fragment() => Self::Fragment,
-            None if ip.is_too_deep() => Self::TooDeep,
-            None if ip.is_cut() => Self::Cut,
-            None => Self::Other,
+        if let Some(udp) = ip.datagram().and_then(|datagram| datagram.carried()) {
+            return Self::Udp(udp);
+        }
+        match (ip.unjudged(), ip.source()) {
+            (Some(Unjudged { is_fragment: false, .. }), _) => Self::Unreadable,
+            (Some(Unjudged { destination, port: Some(port), .. }), Some(source)) => {
+                Self::FirstFragment { source, destination: SocketAddr::new(destination, port) }
+            }
+            _ if ip.is_fragment() => Self::Fragment,
+            _ if ip.is_cut() => Self::Cut,
+            _ => Self::Other,
         }
     }
 }
@@ -104,10 +116,6 @@ impl Ip<'_> {
         .unwrap_or(false)
     }
 
-    fn is_too_deep(&self) -> bool {
-        self.behind_extensions().is_some_and(|behind| ipv6::EXTENSIONS.contains(&behind.kind))
-    }
-
     /// Whether what was not captured may have made it a UDP packet.
     fn is_cut(&self) -> bool {
         let may_be = |at, kinds: &[u8]| {
@@ -145,7 +153,8 @@ mod tests {
         match carried {
             Carried::Udp(_) => "udp",
             Carried::Fragment => "fragment",
-            Carried::TooDeep => "too deep",
+            Carried::Unreadable => "unreadable",
+            Carried::FirstFragment { .. } => "first fragment",
             Carried::Cut => "cut",
             Carried::Other => "other",
         }
@@ -162,7 +171,7 @@ mod tests {
             (&[whole], "udp"),
             (&[options, part], "fragment"),
             (&[options; 6], "udp"),
-            (&[options; 7], "too deep"),
+            (&[options; 7], "unreadable"),
         ] {
             let packet = ipv6(extensions);
             assert_eq!(name(Carried::of(Layer::Ip, &packet, 0)), expected, "{extensions:?}");

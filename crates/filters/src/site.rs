@@ -121,9 +121,13 @@ impl Endpoint {
 
     /// Whether packets to `address` and `port` are for it.
     pub fn is_reached_at(&self, address: IpAddr, port: u16) -> bool {
+        self.takes(address) && self.port == port
+    }
+
+    /// Whether some packets to `address` come to it.
+    pub(crate) fn takes(&self, address: IpAddr) -> bool {
         let takes_version = if address.is_ipv4() { self.takes_ipv4() } else { self.takes_ipv6() };
-        let takes_address = self.address.is_unspecified() || self.address == address;
-        takes_version && takes_address && self.port == port
+        takes_version && (self.address.is_unspecified() || self.address == address)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     program_type::{self, run},
     section_names,
     test_run::behind_ethernet,
+    test_run::segmented,
 };
 
 /// A program loaded into the kernel, with the maps of its object; unloaded when dropped.
@@ -105,6 +106,14 @@ impl AnyProgram {
     /// # Errors
     /// What the kernel says: of frames that are shorter than a header, or longer than a page less its overhead.
     pub fn test_run(&self, data: &[u8], repeat: u32) -> Result<RunOutput, HookError> {
+        self.test_run_of(data, 1, repeat)
+    }
+
+    /// [`Self::test_run`] of a packet of which the kernel says that it is `segments` datagrams; 0 and 1 are both one.
+    ///
+    /// # Errors
+    /// Those, and of `segments` above 1 at XDP, whose programs aren't told.
+    pub fn test_run_of(&self, data: &[u8], segments: u32, repeat: u32) -> Result<RunOutput, HookError> {
         let framed;
         let frame = match self.program_type {
             ProgramType::Socket => {
@@ -113,7 +122,13 @@ impl AnyProgram {
             }
             _ => data,
         };
-        let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
+        let context = (segments > 1).then(segmented);
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: context.as_deref(),
+            repeat,
+            ..TestRunOptions::default()
+        };
         let result = run(self.program(), options).map_err(|error| {
             HookError::program("a test run", &self.name, self.program_type.needed(), error)
         })?;

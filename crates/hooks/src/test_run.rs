@@ -92,7 +92,7 @@ pub(crate) fn behind_ethernet(packet: &[u8]) -> Vec<u8> {
 const FIRST_PIECE: usize = 4096 - 256 - 320;
 
 /// The context of a packet that is several datagrams, all else being nothing: nobody has counted them.
-fn segmented() -> Vec<u8> {
+pub(crate) fn segmented() -> Vec<u8> {
     const GSO_SIZE: u32 = 1;
     let mut context = vec![0; sk_buff::LEN];
     context[sk_buff::GSO_SIZE_OFFSET..][..size_of::<u32>()].copy_from_slice(&GSO_SIZE.to_ne_bytes());

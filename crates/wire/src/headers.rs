@@ -34,6 +34,8 @@ pub mod ipv4 {
     pub const FRAGMENT_OFFSET: usize = 6;
     /// The bits of it that are set in a fragment: "more fragments", and the offset.
     pub const FRAGMENT_MASK: u16 = 0x3fff;
+    /// Those of a first fragment.
+    pub const MORE_FRAGMENTS: u16 = 0x2000;
     /// Offset of the byte with the payload's protocol.
     pub const PROTOCOL_OFFSET: usize = 9;
     /// Offset of the source address.
@@ -75,6 +77,8 @@ pub mod ipv6 {
     pub const FRAGMENT_OFFSET: usize = 2;
     /// The bits of it that are 0 in a fragment that is the whole packet (RFC 6946).
     pub const FRAGMENT_MASK: u16 = 0xfff9;
+    /// Those of a first fragment.
+    pub const MORE_FRAGMENTS: u16 = 1;
     /// Authentication header (RFC 4302): (length + 2) × 4 bytes long.
     pub const AUTHENTICATION: u8 = 51;
     /// Destination options, (length + 1) × 8 bytes long.

@@ -21,6 +21,8 @@ pub(super) enum Change {
     Fragment(u16),
     Protocol(u8),
     Extensions(Vec<Extension>),
+    /// Those, and IP says that the packet has no length.
+    Jumbo(Vec<Extension>),
     Source(IpAddr),
     Destination(IpAddr),
     Port(u16),
@@ -43,6 +45,10 @@ impl Change {
             Self::Fragment(fragment) => shape.fragment = fragment,
             Self::Protocol(protocol) => shape.protocol = protocol,
             Self::Extensions(extensions) => shape.extensions = extensions,
+            Self::Jumbo(extensions) => {
+                shape.extensions = extensions;
+                shape.ip_length = LengthField::Is(0);
+            }
             Self::Destination(address) if address.is_ipv4() == shape.destination.is_ipv4() => {
                 shape.destination = address;
             }
@@ -116,6 +122,10 @@ fn in_ipv6(port: u16) -> Vec<Change> {
         Change::Extensions(vec![Extension { kind, bytes: disguised.to_vec() }])
     }));
     changes.extend(chains().into_iter().map(Change::Extensions));
+    changes.extend(READ.map(|kind| Change::Jumbo(vec![Extension::new(kind, 0)])));
+    changes.extend(
+        READ.map(|kind| Change::Jumbo(vec![Extension::new(ipv6::HOP_BY_HOP, 0), Extension::new(kind, 0)])),
+    );
     changes
 }
 
@@ -148,6 +158,10 @@ fn chains() -> Vec<Vec<Extension>> {
         let bits = (0..8).map(|bit| vec![Extension::new(ipv6::FRAGMENT, 0).with(offset, 1 << bit)]);
         chains.extend(bits);
     }
+    // A first fragment in which another header comes before UDP's.
+    let first =
+        || Extension::new(ipv6::FRAGMENT, 0).with(ipv6::FRAGMENT_OFFSET + 1, ipv6::MORE_FRAGMENTS as u8);
+    chains.extend(READ.into_iter().chain(UNREAD).map(|kind| vec![first(), Extension::new(kind, 0)]));
     chains.push(READ.map(|kind| Extension::new(kind, 1)).to_vec());
     // UDP's header before, across and behind the end of the first piece that a test run makes of a large frame, 3520 bytes
     // with pages of 4096.

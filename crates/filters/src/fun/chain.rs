@@ -22,7 +22,7 @@ pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
         decide(code, filter, site, refused);
         verdict::place(code, access, refused, Verdict::Drop);
     };
-    parse(code, site, Judge { wants: Wants::Source, no_command: refused, too_deep: Verdict::Drop, place });
+    parse(code, site, Judge { wants: Wants::Source, no_command: refused, unjudged: None, place });
 }
 
 fn decide(code: &mut Code, filter: Filter, site: &Site, refused: Label) {

@@ -104,7 +104,7 @@ pub(super) fn judge(code: &mut Code, site: &Site, length: bool, find: fn(&mut Co
         verdict::place(code, access, accept, Verdict::Accept);
     };
     let wants = Wants::Beginning { length };
-    parse(code, site, Judge { wants, no_command: drop, too_deep: Verdict::Drop, place });
+    parse(code, site, Judge { wants, no_command: drop, unjudged: None, place });
 }
 
 /// On at `target` where the payload begins with the command's word. No command has a zero in its word, so that the

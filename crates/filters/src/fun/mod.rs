@@ -89,7 +89,7 @@ fn alike(code: &mut Code, site: &Site, wants: Wants, end: fn(&mut Code, &Access)
     let access = &Access::at(site);
     let no_command = code.fresh_label();
     let place = |code: &mut Code| end(code, access);
-    parse(code, site, Judge { wants, no_command, too_deep: Verdict::Drop, place });
+    parse(code, site, Judge { wants, no_command, unjudged: None, place });
 }
 
 #[cfg(test)]

@@ -151,6 +151,34 @@ pub struct Unjudged {
     pub super_packets: Fate,
 }
 
+/// Why a packet can't be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnjudgedKind {
+    /// It is the first fragment of a packet for the service; later fragments say no port, and make no packet without it.
+    Fragment,
+    /// It has more headers than are read, or a length of 0, and goes to the service's address.
+    Unreadable,
+    /// It is several datagrams.
+    SuperPacket,
+}
+
+impl UnjudgedKind {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Fragment, Self::Unreadable, Self::SuperPacket];
+}
+
+impl Unjudged {
+    /// What becomes of packets of that kind.
+    pub const fn decision(self, kind: UnjudgedKind) -> Decision {
+        let fate = match kind {
+            UnjudgedKind::Fragment => self.fragments,
+            UnjudgedKind::Unreadable => self.unreadable,
+            UnjudgedKind::SuperPacket => self.super_packets,
+        };
+        Decision::Unjudged(kind, fate)
+    }
+}
+
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Fate {
@@ -185,24 +213,22 @@ pub enum Decision {
     OverLimit(MessageId, LimitId),
     /// Accepted.
     Accepted(MessageId),
+    /// Whatever the guard says of packets that can't be judged.
+    Unjudged(UnjudgedKind, Fate),
 }
 
 impl Decision {
     /// Whether the packet goes on to the service.
     pub const fn is_accepted(self) -> bool {
-        matches!(self, Self::Allowed | Self::Accepted(_))
+        matches!(self, Self::Allowed | Self::Accepted(_) | Self::Unjudged(_, Fate::Pass))
     }
 }
 
 impl Service {
     /// What becomes of a packet that comes at `now`, in nanoseconds of a clock that never goes back.
     pub fn decide(&self, packet: &Packet<'_>, memory: &mut Memory, now: u64) -> Decision {
-        let source = packet.source_address();
-        if self.allow.contains(source) {
-            return Decision::Allowed;
-        }
-        if self.block.contains(source) {
-            return Decision::Blocked;
+        if let Some(decision) = self.by_source(packet.source_address()) {
+            return decision;
         }
         let Some(message) = self.protocol.message_of(packet, Party::Client) else {
             return Decision::NoMessage;
@@ -229,6 +255,19 @@ impl Service {
         Decision::Accepted(message)
     }
 
+    /// What becomes of a packet from `source` that can't be judged.
+    pub fn decide_unjudged(&self, kind: UnjudgedKind, source: IpAddr) -> Decision {
+        self.by_source(source.to_canonical()).unwrap_or(self.unjudged.decision(kind))
+    }
+
+    fn by_source(&self, source: IpAddr) -> Option<Decision> {
+        match source {
+            _ if self.allow.contains(source) => Some(Decision::Allowed),
+            _ if self.block.contains(source) => Some(Decision::Blocked),
+            _ => None,
+        }
+    }
+
     /// Takes note of a packet that the service sends to `to` at `now`.
     pub fn answered(&self, answer: &Packet<'_>, to: SocketAddr, memory: &mut Memory, now: u64) {
         let Some(known) = &self.known else {
@@ -248,7 +287,8 @@ impl Service {
             [Decision::Accepted(message), Decision::Unwelcome(message)].into_iter().chain(over)
         };
         let always = [Decision::Allowed, Decision::Blocked, Decision::NoMessage];
-        always.into_iter().chain(messages.flat_map(of_message)).collect()
+        let unjudged = UnjudgedKind::ALL.map(|kind| self.unjudged.decision(kind));
+        always.into_iter().chain(unjudged).chain(messages.flat_map(of_message)).collect()
     }
 
     /// The limits that a message's packets meet, in order: its own, then the service's.

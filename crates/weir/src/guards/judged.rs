@@ -1,10 +1,10 @@
 //! Packets of a service as the interpreter judged them, by decision.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use serde::Serialize;
 use weir_filters::CarriedUdp;
-use weir_guard::meaning::{Decision, Memory, Packet, Service};
+use weir_guard::meaning::{Decision, Memory, Packet, Service, UnjudgedKind};
 
 use super::words;
 
@@ -56,15 +56,25 @@ impl<'a> JudgedService<'a> {
     pub(super) fn judge(&mut self, udp: &CarriedUdp<'_>, now: u64) -> Decision {
         let packet = Packet { source: udp.source, payload: udp.payload, len: udp.len };
         let decision = self.service.decide(&packet, &mut self.memory, now);
+        self.note(decision, udp.payload, udp.len, now)
+    }
+
+    /// What becomes of the first fragment of a packet to it.
+    pub(super) fn judge_fragment(&mut self, source: IpAddr, now: u64) -> Decision {
+        let decision = self.service.decide_unjudged(UnjudgedKind::Fragment, source);
+        self.note(decision, &[], 0, now)
+    }
+
+    fn note(&mut self, decision: Decision, payload: &[u8], len: u16, now: u64) -> Decision {
         let tally = self.counts.entry(decision).or_insert_with(|| Tally {
             packets: 0,
             bytes: 0,
             first: now,
             last: now,
-            example: udp.payload[..udp.payload.len().min(EXAMPLE)].to_vec(),
+            example: payload[..payload.len().min(EXAMPLE)].to_vec(),
         });
         tally.packets += 1;
-        tally.bytes += u64::from(udp.len);
+        tally.bytes += u64::from(len);
         tally.last = now;
         self.packets += 1;
         decision
@@ -86,7 +96,7 @@ impl<'a> JudgedService<'a> {
                 Decision::Unwelcome(message)
                 | Decision::OverLimit(message, _)
                 | Decision::Accepted(message) => Some(self.service.protocol.message(message).name.clone()),
-                Decision::Allowed | Decision::Blocked | Decision::NoMessage => None,
+                Decision::Allowed | Decision::Blocked | Decision::NoMessage | Decision::Unjudged(..) => None,
             },
             packets: tally.packets,
             bytes: tally.bytes,

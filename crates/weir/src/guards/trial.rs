@@ -135,8 +135,12 @@ impl<'a> Trial<'a> {
         };
         let count = match Carried::of(layer, bytes, frame.missing()) {
             Carried::Udp(udp) => return self.take_udp(&udp, frame),
+            Carried::FirstFragment { source, destination } => {
+                self.counts.fragments += 1;
+                return self.take_fragment(source, destination, frame);
+            }
             Carried::Fragment => &mut self.counts.fragments,
-            Carried::TooDeep => &mut self.counts.unreadable,
+            Carried::Unreadable => &mut self.counts.unreadable,
             Carried::Cut => &mut self.counts.cut,
             Carried::Other => &mut self.counts.not_udp,
         };
@@ -145,27 +149,44 @@ impl<'a> Trial<'a> {
     }
 
     fn take_udp(&mut self, udp: &CarriedUdp<'_>, frame: &CapturedFrame<'_>) -> anyhow::Result<()> {
-        let (to, now) = (self.to, self.now);
-        let is_at = |listen: Listen, place: SocketAddr| {
-            let address = to.or(listen.address);
-            listen.port == place.port() && address.is_none_or(|address| address == place.ip().to_canonical())
-        };
-        let judged = self.services.iter_mut().find(|each| is_at(each.service.listen, udp.destination));
-        if let Some(service) = judged {
+        let now = self.now;
+        if let Some(service) = self.service_at(udp.destination) {
+            let decision = service.judge(udp, now);
             self.counts.judged += 1;
             self.counts.judged_cut += u64::from(udp.payload.len() < usize::from(udp.len));
-            if !service.judge(udp, now).is_accepted() {
+            if !decision.is_accepted() {
                 return self.drop_from(udp.source.ip(), frame);
             }
-        } else if let Some(service) =
-            self.services.iter_mut().find(|each| is_at(each.service.listen, udp.source))
-        {
-            self.counts.answers += 1;
+        } else if let Some(service) = self.service_at(udp.source) {
             service.answered(udp, now);
+            self.counts.answers += 1;
         } else {
             self.counts.nobody += 1;
         }
         Ok(())
+    }
+
+    fn take_fragment(
+        &mut self,
+        source: IpAddr,
+        destination: SocketAddr,
+        frame: &CapturedFrame<'_>,
+    ) -> anyhow::Result<()> {
+        let now = self.now;
+        match self.service_at(destination).map(|service| service.judge_fragment(source, now)) {
+            Some(decision) if !decision.is_accepted() => self.drop_from(source, frame),
+            _ => Ok(()),
+        }
+    }
+
+    /// The service whose packets go to, or come from, `place`.
+    fn service_at(&mut self, place: SocketAddr) -> Option<&mut JudgedService<'a>> {
+        let to = self.to;
+        self.services.iter_mut().find(|each| {
+            let Listen { address, port } = each.service.listen;
+            let address = to.or(address);
+            port == place.port() && address.is_none_or(|address| address == place.ip().to_canonical())
+        })
     }
 
     fn drop_from(&mut self, source: IpAddr, frame: &CapturedFrame<'_>) -> anyhow::Result<()> {

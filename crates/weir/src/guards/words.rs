@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use weir_guard::meaning::{
     Decision, Fate, GuardHook, Limit, Listen, MessageId, Mode, Per, Placement, RateLimit, Senders, Service,
-    SourceKey,
+    SourceKey, UnjudgedKind,
 };
 
 pub(super) fn listen(listen: Listen) -> String {
@@ -103,6 +103,9 @@ pub(super) const fn decision(decision: Decision) -> &'static str {
         Decision::Unwelcome(_) => "unwelcome",
         Decision::OverLimit(..) => "over-limit",
         Decision::Accepted(_) => "accepted",
+        Decision::Unjudged(UnjudgedKind::Fragment, _) => "fragment",
+        Decision::Unjudged(UnjudgedKind::Unreadable, _) => "unreadable",
+        Decision::Unjudged(UnjudgedKind::SuperPacket, _) => "super-packet",
     }
 }
 
@@ -118,6 +121,18 @@ pub(super) fn sentence(decision: Decision, service: &Service) -> String {
             format!("dropped: {} over {}", name(message), limit(&service.limits[id.0]))
         }
         Decision::Accepted(message) => format!("accepted: {}", name(message)),
+        Decision::Unjudged(kind, fate) => {
+            let fate = match fate {
+                Fate::Drop => "dropped",
+                Fate::Pass => "accepted",
+            };
+            let what = match kind {
+                UnjudgedKind::Fragment => "a fragment",
+                UnjudgedKind::Unreadable => "more headers than are read, or a length of 0",
+                UnjudgedKind::SuperPacket => "several datagrams in one",
+            };
+            format!("{fate}: {what}")
+        }
     }
 }
 

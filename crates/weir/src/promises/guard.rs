@@ -20,7 +20,6 @@ const BAG: &str = r#"[[service]]
 name = "bag"
 listen = "udp/12345"
 mode = "enforce"
-fragments = "pass"
 protocol = "bag"
 accept = ["put", "get", "delete", "stop"]
 "#;
@@ -110,7 +109,7 @@ fn letters(messages: usize) -> anyhow::Result<Service> {
     std::fs::write(folder.path().join("letters.toml"), protocol).context("writing a protocol")?;
     let names: Vec<_> = (0..messages).map(|number| format!("\"m{number}\"")).collect();
     let guard = format!(
-        "[[service]]\nname = \"letters\"\nlisten = \"udp/12345\"\nmode = \"enforce\"\nfragments = \"pass\"\nprotocol = \"./letters.toml\"\naccept = [{}]\n",
+        "[[service]]\nname = \"letters\"\nlisten = \"udp/12345\"\nmode = \"enforce\"\nprotocol = \"./letters.toml\"\naccept = [{}]\n",
         names.join(", ")
     );
     read(&guard, &folder.path().join("guard.toml"))

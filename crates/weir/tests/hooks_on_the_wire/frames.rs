@@ -65,6 +65,22 @@ impl Path {
         datagram
     }
 
+    /// A UDP packet whose length is 0, and whose checksum is right for as long as IP says it is (net/ipv6/udp.c).
+    pub(crate) fn udp_without_length(&self, port: u16, payload: &[u8]) -> Vec<u8> {
+        let mut datagram = [&[40_000, port, 0, 0].map(u16::to_be_bytes).concat(), payload].concat();
+        let sum = self.upper_checksum(headers::UDP, &datagram);
+        datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+        datagram
+    }
+
+    /// An IPv6 packet that says no length, behind a hop-by-hop header of padding.
+    pub(crate) fn jumbo(&self, datagram: &[u8]) -> Vec<u8> {
+        let options = [headers::UDP, 0, 1, 4, 0, 0, 0, 0];
+        let mut packet = self.part(ipv6::HOP_BY_HOP, &[&options, datagram].concat(), 0);
+        packet[ipv6::PAYLOAD_LENGTH_OFFSET..][..2].fill(0);
+        packet
+    }
+
     /// An ICMP message whose first bytes are those.
     pub(crate) fn icmp(&self, protocol: u8, message: &[u8]) -> Vec<u8> {
         let mut message = message.to_vec();

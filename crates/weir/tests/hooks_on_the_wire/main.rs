@@ -146,6 +146,20 @@ const ROWS: &[Row] = &[
         frames: |path, port| vec![path.frame(&path.behind_options(7, &path.udp(port, PAYLOAD, true)))],
         outcomes: [J, J, J, J, J, J],
     },
+    Row {
+        what: "a UDP length of 0, IPv6",
+        v6: &[true],
+        frames: |path, port| {
+            vec![path.frame(&path.packet(headers::UDP, &path.udp_without_length(port, PAYLOAD)))]
+        },
+        outcomes: [J, J, J, J, J, J],
+    },
+    Row {
+        what: "an IPv6 payload length of 0 behind a hop-by-hop header",
+        v6: &[true],
+        frames: |path, port| vec![path.frame(&path.jumbo(&path.udp(port, PAYLOAD, true)))],
+        outcomes: [J, J, J, J, J, J],
+    },
 ];
 
 fn every_cell_holds() {

@@ -42,14 +42,19 @@ impl PacketParser<'_> {
         }
     }
 
-    /// An unfragmented packet for the server's address.
-    pub(super) fn check_ip(&self, code: &mut Code, version: &IpVersion, ip: Mem) {
+    /// An unfragmented packet for the server's address; on at `fragment` where it is a fragment.
+    pub(super) fn check_ip(&self, code: &mut Code, version: &IpVersion, ip: Mem, fragment: Label) {
         if version.number == IpVersion::V4.number {
             ebpf! { in code;
                 ldxh r1, [{field(ip, ipv4::FRAGMENT_OFFSET)}]
-                jset r1, {half(ipv4::FRAGMENT_MASK)}, {self.other}
+                jset r1, {half(ipv4::FRAGMENT_MASK)}, $fragment
             }
         }
+        self.check_address(code, version, ip);
+    }
+
+    /// A packet for the server's address.
+    pub(super) fn check_address(&self, code: &mut Code, version: &IpVersion, ip: Mem) {
         let words: Vec<[u8; 4]> = match self.address() {
             Some(IpAddr::V4(address)) => vec![address.octets()],
             Some(IpAddr::V6(address)) => address.octets().as_chunks().0.to_vec(),
@@ -66,11 +71,17 @@ impl PacketParser<'_> {
 
     /// The server's port; [`LENGTH`] is the length field's value.
     pub(super) fn check_udp(&self, code: &mut Code, udp: Mem) {
+        self.check_port(code, udp);
+        ebpf! { in code;
+            ldxh $LENGTH, [{field(udp, udp::LENGTH_OFFSET)}]
+            be16 $LENGTH
+        }
+    }
+
+    pub(super) fn check_port(&self, code: &mut Code, udp: Mem) {
         ebpf! { in code;
             ldxh r1, [{field(udp, udp::DESTINATION_OFFSET)}]
             jne r1, {half(self.site.endpoint.port)}, {self.other}
-            ldxh $LENGTH, [{field(udp, udp::LENGTH_OFFSET)}]
-            be16 $LENGTH
         }
     }
 

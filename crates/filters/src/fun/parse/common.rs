@@ -67,7 +67,7 @@ impl PacketParser<'_> {
             jne r1, {i32::from(headers::UDP)}, {self.no_udp(version)}
         }
         let udp = field(ip, version.header_len);
-        self.check_ip(code, version, ip);
+        self.check_ip(code, version, ip, self.fragment.map_or(self.other, |_| self.walk));
         self.check_udp(code, udp);
         self.check_lengths(code, version, ip);
         self.check_segments(code);

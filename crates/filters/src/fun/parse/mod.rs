@@ -64,9 +64,20 @@ pub(super) struct Judge<F> {
     pub(super) wants: Wants,
     /// Where payloads go that are too short for any command.
     pub(super) no_command: Label,
-    /// What becomes of packets with more extension headers than are read.
-    pub(super) too_deep: Verdict,
+    /// Where packets go that can't be judged; nothing where first fragments go on uncounted, and the others to the verdicts
+    /// that the site says.
+    pub(super) unjudged: Option<Unjudged>,
     pub(super) place: F,
+}
+
+/// Where packets for the server go that can't be judged. [`IP_AT`] is there where the decision wants it.
+#[derive(Clone, Copy)]
+pub(super) struct Unjudged {
+    /// First fragments: of others no port is known.
+    pub(super) fragment: Label,
+    /// Those with more extension headers than are read, or without a length.
+    pub(super) unreadable: Label,
+    pub(super) super_packet: Label,
 }
 
 struct PacketParser<'a> {
@@ -82,8 +93,9 @@ struct PacketParser<'a> {
     super_packet: Label,
     /// A header of IPv6 behind as many as are read, and the end of a packet where that is an extension header.
     unread: Label,
-    too_deep: Label,
-    too_deep_verdict: Verdict,
+    unreadable: Label,
+    /// A first fragment, and its UDP header; nothing where fragments are somebody else's.
+    fragment: Option<(Label, Label)>,
     /// What is not 0 of a packet that is several datagrams, where the program can know.
     gso_size: Option<Mem>,
 }
@@ -100,10 +112,10 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         no_command: judge.no_command,
         walk: code.label("walk"),
         other: code.label("other"),
-        super_packet: code.label("super_packet"),
+        super_packet: judge.unjudged.map_or_else(|| code.label("super_packet"), |ends| ends.super_packet),
         unread: code.label("unread"),
-        too_deep: code.label("too_deep"),
-        too_deep_verdict: judge.too_deep,
+        unreadable: judge.unjudged.map_or_else(|| code.label("unreadable"), |ends| ends.unreadable),
+        fragment: judge.unjudged.map(|ends| (ends.fragment, code.label("fragment_udp"))),
         gso_size: in_context.or(site.gso.map(|_| gso::GSO_SIZE)),
     };
     let is_alone = site.hook.layer() == Layer::Udp;
@@ -132,20 +144,23 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
             ebpf! { in code; ja {parser.judge} }
         }
     }
-    parser.end_without_decision(code);
+    parser.end_without_decision(code, judge.unjudged.is_none());
 }
 
 impl PacketParser<'_> {
-    fn end_without_decision(&self, code: &mut Code) {
+    /// `places_unjudged` says whether packets that can't be judged end here too.
+    fn end_without_decision(&self, code: &mut Code, places_unjudged: bool) {
         if self.site.hook.layer() != Layer::Udp {
             if self.versions().any(|version| version.number == IpVersion::V6.number) {
                 self.end_unread(code);
             }
-            verdict::place(code, &self.access, self.too_deep, self.too_deep_verdict);
+            if places_unjudged {
+                verdict::place(code, &self.access, self.unreadable, Verdict::Drop);
+            }
             ebpf! { in code; {self.other}: }
             verdict::give(code, &self.access, Verdict::Accept);
         }
-        if self.gso_size.is_some() {
+        if self.gso_size.is_some() && places_unjudged {
             match self.site.super_packets {
                 SuperPackets::Drop => verdict::place(code, &self.access, self.super_packet, Verdict::Drop),
                 SuperPackets::Pass => {
@@ -156,15 +171,19 @@ impl PacketParser<'_> {
         }
     }
 
-    /// Of a packet with more extension headers than are read nobody says whether it is for the server: it ends as one that is too
-    /// deep.
+    /// Of a packet with more extension headers than are read nobody says whether it is for the server.
     fn end_unread(&self, code: &mut Code) {
         ebpf! { in code;
         {self.unread}:
             jgt $AT, $END, {self.other}
         }
-        for kind in ipv6::EXTENSIONS {
-            ebpf! { in code; jeq {walk::NEXT}, {i32::from(kind)}, {self.too_deep} }
+        self.end_at_extensions(code, walk::NEXT, self.unreadable);
+    }
+
+    /// On at `end` where that type is an IPv6 extension header's, else it is somebody else's packet.
+    fn end_at_extensions(&self, code: &mut Code, kind: Reg, end: Label) {
+        for extension in ipv6::EXTENSIONS {
+            ebpf! { in code; jeq $kind, {i32::from(extension)}, $end }
         }
         ebpf! { in code; ja {self.other} }
     }

@@ -106,10 +106,10 @@ impl PacketParser<'_> {
         ebpf! { in code; ldxb r1, [$ip] }
         let not_plain = if is_ethernet { self.walk } else { otherwise };
         let window = PacketWindow::at(code, version, ip, from);
-        self.check_headers(code, &window, not_plain);
         if self.wants_source() {
             ebpf! { in code; stdw [$IP_AT], {self.ip_offset() as i32} }
         }
+        self.check_headers(code, &window, not_plain);
         ebpf! { in code; sub $PAYLOAD_LEN, {udp::PAYLOAD_OFFSET as i32} }
         if self.access.is_direct {
             ebpf! { in code;

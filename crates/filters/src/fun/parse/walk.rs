@@ -113,11 +113,24 @@ impl PacketParser<'_> {
             ldxb r1, [{field(HEADER, ipv4::PROTOCOL_OFFSET)}]
             jne r1, {i32::from(headers::UDP)}, {self.other}
         }
-        self.check_ip(code, &IpVersion::V4, HEADER);
+        let fragment = self.fragment.map(|(_, its_udp)| (code.fresh_label(), its_udp));
+        self.check_ip(code, &IpVersion::V4, HEADER, fragment.map_or(self.other, |(label, _)| label));
         self.packet_end(code, &IpVersion::V4);
         ebpf! { in code;
             add $AT, $NEXT
             ja $udp
+        }
+        if let Some((label, its_udp)) = fragment {
+            ebpf! { in code;
+            $label:
+                jset r1, {half(ipv4::FRAGMENT_MASK & !ipv4::MORE_FRAGMENTS)}, {self.other}
+            }
+            self.check_address(code, &IpVersion::V4, HEADER);
+            self.packet_end(code, &IpVersion::V4);
+            ebpf! { in code;
+                add $AT, $NEXT
+                ja $its_udp
+            }
         }
     }
 
@@ -134,13 +147,13 @@ impl PacketParser<'_> {
 
     fn ipv6(&self, code: &mut Code, udp: Label) {
         self.check_version(code, &IpVersion::V6, self.other);
-        self.check_ip(code, &IpVersion::V6, HEADER);
+        self.check_address(code, &IpVersion::V6, HEADER);
         // Longer than its length can say (RFC 2675).
         ebpf! { in code;
             ldxh r1, [{field(HEADER, ipv6::PAYLOAD_LENGTH_OFFSET)}]
             jne r1, 0, said
             ldxb r1, [{field(HEADER, ipv6::NEXT_HEADER_OFFSET)}]
-            jeq r1, {i32::from(ipv6::HOP_BY_HOP)}, {self.too_deep}
+            jeq r1, {i32::from(ipv6::HOP_BY_HOP)}, {self.unreadable}
         said:
         }
         self.packet_end(code, &IpVersion::V6);
@@ -164,6 +177,8 @@ impl PacketParser<'_> {
 
     /// [`AT`] moves behind an extension header, [`NEXT`] to what comes then.
     fn extension(&self, code: &mut Code) {
+        let fragment = self.fragment.map(|ends| (code.fresh_label(), ends));
+        let is_fragment = fragment.map_or(self.other, |(label, _)| label);
         self.check_room(code, EXTENSION_LEN);
         self.load(code, EXTENSION_LEN);
         ebpf! { in code;
@@ -181,7 +196,7 @@ impl PacketParser<'_> {
         fragment:
             mov r1, {ipv6::FRAGMENT_LEN as i32}
             ldxh r2, [{field(HEADER, ipv6::FRAGMENT_OFFSET)}]
-            jset r2, {half(ipv6::FRAGMENT_MASK)}, {self.other}
+            jset r2, {half(ipv6::FRAGMENT_MASK)}, $is_fragment
             ja next
         authentication:
             add r1, 2
@@ -189,6 +204,19 @@ impl PacketParser<'_> {
         next:
             add $AT, r1
             ldxb $NEXT, [$HEADER]
+        }
+        if let Some((label, (end, its_udp))) = fragment {
+            let passed = code.fresh_label();
+            ebpf! { in code;
+                ja $passed
+            $label:
+                jset r2, {half(ipv6::FRAGMENT_MASK & !ipv6::MORE_FRAGMENTS)}, {self.other}
+                add $AT, {ipv6::FRAGMENT_LEN as i32}
+                ldxb $NEXT, [$HEADER]
+                jeq $NEXT, {i32::from(headers::UDP)}, $its_udp
+            }
+            self.end_at_extensions(code, NEXT, end);
+            ebpf! { in code; $passed: }
         }
     }
 
@@ -208,7 +236,7 @@ impl PacketParser<'_> {
         self.load(code, udp::HEADER_LEN);
         self.check_udp(code, HEADER);
         ebpf! { in code;
-            jeq $LENGTH, 0, {self.too_deep}
+            jeq $LENGTH, 0, {self.unreadable}
             jlt $LENGTH, {udp::HEADER_LEN as i32}, {self.other}
             mov r1, $AT
             add r1, $LENGTH
@@ -217,6 +245,20 @@ impl PacketParser<'_> {
             add $AT, {udp::PAYLOAD_OFFSET as i32}
         }
         self.check_segments(code);
+        if let Some((end, its_udp)) = self.fragment {
+            let passed = code.fresh_label();
+            ebpf! { in code;
+                ja $passed
+            $its_udp:
+            }
+            self.check_room(code, udp::HEADER_LEN);
+            self.load(code, udp::HEADER_LEN);
+            self.check_port(code, HEADER);
+            ebpf! { in code;
+                ja $end
+            $passed:
+            }
+        }
     }
 }
 

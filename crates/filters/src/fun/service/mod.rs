@@ -23,15 +23,16 @@ use weir_asm::{
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
-    Acceptance, Decision, Fate, FieldId, FieldKind, Integer, MessageId, Mode, Party, Senders, Service, Width,
+    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Senders, Service,
+    UnjudgedKind, Width,
 };
 
 use super::{
     LICENSE,
     access::Access,
-    parse::{Judge, MOST_PAYLOAD, Wants, parse, payload},
+    parse::{Judge, MOST_PAYLOAD, Unjudged, Wants, parse, payload},
 };
-use crate::{Hook, Layer, Site, Verdict};
+use crate::{Hook, Site, Verdict};
 use condition::Simplified;
 
 /// Packets by decision, as [`Service::decisions`] lists them. The loader gives it its room.
@@ -152,14 +153,6 @@ pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal>
         // There bytes are copied one by one, of which older verifiers follow each.
         return Err(Refusal::Unsupported("a program for xdp before Linux 5.18"));
     }
-    if site.hook.layer() == Layer::Ethernet && service.unjudged.fragments == Fate::Drop {
-        return Err(Refusal::Unsupported("dropping fragments (`fragments = \"pass\"` lets them go on)"));
-    }
-    let super_packets = match verdict_of(service, service.unjudged.super_packets) {
-        Verdict::Drop => crate::SuperPackets::Drop,
-        Verdict::Accept => crate::SuperPackets::Pass,
-    };
-    let site = &Site { super_packets, ..*site };
     let code = program(service, site)?;
     // Jumps count slots, of which some instructions have two.
     if code.slots() > MOST_INSTRUCTIONS {
@@ -170,21 +163,11 @@ pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal>
         sized(DECISIONS.definition(), service.decisions().len()),
         sized(PREFIXES.definition(), lists(service).map(|list| list.prefixes().len()).sum()),
         BUCKETS.definition(),
-        // Where packets of more headers than are read are counted, and super-packets that are dropped.
-        crate::maps::VERDICTS.definition(),
     ];
     let maps = maps.into_iter().filter(|map| code.maps().any(|(_, name)| name == map.name)).collect();
     let section = Access::at(site).section.to_owned();
     let program = Program { name: "guard".to_owned(), section, code, source: None };
     Ok(Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] })
-}
-
-/// What becomes of packets of that fate: who observes drops nothing.
-fn verdict_of(service: &Service, fate: Fate) -> Verdict {
-    match fate {
-        Fate::Drop if service.mode == Mode::Enforce => Verdict::Drop,
-        Fate::Drop | Fate::Pass => Verdict::Accept,
-    }
 }
 
 /// Stops where it is too long already.
@@ -240,9 +223,11 @@ fn program(service: &Service, site: &Site) -> Result<Code, Refusal> {
     let no_message = compiler.ends[&Decision::NoMessage].0;
     let mut judged = Ok(());
     let wants = Wants::Payload { bytes: compiler.window.len as usize, source: compiler.asks_for_source() };
-    let place = |code: &mut Code| judged = compiler.judge(code);
-    let too_deep = verdict_of(service, service.unjudged.unreadable);
-    parse(&mut code, site, Judge { wants, no_command: no_message, too_deep, place });
+    let [fragment, unreadable, super_packet] = UnjudgedKind::ALL.map(|_| code.fresh_label());
+    let kinds = UnjudgedKind::ALL.into_iter().zip([fragment, unreadable, super_packet]);
+    let place = |code: &mut Code| judged = compiler.judge(code, kinds);
+    let unjudged = Some(Unjudged { fragment, unreadable, super_packet });
+    parse(&mut code, site, Judge { wants, no_command: no_message, unjudged, place });
     judged?;
     code.prune();
     Ok(code)
@@ -292,11 +277,25 @@ impl Compiler<'_> {
         self.ends[&decision].0
     }
 
-    fn judge(&mut self, code: &mut Code) -> Result<(), Refusal> {
+    /// Judges a packet, and those of `unjudged` as far as that can be.
+    fn judge(
+        &mut self,
+        code: &mut Code,
+        unjudged: impl Iterator<Item = (UnjudgedKind, Label)>,
+    ) -> Result<(), Refusal> {
         let no_message = self.end_at(Decision::NoMessage);
         if self.asks_for_source() {
             self.load_source(code, no_message);
         }
+        self.by_source(code);
+        self.walk_fields(code)?;
+        let messages = self.messages(code, no_message)?;
+        self.judge_by_source_alone(code, unjudged);
+        self.finish(code, messages)
+    }
+
+    /// On at the ends of those that are allowed, and blocked.
+    fn by_source(&mut self, code: &mut Code) {
         for (number, list, decision) in
             [(0, &self.service.allow, Decision::Allowed), (1, &self.service.block, Decision::Blocked)]
         {
@@ -305,9 +304,30 @@ impl Compiler<'_> {
                 self.find_in_list(code, number, end);
             }
         }
-        self.walk_fields(code)?;
-        let messages = self.messages(code, no_message)?;
-        self.finish(code, messages)
+    }
+
+    /// Packets that can't be judged otherwise.
+    fn judge_by_source_alone(&mut self, code: &mut Code, kinds: impl Iterator<Item = (UnjudgedKind, Label)>) {
+        const KIND: Reg = Reg::R9;
+        let (asked, dispatch) = (code.fresh_label(), code.fresh_label());
+        let kinds: Vec<_> = kinds.collect();
+        for &(kind, label) in &kinds {
+            ebpf! { in code;
+            $label:
+                mov $KIND, {kind as i32}
+                ja $asked
+            }
+        }
+        ebpf! { in code; $asked: }
+        if !(self.service.allow.is_empty() && self.service.block.is_empty()) {
+            self.load_source(code, dispatch);
+            self.by_source(code);
+        }
+        ebpf! { in code; $dispatch: }
+        for (kind, _) in kinds {
+            let end = self.end_at(self.service.unjudged.decision(kind));
+            ebpf! { in code; jeq $KIND, {kind as i32}, $end }
+        }
     }
 
     /// What becomes of each message, and the ends of all.

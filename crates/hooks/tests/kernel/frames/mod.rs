@@ -91,8 +91,8 @@ fn check(filter: Filter, toolkit: Toolkit, site: &Site, seed: u64, frames: usize
         let is_counted = match found {
             Found::Packet(_) => true,
             Found::SuperPacket => expected == Verdict::Drop,
-            Found::TooDeep => true,
-            Found::Other => false,
+            Found::Unreadable => true,
+            Found::FirstFragment | Found::Other => false,
         };
         expected_counts.accepted += u64::from(is_counted && expected == Verdict::Accept);
         expected_counts.dropped += u64::from(is_counted && expected == Verdict::Drop);

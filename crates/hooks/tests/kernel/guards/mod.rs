@@ -1,5 +1,6 @@
 //! Guards' programs decide as the interpreter does.
 
+mod frames;
 mod random;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +21,7 @@ use crate::{Test, once};
 pub(super) const TESTS: &[Test] = &[
     once("random_guards_decide_as_the_interpreter", random_guards),
     once("guards_of_shipped_protocols_decide_as_the_interpreter", shipped_protocols),
+    once("guards_decide_frames_as_the_interpreter", frames::are_decided_as_by_the_interpreter),
 ];
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
@@ -75,22 +77,22 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
         let at = decisions.iter().position(|each| *each == decision).expect("it is listed");
         expected[at] += 1;
     }
-    let counted: Vec<u64> = (0..decisions.len() as u32)
-        .map(|number| {
-            let map = program.map(service::DECISIONS).expect("it has the map");
-            map.get(number).expect("it can be read").expect("it is there").into_iter().sum()
-        })
-        .collect();
-    let shown =
-        |counts: &[u64]| decisions.iter().copied().zip(counts.to_vec()).collect::<Vec<(Decision, u64)>>();
-    assert_eq!(shown(&counted), shown(&expected), "guard {seed} at {hook}");
+    let expected = decisions.into_iter().zip(expected).collect::<Vec<_>>();
+    assert_eq!(counted(&program, &guard), expected, "guard {seed} at {hook}");
+}
+
+/// How many packets it says that it has decided how.
+fn counted(program: &AnyProgram, guard: &Service) -> Vec<(Decision, u64)> {
+    let map = program.map(service::DECISIONS).expect("it has the map");
+    let count = |number| map.get(number).expect("it can be read").expect("it is there").into_iter().sum();
+    guard.decisions().into_iter().zip((0..).map(count)).collect()
 }
 
 /// Each protocol, all its messages accepted one by one: its vectors, and each cut short everywhere.
 fn shipped_protocols() {
     for shipped in protocols::ALL {
         let text = format!(
-            "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nfragments = \"pass\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
+            "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
             shipped.name,
             accepted(shipped)
         );

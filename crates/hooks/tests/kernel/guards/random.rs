@@ -7,7 +7,7 @@ use std::{
 
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use weir_guard::meaning::{
-    Acceptance, Comparison, Condition, Fate, Field, FieldId, FieldKind, Integer, LengthForm, Limit, Listen,
+    Acceptance, Comparison, Condition, Field, FieldId, FieldKind, Integer, LengthForm, Limit, Listen,
     Message, MessageId, Mode, Operation, Order, Party, Per, Placement, PrefixList, Protocol, RateLimit,
     Senders, Service, SourceKey, Unjudged, Width,
 };
@@ -69,7 +69,7 @@ pub(super) fn service(rng: &mut StdRng, listen: SocketAddr) -> Service {
         block: list(rng, 0.3),
         limits,
         known: None,
-        unjudged: Unjudged { fragments: Fate::Pass, ..Unjudged::default() },
+        unjudged: Unjudged::default(),
         sample: None,
         protocol,
     }
