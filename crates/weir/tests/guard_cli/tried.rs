@@ -138,6 +138,10 @@ fn packets_that_are_nobodys_are_counted_by_what_they_are() {
     for (count, expected) in [("packets", 7), ("judged", 1), ("fragments", 2), ("not_udp", 4), ("cut", 0)] {
         assert_eq!(report[count], expected, "{count}: {report}");
     }
+    // The first fragment says the service's port.
+    let expected =
+        [("accepted query", 1), ("fragment", 1)].map(|(decision, count)| (decision.to_owned(), count));
+    assert_eq!(decisions(&report), expected);
 }
 
 #[test]
