@@ -73,20 +73,23 @@ impl AnyProgram {
         Self::loaded(chosen.name.to_owned(), object.open()?, &ProgramType::ATTACHED, not_attached)
     }
 
+    /// Goes on with another program of the object, which has the same maps.
+    ///
+    /// # Errors
+    /// As [`AnyProgram::load`]; then it stays with the one before.
+    pub fn turn_to(&mut self, program: &str) -> Result<(), HookError> {
+        self.program_type = load_in(&mut self.ebpf, program, &ProgramType::RUN, not_run)?;
+        program.clone_into(&mut self.name);
+        Ok(())
+    }
+
     fn loaded(
         name: String,
         mut ebpf: Ebpf,
         types: &[ProgramType],
         refusal: impl FnOnce(&Program) -> String,
     ) -> Result<Self, HookError> {
-        let program = ebpf.program_mut(&name);
-        let program = program.ok_or_else(|| other(&name, format!("its object has no program '{name}'")))?;
-        let fitting = ProgramType::of(program).filter(|found| types.contains(found));
-        let program_type = fitting.ok_or_else(|| other(&name, refusal(program)))?;
-        program_type::load(program).map_err(|error| match program_type {
-            ProgramType::TracePoint => HookError::probe("loading", &name, error),
-            _ => HookError::program("loading", &name, program_type.needed(), error),
-        })?;
+        let program_type = load_in(&mut ebpf, &name, types, refusal)?;
         Ok(Self { name, program_type, ebpf })
     }
 
@@ -177,6 +180,27 @@ impl AnyProgram {
     pub(crate) fn program_mut(&mut self) -> &mut Program {
         self.ebpf.program_mut(&self.name).expect("it was found to be loaded")
     }
+}
+
+/// Loads a program unless it is loaded.
+fn load_in(
+    ebpf: &mut Ebpf,
+    name: &str,
+    types: &[ProgramType],
+    refusal: impl FnOnce(&Program) -> String,
+) -> Result<ProgramType, HookError> {
+    let program = ebpf.program_mut(name);
+    let program = program.ok_or_else(|| other(name, format!("its object has no program '{name}'")))?;
+    let fitting = ProgramType::of(program).filter(|found| types.contains(found));
+    let program_type = fitting.ok_or_else(|| other(name, refusal(program)))?;
+    if program.fd().is_ok() {
+        return Ok(program_type);
+    }
+    program_type::load(program).map_err(|error| match program_type {
+        ProgramType::TracePoint => HookError::probe("loading", name, error),
+        _ => HookError::program("loading", name, program_type.needed(), error),
+    })?;
+    Ok(program_type)
 }
 
 /// The program that is meant.

@@ -1,5 +1,8 @@
 //! Where things stand in a UDP packet as a socket filter sees it: the first byte is that of the UDP header.
 
+/// Offset of the source port, a big-endian `u16`.
+pub const SOURCE_OFFSET: usize = 0;
+
 /// Offset of the destination port, a big-endian `u16`.
 pub const DESTINATION_OFFSET: usize = 2;
 

@@ -2,6 +2,7 @@
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
+use weir_guard::meaning::Party;
 use weir_wire::udp;
 
 use super::{
@@ -22,7 +23,11 @@ pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
         decide(code, filter, site, refused);
         verdict::place(code, access, refused, Verdict::Drop);
     };
-    parse(code, site, Judge { wants: Wants::Source, no_command: refused, unjudged: None, place });
+    parse(
+        code,
+        site,
+        Judge { wants: Wants::Source, no_command: refused, by: Party::Client, unjudged: None, place },
+    );
 }
 
 fn decide(code: &mut Code, filter: Filter, site: &Site, refused: Label) {

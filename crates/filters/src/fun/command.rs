@@ -2,6 +2,7 @@
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
+use weir_guard::meaning::Party;
 use weir_wire::{Command, maps, udp};
 
 use super::{
@@ -104,7 +105,7 @@ pub(super) fn judge(code: &mut Code, site: &Site, length: bool, find: fn(&mut Co
         verdict::place(code, access, accept, Verdict::Accept);
     };
     let wants = Wants::Beginning { length };
-    parse(code, site, Judge { wants, no_command: drop, unjudged: None, place });
+    parse(code, site, Judge { wants, no_command: drop, by: Party::Client, unjudged: None, place });
 }
 
 /// On at `target` where the payload begins with the command's word. No command has a zero in its word, so that the

@@ -23,12 +23,12 @@ const SOURCE: Mem = stack(-96);
 const BITS: Mem = stack(-100);
 /// The first byte of the IP header.
 const VERSION: Mem = stack(-104);
-const NOW: Mem = stack(-112);
+pub(super) const NOW: Mem = stack(-112);
 /// Nanoseconds from a packet to the next, and how many of them one may be early.
 pub(super) const INTERVAL: Mem = stack(-120);
 pub(super) const TOLERANCE: Mem = stack(-128);
 /// The end of a prefix; when a source's next packet is due.
-const MOMENT: Mem = stack(-136);
+pub(super) const MOMENT: Mem = stack(-136);
 
 const SOURCE_LEN: usize = 16;
 

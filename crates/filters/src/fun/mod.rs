@@ -18,6 +18,7 @@ mod verdict;
 
 use weir_asm::{Code, MapDef, Object, Program, show, text};
 use weir_asm_macros::ebpf;
+use weir_guard::meaning::Party;
 
 use crate::{Filter, FilterName, Hook, Site, Verdict};
 use access::{Access, CONTEXT};
@@ -89,7 +90,7 @@ fn alike(code: &mut Code, site: &Site, wants: Wants, end: fn(&mut Code, &Access)
     let access = &Access::at(site);
     let no_command = code.fresh_label();
     let place = |code: &mut Code| end(code, access);
-    parse(code, site, Judge { wants, no_command, unjudged: None, place });
+    parse(code, site, Judge { wants, no_command, by: Party::Client, unjudged: None, place });
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Services: what happens to a packet by its source, its message, and those before it.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -277,6 +278,23 @@ impl Service {
         if message.is_some_and(|message| known.after.contains(&message)) {
             memory.know(known.by.of(to), now.saturating_add(known.lasting.as_nanos() as u64));
         }
+    }
+
+    /// How many sources can be known at once, where limits for all bound what can be answered; nothing where they don't.
+    pub fn most_known(&self) -> Option<u64> {
+        let lasting = self.known.as_ref()?.lasting.as_nanos();
+        let is_for_all =
+            |limit: &Limit| limit.per == Per::All && matches!(limit.from, Senders::Anyone | Senders::Unknown);
+        let of_strangers = |each: &&Acceptance| matches!(each.from, Senders::Anyone | Senders::Unknown);
+        let mut limits = BTreeSet::new();
+        for each in self.accept.iter().filter(of_strangers) {
+            limits.insert(self.limits_of(each.message).find(|(_, limit)| is_for_all(limit))?.0);
+        }
+        let passing = |id: LimitId| {
+            let RateLimit { interval, burst } = self.limits[id.0].rate;
+            lasting / u128::from(interval.get()) + u128::from(burst.get())
+        };
+        u64::try_from(limits.into_iter().map(passing).sum::<u128>()).ok()
     }
 
     /// Every decision that there is, in the order in which programs count them.

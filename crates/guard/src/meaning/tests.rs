@@ -120,6 +120,30 @@ fn a_source_is_known_after_the_reply_for_a_while_and_no_longer() {
 }
 
 #[test]
+fn as_many_sources_become_known_as_a_limit_for_all_lets_through() {
+    let mut service = service();
+    // Of strangers hello alone is accepted: 100 a second for a minute, and the burst.
+    assert_eq!(service.most_known(), Some(6010));
+    service.limits[0].from = Senders::Known;
+    assert_eq!(service.most_known(), None, "each source has a bucket of its own");
+    service.accept.remove(0);
+    assert_eq!(service.most_known(), Some(0), "who isn't known is accepted with nothing");
+}
+
+#[test]
+fn what_cant_be_judged_is_decided_by_its_source_and_kind() {
+    let mut service = service();
+    service.unjudged.unreadable = Fate::Pass;
+    let decide = |kind, source: &str| service.decide_unjudged(kind, source.parse().expect("an address"));
+    let fragment = UnjudgedKind::Fragment;
+    assert_eq!(decide(fragment, "::ffff:192.0.2.1"), Decision::Allowed);
+    assert_eq!(decide(fragment, "198.51.100.1"), Decision::Blocked);
+    assert_eq!(decide(fragment, "203.0.113.1"), Decision::Unjudged(fragment, Fate::Drop));
+    assert!(!decide(fragment, "203.0.113.1").is_accepted());
+    assert!(decide(UnjudgedKind::Unreadable, "203.0.113.1").is_accepted());
+}
+
+#[test]
 fn a_packet_that_a_capture_cut_off_keeps_its_length() {
     let packet = Packet { len: 5, ..Packet::whole(SocketAddr::from(([0; 4], 0)), b"\x01") };
     let protocol = service().protocol;

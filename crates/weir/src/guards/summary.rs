@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde::Serialize;
-use weir_filters::{Hook, Site, fun::service::service_object};
+use weir_filters::{
+    Hook, Site,
+    fun::service::{known_room, service_object},
+};
 use weir_guard::meaning::{Condition, MessageId, Party, Protocol, Service};
 use weir_output::terminal;
 
@@ -85,7 +88,17 @@ impl ServiceSummary {
         let known = service.known.as_ref().map(|known| {
             let after = known.after.iter().map(|message| service.protocol.message(*message).name.as_str());
             let after = after.collect::<Vec<_>>().join(" or ");
-            format!("{:?} after {after}, by {}", known.lasting, words::source(known.by))
+            let bound = if service.most_known().is_some() {
+                ""
+            } else {
+                ": no limit for all bounds how many become known"
+            };
+            let room = known_room(service);
+            format!(
+                "{:?} after {after}, by {}, at most {room} at once{bound}",
+                known.lasting,
+                words::source(known.by)
+            )
         });
         let sample =
             service.sample.as_ref().map(|sample| format!("{} to {}", words::rate(sample.rate), sample.to));

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
+use weir_guard::meaning::Party;
 use weir_wire::{
     Command,
     headers::{ethernet, ipv4},
@@ -61,7 +62,11 @@ impl PacketParser<'_> {
             None => Vec::new(),
         };
         for (number, bytes) in words.into_iter().enumerate() {
-            let offset = version.destination_offset + number * bytes.len();
+            let offset = match self.by {
+                Party::Client => version.destination_offset,
+                Party::Service => version.source_offset,
+            };
+            let offset = offset + number * bytes.len();
             ebpf! { in code;
                 ldxw r1, [{field(ip, offset)}]
                 jne32 r1, {word(bytes)}, {self.other}
@@ -79,8 +84,12 @@ impl PacketParser<'_> {
     }
 
     pub(super) fn check_port(&self, code: &mut Code, udp: Mem) {
+        let offset = match self.by {
+            Party::Client => udp::DESTINATION_OFFSET,
+            Party::Service => udp::SOURCE_OFFSET,
+        };
         ebpf! { in code;
-            ldxh r1, [{field(udp, udp::DESTINATION_OFFSET)}]
+            ldxh r1, [{field(udp, offset)}]
             jne r1, {half(self.site.endpoint.port)}, {self.other}
         }
     }

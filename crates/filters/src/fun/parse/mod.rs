@@ -19,6 +19,7 @@ use std::net::IpAddr;
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
+use weir_guard::meaning::Party;
 use weir_wire::headers::{ethernet, ipv4, ipv6};
 
 use super::{
@@ -62,6 +63,8 @@ pub(super) enum Wants {
 /// A program's decision: what it wants to know, and the code that ends the program, written at the label.
 pub(super) struct Judge<F> {
     pub(super) wants: Wants,
+    /// Whose packets are judged: those that clients send to the site's endpoint, or those that the service sends from it.
+    pub(super) by: Party,
     /// Where payloads go that are too short for any command.
     pub(super) no_command: Label,
     /// Where packets go that can't be judged; nothing where first fragments go on uncounted, and the others to the verdicts
@@ -84,6 +87,7 @@ struct PacketParser<'a> {
     site: &'a Site,
     access: Access,
     wants: Wants,
+    by: Party,
     judge: Label,
     no_command: Label,
     /// Not settled by the common case.
@@ -108,6 +112,7 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         site,
         access,
         wants: judge.wants,
+        by: judge.by,
         judge: code.label("judge"),
         no_command: judge.no_command,
         walk: code.label("walk"),
@@ -214,6 +219,7 @@ struct IpVersion {
     header_len: usize,
     /// Offset of the byte that says what comes behind that header.
     protocol_offset: usize,
+    source_offset: usize,
     destination_offset: usize,
     /// Offset of the field that says how long the packet is, and what of the packet it doesn't count.
     length_offset: usize,
@@ -226,6 +232,7 @@ impl IpVersion {
         ethertype: ethernet::IPV4,
         header_len: ipv4::MIN_HEADER_LEN,
         protocol_offset: ipv4::PROTOCOL_OFFSET,
+        source_offset: ipv4::SOURCE_OFFSET,
         destination_offset: ipv4::DESTINATION_OFFSET,
         length_offset: ipv4::TOTAL_LENGTH_OFFSET,
         uncounted: 0,
@@ -235,6 +242,7 @@ impl IpVersion {
         ethertype: ethernet::IPV6,
         header_len: ipv6::HEADER_LEN,
         protocol_offset: ipv6::NEXT_HEADER_OFFSET,
+        source_offset: ipv6::SOURCE_OFFSET,
         destination_offset: ipv6::DESTINATION_OFFSET,
         length_offset: ipv6::PAYLOAD_LENGTH_OFFSET,
         uncounted: ipv6::HEADER_LEN,

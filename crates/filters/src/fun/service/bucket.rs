@@ -2,7 +2,8 @@
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Limit, LimitId, Per, SourceKey};
+use weir_guard::meaning::{Limit, LimitId, Party, Per, SourceKey};
+use weir_wire::udp;
 
 use super::{
     BUCKETS, Compiler,
@@ -12,8 +13,15 @@ use super::{
 };
 use crate::fun::{guard, parse::AT};
 
-/// A key of [`BUCKETS`]: the limit, the IP version, the address's bits, the port.
-const KEY: i16 = -200;
+/// A key of [`BUCKETS`]: the limit, the IP version, the address's bits, the port. Of [`super::KNOWN`] too, with 0 for the limit.
+pub(super) const KEY: i16 = -200;
+
+pub(super) fn clear_key(code: &mut Code) {
+    ebpf! { in code; mov r1, 0 }
+    for off in (KEY..KEY + 32).step_by(8) {
+        ebpf! { in code; stxdw [{stack(off)}], r1 }
+    }
+}
 
 impl Compiler<'_> {
     /// On at `conforms`, or at `refused` where the bucket has no token.
@@ -24,10 +32,7 @@ impl Compiler<'_> {
         limit: &Limit,
         [conforms, refused]: [Label; 2],
     ) {
-        ebpf! { in code; mov r1, 0 }
-        for off in (KEY..KEY + 32).step_by(8) {
-            ebpf! { in code; stxdw [{stack(off)}], r1 }
-        }
+        clear_key(code);
         ebpf! { in code;
             mov r1, {id as i32}
             stxw [{stack(KEY)}], r1
@@ -42,11 +47,16 @@ impl Compiler<'_> {
         guard::take_token(code, BUCKETS.name(), KEY, self.site.features, [conforms, refused]);
     }
 
-    fn key_of_source(&self, code: &mut Code, key: SourceKey, refused: Label) {
+    /// The source into the key, or on at `refused`.
+    pub(super) fn key_of_source(&self, code: &mut Code, key: SourceKey, refused: Label) {
         if key.has_port {
+            let port_offset = match self.by {
+                Party::Client => udp::SOURCE_OFFSET,
+                Party::Service => udp::DESTINATION_OFFSET,
+            };
             ebpf! { in code;
                 mov r2, $AT
-                sub r2, {weir_wire::udp::PAYLOAD_OFFSET as i32}
+                sub r2, {(udp::PAYLOAD_OFFSET - port_offset) as i32}
                 mov r3, r10
                 add r3, {i32::from(KEY) + 24}
                 mov r4, 2

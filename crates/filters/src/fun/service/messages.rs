@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Comparison, Condition, Integer, MessageId, Party};
+use weir_guard::meaning::{Comparison, Condition, Integer, MessageId};
 
 use super::{
     Compiler, Refusal,
@@ -53,8 +53,9 @@ impl Compiler<'_> {
 
     fn candidates(&self, code: &mut Code) -> Vec<Candidate> {
         let messages = self.service.protocol.messages.iter().enumerate();
-        let of_clients = messages.filter(|(_, message)| message.by != Some(Party::Service));
-        let candidates = of_clients.filter_map(|(id, message)| {
+        let by = self.by;
+        let sent = messages.filter(|(_, message)| message.by.is_none_or(|party| party == by));
+        let candidates = sent.filter_map(|(id, message)| {
             let conjuncts = match simplified(&message.when) {
                 Simplified::Always(false) => return None,
                 Simplified::Always(true) => Vec::new(),

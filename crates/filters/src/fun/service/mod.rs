@@ -2,6 +2,7 @@
 //!
 //! Every packet ends at one of the service's decisions, whose number is counted; a packet of somebody else goes on untouched.
 
+mod answers;
 mod bucket;
 mod condition;
 mod field;
@@ -19,7 +20,7 @@ use std::{
 use thiserror::Error;
 use weir_asm::{
     Code, Label, MapDef, Mem, Object, Program, Reg,
-    maps::{LpmTrie, LruHash, MapSpec, PerCpuArray},
+    maps::{Hash, LpmTrie, LruHash, MapSpec, PerCpuArray},
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
@@ -32,8 +33,9 @@ use super::{
     access::Access,
     parse::{Judge, MOST_PAYLOAD, Unjudged, Wants, parse, payload},
 };
-use crate::{Hook, Site, Verdict};
+use crate::{Hook, Layer, Site, Verdict};
 use condition::Simplified;
+use source::asks_whether_known;
 
 /// Packets by decision, as [`Service::decisions`] lists them. The loader gives it its room.
 pub const DECISIONS: MapSpec<PerCpuArray<u64>> = MapSpec::new("decisions", 1);
@@ -43,6 +45,11 @@ pub const PREFIXES: MapSpec<LpmTrie<20, u64>> = MapSpec::new("prefixes", 1);
 
 /// When each bucket's next packet is due, nanoseconds of `CLOCK_MONOTONIC`.
 pub const BUCKETS: MapSpec<LruHash<[u8; 32], u64>> = MapSpec::new("buckets", 65_536);
+
+/// Until when sources are known, nanoseconds of `CLOCK_MONOTONIC`. None is evicted; the loader gives it its room.
+pub const KNOWN: MapSpec<Hash<[u8; 32], u64>> = MapSpec::new("known", 65_536);
+
+pub use answers::{ANSWERS, Answer};
 
 /// Integers that wait for another one on the stack.
 const TEMPORARIES: usize = 8;
@@ -131,6 +138,8 @@ impl Window {
 struct Compiler<'a> {
     service: &'a Service,
     site: &'a Site,
+    /// Whose packets are judged.
+    by: Party,
     access: Access,
     window: Window,
     /// [`TEMPORARIES`] that are taken.
@@ -145,7 +154,8 @@ struct Compiler<'a> {
     used: Vec<Decision>,
 }
 
-/// The service's program for a site, alone in its object, with the maps that it uses.
+/// The service's program for a site, [`GUARD`], with the maps that it uses; and where the service knows sources by what it
+/// answers [`KNOWING`], which sees that: at tc's egress for hooks of an interface, at the control group's for others.
 ///
 /// Minimum kernel: that of the hook, and 5.3 for loops.
 pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal> {
@@ -153,21 +163,46 @@ pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal>
         // There bytes are copied one by one, of which older verifiers follow each.
         return Err(Refusal::Unsupported("a program for xdp before Linux 5.18"));
     }
-    let code = program(service, site)?;
-    // Jumps count slots, of which some instructions have two.
-    if code.slots() > MOST_INSTRUCTIONS {
-        return Err(Refusal::TooLong(code.slots()));
+    let mut programs = vec![program(GUARD, site, judging(service, site)?)?];
+    if let Some(known) = &service.known {
+        let hook = if site.hook.layer() == Layer::Ethernet { Hook::Tc } else { Hook::Cgroup };
+        let site = &Site { hook, ..*site };
+        programs.push(program(KNOWING, site, answers::knowing(service, known, site)?)?);
     }
     let sized = |map: MapDef, room: usize| MapDef { max_entries: room.max(1) as u32, ..map };
     let maps = [
         sized(DECISIONS.definition(), service.decisions().len()),
         sized(PREFIXES.definition(), lists(service).map(|list| list.prefixes().len()).sum()),
         BUCKETS.definition(),
+        sized(KNOWN.definition(), known_room(service)),
+        ANSWERS.definition(),
     ];
-    let maps = maps.into_iter().filter(|map| code.maps().any(|(_, name)| name == map.name)).collect();
+    let is_used =
+        |map: &MapDef| programs.iter().any(|each| each.code.maps().any(|(_, name)| name == map.name));
+    let maps = maps.into_iter().filter(is_used).collect();
+    Ok(Object { license: Some(LICENSE.to_owned()), maps, programs })
+}
+
+/// How many sources can be known at once: as many as strangers can become so, and [`KNOWN`]'s room for those that are known
+/// already; at most 4 194 304.
+pub fn known_room(service: &Service) -> usize {
+    const MOST: u64 = 1 << 22;
+    let strangers = service.most_known().unwrap_or(0);
+    strangers.saturating_add(KNOWN.max_entries().into()).min(MOST) as usize
+}
+
+/// The program that decides.
+pub const GUARD: &str = "guard";
+/// The program that sees what the service sends, and lets all of it pass.
+pub const KNOWING: &str = "knowing";
+
+fn program(name: &str, site: &Site, code: Code) -> Result<Program, Refusal> {
+    // Jumps count slots, of which some instructions have two.
+    if code.slots() > MOST_INSTRUCTIONS {
+        return Err(Refusal::TooLong(code.slots()));
+    }
     let section = Access::at(site).section.to_owned();
-    let program = Program { name: "guard".to_owned(), section, code, source: None };
-    Ok(Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] })
+    Ok(Program { name: name.to_owned(), section, code, source: None })
 }
 
 /// Stops where it is too long already.
@@ -203,23 +238,12 @@ const fn list_number(list: usize, is_v4: bool) -> u32 {
     2 * list as u32 + is_v4 as u32
 }
 
-fn program(service: &Service, site: &Site) -> Result<Code, Refusal> {
+fn judging(service: &Service, site: &Site) -> Result<Code, Refusal> {
     let mut code = Code::new();
-    let decisions = service.decisions();
-    let ends = decisions.iter().enumerate();
-    let ends = ends.map(|(number, decision)| (*decision, (code.fresh_label(), number as i32))).collect();
-    let Walked { ends: walked, lens } = walked(service)?;
-    let mut compiler = Compiler {
-        service,
-        site,
-        access: Access::at(site),
-        window: Window::of(service, site),
-        temporaries: 0,
-        walked,
-        lens,
-        ends,
-        used: Vec::new(),
-    };
+    let mut compiler = Compiler::new(service, site, Party::Client)?;
+    let decisions = service.decisions().into_iter().enumerate();
+    compiler.ends =
+        decisions.map(|(number, decision)| (decision, (code.fresh_label(), number as i32))).collect();
     let no_message = compiler.ends[&Decision::NoMessage].0;
     let mut judged = Ok(());
     let wants = Wants::Payload { bytes: compiler.window.len as usize, source: compiler.asks_for_source() };
@@ -227,7 +251,7 @@ fn program(service: &Service, site: &Site) -> Result<Code, Refusal> {
     let kinds = UnjudgedKind::ALL.into_iter().zip([fragment, unreadable, super_packet]);
     let place = |code: &mut Code| judged = compiler.judge(code, kinds);
     let unjudged = Some(Unjudged { fragment, unreadable, super_packet });
-    parse(&mut code, site, Judge { wants, no_command: no_message, unjudged, place });
+    parse(&mut code, site, Judge { wants, by: Party::Client, no_command: no_message, unjudged, place });
     judged?;
     code.prune();
     Ok(code)
@@ -239,11 +263,12 @@ struct Walked {
     lens: HashMap<FieldId, Vec<(Vec<usize>, Mem)>>,
 }
 
-/// The fields that are walked and that anything depends on.
-fn walked(service: &Service) -> Result<Walked, Refusal> {
-    let messages = service.protocol.messages.iter().filter(|message| message.by != Some(Party::Service));
-    let conditions =
-        messages.map(|message| &message.when).chain(service.accept.iter().map(|each| &each.when));
+/// The fields that are walked and that anything depends on in packets by that party.
+fn walked(service: &Service, by: Party) -> Result<Walked, Refusal> {
+    let messages =
+        service.protocol.messages.iter().filter(|message| message.by.is_none_or(|party| party == by));
+    let accept = service.accept.iter().filter(|_| by == Party::Client);
+    let conditions = messages.map(|message| &message.when).chain(accept.map(|each| &each.when));
     let conditions: Vec<_> = conditions.collect();
     let mut slots = 0;
     let mut slot = || {
@@ -266,6 +291,24 @@ fn walked(service: &Service) -> Result<Walked, Refusal> {
         lens.insert(id, chunks.collect());
     }
     if slots > MOST_WALKED { Err(Refusal::TooManyWalks(slots)) } else { Ok(Walked { ends, lens }) }
+}
+
+impl<'a> Compiler<'a> {
+    fn new(service: &'a Service, site: &'a Site, by: Party) -> Result<Self, Refusal> {
+        let Walked { ends: walked, lens } = walked(service, by)?;
+        Ok(Self {
+            service,
+            site,
+            by,
+            access: Access::at(site),
+            window: Window::of(service, site),
+            temporaries: 0,
+            walked,
+            lens,
+            ends: HashMap::new(),
+            used: Vec::new(),
+        })
+    }
 }
 
 impl Compiler<'_> {
@@ -354,21 +397,21 @@ impl Compiler<'_> {
             [(accept, Verdict::Accept, is_used[0]), (drop, Verdict::Drop, is_used[1])]
         {
             if is_used {
-                self.count_and_give(code, label, verdict);
+                self.count_and_give(code, label, DECISIONS.name(), verdict);
             }
         }
         Ok(())
     }
 
-    /// Counts the decision whose number is in r1, and ends the program.
-    fn count_and_give(&self, code: &mut Code, label: Label, verdict: Verdict) {
+    /// Counts by the number in r1, and ends the program.
+    fn count_and_give(&self, code: &mut Code, label: Label, counts: &str, verdict: Verdict) {
         let counted = code.fresh_label();
         ebpf! { in code;
         $label:
             stxw [{stack(-16)}], r1
             mov r2, r10
             add r2, -16
-            lmap r1, {"decisions"}
+            lmap r1, $counts
             call map_lookup_elem
             jeq r0, 0, $counted
             ldxdw r1, [r0]
@@ -390,9 +433,15 @@ impl Compiler<'_> {
             return Ok(());
         }
         let accepted = code.fresh_label();
+        let limits = || service.limits_of(message).map(|(_, limit)| &limit.from);
+        if let Some(known) = &service.known
+            && accept.iter().map(|each| &each.from).chain(limits()).any(asks_whether_known)
+        {
+            self.look_up_known(code, known);
+        }
         for (number, Acceptance { from, when, .. }) in accept.iter().enumerate() {
             let next = if number + 1 == accept.len() { unwelcome } else { code.fresh_label() };
-            self.require_senders(code, from, next)?;
+            self.require_senders(code, from, next);
             match condition::simplified(when) {
                 Simplified::Always(true) => {}
                 Simplified::Always(false) => {
@@ -410,7 +459,7 @@ impl Compiler<'_> {
         for (id, limit) in service.limits_of(message) {
             check_len(code)?;
             let next = code.fresh_label();
-            self.require_senders(code, &limit.from, next)?;
+            self.require_senders(code, &limit.from, next);
             let refused = self.end_at(Decision::OverLimit(message, id));
             self.take_token(code, id, limit, [next, refused]);
             ebpf! { in code; $next: }

@@ -2,10 +2,14 @@
 
 use weir_asm::{Code, Label, Mem};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Per, Senders};
+use weir_guard::meaning::{KnownSources, Party, Per, Senders};
 use weir_wire::headers::{ipv4, ipv6};
 
-use super::{Compiler, PREFIXES, Refusal, list_number, stack};
+use super::{
+    Compiler, KNOWN, PREFIXES,
+    bucket::{self, clear_key},
+    list_number, stack,
+};
 use crate::fun::{guard, parse::word};
 
 /// A key of [`PREFIXES`]: how many bits count, the list and IP version, and the address.
@@ -15,22 +19,30 @@ pub(super) const ADDRESS: Mem = stack(KEY + 8);
 /// The first byte of the IP header, and then 1 for IPv4, 0 for IPv6.
 pub(super) const VERSION: Mem = stack(-104);
 
+/// 1 where the source is known, else 0.
+const IS_KNOWN: Mem = stack(-144);
+
 /// Bits of a whole key.
 const ALL_BITS: i32 = 32 + 128;
 
 impl Compiler<'_> {
     /// Whether anything depends on the packet's source.
     pub(super) fn asks_for_source(&self) -> bool {
-        let is_listed = |senders: &Senders| matches!(senders, Senders::Listed(_));
+        let is_listed = |senders: &Senders| !matches!(senders, Senders::Anyone);
         let service = self.service;
-        !service.allow.is_empty()
+        self.by == Party::Service
+            || !service.allow.is_empty()
             || !service.block.is_empty()
             || service.accept.iter().any(|each| is_listed(&each.from))
             || service.limits.iter().any(|each| is_listed(&each.from) || matches!(each.per, Per::Source(_)))
     }
 
-    /// [`ADDRESS`] and [`VERSION`], or on at `unknown`.
+    /// [`ADDRESS`] and [`VERSION`], or on at `unknown`: where the packet comes from, or goes to where the service sends it.
     pub(super) fn load_source(&self, code: &mut Code, unknown: Label) {
+        let (offset_v4, offset_v6) = match self.by {
+            Party::Client => (ipv4::SOURCE_OFFSET, ipv6::SOURCE_OFFSET),
+            Party::Service => (ipv4::DESTINATION_OFFSET, ipv6::DESTINATION_OFFSET),
+        };
         let (version_6, known) = (code.fresh_label(), code.fresh_label());
         guard::load(code, self.site, ipv4::VERSION_OFFSET, 1, VERSION, unknown);
         ebpf! { in code;
@@ -46,14 +58,14 @@ impl Compiler<'_> {
             mov r1, 1
             stxdw [$VERSION], r1
         }
-        guard::load(code, self.site, ipv4::SOURCE_OFFSET, size_of::<u32>(), ADDRESS, unknown);
+        guard::load(code, self.site, offset_v4, size_of::<u32>(), ADDRESS, unknown);
         ebpf! { in code;
             ja $known
         $version_6:
             mov r1, 0
             stxdw [$VERSION], r1
         }
-        guard::load(code, self.site, ipv6::SOURCE_OFFSET, 16, ADDRESS, unknown);
+        guard::load(code, self.site, offset_v6, 16, ADDRESS, unknown);
         // An IPv4-mapped address (RFC 4291, 2.5.5.2) is the IPv4 address that it is; Linux takes UDP from them.
         ebpf! { in code;
             ldxdw r1, [$ADDRESS]
@@ -86,12 +98,7 @@ impl Compiler<'_> {
     }
 
     /// Falls through for packets of those senders.
-    pub(super) fn require_senders(
-        &mut self,
-        code: &mut Code,
-        senders: &Senders,
-        otherwise: Label,
-    ) -> Result<(), Refusal> {
+    pub(super) fn require_senders(&mut self, code: &mut Code, senders: &Senders, otherwise: Label) {
         match senders {
             Senders::Anyone => {}
             Senders::Listed(list) => {
@@ -103,10 +110,43 @@ impl Compiler<'_> {
                 $found:
                 }
             }
-            Senders::Known | Senders::Unknown => {
-                return Err(Refusal::Unsupported("knowing sources by what they were answered"));
-            }
+            Senders::Known => ebpf! { in code;
+                ldxdw r1, [$IS_KNOWN]
+                jeq r1, 0, $otherwise
+            },
+            Senders::Unknown => ebpf! { in code;
+                ldxdw r1, [$IS_KNOWN]
+                jne r1, 0, $otherwise
+            },
         }
-        Ok(())
     }
+
+    /// [`IS_KNOWN`].
+    pub(super) fn look_up_known(&self, code: &mut Code, known: &KnownSources) {
+        let [unknown, done] = [(); 2].map(|()| code.fresh_label());
+        clear_key(code);
+        self.key_of_source(code, known.by, unknown);
+        ebpf! { in code;
+            lmap r1, {KNOWN.name()}
+            mov r2, r10
+            add r2, {i32::from(bucket::KEY)}
+            call map_lookup_elem
+            jeq r0, 0, $unknown
+            ldxdw r1, [r0]
+            stxdw [{guard::MOMENT}], r1
+            call ktime_get_ns
+            ldxdw r2, [{guard::MOMENT}]
+            mov r1, 1
+            jgt r2, r0, $done
+        $unknown:
+            mov r1, 0
+        $done:
+            stxdw [$IS_KNOWN], r1
+        }
+    }
+}
+
+/// Whether it makes a difference whether the source is known.
+pub(super) fn asks_whether_known(senders: &Senders) -> bool {
+    matches!(senders, Senders::Known | Senders::Unknown)
 }

@@ -1,13 +1,17 @@
 //! Guards' programs decide as the interpreter does.
 
 mod frames;
+mod known;
 mod random;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use weir_asm::{Endian, maps::LpmPrefix};
-use weir_filters::{Hook, Layer, Site, fun::service};
+use weir_filters::{
+    Hook, Layer, Site,
+    fun::service::{self, Answer},
+};
 use weir_guard::{
     meaning::{Decision, Memory, Mode, Packet, Party, Senders, Service},
     protocols::{self, Shipped},
@@ -22,6 +26,11 @@ pub(super) const TESTS: &[Test] = &[
     once("random_guards_decide_as_the_interpreter", random_guards),
     once("guards_of_shipped_protocols_decide_as_the_interpreter", shipped_protocols),
     once("guards_decide_frames_as_the_interpreter", frames::are_decided_as_by_the_interpreter),
+    once(
+        "known_sources_are_known_for_as_long_as_the_guard_says",
+        known::are_known_for_as_long_as_the_guard_says,
+    ),
+    once("known_sources_are_never_evicted", known::are_never_evicted),
 ];
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
@@ -51,13 +60,17 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
     let object =
         service::service_object(&guard, &site).unwrap_or_else(|error| panic!("guard {seed}: {error}"));
     let elf = object.to_elf(Endian::NATIVE).expect("it is an object");
-    let program = AnyProgram::load(&elf, None)
+    let mut program = AnyProgram::load(&elf, Some(service::GUARD))
         .unwrap_or_else(|error| panic!("guard {seed} at {hook}: {error}\n{guard:#?}"));
     write_lists(&program, &guard);
     let decisions = guard.decisions();
     let mut memory = Memory::default();
     let mut expected = vec![0; decisions.len()];
+    let mut known = 0;
     for number in 0..1000 / HOOKS.len() {
+        if guard.known.is_some() && rng.random_bool(0.3) {
+            known += u64::from(answer(&mut rng, &mut program, &guard, &mut memory, listen));
+        }
         let is_v4 = listen.is_ipv4() || rng.random_bool(0.5);
         let source = random::source(&mut rng, is_v4);
         let payload = random::payload(&mut rng, &guard.protocol);
@@ -77,8 +90,34 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
         let at = decisions.iter().position(|each| *each == decision).expect("it is listed");
         expected[at] += 1;
     }
+    if guard.known.is_some() {
+        let answers = program.map(service::ANSWERS).expect("it has the map").get(Answer::Known as u32);
+        let answers: u64 = answers.expect("it can be read").expect("it is there").into_iter().sum();
+        assert_eq!(answers, known, "guard {seed} at {hook}");
+    }
     let expected = decisions.into_iter().zip(expected).collect::<Vec<_>>();
     assert_eq!(counted(&program, &guard), expected, "guard {seed} at {hook}");
+}
+
+/// The service sends something, and says whether who gets it is known by that.
+fn answer(
+    rng: &mut StdRng,
+    program: &mut AnyProgram,
+    guard: &Service,
+    memory: &mut Memory,
+    listen: SocketAddr,
+) -> bool {
+    let known = guard.known.as_ref().expect("it knows sources");
+    let is_v4 = listen.is_ipv4() || rng.random_bool(0.5);
+    let to = random::source(rng, is_v4);
+    let payload = random::payload(rng, &guard.protocol);
+    let packet = Packet::whole(SocketAddr::new(listen.ip(), 53), &payload);
+    guard.answered(&packet, to, memory, 0);
+    program.turn_to(service::KNOWING).expect("it loads");
+    program.test_run(&frame(to, &payload, Party::Service), 1).expect("it runs");
+    program.turn_to(service::GUARD).expect("it is loaded");
+    let message = guard.protocol.message_of(&packet, Party::Service);
+    message.is_some_and(|message| known.after.contains(&message))
 }
 
 /// How many packets it says that it has decided how.
@@ -178,33 +217,36 @@ fn without_sources(guard: &mut Service) {
     guard.block = Default::default();
     guard.accept.iter_mut().for_each(|each| each.from = Senders::Anyone);
     guard.limits.clear();
+    guard.known = None;
 }
 
 /// A packet for the service as [`AnyProgram::test_run`] wants it: from UDP's header on, or from Ethernet's.
 fn seen(layer: Layer, source: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    let frame = frame(source, payload, Party::Client);
+    let ip_len = if source.is_ipv4() { 20 } else { 40 };
+    if layer == Layer::Udp { frame[14 + ip_len..].to_vec() } else { frame }
+}
+
+/// A packet from that source to the service, or from the service there.
+fn frame(source: SocketAddr, payload: &[u8], by: Party) -> Vec<u8> {
     let len = (8 + payload.len()) as u16;
-    let udp = [&source.port().to_be_bytes()[..], &53_u16.to_be_bytes(), &len.to_be_bytes(), &[0, 0], payload]
-        .concat();
-    let (ethertype, ip) = match source.ip() {
+    let mut ports = [source.port(), 53].map(u16::to_be_bytes);
+    let (ethertype, mut header, mut addresses) = match source.ip() {
         IpAddr::V4(address) => {
-            let total = (20 + udp.len()) as u16;
-            let header = [
-                &[0x45, 0][..],
-                &total.to_be_bytes(),
-                &[0, 0, 0, 0, 64, 17, 0, 0],
-                &address.octets(),
-                &[127, 0, 0, 1],
-            ];
-            (0x0800_u16, header.concat())
+            let total = (20 + len).to_be_bytes();
+            let header = [&[0x45, 0][..], &total, &[0, 0, 0, 0, 64, 17, 0, 0]].concat();
+            (0x0800_u16, header, [address.octets().to_vec(), vec![127, 0, 0, 1]])
         }
         IpAddr::V6(address) => {
-            let header =
-                [&[0x60, 0, 0, 0][..], &len.to_be_bytes(), &[17, 64], &address.octets(), &[0; 15], &[1]];
-            (0x86dd, header.concat())
+            let header = [&[0x60, 0, 0, 0][..], &len.to_be_bytes(), &[17, 64]].concat();
+            (0x86dd, header, [address.octets().to_vec(), [&[0; 15][..], &[1]].concat()])
         }
     };
-    match layer {
-        Layer::Udp => udp,
-        Layer::Ip | Layer::Ethernet => [vec![0; 12], ethertype.to_be_bytes().to_vec(), ip, udp].concat(),
+    if by == Party::Service {
+        ports.reverse();
+        addresses.reverse();
     }
+    header.extend(addresses.concat());
+    [&[0; 12][..], &ethertype.to_be_bytes(), &header, &ports.concat(), &len.to_be_bytes(), &[0, 0], payload]
+        .concat()
 }

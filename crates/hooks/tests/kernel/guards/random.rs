@@ -3,13 +3,14 @@
 use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroU64},
+    time::Duration,
 };
 
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use weir_guard::meaning::{
-    Acceptance, Comparison, Condition, Field, FieldId, FieldKind, Integer, LengthForm, Limit, Listen,
-    Message, MessageId, Mode, Operation, Order, Party, Per, Placement, PrefixList, Protocol, RateLimit,
-    Senders, Service, SourceKey, Unjudged, Width,
+    Acceptance, Comparison, Condition, Field, FieldId, FieldKind, Integer, KnownSources, LengthForm, Limit,
+    Listen, Message, MessageId, Mode, Operation, Order, Party, Per, Placement, PrefixList, Protocol,
+    RateLimit, Senders, Service, SourceKey, Unjudged, Width,
 };
 
 /// Bytes of which constants and payloads are made, so that they meet.
@@ -42,15 +43,16 @@ pub(super) fn service(rng: &mut StdRng, listen: SocketAddr) -> Service {
         let by = if rng.random_bool(0.1) { Some(Party::Service) } else { None };
         protocol.messages.push(Message { name: format!("m{number}"), by, when });
     }
+    let has_known = rng.random_bool(0.4);
     let accept = (0..rng.random_range(1..5)).map(|_| Acceptance {
         message: MessageId(rng.random_range(0..protocol.messages.len())),
-        from: senders(rng),
+        from: senders(rng, has_known),
         when: if rng.random_bool(0.7) { Condition::TRUE } else { condition(rng, &protocol, 1) },
     });
     let accept = accept.collect();
     let limits = (0..rng.random_range(0..3)).map(|_| Limit {
         message: rng.random_bool(0.5).then(|| MessageId(rng.random_range(0..protocol.messages.len()))),
-        from: senders(rng),
+        from: senders(rng, has_known),
         per: if rng.random_bool(0.5) { Per::All } else { Per::Source(key(rng)) },
         // So rarely that no test lives to see the next token.
         rate: RateLimit {
@@ -68,7 +70,11 @@ pub(super) fn service(rng: &mut StdRng, listen: SocketAddr) -> Service {
         allow: list(rng, 0.3),
         block: list(rng, 0.3),
         limits,
-        known: None,
+        known: has_known.then(|| KnownSources {
+            after: (0..2).map(|_| MessageId(rng.random_range(0..protocol.messages.len()))).collect(),
+            by: key(rng),
+            lasting: Duration::from_secs(3600),
+        }),
         unjudged: Unjudged::default(),
         sample: None,
         protocol,
@@ -79,8 +85,13 @@ fn key(rng: &mut StdRng) -> SourceKey {
     SourceKey { v4: rng.random_range(0..=32), v6: rng.random_range(0..=128), has_port: rng.random_bool(0.3) }
 }
 
-fn senders(rng: &mut StdRng) -> Senders {
-    if rng.random_bool(0.7) { Senders::Anyone } else { Senders::Listed(list(rng, 1.0)) }
+fn senders(rng: &mut StdRng, has_known: bool) -> Senders {
+    match rng.random_range(0..10) {
+        0..2 => Senders::Listed(list(rng, 1.0)),
+        2..4 if has_known => Senders::Known,
+        4..6 if has_known => Senders::Unknown,
+        _ => Senders::Anyone,
+    }
 }
 
 fn list(rng: &mut StdRng, share: f64) -> PrefixList {
