@@ -318,7 +318,7 @@ fn of_instruction(insn: &Insn) -> impl Iterator<Item = ProblemKind> {
 }
 
 /// The register that it gives a new value, apart from what a call does to r0 to r5.
-fn written(insn: &Insn) -> Option<Reg> {
+pub(crate) fn written(insn: &Insn) -> Option<Reg> {
     match *insn {
         Insn::Alu { dst, .. }
         | Insn::MovSx { dst, .. }

@@ -53,29 +53,8 @@ impl Code {
         &mut self.insns
     }
 
-    /// Takes out what is never reached, which the kernel refuses, and jumps to the next instruction, which do nothing. Code
-    /// that jumps by distances rather than to labels stays as it is.
-    pub fn prune(&mut self) {
-        let jumps_by_distance = |insn: &Insn| matches!(insn.target(), Some(Target::Off(_)));
-        if self.insns.iter().any(|insn| jumps_by_distance(insn) || matches!(insn, Insn::Raw(_))) {
-            return;
-        }
-        loop {
-            let mut keep = crate::check::reached(self);
-            for (index, insn) in self.insns.iter().enumerate() {
-                if let Insn::Ja(Target::Label(label)) = insn {
-                    keep[index] &= self.place_of(*label) != Some(index + 1);
-                }
-            }
-            if keep.iter().all(|keep| *keep) {
-                return;
-            }
-            self.retain(&keep);
-        }
-    }
-
     /// Keeps some of the instructions; labels before others stand before the next one that is kept.
-    fn retain(&mut self, keep: &[bool]) {
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
         let mut kept_before = Vec::with_capacity(keep.len() + 1);
         let mut kept = 0;
         for keep in keep {
@@ -90,6 +69,20 @@ impl Code {
         self.insns.retain(|_| each.next() == Some(&true));
         let mut each = keep.iter();
         self.lines.retain(|_| each.next() == Some(&true));
+    }
+
+    /// Puts all instructions into another order; labels stay before those that they stand before.
+    pub(crate) fn reorder(&mut self, order: &[usize]) {
+        let mut places: Vec<_> = (0..=self.insns.len() as u32).collect();
+        for (to, from) in order.iter().enumerate() {
+            places[*from] = to as u32;
+        }
+        for label in &mut self.labels {
+            label.place = label.place.map(|place| places[place as usize]);
+        }
+        self.lines.resize(self.insns.len(), Line::default());
+        self.lines = order.iter().map(|from| self.lines[*from]).collect();
+        self.insns = order.iter().map(|from| self.insns[*from]).collect();
     }
 
     /// How many instructions there are.

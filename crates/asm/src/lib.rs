@@ -23,6 +23,7 @@ mod slot;
 pub mod splice;
 pub mod stack;
 pub mod text;
+mod tighten;
 
 pub use btf::{BtfFile, Field, LayoutError, Structure};
 pub use check::{check, check_fragment};

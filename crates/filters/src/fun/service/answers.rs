@@ -54,7 +54,7 @@ pub(super) fn knowing(service: &Service, known: &KnownSources, site: &Site) -> R
         Judge { wants, by: Party::Service, no_command: ignored, unjudged: Some(ends), place },
     );
     written?;
-    code.prune();
+    code.tighten();
     Ok(code)
 }
 

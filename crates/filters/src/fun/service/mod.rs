@@ -253,7 +253,7 @@ fn judging(service: &Service, site: &Site) -> Result<Code, Refusal> {
     let unjudged = Some(Unjudged { fragment, unreadable, super_packet });
     parse(&mut code, site, Judge { wants, by: Party::Client, no_command: no_message, unjudged, place });
     judged?;
-    code.prune();
+    code.tighten();
     Ok(code)
 }
 
