@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::{
-    AluOp, Bits, Call, Code, Cond, EndOp, Imm64, Insn, Label, Reg, Src, Target, Width,
+    AluOp, Bits, Call, Code, Cond, EndOp, Imm64, Insn, Label, Mem, Reg, Size, Src, Target, Width,
     check::{reached, written},
 };
 
@@ -30,6 +30,7 @@ impl Code {
             let before = self.insns().to_vec();
             self.thread_jumps();
             let mut keep = self.decide_jumps();
+            self.drop_loads(&mut keep);
             self.turn_jumps(&mut keep);
             self.retain(&keep);
             let mut keep = reached(self);
@@ -84,7 +85,8 @@ impl Code {
 
     /// Jumps that are always made become such; which instructions stay: those but the jumps that are never made.
     fn decide_jumps(&mut self) -> Vec<bool> {
-        let ranges = ranges_before(self);
+        let or = |one: Ranges, other: Ranges| std::array::from_fn(|at| one[at].or(other[at]));
+        let ranges = solve(self, [Range::ALL; Reg::ALL.len()], or, ranges_behind);
         let mut keep = vec![true; self.len()];
         for (index, ranges) in ranges.into_iter().enumerate() {
             let Insn::Jump { width: Width::W64, cond, dst, src: Src::Imm(imm), target } = self.insns()[index]
@@ -99,6 +101,27 @@ impl Code {
             }
         }
         keep
+    }
+
+    /// What a register holds already isn't loaded again.
+    fn drop_loads(&self, keep: &mut [bool]) {
+        let before = solve(self, Values::default(), Values::or, |insn, values, _| Some(values.behind(insn)));
+        let targets = self.targets();
+        for (index, values) in before.iter().enumerate() {
+            let Insn::Load { dst, .. } = self.insns()[index] else { continue };
+            let Some(held) = values.and_then(|values| values.of(dst)) else { continue };
+            let mut made = Values::default();
+            for (at, insn) in self.insns().iter().enumerate().skip(index).take(1 + MOST_CHANGES) {
+                if written(insn) != Some(dst) || at > index && targets.contains(&at) {
+                    break;
+                }
+                made = made.behind(insn);
+                if made.of(dst) == Some(held) {
+                    keep[index..=at].fill(false);
+                    break;
+                }
+            }
+        }
     }
 
     /// A jump over a jump becomes the opposite one to where that goes.
@@ -243,47 +266,48 @@ impl Range {
     }
 }
 
-/// What registers can be before each instruction; nothing where it isn't reached.
-fn ranges_before(code: &Code) -> Vec<Option<Ranges>> {
-    let mut before: Vec<Option<Ranges>> = vec![None; code.len()];
-    let mut pending = vec![(0, [Range::ALL; Reg::ALL.len()])];
-    while let Some((index, ranges)) = pending.pop() {
+/// What is known before each instruction; nothing where it isn't reached. `behind` says what is known after one, and of a jump
+/// whether it was made; nothing where that can't be.
+fn solve<T: Copy + PartialEq>(
+    code: &Code,
+    entry: T,
+    or: impl Fn(T, T) -> T,
+    behind: impl Fn(&Insn, T, bool) -> Option<T>,
+) -> Vec<Option<T>> {
+    let mut before: Vec<Option<T>> = vec![None; code.len()];
+    let mut pending = vec![(0, entry)];
+    while let Some((index, coming)) = pending.pop() {
         let Some(known) = before.get_mut(index) else { continue };
-        let joined = known.map_or(ranges, |known| {
-            let mut both = known;
-            both.iter_mut().zip(ranges).for_each(|(one, other)| *one = one.or(other));
-            both
-        });
+        let joined = known.map_or(coming, |known| or(known, coming));
         if *known == Some(joined) {
             continue;
         }
         *known = Some(joined);
-        let insn = code.insns()[index];
-        let place = match insn.target() {
-            Some(Target::Label(label)) => code.place_of(label),
-            _ => None,
-        };
-        match insn {
-            Insn::Exit => {}
-            Insn::Ja(_) | Insn::Jal(_) => pending.extend(place.map(|place| (place, joined))),
-            Insn::Jump { width: Width::W64, cond, dst, src: Src::Imm(imm), .. } => {
-                let at = usize::from(dst.number());
-                for (to, holds) in [(place, true), (Some(index + 1), false)] {
-                    let mut ranges = joined;
-                    ranges[at] = ranges[at].where_is(cond, imm, holds);
-                    let is_possible =
-                        ranges[at].least <= ranges[at].most && joined[at].fulfils(cond, imm) != Some(!holds);
-                    pending.extend(to.filter(|_| is_possible).map(|to| (to, ranges)));
-                }
-            }
-            _ => {
-                let mut after = joined;
-                follow(&insn, &mut after);
-                pending.extend(place.into_iter().chain([index + 1]).map(|place| (place, after)));
-            }
+        let insn = &code.insns()[index];
+        if let Some(Target::Label(label)) = insn.target()
+            && let Some(place) = code.place_of(label)
+        {
+            pending.extend(behind(insn, joined, true).map(|known| (place, known)));
+        }
+        if !matches!(insn, Insn::Ja(_) | Insn::Jal(_) | Insn::Exit) {
+            pending.extend(behind(insn, joined, false).map(|known| (index + 1, known)));
         }
     }
     before
+}
+
+/// What registers can be behind an instruction, of a jump where it is made or not; nothing where that can't be.
+fn ranges_behind(insn: &Insn, mut ranges: Ranges, is_made: bool) -> Option<Ranges> {
+    if let Insn::Jump { width: Width::W64, cond, dst, src: Src::Imm(imm), .. } = *insn {
+        let range = &mut ranges[usize::from(dst.number())];
+        if range.fulfils(cond, imm) == Some(!is_made) {
+            return None;
+        }
+        *range = range.where_is(cond, imm, is_made);
+    } else {
+        follow(insn, &mut ranges);
+    }
+    Some(ranges)
 }
 
 /// What registers can be behind an instruction.
@@ -317,6 +341,62 @@ fn follow(insn: &Insn, ranges: &mut Ranges) {
         _ => Range::ALL,
     };
     ranges[usize::from(register.number())] = range;
+}
+
+/// What registers hold of memory. Memory that somebody else changes meanwhile is as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Values([Option<Value>; Reg::ALL.len()]);
+
+/// What was loaded, and what became of it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Value {
+    size: Size,
+    mem: Mem,
+    changes: [Option<Insn>; MOST_CHANGES],
+}
+
+/// Changes of a loaded value that are followed: to its byte order, and to some of its bits.
+const MOST_CHANGES: usize = 2;
+
+impl Values {
+    fn of(self, register: Reg) -> Option<Value> {
+        self.0[usize::from(register.number())]
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at].filter(|value| other.0[at] == Some(*value))))
+    }
+
+    fn behind(mut self, insn: &Insn) -> Self {
+        let writes_memory = matches!(
+            insn,
+            Insn::Store { .. }
+                | Insn::Atomic(_)
+                | Insn::Call(_)
+                | Insn::LoadAbs { .. }
+                | Insn::LoadInd { .. }
+        );
+        if writes_memory {
+            return Self::default();
+        }
+        let Some(register) = written(insn) else { return self };
+        let value = match *insn {
+            Insn::Load { size, mem, .. } => Some(Value { size, mem, changes: [None; MOST_CHANGES] }),
+            Insn::Alu { op: AluOp::And, src: Src::Imm(_), .. } | Insn::End { .. } => {
+                self.of(register).and_then(|mut value| {
+                    let free = value.changes.iter_mut().find(|change| change.is_none())?;
+                    *free = Some(*insn);
+                    Some(value)
+                })
+            }
+            _ => None,
+        };
+        for held in &mut self.0 {
+            *held = held.filter(|held| held.mem.base != register);
+        }
+        self.0[usize::from(register.number())] = value.filter(|value| value.mem.base != register);
+        self
+    }
 }
 
 #[cfg(test)]
@@ -422,6 +502,60 @@ mod tests {
             &["mov r0, 1", "call ktime_get_ns", "jeq r0, 1, end", "mov r0, 2", "end:", "exit"],
             &["mov r0, 1", "call ktime_get_ns", "jeq r0, 1, end", "mov r0, 2", "end:", "exit"],
         );
+    }
+
+    #[test]
+    fn what_a_register_holds_is_not_loaded_again() {
+        check(
+            &[
+                "ldxw r0, [r1]",
+                "and32 r0, 255",
+                "jeq r0, 1, one",
+                "ldxw r0, [r1]",
+                "and32 r0, 255",
+                "jeq r0, 2, two",
+                "ldxw r0, [r1]",
+                "exit",
+                "one:",
+                "mov r1, r10",
+                "ldxw r0, [r1]",
+                "exit",
+                "two:",
+                "stxw [r10 + -8], r0",
+                "ldxw r0, [r1]",
+                "and32 r0, 255",
+                "exit",
+            ],
+            &[
+                "ldxw r0, [r1]",
+                "and32 r0, 255",
+                "jeq r0, 1, one",
+                "jeq r0, 2, two",
+                "ldxw r0, [r1]",
+                "exit",
+                "one:",
+                "mov r1, r10",
+                "ldxw r0, [r1]",
+                "exit",
+                "two:",
+                "stxw [r10 + -8], r0",
+                "ldxw r0, [r1]",
+                "and32 r0, 255",
+                "exit",
+            ],
+        );
+        // One way has loaded something else.
+        let either = [
+            "jeq r2, 1, one",
+            "ldxw r0, [r1]",
+            "ja load",
+            "one:",
+            "ldxw r0, [r1 + 4]",
+            "load:",
+            "ldxw r0, [r1]",
+            "exit",
+        ];
+        check(&either, &either);
     }
 
     #[test]

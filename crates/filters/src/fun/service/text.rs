@@ -107,10 +107,17 @@ impl Compiler<'_> {
         let next = code.fresh_label();
         let (mut at, mut left) = (at, text);
         while !left.is_empty() {
-            let fits = |width: &Width| width.bytes() as usize <= left.len() && self.window.has(at, *width);
+            // Three bytes are four without the last.
+            let least = |width: &Width| if *width == Width::Four { 3 } else { width.bytes() as usize };
+            let fits = |width: &Width| least(width) <= left.len() && self.window.has(at, *width);
             let width = [Width::Four, Width::Two].into_iter().find(fits).unwrap_or(Width::One);
-            let (part, behind) = left.split_at(width.bytes() as usize);
+            let (part, behind) = left.split_at(left.len().min(width.bytes() as usize));
             load(code, width, self.window.at(at));
+            if part.len() == 3 {
+                ebpf! { in code; and32 r0, {native(&[0xff, 0xff, 0xff, 0]) as u32 as i32} }
+            }
+            let part = [part, &[0]].concat();
+            let part = &part[..width.bytes() as usize];
             fold_case(code, part, ignores_case);
             ebpf! { in code; jne32 r0, {native(part) as u32 as i32}, $next }
             (at, left) = (at + width.bytes(), behind);
