@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building weir needs and this machine lacks. Says what it will do first; safe to run again.
 #   scripts/setup.sh                  look, say, install
-#   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, LLVM's tools
+#   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, LLVM's tools, nftables, systemd
 #   scripts/setup.sh --kernels        the same, and what scripts/kernels.sh needs: qemu and what makes a machine's first files
 #   scripts/setup.sh --check          only look: exit status 0 when nothing is missing, 1 otherwise; with --tests it looks
 #                                     for what the tests need too
@@ -17,7 +17,7 @@ readonly LINKED_TOOLCHAIN=debian-bpf
 readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86 clang-14 clang-15 clang-16 clang-19 "clang-$LLVM")
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
-readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 procps)
+readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps systemd)
 # As crates/weir/tests/browser looks for one.
 readonly BROWSERS=(chromium chromium-browser google-chrome)
 
@@ -57,7 +57,7 @@ setup: this script installs by itself on Debian 12 only. Install by hand:
        rustup toolchain install nightly --component rust-src
   3. the BPF linker:
        cargo install bpf-linker --locked
-  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; clang and llvm-objdump of LLVM $LLVM
+  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; nft; systemd-analyze; clang and llvm-objdump of LLVM $LLVM
   then run scripts/setup.sh --check.
 ADVICE
 }
@@ -106,6 +106,9 @@ if [ $for_tests = yes ]; then
   else
     has_browser || steps+=(browser)
     command -v bpftool >/dev/null || steps+=(bpftool)
+    # Not everybody's PATH has the folder.
+    command -v nft >/dev/null || [ -x /usr/sbin/nft ] || steps+=(nft)
+    command -v systemd-analyze >/dev/null || steps+=(systemd)
     { has_llvm clang && has_llvm llvm-objdump; } || steps+=(llvm)
   fi
 fi
@@ -126,6 +129,8 @@ for step in "${steps[@]}"; do
     compiler) say "missing: a Rust compiler that has core for BPF" ;;
     browser) say "missing: a browser, one of ${BROWSERS[*]}" ;;
     bpftool) say "missing: bpftool" ;;
+    nft) say "missing: nft (nftables)" ;;
+    systemd) say "missing: systemd-analyze (systemd 250)" ;;
     llvm) say "missing: clang and llvm-objdump of LLVM $LLVM" ;;
   esac
 done

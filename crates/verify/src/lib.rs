@@ -7,6 +7,7 @@ mod fields;
 mod memory;
 mod minimise;
 mod mutants;
+pub mod nftables;
 mod plan;
 mod program;
 mod single;

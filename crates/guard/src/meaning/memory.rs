@@ -27,6 +27,17 @@ impl RateLimit {
         // Less than would make a moment of this century wrap.
         self.interval.get().saturating_mul((self.burst.get() - 1).into()).min(i64::MAX as u64)
     }
+
+    /// The rate as guards write it: how many packets, in how many seconds (1, 60 or 3600); nothing where it is no whole number in any.
+    pub fn as_written(self) -> Option<(u64, u64)> {
+        let interval = self.interval.get();
+        [1, 60, 3600].into_iter().find_map(|seconds| {
+            let ns = seconds * 1_000_000_000_u64;
+            // The interval was rounded up.
+            let count = (ns + interval / 2) / interval;
+            (count > 0 && ns.div_ceil(count) == interval).then_some((count, seconds))
+        })
+    }
 }
 
 /// What counts as the same source: how many bits of its address, and whether its port.

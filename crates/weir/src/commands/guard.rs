@@ -8,13 +8,13 @@ use std::{
 
 use clap::Subcommand;
 use weir_asm::text::nearest;
-use weir_guard::{meaning::Service, protocols, text};
+use weir_guard::{protocols, text};
 use weir_output::{exit::UsageError, print, terminal::printable};
 use weir_verify::Capture;
 
-use super::{is_plain, print_record};
+use super::{guard_export::GuardExportArgs, is_plain, print_record};
 use crate::{
-    guards::{NewGuard, ProtocolSummary, Rules, ServiceSummary, Trial, create, read},
+    guards::{NewGuard, ProtocolSummary, Rules, ServiceSummary, Trial, chosen, create, rules, services},
     programs::Findings,
 };
 
@@ -35,6 +35,8 @@ Examples:
   weir guard new --port 53 --protocol dns -o dns.toml
   weir guard check dns.toml                   what is wrong, and what it says
   weir guard try dns.toml --pcap day.pcap.gz  what would become of packets
+  weir guard export nft bag.toml              its rules for nftables
+  weir guard export unit /etc/weir/dns.toml   the systemd unit that runs it
 
 Exit status: 0 done, 1 the rules have an error, or it failed, 2 it was asked for something that makes no sense.";
 
@@ -44,6 +46,7 @@ enum GuardCommand {
     Try(GuardTryArgs),
     Protocols(GuardProtocolsArgs),
     New(GuardNewArgs),
+    Export(GuardExportArgs),
 }
 
 /// Look for what is wrong with a guard or a protocol and with the files that it names; where nothing is, show what it says.
@@ -163,6 +166,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
             let new = NewGuard { port: args.port, protocol: args.protocol };
             Ok(create(&new, args.out.as_deref().filter(|out| out.as_os_str() != "-"))?.report())
         }
+        GuardCommand::Export(args) => args.run(),
     }
 }
 
@@ -170,21 +174,9 @@ fn named(file: &Path) -> String {
     file.display().to_string()
 }
 
-/// What a file says, once its warnings are said.
-fn rules(file: &Path, json: bool) -> anyhow::Result<Rules> {
-    let reading = read(file)?;
-    match reading.rules {
-        Some(rules) => {
-            reading.findings.say(json);
-            Ok(rules)
-        }
-        None => Err(reading.findings.into()),
-    }
-}
-
 fn check(args: &GuardCheckArgs) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
-    match rules(&args.file, args.json)? {
+    match rules(&args.file, args.json)?.0 {
         Rules::Guard(services) => {
             for service in &services {
                 let summary = ServiceSummary::of(service);
@@ -206,12 +198,9 @@ fn check(args: &GuardCheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn try_on(args: &GuardTryArgs) -> anyhow::Result<ExitCode> {
-    let Rules::Guard(services) = rules(&args.file, args.json)? else {
-        let text =
-            format!("{} is a protocol; a guard says which of its messages are accepted", named(&args.file));
-        return Err(UsageError(text).into());
-    };
+    let (services, _) = services(&args.file, args.json)?;
     let services = chosen(&services, args.service.as_deref())?;
+    let services: Vec<_> = services.into_iter().map(|(_, service)| service).collect();
     let mut capture = Capture::open(&args.pcap)?;
     let mut trial = Trial::of(services, args.to, args.out.as_deref())?;
     let (mut is_begun, mut damaged) = (false, None);
@@ -240,17 +229,6 @@ fn try_on(args: &GuardTryArgs) -> anyhow::Result<ExitCode> {
         }
         None => ExitCode::SUCCESS,
     })
-}
-
-/// Those services that were asked for.
-fn chosen<'a>(services: &'a [Service], name: Option<&str>) -> anyhow::Result<Vec<&'a Service>> {
-    let chosen: Vec<_> = services.iter().filter(|each| name.is_none_or(|name| each.name == name)).collect();
-    if let Some(name) = name.filter(|_| chosen.is_empty()) {
-        let near = nearest(name, services.iter().map(|each| each.name.as_str()));
-        let near = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
-        return Err(UsageError(format!("the guard has no service '{}'{near}", printable(name))).into());
-    }
-    Ok(chosen)
 }
 
 fn protocols(args: &GuardProtocolsArgs) -> anyhow::Result<()> {

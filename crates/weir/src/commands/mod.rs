@@ -19,6 +19,7 @@ mod figures;
 mod filter;
 mod filters;
 mod guard;
+mod guard_export;
 mod neighbour;
 mod net;
 mod report;

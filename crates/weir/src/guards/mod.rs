@@ -7,10 +7,12 @@ mod new;
 mod reading;
 mod summary;
 mod trial;
+mod unit;
 mod words;
 
 pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
-pub(crate) use reading::{Rules, read};
+pub(crate) use reading::{Rules, chosen, rules, services};
 pub(crate) use summary::{ProtocolSummary, ServiceSummary};
 pub(crate) use trial::Trial;
+pub(crate) use unit::GuardUnit;

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::Path};
 
 use toml::de::DeTable;
-use weir_asm::{Diagnostic, Diagnostics, Span};
+use weir_asm::{Diagnostic, Diagnostics, Span, text::nearest};
 use weir_guard::{
-    meaning::{Protocol, Service},
-    text,
+    meaning::{Protocol, Service, ServicePart},
+    text::{self, NamedText, ServicePlaces},
 };
-use weir_output::exit::UsageError;
+use weir_output::{exit::UsageError, terminal::printable};
 
 use super::files::{MOST_OF_RULES, Neighbours, read as read_file};
 use crate::programs::Findings;
@@ -20,6 +20,38 @@ pub(crate) struct Reading {
     pub(crate) rules: Option<Rules>,
     /// What is wrong with it and with those that it names.
     pub(crate) findings: Findings,
+    /// Where a guard's rules stand.
+    pub(crate) texts: RuleTexts,
+}
+
+/// The texts of a guard and of the protocols that it names, to say something of a rule in its line.
+#[derive(Debug, Default)]
+pub(crate) struct RuleTexts {
+    guard: NamedText,
+    files: Vec<NamedText>,
+    places: Vec<ServicePlaces>,
+}
+
+impl RuleTexts {
+    /// Errors about parts of a service, which has that place in the guard, each with what to do about it.
+    pub(crate) fn errors(
+        &self,
+        service: usize,
+        errors: impl IntoIterator<Item = (ServicePart, String, Option<String>)>,
+    ) -> Findings {
+        let mut by_file: BTreeMap<Option<usize>, Diagnostics> = BTreeMap::new();
+        for (part, message, help) in errors {
+            let place = self.places.get(service).and_then(|places| places.of(part));
+            let (file, span) = place.unwrap_or_default();
+            by_file.entry(file).or_default().push(Diagnostic::error(span, message).help(help));
+        }
+        let mut findings = Findings::default();
+        for (file, diagnostics) in by_file {
+            let NamedText { name, text } = file.map_or(&self.guard, |file| &self.files[file]);
+            findings.add(Findings::in_text(name, text.as_bytes(), &diagnostics));
+        }
+        findings
+    }
 }
 
 /// What a file of rules says.
@@ -45,21 +77,64 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Reading> {
             let at = error.valid_up_to() as u32;
             let wrong = Diagnostic::error(Span { start: at, end: at + 1 }, "this is no UTF-8 text");
             let findings = Findings::in_text(&name, &bytes, &Diagnostics::from(wrong));
-            return Ok(Reading { rules: None, findings });
+            return Ok(Reading { rules: None, findings, texts: RuleTexts::default() });
         }
     };
     if is_protocol(text) {
         let read = text::protocol(text, &BTreeMap::new());
         let findings = Findings::in_text(&name, &bytes, &read.diagnostics);
         let rules = read.protocol.map(|protocol| Rules::Protocol(protocol, read.constants));
-        return Ok(Reading { rules, findings });
+        return Ok(Reading { rules, findings, texts: RuleTexts::default() });
     }
     let read = text::guard(text, &mut Neighbours::of(path));
     let mut findings = Findings::in_text(&name, &bytes, &read.diagnostics);
     for each in &read.files {
         findings.add(Findings::in_text(&each.file.name, each.file.text.as_bytes(), &each.diagnostics));
     }
-    Ok(Reading { rules: read.services.map(Rules::Guard), findings })
+    let texts = RuleTexts {
+        guard: NamedText { name, text: text.to_owned() },
+        files: read.files.into_iter().map(|each| each.file).collect(),
+        places: read.places,
+    };
+    Ok(Reading { rules: read.services.map(Rules::Guard), findings, texts })
+}
+
+/// What a file says, once its warnings are said.
+pub(crate) fn rules(file: &Path, json: bool) -> anyhow::Result<(Rules, RuleTexts)> {
+    let reading = read(file)?;
+    match reading.rules {
+        Some(rules) => {
+            reading.findings.say(json);
+            Ok((rules, reading.texts))
+        }
+        None => Err(reading.findings.into()),
+    }
+}
+
+/// The services of a guard, once its warnings are said, and where their rules stand.
+pub(crate) fn services(file: &Path, json: bool) -> anyhow::Result<(Vec<Service>, RuleTexts)> {
+    match rules(file, json)? {
+        (Rules::Guard(services), texts) => Ok((services, texts)),
+        (Rules::Protocol(..), _) => {
+            let what = "is a protocol; a guard says which of its messages are accepted";
+            Err(UsageError(format!("{} {what}", file.display())).into())
+        }
+    }
+}
+
+/// Those services that were asked for, each with its place in the guard.
+pub(crate) fn chosen<'a>(
+    services: &'a [Service],
+    name: Option<&str>,
+) -> anyhow::Result<Vec<(usize, &'a Service)>> {
+    let is_meant = |(_, each): &(usize, &Service)| name.is_none_or(|name| each.name == name);
+    let chosen: Vec<_> = services.iter().enumerate().filter(is_meant).collect();
+    if let Some(name) = name.filter(|_| chosen.is_empty()) {
+        let near = nearest(name, services.iter().map(|each| each.name.as_str()));
+        let near = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+        return Err(UsageError(format!("the guard has no service '{}'{near}", printable(name))).into());
+    }
+    Ok(chosen)
 }
 
 /// Whether a text is a protocol rather than a guard, however wrong it may be.

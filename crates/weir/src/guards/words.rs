@@ -65,16 +65,13 @@ pub(super) fn source(key: SourceKey) -> String {
     format!("source{port}/{},/{}", key.v4, key.v6)
 }
 
-/// The rate as it is written: rounded down to it, nanoseconds were rounded up.
 pub(super) fn rate(rate: RateLimit) -> String {
-    const SECOND: u64 = 1_000_000_000;
-    let interval = rate.interval.get();
-    let written =
-        [("s", SECOND), ("m", 60 * SECOND), ("h", 3600 * SECOND)].into_iter().find_map(|(unit, ns)| {
-            let count = (ns + interval / 2) / interval;
-            (count > 0 && ns.div_ceil(count) == interval).then(|| format!("{count}/{unit}"))
-        });
-    written.unwrap_or_else(|| format!("1/{} ns", interval))
+    match rate.as_written() {
+        Some((count, 1)) => format!("{count}/s"),
+        Some((count, 60)) => format!("{count}/m"),
+        Some((count, _)) => format!("{count}/h"),
+        None => format!("1/{} ns", rate.interval),
+    }
 }
 
 /// A limit without the message that it is of.

@@ -2,6 +2,7 @@
 
 mod begun;
 mod captures;
+mod exported;
 mod faults;
 mod tried;
 mod tutorial;

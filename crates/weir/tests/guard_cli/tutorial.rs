@@ -47,7 +47,7 @@ fn the_tutorial_works_as_it_is_written() {
             name = Some(file);
         }
     }
-    assert_eq!(commands, 4);
+    assert_eq!(commands, 5);
     let dropped = fs::read(folder.path().join("dropped.pcap")).unwrap();
     assert!(dropped.windows(NO_QUERY.len()).any(|window| window == NO_QUERY));
     assert!(!dropped.windows(QUERY.len()).any(|window| window == QUERY));
