@@ -10,12 +10,18 @@ if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
     exit 1
 fi
 
+# The guards and protocols of the pages, a file each.
+pages=$(mktemp -d)
+trap 'rm -r "$pages"' EXIT
+awk -v to="$pages" '/^```toml$/ { file = to "/" ++number; next } /^```/ { file = "" } file { print > file }' docs/guard.md docs/guard-language.md
+
 for target in $(cargo +nightly fuzz list); do
     mkdir -p "fuzz/corpus/$target"
-    # The tests' own inputs are seeds too; what is new goes into the first folder.
+    # The tests' own inputs, and what is shipped, are seeds too; what is new goes into the first folder.
     case $target in
     asm_parser) seeds=crates/asm/tests/conformance ;;
     elf_reader) seeds=crates/asm/tests/objects ;;
+    guard) seeds="protocols fuzz/seeds/guard $pages" ;;
     *) seeds= ;;
     esac
     cargo +nightly fuzz run "$target" "fuzz/corpus/$target" $seeds -- -max_total_time="$seconds" -timeout=10 -print_final_stats=1

@@ -22,6 +22,7 @@ mod matrix;
 mod moment;
 mod packet;
 mod reference;
+mod refusal;
 mod site;
 pub mod text;
 
@@ -37,6 +38,7 @@ pub use hook::{GsoView, Hook, Layer, Owner};
 pub use matrix::{Combination, Gap, Toolkit};
 pub use moment::Moment;
 pub use packet::Packet;
+pub use refusal::Refusal;
 pub use site::{Endpoint, Features, Site, SuperPackets};
 pub use text::UnknownName;
 

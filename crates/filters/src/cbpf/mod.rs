@@ -1,8 +1,9 @@
-//! The toolkit `cbpf`: filters as classic BPF for a socket, generated from their specification.
+//! The toolkit `cbpf`: filters as classic BPF for a socket, generated from their specification; guards too ([`service`]).
 //!
 //! Classic BPF has no maps: it neither counts nor keeps a copy, and its parameters are constants.
 
 mod insn;
+pub mod service;
 #[cfg(test)]
 mod tests;
 

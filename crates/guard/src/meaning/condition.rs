@@ -33,6 +33,17 @@ impl Comparison {
             Self::GreaterOrEqual => order.is_ge(),
         }
     }
+
+    /// The comparison of the sides the other way round.
+    pub const fn mirrored(self) -> Self {
+        match self {
+            Self::Equal | Self::Unequal => self,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+        }
+    }
 }
 
 /// What is asked of a packet; its answer is a [`Truth`].

@@ -352,8 +352,10 @@ fn read_list(text: &str, found: &mut Diagnostics) -> Vec<IpNet> {
         found.push(Diagnostic::error(Span::default(), "lists of 4 GiB or more are not read"));
         return prefixes;
     }
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
+    // Some editors begin a text with a byte order mark, which TOML's reader skips too.
+    let text_of_lines = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut start = text.len() - text_of_lines.len();
+    for line in text_of_lines.split_inclusive('\n') {
         let before = line.find('#').map_or(line, |at| &line[..at]);
         let prefix = before.trim_ascii();
         if !prefix.is_empty() {

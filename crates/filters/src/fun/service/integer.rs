@@ -4,7 +4,7 @@ use weir_asm::{Code, Label, Mem, Reg, splice::SrcSplice};
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Comparison, Integer, Operation, Order, Width};
 
-use super::{Compiler, Refusal, TEMPORARIES, stack};
+use super::{Compiler, Refusal, TEMPORARIES, check_len, stack};
 use crate::fun::parse::{AT, PAYLOAD_LEN};
 
 /// Where a result stands.
@@ -21,6 +21,8 @@ impl Compiler<'_> {
         integer: &Integer,
         absent: Label,
     ) -> Result<(), Refusal> {
+        // A field's place may name others whose places do.
+        check_len(code)?;
         match integer {
             Integer::Constant(value) => constant(code, RESULT, *value),
             Integer::Len => ebpf! { in code; mov r0, $PAYLOAD_LEN },
@@ -91,7 +93,7 @@ impl Compiler<'_> {
             jump(code, comparison, right, target);
         } else if let Some(left) = small(left) {
             self.integer(code, right, absent)?;
-            jump(code, mirrored(comparison), left, target);
+            jump(code, comparison.mirrored(), left, target);
         } else {
             self.both(code, left, right, absent)?;
             jump(code, comparison, Reg::R2, target);
@@ -271,17 +273,6 @@ pub(super) fn jump_constant(code: &mut Code, comparison: Comparison, value: u64,
             constant(code, Reg::R2, value);
             jump(code, comparison, Reg::R2, target);
         }
-    }
-}
-
-/// The comparison of the sides the other way round.
-const fn mirrored(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Equal | Comparison::Unequal => comparison,
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
     }
 }
 

@@ -17,7 +17,6 @@ use std::{
     net::IpAddr,
 };
 
-use thiserror::Error;
 use weir_asm::{
     Code, Label, MapDef, Mem, Object, Program, Reg,
     maps::{Hash, LpmTrie, LruHash, MapSpec, PerCpuArray},
@@ -33,7 +32,10 @@ use super::{
     access::Access,
     parse::{Judge, MOST_PAYLOAD, Unjudged, Wants, parse, payload},
 };
-use crate::{Hook, Layer, Site, Verdict};
+use crate::{
+    Hook, Layer, Site, Verdict,
+    refusal::{MOST_WALKED, Refusal, TEMPORARIES},
+};
 use condition::Simplified;
 use source::asks_whether_known;
 
@@ -52,46 +54,12 @@ pub const KNOWN: MapSpec<Hash<[u8; 32], u64>> = MapSpec::new("known", 65_536);
 pub use answers::{ANSWERS, Answer};
 
 /// Integers that wait for another one on the stack.
-const TEMPORARIES: usize = 8;
 const TEMPORARY: i16 = -208;
 /// Where walked fields end, and what decimal numbers are.
 const WALKED: i16 = TEMPORARY - 8 * TEMPORARIES as i16;
-const MOST_WALKED: usize = 8;
 
 const fn stack(off: i16) -> Mem {
     Mem { base: Reg::R10, off }
-}
-
-/// Why a service can't be made a program.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Refusal {
-    /// An expression needs more room than the stack has.
-    #[error(
-        "an expression has more than {TEMPORARIES} operands that wait for others; put them into parentheses otherwise, or use fewer"
-    )]
-    TooDeep,
-    /// More walked fields than the stack has room for.
-    #[error(
-        "{0} fields are walked (dns-name, text until, decimal); at most {MOST_WALKED}, a decimal number counts twice"
-    )]
-    TooManyWalks(usize),
-    /// A shift by a number that only the packet knows.
-    #[error("a shift by a number that isn't known before the packet comes; shift by a constant")]
-    UnknownShift,
-    /// A number of a field that holds none.
-    #[error("a field that holds no number is used as one")]
-    NoNumber,
-    /// A text of a field that holds none.
-    #[error("a field that holds no text is used as one")]
-    NoText,
-    /// More instructions than a jump reaches over.
-    #[error(
-        "the program would have {0} instructions, and a jump reaches over {MOST_INSTRUCTIONS}; use fewer rules"
-    )]
-    TooLong(usize),
-    /// What programs can't yet.
-    #[error("{0} is not made a program")]
-    Unsupported(&'static str),
 }
 
 /// Jumps have 16 bits (include/uapi/linux/bpf.h, `struct bpf_insn`).
@@ -199,7 +167,7 @@ pub const KNOWING: &str = "knowing";
 fn program(name: &str, site: &Site, code: Code) -> Result<Program, Refusal> {
     // Jumps count slots, of which some instructions have two.
     if code.slots() > MOST_INSTRUCTIONS {
-        return Err(Refusal::TooLong(code.slots()));
+        return Err(Refusal::TooLong(MOST_INSTRUCTIONS));
     }
     let section = Access::at(site).section.to_owned();
     Ok(Program { name: name.to_owned(), section, code, source: None })
@@ -207,7 +175,7 @@ fn program(name: &str, site: &Site, code: Code) -> Result<Program, Refusal> {
 
 /// Stops where it is too long already.
 fn check_len(code: &Code) -> Result<(), Refusal> {
-    if code.len() > MOST_INSTRUCTIONS { Err(Refusal::TooLong(code.len())) } else { Ok(()) }
+    if code.len() > MOST_INSTRUCTIONS { Err(Refusal::TooLong(MOST_INSTRUCTIONS)) } else { Ok(()) }
 }
 
 /// The service's lists, in the order of their numbers: those that are allowed, those that are blocked, those of

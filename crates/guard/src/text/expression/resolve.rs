@@ -13,7 +13,7 @@ use crate::{
     meaning::{
         Comparison, Condition, Field, FieldId, FieldKind, Integer, LengthForm, Operation, Order, Width,
     },
-    text::source::SourceString,
+    text::{source::SourceString, table::shown},
 };
 
 /// The names that an expression may use.
@@ -319,7 +319,7 @@ impl<'a> Resolver<'a> {
             };
             if ignores_case && bytes.iter().any(u8::is_ascii_uppercase) {
                 let lower = String::from_utf8_lossy(bytes).to_ascii_lowercase();
-                let help = format!("lower(x) has none of A to Z: write '{}'", lower.escape_debug());
+                let help = format!("lower(x) has none of A to Z: write '{}'", shown(&lower));
                 return Err(Fault::new(item.range.clone(), "this can never be equal").help(help));
             }
             let most = match kind {
@@ -444,7 +444,7 @@ impl<'a> Resolver<'a> {
         found.map(FieldId).ok_or_else(|| {
             let names = self.scope.fields.iter().map(|field| field.name.as_str());
             let names = names.chain(self.scope.constants.keys().map(String::as_str)).chain(super::RESERVED);
-            let fault = Fault::new(range.clone(), format!("there is no field or constant '{name}'"));
+            let fault = Fault::new(range.clone(), format!("there is no field or constant '{}'", shown(name)));
             match crate::text::nearest(name, names) {
                 Some(nearest) => fault.help(format!("'{nearest}' is there")),
                 None => fault.help("name it in [fields] or [constants]"),

@@ -11,6 +11,8 @@ use winnow::{
     token::{literal, none_of, take_while},
 };
 
+use crate::text::table::shown;
+
 /// What is wrong with a text, and where in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::text) struct Fault {
@@ -120,11 +122,13 @@ fn number(text: &str, start: usize) -> Result<TokenKind<'_>, Fault> {
     };
     let digits: String = digits.chars().filter(|digit| *digit != '_').collect();
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
-        return Err(Fault::new(range, format!("'{text}' is no number")).help("17, 0x11 and 0b1_0001 are"));
+        return Err(
+            Fault::new(range, format!("'{}' is no number", shown(text))).help("17, 0x11 and 0b1_0001 are")
+        );
     }
     match u64::from_str_radix(&digits, radix) {
         Ok(number) => Ok(TokenKind::Number(number)),
-        Err(_) => Err(Fault::new(range, format!("{text} has more than 64 bits"))),
+        Err(_) => Err(Fault::new(range, format!("{} has more than 64 bits", shown(text)))),
     }
 }
 
@@ -172,7 +176,7 @@ impl std::fmt::Display for TokenKind<'_> {
         match self {
             Self::Number(number) => write!(f, "the number {number}"),
             Self::Bytes(_) => f.write_str("these bytes"),
-            Self::Word(word) => write!(f, "'{word}'"),
+            Self::Word(word) => write!(f, "'{}'", shown(word)),
             Self::Sign(sign) => write!(f, "'{sign}'"),
         }
     }

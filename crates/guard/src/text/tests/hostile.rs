@@ -14,6 +14,11 @@ fn hostile_protocols_are_refused_without_delay() {
         (0..count).for_each(|at| write!(text, "[[message]]\nname = \"m{at}\"\n{}\n", line(at)).unwrap());
         text
     };
+    let when = |when: &str| {
+        format!(
+            "name = \"x\"\n[fields]\na = \"u8 @ 0\"\nt = \"text behind u8 @ 0\"\n[[message]]\nname = \"m\"\nwhen = \"{when}\""
+        )
+    };
     let chain = |at| format!("f{at} = \"u8 @ end(f{})\"\n", at + 1);
     let rows = [
         (fields(&|at| chain(at), 900), "no field or constant"),
@@ -74,6 +79,14 @@ fn hostile_protocols_are_refused_without_delay() {
         ),
         (format!("name = \"x\"\n[[message]]\nname = \"{}\"", "m".repeat(1_000_000)), "can't be a name"),
         (format!("\"{}\" = 1", "m".repeat(1_000_000)), "unknown key"),
+        (when(&"9".repeat(1_000_000)), "more than 64 bits"),
+        (when(&format!("0b{}", "2".repeat(1_000_000))), "is no number"),
+        (when(&format!("{} == 1", "x".repeat(1_000_000))), "no field or constant"),
+        (fields(&|_| format!("f = \"{} @ 0\"\n", "x".repeat(1_000_000)), 1), ""),
+        (fields(&|_| format!("f = \"u8 @ {}\"\n", "x".repeat(1_000_000)), 1), "no field or constant"),
+        (fields(&|_| format!("f = \"text until {} @ 0\"\n", "x".repeat(1_000_000)), 1), ""),
+        (when(&format!("a == 1 {}", "x".repeat(1_000_000))), ""),
+        (when(&format!("lower(t) == '{}'", "X".repeat(1_000_000))), "none of A to Z"),
         ("\u{fffd}\0\"[=".repeat(130_000), "not TOML"),
         ("a".repeat(2_000_000), "at most 1048576 are read"),
     ];
@@ -123,6 +136,33 @@ fn a_list_of_a_million_prefixes_is_read() {
     let many = format!("{SERVICE}block = [{}]\n", "\"@list\", ".repeat(5));
     let reading = read(&many, &[("list", &list)]);
     assert_told(&told(&many, &reading.diagnostics), "error 6:46", &["more than 4194304 prefixes"]);
+}
+
+#[test]
+fn nothing_that_is_said_of_a_guard_is_as_long_as_its_texts() {
+    let long = "x".repeat(1_000_000);
+    for (at, _) in GUARD.match_indices('"').step_by(2) {
+        let end = at + 1 + GUARD[at + 1..].find('"').unwrap();
+        let text = format!("{}{long}{}", &GUARD[..=at], &GUARD[end..]);
+        let told = told(&text, &read(&text, &[]).diagnostics);
+        assert!(
+            !told.is_empty() && told.iter().all(|one| one.len() < 1000),
+            "{}: {}",
+            &GUARD[at..end],
+            told[0].len()
+        );
+    }
+}
+
+#[test]
+fn a_list_may_have_a_byte_order_mark_and_lines_as_windows_ends_them() {
+    let text = format!("{SERVICE}block = [\"@list\"]\n");
+    let services =
+        read(&text, &[("list", "\u{feff}192.0.2.0/24\r\n\r\n2001:db8::/32 # office\r\n")]).services.unwrap();
+    assert_eq!(services[0].block.prefixes().len(), 2);
+    let list = "\u{feff}192.0.2.0/24\r\nx\r\n";
+    let reading = read(&text, &[("list", list)]);
+    assert_told(&told(list, &reading.files[1].diagnostics), "error 2:1", &["'x' is no prefix"]);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Frames that aren't just a header behind the other, or can't be judged.
 
 use weir_asm::Endian;
-use weir_filters::{Carried, Found, Hook, Layer, Site, corpus, fun::service::service_object};
+use weir_filters::{
+    Carried, Found, Hook, Layer, Site, corpus,
+    fun::service::{DECISIONS, PREFIXES, service_object},
+};
 use weir_guard::{
     meaning::{Decision, Memory, Packet, Service, UnjudgedKind},
     text,
@@ -44,7 +47,7 @@ fn check(guard: &Service, site: &Site, seed: u64) {
     let object = service_object(guard, site).expect("it is made");
     let program = AnyProgram::load(&object.to_elf(Endian::NATIVE).expect("it is an object"), None);
     let program = program.unwrap_or_else(|error| panic!("{site:?}: {error}"));
-    write_lists(&program, guard);
+    write_lists(program.map(PREFIXES), guard);
     let (accept, drop) = site.hook.returns();
     let mut expected: Vec<_> = guard.decisions().into_iter().map(|decision| (decision, 0)).collect();
     let mut refused = 0;
@@ -79,7 +82,8 @@ fn check(guard: &Service, site: &Site, seed: u64) {
         let comes = is_told(kind) && (is_v6 || kind != UnjudgedKind::Unreadable);
         assert!(*count > 0 || !comes, "no packet at {site:?} is decided as {decision:?}");
     }
-    assert_eq!(counted(&program, guard), expected, "{site:?}");
+    let map = program.map(DECISIONS).expect("it has the map");
+    assert_eq!(counted(&map, guard), expected, "{site:?}");
 }
 
 /// The interpreter's, of what the reference finds; nothing of what isn't the service's.

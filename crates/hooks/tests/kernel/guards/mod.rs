@@ -1,13 +1,18 @@
 //! Guards' programs decide as the interpreter does.
 
+mod classic;
 mod frames;
 mod known;
 mod random;
+mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use weir_asm::{Endian, maps::LpmPrefix};
+use weir_asm::{
+    Endian,
+    maps::{LpmPrefix, LpmTrie, PerCpuArray},
+};
 use weir_filters::{
     Hook, Layer, Site,
     fun::service::{self, Answer},
@@ -17,7 +22,7 @@ use weir_guard::{
     protocols::{self, Shipped},
     text::{Files, NamedText, Unavailable},
 };
-use weir_hooks::{AnyProgram, kernel_features, maps::Update};
+use weir_hooks::{AnyProgram, HookError, Map, kernel_features, maps::Update};
 use weir_testing::scaled;
 
 use crate::{Test, once};
@@ -31,11 +36,18 @@ pub(super) const TESTS: &[Test] = &[
         known::are_known_for_as_long_as_the_guard_says,
     ),
     once("known_sources_are_never_evicted", known::are_never_evicted),
+    once("random_guards_at_real_sockets_decide_as_the_interpreter", sockets::random_guards),
+    once("guards_of_shipped_protocols_at_real_sockets_decide_as_the_interpreter", sockets::shipped_protocols),
+    once("random_guards_in_classic_bpf_deliver_what_the_interpreter_accepts", classic::random_guards),
+    once(
+        "messages_of_shipped_protocols_in_classic_bpf_are_delivered_as_the_interpreter_says",
+        classic::shipped_protocols,
+    ),
 ];
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
 
-/// Hooks whose programs run on given bytes; a packet's source is where it isn't known to a test run at the socket.
+/// Hooks whose programs run on given bytes, of which the socket's hold no source.
 const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 fn random_guards() {
@@ -45,14 +57,13 @@ fn random_guards() {
             guard(seed, hook, &mut counts);
         }
     }
-    let [dropped, accepted] = counts;
-    assert!(dropped > accepted / 10 && accepted > dropped / 100, "{dropped} dropped, {accepted} accepted");
+    sockets::assert_both(counts);
 }
 
 fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
     let mut rng = StdRng::seed_from_u64(seed);
     let listen = if rng.random_bool(0.5) { LISTEN } else { "[::]:53".parse().expect("an address") };
-    let mut guard = random::service(&mut rng, listen);
+    let mut guard = random::service(&mut rng, listen, random::Kinds::All);
     let site = site(hook, listen);
     if hook.layer() == Layer::Udp {
         without_sources(&mut guard);
@@ -62,7 +73,7 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
     let elf = object.to_elf(Endian::NATIVE).expect("it is an object");
     let mut program = AnyProgram::load(&elf, Some(service::GUARD))
         .unwrap_or_else(|error| panic!("guard {seed} at {hook}: {error}\n{guard:#?}"));
-    write_lists(&program, &guard);
+    write_lists(program.map(service::PREFIXES), &guard);
     let decisions = guard.decisions();
     let mut memory = Memory::default();
     let mut expected = vec![0; decisions.len()];
@@ -96,7 +107,8 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
         assert_eq!(answers, known, "guard {seed} at {hook}");
     }
     let expected = decisions.into_iter().zip(expected).collect::<Vec<_>>();
-    assert_eq!(counted(&program, &guard), expected, "guard {seed} at {hook}");
+    let map = program.map(service::DECISIONS).expect("it has the map");
+    assert_eq!(counted(&map, &guard), expected, "guard {seed} at {hook}");
 }
 
 /// The service sends something, and says whether who gets it is known by that.
@@ -121,8 +133,7 @@ fn answer(
 }
 
 /// How many packets it says that it has decided how.
-fn counted(program: &AnyProgram, guard: &Service) -> Vec<(Decision, u64)> {
-    let map = program.map(service::DECISIONS).expect("it has the map");
+fn counted(map: &Map<PerCpuArray<u64>>, guard: &Service) -> Vec<(Decision, u64)> {
     let count = |number| map.get(number).expect("it can be read").expect("it is there").into_iter().sum();
     guard.decisions().into_iter().zip((0..).map(count)).collect()
 }
@@ -130,14 +141,7 @@ fn counted(program: &AnyProgram, guard: &Service) -> Vec<(Decision, u64)> {
 /// Each protocol, all its messages accepted one by one: its vectors, and each cut short everywhere.
 fn shipped_protocols() {
     for shipped in protocols::ALL {
-        let text = format!(
-            "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
-            shipped.name,
-            accepted(shipped)
-        );
-        let reading = weir_guard::text::guard(&text, &mut Protocols);
-        let guard =
-            &reading.services.unwrap_or_else(|| panic!("{}: {:?}", shipped.name, reading.diagnostics))[0];
+        let guard = &guard_of(shipped);
         for hook in hooks() {
             let object = service::service_object(guard, &site(hook, "[::]:53".parse().unwrap()));
             let object = object.unwrap_or_else(|error| panic!("{}: {error}", shipped.name));
@@ -145,10 +149,7 @@ fn shipped_protocols() {
                 .unwrap_or_else(|error| panic!("{} at {hook}: {error}", shipped.name));
             let (accept, drop) = hook.returns();
             for vector in shipped.vectors() {
-                // Cut everywhere where it is short, else here and there.
-                let step = 1 + vector.payload.len() / 64;
-                for len in (0..vector.payload.len()).step_by(step).chain([vector.payload.len()]) {
-                    let payload = &vector.payload[..len];
+                for payload in cuts(&vector.payload) {
                     let source = "192.0.2.1:40000".parse().expect("an address");
                     let decision = guard.decide(&Packet::whole(source, payload), &mut Memory::default(), 0);
                     let returned =
@@ -156,14 +157,33 @@ fn shipped_protocols() {
                     assert_eq!(
                         returned.return_value as i32,
                         if decision.is_accepted() { accept } else { drop },
-                        "{} at {hook}, line {}, {len} bytes: {decision:?}",
+                        "{} at {hook}, line {}, {} bytes: {decision:?}",
                         shipped.name,
-                        vector.line
+                        vector.line,
+                        payload.len()
                     );
                 }
             }
         }
     }
+}
+
+/// A guard that accepts each message of a protocol.
+fn guard_of(shipped: &Shipped) -> Service {
+    let text = format!(
+        "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
+        shipped.name,
+        accepted(shipped)
+    );
+    let reading = weir_guard::text::guard(&text, &mut Protocols);
+    let services = reading.services.unwrap_or_else(|| panic!("{}: {:?}", shipped.name, reading.diagnostics));
+    services.into_iter().next().expect("it has one")
+}
+
+/// A payload cut everywhere where it is short, else here and there, and whole.
+fn cuts(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lens = (0..payload.len()).step_by(1 + payload.len() / 64);
+    lens.chain([payload.len()]).map(|len| &payload[..len])
 }
 
 /// Its messages that clients send, quoted.
@@ -198,9 +218,9 @@ fn site(hook: Hook, listen: SocketAddr) -> Site {
     Site { features: kernel_features(), ..Site::new(hook, listen) }
 }
 
-fn write_lists(program: &AnyProgram, guard: &Service) {
+fn write_lists(map: Result<Map<LpmTrie<20, u64>>, HookError>, guard: &Service) {
     // Nothing may depend on them.
-    let Ok(mut map) = program.map(service::PREFIXES) else {
+    let Ok(mut map) = map else {
         return;
     };
     for (number, list) in service::lists(guard).enumerate() {

@@ -16,11 +16,19 @@ use weir_guard::meaning::{
 /// Bytes of which constants and payloads are made, so that they meet.
 const BYTES: [u8; 12] = [0, 1, 2, 3, b'0', b'7', b'a', b'A', b' ', 0x40, 0x80, 0xff];
 
+/// Which fields a guard has.
+#[derive(Clone, Copy)]
+pub(super) enum Kinds {
+    All,
+    /// Those whose length is known before a packet comes.
+    Fixed,
+}
+
 /// A guard's service, its types right and everything else by chance. `listen` is where its packets go.
-pub(super) fn service(rng: &mut StdRng, listen: SocketAddr) -> Service {
+pub(super) fn service(rng: &mut StdRng, listen: SocketAddr, kinds: Kinds) -> Service {
     let mut protocol = Protocol { name: "random".to_owned(), ..Protocol::default() };
     for number in 0..rng.random_range(1..6) {
-        let field = Field { name: format!("f{number}"), kind: kind(rng), at: place(rng, &protocol) };
+        let field = Field { name: format!("f{number}"), kind: kind(rng, kinds), at: place(rng, &protocol) };
         protocol.fields.push(field);
     }
     // Now and then many that differ in one number.
@@ -118,8 +126,12 @@ pub(super) fn source(rng: &mut StdRng, is_v4: bool) -> SocketAddr {
     SocketAddr::new(address, rng.random_range(1..4))
 }
 
-fn kind(rng: &mut StdRng) -> FieldKind {
-    match rng.random_range(0..10) {
+fn kind(rng: &mut StdRng, kinds: Kinds) -> FieldKind {
+    let behind_last = match kinds {
+        Kinds::All => 10,
+        Kinds::Fixed => 6,
+    };
+    match rng.random_range(0..behind_last) {
         0..=4 => {
             let width = width(rng);
             let highest = 8 * width.bytes() as u8 - 1;
@@ -217,7 +229,8 @@ fn bytes(rng: &mut StdRng, len: usize) -> Vec<u8> {
     (0..len).map(|_| byte(rng)).collect()
 }
 
-fn condition(rng: &mut StdRng, protocol: &Protocol, depth: u32) -> Condition {
+/// What may be asked of a packet, made of at most so many layers of others.
+pub(super) fn condition(rng: &mut StdRng, protocol: &Protocol, depth: u32) -> Condition {
     if depth > 0 && rng.random_bool(0.5) {
         let count = rng.random_range(0..4);
         let parts = |rng: &mut StdRng| (0..count).map(|_| condition(rng, protocol, depth - 1)).collect();
