@@ -17,7 +17,7 @@ readonly LINKED_TOOLCHAIN=debian-bpf
 readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86 clang-14 clang-15 clang-16 clang-19 "clang-$LLVM")
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
-readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 procps)
+readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps)
 # As crates/weir/tests/browser looks for one.
 readonly BROWSERS=(chromium chromium-browser google-chrome)
 
