@@ -107,6 +107,8 @@ shapes! {
     LruHash<K, V>: LruHash, flags 0, K => V, Shared;
     /// The same with a value on each CPU (Linux 4.10).
     LruPerCpuHash<K, V>: LruPerCpuHash, flags 0, K => V, PerCpu;
+    /// An array that user space has in its memory too (Linux 5.5).
+    MappedArray<V>: Array, flags BPF_F_MMAPABLE, u32 => V, Shared;
     /// Records of one type from the kernel to user space; its size is in bytes, a power of two and whole pages
     /// (Linux 5.8).
     RingBuf<V>: RingBuf, flags 0, () => V, Stream;
@@ -138,6 +140,9 @@ impl<const N: usize, V: MapType> MapShape for LpmTrie<N, V> {
 
 /// What the kernel wants of a trie (include/uapi/linux/bpf.h).
 const BPF_F_NO_PREALLOC: u32 = 1;
+
+/// What mmap(2) wants of a map (include/uapi/linux/bpf.h).
+const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// The first `bits` bits of `data`, whose first byte is the most significant: the order of addresses on the wire
 /// (`struct bpf_lpm_trie_key`, include/uapi/linux/bpf.h). `N` is a multiple of 4, as C lays it out.
@@ -239,6 +244,7 @@ mod tests {
     fn layouts_are_as_large_as_their_types() {
         check::<Hash<u32, u64>>();
         check::<Array<[u16; 3]>>();
+        check::<MappedArray<[u64; 24]>>();
         check::<PerCpuHash<[u8; 6], i32>>();
         check::<PerCpuArray<[u64; 2]>>();
         check::<LruHash<u64, u8>>();

@@ -20,6 +20,11 @@ pub enum Refusal {
         "{0} fields are walked (dns-name, text until, decimal); at most {MOST_WALKED}, a decimal number counts twice"
     )]
     TooManyWalks(usize),
+    /// More lists than programs tell apart.
+    #[error(
+        "{0} lists, `allow` and `block` among them; at most 64: give rules of the same senders one limit, or fewer"
+    )]
+    TooManyLists(usize),
     /// A shift by a number that only the packet knows.
     #[error("a shift by a number that isn't known before the packet comes; shift by a constant")]
     UnknownShift,

@@ -173,6 +173,10 @@ impl AnyProgram {
         Ok(AnyMap::of(&self.ebpf, definition)?)
     }
 
+    pub(crate) fn ebpf(&self) -> &Ebpf {
+        &self.ebpf
+    }
+
     pub(crate) fn program(&self) -> &Program {
         self.ebpf.program(&self.name).expect("it was found to be loaded")
     }

@@ -32,6 +32,7 @@ mod gso;
 mod interface;
 mod interface_changes;
 mod kernel_types;
+mod lists;
 mod loader;
 pub mod maps;
 mod netlink;

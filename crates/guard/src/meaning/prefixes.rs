@@ -25,6 +25,11 @@ impl PrefixList {
         self.prefixes.is_empty()
     }
 
+    /// What they cover, sorted, none reaching into the next.
+    pub fn ranges(&self) -> &[RangeInclusive<IpAddr>] {
+        &self.ranges
+    }
+
     /// Them, sorted, each once.
     pub fn prefixes(&self) -> &[IpNet] {
         &self.prefixes

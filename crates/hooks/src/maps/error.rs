@@ -33,13 +33,13 @@ impl MapFailure {
     }
 
     /// A system call of our own on it.
-    pub(super) fn call(map: &str, doing: &'static str, error: std::io::Error) -> Self {
+    pub(crate) fn call(map: &str, doing: &'static str, error: std::io::Error) -> Self {
         let errno = error.raw_os_error();
         let obstacle = Obstacle::of(errno, MAPS);
         Self { errno, obstacle, ..Self::entry(map, doing, error.to_string()) }
     }
 
-    pub(super) fn entry(map: &str, doing: &'static str, reason: String) -> Self {
+    pub(crate) fn entry(map: &str, doing: &'static str, reason: String) -> Self {
         Self { doing, map: map.to_owned(), key: None, reason, errno: None, obstacle: None }
     }
 

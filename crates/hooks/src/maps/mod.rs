@@ -3,6 +3,7 @@
 mod any;
 mod entries;
 mod error;
+mod memory;
 mod raw;
 mod records;
 mod value;
@@ -19,6 +20,7 @@ pub(crate) use any::untyped;
 pub use any::{AnyEntry, AnyMap, Excerpt};
 pub use entries::{Entries, Update};
 pub use error::MapFailure;
+pub(crate) use memory::MapMemory;
 pub(crate) use raw::data as data_of;
 pub use raw::{Copies, Raw};
 pub use records::Records;

@@ -166,7 +166,7 @@ impl BlockingCost {
             taken: taken.as_secs_f64(),
             resident: resident_mb(server)? - resident,
             slabs: slabs_mb()? - slabs,
-            map: tries_mb(server)?,
+            map: maps_mb(server, Some(LPM_TRIE))?,
             waits: waits.map(|wait| wait.as_secs_f64() * 1e3),
         };
         match ask(&control, &ControlRequest::Status)? {
@@ -243,15 +243,17 @@ fn settled_slabs_mb() -> anyhow::Result<f64> {
     )
 }
 
-/// What a process's longest-prefix maps are charged (`bpf_map_show_fdinfo`, kernel/bpf/syscall.c).
-fn tries_mb(process: u32) -> anyhow::Result<f64> {
+/// BPF_MAP_TYPE_LPM_TRIE, linux/bpf.h.
+const LPM_TRIE: &str = "11";
+
+/// What a process's maps are charged, or those of a type (`bpf_map_show_fdinfo`, kernel/bpf/syscall.c).
+pub(super) fn maps_mb(process: u32, of_type: Option<&str>) -> anyhow::Result<f64> {
     let mut bytes = 0.0;
     for entry in fs::read_dir(format!("/proc/{process}/fdinfo"))? {
         // A descriptor may be closed meanwhile.
         let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        // BPF_MAP_TYPE_LPM_TRIE, linux/bpf.h.
-        if field("map_type:") == Some("11") {
+        if field("map_type:").is_some_and(|found| of_type.is_none_or(|wanted| wanted == found)) {
             bytes += field("memlock:").and_then(|bytes| bytes.parse::<f64>().ok()).unwrap_or_default();
         }
     }

@@ -68,6 +68,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     }
     figures.push(many_messages()?);
     figures.push(reading()?);
+    figures.extend(super::guard_lists::measure()?);
     Ok(figures)
 }
 
@@ -119,7 +120,8 @@ fn service(guard: &str) -> anyhow::Result<Service> {
     read(guard, Path::new(""))
 }
 
-fn read(guard: &str, path: &Path) -> anyhow::Result<Service> {
+/// The guard's one service; files beside `path` are those that it names.
+pub(super) fn read(guard: &str, path: &Path) -> anyhow::Result<Service> {
     let reading = text::guard(guard, &mut Neighbours::of(path));
     let service = reading.services.and_then(|mut services| services.pop());
     service.with_context(|| {

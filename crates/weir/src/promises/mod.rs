@@ -14,6 +14,7 @@ mod blocking;
 mod dropping;
 mod filter_cost;
 mod guard;
+mod guard_lists;
 mod kept;
 mod ledger;
 mod loads;
@@ -116,7 +117,7 @@ pub enum FigureGroup {
     FilterCost,
     /// The same at each hook, against C
     Places,
-    /// What a guard's program costs, against the filter written by hand
+    /// What a guard's program costs, against the filter written by hand, and its lists, against nftables
     Guard,
     /// From a filter's parameters to a socket
     Attaching,
@@ -144,7 +145,7 @@ impl FigureGroup {
         Duration::from_secs(match self {
             Self::FilterCost => 7,
             Self::Places => 70,
-            Self::Guard => 45,
+            Self::Guard => 120,
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
             Self::Moderation => 250,

@@ -23,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    fun::service::lists,
+    fun::service::lists::lists,
     refusal::{Refusal, TEMPORARIES},
 };
 use integer::words_of;

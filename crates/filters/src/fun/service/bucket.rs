@@ -6,14 +6,15 @@ use weir_guard::meaning::{Limit, LimitId, Party, Per, SourceKey};
 use weir_wire::udp;
 
 use super::{
-    BUCKETS, Compiler,
+    BUCKETS, Compiler, SHARED_BUCKETS,
     integer::constant,
     source::{ADDRESS, VERSION},
     stack,
 };
 use crate::fun::{guard, parse::AT};
 
-/// A key of [`BUCKETS`]: the limit, the IP version, the address's bits, the port. Of [`super::KNOWN`] too, with 0 for the limit.
+/// A key of [`BUCKETS`]: the limit, the IP version, the address's bits, the port. Of [`super::KNOWN`] too, with 0 for the limit. Its first
+/// word is one of [`SHARED_BUCKETS`].
 pub(super) const KEY: i16 = -200;
 
 pub(super) fn clear_key(code: &mut Code) {
@@ -33,6 +34,10 @@ impl Compiler<'_> {
         [conforms, refused]: [Label; 2],
     ) {
         clear_key(code);
+        let map = match limit.per {
+            Per::All => SHARED_BUCKETS.name(),
+            Per::Source(_) => BUCKETS.name(),
+        };
         ebpf! { in code;
             mov r1, {id as i32}
             stxw [{stack(KEY)}], r1
@@ -44,7 +49,7 @@ impl Compiler<'_> {
         ebpf! { in code; stxdw [{guard::INTERVAL}], r1 }
         constant(code, weir_asm::Reg::R1, limit.rate.tolerance());
         ebpf! { in code; stxdw [{guard::TOLERANCE}], r1 }
-        guard::take_token(code, BUCKETS.name(), KEY, self.site.features, [conforms, refused]);
+        guard::take_token(code, map, KEY, self.site.features, [conforms, refused]);
     }
 
     /// The source into the key, or on at `refused`.

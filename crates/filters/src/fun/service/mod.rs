@@ -7,24 +7,21 @@ mod bucket;
 mod condition;
 mod field;
 mod integer;
+pub(crate) mod lists;
 mod messages;
 mod source;
 mod text;
 mod walk;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::IpAddr,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use weir_asm::{
     Code, Label, MapDef, Mem, Object, Program, Reg,
-    maps::{Hash, LpmTrie, LruHash, MapSpec, PerCpuArray},
+    maps::{Array, Hash, LruHash, MapSpec, PerCpuArray},
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
-    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Senders, Service,
-    UnjudgedKind, Width,
+    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Service, UnjudgedKind, Width,
 };
 
 use super::{
@@ -37,16 +34,18 @@ use crate::{
     refusal::{MOST_WALKED, Refusal, TEMPORARIES},
 };
 use condition::Simplified;
+pub use lists::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListHead, ListLine, ListTree, ListTrees, has_lists};
 use source::asks_whether_known;
 
 /// Packets by decision, as [`Service::decisions`] lists them. The loader gives it its room.
 pub const DECISIONS: MapSpec<PerCpuArray<u64>> = MapSpec::new("decisions", 1);
 
-/// The prefixes of all of the service's lists in one trie: [`prefix_key`] says by which keys; the value is 1.
-pub const PREFIXES: MapSpec<LpmTrie<20, u64>> = MapSpec::new("prefixes", 1);
-
-/// When each bucket's next packet is due, nanoseconds of `CLOCK_MONOTONIC`.
+/// When the next packet of each source's bucket is due, nanoseconds of `CLOCK_MONOTONIC`.
 pub const BUCKETS: MapSpec<LruHash<[u8; 32], u64>> = MapSpec::new("buckets", 65_536);
+
+/// The same of buckets for all, by the number of the limit: sources, be they forged, never take their places. The loader gives it
+/// its room.
+pub const SHARED_BUCKETS: MapSpec<Array<u64>> = MapSpec::new("shared_buckets", 1);
 
 /// Until when sources are known, nanoseconds of `CLOCK_MONOTONIC`. None is evicted; the loader gives it its room.
 pub const KNOWN: MapSpec<Hash<[u8; 32], u64>> = MapSpec::new("known", 65_536);
@@ -138,12 +137,15 @@ pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal>
         programs.push(program(KNOWING, site, answers::knowing(service, known, site)?)?);
     }
     let sized = |map: MapDef, room: usize| MapDef { max_entries: room.max(1) as u32, ..map };
+    let [lines, masks] = lists::entries(service);
     let maps = [
         sized(DECISIONS.definition(), service.decisions().len()),
-        sized(PREFIXES.definition(), lists(service).map(|list| list.prefixes().len()).sum()),
+        sized(LIST_NODES.definition(), lines),
+        sized(LIST_MASKS.definition(), masks),
         BUCKETS.definition(),
         sized(KNOWN.definition(), known_room(service)),
         ANSWERS.definition(),
+        sized(SHARED_BUCKETS.definition(), service.limits.len()),
     ];
     let is_used =
         |map: &MapDef| programs.iter().any(|each| each.code.maps().any(|(_, name)| name == map.name));
@@ -176,34 +178,6 @@ fn program(name: &str, site: &Site, code: Code) -> Result<Program, Refusal> {
 /// Stops where it is too long already.
 fn check_len(code: &Code) -> Result<(), Refusal> {
     if code.len() > MOST_INSTRUCTIONS { Err(Refusal::TooLong(MOST_INSTRUCTIONS)) } else { Ok(()) }
-}
-
-/// The service's lists, in the order of their numbers: those that are allowed, those that are blocked, those of
-/// acceptances and of limits.
-pub fn lists(service: &Service) -> impl Iterator<Item = &weir_guard::meaning::PrefixList> {
-    let senders =
-        service.accept.iter().map(|each| &each.from).chain(service.limits.iter().map(|each| &each.from));
-    let listed = senders.filter_map(|senders| match senders {
-        Senders::Listed(list) => Some(list),
-        Senders::Anyone | Senders::Known | Senders::Unknown => None,
-    });
-    [&service.allow, &service.block].into_iter().chain(listed)
-}
-
-/// A prefix as a key of [`PREFIXES`]: how many bits count, and the bits.
-pub fn prefix_key(list: usize, prefix: ipnet::IpNet) -> (u32, [u8; 20]) {
-    let mut key = [0; 20];
-    key[..4].copy_from_slice(&list_number(list, prefix.addr().is_ipv4()).to_ne_bytes());
-    match prefix.network() {
-        IpAddr::V4(address) => key[4..8].copy_from_slice(&address.octets()),
-        IpAddr::V6(address) => key[4..].copy_from_slice(&address.octets()),
-    }
-    (32 + u32::from(prefix.prefix_len()), key)
-}
-
-/// The word by which lists and IP versions differ.
-const fn list_number(list: usize, is_v4: bool) -> u32 {
-    2 * list as u32 + is_v4 as u32
 }
 
 fn judging(service: &Service, site: &Site) -> Result<Code, Refusal> {
@@ -298,27 +272,37 @@ impl Compiler<'_> {
         if self.asks_for_source() {
             self.load_source(code, no_message);
         }
-        self.by_source(code);
+        self.by_source(code)?;
         self.walk_fields(code)?;
         let messages = self.messages(code, no_message)?;
-        self.judge_by_source_alone(code, unjudged);
+        self.judge_by_source_alone(code, unjudged)?;
         self.finish(code, messages)
     }
 
     /// On at the ends of those that are allowed, and blocked.
-    fn by_source(&mut self, code: &mut Code) {
-        for (number, list, decision) in
-            [(0, &self.service.allow, Decision::Allowed), (1, &self.service.block, Decision::Blocked)]
-        {
-            if !list.is_empty() {
-                let end = self.end_at(decision);
-                self.find_in_list(code, number, end);
+    fn by_source(&mut self, code: &mut Code) -> Result<(), Refusal> {
+        if has_lists(self.service) {
+            self.search_lists(code)?;
+            for (list, decision) in
+                [(&self.service.allow, Decision::Allowed), (&self.service.block, Decision::Blocked)]
+            {
+                let (end, next) = (self.end_at(decision), code.fresh_label());
+                self.require_list(code, list, next);
+                ebpf! { in code;
+                    ja $end
+                $next:
+                }
             }
         }
+        Ok(())
     }
 
     /// Packets that can't be judged otherwise.
-    fn judge_by_source_alone(&mut self, code: &mut Code, kinds: impl Iterator<Item = (UnjudgedKind, Label)>) {
+    fn judge_by_source_alone(
+        &mut self,
+        code: &mut Code,
+        kinds: impl Iterator<Item = (UnjudgedKind, Label)>,
+    ) -> Result<(), Refusal> {
         const KIND: Reg = Reg::R9;
         let (asked, dispatch) = (code.fresh_label(), code.fresh_label());
         let kinds: Vec<_> = kinds.collect();
@@ -330,15 +314,16 @@ impl Compiler<'_> {
             }
         }
         ebpf! { in code; $asked: }
-        if !(self.service.allow.is_empty() && self.service.block.is_empty()) {
+        if has_lists(self.service) {
             self.load_source(code, dispatch);
-            self.by_source(code);
+            self.by_source(code)?;
         }
         ebpf! { in code; $dispatch: }
         for (kind, _) in kinds {
             let end = self.end_at(self.service.unjudged.decision(kind));
             ebpf! { in code; jeq $KIND, {kind as i32}, $end }
         }
+        Ok(())
     }
 
     /// What becomes of each message, and the ends of all.

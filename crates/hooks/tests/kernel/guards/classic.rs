@@ -12,7 +12,7 @@ use weir_hooks::KernelFilter;
 use weir_testing::scaled;
 
 use super::{
-    LISTEN, cuts, guard_of,
+    LISTEN, cuts, guard_of_protocol,
     random::{self, Kinds},
     sockets::{Sent, assert_both, deliver, in_order, random_datagrams},
 };
@@ -43,7 +43,7 @@ pub(super) fn shipped_protocols() {
     in_order(|| {
         let mut refused = BTreeSet::new();
         for shipped in protocols::ALL {
-            let all = guard_of(shipped);
+            let all = guard_of_protocol(shipped);
             let source = "192.0.2.1:40000".parse().expect("an address");
             let vectors: Vec<_> = shipped.vectors().collect();
             let payloads = vectors.iter().flat_map(|vector| cuts(&vector.payload));

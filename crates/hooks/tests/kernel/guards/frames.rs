@@ -3,7 +3,7 @@
 use weir_asm::Endian;
 use weir_filters::{
     Carried, Found, Hook, Layer, Site, corpus,
-    fun::service::{DECISIONS, PREFIXES, service_object},
+    fun::service::{DECISIONS, service_object},
 };
 use weir_guard::{
     meaning::{Decision, Memory, Packet, Service, UnjudgedKind},
@@ -13,7 +13,7 @@ use weir_hooks::AnyProgram;
 use weir_testing::scaled;
 use weir_wire::headers::ethernet;
 
-use super::{Protocols, counted, hooks, site, write_lists};
+use super::{Protocols, counted, hooks, site};
 
 const ENDPOINTS: [&str; 4] = ["10.0.0.2:12345", "0.0.0.0:12345", "[fd00::2]:12345", "[::]:12345"];
 /// Random ones, besides those that every run has.
@@ -46,8 +46,8 @@ fn guard(seed: u64) -> Service {
 fn check(guard: &Service, site: &Site, seed: u64) {
     let object = service_object(guard, site).expect("it is made");
     let program = AnyProgram::load(&object.to_elf(Endian::NATIVE).expect("it is an object"), None);
-    let program = program.unwrap_or_else(|error| panic!("{site:?}: {error}"));
-    write_lists(program.map(PREFIXES), guard);
+    let mut program = program.unwrap_or_else(|error| panic!("{site:?}: {error}"));
+    program.set_lists(guard).expect("there is room");
     let (accept, drop) = site.hook.returns();
     let mut expected: Vec<_> = guard.decisions().into_iter().map(|decision| (decision, 0)).collect();
     let mut refused = 0;

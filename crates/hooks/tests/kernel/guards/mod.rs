@@ -3,16 +3,15 @@
 mod classic;
 mod frames;
 mod known;
+mod limits;
+mod lists;
 mod random;
 mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use weir_asm::{
-    Endian,
-    maps::{LpmPrefix, LpmTrie, PerCpuArray},
-};
+use weir_asm::{Endian, maps::PerCpuArray};
 use weir_filters::{
     Hook, Layer, Site,
     fun::service::{self, Answer},
@@ -22,7 +21,7 @@ use weir_guard::{
     protocols::{self, Shipped},
     text::{Files, NamedText, Unavailable},
 };
-use weir_hooks::{AnyProgram, HookError, Map, kernel_features, maps::Update};
+use weir_hooks::{AnyProgram, HookError, Map, kernel_features};
 use weir_testing::scaled;
 
 use crate::{Test, once};
@@ -43,6 +42,14 @@ pub(super) const TESTS: &[Test] = &[
         "messages_of_shipped_protocols_in_classic_bpf_are_delivered_as_the_interpreter_says",
         classic::shipped_protocols,
     ),
+    once(
+        "a_guards_lists_are_searched_as_the_interpreter_does_while_they_change",
+        lists::change_while_searched,
+    ),
+    once("a_guards_lists_are_searched_at_a_socket", lists::searched_at_a_socket),
+    once("a_guards_lists_don_t_outgrow_their_map", lists::outgrown),
+    once("a_limit_for_all_holds_against_forged_sources", limits::for_all_against_forged_sources),
+    once("a_bucket_fills_again_as_the_interpreter_says", limits::filled_again),
 ];
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
@@ -64,16 +71,12 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
     let mut rng = StdRng::seed_from_u64(seed);
     let listen = if rng.random_bool(0.5) { LISTEN } else { "[::]:53".parse().expect("an address") };
     let mut guard = random::service(&mut rng, listen, random::Kinds::All);
-    let site = site(hook, listen);
     if hook.layer() == Layer::Udp {
         without_sources(&mut guard);
     }
-    let object =
-        service::service_object(&guard, &site).unwrap_or_else(|error| panic!("guard {seed}: {error}"));
-    let elf = object.to_elf(Endian::NATIVE).expect("it is an object");
-    let mut program = AnyProgram::load(&elf, Some(service::GUARD))
+    let mut program = loaded(&guard, hook, listen)
         .unwrap_or_else(|error| panic!("guard {seed} at {hook}: {error}\n{guard:#?}"));
-    write_lists(program.map(service::PREFIXES), &guard);
+    program.set_lists(&guard).expect("there is room");
     let decisions = guard.decisions();
     let mut memory = Memory::default();
     let mut expected = vec![0; decisions.len()];
@@ -88,16 +91,13 @@ fn guard(seed: u64, hook: Hook, counts: &mut [u64; 2]) {
         let decision = guard.decide(&Packet::whole(source, &payload), &mut memory, 0);
         let accepts = decision.is_accepted() || guard.mode == Mode::Observe;
         counts[usize::from(accepts)] += 1;
-        let seen = seen(hook.layer(), source, &payload);
-        let returned = program.test_run(&seen, 1).expect("it runs").return_value as i32;
-        let (accept, drop) = hook.returns();
         let context = || {
             format!(
                 "guard {seed}, packet {number} at {hook}: {decision:?}\nfrom {source}: {}\n{guard:#?}",
                 payload.escape_ascii()
             )
         };
-        assert_eq!(returned, if accepts { accept } else { drop }, "{}", context());
+        assert_eq!(is_accepted(&program, hook, source, &payload), accepts, "{}", context());
         let at = decisions.iter().position(|each| *each == decision).expect("it is listed");
         expected[at] += 1;
     }
@@ -141,22 +141,17 @@ fn counted(map: &Map<PerCpuArray<u64>>, guard: &Service) -> Vec<(Decision, u64)>
 /// Each protocol, all its messages accepted one by one: its vectors, and each cut short everywhere.
 fn shipped_protocols() {
     for shipped in protocols::ALL {
-        let guard = &guard_of(shipped);
+        let guard = &guard_of_protocol(shipped);
         for hook in hooks() {
-            let object = service::service_object(guard, &site(hook, "[::]:53".parse().unwrap()));
-            let object = object.unwrap_or_else(|error| panic!("{}: {error}", shipped.name));
-            let program = AnyProgram::load(&object.to_elf(Endian::NATIVE).expect("it is an object"), None)
+            let program = loaded(guard, hook, "[::]:53".parse().expect("an address"))
                 .unwrap_or_else(|error| panic!("{} at {hook}: {error}", shipped.name));
-            let (accept, drop) = hook.returns();
             for vector in shipped.vectors() {
                 for payload in cuts(&vector.payload) {
                     let source = "192.0.2.1:40000".parse().expect("an address");
                     let decision = guard.decide(&Packet::whole(source, payload), &mut Memory::default(), 0);
-                    let returned =
-                        program.test_run(&seen(hook.layer(), source, payload), 1).expect("it runs");
                     assert_eq!(
-                        returned.return_value as i32,
-                        if decision.is_accepted() { accept } else { drop },
+                        is_accepted(&program, hook, source, payload),
+                        decision.is_accepted(),
                         "{} at {hook}, line {}, {} bytes: {decision:?}",
                         shipped.name,
                         vector.line,
@@ -168,22 +163,38 @@ fn shipped_protocols() {
     }
 }
 
-/// A guard that accepts each message of a protocol.
-fn guard_of(shipped: &Shipped) -> Service {
-    let text = format!(
-        "[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\nprotocol = \"{0}\"\naccept = [{1}]\n",
-        shipped.name,
-        accepted(shipped)
-    );
-    let reading = weir_guard::text::guard(&text, &mut Protocols);
-    let services = reading.services.unwrap_or_else(|| panic!("{}: {:?}", shipped.name, reading.diagnostics));
-    services.into_iter().next().expect("it has one")
-}
-
 /// A payload cut everywhere where it is short, else here and there, and whole.
 fn cuts(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let lens = (0..payload.len()).step_by(1 + payload.len() / 64);
     lens.chain([payload.len()]).map(|len| &payload[..len])
+}
+
+/// A guard that accepts each message of a protocol.
+fn guard_of_protocol(shipped: &Shipped) -> Service {
+    guard_of(&format!("protocol = \"{}\"\naccept = [{}]", shipped.name, accepted(shipped)))
+}
+
+/// A service that enforces the rest of its table.
+fn guard_of(rest: &str) -> Service {
+    let text = format!("[[service]]\nname = \"x\"\nlisten = \"udp/53\"\nmode = \"enforce\"\n{rest}\n");
+    let reading = weir_guard::text::guard(&text, &mut Protocols);
+    let services = reading.services.unwrap_or_else(|| panic!("{rest}: {:?}", reading.diagnostics));
+    services.into_iter().next().expect("there is one")
+}
+
+/// Its program for what this kernel can.
+fn loaded(guard: &Service, hook: Hook, listen: SocketAddr) -> Result<AnyProgram, HookError> {
+    let object = service::service_object(guard, &site(hook, listen))
+        .unwrap_or_else(|error| panic!("{error}: {guard:#?}"));
+    AnyProgram::load(&object.to_elf(Endian::NATIVE).expect("it is an object"), Some(service::GUARD))
+}
+
+/// Whether the program lets a packet pass.
+fn is_accepted(program: &AnyProgram, hook: Hook, source: SocketAddr, payload: &[u8]) -> bool {
+    let returned = program.test_run(&seen(hook.layer(), source, payload), 1).expect("it runs").return_value;
+    let (accept, drop) = hook.returns();
+    assert!([accept, drop].contains(&(returned as i32)), "{returned} at {hook}");
+    returned as i32 == accept
 }
 
 /// Its messages that clients send, quoted.
@@ -216,19 +227,6 @@ fn hooks() -> impl Iterator<Item = Hook> {
 /// For what this kernel can.
 fn site(hook: Hook, listen: SocketAddr) -> Site {
     Site { features: kernel_features(), ..Site::new(hook, listen) }
-}
-
-fn write_lists(map: Result<Map<LpmTrie<20, u64>>, HookError>, guard: &Service) {
-    // Nothing may depend on them.
-    let Ok(mut map) = map else {
-        return;
-    };
-    for (number, list) in service::lists(guard).enumerate() {
-        for prefix in list.prefixes() {
-            let (bits, data) = service::prefix_key(number, *prefix);
-            map.update(LpmPrefix::new(bits, data), 1, Update::Any).expect("there is room");
-        }
-    }
 }
 
 /// What doesn't depend on where packets come from.

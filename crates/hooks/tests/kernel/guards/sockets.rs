@@ -21,9 +21,9 @@ use weir_hooks::KernelFilter;
 use weir_testing::{received, scaled, send};
 
 use super::{
-    counted, cuts, guard_of,
+    counted, cuts, guard_of_protocol,
     random::{self, Kinds},
-    site, write_lists,
+    site,
 };
 use crate::places::{Setting, lo_without_super_packets, own_namespace};
 
@@ -54,7 +54,7 @@ pub(super) fn random_guards() {
 pub(super) fn shipped_protocols() {
     in_order(|| {
         for (shipped, hook) in protocols::ALL.iter().flat_map(|shipped| HOOKS.map(|hook| (shipped, hook))) {
-            let guard = guard_of(shipped);
+            let guard = guard_of_protocol(shipped);
             let source = "192.0.2.1:40000".parse().expect("an address");
             let vectors: Vec<_> = shipped.vectors().collect();
             let payloads = vectors.iter().flat_map(|vector| cuts(&vector.payload));
@@ -92,9 +92,9 @@ fn check(
     let site = site(hook, setting.receiver.local_addr().expect("it is bound"));
     let object = service::service_object(guard, &site).unwrap_or_else(|error| panic!("{what}: {error}"));
     let elf = object.to_elf(Endian::NATIVE).expect("it is an object");
-    let kernel = KernelFilter::load_from(FilterName::Simple.into(), &elf, service::GUARD, &site)
+    let mut kernel = KernelFilter::load_from(FilterName::Simple.into(), &elf, service::GUARD, &site)
         .unwrap_or_else(|error| panic!("{what} at {hook}: {error}\n{guard:#?}"));
-    write_lists(kernel.map(service::PREFIXES), guard);
+    kernel.set_lists(guard).expect("there is room");
     let _attached = setting.attach(&kernel);
     let decided = deliver(guard, &setting.receiver, datagrams, counts, &format!("{what} at {hook}"));
     let decisions = kernel.map(service::DECISIONS).expect("it has the map");
