@@ -24,7 +24,7 @@ pub use packet::Packet;
 pub use prefixes::PrefixList;
 pub use service::{
     Acceptance, Decision, Fate, GuardHook, KnownSources, Limit, Listen, Mode, Per, Placement, Sample,
-    Senders, Service, Unjudged, UnjudgedKind,
+    Senders, Service, ServicePart, Unjudged, UnjudgedKind,
 };
 pub use truth::Truth;
 

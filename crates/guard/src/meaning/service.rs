@@ -199,6 +199,25 @@ pub struct Sample {
     pub to: String,
 }
 
+/// A part of a service that something may be said about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServicePart {
+    /// Its name.
+    Name,
+    /// The interfaces.
+    Interfaces,
+    /// The sources that are accepted whatever they send.
+    Allow,
+    /// The sources that are dropped whatever they send.
+    Block,
+    /// A message of its protocol.
+    Message(MessageId),
+    /// An acceptance, by its place in the list.
+    Accept(usize),
+    /// A limit.
+    Limit(LimitId),
+}
+
 /// What becomes of a packet, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {

@@ -16,7 +16,8 @@ use super::{
     values,
 };
 use crate::meaning::{
-    Fate, GuardHook, KnownSources, Listen, Mode, Placement, PrefixList, Sample, Service, Unjudged,
+    Fate, GuardHook, KnownSources, LimitId, Listen, MessageId, Mode, Placement, PrefixList, Sample, Service,
+    ServicePart, Unjudged,
 };
 
 /// A guard's file and those that it names.
@@ -24,10 +25,43 @@ use crate::meaning::{
 pub struct GuardReading {
     /// What it says, unless there are errors in it or in a file that it names.
     pub services: Option<Vec<Service>>,
+    /// Where the parts of each service stand.
+    pub places: Vec<ServicePlaces>,
     /// What is wrong with the guard's own file.
     pub diagnostics: Diagnostics,
     /// The protocols and lists that it names, in the order in which they were asked for.
     pub files: Vec<FileReading>,
+}
+
+/// Where the parts of a service stand.
+#[derive(Clone, Debug, Default)]
+pub struct ServicePlaces {
+    name: Span,
+    interfaces: Span,
+    allow: Option<Span>,
+    block: Option<Span>,
+    accept: Vec<Span>,
+    limits: Vec<Span>,
+    /// Which of [`GuardReading::files`] it is, and where in that.
+    messages: Vec<(usize, Span)>,
+}
+
+impl ServicePlaces {
+    /// Where one stands: in which of [`GuardReading::files`], or in the guard's own file; nothing where the service hasn't got it.
+    pub fn of(&self, part: ServicePart) -> Option<(Option<usize>, Span)> {
+        let own = |span| (None, span);
+        match part {
+            ServicePart::Name => Some(own(self.name)),
+            ServicePart::Interfaces => Some(own(self.interfaces)),
+            ServicePart::Allow => self.allow.map(own),
+            ServicePart::Block => self.block.map(own),
+            ServicePart::Message(MessageId(at)) => {
+                self.messages.get(at).map(|(file, span)| (Some(*file), *span))
+            }
+            ServicePart::Accept(at) => self.accept.get(at).copied().map(own),
+            ServicePart::Limit(LimitId(at)) => self.limits.get(at).copied().map(own),
+        }
+    }
 }
 
 /// Reads a guard's file. `files` has the texts that it names.
@@ -38,14 +72,15 @@ pub fn guard(text: &str, files: &mut dyn Files) -> GuardReading {
         .and_then(|file| read_services(Table::root(text, &file), &mut named_files, &mut diagnostics));
     let files = named_files.read;
     let has_errors = diagnostics.has_errors() || files.iter().any(|file| file.diagnostics.has_errors());
-    GuardReading { services: services.filter(|_| !has_errors), diagnostics, files }
+    let (services, places) = services.filter(|_| !has_errors).unzip();
+    GuardReading { services, places: places.unwrap_or_default(), diagnostics, files }
 }
 
 fn read_services(
     mut root: Table<'_>,
     named_files: &mut NamedFiles<'_>,
     found: &mut Diagnostics,
-) -> Option<Vec<Service>> {
+) -> Option<(Vec<Service>, Vec<ServicePlaces>)> {
     let values = root.need("service", found).and_then(|services| services.items(found));
     root.finish(found);
     let values = values?;
@@ -57,7 +92,7 @@ fn read_services(
             return None;
         }
     }
-    services.into_iter().collect()
+    services.into_iter().collect::<Option<Vec<_>>>().map(|services| services.into_iter().unzip())
 }
 
 /// What services before have taken.
@@ -117,11 +152,13 @@ fn read_service<'a>(
     neighbours: &mut Neighbours<'a>,
     named_files: &mut NamedFiles<'_>,
     found: &mut Diagnostics,
-) -> Option<Service> {
+) -> Option<(Service, ServicePlaces)> {
+    let mut places = ServicePlaces::default();
     let mut table = value.table(found)?;
     let name = table.need("name", found);
     let name = name.and_then(|value| Some((value.name(found)?, value.span())));
     if let Some((name, span)) = name {
+        places.name = span;
         neighbours.add_name(name, span, found);
     }
     let listen = table.need("listen", found);
@@ -129,15 +166,18 @@ fn read_service<'a>(
     if let Some((listen, span)) = listen {
         neighbours.add_listen(listen, span, found);
     }
-    let at = read_placement(&mut table, found);
+    let at = read_placement(&mut table, &mut places.interfaces, found);
     let modes = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
     let mode = table.take("mode").map(|mode| mode.one_of(&modes, found));
-    let merged = read_protocols(&mut table, named_files, found);
-    let mut lists = |key, found: &mut Diagnostics| -> PrefixList {
-        let values = table.take(key).map(Value::items_or_itself).unwrap_or_default();
+    let merged = read_protocols(&mut table, named_files, &mut places.messages, found);
+    let mut lists = |key, place: &mut Option<Span>, found: &mut Diagnostics| -> PrefixList {
+        let value = table.take(key);
+        *place = value.map(|value| value.span());
+        let values = value.map(Value::items_or_itself).unwrap_or_default();
         named_files.prefixes(&values, found).into_iter().collect()
     };
-    let (allow, block) = (lists("allow", found), lists("block", found));
+    let allow = lists("allow", &mut places.allow, found);
+    let block = lists("block", &mut places.block, found);
     let fates = [("drop", Fate::Drop), ("pass", Fate::Pass)];
     let mut fate = |key, found: &mut Diagnostics| {
         table.take(key).and_then(|fate| fate.one_of(&fates, found)).unwrap_or_default()
@@ -157,7 +197,10 @@ fn read_service<'a>(
     let accept = rules.accept(accept?);
     let limits = limit.map(|limit| rules.limits(limit, &accept)).unwrap_or_default();
     rules.warn_of_cuts(&accept);
-    Some(Service {
+    places.accept = accept.iter().map(|(_, span)| *span).collect();
+    let (limits, spans) = limits.into_iter().unzip();
+    places.limits = spans;
+    let service = Service {
         name: name?.0.to_owned(),
         listen: listen?.0,
         at: at?,
@@ -170,10 +213,15 @@ fn read_service<'a>(
         known: known.flatten(),
         unjudged,
         sample: sample.flatten(),
-    })
+    };
+    Some((service, places))
 }
 
-fn read_placement(table: &mut Table<'_>, found: &mut Diagnostics) -> Option<Placement> {
+fn read_placement(
+    table: &mut Table<'_>,
+    interfaces_at: &mut Span,
+    found: &mut Diagnostics,
+) -> Option<Placement> {
     let hooks = [
         ("auto", None),
         ("socket", Some(GuardHook::Socket)),
@@ -184,6 +232,7 @@ fn read_placement(table: &mut Table<'_>, found: &mut Diagnostics) -> Option<Plac
     let hook = table.take("at").map_or(Some(None), |at| at.one_of(&hooks, found));
     let mut interfaces: Vec<String> = Vec::new();
     if let Some(value) = table.take("interfaces") {
+        *interfaces_at = value.span();
         if matches!(hook, Some(Some(GuardHook::Socket | GuardHook::Cgroup))) {
             let message = "the hooks socket and cgroup see the packets of every interface";
             found.push(
@@ -227,10 +276,11 @@ fn unit_name(text: &str) -> Result<&str, Fault> {
     Err(Fault::new(message, "write its whole name, such as 'unbound.service'"))
 }
 
-/// The protocols of a service as one, with the constants that it sets.
+/// The protocols of a service as one, with the constants that it sets, and where their messages stand.
 fn read_protocols(
     table: &mut Table<'_>,
     named_files: &mut NamedFiles<'_>,
+    messages_at: &mut Vec<(usize, Span)>,
     found: &mut Diagnostics,
 ) -> Option<Rc<Merged>> {
     let (protocol, constants) = (table.need("protocol", found), table.take("constants"));
@@ -253,6 +303,10 @@ fn read_protocols(
         return None;
     }
     let merged = named_files.merged(&names, &set, found)?;
+    for ((part, _), (name, _)) in merged.parts.iter().zip(&names) {
+        let file = named_files.file_of_protocol(name)?;
+        messages_at.extend(part.conditions.iter().map(|span| (file, *span)));
+    }
     for (key, _) in constants {
         let known = || merged.parts.iter().flat_map(|(part, _)| part.constants.keys()).map(String::as_str);
         if known().any(|known| known == key.text) {

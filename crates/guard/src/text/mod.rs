@@ -12,7 +12,7 @@ mod table;
 mod tests;
 mod values;
 
-pub use guard::{GuardReading, guard};
+pub use guard::{GuardReading, ServicePlaces, guard};
 pub use named_files::{FileReading, Files, NamedText, Unavailable};
 pub use protocol::{ProtocolReading, protocol};
 use weir_asm::text::nearest;

@@ -244,6 +244,11 @@ impl<'f> NamedFiles<'f> {
         reading
     }
 
+    /// Which of the files is the protocol that a guard calls so.
+    pub(super) fn file_of_protocol(&self, name: &str) -> Option<usize> {
+        *self.texts.get(name)?
+    }
+
     /// Counts parts of conditions, and says where there are too many.
     pub(super) fn add_parts(&mut self, parts: usize, span: Span, found: &mut Diagnostics) -> bool {
         let had_room = self.parts <= MOST_PARTS;

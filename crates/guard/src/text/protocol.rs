@@ -29,14 +29,20 @@ pub struct ProtocolReading {
     pub protocol: Option<Protocol>,
     /// Its constants, as far as they could be read, with those values that it was read with.
     pub constants: BTreeMap<String, u64>,
+    /// Where the condition of each message stands.
+    pub conditions: Vec<Span>,
     /// What is wrong with it.
     pub diagnostics: Diagnostics,
 }
 
 /// Reads a protocol's file. `set` is what a guard sets constants to; what the file has no constant for is passed over.
 pub fn protocol(text: &str, set: &BTreeMap<String, u64>) -> ProtocolReading {
-    let mut reading =
-        ProtocolReading { protocol: None, constants: BTreeMap::new(), diagnostics: Diagnostics::default() };
+    let mut reading = ProtocolReading {
+        protocol: None,
+        constants: BTreeMap::new(),
+        conditions: Vec::new(),
+        diagnostics: Diagnostics::default(),
+    };
     let found = &mut reading.diagnostics;
     let Some(file) = table::parse(text, found) else {
         return reading;
@@ -62,6 +68,7 @@ pub fn protocol(text: &str, set: &BTreeMap<String, u64>) -> ProtocolReading {
         let source = source.unwrap_or_default().to_owned();
         let protocol = Protocol { name: name.to_owned(), source, fields, messages };
         check::warn_of_messages(&protocol, &spans, found);
+        reading.conditions = spans.iter().map(|spans| spans.when).collect();
         reading.protocol = Some(protocol);
     }
     reading

@@ -163,8 +163,8 @@ impl Rules<'_, '_> {
         Some((senders, written.into_iter().map(str::to_owned).collect()))
     }
 
-    /// How many packets may come. `accepted` is what there is to limit.
-    pub(super) fn limits(&mut self, value: Value<'_>, accepted: &[(Acceptance, Span)]) -> Vec<Limit> {
+    /// How many packets may come, and where that stands. `accepted` is what there is to limit.
+    pub(super) fn limits(&mut self, value: Value<'_>, accepted: &[(Acceptance, Span)]) -> Vec<(Limit, Span)> {
         let accepted: HashSet<_> = accepted.iter().map(|(acceptance, _)| acceptance.message).collect();
         let mut limits = Vec::new();
         let mut same: HashMap<(Option<MessageId>, WrittenSenders, Per), Span> = HashMap::new();
@@ -186,7 +186,7 @@ impl Rules<'_, '_> {
             } else {
                 same.insert(key, value.span());
             }
-            limits.push(limit);
+            limits.push((limit, value.span()));
         }
         limits
     }

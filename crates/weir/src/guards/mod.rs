@@ -11,6 +11,6 @@ mod words;
 
 pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
-pub(crate) use reading::{Rules, read};
+pub(crate) use reading::{RuleTexts, Rules, read};
 pub(crate) use summary::{ProtocolSummary, ServiceSummary};
 pub(crate) use trial::Trial;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use toml::de::DeTable;
 use weir_asm::{Diagnostic, Diagnostics, Span};
 use weir_guard::{
-    meaning::{Protocol, Service},
-    text,
+    meaning::{Protocol, Service, ServicePart},
+    text::{self, NamedText, ServicePlaces},
 };
 use weir_output::exit::UsageError;
 
@@ -20,6 +20,38 @@ pub(crate) struct Reading {
     pub(crate) rules: Option<Rules>,
     /// What is wrong with it and with those that it names.
     pub(crate) findings: Findings,
+    /// Where a guard's rules stand.
+    pub(crate) texts: RuleTexts,
+}
+
+/// The texts of a guard and of the protocols that it names, to say something of a rule in its line.
+#[derive(Debug, Default)]
+pub(crate) struct RuleTexts {
+    guard: NamedText,
+    files: Vec<NamedText>,
+    places: Vec<ServicePlaces>,
+}
+
+impl RuleTexts {
+    /// Errors about parts of a service, which has that place in the guard, each with what to do about it.
+    pub(crate) fn errors(
+        &self,
+        service: usize,
+        errors: impl IntoIterator<Item = (ServicePart, String, Option<String>)>,
+    ) -> Findings {
+        let mut by_file: BTreeMap<Option<usize>, Diagnostics> = BTreeMap::new();
+        for (part, message, help) in errors {
+            let place = self.places.get(service).and_then(|places| places.of(part));
+            let (file, span) = place.unwrap_or_default();
+            by_file.entry(file).or_default().push(Diagnostic::error(span, message).help(help));
+        }
+        let mut findings = Findings::default();
+        for (file, diagnostics) in by_file {
+            let NamedText { name, text } = file.map_or(&self.guard, |file| &self.files[file]);
+            findings.add(Findings::in_text(name, text.as_bytes(), &diagnostics));
+        }
+        findings
+    }
 }
 
 /// What a file of rules says.
@@ -45,21 +77,26 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Reading> {
             let at = error.valid_up_to() as u32;
             let wrong = Diagnostic::error(Span { start: at, end: at + 1 }, "this is no UTF-8 text");
             let findings = Findings::in_text(&name, &bytes, &Diagnostics::from(wrong));
-            return Ok(Reading { rules: None, findings });
+            return Ok(Reading { rules: None, findings, texts: RuleTexts::default() });
         }
     };
     if is_protocol(text) {
         let read = text::protocol(text, &BTreeMap::new());
         let findings = Findings::in_text(&name, &bytes, &read.diagnostics);
         let rules = read.protocol.map(|protocol| Rules::Protocol(protocol, read.constants));
-        return Ok(Reading { rules, findings });
+        return Ok(Reading { rules, findings, texts: RuleTexts::default() });
     }
     let read = text::guard(text, &mut Neighbours::of(path));
     let mut findings = Findings::in_text(&name, &bytes, &read.diagnostics);
     for each in &read.files {
         findings.add(Findings::in_text(&each.file.name, each.file.text.as_bytes(), &each.diagnostics));
     }
-    Ok(Reading { rules: read.services.map(Rules::Guard), findings })
+    let texts = RuleTexts {
+        guard: NamedText { name, text: text.to_owned() },
+        files: read.files.into_iter().map(|each| each.file).collect(),
+        places: read.places,
+    };
+    Ok(Reading { rules: read.services.map(Rules::Guard), findings, texts })
 }
 
 /// Whether a text is a protocol rather than a guard, however wrong it may be.

@@ -2,7 +2,6 @@
 
 mod frames;
 mod known;
-mod random;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -15,6 +14,7 @@ use weir_filters::{
 use weir_guard::{
     meaning::{Decision, Memory, Mode, Packet, Party, Senders, Service},
     protocols::{self, Shipped},
+    random,
     text::{Files, NamedText, Unavailable},
 };
 use weir_hooks::{AnyProgram, kernel_features, maps::Update};
