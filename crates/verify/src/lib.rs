@@ -4,6 +4,7 @@ mod batches;
 mod capture;
 mod disagreement;
 mod fields;
+pub mod guards;
 mod memory;
 mod minimise;
 mod mutants;

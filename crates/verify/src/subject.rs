@@ -60,6 +60,6 @@ impl Subject for KernelFilter {
 }
 
 /// Whether the kernel's test run refuses the frame, not the program (net/bpf/test_run.c).
-fn is_refused(error: &HookError) -> bool {
+pub(super) fn is_refused(error: &HookError) -> bool {
     matches!(error, HookError::Call { io_error, .. } if io_error.kind() == io::ErrorKind::InvalidInput)
 }

@@ -42,7 +42,7 @@ fn range_of(elf: &[u8], program: &str) -> Option<Range<usize>> {
 }
 
 /// The register and the immediate of such an operation, of 64 or 32 bits.
-pub(super) fn alu(insn: Insn, operation: AluOp) -> Option<(Reg, i32)> {
+pub(crate) fn alu(insn: Insn, operation: AluOp) -> Option<(Reg, i32)> {
     match insn {
         Insn::Alu { op, dst, src: Src::Imm(imm), .. } if op == operation => Some((dst, imm)),
         _ => None,
@@ -58,7 +58,7 @@ pub(super) fn compared(insn: Insn) -> Option<i32> {
 }
 
 /// With another immediate, where it has one of 32 bits.
-pub(super) fn with_imm(mut insn: Insn, new: i32) -> Insn {
+pub(crate) fn with_imm(mut insn: Insn, new: i32) -> Insn {
     if let Insn::Alu { src: Src::Imm(imm), .. }
     | Insn::Jump { src: Src::Imm(imm), .. }
     | Insn::Store { src: Src::Imm(imm), .. } = &mut insn

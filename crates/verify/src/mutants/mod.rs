@@ -1,7 +1,7 @@
 //! Faults planted in programs, to see that the comparison finds each.
 
 mod classic;
-mod code;
+pub(super) mod code;
 mod faults;
 mod guards;
 

@@ -1,13 +1,28 @@
-//! `weir verify`: every program against the reference.
+//! `weir verify`: every program against the reference, and guards' programs against the interpreter.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use weir_filters::{Binding, Filter, Guards, Hook, Parameter, SuperPackets, Toolkit, corpus::Case};
+use weir_filters::{
+    Binding, Filter, Guards, Hook, Parameter, SuperPackets, Toolkit,
+    corpus::{Captured, Case},
+};
+use weir_guard::meaning::Service;
 use weir_output::{exit::UsageError, print};
-use weir_verify::{Choice, Packets, Plan};
+use weir_verify::{
+    Choice, Packets, Plan,
+    guards::{self, ComparedGuard, GuardDisagreement, GuardPackets},
+};
 
 use super::print_record;
-use crate::progress::Bar;
+use crate::{
+    guards::{RuleTexts, Rules, read},
+    programs::Findings,
+    progress::Bar,
+};
 
 /// Compare programs with the reference, packet by packet, in the kernel (`BPF_PROG_TEST_RUN`).
 ///
@@ -15,9 +30,29 @@ use crate::progress::Bar;
 /// packets, for servers on IPv4, IPv6 and every address. Filters with a memory are compared with a reference that
 /// remembers the same, by themselves and in chains. A packet of which they think differently is made as small as it
 /// goes and shown. Needs root, or CAP_BPF and CAP_NET_ADMIN.
+///
+/// With --guard it is the programs of a guard's services instead, at socket, cgroup, tc and xdp, against what its rules say:
+/// on packets that are made from the rules, then on captured ones, then by chance. --guard-mutants plants faults in such
+/// programs, and --random-guards compares those of guards that nobody would write.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
+    /// Compare the programs of this guard's services with its rules.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = OF_FILTERS
+    )]
+    guard: Option<PathBuf>,
+
+    /// Plant faults in programs of guards instead, and see that packets made from the rules catch each.
+    #[arg(long, conflicts_with_all = OF_FILTERS, conflicts_with_all = ["guard", "packets", "pcap"])]
+    guard_mutants: bool,
+
+    /// Compare the programs of so many random guards with their rules; the next guard is that of the next seed.
+    #[arg(long, value_name = "N", conflicts_with_all = OF_FILTERS, conflicts_with_all = ["guard", "guard_mutants", "pcap"])]
+    random_guards: Option<u64>,
+
     /// This filter alone, or this chain; `weir filters` lists them.
     #[arg(long, value_name = "CHAIN")]
     filter: Option<Filter>,
@@ -30,9 +65,9 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NAME")]
     hook: Option<Hook>,
 
-    /// Packets for each combination.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
-    packets: u64,
+    /// Packets for each combination: 100000 where it isn't said, 250 for each program of a random guard.
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    packets: Option<u64>,
 
     /// The same seed makes the same packets.
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -83,6 +118,26 @@ pub(crate) struct VerifyArgs {
     json: bool,
 }
 
+/// Packets for each program of a filter or a guard.
+const PACKETS: u64 = 100_000;
+/// Packets for each program of a random guard.
+const PACKETS_OF_RANDOM: u64 = 250;
+
+/// What has no meaning for guards.
+const OF_FILTERS: [&str; 11] = [
+    "filter",
+    "toolkit",
+    "endpoint",
+    "super_packets",
+    "parameter",
+    "bind",
+    "packet",
+    "segments",
+    "turn",
+    "mutants",
+    "speed",
+];
+
 const EXAMPLES: &str = "\
 Examples:
   weir verify                                     everything
@@ -90,10 +145,21 @@ Examples:
   weir verify --toolkit fun --hook xdp --pcap my.pcap
   weir verify --filter valid-command --toolkit aya --hook socket \\
     --packet 9c403039000babcd505554
+  weir verify --guard dns.toml --pcap day.pcap    the programs of a guard
+  weir verify --random-guards 100000 --seed 7     the long run, of guards
 
 Exit status: 0 all agree, 1 one disagrees, is refused by the kernel, or it failed, 2 it was asked for something that makes no sense.";
 
 pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.guard {
+        return Findings::end(compare_guard(file, &args), &file.display().to_string(), args.json);
+    }
+    if args.guard_mutants {
+        return plant_in_guards(&args);
+    }
+    if let Some(guards) = args.random_guards {
+        return compare_random(guards, &args);
+    }
     let plan = Plan::new(&Choice {
         filter: args.filter.map(|filter| filter.name),
         guards: args.filter.map_or(Guards::NONE, |filter| filter.guards),
@@ -109,11 +175,8 @@ pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         let seen = weir_verify::packet_from_hex(packet)?;
         return one_packet(&plan, &Case { seen, segments: args.segments }, args.json);
     }
-    let mut captured = Vec::new();
-    for path in &args.pcap {
-        captured.extend(weir_verify::frames(path)?);
-    }
-    let packets = Packets { count: args.packets, seed: args.seed, captured };
+    let packets =
+        Packets { count: args.packets.unwrap_or(PACKETS), seed: args.seed, captured: captured(&args.pcap)? };
     match () {
         () if args.speed => speed(&plan, &packets, args.json),
         () if args.mutants => plant(&plan, &packets, args.json),
@@ -128,6 +191,76 @@ fn compare(plan: &Plan, packets: &Packets, json: bool) -> anyhow::Result<ExitCod
     let rows = rows?;
     print(if json { weir_verify::json(plan, &rows, packets.seed)? } else { weir_verify::text(plan, &rows) })?;
     Ok(success_if(rows.iter().all(weir_verify::ComparedCombination::agrees)))
+}
+
+fn captured(files: &[PathBuf]) -> anyhow::Result<Vec<Captured>> {
+    let mut captured = Vec::new();
+    for path in files {
+        captured.extend(weir_verify::frames(path)?);
+    }
+    Ok(captured)
+}
+
+fn compare_guard(file: &Path, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let hook = hook_of_guards(args)?;
+    let reading = read(file)?;
+    let Some(rules) = reading.rules else {
+        return Err(reading.findings.into());
+    };
+    reading.findings.say(args.json);
+    let Rules::Guard(services) = rules else {
+        let text = format!("{} is a protocol; programs are made of guards", file.display());
+        return Err(UsageError(text).into());
+    };
+    let captured = captured(&args.pcap)?;
+    let count = args.packets.unwrap_or(PACKETS);
+    let packets = GuardPackets { hook, count, seed: args.seed, captured };
+    let mut bar = Bar::new();
+    let rows = guards::verify(&services, &packets, &mut |done, total| bar.set(done, total));
+    bar.clear();
+    let rows = rows?;
+    let end = end_of_guards(&rows, args)?;
+    for shown in rows.iter().filter_map(|row| row.shown.as_ref()) {
+        in_their_lines(&reading.texts, &services, shown).say(args.json);
+    }
+    Ok(end)
+}
+
+/// The rules by which the interpreter and a program decided, where they are written.
+fn in_their_lines(texts: &RuleTexts, services: &[Service], shown: &GuardDisagreement) -> Findings {
+    let service = services.iter().position(|service| service.name == shown.service);
+    let rules = shown.rules.iter().map(|(part, said)| (*part, said.clone(), None));
+    texts.errors(service.unwrap_or_default(), rules)
+}
+
+/// The hook that was asked for, where programs of guards are run on given bytes there.
+fn hook_of_guards(args: &VerifyArgs) -> Result<Option<Hook>, UsageError> {
+    if let Some(hook) = args.hook.filter(|hook| !guards::HOOKS.contains(hook)) {
+        let hooks = guards::HOOKS.map(|hook| hook.to_string()).join(", ");
+        let text = format!("no program of a guard is run on given bytes at {hook}; the hooks are {hooks}");
+        return Err(UsageError(text));
+    }
+    Ok(args.hook)
+}
+
+fn end_of_guards(rows: &[ComparedGuard], args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    print(if args.json { guards::json(rows, args.seed)? } else { guards::text(rows) })?;
+    Ok(success_if(rows.iter().all(ComparedGuard::agrees)))
+}
+
+fn compare_random(guards: u64, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let count = args.packets.unwrap_or(PACKETS_OF_RANDOM);
+    let packets = GuardPackets { hook: hook_of_guards(args)?, count, seed: args.seed, captured: Vec::new() };
+    let mut bar = Bar::new();
+    let rows = guards::random_guards(guards, &packets, &mut |done, total| bar.set(done, total));
+    bar.clear();
+    end_of_guards(&rows?, args)
+}
+
+fn plant_in_guards(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let planted = guards::planted(hook_of_guards(args)?.unwrap_or(Hook::Tc), args.seed)?;
+    print_record(args.json, &planted, || guards::planted_text(&planted))?;
+    Ok(success_if(guards::all_noticed(&planted)))
 }
 
 fn one_packet(plan: &Plan, case: &Case, json: bool) -> anyhow::Result<ExitCode> {
@@ -175,8 +308,44 @@ fn super_packets(text: &str) -> Result<SuperPackets, UsageError> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use weir_guard::{
+        examples::Example,
+        meaning::{MessageId, ServicePart},
+    };
 
+    use super::*;
     use crate::cli::Cli;
+
+    #[test]
+    fn a_disagreement_is_shown_in_the_lines_of_its_rules() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("guard.toml");
+        let text =
+            "[[service]]\nname = \"it\"\nlisten = \"udp/53\"\nprotocol = \"dns\"\naccept = [\"query\"]\n";
+        std::fs::write(&file, text).expect("it is written");
+        let reading = read(&file).expect("it can be read");
+        let Some(Rules::Guard(services)) = reading.rules else {
+            panic!("{}", reading.findings);
+        };
+        let said = |part| (part, format!("about {part:?}"));
+        let shown = GuardDisagreement {
+            service: "it".to_owned(),
+            hook: Hook::Tc,
+            example: Example { source: ([192, 0, 2, 1], 1).into(), payload: Vec::new(), behind: Vec::new() },
+            frame: Vec::new(),
+            expected: String::new(),
+            returned: 0,
+            counted: Vec::new(),
+            is_behind_others: false,
+            rules: vec![said(ServicePart::Message(MessageId(0))), said(ServicePart::Accept(0))],
+        };
+        let lines = in_their_lines(&reading.texts, &services, &shown).to_string();
+        for line in
+            ["error: about Message(MessageId(0))", "dns (shipped):", "| when ", "^^^", "guard.toml:5:11"]
+        {
+            assert!(lines.contains(line), "{line}: {lines}");
+        }
+    }
 
     /// The one that a disagreement of weir-verify's own tests is shown with.
     #[test]

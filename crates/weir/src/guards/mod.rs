@@ -12,7 +12,7 @@ mod words;
 
 pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
-pub(crate) use reading::{Rules, chosen, rules, services};
+pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, services};
 pub(crate) use summary::{ProtocolSummary, ServiceSummary};
 pub(crate) use trial::Trial;
 pub(crate) use unit::GuardUnit;

@@ -1,9 +1,10 @@
-//! `weir verify` through the binary: programs against the reference, planted faults, captures, wrong input.
+//! `weir verify` through the binary: programs against the reference, guards, planted faults, captures, wrong input.
 //!
 //! Where the kernel or the privilege is missing, the tests that run programs count as ignored, with the reason in
 //! brackets.
 
 mod captures;
+mod guards;
 mod wrong_input;
 
 use std::{collections::BTreeSet, process::Command};
@@ -30,9 +31,10 @@ const IN_KERNEL: &[Test] = &[
 
 fn main() {
     let obstacle = KernelFilter::lack();
-    let in_kernel =
-        [IN_KERNEL, captures::IN_KERNEL].map(|tests| Group::of(tests).skipped_for(obstacle.clone()));
-    weir_testing::run(in_kernel.into_iter().chain([Group::of(wrong_input::ANYWHERE)]));
+    let in_kernel = [IN_KERNEL, captures::IN_KERNEL, guards::IN_KERNEL];
+    let in_kernel = in_kernel.map(|tests| Group::of(tests).skipped_for(obstacle.clone()));
+    let anywhere = [wrong_input::ANYWHERE, guards::ANYWHERE].map(Group::of);
+    weir_testing::run(in_kernel.into_iter().chain(anywhere));
 }
 
 /// What a run of `weir verify` gave.

@@ -5,7 +5,6 @@ mod frames;
 mod known;
 mod limits;
 mod lists;
-mod random;
 mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,6 +18,7 @@ use weir_filters::{
 use weir_guard::{
     meaning::{Decision, Memory, Mode, Packet, Party, Senders, Service},
     protocols::{self, Shipped},
+    random,
     text::{Files, NamedText, Unavailable},
 };
 use weir_hooks::{AnyProgram, HookError, Map, kernel_features};

@@ -6,26 +6,27 @@ use std::{
     time::Duration,
 };
 
-use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
-use weir_guard::meaning::{
+use crate::meaning::{
     Acceptance, Comparison, Condition, Field, FieldId, FieldKind, Integer, KnownSources, LengthForm, Limit,
     Listen, Message, MessageId, Mode, Operation, Order, Party, Per, Placement, PrefixList, Protocol,
     RateLimit, Senders, Service, SourceKey, Unjudged, Width,
 };
+use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 
 /// Bytes of which constants and payloads are made, so that they meet.
 const BYTES: [u8; 12] = [0, 1, 2, 3, b'0', b'7', b'a', b'A', b' ', 0x40, 0x80, 0xff];
 
 /// Which fields a guard has.
-#[derive(Clone, Copy)]
-pub(super) enum Kinds {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// Any.
     All,
     /// Those whose length is known before a packet comes.
     Fixed,
 }
 
 /// A guard's service, its types right and everything else by chance. `listen` is where its packets go.
-pub(super) fn service(rng: &mut StdRng, listen: SocketAddr, kinds: Kinds) -> Service {
+pub fn service(rng: &mut StdRng, listen: SocketAddr, kinds: Kinds) -> Service {
     let mut protocol = Protocol { name: "random".to_owned(), ..Protocol::default() };
     for number in 0..rng.random_range(1..6) {
         let field = Field { name: format!("f{number}"), kind: kind(rng, kinds), at: place(rng, &protocol) };
@@ -118,7 +119,7 @@ fn list(rng: &mut StdRng, share: f64) -> PrefixList {
 }
 
 /// Sources that are in some of the lists.
-pub(super) fn source(rng: &mut StdRng, is_v4: bool) -> SocketAddr {
+pub fn source(rng: &mut StdRng, is_v4: bool) -> SocketAddr {
     const V4: [&str; 4] = ["10.9.8.7", "10.9.8.6", "10.1.2.3", "192.0.2.1"];
     const V6: [&str; 4] = ["fd00:9:8:7::1", "fd00:9:8:6::1", "::ffff:10.9.8.7", "2001:db8::1"];
     let address =
@@ -230,7 +231,7 @@ fn bytes(rng: &mut StdRng, len: usize) -> Vec<u8> {
 }
 
 /// What may be asked of a packet, made of at most so many layers of others.
-pub(super) fn condition(rng: &mut StdRng, protocol: &Protocol, depth: u32) -> Condition {
+pub fn condition(rng: &mut StdRng, protocol: &Protocol, depth: u32) -> Condition {
     if depth > 0 && rng.random_bool(0.5) {
         let count = rng.random_range(0..4);
         let parts = |rng: &mut StdRng| (0..count).map(|_| condition(rng, protocol, depth - 1)).collect();
@@ -299,7 +300,7 @@ fn about_text(rng: &mut StdRng, field: FieldId, kind: &FieldKind) -> Condition {
 }
 
 /// A payload of bytes that constants have too, now and then with one of the protocol's texts in it.
-pub(super) fn payload(rng: &mut StdRng, protocol: &Protocol) -> Vec<u8> {
+pub fn payload(rng: &mut StdRng, protocol: &Protocol) -> Vec<u8> {
     let len = rng.random_range(0..48);
     let mut payload = bytes(rng, len);
     for message in &protocol.messages {
