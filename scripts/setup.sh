@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building weir needs and this machine lacks. Says what it will do first; safe to run again.
 #   scripts/setup.sh                  look, say, install
-#   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, LLVM's tools, nftables, systemd
+#   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, LLVM's tools, nftables, systemd,
+#                                     servers and clients of protocols that guards know, none of which serves this machine
 #   scripts/setup.sh --kernels        the same, and what scripts/kernels.sh needs: qemu and what makes a machine's first files
 #   scripts/setup.sh --check          only look: exit status 0 when nothing is missing, 1 otherwise; with --tests it looks
 #                                     for what the tests need too
@@ -18,6 +19,14 @@ readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86 clang-14 cl
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
 readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps systemd)
+# Who speaks to whom in crates/weir/tests/guard_real.
+readonly DEBIAN_SPEAKERS=(atftp atftpd bind9-dnsutils bind9-host collectd-core coturn curl dnsmasq-base freeradius freeradius-utils
+  kamailio knot knot-dnsutils libbsd0 libcoap3-bin libedit2 libmemcached-tools libnet-statsd-perl libseccomp2 memcached
+  ngtcp2-client ngtcp2-server ntpsec-ntpdig openssl openvpn qstat rsyslog sip-tester sipsak snmp snmpd snmptrapd tcpdump unbound
+  wireguard-go wireguard-tools)
+# These take the place of the program that sets this machine's clock: they are unpacked to where that test looks, not installed.
+readonly UNPACKED=(chrony ntpsec)
+readonly UNPACKED_TO=/usr/local/lib/weir-tests
 # As crates/weir/tests/browser looks for one.
 readonly BROWSERS=(chromium chromium-browser google-chrome)
 
@@ -47,7 +56,36 @@ has_llvm() {
   done
   return 1
 }
+has_unpacked() { [ -x "$UNPACKED_TO/usr/sbin/chronyd" ] && [ -x "$UNPACKED_TO/usr/sbin/ntpd" ]; }
+# Elsewhere one program stands for each server.
+has_speakers() {
+  local program
+  for program in atftpd chronyd collectd curl coap-server-notls dnsmasq freeradius gtlsserver kamailio knotd memcached ntpd openvpn \
+    quakestat rsyslogd sipp snmpd snmptrapd tcpdump turnserver unbound wireguard-go; do
+    PATH="$PATH:/usr/sbin:/sbin:$UNPACKED_TO/usr/sbin" command -v "$program" >/dev/null || return 1
+  done
+}
 is_debian_12() { [ -r /etc/os-release ] && (. /etc/os-release && [ "${ID:-}" = debian ] && [ "${VERSION_ID:-}" = 12 ]); }
+
+# Installs packages, of which those that speak for the tests start nothing, now or with the machine.
+install_unserved() {
+  local policy=/usr/sbin/policy-rc.d package unit
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+    trap "'$here/as-root' rm -f $policy" EXIT
+    as_root chmod 755 $policy
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  for package in "$@"; do
+    case " ${DEBIAN_SPEAKERS[*]} " in *" $package "*) ;; *) continue ;; esac
+    for unit in $(dpkg -L "$package" | sed -nE 's#^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$#\2#p'); do
+      as_root env DPKG_MAINTSCRIPT_PACKAGE="$package" deb-systemd-helper disable "$unit" >/dev/null
+    done
+    for unit in $(dpkg -L "$package" | sed -n 's#^/etc/init.d/##p'); do
+      as_root update-rc.d "$unit" disable
+    done
+  done
+}
 
 by_hand() {
   cat <<ADVICE
@@ -57,7 +95,8 @@ setup: this script installs by itself on Debian 12 only. Install by hand:
        rustup toolchain install nightly --component rust-src
   3. the BPF linker:
        cargo install bpf-linker --locked
-  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; nft; systemd-analyze; clang and llvm-objdump of LLVM $LLVM
+  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; nft; systemd-analyze; clang and llvm-objdump of LLVM $LLVM; servers and clients,
+     as Debian calls them: ${DEBIAN_SPEAKERS[*]} ${UNPACKED[*]}
   then run scripts/setup.sh --check.
 ADVICE
 }
@@ -102,7 +141,8 @@ fi
 if [ $for_tests = yes ]; then
   if is_debian_12; then
     has_browser || want chromium
-    for package in "${DEBIAN_TESTS[@]}"; do want "$package"; done
+    for package in "${DEBIAN_TESTS[@]}" "${DEBIAN_SPEAKERS[@]}"; do want "$package"; done
+    has_unpacked || steps+=(unpack)
   else
     has_browser || steps+=(browser)
     command -v bpftool >/dev/null || steps+=(bpftool)
@@ -110,6 +150,7 @@ if [ $for_tests = yes ]; then
     command -v nft >/dev/null || [ -x /usr/sbin/nft ] || steps+=(nft)
     command -v systemd-analyze >/dev/null || steps+=(systemd)
     { has_llvm clang && has_llvm llvm-objdump; } || steps+=(llvm)
+    has_speakers || steps+=(speakers)
   fi
 fi
 
@@ -132,6 +173,8 @@ for step in "${steps[@]}"; do
     nft) say "missing: nft (nftables)" ;;
     systemd) say "missing: systemd-analyze (systemd 250)" ;;
     llvm) say "missing: clang and llvm-objdump of LLVM $LLVM" ;;
+    unpack) say "missing: ${UNPACKED[*]}, unpacked to $UNPACKED_TO" ;;
+    speakers) say "missing: servers and clients of protocols" ;;
   esac
 done
 [ $check = no ] || exit 1
@@ -140,10 +183,19 @@ is_debian_12 || { by_hand >&2; exit 1; }
 if [ ${#packages[@]} -gt 0 ]; then
   say "installing with apt-get: ${packages[*]}"
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  install_unserved "${packages[@]}"
 fi
 for step in "${steps[@]}"; do
   case $step in
+    unpack)
+      say "unpacking ${UNPACKED[*]} to $UNPACKED_TO"
+      unpacked=$(mktemp -d)
+      chmod 755 "$unpacked"
+      as_root apt-get update -qq
+      as_root env -C "$unpacked" apt-get download -qq -o APT::Sandbox::User=root "${UNPACKED[@]}"
+      for package in "$unpacked"/*.deb; do as_root dpkg-deb --extract "$package" "$UNPACKED_TO"; done
+      as_root rm -r "$unpacked"
+      ;;
     link)
       say "linking rustup toolchain $LINKED_TOOLCHAIN to /usr"
       as_user rustup toolchain link "$LINKED_TOOLCHAIN" /usr

@@ -60,14 +60,19 @@ fn every_message_has_a_vector_and_every_protocol_one_that_is_none() {
 fn constants_that_a_guard_sets_make_messages_narrower() {
     let short = |bytes: usize| [&[0x40][..], &vec![0; bytes - 1]].concat();
     let reset = |wrapped: usize| [&[0x38, 1][..], &vec![0; 12 + wrapped]].concat();
-    let cases: [Case<'_>; 8] = [
+    let ack = |key: u8, bytes: usize| [&[0x28 | key, 1][..], &vec![0; bytes - 2]].concat();
+    let cases: [Case<'_>; 11] = [
         ("quic", &[], short(21), "short"),
         ("quic", &[("id_least", 8), ("id_most", 8)], short(28), "none"),
         ("quic", &[("id_least", 8), ("id_most", 8)], short(29), "short"),
-        ("quic", &[("fixed_bit", 0)], vec![0; 21], "short"),
+        ("quic", &[("fixed_bit", 1)], vec![0; 21], "none"),
         ("openvpn", &[("wrap_least", 40), ("wrap_most", 40)], reset(0), "none"),
         ("openvpn", &[("wrap_least", 40), ("wrap_most", 40)], reset(40), "reset"),
         ("openvpn", &[("wrap_least", 40), ("wrap_most", 40)], reset(41), "none"),
+        ("openvpn", &[("wrap_least", 0), ("wrap_most", 0)], ack(0, 62), "none"),
+        // With dynamic tls-crypt.
+        ("openvpn", &[("wrap_least", 0), ("wrap_most", 0)], ack(1, 62), "ack"),
+        ("openvpn", &[("wrap_least", 72), ("wrap_most", 72)], ack(1, 62), "ack"),
         ("ntp", &[("most", 60)], [&[0x23][..], &[0; 67]].concat(), "none"),
     ];
     for (name, constants, payload, message) in cases {

@@ -7,6 +7,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::wait_until;
+
 const PREFIX: &str = "weir-test-";
 
 static GROUPS: AtomicU32 = AtomicU32::new(0);
@@ -71,7 +73,8 @@ impl AsFd for ControlGroup {
 
 impl Drop for ControlGroup {
     fn drop(&mut self) {
-        fs::remove_dir(&self.path).expect("nothing is in it");
+        // What was killed in it is gone a moment later.
+        wait_until("the control group is empty", || fs::remove_dir(&self.path).is_ok());
     }
 }
 
