@@ -163,13 +163,17 @@ mod tests {
     #[test]
     fn what_is_no_udp_packet_is_told_from_what_is() {
         let options = (ipv6::DESTINATION_OPTIONS, [0; 8]);
-        let part = (ipv6::FRAGMENT, [0, 0, 0, 1, 0, 0, 0, 7]);
+        let first = (ipv6::FRAGMENT, [0, 0, 0, 1, 0, 0, 0, 7]);
+        let later = (ipv6::FRAGMENT, [0, 0, 0, 9, 0, 0, 0, 7]);
         let whole = (ipv6::FRAGMENT, [0, 0, 0, 0, 0, 0, 0, 7]);
         for (extensions, expected) in [
             (&[][..], "udp"),
             (&[options, options], "udp"),
             (&[whole], "udp"),
-            (&[options, part], "fragment"),
+            (&[options, first], "first fragment"),
+            (&[options, later], "fragment"),
+            // No port is there.
+            (&[first, options], "fragment"),
             (&[options; 6], "udp"),
             (&[options; 7], "unreadable"),
         ] {

@@ -179,8 +179,8 @@ pub(super) fn outgrown() {
     program.set_lists(&service).expect("there is room");
     assert!(accepts(&program, [192, 0, 2, 1]) && !accepts(&program, [10, 0, 0, 1]));
     // Every second address, none of which join.
-    let allowed =
-        (0..10_000).map(|number| IpNet::from(IpAddr::from(Ipv4Addr::from_bits(10 << 24 | 2 * number | 1))));
+    let allowed = (0..10_000)
+        .map(|number| IpNet::from(IpAddr::from(Ipv4Addr::from_bits((10 << 24) | (2 * number) | 1))));
     service.allow = allowed.collect();
     let refused = program.set_lists(&service).expect_err("there is no room").to_string();
     assert!(refused.contains("load the guard anew"), "{refused}");
