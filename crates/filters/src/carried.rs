@@ -67,6 +67,7 @@ impl<'a> Carried<'a> {
             (Some(Unjudged { destination, port: Some(port), .. }), Some(source)) => {
                 Self::FirstFragment { source, destination: SocketAddr::new(destination, port) }
             }
+            (Some(_), _) => Self::Fragment,
             _ if ip.is_fragment() => Self::Fragment,
             _ if ip.is_cut() => Self::Cut,
             _ => Self::Other,

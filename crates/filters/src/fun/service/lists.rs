@@ -57,7 +57,7 @@ pub struct ListTrees {
 pub struct ListTree {
     /// How many nodes there are. The children of node `n` are those from `n * (ways + 1) + 1` on, one more than it has ways.
     pub nodes: usize,
-    /// A node's starts: of IPv4 [`WAYS_V4`] addresses. Of IPv6 the upper halves of [`WAYS_V6`], with the lower ones behind those of all
+    /// A node's starts: of IPv4 16 addresses. Of IPv6 the upper halves of 8, with the lower ones behind those of all
     /// nodes.
     pub lines: Vec<ListLine>,
     /// Of each start the lists that addresses from there on are in.
