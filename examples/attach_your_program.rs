@@ -25,7 +25,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         mov r0, 0
         exit
     };
-    let program = Program { name: "count".into(), section: "tracepoint".into(), code, source: None };
+    let program = Program { name: "count".into(), section: "tracepoint".into(), code, ..Program::default() };
     let object = Object { license: None, maps: vec![CALLS.definition()], programs: vec![program] };
     let object = ObjectFile::assembled("count", &object)?;
 

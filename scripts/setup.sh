@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building weir needs and this machine lacks. Says what it will do first; safe to run again.
 #   scripts/setup.sh                  look, say, install
-#   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, LLVM's tools, nftables, systemd,
-#                                     servers and clients of protocols that guards know, none of which serves this machine
+#   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, xdp-loader, LLVM's tools, nftables,
+#                                     systemd, servers and clients of protocols that guards know, none of which serves this machine
 #   scripts/setup.sh --kernels        the same, and what scripts/kernels.sh needs: qemu and what makes a machine's first files
 #   scripts/setup.sh --check          only look: exit status 0 when nothing is missing, 1 otherwise; with --tests it looks
 #                                     for what the tests need too
@@ -18,7 +18,7 @@ readonly LINKED_TOOLCHAIN=debian-bpf
 readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86 clang-14 clang-15 clang-16 clang-19 "clang-$LLVM")
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
-readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps systemd)
+readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps systemd xdp-tools)
 # Who speaks to whom in crates/weir/tests/guard_real.
 readonly DEBIAN_SPEAKERS=(atftp atftpd bind9-dnsutils bind9-host collectd-core coturn curl dnsmasq-base freeradius freeradius-utils
   kamailio knot knot-dnsutils libbsd0 libcoap3-bin libedit2 libmemcached-tools libnet-statsd-perl libseccomp2 memcached
@@ -95,7 +95,7 @@ setup: this script installs by itself on Debian 12 only. Install by hand:
        rustup toolchain install nightly --component rust-src
   3. the BPF linker:
        cargo install bpf-linker --locked
-  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; nft; systemd-analyze; clang and llvm-objdump of LLVM $LLVM; servers and clients,
+  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; xdp-loader (xdp-tools); nft; systemd-analyze; clang and llvm-objdump of LLVM $LLVM; servers and clients,
      as Debian calls them: ${DEBIAN_SPEAKERS[*]} ${UNPACKED[*]}
   then run scripts/setup.sh --check.
 ADVICE
@@ -146,6 +146,7 @@ if [ $for_tests = yes ]; then
   else
     has_browser || steps+=(browser)
     command -v bpftool >/dev/null || steps+=(bpftool)
+    command -v xdp-loader >/dev/null || [ -x /usr/sbin/xdp-loader ] || steps+=(xdp-loader)
     # Not everybody's PATH has the folder.
     command -v nft >/dev/null || [ -x /usr/sbin/nft ] || steps+=(nft)
     command -v systemd-analyze >/dev/null || steps+=(systemd)
@@ -170,6 +171,7 @@ for step in "${steps[@]}"; do
     compiler) say "missing: a Rust compiler that has core for BPF" ;;
     browser) say "missing: a browser, one of ${BROWSERS[*]}" ;;
     bpftool) say "missing: bpftool" ;;
+    xdp-loader) say "missing: xdp-loader (xdp-tools)" ;;
     nft) say "missing: nft (nftables)" ;;
     systemd) say "missing: systemd-analyze (systemd 250)" ;;
     llvm) say "missing: clang and llvm-objdump of LLVM $LLVM" ;;

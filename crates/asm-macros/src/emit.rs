@@ -54,7 +54,7 @@ impl<'a> Emit<'a> {
                 quote_spanned! {Span::mixed_site()=>
                     #[allow(unused_braces)]
                     let insn = ::weir_asm::Insn::#insn;
-                    #code.push_at(insn, ::weir_asm::Line(#line));
+                    #code.push_at(insn, ::weir_asm::Line::at(#line));
                 }
             }
             Part::Label(label) => {

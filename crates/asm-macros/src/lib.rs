@@ -84,7 +84,7 @@
 //! # let code = weir_asm::Code::new();
 //! # macro_rules! include_str { ($file:literal) => { "" } }
 //! let source = weir_asm::Source { file: file!().to_owned(), text: include_str!("lib.rs").into() };
-//! let program = weir_asm::Program { name: "p".into(), section: "xdp".into(), code, source: Some(source) };
+//! let program = weir_asm::Program { name: "p".into(), section: "xdp".into(), code, sources: vec![source], ..Default::default() };
 //! ```
 //!
 //! Errors in the text are errors of the compiler at the token, as are splices of a wrong type. What depends on splices,

@@ -184,6 +184,6 @@ fn each_instruction_has_its_line_of_rust() {
 
         exit
     };
-    let lines = [0, 1].map(|index| code.line(index).map(|line| line.0));
+    let lines = [0, 1].map(|index| code.line(index).map(|line| line.number));
     assert_eq!(lines, [Some(first), Some(first + 2)]);
 }

@@ -2,9 +2,23 @@
 
 use crate::{Imm64, Insn, Label, MapName, Target};
 
-/// A line of source, from 1; 0 where there is none.
+/// A line of one of a program's sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Line(pub u32);
+pub struct Line {
+    /// From 1; 0 where there is none.
+    pub number: u32,
+    /// The column in it, in bytes from 1; 0 where it isn't known.
+    pub column: u16,
+    /// The source's place in [`Program::sources`](crate::Program::sources).
+    pub source: u16,
+}
+
+impl Line {
+    /// A line of the first source.
+    pub const fn at(number: u32) -> Self {
+        Self { number, column: 0, source: 0 }
+    }
+}
 
 /// A sequence of instructions: what a program is before it is bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +55,11 @@ impl Code {
         }
         self.lines.push(line);
         self.insns.push(insn);
+    }
+
+    /// Gives each instruction the line that stands at its place in the list, in place of what it had.
+    pub fn set_lines(&mut self, lines: Vec<Line>) {
+        self.lines = lines;
     }
 
     /// The instructions.
@@ -97,7 +116,7 @@ impl Code {
 
     /// The source line of an instruction, where it has one.
     pub fn line(&self, index: usize) -> Option<Line> {
-        self.lines.get(index).copied().filter(|line| line.0 > 0)
+        self.lines.get(index).copied().filter(|line| line.number > 0)
     }
 
     /// The label with this name: the same one each time. It needs a place before the code is encoded.

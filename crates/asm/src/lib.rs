@@ -36,7 +36,7 @@ pub use elf::{
 };
 pub use encode::EncodeError;
 pub use insn::{Atomic, Call, Imm64, Insn, Label, MapName, Mem, Src, Target};
-pub use object::{Layout, MapDef, MapKind, Object, Program, Source};
+pub use object::{Layout, MapDef, MapKind, Object, Program, RunConfig, Source};
 pub use ops::{AluOp, AtomicOp, Bits, Cond, EndOp, Reg, Size, SxFrom, SxSize, Width};
 pub use problem::{Problem, ProblemKind};
 pub use slot::Endian;

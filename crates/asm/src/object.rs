@@ -26,16 +26,27 @@ pub struct Program {
     pub section: String,
     /// The instructions; functions that it calls stand behind it, at labels.
     pub code: Code,
-    /// Where it was written, for the verifier's log to quote.
-    pub source: Option<Source>,
+    /// The texts that it was made from, for the verifier's log to quote.
+    pub sources: Vec<Source>,
+    /// Its place among other XDP programs of an interface, for loaders that chain them.
+    pub run_config: Option<RunConfig>,
 }
 
-/// The text that a program was assembled from.
+/// What libxdp's dispatcher is told of an XDP program (section `.xdp_run_config`; xdp-tools, lib/libxdp/protocol.org).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunConfig {
+    /// Programs of lower numbers run first; libxdp takes a program that doesn't say for 50.
+    pub priority: u32,
+    /// The actions by their names in `enum xdp_action` (include/uapi/linux/bpf.h) behind which the next program runs.
+    pub chain_call_actions: &'static [&'static str],
+}
+
+/// A text that a program was made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// The file's name, as the verifier's log will show it.
     pub file: String,
-    /// Its whole text, shared by the programs of a file; [`Code::line`] counts in it, from 1.
+    /// Its whole text, shared by the programs of a file; [`Code::line`] counts in it.
     pub text: Arc<str>,
 }
 

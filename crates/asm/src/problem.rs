@@ -31,7 +31,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "instruction {}", self.index)?;
         if let Some(line) = self.line {
-            write!(f, ", line {}", line.0)?;
+            write!(f, ", line {}", line.number)?;
         }
         write!(f, ": {}: {}", self.text, self.kind)
     }

@@ -50,7 +50,7 @@ fn each_instruction_has_the_bytes_that_its_line_wants() {
         );
         let mut rest = bytes.as_str();
         for (index, (line, want)) in wanted.iter().enumerate() {
-            assert_eq!(code.line(index).map(|line| line.0 as usize), Some(*line), "{}", path.display());
+            assert_eq!(code.line(index).map(|line| line.number as usize), Some(*line), "{}", path.display());
             let have;
             (have, rest) = rest.split_at(code.insns()[index].slots() * 16);
             assert_eq!(have, want, "{}:{line}", path.display());

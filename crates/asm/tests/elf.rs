@@ -98,29 +98,26 @@ fn the_same_object_gives_the_same_bytes() {
 #[test]
 fn lines_come_back_with_their_text() {
     let mut code = Code::new();
-    code.push_at(mov(R0, 1), Line(2));
-    code.push_at(lddw(R1, 7), Line(2));
-    code.push_at(add(R0, R1), Line(4));
-    code.push_at(exit(), Line(5));
+    code.push_at(mov(R0, 1), Line::at(2));
+    code.push_at(lddw(R1, 7), Line::at(2));
+    code.push_at(add(R0, R1), Line::at(4));
+    code.push_at(exit(), Line { number: 2, column: 3, source: 1 });
     let text = "; a comment\n  mov r0, 1\n\nadd r0, r1\r\nexit";
-    let source = Source { file: "three.s".to_owned(), text: text.into() };
-    let object = samples::object(
-        Vec::new(),
-        vec![Program { source: Some(source), ..samples::program("three", "socket", code) }],
-    );
+    let source = |file: &str, text: &str| Source { file: file.to_owned(), text: text.into() };
+    let sources = vec![source("three.s", text), source("end.s", "\n  exit ; here")];
+    let object =
+        samples::object(Vec::new(), vec![Program { sources, ..samples::program("three", "socket", code) }]);
     let file = read(&written(&object, Endian::Little));
-    let lines: Vec<_> =
-        file.sections[0].lines.iter().map(|line| (line.slot, &*line.file, &*line.text, line.line)).collect();
-    assert_eq!(
-        lines,
-        [(0, "three.s", "mov r0, 1", 2), (3, "three.s", "add r0, r1", 4), (4, "three.s", "exit", 5)]
-    );
+    let lines: Vec<_> = file.sections[0].lines.iter().map(|line| (line.slot, line.to_string())).collect();
+    let said = ["three.s:2: mov r0, 1", "three.s:4: add r0, r1", "end.s:2:3: exit ; here"];
+    assert_eq!(lines, [0, 3, 4].into_iter().zip(said.map(str::to_owned)).collect::<Vec<_>>());
+    assert_eq!(file.line_of("three", 2).map(|line| line.line), Some(2));
+    assert_eq!((file.line_of("three", 5), file.line_of("four", 0)), (None, None));
     let back = file.object().expect("it links").programs.remove(0);
-    assert_eq!(&*back.source.expect("it has lines").text, "\nmov r0, 1\n\nadd r0, r1\nexit");
-    assert_eq!(
-        (0..4).map(|index| back.code.line(index).map_or(0, |line| line.0)).collect::<Vec<_>>(),
-        [2, 2, 4, 5]
-    );
+    let texts: Vec<_> = back.sources.iter().map(|source| (&*source.file, &*source.text)).collect();
+    assert_eq!(texts, [("three.s", "\nmov r0, 1\n\nadd r0, r1"), ("end.s", "\nexit ; here")]);
+    let lines = [Line::at(2), Line::at(2), Line::at(4), Line { number: 2, column: 3, source: 1 }];
+    assert_eq!(lines.map(Some), [0, 1, 2, 3].map(|index| back.code.line(index)));
 }
 
 #[test]

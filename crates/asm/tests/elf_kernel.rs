@@ -7,7 +7,7 @@ mod samples;
 
 use std::{
     collections::HashSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
 };
 
@@ -16,12 +16,8 @@ use aya::{
     maps::{Array, ProgramArray, RingBuf},
     programs::{Program, ProgramError, TestRun as _, TestRunOptions, loaded_programs},
 };
-use nix::{
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-};
 use weir_asm::{Code, Endian, Line, Object, Reg::*, Source, op::*};
-use weir_testing::{Group, Test};
+use weir_testing::{Group, Test, with_bpffs};
 
 const IN_KERNEL: &[Test] = &[
     ("every_sample_loads_through_aya", every_sample_loads_through_aya),
@@ -153,15 +149,15 @@ fn refused(in_function: bool) -> Object {
     let check = code.label("check");
     let from = if in_function { R9 } else { R8 };
     if !in_function {
-        code.push_at(mov(R0, from), Line(5));
+        code.push_at(mov(R0, from), Line::at(5));
     }
-    code.push_at(call_local(check), Line(2));
-    code.push_at(exit(), Line(3));
+    code.push_at(call_local(check), Line::at(2));
+    code.push_at(exit(), Line::at(3));
     code.place(check).expect("it has no place yet");
-    code.push_at(mov(R0, from), Line(5));
-    code.push_at(exit(), Line(6));
-    let source = Some(Source { file: "refused.s".to_owned(), text: source.into() });
-    let program = weir_asm::Program { source, ..samples::program("refused", "socket", code) };
+    code.push_at(mov(R0, from), Line::at(5));
+    code.push_at(exit(), Line::at(6));
+    let sources = vec![Source { file: "refused.s".to_owned(), text: source.into() }];
+    let program = weir_asm::Program { sources, ..samples::program("refused", "socket", code) };
     samples::object(Vec::new(), vec![program])
 }
 
@@ -229,23 +225,6 @@ fn files(endians: &[Endian]) -> (tempfile::TempDir, Vec<(String, PathBuf)>) {
         }
     }
     (folder, files)
-}
-
-/// Does something with a bpffs of its own: mounted where this thread, and what it starts, alone sees it. It and what
-/// is pinned in it are gone with the thread.
-fn with_bpffs(pinned_there: impl FnOnce(&Path) + Send + 'static) {
-    let thread = std::thread::spawn(move || {
-        // libbpf turns dots in paths to pin to into underlines.
-        let folder = tempfile::Builder::new().prefix("weir-").tempdir().expect("a temporary folder");
-        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace of its own");
-        let nothing = None::<&str>;
-        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)
-            .expect("it is made private");
-        mount(Some("bpf"), folder.path(), Some("bpf"), MsFlags::empty(), nothing).expect("a bpffs");
-        pinned_there(folder.path());
-        nix::mount::umount(folder.path()).expect("nothing holds it");
-    });
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
 fn program_ids() -> HashSet<u32> {

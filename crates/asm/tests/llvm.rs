@@ -42,15 +42,20 @@ fn each_form_has_its_text() {
 fn labels_names_and_lines_are_shown_where_asked_for() {
     let mut code = Code::new();
     let (counter, out) = (code.map("counter"), code.label("out"));
-    code.push_at(lmap(R1, counter), Line(1));
-    code.push_at(call(1), Line(2));
-    code.push_at(jeq(R0, 0, out), Line(2));
-    code.push_at(mov(R0, 1), Line(3));
+    code.push_at(lmap(R1, counter), Line::at(1));
+    code.push_at(call(1), Line::at(2));
+    code.push_at(jeq(R0, 0, out), Line::at(2));
+    code.push_at(mov(R0, 1), Line::at(3));
     code.place(out).expect("it has no place yet");
-    code.push_at(exit(), Line(4));
+    code.push_at(exit(), Line::at(4));
     let source = Source { file: "f".to_owned(), text: "load\n  call and test\nset\nleave".into() };
     let name = |number| (number == 1).then_some("map_lookup_elem");
-    let llvm = Llvm::new(&code).labels().maps().helpers(name).source(&source).symbols([(0, "main")]);
+    let llvm = Llvm::new(&code)
+        .labels()
+        .maps()
+        .helpers(name)
+        .sources(std::slice::from_ref(&source))
+        .symbols([(0, "main")]);
     let llvm = llvm.notes([(2, "a note")]);
     let expected = "\
 <main>:
@@ -73,13 +78,12 @@ out:
 #[test]
 fn a_program_read_from_an_object_shows_its_source() {
     let mut code = Code::new();
-    code.push_at(mov(R0, 0), Line(1));
-    code.push_at(exit(), Line(2));
-    let source = Some(Source { file: "drop.s".to_owned(), text: "mov r0, 0\nexit".into() });
-    let program = Program { source, ..samples::program("drop", "socket", code) };
+    code.push_at(mov(R0, 0), Line::at(1));
+    code.push_at(exit(), Line::at(2));
+    let sources = vec![Source { file: "drop.s".to_owned(), text: "mov r0, 0\nexit".into() }];
+    let program = Program { sources, ..samples::program("drop", "socket", code) };
     let bytes = samples::object(Vec::new(), vec![program]).to_elf(Endian::Little).expect("it is written");
     let object = read_elf(&bytes).and_then(|file| file.object()).expect("it is read");
-    let source = object.programs[0].source.as_ref().expect("it has lines");
-    let shown = Llvm::new(&object.programs[0].code).source(source).to_string();
+    let shown = Llvm::new(&object.programs[0].code).sources(&object.programs[0].sources).to_string();
     assert_eq!(shown, "; mov r0, 0\n       0:\tr0 = 0x0\n; exit\n       1:\texit\n");
 }

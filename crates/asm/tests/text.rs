@@ -134,8 +134,8 @@ fn a_file_has_a_licence_maps_and_programs() {
     let names: Vec<_> = object.programs.iter().map(|p| (&*p.name, &*p.section, p.code.len())).collect();
     assert_eq!(names, [("first", "socket", 4), ("second", "tracepoint/syscalls/sys_enter_recvfrom", 4),]);
     let second = &object.programs[1];
-    assert_eq!(second.code.line(0).map(|line| line.0), Some(16));
-    assert_eq!(second.source.as_ref().map(|source| (&*source.file, &*source.text)), Some(("t", text)));
+    assert_eq!(second.code.line(0).map(|line| line.number), Some(16));
+    assert_eq!(second.sources.first().map(|source| (&*source.file, &*source.text)), Some(("t", text)));
     let Insn::LoadImm { imm: Imm64::MapValue { map, off: 8 }, .. } = second.code.insns()[1] else {
         panic!("{:?}", second.code.insns()[1]);
     };
@@ -160,7 +160,7 @@ fn a_shown_file_is_read_to_the_same_object() {
     "#;
     let without_source = |text: &str| {
         let mut object = object(text);
-        object.programs.iter_mut().for_each(|program| program.source = None);
+        object.programs.iter_mut().for_each(|program| program.sources.clear());
         object
     };
     let first = without_source(text);

@@ -8,7 +8,7 @@ use aya::{
 };
 
 use weir_asm::{
-    MapDef,
+    ElfFile, MapDef,
     maps::{MapShape, MapSpec, MapType, RingBuf},
     read_elf,
 };
@@ -57,7 +57,7 @@ impl AnyProgram {
         let mut names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         let name = choose(&names, program).map_err(|reason| other(what, reason))?;
-        Self::loaded(name, ebpf, &ProgramType::RUN, not_run)
+        Self::loaded(name, ebpf, &file, &ProgramType::RUN, not_run)
     }
 
     /// Makes the maps of an object and loads one of its programs, to be attached; the only one of a type that
@@ -70,7 +70,8 @@ impl AnyProgram {
     pub fn load_to_attach(object: &ObjectFile, program: Option<&str>) -> Result<Self, HookError> {
         let chosen = object.attachable(program)?;
         let not_attached = |_: &Program| "weir attaches no program of its type".to_owned();
-        Self::loaded(chosen.name.to_owned(), object.open()?, &ProgramType::ATTACHED, not_attached)
+        let (name, ebpf) = (chosen.name.to_owned(), object.open()?);
+        Self::loaded(name, ebpf, object.file(), &ProgramType::ATTACHED, not_attached)
     }
 
     /// Goes on with another program of the object, which has the same maps.
@@ -86,10 +87,12 @@ impl AnyProgram {
     fn loaded(
         name: String,
         mut ebpf: Ebpf,
+        file: &ElfFile,
         types: &[ProgramType],
         refusal: impl FnOnce(&Program) -> String,
     ) -> Result<Self, HookError> {
-        let program_type = load_in(&mut ebpf, &name, types, refusal)?;
+        let program_type =
+            load_in(&mut ebpf, &name, types, refusal).map_err(|error| error.with_line_of(file, &name))?;
         Ok(Self { name, program_type, ebpf })
     }
 

@@ -8,6 +8,7 @@ use aya::{
     sys::SyscallError,
 };
 use thiserror::Error;
+use weir_asm::{ElfFile, SourceLine};
 use weir_filters::Gap;
 
 use crate::{
@@ -90,7 +91,7 @@ pub enum HookError {
         cause: Cause,
     },
     /// The kernel refused the program.
-    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}", remedy(self), log_of(.verifier_log))]
+    #[error("loading {what}: BPF_PROG_LOAD: {io_error}{}{}{}", remedy(self), refused_line(.line), log_of(.verifier_log))]
     Load {
         /// The filter.
         what: String,
@@ -100,6 +101,8 @@ pub enum HookError {
         io_error: io::Error,
         /// The verifier's log; empty where it didn't get that far.
         verifier_log: String,
+        /// The source line of the instruction at which the verifier stopped, where it is known.
+        line: Option<Box<SourceLine>>,
     },
     /// A system call on a program or a map failed.
     #[error("{doing} of {what}: {call}: {io_error}{}", remedy(self))]
@@ -223,6 +226,10 @@ fn remedy(error: &HookError) -> String {
     error.obstacle().map_or_else(String::new, |obstacle| format!("; {obstacle}"))
 }
 
+fn refused_line(line: &Option<Box<SourceLine>>) -> String {
+    line.as_ref().map_or_else(String::new, |line| format!("\nwhat was refused comes from {line}"))
+}
+
 fn log_of(verifier_log: &str) -> String {
     match verifier_log.trim_end() {
         "" => String::new(),
@@ -297,7 +304,18 @@ impl HookError {
             _ if io_error.raw_os_error() == Some(libc::EFAULT) => Some(Obstacle::VerifierBug),
             _ => Some(Obstacle::of_verifier()),
         };
-        Self::Load { what, obstacle, io_error, verifier_log }
+        Self::Load { what, obstacle, io_error, verifier_log, line: None }
+    }
+
+    /// The same with the source line of the instruction at which the verifier stopped, as the object says. Kernels name a line
+    /// where they come to it, which may be far above the log's end, and older ones without its file and number.
+    pub(crate) fn with_line_of(mut self, file: &ElfFile, program: &str) -> Self {
+        if let Self::Load { verifier_log, line, .. } = &mut self {
+            let slot = |line: &str| line.split_once(": (")?.0.parse().ok();
+            let stopped = verifier_log.lines().rev().find_map(slot);
+            *line = stopped.and_then(|slot| file.line_of(program, slot)).cloned().map(Box::new);
+        }
+        self
     }
 
     /// A system call on a program that takes the capabilities `needed`.

@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aya::Ebpf;
-use weir_filters::fun::service::{
-    BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListHead, ListLine, ListTrees, has_lists,
-};
+use weir_filters::fun::service::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListLine, ListTrees, has_lists};
 use weir_guard::meaning::Service;
 
 use crate::{
@@ -45,13 +43,12 @@ fn set(ebpf: &Ebpf, service: &Service) -> Result<(), MapFailure> {
     if ebpf.map(LIST_NODES.name()).is_none() && !has_lists(service) {
         return Ok(());
     }
-    let ListTrees { trees } = ListTrees::of(service);
+    let lists = ListTrees::of(service);
+    let trees = &lists.trees;
     let lines = MapMemory::of(ebpf, LIST_NODES)?;
     let masks = MapMemory::of(ebpf, LIST_MASKS)?;
-    let [lines_before, masks_before] = BEFORE_LISTS;
-    let (heads, lines) = lines.words().split_at(LINE * lines_before);
-    let (searched, masks) = masks.words().split_at(masks_before);
-    let room = [lines.len() / LINE / 2, masks.len() / 2];
+    let (lines, masks) = (lines.words(), masks.words());
+    let room = [(lines.len() / LINE - BEFORE_LISTS[0]) / 2, (masks.len() - BEFORE_LISTS[1]) / 2];
     for (map, needed, room) in [
         (LIST_NODES.name(), trees.iter().map(|tree| tree.lines.len()).sum::<usize>(), room[0]),
         (LIST_MASKS.name(), trees.iter().map(|tree| tree.masks.len()).sum(), room[1]),
@@ -63,8 +60,8 @@ fn set(ebpf: &Ebpf, service: &Service) -> Result<(), MapFailure> {
             return Err(MapFailure::entry(map, "filling", reason));
         }
     }
-    let half = 1 - (searched[0].load(Ordering::Relaxed) & 1) as usize;
-    let head = &heads[half * LINE..][..LINE];
+    let half = 1 - (masks[0].load(Ordering::Relaxed) & 1) as usize;
+    let head = &lines[half * LINE..][..LINE];
     if head.iter().any(|word| word.load(Ordering::Relaxed) != 0) {
         // A program may still be where it was led to before the last change.
         let waited = sys::wait_for_programs();
@@ -72,17 +69,13 @@ fn set(ebpf: &Ebpf, service: &Service) -> Result<(), MapFailure> {
             MapFailure::call(LIST_NODES.name(), "waiting for programs that search", error)
         })?;
     }
-    let [mut line, mut mask] = room.map(|room| half * room);
-    let mut places: ListHead = [[0; 2]; 2];
-    for (tree, place) in trees.iter().zip(&mut places) {
-        *place = [((lines_before + line) as u64) << 32 | tree.nodes as u64, (masks_before + mask) as u64];
-        store(&lines[LINE * line..], tree.lines.as_flattened());
-        store(&masks[mask..], &tree.masks);
-        line += tree.lines.len();
-        mask += tree.masks.len();
+    let places = lists.placed(half, room);
+    for (tree, [line, mask]) in trees.iter().zip(places) {
+        store(&lines[LINE * (line >> 32) as usize..], tree.lines.as_flattened());
+        store(&masks[mask as usize..], &tree.masks);
     }
     store(head, places.as_flattened());
-    searched[0].store(half as u64, Ordering::Release);
+    masks[0].store(half as u64, Ordering::Release);
     Ok(())
 }
 

@@ -23,6 +23,7 @@ use crate::{Direction, HookError, ProgramType, loader, maps::untyped, section_na
 pub struct ObjectFile {
     name: String,
     elf: Vec<u8>,
+    file: ElfFile,
     needs_kernel_btf: bool,
     programs: Vec<SectionProgram>,
     maps: BTreeMap<String, DeclaredShape>,
@@ -93,7 +94,7 @@ impl ObjectFile {
         let definitions = definitions.collect();
         let needs_kernel_btf = object.has_btf_relocations();
         let name = name.to_owned();
-        Ok(Self { name, elf, needs_kernel_btf, programs, maps, definitions, writes_trace_lines })
+        Ok(Self { name, elf, file, needs_kernel_btf, programs, maps, definitions, writes_trace_lines })
     }
 
     /// The same of what was assembled, for this machine.
@@ -103,6 +104,11 @@ impl ObjectFile {
     pub fn assembled(name: &str, object: &weir_asm::Object) -> Result<Self, HookError> {
         let elf = object.to_elf(Endian::NATIVE);
         Self::read(name, elf.map_err(|error| HookError::object(name, &error))?)
+    }
+
+    /// What is in it, with the section names that it had.
+    pub(crate) fn file(&self) -> &ElfFile {
+        &self.file
     }
 
     /// How it is called in messages.

@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bpffs;
 mod control_group;
 mod process;
 mod sockets;
@@ -26,6 +27,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+pub use bpffs::with_bpffs;
 pub use control_group::ControlGroup;
 pub use process::{Ended, end, is_in_a_command_line, wait_until};
 pub use sockets::{received, send};
@@ -58,18 +60,19 @@ impl Group {
     /// Skips all of them where there is an obstacle, unless `WEIR_REQUIRE_KERNEL=1`.
     #[must_use]
     pub fn skipped_for(self, obstacle: Option<String>) -> Self {
-        Self { obstacle: obstacle.filter(|_| !is_required()), ..self }
+        let obstacle = obstacle.filter(|_| !is_required()).map(|reason| format!("skipped: {reason}"));
+        Self { obstacle, ..self }
     }
 
-    /// Skips all of them where there is an obstacle, whatever `WEIR_REQUIRE_KERNEL` says: this kernel lacks what they are
-    /// about.
+    /// Runs none of them where there is an obstacle, whatever `WEIR_REQUIRE_KERNEL` says, and counts them as not applicable: this
+    /// kernel lacks what they are about.
     #[must_use]
     pub fn inapplicable_for(self, obstacle: Option<String>) -> Self {
-        Self { obstacle: self.obstacle.or(obstacle), ..self }
+        Self { obstacle: self.obstacle.or(obstacle.map(|reason| format!("n/a: {reason}"))), ..self }
     }
 
     fn trials(self) -> impl Iterator<Item = Trial> {
-        let kind = self.obstacle.map(|reason| format!("skipped: {reason}"));
+        let kind = self.obstacle;
         self.tests.into_iter().map(move |(name, run)| {
             let run = Trial::test(name, || catch_unwind(run).map_err(|panic| failed(panic.as_ref())));
             match &kind {

@@ -14,6 +14,8 @@ pub(crate) struct LineInfo {
     pub(crate) text: u32,
     /// From 1; 0 for none.
     pub(crate) line: u32,
+    /// From 1; 0 for none.
+    pub(crate) column: u16,
 }
 
 /// Functions and lines, section by section.
@@ -28,6 +30,7 @@ struct ExtPart(Vec<(u32, Vec<u32>)>);
 
 /// 22 bits of a word are the line's, the lower 10 the column's.
 const MAX_LINE: u32 = (1 << 22) - 1;
+const MAX_COLUMN: u16 = (1 << 10) - 1;
 
 impl BtfExt {
     /// Adds a section's functions, by their offsets in bytes, and lines; both in the order of their offsets.
@@ -42,7 +45,8 @@ impl BtfExt {
         self.functions.add(name, functions.iter().flat_map(|&(offset, id)| [offset, id.0]).collect());
         let records = lines.iter().flat_map(|line| {
             let number = if line.line > MAX_LINE { 0 } else { line.line };
-            [line.offset, line.file, line.text, number << 10]
+            let column = if line.column > MAX_COLUMN { 0 } else { line.column };
+            [line.offset, line.file, line.text, (number << 10) | u32::from(column)]
         });
         self.lines.add(name, records.collect());
     }

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::{Btf, Linkage, TypeId, c_name};
-use crate::{Layout, MapDef, MapKind};
+use crate::{Layout, MapDef, MapKind, RunConfig};
 
 /// A layout that no type in BTF has.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -43,6 +43,18 @@ pub(crate) fn map_fields(btf: &mut Btf, map: &MapDef) -> Result<(TypeId, u32), L
     let bytes = POINTER * fields.len() as u32;
     let definition = btf.structure("", bytes, &placed);
     Ok((btf.var(&map.name, definition, Linkage::Global), bytes))
+}
+
+/// A program's variable in the section `.xdp_run_config`, its name, and its size in bytes: a number for the priority, and one
+/// for each action.
+pub(crate) fn run_config(btf: &mut Btf, program: &str, config: &RunConfig) -> (TypeId, String, u32) {
+    let actions = config.chain_call_actions.iter().map(|action| (*action, 1));
+    let numbers = std::iter::once(("priority", config.priority)).chain(actions);
+    let fields: Vec<_> =
+        numbers.zip(0..).map(|((name, value), index)| (name, number(btf, value), index * POINTER)).collect();
+    let (name, bytes) = (format!("_{}", c_name(program)), POINTER * fields.len() as u32);
+    let definition = btf.structure("", bytes, &fields);
+    (btf.var(&name, definition, Linkage::Global), name, bytes)
 }
 
 /// A variable of this layout, and its size in bytes.

@@ -12,7 +12,7 @@ mod types;
 pub(crate) use ext::{BtfExt, LineInfo};
 pub(crate) use function::{c_name, function, program};
 pub use map::LayoutError;
-pub(crate) use map::{map_fields, variable};
+pub(crate) use map::{map_fields, run_config, variable};
 pub use query::{Field, Structure};
 pub use read::BtfFile;
 pub(crate) use read::{has_core_relocations, map_kind, word};

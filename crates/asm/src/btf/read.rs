@@ -43,6 +43,7 @@ pub(crate) struct LineRecord<'a> {
     pub(crate) file: &'a str,
     pub(crate) text: &'a str,
     pub(crate) line: u32,
+    pub(crate) column: u16,
 }
 
 /// Types in types, as deep as the kernel resolves them (MAX_RESOLVE_DEPTH).
@@ -269,6 +270,7 @@ impl<'a> BtfFile<'a> {
             file: self.string(record_word(4)?)?,
             text: self.string(record_word(8)?)?,
             line: record_word(12)? >> 10,
+            column: (record_word(12)? & 0x3ff) as u16,
         })
     }
 }

@@ -9,10 +9,10 @@ use crate::{
     place::SlotPlaces,
 };
 
-/// The lines of the source that was last asked for: programs of one file follow each other.
+/// The lines of the sources that were last asked for: programs of the same files follow each other.
 #[derive(Default)]
 pub(super) struct LineTable<'a> {
-    last: Option<(&'a Source, Vec<&'a str>)>,
+    last: Vec<(&'a Source, Vec<&'a str>)>,
 }
 
 impl<'a> LineTable<'a> {
@@ -33,7 +33,7 @@ impl<'a> LineTable<'a> {
         let first = piece.insns.clone().find_map(line_of).or_else(|| (0..code.len()).find_map(line_of));
         let Some(first) = first else { return labels(btf, program, piece, at) };
         let places = SlotPlaces::of(code);
-        let file = btf.string(program.source.as_ref().map_or(&program.name, |source| &source.file));
+        self.take(&program.sources);
         let mut records = Vec::new();
         let mut last = None;
         for index in piece.insns.clone() {
@@ -43,18 +43,21 @@ impl<'a> LineTable<'a> {
             }
             last = Some(line);
             let slots = places.slot(index) as u32 - piece.slots.start as u32;
-            let text = program.source.as_ref().map_or("", |source| self.text(source, line));
-            records.push(LineInfo { offset: at + 8 * slots, file, text: btf.string(text), line: line.0 });
+            let source = self.last.get(usize::from(line.source));
+            let file = btf.string(source.map_or(&program.name, |(source, _)| &source.file));
+            let text = source.and_then(|(_, lines)| lines.get(line.number as usize - 1));
+            let text = btf.string(text.map_or("", |text| text.trim()));
+            let Line { number, column, .. } = line;
+            records.push(LineInfo { offset: at + 8 * slots, file, text, line: number, column });
         }
         records
     }
 
-    fn text(&mut self, source: &'a Source, line: Line) -> &'a str {
-        if self.last.as_ref().is_none_or(|(last, _)| !Arc::ptr_eq(&last.text, &source.text)) {
-            self.last = Some((source, source.text.lines().collect()));
+    fn take(&mut self, sources: &'a [Source]) {
+        let same = |(source, (last, _)): (&Source, &(&Source, _))| Arc::ptr_eq(&last.text, &source.text);
+        if self.last.len() != sources.len() || !sources.iter().zip(&self.last).all(same) {
+            self.last = sources.iter().map(|source| (source, source.text.lines().collect())).collect();
         }
-        let lines = self.last.as_ref().map(|(_, lines)| lines.as_slice()).unwrap_or_default();
-        lines.get(line.0 as usize - 1).map_or("", |text| text.trim())
     }
 }
 
@@ -71,7 +74,13 @@ fn labels(btf: &mut Btf, program: &Program, piece: &Piece, at: u32) -> Vec<LineI
         .into_iter()
         .map(|(place, name)| {
             let slots = places.slot(place) as u32 - piece.slots.start as u32;
-            LineInfo { offset: at + 8 * slots, file, text: btf.string(&format!("{name}:")), line: 0 }
+            LineInfo {
+                offset: at + 8 * slots,
+                file,
+                text: btf.string(&format!("{name}:")),
+                line: 0,
+                column: 0,
+            }
         })
         .collect()
 }

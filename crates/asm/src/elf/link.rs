@@ -1,6 +1,9 @@
 //! What was read of an ELF file, as programs that stand for themselves: references resolved, functions behind them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     error::{ElfError, unreadable},
@@ -64,9 +67,17 @@ struct Linked {
     labels: BTreeMap<Function, Label>,
     /// Functions referred to and not yet behind the program.
     due: BTreeSet<Function>,
-    lines: BTreeMap<u32, String>,
-    file: Option<String>,
+    files: Vec<LinkedFile>,
 }
+
+/// The lines of a file that a program is known to come from.
+struct LinkedFile {
+    name: Arc<str>,
+    lines: BTreeMap<u32, Arc<str>>,
+}
+
+/// More files than programs come from; lines of others are none.
+const MAX_FILES: usize = 256;
 
 impl<'a> Linker<'a> {
     fn new(file: &'a ElfFile) -> Self {
@@ -93,12 +104,13 @@ impl<'a> Linker<'a> {
             let _ = linked.code.place(label);
             self.append(&mut linked, &symbol.name, section, &function)?;
         }
-        let source = self.source(&linked);
+        let sources = self.sources(&linked);
         Ok(Program {
             name: symbol.name.to_string(),
             section: self.file.sections[section].name.clone(),
             code: linked.code,
-            source,
+            sources,
+            ..Program::default()
         })
     }
 
@@ -202,33 +214,46 @@ impl<'a> Linker<'a> {
         Ok(label.into())
     }
 
-    /// A text with the known lines in their places.
-    fn source(&mut self, linked: &Linked) -> Option<Source> {
-        let (&last, _) = linked.lines.last_key_value()?;
-        let len = last as usize + linked.lines.values().map(String::len).sum::<usize>();
-        self.source_left = self.source_left.checked_sub(len)?;
-        let mut text = String::with_capacity(len);
-        let mut at = 1;
-        for (&number, line) in &linked.lines {
-            text.extend(std::iter::repeat_n('\n', (number - at) as usize));
-            at = number;
-            text.push_str(line);
-        }
-        Some(Source { file: linked.file.clone()?, text: text.into() })
+    /// Texts with the known lines in their places; all of them, or none where they would be too long.
+    fn sources(&mut self, linked: &Linked) -> Vec<Source> {
+        let len = |file: &LinkedFile| {
+            let last = file.lines.last_key_value().map_or(0, |(&last, _)| last as usize);
+            last + file.lines.values().map(|line| line.len()).sum::<usize>()
+        };
+        let Some(left) = self.source_left.checked_sub(linked.files.iter().map(len).sum()) else {
+            return Vec::new();
+        };
+        self.source_left = left;
+        let source = |file: &LinkedFile| {
+            let mut text = String::with_capacity(len(file));
+            let mut at = 1;
+            for (&number, line) in &file.lines {
+                text.extend(std::iter::repeat_n('\n', (number - at) as usize));
+                at = number;
+                text.push_str(line);
+            }
+            Source { file: file.name.to_string(), text: text.into() }
+        };
+        linked.files.iter().map(source).collect()
     }
 }
 
 impl Linked {
-    /// The line of a slot, and its text kept. Lines of another file than the program's first are none: their numbers
-    /// would be taken for this file's.
+    /// The line of a slot, and its text kept.
     fn line(&mut self, from: &CodeSection, slot: usize) -> Line {
         let behind = from.lines.partition_point(|line| line.slot <= slot);
         let Some(known) = behind.checked_sub(1).map(|at| &from.lines[at]) else { return Line::default() };
-        let file = self.file.get_or_insert_with(|| known.file.to_string());
-        if known.line == 0 || **file != *known.file {
-            return Line::default();
-        }
-        self.lines.entry(known.line).or_insert_with(|| known.text.to_string());
-        Line(known.line)
+        let file = self.files.iter().position(|file| file.name == known.file);
+        let source = match file {
+            _ if known.line == 0 => return Line::default(),
+            Some(file) => file,
+            None if self.files.len() == MAX_FILES => return Line::default(),
+            None => {
+                self.files.push(LinkedFile { name: Arc::clone(&known.file), lines: BTreeMap::new() });
+                self.files.len() - 1
+            }
+        };
+        self.files[source].lines.entry(known.line).or_insert_with(|| Arc::clone(&known.text));
+        Line { number: known.line, column: known.column, source: source as u16 }
     }
 }

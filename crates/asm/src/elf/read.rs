@@ -2,7 +2,7 @@
 //!
 //! Whatever the bytes are, reading ends with an object or an error, and takes memory in proportion to their number.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use object::{
     Architecture, BinaryFormat, File, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags,
@@ -44,12 +44,25 @@ pub struct ElfFile {
     pub sections: Vec<CodeSection>,
 }
 
+impl ElfFile {
+    /// The source line of a program's instruction, by the slot that the verifier counts; nothing for functions that it calls,
+    /// which loaders put behind it.
+    pub fn line_of(&self, program: &str, slot: usize) -> Option<&SourceLine> {
+        let of = |section: &&CodeSection| section.symbols.iter().any(|symbol| &*symbol.name == program);
+        let section = self.sections.iter().find(of)?;
+        let symbol = section.symbols.iter().find(|symbol| &*symbol.name == program)?;
+        let slot = (slot < symbol.slots).then_some(symbol.slot + slot)?;
+        let behind = section.lines.partition_point(|line| line.slot <= slot);
+        section.lines.get(behind.checked_sub(1)?).filter(|line| line.slot >= symbol.slot)
+    }
+}
+
 /// A section with instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeSection {
     /// Its name, which tells loaders the program type.
     pub name: String,
-    /// All its instructions, with the numbers of their source lines where there are some. A slot that is no
+    /// All its instructions, with the numbers of their source lines where there are some, whatever files these are of. A slot that is no
     /// instruction is [`Insn::Raw`].
     pub code: Code,
     /// Programs or functions, in the order of their slots.
@@ -116,6 +129,18 @@ pub struct SourceLine {
     pub text: Arc<str>,
     /// Its number, from 1; 0 where there is none.
     pub line: u32,
+    /// The column, in bytes from 1; 0 where there is none.
+    pub column: u16,
+}
+
+impl fmt::Display for SourceLine {
+    /// `file:line:column: text`, as compilers write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        let numbers = [self.line, self.column.into()];
+        numbers.iter().take_while(|number| **number > 0).try_for_each(|number| write!(f, ":{number}"))?;
+        write!(f, ": {}", self.text)
+    }
 }
 
 /// Reads an ELF file of BPF programs, whoever made it.
@@ -237,6 +262,7 @@ impl<'a, 'b> ElfReader<'a, 'b> {
                         file: Arc::from(record.file),
                         text: Arc::from(record.text),
                         line: record.line,
+                        column: record.column,
                     });
                 }
                 read.lines.sort_by_key(|line| line.slot);
@@ -382,12 +408,11 @@ fn number_lines(section: &mut CodeSection) {
         return;
     }
     let places = SlotPlaces::of(&section.code);
-    let mut numbered = Code::new();
-    for (index, insn) in section.code.insns().iter().enumerate() {
+    let line = |index: usize| {
         let slot = places.slot(index) as usize;
         let behind = section.lines.partition_point(|line| line.slot <= slot);
-        let line = behind.checked_sub(1).map_or(0, |at| section.lines[at].line);
-        numbered.push_at(*insn, Line(line));
-    }
-    section.code = numbered;
+        behind.checked_sub(1).map_or(Line::default(), |at| Line::at(section.lines[at].line))
+    };
+    let lines = (0..section.code.len()).map(line).collect();
+    section.code.set_lines(lines);
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Endian, Imm64, Insn, Layout, MapDef, MapKind, Object, Program,
-    btf::{Btf, BtfExt, Linkage, TypeId, function, map_fields, program, variable},
+    btf::{Btf, BtfExt, Linkage, TypeId, function, map_fields, program, run_config, variable},
     place::SlotPlaces,
 };
 
@@ -26,7 +26,7 @@ impl Object {
     /// Programs of one section stand one behind the other in it, each a global symbol. The functions that they call
     /// stand in `.text`. Maps are BTF-defined (`.maps`), and one named `.bss…`, `.data…` or `.rodata…` is a section of
     /// variables of that name, whose value's address programs may load. `.BTF.ext` gives the verifier the source line
-    /// of each instruction.
+    /// of each instruction, and `.xdp_run_config` libxdp what [`Program::run_config`] says.
     ///
     /// # Errors
     /// What has no representation that loaders understand; see [`ElfError`].
@@ -35,6 +35,7 @@ impl Object {
         let mut writer = Writer::new(self, endian);
         writer.add_maps()?;
         writer.add_license();
+        writer.add_run_configs();
         for program in &self.programs {
             writer.add_program(program)?;
         }
@@ -185,6 +186,25 @@ impl<'a> Writer<'a> {
         let array = self.btf.array(char, len);
         let var = self.btf.var("_license", array, Linkage::Global);
         self.btf.data_section("license", len, &[(var, 0, len)]);
+    }
+
+    fn add_run_configs(&mut self) {
+        const RUN_CONFIG: &str = ".xdp_run_config";
+        let configs = self.object.programs.iter().filter_map(|program| Some((program, program.run_config?)));
+        let configs: Vec<_> =
+            configs.map(|(program, config)| run_config(&mut self.btf, &program.name, &config)).collect();
+        if configs.is_empty() {
+            return;
+        }
+        let section = self.add_section(RUN_CONFIG, SectionKind::Data);
+        let mut entries = Vec::new();
+        for (var, name, bytes) in configs {
+            let offset = self.elf.append_section_data(section, &vec![0; bytes as usize], 8);
+            self.add_symbol(&name, section, offset, bytes.into(), SymbolScope::Dynamic);
+            entries.push((var, offset as u32, bytes));
+        }
+        let bytes = entries.last().map_or(0, |(_, offset, bytes)| offset + bytes);
+        self.btf.data_section(RUN_CONFIG, bytes, &entries);
     }
 
     fn add_program(&mut self, source: &'a Program) -> Result<(), ElfError> {

@@ -30,7 +30,8 @@ pub struct Llvm<'a> {
     helper: Option<HelperName>,
     /// What stands behind the instruction at a slot, in the order of slots.
     notes: Vec<(usize, &'a str)>,
-    source: Option<Vec<&'a str>>,
+    /// The lines of each source.
+    sources: Vec<Vec<&'a str>>,
 }
 
 /// A helper's name by its number.
@@ -47,7 +48,7 @@ impl<'a> Llvm<'a> {
             maps: false,
             helper: None,
             notes: Vec::new(),
-            source: None,
+            sources: Vec::new(),
         }
     }
 
@@ -81,9 +82,9 @@ impl<'a> Llvm<'a> {
         self
     }
 
-    /// Shows the line of source that an instruction comes from before it.
-    pub fn source(self, source: &'a Source) -> Self {
-        Self { source: Some(source.text.lines().collect()), ..self }
+    /// Shows the line of these sources, a program's, that an instruction comes from before it.
+    pub fn sources(self, sources: &'a [Source]) -> Self {
+        Self { sources: sources.iter().map(|source| source.text.lines().collect()).collect(), ..self }
     }
 
     /// The instruction's text alone.
@@ -134,10 +135,10 @@ impl<'a> Llvm<'a> {
 
     /// The line of an instruction, where it is another than the one's before.
     fn new_line(&self, index: usize) -> Option<&str> {
-        let lines = self.source.as_ref()?;
         let line = self.code.line(index)?;
+        let lines = self.sources.get(usize::from(line.source))?;
         let before = index.checked_sub(1).and_then(|before| self.code.line(before));
-        (before != Some(line)).then(|| lines.get(line.0 as usize - 1).copied())?
+        (before != Some(line)).then(|| lines.get(line.number as usize - 1).copied())?
     }
 }
 

@@ -105,7 +105,7 @@ fn placed<'a>(
     let (mut diagnostics, lines) = (Diagnostics::default(), TextLines::of(text));
     for (code, problems, span) in found {
         for problem in problems.iter().filter(|problem| problem.severity() >= least) {
-            let span = code.line(problem.index).map_or(span, |line| lines.span(line.0));
+            let span = code.line(problem.index).map_or(span, |line| lines.span(line.number));
             let severity = problem.severity();
             let (message, help) = (problem.kind.to_string(), problem.kind.help());
             diagnostics.push(Diagnostic { severity, span, message, help, related: None });

@@ -56,7 +56,7 @@ impl<'a> ObjectText<'a> {
     fn statement(&mut self, statement: &Statement<'a>) -> Parsed<()> {
         match &statement.kind {
             StatementKind::Instruction(instruction) => {
-                self.open.body.push(&self.scope, instruction, Line(statement.line))
+                self.open.body.push(&self.scope, instruction, Line::at(statement.line))
             }
             StatementKind::Label(name) => self.open.body.place(*name),
             StatementKind::License(license) => self.license(*license),
@@ -111,7 +111,7 @@ impl<'a> ObjectText<'a> {
         }
         let (name, section) = header.map_or(NAMELESS, |(name, section)| (name.text, section.text));
         let (name, section) = (name.to_owned(), section.to_owned());
-        self.object.programs.push(Program { name, section, code: body.code, source: None });
+        self.object.programs.push(Program { name, section, code: body.code, ..Program::default() });
     }
 
     fn map(&mut self, map: &MapDeclaration<'a>) -> Parsed<()> {
@@ -171,7 +171,7 @@ impl<'a> ObjectText<'a> {
     pub(super) fn into_object(mut self, name: &str, text: &str) -> Object {
         let text: Arc<str> = text.into();
         for program in &mut self.object.programs {
-            program.source = Some(Source { file: name.to_owned(), text: Arc::clone(&text) });
+            program.sources = vec![Source { file: name.to_owned(), text: Arc::clone(&text) }];
         }
         self.object
     }

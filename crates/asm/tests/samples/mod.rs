@@ -31,7 +31,7 @@ pub(crate) fn object(maps: Vec<MapDef>, programs: Vec<Program>) -> Object {
 }
 
 pub(crate) fn program(name: &str, section: &str, code: Code) -> Program {
-    Program { name: name.to_owned(), section: section.to_owned(), code, source: None }
+    Program { name: name.to_owned(), section: section.to_owned(), code, ..Program::default() }
 }
 
 pub(crate) fn map(name: &str, kind: MapKind, key: Layout, value: Layout, max_entries: u32) -> MapDef {

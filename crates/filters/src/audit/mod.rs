@@ -149,7 +149,7 @@ pub fn object(flow: Flow, layout: &KernelLayout) -> Object {
         name: PROGRAM.to_owned(),
         section: format!("raw_tp/{TRACEPOINT}"),
         code: program::code(flow, layout),
-        source: None,
+        ..Program::default()
     };
     let object =
         Object { license: Some(LICENSE.to_owned()), maps: vec![DROPS.definition()], programs: vec![program] };

@@ -58,7 +58,7 @@ fn generate(filter: Filter, site: &Site) -> Object {
     let name = filter.name.as_str().replace('-', "_");
     let maps = crate::maps::ALL.iter().map(|map| map()).filter(|map| uses(&code, map)).collect();
     let section = Access::at(site).section.to_owned();
-    let program = Program { name, section, code, source: None };
+    let program = Program { name, section, code, ..Program::default() };
     Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] }
 }
 

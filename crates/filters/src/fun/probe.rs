@@ -60,7 +60,8 @@ pub fn object(probe: Probe, watched: Watched) -> Object {
     };
     let (category, name) = TRACEPOINTS[0];
     let section = format!("tracepoint/{category}/{name}");
-    let program = Program { name: PROGRAM.to_owned(), section, code: code(probe, watched), source: None };
+    let program =
+        Program { name: PROGRAM.to_owned(), section, code: code(probe, watched), ..Program::default() };
     with_listing(file, &Object { license: Some(LICENSE.to_owned()), maps, programs: vec![program] })
 }
 

@@ -56,9 +56,9 @@ fn the_listing_is_the_program_and_every_instruction_has_its_line() {
         assert_eq!(built.maps, traced.maps, "{filter:?}");
         let (built, traced) = (&built.programs[0], &traced.programs[0]);
         assert_eq!(built.code.encode(Endian::Little), traced.code.encode(Endian::Little), "{filter:?}");
-        let source = traced.source.as_ref().expect("it was assembled");
+        let source = &traced.sources[0];
         for index in 0..traced.code.len() {
-            let line = traced.code.line(index).expect("each has one").0 as usize;
+            let line = traced.code.line(index).expect("each has one").number as usize;
             let text = source.text.lines().nth(line - 1).expect("inside the text");
             assert_eq!(text.trim(), show::fun::insn(&traced.code, index), "{filter:?}");
         }

@@ -84,6 +84,14 @@ impl Condition {
     /// What always holds.
     pub const TRUE: Self = Self::All(Vec::new());
 
+    /// What must hold together for it to hold.
+    pub fn conjuncts(&self) -> &[Self] {
+        match self {
+            Self::All(parts) => parts,
+            single => std::slice::from_ref(single),
+        }
+    }
+
     /// What it comes to for a packet. Every part is asked, since none has an effect.
     pub fn of(&self, packet: &Packet<'_>, fields: &[Field]) -> Truth {
         match self {

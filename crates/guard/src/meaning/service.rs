@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Condition, LimitId, Memory, MessageId, Packet, Party, PrefixList, Protocol, RateLimit, SourceKey,
+    Condition, FieldId, LimitId, Memory, MessageId, Packet, Party, PrefixList, Protocol, RateLimit, SourceKey,
 };
 
 /// A UDP service and who may send it what.
@@ -204,14 +204,22 @@ pub struct Sample {
 pub enum ServicePart {
     /// Its name.
     Name,
+    /// What it listens to.
+    Listen,
     /// The interfaces.
     Interfaces,
     /// The sources that are accepted whatever they send.
     Allow,
     /// The sources that are dropped whatever they send.
     Block,
+    /// Which sources are known.
+    Known,
+    /// A field of its protocol.
+    Field(FieldId),
     /// A message of its protocol.
     Message(MessageId),
+    /// What holds of a message's packets, among others, by its place in [`Condition::conjuncts`].
+    Conjunct(MessageId, usize),
     /// An acceptance, by its place in the list.
     Accept(usize),
     /// A limit.

@@ -144,10 +144,6 @@ impl Facts {
         let mut integers: HashMap<&Integer, usize> = HashMap::from([(&Integer::Len, 0)]);
         let mut all = Vec::with_capacity(protocol.messages.len());
         for message in &protocol.messages {
-            let parts = match &message.when {
-                Condition::All(parts) => &parts[..],
-                single => std::slice::from_ref(single),
-            };
             let mut facts = Self {
                 by: message.by,
                 hold: HashSet::new(),
@@ -158,7 +154,7 @@ impl Facts {
                 len: 0,
                 contradiction: None,
             };
-            for part in parts {
+            for part in message.when.conjuncts() {
                 let next = conditions.len();
                 let condition = *conditions.entry(part).or_insert(next);
                 let about = ranges_of(part).map(|(integer, ranges)| {

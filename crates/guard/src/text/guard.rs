@@ -11,13 +11,14 @@ use weir_asm::{Diagnostic, Diagnostics, Span};
 use super::{
     named_files::{FileReading, Files, Merged, NamedFiles},
     nearest,
+    protocol::MessagePlaces,
     rules::Rules,
     table::{self, Fault, Table, Value, shown},
     values,
 };
 use crate::meaning::{
-    Fate, GuardHook, KnownSources, LimitId, Listen, MessageId, Mode, Placement, PrefixList, Sample, Service,
-    ServicePart, Unjudged,
+    Fate, FieldId, GuardHook, KnownSources, LimitId, Listen, MessageId, Mode, Placement, PrefixList, Sample,
+    Service, ServicePart, Unjudged,
 };
 
 /// A guard's file and those that it names.
@@ -37,26 +38,35 @@ pub struct GuardReading {
 #[derive(Clone, Debug, Default)]
 pub struct ServicePlaces {
     name: Span,
+    listen: Span,
     interfaces: Span,
     allow: Option<Span>,
     block: Option<Span>,
+    known: Option<Span>,
     accept: Vec<Span>,
     limits: Vec<Span>,
-    /// Which of [`GuardReading::files`] it is, and where in that.
-    messages: Vec<(usize, Span)>,
+    /// Which of [`GuardReading::files`] each is in, and where in that.
+    fields: Vec<(usize, Span)>,
+    messages: Vec<(usize, MessagePlaces)>,
 }
 
 impl ServicePlaces {
     /// Where one stands: in which of [`GuardReading::files`], or in the guard's own file; nothing where the service hasn't got it.
     pub fn of(&self, part: ServicePart) -> Option<(Option<usize>, Span)> {
         let own = |span| (None, span);
+        let message =
+            |MessageId(at): MessageId| self.messages.get(at).map(|(file, each)| (Some(*file), each));
         match part {
             ServicePart::Name => Some(own(self.name)),
+            ServicePart::Listen => Some(own(self.listen)),
             ServicePart::Interfaces => Some(own(self.interfaces)),
             ServicePart::Allow => self.allow.map(own),
             ServicePart::Block => self.block.map(own),
-            ServicePart::Message(MessageId(at)) => {
-                self.messages.get(at).map(|(file, span)| (Some(*file), *span))
+            ServicePart::Known => self.known.map(own),
+            ServicePart::Field(FieldId(at)) => self.fields.get(at).map(|(file, span)| (Some(*file), *span)),
+            ServicePart::Message(id) => message(id).map(|(file, each)| (file, each.when)),
+            ServicePart::Conjunct(id, at) => {
+                message(id).and_then(|(file, each)| Some((file, *each.conjuncts.get(at)?)))
             }
             ServicePart::Accept(at) => self.accept.get(at).copied().map(own),
             ServicePart::Limit(LimitId(at)) => self.limits.get(at).copied().map(own),
@@ -164,12 +174,13 @@ fn read_service<'a>(
     let listen = table.need("listen", found);
     let listen = listen.and_then(|value| Some((value.parsed(values::listen, found)?, value.span())));
     if let Some((listen, span)) = listen {
+        places.listen = span;
         neighbours.add_listen(listen, span, found);
     }
     let at = read_placement(&mut table, &mut places.interfaces, found);
     let modes = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
     let mode = table.take("mode").map(|mode| mode.one_of(&modes, found));
-    let merged = read_protocols(&mut table, named_files, &mut places.messages, found);
+    let merged = read_protocols(&mut table, named_files, &mut places, found);
     let mut lists = |key, place: &mut Option<Span>, found: &mut Diagnostics| -> PrefixList {
         let value = table.take(key);
         *place = value.map(|value| value.span());
@@ -192,6 +203,7 @@ fn read_service<'a>(
     table.finish(found);
     // What is said of messages is looked at where it is known which there are.
     let merged = merged?;
+    places.known = known.map(Value::span);
     let known = known.map(|known| read_known(known, &merged, found));
     let mut rules = Rules { merged: &merged, has_known: known.is_some(), named_files, found };
     let accept = rules.accept(accept?);
@@ -276,11 +288,11 @@ fn unit_name(text: &str) -> Result<&str, Fault> {
     Err(Fault::new(message, "write its whole name, such as 'unbound.service'"))
 }
 
-/// The protocols of a service as one, with the constants that it sets, and where their messages stand.
+/// The protocols of a service as one, with the constants that it sets, and where what they say stands.
 fn read_protocols(
     table: &mut Table<'_>,
     named_files: &mut NamedFiles<'_>,
-    messages_at: &mut Vec<(usize, Span)>,
+    places: &mut ServicePlaces,
     found: &mut Diagnostics,
 ) -> Option<Rc<Merged>> {
     let (protocol, constants) = (table.need("protocol", found), table.take("constants"));
@@ -305,7 +317,8 @@ fn read_protocols(
     let merged = named_files.merged(&names, &set, found)?;
     for ((part, _), (name, _)) in merged.parts.iter().zip(&names) {
         let file = named_files.file_of_protocol(name)?;
-        messages_at.extend(part.conditions.iter().map(|span| (file, *span)));
+        places.fields.extend(part.places.fields.iter().map(|span| (file, *span)));
+        places.messages.extend(part.places.messages.iter().map(|each| (file, each.clone())));
     }
     for (key, _) in constants {
         let known = || merged.parts.iter().flat_map(|(part, _)| part.constants.keys()).map(String::as_str);

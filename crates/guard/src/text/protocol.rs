@@ -6,7 +6,7 @@ use weir_asm::{Diagnostic, Diagnostics, Span};
 
 use super::{
     check::{self, MessageSpans},
-    expression::{self, RESERVED, Scope, WrittenField, is_name},
+    expression::{self, Conjuncts, RESERVED, Scope, WrittenField, is_name},
     nearest,
     source::SourceString,
     table::{self, Fault, Key, Table, Value, shown},
@@ -29,10 +29,24 @@ pub struct ProtocolReading {
     pub protocol: Option<Protocol>,
     /// Its constants, as far as they could be read, with those values that it was read with.
     pub constants: BTreeMap<String, u64>,
-    /// Where the condition of each message stands.
-    pub conditions: Vec<Span>,
     /// What is wrong with it.
     pub diagnostics: Diagnostics,
+    /// Where what it says stands.
+    pub(super) places: ProtocolPlaces,
+}
+
+/// Where each field's name stands, and each message.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ProtocolPlaces {
+    pub(super) fields: Vec<Span>,
+    pub(super) messages: Vec<MessagePlaces>,
+}
+
+/// Where a message's condition stands, and what it asks, part by part ([`Condition::conjuncts`]).
+#[derive(Clone, Debug, Default)]
+pub(super) struct MessagePlaces {
+    pub(super) when: Span,
+    pub(super) conjuncts: Vec<Span>,
 }
 
 /// Reads a protocol's file. `set` is what a guard sets constants to; what the file has no constant for is passed over.
@@ -40,8 +54,8 @@ pub fn protocol(text: &str, set: &BTreeMap<String, u64>) -> ProtocolReading {
     let mut reading = ProtocolReading {
         protocol: None,
         constants: BTreeMap::new(),
-        conditions: Vec::new(),
         diagnostics: Diagnostics::default(),
+        places: ProtocolPlaces::default(),
     };
     let found = &mut reading.diagnostics;
     let Some(file) = table::parse(text, found) else {
@@ -58,18 +72,21 @@ pub fn protocol(text: &str, set: &BTreeMap<String, u64>) -> ProtocolReading {
     let fields = resolve_fields(&written, &reading.constants, found);
     let messages = root.need("message", found).and_then(|messages| messages.items(found)).unwrap_or_default();
     // A condition that names a field with an error would have one for that alone.
-    let scope = fields.as_ref().map(|fields| Scope { fields, constants: &reading.constants });
+    let scope = fields.as_ref().map(|(fields, _)| Scope { fields, constants: &reading.constants });
     let messages = read_messages(&messages, scope.as_ref(), found);
     root.finish(found);
     if found.has_errors() {
         return reading;
     }
-    if let (Some(name), Some(fields), Some((messages, spans))) = (name, fields, messages) {
+    if let (Some(name), Some(fields), Some(read)) = (name, fields, messages) {
+        let (fields, field_spans) = fields;
         let source = source.unwrap_or_default().to_owned();
-        let protocol = Protocol { name: name.to_owned(), source, fields, messages };
-        check::warn_of_messages(&protocol, &spans, found);
-        reading.conditions = spans.iter().map(|spans| spans.when).collect();
+        let protocol = Protocol { name: name.to_owned(), source, fields, messages: read.messages };
+        check::warn_of_messages(&protocol, &read.spans, found);
         reading.protocol = Some(protocol);
+        let places = |(spans, conjuncts): (&MessageSpans, _)| MessagePlaces { when: spans.when, conjuncts };
+        let messages = read.spans.iter().zip(read.conjuncts).map(places).collect();
+        reading.places = ProtocolPlaces { fields: field_spans, messages };
     }
     reading
 }
@@ -130,12 +147,12 @@ fn written_fields<'a>(
     fields.into_iter().map(&mut read).collect()
 }
 
-/// The fields, each behind those that it names; nothing where there is an error.
+/// The fields, each behind those that it names, and where they stand; nothing where there is an error.
 fn resolve_fields(
     written: &[NamedField<'_>],
     constants: &BTreeMap<String, u64>,
     found: &mut Diagnostics,
-) -> Option<Vec<Field>> {
+) -> Option<(Vec<Field>, Vec<Span>)> {
     let by_name: HashMap<_, _> = written.iter().enumerate().map(|(at, field)| (field.key.text, at)).collect();
     let named = |field: &NamedField<'_>| -> Vec<usize> {
         let names = field.read.iter().flat_map(|(written, _)| written.names());
@@ -148,6 +165,7 @@ fn resolve_fields(
         found.push(circle_of("field", names.collect(), written[circle[0]].key.span));
     }
     let mut fields: Vec<Field> = Vec::new();
+    let mut spans: Vec<Span> = Vec::new();
     let mut reads: Vec<usize> = Vec::new();
     let mut failed: HashSet<usize> = circles.into_iter().flatten().collect();
     for at in order {
@@ -173,9 +191,10 @@ fn resolve_fields(
             continue;
         }
         fields.push(field);
+        spans.push(key.span);
         reads.push(cost);
     }
-    failed.is_empty().then_some(fields)
+    failed.is_empty().then_some((fields, spans))
 }
 
 /// The places of a list in an order in which each stands behind those that it names, and the circles that there are.
@@ -236,14 +255,21 @@ struct WrittenMessage<'a> {
     by: Option<Party>,
     like: Option<(&'a str, Span)>,
     /// What its length and its condition ask, unless that can't be read.
-    own: Option<Vec<Condition>>,
+    own: Option<Conjuncts>,
+}
+
+/// A protocol's messages, and where each stands and each part of its condition.
+struct ReadMessages {
+    messages: Vec<Message>,
+    spans: Vec<MessageSpans>,
+    conjuncts: Vec<Vec<Span>>,
 }
 
 fn read_messages(
     values: &[Value<'_>],
     scope: Option<&Scope<'_>>,
     found: &mut Diagnostics,
-) -> Option<(Vec<Message>, Vec<MessageSpans>)> {
+) -> Option<ReadMessages> {
     if let Some(value) = values.get(MOST_MESSAGES) {
         found.push(Diagnostic::error(value.span(), format!("more than {MOST_MESSAGES} messages")));
         return None;
@@ -278,11 +304,11 @@ fn read_messages(
         return None;
     }
     let mut parts = 0;
-    let mut conjuncts: Vec<Vec<Condition>> = vec![Vec::new(); written.len()];
+    let mut conjuncts: Vec<Conjuncts> = vec![Vec::new(); written.len()];
     for at in order {
         let liked = liked[at].first().map_or(&[][..], |liked| &conjuncts[*liked]);
         let own = written[at].own.as_deref().unwrap_or_default();
-        parts += liked.iter().chain(own).map(Condition::size).sum::<usize>();
+        parts += liked.iter().chain(own).map(|(each, _)| each.size()).sum::<usize>();
         if parts > MOST_PARTS {
             let message = format!("the messages' conditions have more than {MOST_PARTS} parts");
             let help = "what a message is like counts as part of it".to_owned();
@@ -291,14 +317,14 @@ fn read_messages(
         }
         conjuncts[at] = liked.iter().chain(own).cloned().collect();
     }
-    let named = written.iter().zip(conjuncts);
-    let messages = named.map(|(message, conjuncts)| Message {
-        name: message.name.to_owned(),
-        by: message.by,
-        when: all(conjuncts),
-    });
-    let messages = messages.collect();
-    Some((messages, written.into_iter().map(|message| message.spans).collect()))
+    let mut read = ReadMessages { messages: Vec::new(), spans: Vec::new(), conjuncts: Vec::new() };
+    for (message, conjuncts) in written.into_iter().zip(conjuncts) {
+        let (conditions, spans) = conjuncts.into_iter().unzip();
+        read.messages.push(Message { name: message.name.to_owned(), by: message.by, when: all(conditions) });
+        read.spans.push(message.spans);
+        read.conjuncts.push(spans);
+    }
+    Some(read)
 }
 
 fn written_message<'a>(
@@ -321,13 +347,13 @@ fn written_message<'a>(
     };
     table.finish(found);
     let mut own = Some(Vec::new());
-    type Read = fn(&SourceString, &Scope<'_>, &mut Diagnostics) -> Option<Condition>;
-    for (value, read) in [(length, expression::length as Read), (when, expression::condition as Read)] {
+    type Read = fn(&SourceString, &Scope<'_>, &mut Diagnostics) -> Option<Conjuncts>;
+    for (value, read) in [(length, expression::length as Read), (when, expression::conjuncts as Read)] {
         let source = value.map(|value| value.source(found));
         if let (Some(source), Some(scope)) = (source, scope) {
-            let condition = source.and_then(|source| read(&source, scope, found));
-            own = own.zip(condition).map(|(mut own, condition)| {
-                add_conjuncts(condition, &mut own);
+            let conditions = source.and_then(|source| read(&source, scope, found));
+            own = own.zip(conditions).map(|(mut own, conditions)| {
+                conditions.into_iter().for_each(|(each, span)| add_conjuncts(each, span, &mut own));
                 own
             });
         }
@@ -353,10 +379,10 @@ fn party(text: &str) -> Result<Party, Fault> {
 }
 
 /// What must hold together, each for itself.
-fn add_conjuncts(condition: Condition, conjuncts: &mut Vec<Condition>) {
+fn add_conjuncts(condition: Condition, span: Span, conjuncts: &mut Conjuncts) {
     match condition {
-        Condition::All(parts) => parts.into_iter().for_each(|part| add_conjuncts(part, conjuncts)),
-        other => conjuncts.push(other),
+        Condition::All(parts) => parts.into_iter().for_each(|part| add_conjuncts(part, span, conjuncts)),
+        other => conjuncts.push((other, span)),
     }
 }
 

@@ -40,7 +40,8 @@ pub(crate) const TESTS: &[Test] = &[
 const PROGRAM: &str = "program";
 
 fn loaded(maps: Vec<MapDef>, code: Code) -> AnyProgram {
-    let program = Program { name: PROGRAM.to_owned(), section: "socket".to_owned(), code, source: None };
+    let program =
+        Program { name: PROGRAM.to_owned(), section: "socket".to_owned(), code, ..Program::default() };
     let object = Object { license: Some("GPL".to_owned()), maps, programs: vec![program] };
     let endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
     let elf = object.to_elf(endian).unwrap_or_else(|error| panic!("{error}"));

@@ -38,8 +38,12 @@ pub(crate) struct DisasmArgs {
     #[arg(long)]
     notes: bool,
 
+    /// Show before instructions the source line that they come from, where an object keeps it.
+    #[arg(long, conflicts_with = "json")]
+    source: bool,
+
     /// Show a whole file for `weir asm` instead: licence, maps, programs, labels.
-    #[arg(long, conflicts_with_all = ["section", "notes", "json", "syntax"])]
+    #[arg(long, conflicts_with_all = ["section", "notes", "source", "json", "syntax"])]
     text: bool,
 }
 
@@ -55,6 +59,7 @@ Examples:
   weir disasm filter.o                         every section of an object
   weir disasm filter.o --syntax llvm --notes   as llvm-objdump, with helpers
   weir disasm filter.o --section socket
+  weir disasm dns.o --source                   with the rules of a guard
   weir disasm filter.o --text > filter.s       text that weir asm takes back
   bpftool prog dump xlated id 7 file /dev/stdout | weir disasm - --raw
 
@@ -83,7 +88,7 @@ fn disassemble(args: &DisasmArgs) -> anyhow::Result<()> {
         match (args.reading.json, raw) {
             (true, _) => json(&mut shown, &lines)?,
             (false, true) => lines.iter().try_for_each(|line| writeln!(shown, "{line}"))?,
-            (false, false) => listing(&mut shown, section, &lines)?,
+            (false, false) => listing(&mut shown, section, &lines, args.source)?,
         }
     }
     print(&shown)
@@ -191,12 +196,21 @@ fn notes_of(section: &CodeSection, index: usize, slot: usize, syntax: Syntax) ->
 }
 
 /// A section under the headings of llvm-objdump.
-fn listing(shown: &mut String, section: &CodeSection, lines: &[InsnLine<'_>]) -> std::fmt::Result {
+fn listing(
+    shown: &mut String,
+    section: &CodeSection,
+    lines: &[InsnLine<'_>],
+    with_source: bool,
+) -> std::fmt::Result {
     write!(shown, "\nDisassembly of section {}:\n", section.name)?;
     let mut symbols = section.symbols.iter().peekable();
+    let mut sources = section.lines.iter().filter(|_| with_source).peekable();
     for line in lines {
         while let Some(symbol) = symbols.next_if(|symbol| symbol.slot <= line.index) {
             write!(shown, "\n{:016x} <{}>:\n", 8 * symbol.slot, symbol.name)?;
+        }
+        while let Some(source) = sources.next_if(|source| source.slot <= line.index) {
+            writeln!(shown, "; {source}")?;
         }
         writeln!(shown, "{line}")?;
     }

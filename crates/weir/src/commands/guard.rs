@@ -37,6 +37,7 @@ Examples:
   weir guard try dns.toml --pcap day.pcap.gz  what would become of packets
   weir guard export nft bag.toml              its rules for nftables
   weir guard export unit /etc/weir/dns.toml   the systemd unit that runs it
+  weir guard export object dns.toml --hook xdp --out dns.o
 
 Exit status: 0 done, 1 the rules have an error, or it failed, 2 it was asked for something that makes no sense.";
 

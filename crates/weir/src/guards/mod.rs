@@ -4,6 +4,7 @@ mod dropped;
 mod files;
 mod judged;
 mod new;
+mod object;
 mod reading;
 mod summary;
 mod trial;
@@ -12,7 +13,8 @@ mod words;
 
 pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
+pub(crate) use object::ExportedService;
 pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, services};
-pub(crate) use summary::{ProtocolSummary, ServiceSummary};
+pub(crate) use summary::{HOOKS, ProtocolSummary, ServiceSummary};
 pub(crate) use trial::Trial;
 pub(crate) use unit::GuardUnit;

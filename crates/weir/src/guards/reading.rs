@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use toml::de::DeTable;
-use weir_asm::{Diagnostic, Diagnostics, Span, text::nearest};
+use weir_asm::{Diagnostic, Diagnostics, Source, Span, text::nearest};
 use weir_guard::{
     meaning::{Protocol, Service, ServicePart},
     text::{self, NamedText, ServicePlaces},
@@ -33,6 +33,18 @@ pub(crate) struct RuleTexts {
 }
 
 impl RuleTexts {
+    /// The texts, the guard's own first.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        let source =
+            |NamedText { name, text }: &NamedText| Source { file: name.clone(), text: text.as_str().into() };
+        std::iter::once(&self.guard).chain(&self.files).map(source).collect()
+    }
+
+    /// Where the rules of a service stand, which has that place in the guard.
+    pub(crate) fn places(&self, service: usize) -> &ServicePlaces {
+        &self.places[service]
+    }
+
     /// Errors about parts of a service, which has that place in the guard, each with what to do about it.
     pub(crate) fn errors(
         &self,

@@ -63,7 +63,7 @@ struct HookSummary {
 }
 
 /// The hooks that guards are attached to.
-const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+pub(crate) const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 impl ServiceSummary {
     pub(crate) fn of(service: &Service) -> Self {
@@ -158,12 +158,16 @@ impl ServiceSummary {
     }
 }
 
+/// Where a service's program runs, on a kernel that can everything.
+pub(super) fn site(service: &Service, hook: Hook) -> Site {
+    let address = service.listen.address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    Site::new(hook, SocketAddr::new(address, service.listen.port))
+}
+
 impl HookSummary {
     fn of(service: &Service, hook: Hook) -> Self {
-        let address = service.listen.address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        let site = Site::new(hook, SocketAddr::new(address, service.listen.port));
         let (mut instructions, mut maps, mut reason) = (None, Vec::new(), None);
-        match service_object(service, &site) {
+        match service_object(service, &site(service, hook)) {
             Ok(object) => {
                 instructions = object.programs.first().map(|program| program.code.len());
                 maps = object.maps.into_iter().map(|map| map.name).collect();

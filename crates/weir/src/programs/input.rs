@@ -170,5 +170,5 @@ pub(crate) fn is_elf(bytes: &[u8]) -> bool {
 }
 
 fn nameless(code: Code) -> Program {
-    Program { name: "main".to_owned(), section: "socket".to_owned(), code, source: None }
+    Program { name: "main".to_owned(), section: "socket".to_owned(), code, ..Program::default() }
 }

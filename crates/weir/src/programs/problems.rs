@@ -172,16 +172,18 @@ impl Finding {
     }
 
     fn in_program(file: &str, program: &Program) -> Vec<Self> {
-        let source = program.source.as_ref();
-        let lines = source.map(|source| NumberedLines::of(source.text.as_bytes()));
+        let sources =
+            program.sources.iter().map(|source| (source, NumberedLines::of(source.text.as_bytes())));
+        let sources: Vec<_> = sources.collect();
         let finding = |problem: Problem| {
-            let span = problem.line.zip(lines.as_ref()).map(|(line, lines)| lines.span(line.0 as usize));
+            let source = problem.line.and_then(|line| Some((line, sources.get(usize::from(line.source))?)));
             let message = format!("instruction {} ({}): {}", problem.index, problem.text, problem.kind);
-            let mut finding = match (span, &lines, source) {
-                (Some(span), Some(lines), Some(source)) => {
+            let mut finding = match source {
+                Some((line, (source, lines))) => {
+                    let span = lines.span(line.number as usize);
                     Self::in_text(&source.file, lines, &Diagnostic::error(span, message))
                 }
-                _ => Self::of_file("error", file, message),
+                None => Self::of_file("error", file, message),
             };
             finding.kind = kind(problem.severity());
             finding.help = problem.kind.help();

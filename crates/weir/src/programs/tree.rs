@@ -120,7 +120,7 @@ impl Instructions<'_> {
         self.code.insns().iter().enumerate().map(move |(number, insn)| {
             let (kind, fields) = parts(self.code, insn);
             let Value::Object(fields) = fields else { unreachable!("parts are fields") };
-            let line = self.code.line(number).map(|line| line.0);
+            let line = self.code.line(number).map(|line| line.number);
             let here = std::iter::from_fn(|| labels.next_if(|(place, _)| *place == number));
             let labels = here.map(|(_, label)| label_name(self.code, *label)).collect();
             let node = Node { index, line, labels, kind, fields };

@@ -47,7 +47,8 @@ fn the_tutorial_works_as_it_is_written() {
             name = Some(file);
         }
     }
-    assert_eq!(commands, 5);
+    assert_eq!(commands, 6);
+    assert!(fs::read(folder.path().join("dns.o")).unwrap().starts_with(b"\x7fELF"));
     let dropped = fs::read(folder.path().join("dropped.pcap")).unwrap();
     assert!(dropped.windows(NO_QUERY.len()).any(|window| window == NO_QUERY));
     assert!(!dropped.windows(QUERY.len()).any(|window| window == QUERY));

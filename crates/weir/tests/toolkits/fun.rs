@@ -34,7 +34,7 @@ fn object() -> Object {
         name: "count_packets".to_owned(),
         section: "socket".to_owned(), // the program type
         code: count_packets(),
-        source: None,
+        ..Program::default()
     };
     Object { license: Some("GPL".to_owned()), maps: vec![COUNTER.definition()], programs: vec![program] }
 }

@@ -82,8 +82,12 @@ fn snippets_count_packets() {
 }
 
 fn the_local_array_holds_the_payload() {
-    let program =
-        Program { name: "p".to_owned(), section: "socket".to_owned(), code: fun::first_word(), source: None };
+    let program = Program {
+        name: "p".to_owned(),
+        section: "socket".to_owned(),
+        code: fun::first_word(),
+        ..Program::default()
+    };
     let object = Object { license: Some("GPL".to_owned()), maps: Vec::new(), programs: vec![program] };
     let program = AnyProgram::load(&object.to_elf(Endian::Little).expect("it is written"), None);
     let run = program.expect("it loads").test_run(b"\0\x07\0\x07\0\x0c\0\0\x2a\x01\0\0", 1);

@@ -5,10 +5,10 @@ use weir_asm::{
     maps::{MapSpec, PerCpuArray},
 };
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{KnownSources, Party, Service};
+use weir_guard::meaning::{KnownSources, Party, Service, ServicePart};
 
 use super::{
-    Compiler, KNOWN, Refusal,
+    Compiler, KNOWN, Refusal, WrittenService,
     bucket::{self, clear_key},
     integer::constant,
 };
@@ -40,9 +40,15 @@ impl Answer {
 }
 
 /// The program that sees what the service sends; all of it passes.
-pub(super) fn knowing(service: &Service, known: &KnownSources, site: &Site) -> Result<Code, Refusal> {
+pub(super) fn knowing(
+    service: &Service,
+    known: &KnownSources,
+    site: &Site,
+    rules: Option<WrittenService<'_>>,
+) -> Result<Code, Refusal> {
     let mut code = Code::new();
-    let compiler = Compiler::new(service, site, Party::Service)?;
+    let mut compiler = Compiler::new(service, site, Party::Service, rules)?;
+    compiler.mark(&code, ServicePart::Listen);
     let [ignored, unjudged] = [(); 2].map(|()| code.fresh_label());
     let wants = Wants::Payload { bytes: compiler.window.len as usize, source: true };
     let mut written = Ok(());
@@ -54,14 +60,14 @@ pub(super) fn knowing(service: &Service, known: &KnownSources, site: &Site) -> R
         Judge { wants, by: Party::Service, no_command: ignored, unjudged: Some(ends), place },
     );
     written?;
-    code.tighten();
+    compiler.finish_code(&mut code);
     Ok(code)
 }
 
 impl Compiler<'_> {
     /// Writes the program from where the payload is found on.
     fn know(
-        mut self,
+        &mut self,
         code: &mut Code,
         known: &KnownSources,
         ignored: Label,
@@ -77,6 +83,7 @@ impl Compiler<'_> {
                 ja $end
             }
         }
+        self.mark(code, ServicePart::Known);
         ebpf! { in code; $learn: }
         clear_key(code);
         self.key_of_source(code, known.by, ignored);

@@ -2,7 +2,7 @@
 
 use weir_asm::{Code, Label, Reg};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Field, FieldId, FieldKind};
+use weir_guard::meaning::{Field, FieldId, FieldKind, ServicePart};
 
 use super::{
     Compiler, Refusal,
@@ -83,6 +83,7 @@ impl Compiler<'_> {
         walked.sort_unstable_by_key(|(id, _)| *id);
         for (id, (end, value)) in walked {
             let field = self.field(id);
+            self.mark(code, ServicePart::Field(id));
             let (absent, done) = (code.fresh_label(), code.fresh_label());
             let lens = self.lens.get(&id).cloned().unwrap_or_default();
             match field.kind {

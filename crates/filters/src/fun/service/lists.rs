@@ -73,6 +73,17 @@ impl ListTrees {
     pub fn of(service: &Service) -> Self {
         Self { trees: [ListTree::v6(&starts(service, false)), ListTree::v4(&starts(service, true))] }
     }
+
+    /// Where the trees stand in a half of the maps, 0 or 1, one behind the other; `room` is how many lines and masks a half has.
+    pub fn placed(&self, half: usize, room: [usize; 2]) -> ListHead {
+        let [mut line, mut mask] = [0, 1].map(|map| BEFORE_LISTS[map] + half * room[map]);
+        self.trees.each_ref().map(|tree| {
+            let place = [(line as u64) << 32 | tree.nodes as u64, mask as u64];
+            line += tree.lines.len();
+            mask += tree.masks.len();
+            place
+        })
+    }
 }
 
 impl ListTree {
@@ -227,8 +238,8 @@ fn entry(code: &mut Code, map: &str, absent: Label) {
 }
 
 impl Compiler<'_> {
-    /// [`MASK`] from the source.
-    pub(super) fn search_lists(&self, code: &mut Code) -> Result<(), Refusal> {
+    /// [`MASK`] from the source; on at `unfilled`, if that is asked for, where the maps hold no lists yet.
+    pub(super) fn search_lists(&self, code: &mut Code, unfilled: Option<Label>) -> Result<(), Refusal> {
         let count = lists(self.service).count();
         if count > MOST_LISTS {
             return Err(Refusal::TooManyLists(count));
@@ -247,6 +258,12 @@ impl Compiler<'_> {
             stxw [{stack(INDEX)}], r1
         }
         entry(code, LIST_NODES.name(), done);
+        if let Some(unfilled) = unfilled {
+            ebpf! { in code;
+                ldxdw r1, [r0]
+                jeq r1, 0, $unfilled
+            }
+        }
         ebpf! { in code;
             ldxdw r1, [$VERSION]
             jeq r1, 0, $version_6

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Comparison, Condition, Integer, MessageId};
+use weir_guard::meaning::{Comparison, Condition, Integer, MessageId, ServicePart};
 
 use super::{
     Compiler, Refusal,
@@ -16,6 +16,8 @@ use super::{
 struct Candidate {
     id: MessageId,
     conjuncts: Vec<Condition>,
+    /// Of each conjunct, which of the message's it is, or is a part of.
+    places: Vec<usize>,
     label: Label,
 }
 
@@ -56,13 +58,17 @@ impl Compiler<'_> {
         let by = self.by;
         let sent = messages.filter(|(_, message)| message.by.is_none_or(|party| party == by));
         let candidates = sent.filter_map(|(id, message)| {
-            let conjuncts = match simplified(&message.when) {
-                Simplified::Always(false) => return None,
-                Simplified::Always(true) => Vec::new(),
-                Simplified::Sometimes(Condition::All(parts)) => parts,
-                Simplified::Sometimes(single) => vec![single],
-            };
-            Some(Candidate { id: MessageId(id), conjuncts, label: code.fresh_label() })
+            let (mut conjuncts, mut places) = (Vec::new(), Vec::new());
+            for (place, part) in message.when.conjuncts().iter().enumerate() {
+                match simplified(part) {
+                    Simplified::Always(false) => return None,
+                    Simplified::Always(true) => {}
+                    Simplified::Sometimes(Condition::All(parts)) => conjuncts.extend(parts),
+                    Simplified::Sometimes(single) => conjuncts.push(single),
+                }
+                places.resize(conjuncts.len(), place);
+            }
+            Some(Candidate { id: MessageId(id), conjuncts, places, label: code.fresh_label() })
         });
         candidates.collect()
     }
@@ -70,8 +76,9 @@ impl Compiler<'_> {
     /// On at the message's label where everything holds but what is known already; falls through where something doesn't.
     fn ask(&mut self, code: &mut Code, candidate: &Candidate, known: &[&Condition]) -> Result<(), Refusal> {
         let next = code.fresh_label();
-        for conjunct in &candidate.conjuncts {
+        for (conjunct, place) in candidate.conjuncts.iter().zip(&candidate.places) {
             if !known.contains(&conjunct) {
+                self.mark(code, ServicePart::Conjunct(candidate.id, *place));
                 self.require(code, conjunct, true, next)?;
             }
         }
@@ -97,6 +104,11 @@ impl Compiler<'_> {
             .iter()
             .map(|(value, at)| (*value, *groups.entry(at).or_insert_with(|| code.fresh_label())))
             .collect();
+        let by_number =
+            run[0].conjuncts.iter().position(|each| few_values(each).is_some_and(|(of, _)| of == integer));
+        if let Some(at) = by_number {
+            self.mark(code, ServicePart::Conjunct(run[0].id, run[0].places[at]));
+        }
         self.integer(code, integer, none)?;
         choose(code, &values, none);
         for (group, label) in groups {

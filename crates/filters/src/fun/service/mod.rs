@@ -12,16 +12,18 @@ mod messages;
 mod source;
 mod text;
 mod walk;
+mod written;
 
 use std::collections::{BTreeSet, HashMap};
 
 use weir_asm::{
-    Code, Label, MapDef, Mem, Object, Program, Reg,
+    Code, Label, MapDef, Mem, Object, Program, Reg, RunConfig,
     maps::{Array, Hash, LruHash, MapSpec, PerCpuArray},
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
-    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Service, UnjudgedKind, Width,
+    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Service, ServicePart,
+    UnjudgedKind, Width,
 };
 
 use super::{
@@ -36,6 +38,7 @@ use crate::{
 use condition::Simplified;
 pub use lists::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListHead, ListLine, ListTree, ListTrees, has_lists};
 use source::asks_whether_known;
+pub use written::WrittenService;
 
 /// Packets by decision, as [`Service::decisions`] lists them. The loader gives it its room.
 pub const DECISIONS: MapSpec<PerCpuArray<u64>> = MapSpec::new("decisions", 1);
@@ -119,6 +122,10 @@ struct Compiler<'a> {
     ends: HashMap<Decision, (Label, i32)>,
     /// What is used of the ends.
     used: Vec<Decision>,
+    /// Where rules stand, if that is asked for.
+    written: Option<WrittenService<'a>>,
+    /// Where the instructions of a rule begin.
+    marks: Vec<(usize, ServicePart)>,
 }
 
 /// The service's program for a site, [`GUARD`], with the maps that it uses; and where the service knows sources by what it
@@ -126,15 +133,35 @@ struct Compiler<'a> {
 ///
 /// Minimum kernel: that of the hook, and 5.3 for loops.
 pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal> {
+    object(service, site, None)
+}
+
+/// The service's program for loaders that know nothing of guards: the verifier's log and bpftool show the rule that an
+/// instruction comes from, libxdp's dispatcher runs it before programs that don't say when they run, and until the service's
+/// lists are in its maps (a [`ListHead`] is there) every source is blocked.
+///
+/// Minimum kernel: as [`service_object`].
+pub fn exported_object(
+    service: &Service,
+    site: &Site,
+    written: WrittenService<'_>,
+) -> Result<Object, Refusal> {
+    object(service, site, Some(written))
+}
+
+/// What libxdp is told: as xdp-filter of xdp-tools, before programs that do more than to drop.
+const RUN_CONFIG: RunConfig = RunConfig { priority: 10, chain_call_actions: &["XDP_PASS"] };
+
+fn object(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -> Result<Object, Refusal> {
     if site.hook == Hook::Xdp && !site.features.xdp_frags {
         // There bytes are copied one by one, of which older verifiers follow each.
         return Err(Refusal::Unsupported("a program for xdp before Linux 5.18"));
     }
-    let mut programs = vec![program(GUARD, site, judging(service, site)?)?];
+    let mut programs = vec![program(GUARD, site, judging(service, site, written)?, written)?];
     if let Some(known) = &service.known {
         let hook = if site.hook.layer() == Layer::Ethernet { Hook::Tc } else { Hook::Cgroup };
         let site = &Site { hook, ..*site };
-        programs.push(program(KNOWING, site, answers::knowing(service, known, site)?)?);
+        programs.push(program(KNOWING, site, answers::knowing(service, known, site, written)?, written)?);
     }
     let sized = |map: MapDef, room: usize| MapDef { max_entries: room.max(1) as u32, ..map };
     let [lines, masks] = lists::entries(service);
@@ -166,13 +193,24 @@ pub const GUARD: &str = "guard";
 /// The program that sees what the service sends, and lets all of it pass.
 pub const KNOWING: &str = "knowing";
 
-fn program(name: &str, site: &Site, code: Code) -> Result<Program, Refusal> {
+fn program(
+    name: &str,
+    site: &Site,
+    code: Code,
+    written: Option<WrittenService<'_>>,
+) -> Result<Program, Refusal> {
     // Jumps count slots, of which some instructions have two.
     if code.slots() > MOST_INSTRUCTIONS {
         return Err(Refusal::TooLong(MOST_INSTRUCTIONS));
     }
     let section = Access::at(site).section.to_owned();
-    Ok(Program { name: name.to_owned(), section, code, source: None })
+    Ok(Program {
+        name: name.to_owned(),
+        section,
+        code,
+        sources: written.map(|written| written.sources.to_vec()).unwrap_or_default(),
+        run_config: written.filter(|_| site.hook == Hook::Xdp).map(|_| RUN_CONFIG),
+    })
 }
 
 /// Stops where it is too long already.
@@ -180,12 +218,13 @@ fn check_len(code: &Code) -> Result<(), Refusal> {
     if code.len() > MOST_INSTRUCTIONS { Err(Refusal::TooLong(MOST_INSTRUCTIONS)) } else { Ok(()) }
 }
 
-fn judging(service: &Service, site: &Site) -> Result<Code, Refusal> {
+fn judging(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -> Result<Code, Refusal> {
     let mut code = Code::new();
-    let mut compiler = Compiler::new(service, site, Party::Client)?;
+    let mut compiler = Compiler::new(service, site, Party::Client, written)?;
     let decisions = service.decisions().into_iter().enumerate();
     compiler.ends =
         decisions.map(|(number, decision)| (decision, (code.fresh_label(), number as i32))).collect();
+    compiler.mark(&code, ServicePart::Listen);
     let no_message = compiler.ends[&Decision::NoMessage].0;
     let mut judged = Ok(());
     let wants = Wants::Payload { bytes: compiler.window.len as usize, source: compiler.asks_for_source() };
@@ -195,7 +234,7 @@ fn judging(service: &Service, site: &Site) -> Result<Code, Refusal> {
     let unjudged = Some(Unjudged { fragment, unreadable, super_packet });
     parse(&mut code, site, Judge { wants, by: Party::Client, no_command: no_message, unjudged, place });
     judged?;
-    code.tighten();
+    compiler.finish_code(&mut code);
     Ok(code)
 }
 
@@ -236,7 +275,12 @@ fn walked(service: &Service, by: Party) -> Result<Walked, Refusal> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(service: &'a Service, site: &'a Site, by: Party) -> Result<Self, Refusal> {
+    fn new(
+        service: &'a Service,
+        site: &'a Site,
+        by: Party,
+        written: Option<WrittenService<'a>>,
+    ) -> Result<Self, Refusal> {
         let Walked { ends: walked, lens } = walked(service, by)?;
         Ok(Self {
             service,
@@ -249,6 +293,8 @@ impl<'a> Compiler<'a> {
             lens,
             ends: HashMap::new(),
             used: Vec::new(),
+            written,
+            marks: Vec::new(),
         })
     }
 }
@@ -275,6 +321,7 @@ impl Compiler<'_> {
         self.by_source(code)?;
         self.walk_fields(code)?;
         let messages = self.messages(code, no_message)?;
+        self.mark(code, ServicePart::Listen);
         self.judge_by_source_alone(code, unjudged)?;
         self.finish(code, messages)
     }
@@ -282,10 +329,14 @@ impl Compiler<'_> {
     /// On at the ends of those that are allowed, and blocked.
     fn by_source(&mut self, code: &mut Code) -> Result<(), Refusal> {
         if has_lists(self.service) {
-            self.search_lists(code)?;
-            for (list, decision) in
-                [(&self.service.allow, Decision::Allowed), (&self.service.block, Decision::Blocked)]
-            {
+            // Where weir loads it, they are there before it is attached.
+            let unfilled = self.written.map(|_| self.end_at(Decision::Blocked));
+            self.search_lists(code, unfilled)?;
+            for (list, part, decision) in [
+                (&self.service.allow, ServicePart::Allow, Decision::Allowed),
+                (&self.service.block, ServicePart::Block, Decision::Blocked),
+            ] {
+                self.mark(code, part);
                 let (end, next) = (self.end_at(decision), code.fresh_label());
                 self.require_list(code, list, next);
                 ebpf! { in code;
@@ -293,6 +344,7 @@ impl Compiler<'_> {
                 $next:
                 }
             }
+            self.mark(code, ServicePart::Listen);
         }
         Ok(())
     }
@@ -332,6 +384,7 @@ impl Compiler<'_> {
             ebpf! { in code; $label: }
             self.message(code, message)?;
         }
+        self.mark(code, ServicePart::Listen);
         let [accept, drop] = [(); 2].map(|()| code.fresh_label());
         let mut is_used = [false; 2];
         let observes = self.service.mode == Mode::Observe;
@@ -380,7 +433,8 @@ impl Compiler<'_> {
     fn message(&mut self, code: &mut Code, message: MessageId) -> Result<(), Refusal> {
         let unwelcome = self.end_at(Decision::Unwelcome(message));
         let service = self.service;
-        let accept: Vec<_> = service.accept.iter().filter(|each| each.message == message).collect();
+        let accept: Vec<_> =
+            service.accept.iter().enumerate().filter(|(_, each)| each.message == message).collect();
         if accept.is_empty() {
             ebpf! { in code; ja $unwelcome }
             return Ok(());
@@ -388,11 +442,12 @@ impl Compiler<'_> {
         let accepted = code.fresh_label();
         let limits = || service.limits_of(message).map(|(_, limit)| &limit.from);
         if let Some(known) = &service.known
-            && accept.iter().map(|each| &each.from).chain(limits()).any(asks_whether_known)
+            && accept.iter().map(|(_, each)| &each.from).chain(limits()).any(asks_whether_known)
         {
             self.look_up_known(code, known);
         }
-        for (number, Acceptance { from, when, .. }) in accept.iter().enumerate() {
+        for (number, (place, Acceptance { from, when, .. })) in accept.iter().enumerate() {
+            self.mark(code, ServicePart::Accept(*place));
             let next = if number + 1 == accept.len() { unwelcome } else { code.fresh_label() };
             self.require_senders(code, from, next);
             match condition::simplified(when) {
@@ -412,6 +467,7 @@ impl Compiler<'_> {
         for (id, limit) in service.limits_of(message) {
             check_len(code)?;
             let next = code.fresh_label();
+            self.mark(code, ServicePart::Limit(id));
             self.require_senders(code, &limit.from, next);
             let refused = self.end_at(Decision::OverLimit(message, id));
             self.take_token(code, id, limit, [next, refused]);

@@ -5,7 +5,7 @@ mod resolve;
 mod token;
 mod tree;
 
-pub(super) use resolve::{Scope, WrittenField, condition, length};
+pub(super) use resolve::{Conjuncts, Scope, WrittenField, condition, conjuncts, length};
 
 /// Words of the language, which can't be names of fields or constants.
 pub(super) const RESERVED: [&str; 13] = [

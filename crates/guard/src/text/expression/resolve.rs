@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Range};
 
-use weir_asm::{Diagnostic, Diagnostics, Severity};
+use weir_asm::{Diagnostic, Diagnostics, Severity, Span};
 
 use super::{
     bounds::Bounds,
@@ -41,15 +41,39 @@ pub(in crate::text) fn condition(
     Resolver::run(source, scope, found, read)
 }
 
+/// Conditions that must hold together, and where each stands.
+pub(in crate::text) type Conjuncts = Vec<(Condition, Span)>;
+
+/// Reads a message's `when`.
+pub(in crate::text) fn conjuncts(
+    source: &SourceString,
+    scope: &Scope<'_>,
+    found: &mut Diagnostics,
+) -> Option<Conjuncts> {
+    let read = |resolver: &Resolver<'_>| {
+        let node = tree::tree(source.text())?;
+        let parts = match &node.kind {
+            NodeKind::All(parts) => parts.as_slice(),
+            _ => std::slice::from_ref(&node),
+        };
+        parts
+            .iter()
+            .map(|part| Ok((resolver.condition(part)?, source.span(part.range.clone()))))
+            .collect::<Resolved<_>>()
+    };
+    Resolver::run(source, scope, found, read)
+}
+
 /// Reads a message's `length`: a number, a range of numbers or a set of both.
 pub(in crate::text) fn length(
     source: &SourceString,
     scope: &Scope<'_>,
     found: &mut Diagnostics,
-) -> Option<Condition> {
+) -> Option<Conjuncts> {
     let read = |resolver: &Resolver<'_>| {
         let node = tree::tree(source.text())?;
-        resolver.among(Integer::Len, &node, &node.range)
+        let condition = resolver.among(Integer::Len, &node, &node.range)?;
+        Ok(vec![(condition, source.span(node.range))])
     };
     Resolver::run(source, scope, found, read)
 }

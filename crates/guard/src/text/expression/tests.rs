@@ -189,7 +189,7 @@ fn lengths_are_numbers_ranges_and_sets() {
             length(&source(text), &scope, &mut found).unwrap_or_else(|| panic!("{text}: {found:?}"));
         let payload = vec![0; len];
         let packet = Packet::whole(SocketAddr::from(([0; 4], 0)), &payload);
-        assert_eq!(condition.of(&packet, &[]), Truth::of(Some(expected)), "{text}, {len} bytes");
+        assert_eq!(condition[0].0.of(&packet, &[]), Truth::of(Some(expected)), "{text}, {len} bytes");
     };
     check("12", 12, true);
     check("12", 13, false);

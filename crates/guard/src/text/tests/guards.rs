@@ -227,3 +227,28 @@ fn an_error_is_told_although_there_are_many_warnings() {
     assert!(reading.services.is_none());
     assert!(reading.diagnostics.has_errors() && reading.diagnostics.has_more());
 }
+
+#[test]
+fn it_is_known_where_each_rule_stands() {
+    let lists = ["secondaries.txt", "office.txt", "blocked.txt"].map(|name| (name, "203.0.113.7\n"));
+    let reading = read(GUARD, &lists);
+    let [places] = &reading.places[..] else { panic!("one service is there") };
+    let text = |part| {
+        let (file, span) = places.of(part)?;
+        Some(&file.map_or(GUARD, |at| &reading.files[at].file.text)[span.range()])
+    };
+    assert_eq!(text(ServicePart::Listen), Some("\"udp/[2001:db8::1]:53\""));
+    assert_eq!(text(ServicePart::Block), Some("[\"@blocked.txt\"]"));
+    assert_eq!(
+        [0, 1, 2].map(|at| text(ServicePart::Field(FieldId(at)))),
+        [Some("questions"), Some("flags"), None]
+    );
+    let conjuncts = [0, 1, 2, 3].map(|at| text(ServicePart::Conjunct(MessageId(0), at)));
+    assert_eq!(conjuncts, [Some("12..=most"), Some("flags & 0xf800 == 0"), Some("questions == 1"), None]);
+    assert_eq!(text(ServicePart::Conjunct(MessageId(1), 0)), Some("flags & 0xf800 == 0x2000"));
+    assert_eq!(text(ServicePart::Message(MessageId(1))), Some("\"flags & 0xf800 == 0x2000\""));
+    assert!(
+        text(ServicePart::Accept(1)).is_some_and(|text| text.starts_with("{ message = \"notify\", from"))
+    );
+    assert!(text(ServicePart::Limit(LimitId(1))).is_some_and(|text| text.ends_with("rate = \"10/m\" }")));
+}

@@ -9,7 +9,8 @@ use super::{
     Files, GuardReading, NamedText, ProtocolReading, Unavailable, check::Relations, guard, protocol,
 };
 use crate::meaning::{
-    Decision, GuardHook, Listen, Memory, MessageId, Mode, Packet, Party, Per, Senders, SourceKey,
+    Decision, FieldId, GuardHook, LimitId, Listen, Memory, MessageId, Mode, Packet, Party, Per, Senders,
+    ServicePart, SourceKey,
 };
 
 mod guards;

@@ -1,6 +1,7 @@
 //! Guards' programs decide as the interpreter does.
 
 mod classic;
+mod exported;
 mod frames;
 mod known;
 mod limits;
@@ -28,6 +29,10 @@ use crate::{Test, once};
 
 pub(super) const TESTS: &[Test] = &[
     once("random_guards_decide_as_the_interpreter", random_guards),
+    once(
+        "a_guards_object_loads_and_a_refused_one_is_told_its_rule",
+        exported::a_refused_guard_is_told_its_rule,
+    ),
     once("guards_of_shipped_protocols_decide_as_the_interpreter", shipped_protocols),
     once("guards_decide_frames_as_the_interpreter", frames::are_decided_as_by_the_interpreter),
     once(
