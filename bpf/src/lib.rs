@@ -10,11 +10,11 @@ mod bounds;
 mod capture;
 mod command;
 mod frame;
-mod guard;
 mod hook;
 mod known_key;
 mod packet;
 mod pieces;
+mod source_check;
 mod verdict;
 mod view;
 mod window;
@@ -22,10 +22,10 @@ mod worker;
 
 pub use capture::{Captures, keep_a_copy};
 pub use command::*;
-pub use guard::{Blocked, Rate, Source, Sources, is_blocked, source, spend, spend_without_exchange};
 pub use hook::*;
 pub use known_key::{Keys, asks_for_a_known_key};
 pub use packet::{Head, Packet};
+pub use source_check::{Blocked, Rate, Source, Sources, is_blocked, source, spend, spend_without_exchange};
 pub use verdict::{Verdict, Verdicts, count, decide, decide_uncounted};
 
 /// The licence that the kernel reads: some helpers are for GPL-compatible programs only.

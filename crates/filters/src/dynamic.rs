@@ -7,7 +7,7 @@ use std::{
 
 use weir_wire::{Command, DEFAULT_CAPACITY, udp};
 
-use crate::{Blocklist, Filter, FilterName, Guard, Moment, Packet, Quota, Verdict, blocklist::octets};
+use crate::{Blocklist, Filter, FilterName, Moment, Packet, Quota, SourceCheck, Verdict, blocklist::octets};
 
 /// A chain of filters with what it remembers: as every program with maps must decide.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Reference {
         Self { filter, blocklist: Blocklist::default(), keys: HashSet::new(), due: HashMap::new() }
     }
 
-    /// Decides a packet, and remembers what the decision changes. A guard passes a packet without a source on.
+    /// Decides a packet, and remembers what the decision changes. A source check passes a packet without a source on.
     pub fn decide(&mut self, packet: Packet<'_>, source: Option<IpAddr>, now: Moment) -> Verdict {
         self.decide_within(packet, source, [now; 2], Verdict::Accept)
     }
@@ -55,17 +55,17 @@ impl Reference {
         during: During,
         said: Verdict,
     ) -> Verdict {
-        let guards = self.filter.guards.iter().chain(self.filter.name.guard());
-        for guard in guards {
+        let checks = self.filter.checks.iter().chain(self.filter.name.source_check());
+        for check in checks {
             let Some(source) = source else { break };
-            let passes = match guard {
-                Guard::Blocklist => {
+            let passes = match check {
+                SourceCheck::Blocklist => {
                     let until = self.blocklist.end_for(source);
                     let [before, after] =
                         during.map(|moment| until.is_none_or(|until| until.is_over(moment)));
                     if before == after { before } else { said == Verdict::Accept }
                 }
-                Guard::Quota => self.spend(source, during, said),
+                SourceCheck::Quota => self.spend(source, during, said),
             };
             if !passes {
                 return Verdict::Drop;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FilterName, Guards, KNOWN_KEYS, QUOTA_SOURCES, Quota, names};
+use crate::{FilterName, KNOWN_KEYS, QUOTA_SOURCES, Quota, SourceChecks, names};
 
 /// What `parameterized-filter` does with every packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub struct Filter {
     /// keeps a few free entries to itself (kernel/bpf/bpf_lru_list.c).
     pub quota_sources: u32,
     /// What decides before it.
-    pub guards: Guards,
+    pub checks: SourceChecks,
 }
 
 impl Filter {
@@ -91,7 +91,7 @@ impl From<FilterName> for Filter {
             quota: Quota::default(),
             known_keys: KNOWN_KEYS,
             quota_sources: QUOTA_SOURCES,
-            guards: Guards::NONE,
+            checks: SourceChecks::NONE,
         }
     }
 }

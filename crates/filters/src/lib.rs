@@ -15,7 +15,6 @@ mod filter;
 mod frame;
 pub mod fun;
 mod gso;
-mod guard;
 mod hook;
 pub mod maps;
 mod matrix;
@@ -24,6 +23,7 @@ mod packet;
 mod reference;
 mod refusal;
 mod site;
+mod source_check;
 pub mod text;
 
 pub use blocklist::{Blocklist, Effective, Until, key as prefix_key};
@@ -33,13 +33,13 @@ pub use dynamic::{BLOCKED_PREFIXES, During, KNOWN_KEYS, QUOTA_SOURCES, Reference
 pub use filter::{Binding, Filter, Parameter};
 pub use frame::{Found, extension_len, u16_at};
 pub use gso::{GsoLayout, WayToSharedInfo};
-pub use guard::{ChainError, Guard, Guards, NoQuota, Quota};
 pub use hook::{GsoView, Hook, Layer, Owner};
 pub use matrix::{Combination, Gap, Toolkit};
 pub use moment::Moment;
 pub use packet::Packet;
 pub use refusal::Refusal;
 pub use site::{Endpoint, Features, Site, SuperPackets};
+pub use source_check::{ChainError, NoQuota, Quota, SourceCheck, SourceChecks};
 pub use text::UnknownName;
 
 /// What a filter says of a packet.

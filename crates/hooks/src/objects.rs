@@ -57,8 +57,8 @@ pub(crate) fn constants(filter: Filter, site: &Site) -> Vec<Constant> {
     let is_below = site.hook.layer() != Layer::Udp;
     let endpoint = is_below.then(|| (ENDPOINT, bytes_of(site.constant())));
     let order = || -> Vec<u8> {
-        let Chain { guards, last } = filter.constant();
-        guards.into_iter().chain([last]).flat_map(u32::to_ne_bytes).collect()
+        let Chain { checks, last } = filter.constant();
+        checks.into_iter().chain([last]).flat_map(u32::to_ne_bytes).collect()
     };
     let chain = filter.is_dynamic().then(|| (CHAIN, order()));
     let count = || site.workers.to_ne_bytes().to_vec();

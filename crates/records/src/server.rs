@@ -183,7 +183,7 @@ pub enum WorkerPick {
 /// A filter that was replaced by another while the server ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
-    /// The filter, with the guards before it.
+    /// The filter, with the source checks before it.
     pub filter: String,
     /// Toolkit that it was written with.
     pub toolkit: String,

@@ -7,8 +7,8 @@ use std::{
 };
 
 use weir_filters::{
-    Binding, Combination, Filter, FilterName, GsoView, Guards, Hook, Layer, Parameter, Site, SuperPackets,
-    Toolkit, corpus::Case,
+    Binding, Combination, Filter, FilterName, GsoView, Hook, Layer, Parameter, Site, SourceChecks,
+    SuperPackets, Toolkit, corpus::Case,
 };
 use weir_hooks::{KernelFilter, Owners, ProgramType};
 use weir_output::exit::UsageError;
@@ -38,7 +38,7 @@ pub struct Choice {
     /// With this setting alone, where a hook has it.
     pub super_packets: Option<SuperPackets>,
     /// The filters before it; with none of them, a filter without a memory is compared by itself.
-    pub guards: Guards,
+    pub checks: SourceChecks,
     /// The turn whose memory packets begin with.
     pub turn: u32,
 }
@@ -82,7 +82,7 @@ impl Way {
         let Combination { filter, toolkit, hook } = combination;
         let runs = ProgramType::at(hook).is_some_and(ProgramType::runs_on_bytes) && toolkit.can_be_asked();
         // A test run of packets from UDP's header on has no IP header.
-        let is_by_source = hook.layer() == Layer::Udp && filter.guard().is_some();
+        let is_by_source = hook.layer() == Layer::Udp && filter.source_check().is_some();
         if runs && !is_by_source { Self::TestRun } else { Self::Sockets }
     }
 
@@ -149,7 +149,7 @@ impl Plan {
 
     /// How its programs are asked.
     pub(super) fn way_of(&self, combination: Combination) -> Way {
-        let is_by_source = combination.hook.layer() == Layer::Udp && !self.choice.guards.is_empty();
+        let is_by_source = combination.hook.layer() == Layer::Udp && !self.choice.checks.is_empty();
         if is_by_source { Way::Sockets } else { Way::of(combination) }
     }
 
@@ -251,8 +251,8 @@ impl Plan {
 
     /// A filter with each of its parameters that is to be compared, and one with a memory in chains too.
     fn filters(&self, name: FilterName, hook: Hook, way: Way) -> Vec<Filter> {
-        if !self.choice.guards.is_empty() {
-            return vec![with_little_room(Filter::from(name).behind(self.choice.guards))];
+        if !self.choice.checks.is_empty() {
+            return vec![with_little_room(Filter::from(name).behind(self.choice.checks))];
         }
         if name.is_dynamic() {
             let chains = chains(name, hook, way).into_iter().map(|chain| chain.parse().expect("a chain"));
@@ -270,7 +270,7 @@ impl Plan {
     }
 }
 
-/// The chains that a filter with a memory decides in; by a test run without an IP header guards know no source.
+/// The chains that a filter with a memory decides in; by a test run without an IP header source checks know no source.
 fn chains(name: FilterName, hook: Hook, way: Way) -> Vec<String> {
     let before: &[&str] = match name {
         FilterName::Blocklist => &["", "quota+"],

@@ -4,20 +4,20 @@
 /// verifier knows its value and removes the filters that aren't in the chain.
 pub const CHAIN: &str = "CHAIN";
 
-/// How many guards may stand before the last filter.
-pub const MAX_GUARDS: usize = 2;
+/// How many source checks may stand before the last filter.
+pub const MAX_CHECKS: usize = 2;
 
 /// A chain of filters, each by its [`number`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Chain {
-    /// The guards in the order in which they decide, or [`NONE`].
-    pub guards: [u32; MAX_GUARDS],
+    /// The source checks in the order in which they decide, or [`NONE`].
+    pub checks: [u32; MAX_CHECKS],
     /// Who decides about what they pass on.
     pub last: u32,
 }
 
-/// No guard; no filter has this number.
+/// No source check; no filter has this number.
 pub const NONE: u32 = 0;
 
 /// The number of the filter of that name: its FNV-1a hash without the lowest bit. It is below 2³¹, so that an instruction's

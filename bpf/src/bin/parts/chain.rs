@@ -1,4 +1,4 @@
-//! Guards, and any filter behind them: here those with maps. Which of them decide is a constant of the loader's.
+//! SourceChecks, and any filter behind them: here those with maps. Which of them decide is a constant of the loader's.
 
 use aya_ebpf::{
     btf_maps::{Array, PerCpuArray},
@@ -8,7 +8,7 @@ use weir_bpf::{
     Blocked, Captures, Hook, Keys, Packet, Rate, Source, Sources, Verdicts, accepts_by_packet,
     asks_for_a_known_key, decide, is_blocked, keep_a_copy, programs, source,
 };
-use weir_wire::chain::{Chain, MAX_GUARDS, NONE, number};
+use weir_wire::chain::{Chain, MAX_CHECKS, NONE, number};
 
 use super::spend;
 
@@ -38,7 +38,7 @@ static CAPTURE: Captures = Captures::new();
 
 /// Set by the loader; the verifier then knows it and removes the filters that aren't in the chain.
 #[unsafe(no_mangle)]
-static CHAIN: Chain = Chain { guards: [NONE; MAX_GUARDS], last: NONE };
+static CHAIN: Chain = Chain { checks: [NONE; MAX_CHECKS], last: NONE };
 
 /// A field of [`CHAIN`].
 macro_rules! chain {
@@ -59,18 +59,18 @@ programs!("chain", run);
 
 #[inline(always)]
 fn run<H: Hook>(hook: &H) -> i64 {
-    decide(hook, &VERDICTS, |packet| (guards_pass(hook) && last_accepts(packet)).into())
+    decide(hook, &VERDICTS, |packet| (checks_pass(hook) && last_accepts(packet)).into())
 }
 
 #[inline(always)]
-fn guards_pass<H: Hook>(hook: &H) -> bool {
+fn checks_pass<H: Hook>(hook: &H) -> bool {
     let Some(source) = source(hook) else { return true };
-    passes(chain!(guards[0]), &source) && passes(chain!(guards[1]), &source)
+    passes(chain!(checks[0]), &source) && passes(chain!(checks[1]), &source)
 }
 
 #[inline(always)]
-fn passes(guard: u32, source: &Source) -> bool {
-    match guard {
+fn passes(check: u32, source: &Source) -> bool {
+    match check {
         NONE => true,
         BLOCKLIST => !is_blocked(&BLOCKED, source),
         QUOTA => spend(&QUOTA_RATE, &SOURCES, source),

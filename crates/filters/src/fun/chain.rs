@@ -1,4 +1,4 @@
-//! A chain in one program: the guards' code, then that of the filter that decides.
+//! A chain in one program: the source checks' code, then that of the filter that decides.
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
@@ -8,18 +8,17 @@ use weir_wire::udp;
 use super::{
     access::Access,
     command::{Decision, decision},
-    guard,
     parse::{Judge, LENGTH, Wants, beginning, parse},
-    verdict,
+    source_check, verdict,
 };
 use crate::{Filter, Layer, Site, Verdict};
 
-/// Decides by the guards and then by the filter itself.
+/// Decides by the source checks and then by the filter itself.
 pub(super) fn chain(code: &mut Code, filter: Filter, site: &Site) {
     let access = &Access::at(site);
     let refused = code.label("refused");
     let place = |code: &mut Code| {
-        guard::place(code, filter, site, refused);
+        source_check::place(code, filter, site, refused);
         decide(code, filter, site, refused);
         verdict::place(code, access, refused, Verdict::Drop);
     };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{Binding, Filter, FilterName, Parameter, Site, Verdict};
 
-/// How a filter decides about the server's packets, or about those that guards before it pass on.
+/// How a filter decides about the server's packets, or about those that source checks before it pass on.
 pub(super) enum Decision {
     /// Alike for each; `end` ends the program.
     Alike { wants: Wants, end: fn(&mut Code, &Access) },

@@ -7,13 +7,13 @@ mod capture;
 mod chain;
 mod command;
 mod gso;
-mod guard;
 mod known_key;
 pub(crate) mod map;
 mod parse;
 mod pick;
 pub mod probe;
 pub mod service;
+mod source_check;
 mod verdict;
 
 use weir_asm::{Code, MapDef, Object, Program, show, text};

@@ -58,7 +58,7 @@ pub enum ControlRequest {
     },
     /// Another filter in the place of the running one.
     Swap {
-        /// The filter, with the guards before it.
+        /// The filter, with the source checks before it.
         #[serde(with = "weir_filters::text")]
         filter: Filter,
         /// How it is written; as the one before where nothing is said.
@@ -93,7 +93,7 @@ pub enum Reply {
 /// What runs, and what it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The filter, with the guards before it.
+    /// The filter, with the source checks before it.
     pub filter: String,
     /// How it is written.
     pub toolkit: Toolkit,

@@ -178,8 +178,8 @@ impl State {
         if filter.has(name) {
             return Ok(());
         }
-        // A guard goes before a filter; any other takes its place behind the same guards.
-        let wanted = match name.guard() {
+        // A source check goes before a filter; any other takes its place behind the same ones.
+        let wanted = match name.source_check() {
             Some(_) => format!("{name}+{filter}"),
             None => Filter { name, ..filter }.to_string(),
         };
@@ -318,7 +318,7 @@ impl State {
     fn swap(&mut self, inside: &Inside, filter: Filter, toolkit: Option<Toolkit>) -> Result<String, Failure> {
         let Setup { kind, hook, workers, filter: before, .. } = self.setup;
         let toolkit = toolkit.unwrap_or_else(|| self.toolkit_for(filter));
-        let filter = Filter { name: filter.name, guards: filter.guards, ..before };
+        let filter = Filter { name: filter.name, checks: filter.checks, ..before };
         weir_hooks::loadable(filter, toolkit, hook).map_err(|gap| ServeError::Unavailable {
             filter,
             toolkit,

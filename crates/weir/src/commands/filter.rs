@@ -82,7 +82,7 @@ enum FilterChange {
     },
     /// Put another filter in the place of the one that decides; no packet goes by undecided
     Swap {
-        /// The filter, with guards before it: such as blocklist+quota+valid-command
+        /// The filter, with source checks before it: such as blocklist+quota+valid-command
         filter: Filter,
         /// How it is written; by default as the one before, or fun where that can't be
         #[arg(long)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use weir_filters::{
-    Binding, Filter, Guards, Hook, Parameter, SuperPackets, Toolkit,
+    Binding, Filter, Hook, Parameter, SourceChecks, SuperPackets, Toolkit,
     corpus::{Captured, Case},
 };
 use weir_guard::meaning::Service;
@@ -162,7 +162,7 @@ pub(crate) fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     }
     let plan = Plan::new(&Choice {
         filter: args.filter.map(|filter| filter.name),
-        guards: args.filter.map_or(Guards::NONE, |filter| filter.guards),
+        checks: args.filter.map_or(SourceChecks::NONE, |filter| filter.checks),
         turn: args.turn,
         toolkit: args.toolkit,
         hook: args.hook,

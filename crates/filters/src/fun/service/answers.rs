@@ -15,8 +15,8 @@ use super::{
 use crate::{
     Site, Verdict,
     fun::{
-        guard::MOMENT,
         parse::{Judge, Unjudged, Wants, parse},
+        source_check::MOMENT,
     },
 };
 

@@ -11,7 +11,7 @@ use super::{
     source::{ADDRESS, VERSION},
     stack,
 };
-use crate::fun::{guard, parse::AT};
+use crate::fun::{parse::AT, source_check};
 
 /// A key of [`BUCKETS`]: the limit, the IP version, the address's bits, the port. Of [`super::KNOWN`] too, with 0 for the limit. Its first
 /// word is one of [`SHARED_BUCKETS`].
@@ -46,10 +46,10 @@ impl Compiler<'_> {
             self.key_of_source(code, key, refused);
         }
         constant(code, weir_asm::Reg::R1, limit.rate.interval.get());
-        ebpf! { in code; stxdw [{guard::INTERVAL}], r1 }
+        ebpf! { in code; stxdw [{source_check::INTERVAL}], r1 }
         constant(code, weir_asm::Reg::R1, limit.rate.tolerance());
-        ebpf! { in code; stxdw [{guard::TOLERANCE}], r1 }
-        guard::take_token(code, map, KEY, self.site.features, [conforms, refused]);
+        ebpf! { in code; stxdw [{source_check::TOLERANCE}], r1 }
+        source_check::take_token(code, map, KEY, self.site.features, [conforms, refused]);
     }
 
     /// The source into the key, or on at `refused`.

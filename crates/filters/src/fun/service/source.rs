@@ -10,7 +10,7 @@ use super::{
     bucket::{self, clear_key},
     lists, stack,
 };
-use crate::fun::{guard, parse::word};
+use crate::fun::{parse::word, source_check};
 
 /// The address, as it stands in a header; an IPv4 address in front of zeros.
 pub(super) const ADDRESS: Mem = stack(-160);
@@ -42,7 +42,7 @@ impl Compiler<'_> {
             Party::Service => (ipv4::DESTINATION_OFFSET, ipv6::DESTINATION_OFFSET),
         };
         let (version_4, known) = (code.fresh_label(), code.fresh_label());
-        guard::load(code, self.site, ipv4::VERSION_OFFSET, 1, VERSION, unknown);
+        source_check::load(code, self.site, ipv4::VERSION_OFFSET, 1, VERSION, unknown);
         ebpf! { in code;
             ldxb r1, [$VERSION]
             rsh r1, 4
@@ -55,7 +55,7 @@ impl Compiler<'_> {
             jeq r1, 4, $version_4
             jne r1, 6, $unknown
         }
-        guard::load(code, self.site, offset_v6, 16, ADDRESS, unknown);
+        source_check::load(code, self.site, offset_v6, 16, ADDRESS, unknown);
         // An IPv4-mapped address (RFC 4291, 2.5.5.2) is the IPv4 address that it is; Linux takes UDP from them.
         ebpf! { in code;
             ldxdw r1, [$ADDRESS]
@@ -75,7 +75,7 @@ impl Compiler<'_> {
             stxdw [$ADDRESS], r1
             stxdw [{stack(ADDRESS.off + 8)}], r1
         }
-        guard::load(code, self.site, offset_v4, size_of::<u32>(), ADDRESS, unknown);
+        source_check::load(code, self.site, offset_v4, size_of::<u32>(), ADDRESS, unknown);
         ebpf! { in code; $known: }
     }
 
@@ -109,9 +109,9 @@ impl Compiler<'_> {
             call map_lookup_elem
             jeq r0, 0, $unknown
             ldxdw r1, [r0]
-            stxdw [{guard::MOMENT}], r1
+            stxdw [{source_check::MOMENT}], r1
             call ktime_get_ns
-            ldxdw r2, [{guard::MOMENT}]
+            ldxdw r2, [{source_check::MOMENT}]
             mov r1, 1
             jgt r2, r0, $done
         $unknown:

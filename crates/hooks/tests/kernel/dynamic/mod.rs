@@ -23,7 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// A test run at the socket has no source, so that guards pass everything on: what is left is the last one's decision.
 fn every_filter_behind_a_guard(toolkit: Toolkit) {
-    for name in FilterName::ALL.into_iter().filter(|name| name.guard().is_none()) {
+    for name in FilterName::ALL.into_iter().filter(|name| name.source_check().is_none()) {
         let chain: Filter = format!("blocklist+{name}").parse().expect("a chain");
         let with = |parameter| Binding::ALL.map(|binding| Filter { parameter, binding, ..chain });
         let all = Parameter::ALL.into_iter().flat_map(with);

@@ -1,4 +1,4 @@
-//! Guards: the packet's source is looked up, and asks for the rest of the program or for its end.
+//! Source checks: the packet's source is looked up, and asks for the rest of the program or for its end.
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
@@ -12,7 +12,7 @@ use super::{
     map,
     parse::{IP_AT, word},
 };
-use crate::{Features, Filter, Guard, Layer, Site};
+use crate::{Features, Filter, Layer, Site, SourceCheck};
 
 const fn stack(off: i16) -> Mem {
     Mem { base: Reg::R10, off }
@@ -43,18 +43,18 @@ const NO_EXIST: i32 = 1;
 /// How often a moment is put in place of another: each time but the last it was another CPU that did.
 const TRIES: usize = 8;
 
-/// Leaves r6 to r9 as they are; on at `refused` where a guard drops the packet.
+/// Leaves r6 to r9 as they are; on at `refused` where a source check drops the packet.
 pub(super) fn place(code: &mut Code, filter: Filter, site: &Site, refused: Label) {
-    let guards: Vec<_> = filter.guards.iter().chain(filter.name.guard()).collect();
-    if guards.is_empty() {
+    let checks: Vec<_> = filter.checks.iter().chain(filter.name.source_check()).collect();
+    if checks.is_empty() {
         return;
     }
     let guarded = code.label("guarded");
     load_source(code, site, guarded);
-    for guard in guards {
-        match guard {
-            Guard::Blocklist => blocklist(code, refused),
-            Guard::Quota => quota(code, site.features, refused),
+    for check in checks {
+        match check {
+            SourceCheck::Blocklist => blocklist(code, refused),
+            SourceCheck::Quota => quota(code, site.features, refused),
         }
     }
     ebpf! { in code; $guarded: }

@@ -1,4 +1,4 @@
-//! Guards: the packet's source is looked up, and lets the packet on to the next filter or not.
+//! Source checks: the packet's source is looked up, and lets the packet on to the next filter or not.
 
 use core::mem::{self, MaybeUninit};
 

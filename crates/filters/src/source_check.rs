@@ -1,24 +1,24 @@
-//! Guards: what decides by a packet's source before the filter that decides by its payload.
+//! Source checks: what decides by a packet's source before the filter that decides by its payload.
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
-use weir_wire::chain::{self, Chain, MAX_GUARDS};
+use weir_wire::chain::{self, Chain, MAX_CHECKS};
 
 use crate::{Binding, Filter, FilterName, Parameter, UnknownName};
 
 /// A filter that may stand before another one in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Guard {
+pub enum SourceCheck {
     /// Drops packets whose source is in a blocked prefix.
     Blocklist,
     /// Drops packets of a source that sends more than its quota.
     Quota,
 }
 
-impl Guard {
-    /// Every guard.
+impl SourceCheck {
+    /// Every source check.
     pub const ALL: [Self; 2] = [Self::Blocklist, Self::Quota];
 
     /// The filter that it is when it stands alone: it accepts what it doesn't drop.
@@ -31,22 +31,22 @@ impl Guard {
 }
 
 impl FilterName {
-    /// The guard that this filter is, if it is one.
-    pub fn guard(self) -> Option<Guard> {
-        Guard::ALL.into_iter().find(|guard| guard.name() == self)
+    /// The source check that this filter is, if it is one.
+    pub fn source_check(self) -> Option<SourceCheck> {
+        SourceCheck::ALL.into_iter().find(|check| check.name() == self)
     }
 }
 
-/// The guards before a filter, in order, each at most once.
+/// The source checks before a filter, in order, each at most once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Guards([Option<Guard>; Guard::ALL.len()]);
+pub struct SourceChecks([Option<SourceCheck>; SourceCheck::ALL.len()]);
 
-impl Guards {
+impl SourceChecks {
     /// None.
-    pub const NONE: Self = Self([None; Guard::ALL.len()]);
+    pub const NONE: Self = Self([None; SourceCheck::ALL.len()]);
 
     /// In order.
-    pub fn iter(self) -> impl Iterator<Item = Guard> {
+    pub fn iter(self) -> impl Iterator<Item = SourceCheck> {
         self.0.into_iter().flatten()
     }
 
@@ -55,27 +55,27 @@ impl Guards {
         self == Self::NONE
     }
 
-    /// The same with `guard` behind the others, or nothing where it is there already.
+    /// These with `check` behind the others, or nothing where it is there already.
     #[must_use]
-    pub fn with(mut self, guard: Guard) -> Option<Self> {
-        if self.0.contains(&Some(guard)) {
+    pub fn with(mut self, check: SourceCheck) -> Option<Self> {
+        if self.0.contains(&Some(check)) {
             return None;
         }
-        *self.0.iter_mut().find(|slot| slot.is_none())? = Some(guard);
+        *self.0.iter_mut().find(|slot| slot.is_none())? = Some(check);
         Some(self)
     }
 }
 
 impl Filter {
-    /// The same filter behind those guards.
+    /// The same filter behind those source checks.
     #[must_use]
-    pub const fn behind(self, guards: Guards) -> Self {
-        Self { guards, ..self }
+    pub const fn behind(self, checks: SourceChecks) -> Self {
+        Self { checks, ..self }
     }
 
     /// The names of the chain's filters, in order; the last one decides.
     pub fn chain(&self) -> impl Iterator<Item = FilterName> {
-        self.guards.iter().map(Guard::name).chain([self.name])
+        self.checks.iter().map(SourceCheck::name).chain([self.name])
     }
 
     /// Whether `name` is one of the chain's filters.
@@ -85,18 +85,18 @@ impl Filter {
 
     /// The constant with which the object of all chains, compiled ahead of time, decides so.
     pub fn constant(&self) -> Chain {
-        let mut guards = [chain::NONE; MAX_GUARDS];
-        for (slot, guard) in guards.iter_mut().zip(self.guards.iter().chain(self.name.guard())) {
-            *slot = guard.name().number();
+        let mut checks = [chain::NONE; MAX_CHECKS];
+        for (slot, check) in checks.iter_mut().zip(self.checks.iter().chain(self.name.source_check())) {
+            *slot = check.name().number();
         }
         let last = match (self.name, self.binding, self.parameter) {
             (FilterName::Parameterized, Binding::Constant, Parameter::Accept) => FilterName::Simple,
             (FilterName::Parameterized, Binding::Constant, Parameter::Drop) => FilterName::Reject,
-            // It has decided as a guard.
-            (name, ..) if name.guard().is_some() => FilterName::Simple,
+            // It has decided as a source check.
+            (name, ..) if name.source_check().is_some() => FilterName::Simple,
             (name, ..) => name,
         };
-        Chain { guards, last: last.number() }
+        Chain { checks, last: last.number() }
     }
 
     /// Whether a decision can depend on the packet's source, on the time, or on packets before it.
@@ -141,17 +141,17 @@ impl FromStr for Filter {
     fn from_str(text: &str) -> Result<Self, ChainError> {
         let (before, last) =
             text.rsplit_once('+').map_or((None, text), |(before, last)| (Some(before), last));
-        let mut guards = Guards::NONE;
+        let mut checks = SourceChecks::NONE;
         let name: FilterName = last.parse()?;
         for part in before.into_iter().flat_map(|before| before.split('+')) {
             let filter: FilterName = part.parse()?;
-            let guard = filter.guard().ok_or(ChainError::NoGuard(filter))?;
-            guards = guards.with(guard).ok_or(ChainError::Twice(filter))?;
+            let check = filter.source_check().ok_or(ChainError::NoSourceCheck(filter))?;
+            checks = checks.with(check).ok_or(ChainError::Twice(filter))?;
         }
-        if guards.iter().any(|guard| guard.name() == name) {
+        if checks.iter().any(|check| check.name() == name) {
             return Err(ChainError::Twice(name));
         }
-        Ok(Self::from(name).behind(guards))
+        Ok(Self::from(name).behind(checks))
     }
 }
 
@@ -163,9 +163,9 @@ pub enum ChainError {
     Unknown(#[from] UnknownName),
     /// A filter that stands before another one decides alone.
     #[error(
-        "'{0}' is no guard: before another filter may stand blocklist and quota, such as blocklist+quota+valid-command"
+        "'{0}' is no source check: before another filter may stand blocklist and quota, such as blocklist+quota+valid-command"
     )]
-    NoGuard(FilterName),
+    NoSourceCheck(FilterName),
     /// The same filter again.
     #[error("'{0}' stands in the chain twice; once is enough")]
     Twice(FilterName),
@@ -271,9 +271,9 @@ mod tests {
 
     #[test]
     fn the_constant_has_the_guards_in_their_order_and_the_last_filter() {
-        let check = |text: &str, guards, last| {
+        let check = |text: &str, checks, last| {
             let filter: Filter = text.parse().expect(text);
-            assert_eq!(filter.constant(), Chain { guards, last }, "{text}");
+            assert_eq!(filter.constant(), Chain { checks, last }, "{text}");
         };
         let [quota, blocklist, accept] = ["quota", "blocklist", "simple-socket-filter"].map(chain::number);
         check("quota+blocklist+valid-command", [quota, blocklist], chain::number("valid-command"));
@@ -291,7 +291,7 @@ mod tests {
         check("", "unknown filter ''");
         check("blocklist+", "unknown filter ''");
         check("+valid-command", "unknown filter ''");
-        check("valid-command+quota", "'valid-command' is no guard");
+        check("valid-command+quota", "'valid-command' is no source check");
         check("quota+quota+valid-command", "'quota' stands in the chain twice");
         check("blocklist+quota+blocklist", "'blocklist' stands in the chain twice");
         check("odd-length", "there are: simple-socket-filter, ");
