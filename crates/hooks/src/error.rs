@@ -326,8 +326,12 @@ impl HookError {
         call: impl Into<String>,
         io_error: io::Error,
     ) -> Self {
-        let obstacle = Obstacle::of(io_error.raw_os_error(), needed);
-        Self::Call { doing, what: what.to_owned(), obstacle, call: call.into(), io_error }
+        let call = call.into();
+        let obstacle = match io_error.raw_os_error() {
+            Some(libc::ENOMEM) if call.starts_with("setsockopt") => Some(Obstacle::OptionMemory),
+            errno => Obstacle::of(errno, needed),
+        };
+        Self::Call { doing, what: what.to_owned(), obstacle, call, io_error }
     }
 
     /// A step with a program that takes the capabilities `needed`.

@@ -138,6 +138,9 @@ pub enum Obstacle {
     NoBpf,
     /// Kernels before 5.11 charge maps and programs to RLIMIT_MEMLOCK.
     Memory,
+    /// The program is longer than what a socket may spend on options, `net.core.optmem_max`: 8 bytes an instruction, those of the
+    /// program before among them where it is replaced (net/core/filter.c, `__sk_attach_prog`).
+    OptionMemory,
     /// The verifier refuses the program.
     Verifier,
     /// The verifier refuses the program, to a process that lacks CAP_PERFMON.
@@ -167,6 +170,7 @@ impl Obstacle {
             Self::Seccomp
             | Self::Policy
             | Self::Memory
+            | Self::OptionMemory
             | Self::Verifier
             | Self::VerifierWithoutPerfmon
             | Self::VerifierBug => false,
@@ -247,6 +251,11 @@ impl fmt::Display for Obstacle {
             Self::NoBpf => f.write_str("this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)"),
             Self::Memory => f.write_str(
                 "kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK: raise it (`ulimit -l unlimited`)",
+            ),
+            Self::OptionMemory => f.write_str(
+                "it is too long for a socket, which keeps 8 bytes for each instruction in at most net.core.optmem_max (20480 on \
+                 older kernels, 131072 on newer ones): raise that (`sysctl net.core.optmem_max=131072`), or attach it at another \
+                 hook",
             ),
             Self::Verifier => f.write_str("the verifier refuses it"),
             Self::VerifierWithoutPerfmon => f.write_str(

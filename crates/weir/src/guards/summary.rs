@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
+use weir_asm::Code;
 use weir_filters::{
     Hook, Site,
     fun::service::{known_room, service_object},
@@ -166,16 +167,34 @@ pub(super) fn site(service: &Service, hook: Hook) -> Site {
 
 impl HookSummary {
     fn of(service: &Service, hook: Hook) -> Self {
-        let (mut instructions, mut maps, mut reason) = (None, Vec::new(), None);
-        match service_object(service, &site(service, hook)) {
-            Ok(object) => {
-                instructions = object.programs.first().map(|program| program.code.len());
-                maps = object.maps.into_iter().map(|map| map.name).collect();
+        let object = match service_object(service, &site(service, hook)) {
+            Ok(object) => object,
+            Err(refusal) => {
+                let reason = Some(refusal.to_string());
+                return Self { hook, instructions: None, maps: Vec::new(), reason };
             }
-            Err(refusal) => reason = Some(refusal.to_string()),
+        };
+        let code = object.programs.first().map(|program| &program.code);
+        let slots = code.map_or(0, Code::slots);
+        Self {
+            hook,
+            instructions: code.map(Code::len),
+            reason: (hook == Hook::Socket).then(|| beyond(slots, option_memory())).flatten(),
+            maps: object.maps.into_iter().map(|map| map.name).collect(),
         }
-        Self { hook, instructions, maps, reason }
     }
+}
+
+/// Why no socket takes a program of so many slots where it may spend so many bytes on options.
+fn beyond(slots: usize, most: Option<usize>) -> Option<String> {
+    let taken = 8 * slots;
+    most.filter(|most| taken > *most).map(|most| {
+        format!("it takes {taken} bytes, and net.core.optmem_max lets a socket here spend {most}: raise that")
+    })
+}
+
+fn option_memory() -> Option<usize> {
+    std::fs::read_to_string("/proc/sys/net/core/optmem_max").ok()?.trim().parse().ok()
 }
 
 /// A protocol by itself.
@@ -243,4 +262,17 @@ fn sourced(name: &str, source: &str) -> String {
 
 fn or_none(list: &[String]) -> String {
     if list.is_empty() { "none".to_owned() } else { list.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_no_socket_here_takes_is_told() {
+        assert_eq!(beyond(2560, Some(20_480)), None);
+        assert_eq!(beyond(2561, None), None);
+        let said = beyond(2561, Some(20_480)).expect("it is too long");
+        assert!(said.contains("20488 bytes") && said.contains("20480"), "{said}");
+    }
 }
