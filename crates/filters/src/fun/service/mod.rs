@@ -9,6 +9,7 @@ mod field;
 mod integer;
 pub(crate) mod lists;
 mod messages;
+mod senders;
 mod source;
 mod text;
 mod walk;
@@ -37,7 +38,7 @@ use crate::{
 };
 use condition::Simplified;
 pub use lists::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListHead, ListLine, ListTree, ListTrees, has_lists};
-use source::asks_whether_known;
+use senders::asks_whether_known;
 pub use written::WrittenService;
 
 /// Packets by decision, as [`Service::decisions`] lists them. The loader gives it its room.

@@ -1,15 +1,11 @@
-//! Sources: where they stand, and whose rules they meet.
+//! Sources: where they stand.
 
 use weir_asm::{Code, Label, Mem};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{KnownSources, Party, Per, Senders};
+use weir_guard::meaning::Party;
 use weir_wire::headers::{ipv4, ipv6};
 
-use super::{
-    Compiler, KNOWN,
-    bucket::{self, clear_key},
-    lists, stack,
-};
+use super::{Compiler, stack};
 use crate::fun::{parse::word, source_check};
 
 /// The address, as it stands in a header; an IPv4 address in front of zeros.
@@ -17,22 +13,7 @@ pub(super) const ADDRESS: Mem = stack(-160);
 /// The first byte of the IP header, and then 1 for IPv4, 0 for IPv6.
 pub(super) const VERSION: Mem = stack(-104);
 
-/// 1 where the source is known, else 0.
-const IS_KNOWN: Mem = stack(-144);
-
 impl Compiler<'_> {
-    /// Whether anything depends on the packet's source.
-    pub(super) fn asks_for_source(&self) -> bool {
-        let service = self.service;
-        self.by == Party::Service
-            || lists::has_lists(service)
-            || service.accept.iter().any(|each| asks_whether_known(&each.from))
-            || service
-                .limits
-                .iter()
-                .any(|each| asks_whether_known(&each.from) || matches!(each.per, Per::Source(_)))
-    }
-
     /// [`ADDRESS`] and [`VERSION`], or on at `unknown`: where the packet comes from, or goes to where the service sends it. To the verifier
     /// the version is either in both cases, and IPv6 comes first, of whose address it knows nothing: so it follows what comes
     /// behind but once.
@@ -56,7 +37,8 @@ impl Compiler<'_> {
             jne r1, 6, $unknown
         }
         source_check::load(code, self.site, offset_v6, 16, ADDRESS, unknown);
-        // An IPv4-mapped address (RFC 4291, 2.5.5.2) is the IPv4 address that it is; Linux takes UDP from them.
+        // An IPv4-mapped address (RFC 4291, 2.5.5.2) is the IPv4 address that it is. Linux itself takes no packet from one since 5.4
+        // (net/ipv6/ip6_input.c, `ip6_rcv_core`).
         ebpf! { in code;
             ldxdw r1, [$ADDRESS]
             jne r1, 0, $known
@@ -78,51 +60,4 @@ impl Compiler<'_> {
         source_check::load(code, self.site, offset_v4, size_of::<u32>(), ADDRESS, unknown);
         ebpf! { in code; $known: }
     }
-
-    /// Falls through for packets of those senders.
-    pub(super) fn require_senders(&mut self, code: &mut Code, senders: &Senders, otherwise: Label) {
-        match senders {
-            Senders::Anyone => {}
-            // No source is in it, and none was searched for.
-            Senders::Listed(_) if !lists::has_lists(self.service) => ebpf! { in code; ja $otherwise },
-            Senders::Listed(list) => self.require_list(code, list, otherwise),
-            Senders::Known => ebpf! { in code;
-                ldxdw r1, [$IS_KNOWN]
-                jeq r1, 0, $otherwise
-            },
-            Senders::Unknown => ebpf! { in code;
-                ldxdw r1, [$IS_KNOWN]
-                jne r1, 0, $otherwise
-            },
-        }
-    }
-
-    /// [`IS_KNOWN`].
-    pub(super) fn look_up_known(&self, code: &mut Code, known: &KnownSources) {
-        let [unknown, done] = [(); 2].map(|()| code.fresh_label());
-        clear_key(code);
-        self.key_of_source(code, known.by, unknown);
-        ebpf! { in code;
-            lmap r1, {KNOWN.name()}
-            mov r2, r10
-            add r2, {i32::from(bucket::KEY)}
-            call map_lookup_elem
-            jeq r0, 0, $unknown
-            ldxdw r1, [r0]
-            stxdw [{source_check::MOMENT}], r1
-            call ktime_get_ns
-            ldxdw r2, [{source_check::MOMENT}]
-            mov r1, 1
-            jgt r2, r0, $done
-        $unknown:
-            mov r1, 0
-        $done:
-            stxdw [$IS_KNOWN], r1
-        }
-    }
-}
-
-/// Whether it makes a difference whether the source is known.
-pub(super) fn asks_whether_known(senders: &Senders) -> bool {
-    matches!(senders, Senders::Known | Senders::Unknown)
 }
