@@ -272,7 +272,7 @@ fn who_asks_for_what_is_not_there_hears_why() {
         ("filter swap odd-length --control x", "unknown filter 'odd-length'"),
         ("filter block ::1 --for never --control x", "such as 500ms, 5s, 10m or 2h"),
         ("serve --filter valid-command --quota 5", "--quota is for a filter with a quota"),
-        ("serve --filter valid-command+quota", "no guard"),
+        ("serve --filter valid-command+quota", "no source check"),
     ] {
         let ended = run(&words.split(' ').collect::<Vec<_>>());
         assert_eq!(ended.status, Some(2), "{words}: {ended:?}");
