@@ -114,10 +114,10 @@ fn hook() -> impl TypedValueParser<Value = Hook> {
 const OBJECT_EXAMPLES: &str = "\
 Examples:
   weir guard export object dns.toml --hook xdp --out dns.o
-  xdp-loader load eth0 dns.o                    beside other XDP programs
-  bpftool batch file dns.o.lists                its lists, where it has any
-  bpftool prog load dns.o /sys/fs/bpf/dns       anything, to be attached by others
-  bpftool prog dump xlated name guard linum     which rule is which instruction
+  xdp-loader load eth0 dns.o                 beside other XDP programs
+  bpftool batch file dns.o.lists             its lists, where it has any
+  bpftool prog load dns.o /sys/fs/bpf/dns    anything, attached by others
+  bpftool prog dump xlated name guard linum  which rule is which instruction
   weir disasm dns.o --source
 
 Exit status: 0 done, 1 the guard has an error or can't be a program there, 2 it was asked for something that makes no sense.";
