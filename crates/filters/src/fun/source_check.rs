@@ -134,7 +134,8 @@ fn quota(code: &mut Code, features: Features, refused: Label) {
         ldxdw r1, [{Mem { base: Reg::R0, off: 8 }}]
         stxdw [$TOLERANCE], r1
     }
-    take_token(code, maps::SOURCES, SOURCE.off, features, [conforms, refused]);
+    // As by the other toolkits a source that there is no room for passes.
+    take_token(code, maps::SOURCES, SOURCE.off, features, [conforms, refused, conforms]);
     ebpf! { in code; $conforms: }
 }
 
@@ -144,7 +145,7 @@ pub(super) fn take_token(
     map: &str,
     key: i16,
     features: Features,
-    [conforms, refused]: [Label; 2],
+    [conforms, refused, no_room]: [Label; 3],
 ) {
     let found = code.fresh_label();
     ebpf! { in code;
@@ -172,7 +173,7 @@ pub(super) fn take_token(
         jeq r0, 0, $conforms
         $source
         call map_lookup_elem
-        jeq r0, 0, $conforms
+        jeq r0, 0, $no_room
     $found:
         mov r1, r0
         ldxdw r3, [$NOW]

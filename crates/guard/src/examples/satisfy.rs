@@ -18,7 +18,7 @@ impl Draft<'_> {
     pub(super) fn satisfy(&mut self, leaf: &Condition, wanted: bool, rng: &mut StdRng) {
         match leaf {
             Condition::Compare(comparison, left, right) => {
-                let comparison = if wanted { *comparison } else { negated(*comparison) };
+                let comparison = if wanted { *comparison } else { comparison.opposite() };
                 self.compare(comparison, [left, right], rng);
             }
             Condition::Among(integer, ranges) => {
@@ -66,7 +66,7 @@ impl Draft<'_> {
         if comparison.holds(one.cmp(&other)) {
             return;
         }
-        let mut sides = [(left, comparison, other), (right, mirrored(comparison), one)];
+        let mut sides = [(left, comparison, other), (right, comparison.mirrored(), one)];
         if rng.random_bool(0.3) {
             sides.reverse();
         }
@@ -112,27 +112,4 @@ pub(super) fn constants(integer: &Integer) -> Vec<u64> {
         }
     }
     constants
-}
-
-/// The comparison that holds where this one doesn't.
-const fn negated(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Equal => Comparison::Unequal,
-        Comparison::Unequal => Comparison::Equal,
-        Comparison::Less => Comparison::GreaterOrEqual,
-        Comparison::LessOrEqual => Comparison::Greater,
-        Comparison::Greater => Comparison::LessOrEqual,
-        Comparison::GreaterOrEqual => Comparison::Less,
-    }
-}
-
-/// The comparison of the sides the other way round.
-const fn mirrored(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Equal | Comparison::Unequal => comparison,
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-    }
 }

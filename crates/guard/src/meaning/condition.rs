@@ -34,6 +34,18 @@ impl Comparison {
         }
     }
 
+    /// The comparison that holds where this one doesn't.
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Equal => Self::Unequal,
+            Self::Unequal => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+        }
+    }
+
     /// The comparison of the sides the other way round.
     pub const fn mirrored(self) -> Self {
         match self {

@@ -214,7 +214,7 @@ impl Reader<'_> {
                 self.within(left, &holding(comparison, right.value).asked(truth), right.needs)
             }
             (Some(left), None) => {
-                self.within(right, &holding(mirrored(comparison), left.value).asked(truth), left.needs)
+                self.within(right, &holding(comparison.mirrored(), left.value).asked(truth), left.needs)
             }
             (None, None) => Err(Reason::TwoNumbers),
         }
@@ -368,17 +368,6 @@ fn holding(comparison: Comparison, with: u64) -> Values {
         Comparison::LessOrEqual => Values::between(0, with),
         Comparison::Greater => Values::between(0, with).complement(),
         Comparison::GreaterOrEqual => Values::between(with, u64::MAX),
-    }
-}
-
-/// The comparison of the sides the other way round.
-const fn mirrored(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Equal | Comparison::Unequal => comparison,
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
     }
 }
 

@@ -49,7 +49,7 @@ impl Compiler<'_> {
         ebpf! { in code; stxdw [{source_check::INTERVAL}], r1 }
         constant(code, weir_asm::Reg::R1, limit.rate.tolerance());
         ebpf! { in code; stxdw [{source_check::TOLERANCE}], r1 }
-        source_check::take_token(code, map, KEY, self.site.features, [conforms, refused]);
+        source_check::take_token(code, map, KEY, self.site.features, [conforms, refused, refused]);
     }
 
     /// The source into the key, or on at `refused`.

@@ -9,10 +9,7 @@ use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Comparison, Condition};
 
-use super::{
-    Compiler, Refusal, check_len,
-    integer::{jump_constant, opposite},
-};
+use super::{Compiler, Refusal, check_len, integer::jump_constant};
 
 /// What a condition is without its packet.
 pub(super) enum Simplified {
@@ -86,7 +83,7 @@ impl Compiler<'_> {
             }
             (Condition::Not(inner), _) => self.require(code, inner, !wanted, otherwise)?,
             (Condition::Compare(comparison, left, right), _) => {
-                let comparison = if wanted { opposite(*comparison) } else { *comparison };
+                let comparison = if wanted { comparison.opposite() } else { *comparison };
                 self.jump_if(code, (comparison, left, right), otherwise, otherwise)?;
             }
             (leaf, _) => {

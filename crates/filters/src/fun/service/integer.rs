@@ -275,15 +275,3 @@ pub(super) fn jump_constant(code: &mut Code, comparison: Comparison, value: u64,
         }
     }
 }
-
-/// The comparison that holds where this one doesn't.
-pub(super) const fn opposite(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Equal => Comparison::Unequal,
-        Comparison::Unequal => Comparison::Equal,
-        Comparison::Less => Comparison::GreaterOrEqual,
-        Comparison::LessOrEqual => Comparison::Greater,
-        Comparison::Greater => Comparison::LessOrEqual,
-        Comparison::GreaterOrEqual => Comparison::Less,
-    }
-}

@@ -238,8 +238,8 @@ fn entry(code: &mut Code, map: &str, absent: Label) {
 }
 
 impl Compiler<'_> {
-    /// [`MASK`] from the source; on at `unfilled`, if that is asked for, where the maps hold no lists yet.
-    pub(super) fn search_lists(&self, code: &mut Code, unfilled: Option<Label>) -> Result<(), Refusal> {
+    /// [`MASK`] from the source; on at `unfilled` where the maps hold no lists yet.
+    pub(super) fn search_lists(&self, code: &mut Code, unfilled: Label) -> Result<(), Refusal> {
         let count = lists(self.service).count();
         if count > MOST_LISTS {
             return Err(Refusal::TooManyLists(count));
@@ -258,13 +258,9 @@ impl Compiler<'_> {
             stxw [{stack(INDEX)}], r1
         }
         entry(code, LIST_NODES.name(), done);
-        if let Some(unfilled) = unfilled {
-            ebpf! { in code;
-                ldxdw r1, [r0]
-                jeq r1, 0, $unfilled
-            }
-        }
         ebpf! { in code;
+            ldxdw r1, [r0]
+            jeq r1, 0, $unfilled
             ldxdw r1, [$VERSION]
             jeq r1, 0, $version_6
         }

@@ -130,7 +130,8 @@ struct Compiler<'a> {
 }
 
 /// The service's program for a site, [`GUARD`], with the maps that it uses; and where the service knows sources by what it
-/// answers [`KNOWING`], which sees that: at tc's egress for hooks of an interface, at the control group's for others.
+/// answers [`KNOWING`], which sees that: at tc's egress for hooks of an interface, at the control group's for others. Until the
+/// service's lists are in its maps (a [`ListHead`] is there) every source is blocked.
 ///
 /// Minimum kernel: that of the hook, and 5.3 for loops.
 pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal> {
@@ -138,8 +139,7 @@ pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal>
 }
 
 /// The service's program for loaders that know nothing of guards: the verifier's log and bpftool show the rule that an
-/// instruction comes from, libxdp's dispatcher runs it before programs that don't say when they run, and until the service's
-/// lists are in its maps (a [`ListHead`] is there) every source is blocked.
+/// instruction comes from, and libxdp's dispatcher runs it before programs that don't say when they run.
 ///
 /// Minimum kernel: as [`service_object`].
 pub fn exported_object(
@@ -330,8 +330,7 @@ impl Compiler<'_> {
     /// On at the ends of those that are allowed, and blocked.
     fn by_source(&mut self, code: &mut Code) -> Result<(), Refusal> {
         if has_lists(self.service) {
-            // Where weir loads it, they are there before it is attached.
-            let unfilled = self.written.map(|_| self.end_at(Decision::Blocked));
+            let unfilled = self.end_at(Decision::Blocked);
             self.search_lists(code, unfilled)?;
             for (list, part, decision) in [
                 (&self.service.allow, ServicePart::Allow, Decision::Allowed),
@@ -372,9 +371,13 @@ impl Compiler<'_> {
             self.by_source(code)?;
         }
         ebpf! { in code; $dispatch: }
-        for (kind, _) in kinds {
-            let end = self.end_at(self.service.unjudged.decision(kind));
-            ebpf! { in code; jeq $KIND, {kind as i32}, $end }
+        for (number, (kind, _)) in kinds.iter().enumerate() {
+            let end = self.end_at(self.service.unjudged.decision(*kind));
+            if number + 1 < kinds.len() {
+                ebpf! { in code; jeq $KIND, {*kind as i32}, $end }
+            } else {
+                ebpf! { in code; ja $end }
+            }
         }
         Ok(())
     }

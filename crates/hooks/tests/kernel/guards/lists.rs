@@ -102,6 +102,11 @@ pub(super) fn change_while_searched() {
         for hook in hooks().filter(|hook| *hook != Hook::Socket) {
             let mut service = guard_of(GUARD);
             let mut program = loaded(&service, hook, DUAL).expect("it is loaded");
+            let allowed = "192.0.2.1:1000".parse().expect("an address");
+            assert!(
+                !is_accepted(&program, hook, allowed, INFO),
+                "{hook}: no list is there, and nobody passes"
+            );
             let mut memory = Memory::default();
             for number in 0..CHANGES {
                 change(&mut rng, &mut service, most);
