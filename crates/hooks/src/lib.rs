@@ -68,7 +68,7 @@ pub use interface::Interface;
 pub use interface_changes::InterfaceChanges;
 pub use maps::Map;
 pub use object_file::{Attachable, ObjectFile};
-pub use objects::{available, loadable};
+pub use objects::{available, loadable, object_in_c};
 pub use obstacle::{Capabilities, Capability, Obstacle, Privileges};
 pub use private::in_own_network;
 pub use program_type::ProgramType;

@@ -163,6 +163,12 @@ fn object(toolkit: Toolkit, source: &str) -> Result<&'static [u8], Gap> {
     objects.iter().find(|(name, _)| *name == source).map(|(_, elf)| *elf).ok_or(NOT_WRITTEN)
 }
 
+/// An object in C that is no filter's, by the name of its source in `bpf/c` without the suffix; or what was missing when weir was
+/// built. It is aligned to 4 bytes, as [`crate::KernelFilter::load_from`] wants it.
+pub fn object_in_c(source: &str) -> Result<&'static [u8], Gap> {
+    if C_MISSING.is_empty() { object(Toolkit::C, source) } else { Err(Gap(C_MISSING)) }
+}
+
 /// What is constant is in the code already.
 fn generated(filter: Filter, site: &Site) -> Result<Loadable<'static>, HookError> {
     let what = filter.name.to_string();

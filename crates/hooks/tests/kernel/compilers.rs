@@ -17,7 +17,7 @@ use compiler::{Compiler, installed};
 use weir_filters::{Combination, Filter, FilterName, Hook, Packet, Site, Toolkit, corpus};
 use weir_hooks::KernelFilter;
 
-use crate::{Test, once};
+use crate::{Test, guards::by_hand, once};
 
 pub(crate) const TESTS: &[Test] =
     &[once("what_every_clang_compiles_decides_as_the_reference", what_every_clang_compiles_decides_alike)];
@@ -47,6 +47,8 @@ fn what_every_clang_compiles_decides_alike() {
                 tried += 1;
             }
         }
+        let elf = fs::read(folder.join(&clang).join(by_hand::SOURCE)).expect("it was compiled");
+        tried += by_hand::loaded(&elf).count();
     }
     assert!(tried > 0, "the build found a clang, and this test none");
     println!("{tried} programs by {}", names_in(&folder).join(", "));
@@ -69,9 +71,9 @@ fn compile_all(folder: &Path) {
         fs::create_dir_all(&objects).expect("a folder can be made");
         let compiler =
             Compiler::with(clang, &generated, TARGET).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for filter in filters() {
-            let source = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bpf/c/{}.bpf.c"), filter);
-            let compiled = compiler.compile(Path::new(&source), &objects.join(filter.as_str()));
+        for name in filters().map(FilterName::as_str).chain([by_hand::SOURCE]) {
+            let source = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bpf/c/{}.bpf.c"), name);
+            let compiled = compiler.compile(Path::new(&source), &objects.join(name));
             compiled.unwrap_or_else(|error| panic!("{error:#}"));
         }
     }

@@ -4,9 +4,9 @@ use std::{fmt::Write as _, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use weir_asm::Endian;
-use weir_filters::{FilterName, Site, SuperPackets, Toolkit, fun::service::service_object};
+use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit, fun::service::service_object};
 use weir_guard::{meaning::Service, text};
-use weir_hooks::KernelFilter;
+use weir_hooks::{KernelFilter, object_in_c};
 use weir_wire::Request;
 
 use super::{
@@ -24,6 +24,9 @@ protocol = "bag"
 accept = ["put", "get", "delete", "stop"]
 "#;
 
+/// Decides as `bpf/c/dns-guard.bpf.c`, to which a test of weir-hooks holds it.
+const DNS: &str = include_str!("../../../../bpf/c/dns-guard.toml");
+
 /// How often a long guard is read.
 const READINGS: usize = 10;
 
@@ -37,28 +40,25 @@ enum Author {
 }
 
 pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
+    let mut figures = bag()?;
+    figures.extend(dns()?);
+    figures.push(many_messages()?);
+    figures.push(reading()?);
+    figures.extend(super::guard_lists::measure()?);
+    Ok(figures)
+}
+
+/// A filter that reads the first bytes.
+fn bag() -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
     let bad = weir_lab::filter_cost::bad();
     let bag = service(BAG)?;
     let mut figures = Vec::new();
     for hook in places::hooks() {
-        let site = Site { super_packets: SuperPackets::Pass, ..Site::new(hook, places::SERVER.into()) };
+        let site = site(hook);
+        let by_hand = || Ok(KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, &site)?);
         for (packet, payload) in [("a PUT", &put[..]), ("an invalid packet", &bad)] {
-            let seen = frame(hook.layer(), payload);
-            let simple = || KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &site);
-            let pairs = || {
-                let by_hand = KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, &site)?;
-                Pairs::of(
-                    vec![
-                        (Author::Hand, [simple()?, by_hand]),
-                        (Author::Guard, [simple()?, program(&bag, &site)?]),
-                    ],
-                    hook,
-                )
-            };
-            let repetitions = places::repeat(pairs, &seen)?;
-            let [hand, guard] = [Author::Hand, Author::Guard].map(|author| places::of(author, &repetitions));
-            let quotients = guard.iter().zip(&hand).map(|(guard, hand)| guard / hand).collect();
+            let [hand, quotients] = against(by_hand, &bag, &site, payload)?;
             figures.extend(figures! {
                 format!("bag as a guard at {hook} on {packet}, ns over an accept-all program, ÷ by hand"), "":
                     quotients => Bound::IntervalAtMost(1.1);
@@ -66,15 +66,80 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
             });
         }
     }
-    figures.push(many_messages()?);
-    figures.push(reading()?);
-    figures.extend(super::guard_lists::measure()?);
     Ok(figures)
+}
+
+/// One that walks a name; where this build has no C, without values.
+fn dns() -> anyhow::Result<Vec<PromisedFigure>> {
+    let dns = service(DNS)?;
+    let bad = weir_lab::filter_cost::bad();
+    // As long as three of the names, of which it differs at the end.
+    let [ours, another] = ["org", "dev"].map(|last| query(&["www", "example", last]));
+    let packets =
+        [("a query under one", &ours[..]), ("a query under none", &another), ("an invalid packet", &bad)];
+    let mut figures = Vec::new();
+    for hook in [Hook::Socket, Hook::Tc, Hook::Xdp] {
+        let site = site(hook);
+        for (packet, payload) in packets {
+            let [hand, quotients] = match object_in_c("dns-guard") {
+                Ok(object) => {
+                    let program = format!("{hook}_dns_guard");
+                    let load =
+                        || Ok(KernelFilter::load_from(FilterName::Simple.into(), object, &program, &site)?);
+                    against(load, &dns, &site, payload)?
+                }
+                Err(_) => Default::default(),
+            };
+            figures.extend(figures! {
+                format!("dns as a guard (query, 10 names by suffix) at {hook} on {packet}, ÷ by hand in C at -O2"), "":
+                    quotients => Bound::IntervalAtMost(1.2);
+                "  of which by hand takes", "ns": hand;
+            });
+        }
+    }
+    Ok(figures)
+}
+
+/// What the program by hand takes over an accept-all program on that payload, ns; and the guard's ÷ that.
+fn against(
+    by_hand: impl Fn() -> anyhow::Result<KernelFilter>,
+    guard: &Service,
+    site: &Site,
+    payload: &[u8],
+) -> anyhow::Result<[Vec<f64>; 2]> {
+    let simple = || KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, site);
+    let pairs = || {
+        let pairs = vec![
+            (Author::Hand, [simple()?, by_hand()?]),
+            (Author::Guard, [simple()?, program(guard, site)?]),
+        ];
+        Pairs::of(pairs, site.hook)
+    };
+    let repetitions = places::repeat(pairs, &frame(site.hook.layer(), payload))?;
+    let [hand, guard] = [Author::Hand, Author::Guard].map(|author| places::of(author, &repetitions));
+    let quotients = guard.iter().zip(&hand).map(|(guard, hand)| guard / hand).collect();
+    Ok([hand, quotients])
+}
+
+/// So that a program at xdp can be attached where it is kept, super-packets pass.
+fn site(hook: Hook) -> Site {
+    Site { super_packets: SuperPackets::Pass, ..Site::new(hook, places::SERVER.into()) }
+}
+
+/// For an address (A, IN), with recursion desired (RFC 1035, 4.1).
+fn query(labels: &[&str]) -> Vec<u8> {
+    let mut query = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in labels {
+        query.push(label.len() as u8);
+        query.extend(label.as_bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    query
 }
 
 /// Messages that differ in one field: the last of them against one alone.
 fn many_messages() -> anyhow::Result<PromisedFigure> {
-    let site = Site::new(weir_filters::Hook::Socket, places::SERVER.into());
+    let site = Site::new(Hook::Socket, places::SERVER.into());
     let (one, many) = (letters(1)?, letters(200)?);
     let pairs = || {
         let simple = || KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &site);
@@ -132,4 +197,28 @@ pub(super) fn read(guard: &str, path: &Path) -> anyhow::Result<Service> {
 fn program(service: &Service, site: &Site) -> anyhow::Result<KernelFilter> {
     let object = service_object(service, site)?.to_elf(Endian::NATIVE).context("writing a guard's object")?;
     Ok(KernelFilter::load_from(FilterName::Simple.into(), &object, "guard", site)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_guard::meaning::{Decision, Memory, MessageId, Packet};
+
+    use super::*;
+
+    #[test]
+    fn queries_are_what_their_rows_say() {
+        let dns = service(DNS).expect("it has no fault");
+        let check = |payload: &[u8], expected| {
+            let packet = Packet::whole("192.0.2.2:40000".parse().expect("an address"), payload);
+            assert_eq!(
+                dns.decide(&packet, &mut Memory::default(), 0),
+                expected,
+                "{}",
+                payload.escape_ascii()
+            );
+        };
+        check(&query(&["www", "example", "org"]), Decision::Accepted(MessageId(0)));
+        check(&query(&["www", "example", "dev"]), Decision::Unwelcome(MessageId(0)));
+        check(&weir_lab::filter_cost::bad(), Decision::NoMessage);
+    }
 }

@@ -117,7 +117,7 @@ pub enum FigureGroup {
     FilterCost,
     /// The same at each hook, against C
     Places,
-    /// What a guard's program costs, against the filter written by hand, and its lists, against nftables
+    /// What guards' programs cost, against those written by hand, and its lists, against nftables
     Guard,
     /// From a filter's parameters to a socket
     Attaching,
@@ -145,7 +145,7 @@ impl FigureGroup {
         Duration::from_secs(match self {
             Self::FilterCost => 7,
             Self::Places => 70,
-            Self::Guard => 120,
+            Self::Guard => 200,
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
             Self::Moderation => 250,

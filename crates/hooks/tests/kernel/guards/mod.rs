@@ -1,5 +1,6 @@
 //! Guards' programs decide as the interpreter does.
 
+pub(crate) mod by_hand;
 mod classic;
 mod exported;
 mod frames;
@@ -34,6 +35,7 @@ pub(super) const TESTS: &[Test] = &[
         exported::a_refused_guard_is_told_its_rule,
     ),
     once("guards_of_shipped_protocols_decide_as_the_interpreter", shipped_protocols),
+    once("a_guard_by_hand_in_c_decides_as_the_interpreter", by_hand::decides_as_the_interpreter),
     once("guards_decide_frames_as_the_interpreter", frames::are_decided_as_by_the_interpreter),
     once(
         "known_sources_are_known_for_as_long_as_the_guard_says",
