@@ -24,7 +24,7 @@ use weir_filters::{
     corpus::{self, Captured, Case},
 };
 
-pub use capture::{Capture, CapturedFrame, frames};
+pub use capture::{Capture, CapturedFrame, SampleFile, SampleFileError, frames};
 pub use disagreement::Disagreement;
 pub use mutants::{Detection, Mutant, all_caught, mutants, mutants_text};
 pub use plan::{Choice, Gaps, Plan};

@@ -1,6 +1,7 @@
 //! Captured frames out of a file: pcap or pcapng, packed by gzip or not, which anyone may have written.
 
 mod interface;
+mod samples;
 
 use std::{
     fs::File,
@@ -14,6 +15,7 @@ use weir_filters::{Layer, corpus::Captured};
 use weir_output::exit::UsageError;
 
 use interface::Interface;
+pub use samples::{SampleFile, SampleFileError};
 
 /// Frames that [`frames`] takes from a file; the rest isn't read.
 const MAX_FRAMES: usize = 20_000;

@@ -2,7 +2,7 @@
 
 use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Limit, LimitId, Party, Per, SourceKey};
+use weir_guard::meaning::{Limit, LimitId, Party, Per, RateLimit, SourceKey};
 use weir_wire::udp;
 
 use super::{
@@ -45,9 +45,14 @@ impl Compiler<'_> {
         if let Per::Source(key) = limit.per {
             self.key_of_source(code, key, refused);
         }
-        constant(code, weir_asm::Reg::R1, limit.rate.interval.get());
+        self.spend(code, map, limit.rate, [conforms, refused]);
+    }
+
+    /// On at `conforms`, or at `refused` where the bucket with the key at [`KEY`] has no token.
+    pub(super) fn spend(&self, code: &mut Code, map: &str, rate: RateLimit, [conforms, refused]: [Label; 2]) {
+        constant(code, weir_asm::Reg::R1, rate.interval.get());
         ebpf! { in code; stxdw [{source_check::INTERVAL}], r1 }
-        constant(code, weir_asm::Reg::R1, limit.rate.tolerance());
+        constant(code, weir_asm::Reg::R1, rate.tolerance());
         ebpf! { in code; stxdw [{source_check::TOLERANCE}], r1 }
         source_check::take_token(code, map, KEY, self.site.features, [conforms, refused, refused]);
     }

@@ -9,6 +9,7 @@ mod field;
 mod integer;
 pub(crate) mod lists;
 mod messages;
+mod samples;
 mod senders;
 mod source;
 mod text;
@@ -38,6 +39,8 @@ use crate::{
 };
 use condition::Simplified;
 pub use lists::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListHead, ListLine, ListTree, ListTrees, has_lists};
+use samples::SAMPLE_BUCKET;
+pub use samples::{LOST_SAMPLES, SAMPLED_LEN, SAMPLES, SampledPacket};
 use senders::asks_whether_known;
 pub use written::WrittenService;
 
@@ -174,6 +177,9 @@ fn object(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -
         sized(KNOWN.definition(), known_room(service)),
         ANSWERS.definition(),
         sized(SHARED_BUCKETS.definition(), service.limits.len()),
+        SAMPLE_BUCKET.definition(),
+        SAMPLES.definition(),
+        LOST_SAMPLES.definition(),
     ];
     let is_used =
         |map: &MapDef| programs.iter().any(|each| each.code.maps().any(|(_, name)| name == map.name));
@@ -392,16 +398,21 @@ impl Compiler<'_> {
         let [accept, drop] = [(); 2].map(|()| code.fresh_label());
         let mut is_used = [false; 2];
         let observes = self.service.mode == Mode::Observe;
+        let sample = self.service.sample.as_ref().map(|sample| (sample.rate, code.fresh_label()));
         for decision in std::mem::take(&mut self.used) {
             let (label, number) = self.ends[&decision];
             let is_accepted = decision.is_accepted() || observes;
             let end = if is_accepted { accept } else { drop };
             is_used[usize::from(!is_accepted)] = true;
+            let end = sample.filter(|_| !decision.is_accepted()).map_or(end, |(_, label)| label);
             ebpf! { in code;
             $label:
                 mov r1, $number
                 ja $end
             }
+        }
+        if let Some((rate, label)) = sample {
+            self.sample(code, rate, [label, if observes { accept } else { drop }]);
         }
         for (label, verdict, is_used) in
             [(accept, Verdict::Accept, is_used[0]), (drop, Verdict::Drop, is_used[1])]

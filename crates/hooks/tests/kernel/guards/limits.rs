@@ -68,7 +68,7 @@ impl Due {
     }
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has it")).as_nanos() as u64
 }
 

@@ -7,6 +7,7 @@ mod frames;
 mod known;
 mod limits;
 mod lists;
+mod samples;
 mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -57,6 +58,10 @@ pub(super) const TESTS: &[Test] = &[
     once("a_guards_lists_don_t_outgrow_their_map", lists::outgrown),
     once("a_limit_for_all_holds_against_forged_sources", limits::for_all_against_forged_sources),
     once("a_bucket_fills_again_as_the_interpreter_says", limits::filled_again),
+    once("what_a_guard_drops_is_sampled_with_its_decision", samples::are_of_what_is_dropped),
+    once("samples_are_no_more_than_the_guard_says", samples::are_no_more_than_the_rate),
+    once("samples_for_which_there_is_no_room_are_counted", samples::without_room_are_counted),
+    once("guards_of_shipped_protocols_sample_all_that_they_drop", samples::of_shipped_protocols),
 ];
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53);
