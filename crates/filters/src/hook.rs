@@ -1,6 +1,7 @@
 //! The hooks: where a filter can run, and what holds of every program there, a row each.
 
 use serde::{Deserialize, Serialize};
+use weir_guard::meaning::GuardHook;
 
 use crate::{Toolkit, Verdict, names};
 
@@ -171,6 +172,17 @@ impl Hook {
         match self {
             Self::User => Toolkit::Rust,
             _ => Toolkit::Aya,
+        }
+    }
+}
+
+impl From<GuardHook> for Hook {
+    fn from(hook: GuardHook) -> Self {
+        match hook {
+            GuardHook::Socket => Self::Socket,
+            GuardHook::Cgroup => Self::Cgroup,
+            GuardHook::Tc => Self::Tc,
+            GuardHook::Xdp => Self::Xdp,
         }
     }
 }

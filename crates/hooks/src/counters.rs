@@ -8,7 +8,7 @@ use weir_filters::{
 use weir_records::VerdictCounts;
 use weir_wire::maps::{CAPTURE_LEN, Capture};
 
-use crate::{HookError, KernelFilter, Map, maps::Update};
+use crate::{HookError, KernelFilter, Map, guard, maps::Update};
 
 /// The last packet that a CPU saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,12 @@ pub struct CapturedPacket {
 }
 
 impl KernelFilter {
-    /// The filter's own verdict counts, or nothing where it keeps none: because it accepts everything, or is classic BPF.
+    /// The filter's own verdict counts, or nothing where it keeps none: because it accepts everything, or is classic BPF. Those
+    /// of a guard's program are made of its [`KernelFilter::decisions`].
     pub fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
+        if self.service.is_some() {
+            return Ok(Some(guard::verdicts(&self.decisions()?)));
+        }
         if self.ebpf().is_none_or(|ebpf| ebpf.map(VERDICTS.name()).is_none()) {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! A filter loaded into the kernel.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use aya::{
     Ebpf,
@@ -12,6 +12,7 @@ use weir_asm::{
     read_elf,
 };
 use weir_filters::{Combination, Filter, FilterName, Hook, Parameter, Site, Toolkit, cbpf};
+use weir_guard::meaning::Service;
 
 use crate::{
     Capability, HookError, Map, ObjectFile, ProgramType,
@@ -28,6 +29,8 @@ pub struct KernelFilter {
     pub(crate) what: String,
     /// What it decides, where it has the maps for that.
     pub(crate) filter: Option<Filter>,
+    /// The service that it guards, where it is a guard's program.
+    pub(crate) service: Option<Arc<Service>>,
     pub(crate) loaded: Loaded,
     pub(crate) site: Site,
     pub(crate) program_type: ProgramType,
@@ -114,6 +117,7 @@ impl KernelFilter {
         Ok(Self {
             what,
             filter: None,
+            service: None,
             loaded,
             site: *site,
             program_type: type_at(site.hook)?,
@@ -174,7 +178,12 @@ impl KernelFilter {
         Ok(loaded)
     }
 
-    fn load_program(what: String, mut ebpf: Ebpf, program: String, site: &Site) -> Result<Self, HookError> {
+    pub(crate) fn load_program(
+        what: String,
+        mut ebpf: Ebpf,
+        program: String,
+        site: &Site,
+    ) -> Result<Self, HookError> {
         let wanted = type_at(site.hook)?;
         let other = |reason| HookError::Other { doing: "loading", what: what.clone(), reason };
         let found = ebpf

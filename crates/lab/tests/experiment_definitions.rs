@@ -61,6 +61,7 @@ fn every_built_in_definition_is_sound_and_has_quick_and_standard_profiles() {
             "wake-ups",
             "hooks",
             "toolkits",
+            "guard",
             "rate",
             "size",
             "filter-cost",
@@ -160,6 +161,12 @@ fn check_refused(old: &str, new: &str, expected: &str) {
 
 #[test]
 fn what_makes_no_sense_is_refused_with_the_reason() {
+    let guarded = |row: &str| format!("external_client = \"loud\"\n{row}");
+    let check_guard =
+        |row: &str, expected| check_refused("external_client = \"loud\"", &guarded(row), expected);
+    check_guard("guard = \"bag\"", "names guard.bag, which isn't defined");
+    check_guard("guard = \"bag\"\n[guard]\nbag = \"\"", "before weir's own server");
+    check_refused("runs = 3", "runs = 3\nserver_flags = [\"--guard=x\"]", "a placement has its guard");
     check_refused("clients = 2", "clients = 0", "at least one must send");
     check_refused("clients = 2", "client = 2", "unknown field `client`");
     check_refused("runs = 3", "runs = 0", "runs = 0: every cell needs at least one run");
@@ -258,7 +265,7 @@ fn check_not_found(name: &str, expected: &str) {
 
 #[test]
 fn an_unknown_experiment_is_refused_with_those_there_are() {
-    check_not_found("kernel", "there are: kernel-or-user, mix, wake-ups, hooks, toolkits, rate, size");
+    check_not_found("kernel", "there are: kernel-or-user, mix, wake-ups, hooks, toolkits, guard, rate, size");
     check_not_found("./nowhere.toml", "reading the experiment ./nowhere.toml: No such file");
     check_not_found("nowhere.toml", "reading the experiment nowhere.toml");
 }

@@ -28,7 +28,7 @@ pub use drops::Drops;
 pub use latencies::{Latencies, LatenciesError, nanoseconds};
 pub use mix::Mix;
 pub use moderation::{LongestNap, Moderation, Naps};
-pub use program::{ProgramRuns, VerdictCounts};
+pub use program::{DecisionCount, ProgramRuns, VerdictCounts};
 pub use server::{
     EndedBy, Io, LoopRecord, Refused, Replaced, ReplyCounts, RequestCounts, ServerSummary, WorkerPick,
     WorkerRecord,

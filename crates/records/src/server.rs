@@ -5,7 +5,7 @@ use std::{iter::Sum, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 use weir_filters::names;
 
-use crate::{Cost, Moderation, Moment, Naps, ProgramRuns, VerdictCounts};
+use crate::{Cost, DecisionCount, Moderation, Moment, Naps, ProgramRuns, VerdictCounts};
 
 /// How datagrams cross the system call boundary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -198,9 +198,9 @@ pub struct ServerSummary {
     pub version: String,
     /// Server of the catalogue, such as `simple-server`.
     pub server: String,
-    /// Filter of the catalogue.
+    /// Filter of the catalogue, or a guard's service.
     pub filter: String,
-    /// Toolkit that the filter is written with.
+    /// Toolkit that the filter is written with; `guard` of a guard.
     pub toolkit: String,
     /// Hook that the filter runs at.
     pub hook: String,
@@ -217,6 +217,9 @@ pub struct ServerSummary {
     pub decides_at: Option<String>,
     /// The program's own verdict counts, where it and those before it keep them.
     pub verdicts: Option<VerdictCounts>,
+    /// What of `verdicts` a guard decided how; only decisions that there were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionCount>,
     /// The programs that ran before the last one; `verdicts` has theirs too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Replaced>,

@@ -303,7 +303,7 @@ fn used(grid: &SampleGrid) -> Option<Used<'_>> {
 fn with(grid: &SampleGrid, cell: &Cell) -> String {
     let conditions = Place::of(cell).phrase(&grid.dimensions_but(Dimension::InvalidPercent));
     let comma = if conditions.is_empty() { "" } else { ", " };
-    format!("{} by {} at {}{comma}{conditions}", cell.filter, cell.toolkit, cell.hook)
+    format!("{} by {} at {}{comma}{conditions}", cell.filter, cell.writing(), cell.hook)
 }
 
 fn spent(runs: &CellRuns) -> BTreeMap<Repetition, Spent> {

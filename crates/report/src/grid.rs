@@ -60,7 +60,7 @@ pub(super) struct CellPair<'a> {
 pub(super) enum Contrast {
     /// The program decides, against the server behind the accept-all program.
     Placement,
-    /// The same filter by two toolkits, both in the kernel.
+    /// The same filter by two toolkits, or by a guard and a toolkit, both in the kernel.
     Toolkit,
     /// The same filter by the same toolkit at a hook, against the socket.
     Hook,
@@ -101,7 +101,7 @@ impl CellPair<'_> {
     pub(super) fn side(&self, runs: &CellRuns) -> &'static str {
         match self.contrast {
             Contrast::Placement => runs.cell.placement.name(),
-            Contrast::Toolkit => runs.cell.toolkit.as_str(),
+            Contrast::Toolkit => runs.cell.written_with(),
             Contrast::Hook => runs.cell.hook.as_str(),
         }
     }
@@ -152,7 +152,7 @@ impl Series {
         };
         vec![
             cell.filter.to_string(),
-            cell.toolkit.to_string(),
+            cell.writing(),
             format!("at {}", cell.hook),
             format!("{} I/O", cell.io),
             format!("{}, clients: {}", cell.behaviour, cell.clients),
@@ -328,18 +328,18 @@ impl SampleGrid {
     /// The cell of the first toolkit, in the order of [`Toolkit::ALL`], that agrees in the rest.
     fn first_toolkit_of(&self, kernel: &CellRuns) -> Option<&CellRuns> {
         let of = |toolkit| {
-            let cell = Cell { toolkit, ..kernel.cell.clone() };
+            let cell = Cell { toolkit, guard: None, ..kernel.cell.clone() };
             self.cell(&Series::of(&cell), &Place::of(&cell))
         };
         let first = Toolkit::ALL.into_iter().find_map(of)?;
-        (first.cell.toolkit != kernel.cell.toolkit).then_some(first)
+        (first.cell != kernel.cell).then_some(first)
     }
 }
 
-/// Whether two cells agree in everything but the placement, the filter, the toolkit and the hook.
+/// Whether two cells agree in everything but the placement, the filter, the toolkit or guard, and the hook.
 pub(super) fn like(a: &Cell, b: &Cell) -> bool {
     let &Cell { placement, filter, toolkit, hook, .. } = a;
-    Cell { placement, filter, toolkit, hook, ..b.clone() } == *a
+    Cell { placement, filter, toolkit, hook, guard: a.guard.clone(), ..b.clone() } == *a
 }
 
 /// The invalid share, and the dimensions along which there are several values. One that another gives, as a rate and a

@@ -25,7 +25,7 @@ fn optional<T: ToString>(value: Option<T>) -> String {
 const SERIES: [Column<Cell>; 9] = [
     ("placement", |cell| cell.placement.name().to_owned()),
     ("filter", |cell| cell.filter.to_string()),
-    ("toolkit", |cell| cell.toolkit.to_string()),
+    ("toolkit", Cell::writing),
     ("hook", |cell| cell.hook.to_string()),
     ("io", |cell| cell.io.to_string()),
     ("behaviour", |cell| cell.behaviour.clone()),

@@ -55,14 +55,30 @@ pub struct Cell {
     pub external_server: Option<String>,
     /// Name of an external client, or nothing for weir's own.
     pub external_client: Option<String>,
+    /// Name of the guard that decides in place of the filter, or nothing for the filter itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
     /// What else the run is made under.
     #[serde(flatten)]
     pub conditions: Conditions,
 }
 
+impl Cell {
+    /// How its program is written, for comparisons: the toolkit's name, or `guard`.
+    pub fn written_with(&self) -> &'static str {
+        if self.guard.is_some() { "guard" } else { self.toolkit.as_str() }
+    }
+
+    /// How its program is written, with the guard's name where it is one: `fun`, `guard bag`.
+    pub fn writing(&self) -> String {
+        let guard = self.guard.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        format!("{}{guard}", self.written_with())
+    }
+}
+
 /// A cell in a few words.
 pub fn name_of(cell: &Cell) -> String {
-    let mut name = format!("{} {} ({})", cell.placement.name(), cell.filter, cell.toolkit);
+    let mut name = format!("{} {} ({})", cell.placement.name(), cell.filter, cell.writing());
     if !matches!(cell.hook, Hook::Socket | Hook::User) {
         name += &format!(" at {}", cell.hook);
     }

@@ -68,7 +68,7 @@ pub enum Where {
     Placement,
     /// At which hook.
     Hook,
-    /// By which toolkit.
+    /// By which toolkit, or `guard`.
     Toolkit,
     /// A value along a dimension.
     Along(Dimension),
@@ -82,7 +82,7 @@ or_along!(Where, "choose cells by", Placement = "placement", Hook = "hook", Tool
 pub enum Compare {
     /// `kernel-user`: the program decides, against the server behind the accept-all program.
     Placements,
-    /// `toolkits`: the same filter by two toolkits.
+    /// `toolkits`: the same filter by two toolkits, or by a guard and a toolkit.
     Toolkits,
     /// `hooks`: the same filter by the same toolkit at another hook, against the socket.
     Hooks,
@@ -178,7 +178,7 @@ impl Rule {
             let found = match choice {
                 Where::Placement => Value::Name(cell.placement.name()),
                 Where::Hook => Value::Name(cell.hook.as_str()),
-                Where::Toolkit => Value::Name(cell.toolkit.as_str()),
+                Where::Toolkit => Value::Name(cell.written_with()),
                 Where::Along(dimension) => dimension.of(cell),
             };
             match (wanted, found) {

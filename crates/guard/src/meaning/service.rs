@@ -250,6 +250,29 @@ impl Decision {
     pub const fn is_accepted(self) -> bool {
         matches!(self, Self::Allowed | Self::Accepted(_) | Self::Unjudged(_, Fate::Pass))
     }
+
+    /// Its name in records; decisions about different messages share one.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Blocked => "blocked",
+            Self::NoMessage => "no-message",
+            Self::Unwelcome(_) => "unwelcome",
+            Self::OverLimit(..) => "over-limit",
+            Self::Accepted(_) => "accepted",
+            Self::Unjudged(UnjudgedKind::Fragment, _) => "fragment",
+            Self::Unjudged(UnjudgedKind::Unreadable, _) => "unreadable",
+            Self::Unjudged(UnjudgedKind::SuperPacket, _) => "super-packet",
+        }
+    }
+
+    /// The message that the packet was, where that decided.
+    pub const fn message(self) -> Option<MessageId> {
+        match self {
+            Self::Unwelcome(message) | Self::OverLimit(message, _) | Self::Accepted(message) => Some(message),
+            Self::Allowed | Self::Blocked | Self::NoMessage | Self::Unjudged(..) => None,
+        }
+    }
 }
 
 impl Service {
@@ -281,6 +304,11 @@ impl Service {
             }
         }
         Decision::Accepted(message)
+    }
+
+    /// Whether a packet that is decided so goes on to the service: all do while the guard observes.
+    pub fn lets_through(&self, decision: Decision) -> bool {
+        decision.is_accepted() || self.mode == Mode::Observe
     }
 
     /// What becomes of a packet from `source` that can't be judged.

@@ -16,12 +16,13 @@ macro_rules! built_in {
 }
 
 /// The text of each built-in definition, beside the path that it has in the repository.
-const BUILT_IN: [(&str, &str); 14] = [
+const BUILT_IN: [(&str, &str); 15] = [
     built_in!("kernel-or-user"),
     built_in!("mix"),
     built_in!("wake-ups"),
     built_in!("hooks"),
     built_in!("toolkits"),
+    built_in!("guard"),
     built_in!("rate"),
     built_in!("size"),
     built_in!("filter-cost"),

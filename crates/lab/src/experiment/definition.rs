@@ -97,6 +97,9 @@ pub struct Definition {
     /// Clients that are not weir's own, by the name that placements use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub external_client: BTreeMap<String, ExternalClient>,
+    /// Guards, by the name that placements use, each with the text of a guard of one service of weir's own server.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub guard: BTreeMap<String, String>,
     /// The rules by which its report judges claims, written down before any run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<Rule>,
@@ -129,6 +132,9 @@ pub struct PlacementRow {
     /// A row of [`Definition::external_client`] to be started in place of `weir client`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_client: Option<String>,
+    /// A row of [`Definition::guard`] whose program decides in place of the filter's, which it is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
 }
 
 impl PlacementRow {

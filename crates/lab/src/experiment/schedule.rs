@@ -95,6 +95,7 @@ fn cell(definition: &Definition, row: &PlacementRow, point: GridPoint) -> Cell {
         clients: definition.clients,
         external_server: row.external_server.clone(),
         external_client: row.external_client.clone(),
+        guard: row.guard.clone(),
         conditions: point.conditions,
     }
 }

@@ -1,7 +1,7 @@
 //! The server of a run: started on its core, and ready before anything is sent to it.
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::{fd::AsFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
@@ -105,24 +105,35 @@ fn start_own(
 
     let summary = dir.join("server.json");
     let mut command = own_server(bench, site, cell);
+    if let Some(text) = cell.guard.as_ref().and_then(|name| bench.definition.guard.get(name)) {
+        let guard = dir.join("guard.toml");
+        fs::write(&guard, text).map_err(refused("writing the guard for the server"))?;
+        command.arg("--guard").arg(guard);
+    } else {
+        let (filter, toolkit, _) = decider(cell);
+        command.args(["--filter", filter.as_str(), "--toolkit", toolkit.as_str()]);
+    }
     command.env("NOTIFY_SOCKET", &notify).arg("--summary").arg(&summary);
     let process = site.within(Side::Server, || start(site, "weir serve", command, dir))?;
     let address = ready_address(bench.interrupt, &socket, &process, within)?;
     Ok(ReadyServer { process, address, summary: Some(summary) })
 }
 
-fn own_server(bench: &Bench<'_>, site: &RunSite, cell: &Cell) -> Command {
-    // What decides at the sender is attached there, by the harness.
-    let (filter, toolkit, hook) = match cell.placement {
+/// What decides at the sender is attached there, by the harness.
+fn decider(cell: &Cell) -> (FilterName, Toolkit, Hook) {
+    match cell.placement {
         Placement::Sender => (FilterName::Simple, Toolkit::Rust, Hook::User),
         _ => (cell.filter, cell.toolkit, cell.hook),
-    };
+    }
+}
+
+/// All but what decides.
+fn own_server(bench: &Bench<'_>, site: &RunSite, cell: &Cell) -> Command {
+    let (_, toolkit, hook) = decider(cell);
     let port = bench.definition.port_of(None).unwrap_or(0);
     let mut command = own_command("serve");
     command
         .args(["--listen", &SocketAddr::from((site.server_address(), port)).to_string()])
-        .args(["--filter", filter.as_str()])
-        .args(["--toolkit", toolkit.as_str()])
         .args(["--hook", hook.as_str()])
         .args(["--io", cell.io.as_str()])
         .args(["--server", &bench.definition.server]);
@@ -149,6 +160,7 @@ pub(super) const SAID_ALREADY: &[(&str, &str)] = &[
     ("--listen", "port = 12345 gives every server that port"),
     ("--filter", "a placement has its filter"),
     ("--toolkit", "a placement has its toolkit"),
+    ("--guard", "a placement has its guard"),
     ("--hook", "a placement has its hook"),
     ("--io", "a placement has its io"),
     ("--moderation", "grid.moderation has it"),

@@ -30,7 +30,8 @@ const BATCHES: usize = 5;
 pub(super) fn beside(bench: &Bench<'_>, cell: &Cell) -> Result<Option<TestRun>, RunError> {
     let decides =
         cell.placement == Placement::Kernel && cell.hook == Hook::Socket && cell.toolkit.can_be_asked();
-    if !bench.definition.program_stats || !decides || cell.external_server.is_some() {
+    let is_theirs = cell.external_server.is_some() || cell.guard.is_some();
+    if !bench.definition.program_stats || !decides || is_theirs {
         return Ok(None);
     }
     let on_the_core = || {

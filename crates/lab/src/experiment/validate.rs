@@ -206,6 +206,18 @@ fn check_placements(definition: &Definition, server: ServerKind) -> Result<(), S
             }
             Some(_) => {}
         }
+        if let Some(name) = &row.guard {
+            if !definition.guard.contains_key(name) {
+                return Err(missing("guard", name));
+            }
+            if row.placement != Placement::Kernel || row.external_server.is_some() {
+                return Err(format!(
+                    "placement '{}': a guard's program decides in the kernel before weir's own server: placement = \"kernel\", \
+                     and no external_server",
+                    row.id()
+                ));
+            }
+        }
         if let Some(name) = &row.external_client
             && !definition.external_client.contains_key(name)
         {

@@ -133,7 +133,7 @@ fn doing(comparison: &CellPair<'_>, runs: &CellRuns) -> String {
     match (comparison.contrast, runs.cell.placement) {
         (Contrast::Placement, Placement::Kernel) => "filtering in the kernel".to_owned(),
         (Contrast::Placement, _) => "filtering in user space".to_owned(),
-        (Contrast::Toolkit, _) => format!("filtering with the program by {}", runs.cell.toolkit),
+        (Contrast::Toolkit, _) => format!("filtering with the program by {}", runs.cell.written_with()),
         (Contrast::Hook, _) => format!("filtering at {}", runs.cell.hook),
     }
 }

@@ -73,7 +73,8 @@ const NOTE: &str = "Machine: all that the cores did while a run lasted, sender, 
 fn row(grid: &SampleGrid, cell: &CellRuns, compared: Option<&CellPair<'_>>) -> Vec<String> {
     let us = |found| or_dash(found, |value| number(value, 3));
     let (rung, toolkit) = rung(&cell.cell);
-    let mut row = vec![rung.name().to_owned(), toolkit.to_string()];
+    let toolkit = if cell.cell.guard.is_some() { cell.cell.written_with() } else { toolkit.as_str() };
+    let mut row = vec![rung.name().to_owned(), toolkit.to_owned()];
     row.extend(Place::of(&cell.cell).row(&grid.dimensions));
     let below = less_the_senders(grid, cell).map(|us| us.into_values().collect::<Vec<_>>());
     row.extend([
@@ -112,7 +113,7 @@ pub(super) fn findings(grid: &SampleGrid) -> Vec<String> {
     let here: Vec<_> = comparisons.iter().filter(|one| one.place() == last).collect();
     let phrase = last.phrase(&grid.dimensions);
     let sentence = |one: &&CellPair<'_>| {
-        let Cell { hook, toolkit, .. } = &one.cell.cell;
+        let (hook, toolkit) = (one.cell.cell.hook, one.cell.cell.written_with());
         let found = one.ratio(FIGURE)?;
         let own = ratio_less_the_senders(grid, one).map_or_else(String::new, |own| {
             format!("; with the sender's own cost taken off, {}", estimate(&own, ratio))
@@ -270,6 +271,7 @@ fn panel<'a>(
 enum LadderGroup {
     Server,
     Toolkit(Toolkit),
+    Guard,
     Sender,
 }
 
@@ -278,6 +280,7 @@ impl LadderGroup {
         match rung(cell) {
             (Rung::Of(Hook::User), _) => Self::Server,
             (Rung::Sender, _) => Self::Sender,
+            _ if cell.guard.is_some() => Self::Guard,
             (_, toolkit) => Self::Toolkit(toolkit),
         }
     }
@@ -293,6 +296,7 @@ impl LadderGroup {
             Self::Toolkit(toolkit @ Toolkit::C) => (toolkit.as_str(), 3),
             // Those after it in their order, behind the sender's row.
             Self::Toolkit(toolkit) => (toolkit.as_str(), toolkit as usize + 1),
+            Self::Guard => ("guard", Toolkit::ALL.len() + 1),
             Self::Sender => ("the sender", 4),
         }
     }

@@ -3,6 +3,7 @@
 mod after;
 mod attachments;
 mod front;
+mod guard;
 mod interfaces;
 mod kind;
 mod object;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use weir_filters::{Filter, Gap, Hook, Owner, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
+pub use guard::serve_guard;
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};
 pub use place::AttachChoice;
@@ -101,6 +103,14 @@ pub enum ServeError {
         /// The reason, and what to do.
         what: String,
     },
+    /// That server can't serve behind a guard, or not behind this one.
+    #[error("serving behind the guard of '{service}': {what}")]
+    Guard {
+        /// The service's name.
+        service: String,
+        /// The reason, and what to do.
+        what: String,
+    },
     /// Signals can't be caught.
     #[error("catching signals: {0}")]
     Signals(std::io::Error),
@@ -112,7 +122,7 @@ pub enum ServeError {
 impl ServeError {
     /// Whether what was asked for can't be, rather than that it failed.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Misfit(_) | Self::Workers { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Misfit(_) | Self::Workers { .. } | Self::Guard { .. })
     }
 }
 
@@ -212,6 +222,7 @@ fn serve_behind(
         _ => None,
     };
     let verdicts = state.verdicts()?;
+    let decisions = program.map(KernelFilter::decisions).transpose()?.unwrap_or_default();
     let after = program.map(|program| after::show(kind, program, runs)).transpose()?;
     let seen = watch.map(Watch::end).transpose()?;
     let setup = &state.setup;
@@ -233,6 +244,7 @@ fn serve_behind(
         attached_to,
         decides_at: decides_at.map(|hook| hook.to_string()),
         verdicts,
+        decisions,
         replaced,
         runs,
         served,

@@ -7,6 +7,7 @@ use weir_filters::{Combination, FilterName, GsoView, Hook, MapUse, Toolkit};
 use weir_output::terminal;
 
 use super::{is_plain, print_record};
+use crate::guards::BESIDE_FILTERS;
 
 /// List the filters: what each decides, its maps and parameters, and where it can run.
 #[derive(Debug, clap::Args)]
@@ -111,6 +112,7 @@ fn tables(rows: &[FilterLine]) -> String {
     for hook in Hook::ALL {
         let _ = writeln!(text, "{hook}: {}", super_packets(hook));
     }
+    let _ = writeln!(text, "\n{BESIDE_FILTERS}");
     text
 }
 

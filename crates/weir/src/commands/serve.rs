@@ -4,23 +4,26 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use weir_filters::{Binding, Filter, FilterName, Hook, Owner, Parameter, Quota, SuperPackets, Toolkit};
+use weir_guard::meaning::{Mode, Service};
 use weir_hooks::{ObjectFile, XdpMode};
 use weir_lab::topology::named;
-use weir_output::{check_writable, exit::UsageError, print, write_json};
+use weir_output::{check_writable, exit::UsageError, print, terminal::printable, write_json};
 use weir_results::net::Side;
 use weir_service::{
     AllowStop, Io, Moderation, ServerConfig, ServerSummary,
     servers::{
-        AttachChoice, ObjectProgram, Ready, ServeError, ServePlan, Served, ServerKind, serve, serve_object,
+        AttachChoice, ObjectProgram, Ready, ServeError, ServePlan, Served, ServerKind, serve, serve_guard,
+        serve_object,
     },
 };
 use weir_wire::{DEFAULT_CAPACITY, DEFAULT_PORT, MOST_WORKERS};
 
-use crate::{arguments::socket_address, notify, programs::ProgramInput};
+use crate::{arguments::socket_address, guards, notify, programs::ProgramInput};
 
 /// Serve the bag behind a filter, until a STOP request, SIGINT or SIGTERM.
 ///
@@ -42,6 +45,16 @@ pub(crate) struct ServeArgs {
     /// The object's program; may be left out where one alone is a socket filter.
     #[arg(long, value_name = "NAME", requires = "object")]
     program: Option<String>,
+
+    /// Serve behind the program of this guard in place of a filter of the catalogue; port, hook and interfaces are the guard's
+    /// where nothing else is said. What it decided how is in the summary, and shown at the end.
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["filter", "toolkit", "object", "parameter", "bind", "quota", "control"])]
+    guard: Option<PathBuf>,
+
+    /// The guard's service; may be left out where it has one alone.
+    #[arg(long, value_name = "NAME", requires = "guard")]
+    service: Option<String>,
 
     #[arg(long, help = toolkits())]
     toolkit: Option<Toolkit>,
@@ -190,18 +203,21 @@ Examples:
   weir serve --server snoop                  how many receive calls it made
   weir serve --server printk                 the kernel's trace line of each
   weir serve --object mine.o --program keep  a program that you compiled
+  weir serve --guard bag.toml --hook tc      a guard's rules, counted one by one
   weir serve --listen '[::1]:0' --summary run.json  a free port, counts in JSON";
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let plan = args.plan()?;
+    let service = args.guarding()?;
+    let plan = args.plan(service.as_deref())?;
     args.summary.as_deref().map_or(Ok(()), check_writable)?;
     if args.net {
         named::open(Side::Server)?.join()?;
     }
-    let served = args.serve(plan).map_err(|error| match error.downcast_ref::<ServeError>() {
-        Some(found) if found.is_usage() => UsageError(found.to_string()).into(),
-        _ => error,
-    })?;
+    let served =
+        args.serve(plan, service.as_ref()).map_err(|error| match error.downcast_ref::<ServeError>() {
+            Some(found) if found.is_usage() => UsageError(found.to_string()).into(),
+            _ => error,
+        })?;
     print(&served.shown)?;
     if let Some(path) = &args.summary {
         write_json(path, &served.summary)?;
@@ -211,7 +227,23 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 impl ServeArgs {
-    fn serve(&self, plan: ServePlan) -> anyhow::Result<Served> {
+    /// The service whose program the server stands behind, if that was asked for.
+    fn guarding(&self) -> anyhow::Result<Option<Arc<Service>>> {
+        let Some(file) = &self.guard else { return Ok(None) };
+        guards::service(file, self.service.as_deref()).map(|service| Some(Arc::new(service)))
+    }
+
+    fn serve(&self, plan: ServePlan, service: Option<&Arc<Service>>) -> anyhow::Result<Served> {
+        if let (Some(service), Some(file)) = (service, &self.guard) {
+            let file = printable(&file.display().to_string());
+            let mode = match service.mode {
+                Mode::Observe => "observing",
+                Mode::Enforce => "enforcing",
+            };
+            let behind = format!("{} ({mode}, of {file} at {})", service.name, plan.hook);
+            let kind = plan.kind;
+            return Ok(serve_guard(plan, service, |ready| say_ready(kind, &behind, ready))?);
+        }
         let Some(path) = &self.object else {
             let behind = format!("{} ({} at {})", plan.filter, plan.toolkit, plan.hook);
             let kind = plan.kind;
@@ -228,7 +260,7 @@ impl ServeArgs {
         })?)
     }
 
-    fn plan(&self) -> anyhow::Result<ServePlan> {
+    fn plan(&self, service: Option<&Service>) -> anyhow::Result<ServePlan> {
         let has_parameter = self.filter.has(FilterName::Parameterized) || self.object.is_some();
         if !has_parameter && (self.parameter.is_some() || self.bind.is_some()) {
             let text = format!(
@@ -255,17 +287,20 @@ impl ServeArgs {
             None => ServerKind::default_for(self.filter.name),
         });
         let usual = kind.usual_placement();
-        let hook = self.hook.or(usual.map(|(_, hook)| hook)).unwrap_or(Hook::Socket);
+        let guarded = service.map(|service| service.at.hook.map_or(Hook::Socket, Hook::from));
+        let hook = self.hook.or(guarded).or(usual.map(|(_, hook)| hook)).unwrap_or(Hook::Socket);
         let usual_toolkit = usual.filter(|(_, usual_hook)| *usual_hook == hook).map(|(toolkit, _)| toolkit);
         Ok(ServePlan {
             kind,
             filter,
             toolkit: self.toolkit.or(usual_toolkit).unwrap_or_else(|| toolkit_for(filter, hook)),
             hook,
-            place: self.place(hook)?,
+            place: self.place(hook, service)?,
             listen: self.listen.unwrap_or_else(|| {
                 let address = if self.net { Side::Server.ipv4() } else { Ipv4Addr::LOCALHOST };
-                SocketAddr::from((address, DEFAULT_PORT))
+                let guarded = service.map(|service| service.listen);
+                let at = guarded.and_then(|listen| listen.address).unwrap_or(address.into());
+                SocketAddr::new(at, guarded.map_or(DEFAULT_PORT, |listen| listen.port))
             }),
             config: ServerConfig {
                 capacity: self.capacity,
@@ -297,7 +332,7 @@ impl ServeArgs {
     }
 
     /// What is said of a place must be of the hook's kind.
-    fn place(&self, hook: Hook) -> anyhow::Result<AttachChoice> {
+    fn place(&self, hook: Hook, service: Option<&Service>) -> anyhow::Result<AttachChoice> {
         let is_elsewhere = |owner| hook.owner() != owner;
         let misplaced = [
             (
@@ -316,8 +351,12 @@ impl ServeArgs {
         if let Some((option, hooks, _)) = misplaced.iter().find(|(.., is_misplaced)| *is_misplaced) {
             return Err(UsageError(format!("--{option} is for {hooks}; this is hook {hook}")).into());
         }
+        let interfaces = match service {
+            Some(service) if self.interface.is_empty() => &service.at.interfaces,
+            _ => &self.interface,
+        };
         Ok(AttachChoice {
-            interfaces: self.interface.clone(),
+            interfaces: interfaces.clone(),
             cgroup: self.cgroup.clone(),
             xdp_mode: self.xdp_mode,
             super_packets: self.super_packets,

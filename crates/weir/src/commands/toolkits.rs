@@ -9,7 +9,10 @@ use weir_output::terminal;
 use weir_results::{number, stats::Estimate};
 
 use super::{is_plain, print_record};
-use crate::toolkits::{self, LOADS, Needs, RefusedFilter, ToolkitComparison, ToolkitCost};
+use crate::{
+    guards::BESIDE_FILTERS,
+    toolkits::{self, LOADS, Needs, RefusedFilter, ToolkitComparison, ToolkitCost},
+};
 
 /// Compare the toolkits: for each filter its source, its program, what loading and running it takes.
 ///
@@ -134,7 +137,7 @@ fn notes() -> String {
          the deepest byte that an instruction or an argument names.\nload: from the specification to a verified \
          program (cbpf: to an attached one), median [95 % interval] of {LOADS}, the toolkits in turn.\nns over accept-all: a test run on a PUT less \
          that of the toolkit's accept-all program, median [95 % interval] of {} batches in turn, each the mean of {} \
-         runs.\n",
+         runs.\n\n{BESIDE_FILTERS} `weir experiment guard` compares one with filters.\n",
         filter_cost::BATCHES,
         filter_cost::RUNS,
     )

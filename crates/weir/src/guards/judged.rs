@@ -89,15 +89,10 @@ impl<'a> JudgedService<'a> {
     /// The decisions that there were, those of most packets first.
     pub(super) fn decisions(&self) -> Vec<DecisionReport> {
         let report = |(&decision, tally): (&Decision, &Tally)| DecisionReport {
-            decision: words::decision(decision),
+            decision: decision.name(),
             words: words::sentence(decision, self.service),
             dropped: !decision.is_accepted(),
-            message: match decision {
-                Decision::Unwelcome(message)
-                | Decision::OverLimit(message, _)
-                | Decision::Accepted(message) => Some(self.service.protocol.message(message).name.clone()),
-                Decision::Allowed | Decision::Blocked | Decision::NoMessage | Decision::Unjudged(..) => None,
-            },
+            message: decision.message().map(|id| self.service.protocol.message(id).name.clone()),
             packets: tally.packets,
             bytes: tally.bytes,
             share: tally.packets as f64 / self.packets as f64,

@@ -11,10 +11,15 @@ mod trial;
 mod unit;
 mod words;
 
+/// What is said of guards where filters are told of.
+pub(crate) const BESIDE_FILTERS: &str = "A guard is no filter of the catalogue: it says which messages of a protocol a service \
+    accepts, from whom and how many, and becomes a program at each hook. `weir guard protocols` begins there, `weir serve \
+    --guard FILE` serves behind one (docs/guard.md).";
+
 pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
 pub(crate) use object::ExportedService;
-pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, services};
+pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, service, services};
 pub(crate) use summary::{HOOKS, ProtocolSummary, ServiceSummary};
 pub(crate) use trial::Trial;
 pub(crate) use unit::GuardUnit;

@@ -149,6 +149,20 @@ pub(crate) fn chosen<'a>(
     Ok(chosen)
 }
 
+/// The service of a guard that was asked for, or its only one, once its warnings are said.
+pub(crate) fn service(file: &Path, name: Option<&str>) -> anyhow::Result<Service> {
+    let (services, _) = services(file, false)?;
+    match chosen(&services, name)?.as_slice() {
+        [(_, service)] => Ok((*service).clone()),
+        several => {
+            let names: Vec<_> = several.iter().map(|(_, each)| each.name.as_str()).collect();
+            let names = names.join(", ");
+            Err(UsageError(format!("the guard has several services; name one with --service: {names}"))
+                .into())
+        }
+    }
+}
+
 /// Whether a text is a protocol rather than a guard, however wrong it may be.
 fn is_protocol(text: &str) -> bool {
     let (file, _) = DeTable::parse_recoverable(text);

@@ -91,21 +91,6 @@ pub(super) fn limit(limit: &Limit) -> String {
     format!("{}{burst} per {per}{from}", rate(limit.rate))
 }
 
-/// What a decision is called in records.
-pub(super) const fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Allowed => "allowed",
-        Decision::Blocked => "blocked",
-        Decision::NoMessage => "no-message",
-        Decision::Unwelcome(_) => "unwelcome",
-        Decision::OverLimit(..) => "over-limit",
-        Decision::Accepted(_) => "accepted",
-        Decision::Unjudged(UnjudgedKind::Fragment, _) => "fragment",
-        Decision::Unjudged(UnjudgedKind::Unreadable, _) => "unreadable",
-        Decision::Unjudged(UnjudgedKind::SuperPacket, _) => "super-packet",
-    }
-}
-
 /// A decision as a sentence about the packet.
 pub(super) fn sentence(decision: Decision, service: &Service) -> String {
     let name = |message: MessageId| &service.protocol.message(message).name;

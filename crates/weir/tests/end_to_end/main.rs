@@ -6,6 +6,7 @@
 mod attaching;
 mod bad_input;
 mod dynamic;
+mod guards;
 mod hooks;
 mod neighbour;
 mod net;
@@ -38,6 +39,7 @@ fn main() {
         watching::IN_KERNEL,
         privileges::IN_KERNEL,
         dynamic::IN_KERNEL,
+        guards::IN_KERNEL,
         hooks::IN_KERNEL,
         net::TESTS,
         objects::IN_KERNEL,
@@ -54,6 +56,7 @@ fn main() {
         watching::ANYWHERE,
         bad_input::ANYWHERE,
         dynamic::ANYWHERE,
+        guards::ANYWHERE,
         hooks::ANYWHERE,
         neighbour::TESTS,
         objects::ANYWHERE,
@@ -72,6 +75,7 @@ fn main() {
         unless(hooks::TOLD, untold),
         unless(privileges::TOLD, untold),
         unless(hooks::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
+        unless(guards::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
         unless(older::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
         unless(workers::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
         unless(net::WHOLE, net::no_whole_super_packets),

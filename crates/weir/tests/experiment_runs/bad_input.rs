@@ -41,7 +41,7 @@ fn check(bench: &Bench, arguments: &[&str], status: i32, expected: &str) {
 fn usage() {
     let bench = small();
     check(&bench, &[], 2, "<NAME>");
-    check(&bench, &["nothing"], 2, "there are: kernel-or-user, mix, wake-ups, hooks, toolkits, rate, size");
+    check(&bench, &["nothing"], 2, "kernel-or-user, mix, wake-ups, hooks, toolkits, guard, rate, size");
     check(&bench, &["kernel-or-user", "--profile", "huge"], 2, "quick, standard, paper");
     check(&bench, &["kernel-or-user", "--profile", "paper"], 2, "there are: quick, standard");
     check(&bench, &["./mine.toml", "--profile", "quick"], 2, "leave --profile out");

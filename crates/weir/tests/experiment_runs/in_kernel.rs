@@ -10,6 +10,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_program_is_timed_in_place_and_by_test_runs_beside_an_accept_all_program", timed),
     ("of_a_filter_without_counts_every_repetition_is_audited_and_only_the_audit_makes_a_ledger", uncounted),
     ("a_filter_that_decides_elsewhere_than_asked_is_no_sample", elsewhere),
+    ("a_guard_decides_in_a_filters_place_and_is_compared_with_it", guarded),
     ("without_audits_a_filter_without_counts_has_no_ledger_and_no_flaw", unaudited),
 ];
 
@@ -59,6 +60,27 @@ fn elsewhere() {
     let samples = bench.samples();
     assert!(!samples.iter().any(Sample::is_sound), "{samples:?}");
     bench.assert_nobody_is_left();
+}
+
+fn guarded() {
+    let of_guard = "[[placements]]\nid = 'guard'\nplacement = 'kernel'\nfilter = 'valid-command'\ntoolkit = 'fun'\n\
+                    hook = 'socket'\nguard = 'bag'\n[guard]\nbag = '''\n[[service]]\nname = 'mine'\nlisten = 'udp/1'\n\
+                    mode = 'enforce'\nprotocol = 'bag'\naccept = ['put', 'get', 'stop']\n'''\n";
+    let bench = Bench::new("runs = 1", HALF_INVALID, &format!("{PLACED}{of_guard}"));
+    let ended = bench.begin();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let samples = bench.samples();
+    assert!(samples.len() == 3 && samples.iter().all(Sample::is_sound), "{samples:?}");
+    let sample = samples.iter().find(|sample| sample.cell.guard.as_deref() == Some("bag")).expect("one is");
+    let ledger = sample.ledger.as_ref().expect("the guard counts");
+    // Of 20 PUTs, a GET and the harness' STOP each is read.
+    assert_eq!((ledger.dropped_by_filter, ledger.read), (20, 22), "{sample:?}");
+    assert_eq!(sample.server.as_ref().map(|server| server.filter.as_str()), Some("mine"), "{sample:?}");
+    let summary = fs::read_to_string(bench.out().join("summary.json")).unwrap();
+    let summary: weir_report::Summary = serde_json::from_str(&summary).unwrap();
+    let quotients: Vec<_> = summary.toolkit_ratios.iter().map(|ratio| ratio.quotient.as_str()).collect();
+    assert_eq!(quotients, ["guard ÷ aya"]);
+    assert_eq!(summary.ratios.len(), 2, "kernel ÷ user, by the filter and by the guard: {summary:?}");
 }
 
 fn uncounted() {

@@ -90,6 +90,7 @@ pub(crate) fn cell(placement: Placement, invalid_percent: u8, packets: u64) -> C
         clients: 1,
         external_server: None,
         external_client: None,
+        guard: None,
         conditions: Conditions::default(),
     }
 }

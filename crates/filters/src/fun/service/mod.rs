@@ -24,8 +24,8 @@ use weir_asm::{
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
-    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Service, ServicePart,
-    UnjudgedKind, Width,
+    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Party, Service, ServicePart, UnjudgedKind,
+    Width,
 };
 
 use super::{
@@ -401,7 +401,7 @@ impl Compiler<'_> {
         let sample = self.service.sample.as_ref().map(|sample| (sample.rate, code.fresh_label()));
         for decision in std::mem::take(&mut self.used) {
             let (label, number) = self.ends[&decision];
-            let is_accepted = decision.is_accepted() || observes;
+            let is_accepted = self.service.lets_through(decision);
             let end = if is_accepted { accept } else { drop };
             is_used[usize::from(!is_accepted)] = true;
             let end = sample.filter(|_| !decision.is_accepted()).map_or(end, |(_, label)| label);
