@@ -24,8 +24,8 @@ use weir_asm::{
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
-    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Party, Service, ServicePart, UnjudgedKind,
-    Width,
+    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Service, ServicePart,
+    UnjudgedKind, Width,
 };
 
 use super::{
