@@ -4,8 +4,9 @@ use thiserror::Error;
 
 /// How many operands may wait for others.
 pub(crate) const TEMPORARIES: usize = 8;
-/// How many numbers are kept of fields that are walked.
-pub(crate) const MOST_WALKED: usize = 8;
+/// How many numbers are kept of fields whose end the packet tells: as much of the stack as holds the payload's beginning in programs of
+/// services that have none.
+pub(crate) const MOST_WALKED: usize = 23;
 
 /// Why a service can't be made a program.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -15,9 +16,9 @@ pub enum Refusal {
         "an expression has more than {TEMPORARIES} operands that wait for others; put them into parentheses otherwise, or use fewer"
     )]
     TooDeep,
-    /// More walked fields than the stack has room for.
+    /// More fields whose end the packet tells than the stack has room for.
     #[error(
-        "{0} fields are walked (dns-name, text until, decimal); at most {MOST_WALKED}, a decimal number counts twice"
+        "{0} fields end where the packet says (dns-name, text until, text behind, decimal, varint); at most {MOST_WALKED}, a number counts twice"
     )]
     TooManyWalks(usize),
     /// More lists than programs tell apart.

@@ -6,6 +6,10 @@ pub mod sk_buff {
     pub const LEN: usize = 192;
     /// Offset of the `u32` length of the packet.
     pub const PACKET_LEN_OFFSET: usize = 0;
+    /// Offset of where the packet begins, for programs that may read it in place.
+    pub const DATA_OFFSET: usize = 76;
+    /// Offset of where its first piece, or all of it, ends.
+    pub const DATA_END_OFFSET: usize = 80;
     /// Offset of the `u32` payload that each datagram of the packet has where there are several; 0 where it is one.
     ///
     /// Their number, `gso_segs`, doesn't tell: it is 0 of what comes from a virtual machine (drivers/net/tun.c,

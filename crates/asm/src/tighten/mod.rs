@@ -12,7 +12,7 @@ use crate::{
     check::{reached, written},
 };
 use ranges::{Range, Ranges, ranges_behind};
-use values::{MOST_CHANGES, Values};
+use values::{MOST_CHANGES, Seen, Values};
 
 /// Each round makes the code shorter or its jumps longer; real code needs four.
 const MOST_ROUNDS: usize = 32;
@@ -112,7 +112,10 @@ impl Code {
 
     /// What a register holds already isn't loaded again.
     fn drop_loads(&self, keep: &mut [bool]) {
-        let before = solve(self, Values::default(), Values::or, |insn, values, _| Some(values.behind(insn)));
+        let mut seen = Seen::default();
+        let before = solve(self, Values::default(), Values::or, |insn, values, _| {
+            Some(values.behind(insn, &mut seen))
+        });
         let targets = self.targets();
         for (index, values) in before.iter().enumerate() {
             let Insn::Load { dst, .. } = self.insns()[index] else { continue };
@@ -122,7 +125,7 @@ impl Code {
                 if written(insn) != Some(dst) || at > index && targets.contains(&at) {
                     break;
                 }
-                made = made.behind(insn);
+                made = made.behind(insn, &mut seen);
                 if made.of(dst) == Some(held) {
                     keep[index..=at].fill(false);
                     break;
@@ -224,7 +227,7 @@ fn solve<T: Copy + PartialEq>(
     code: &Code,
     entry: T,
     or: impl Fn(T, T) -> T,
-    behind: impl Fn(&Insn, T, bool) -> Option<T>,
+    mut behind: impl FnMut(&Insn, T, bool) -> Option<T>,
 ) -> Vec<Option<T>> {
     let mut before: Vec<Option<T>> = vec![None; code.len()];
     let mut pending = vec![(0, entry)];

@@ -19,7 +19,9 @@ pub(super) struct Access {
     load: LoadWay,
     /// Offset of `gso_size` in the context, where it has one.
     pub(super) gso_size: Option<i16>,
-    /// Whether packet bytes can be read in place, between [`DATA`] and [`DATA_END`].
+    /// Where in the context it says where the packet begins, and where its first piece, or all of it, ends.
+    pub(super) data: [i16; 2],
+    /// Whether headers are read in place, between these.
     pub(super) is_direct: bool,
     /// Workers, where a program that accepts picks one.
     pub(super) workers: Option<u32>,
@@ -63,6 +65,7 @@ const SOCKET: Access = Access {
     length: LengthOrigin::Field(SKB_LEN),
     load: LoadWay::Skb,
     gso_size: None,
+    data: [sk_buff::DATA_OFFSET as i16, sk_buff::DATA_END_OFFSET as i16],
     is_direct: false,
     workers: None,
 };
@@ -87,6 +90,7 @@ const XDP: Access = Access {
     length: LengthOrigin::Helper,
     load: LoadWay::Xdp,
     gso_size: None,
+    data: [DATA, DATA_END],
     is_direct: true,
     workers: None,
 };

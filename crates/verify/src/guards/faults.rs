@@ -115,6 +115,7 @@ value = "text behind ber @ end(token)"
 number = "varint @ 1"
 last = "u16 @ len - 2"
 options = "text behind nibble @ 2"
+behind = "u16 @ end(options)"
 [[message]]
 name = "token"
 when = "kind == 1 and token == 'abcd' and value in {'ef', 'gh'}"
@@ -130,8 +131,11 @@ when = "kind == 4 and last > 500"
 [[message]]
 name = "other"
 when = "kind == 5 and value != 'ef'"
+[[message]]
+name = "behind"
+when = "kind == 6 and behind == 0x4142"
 "#;
-const ALL_COUNTED: &str = r#"accept = ["token", "number", "options", "last", "other"]"#;
+const ALL_COUNTED: &str = r#"accept = ["token", "number", "options", "last", "other", "behind"]"#;
 
 const LETTERS: &str = r#"
 name = "letters"
@@ -405,17 +409,14 @@ pub(super) const FAULTS: &[GuardFault] = &[
         }
         _ => None,
     }),
-    code("a name compared where no label begins", (NAMES, ALL_NAMES), |all, at| match all[at] {
-        Insn::Jump { width, cond: Cond::Ne, dst: Reg::R1, src: src @ Src::Imm(_), target }
-            if all.get(at + 1).is_some_and(|next| matches!(alu(*next, AluOp::Or), Some((Reg::R2, _)))) =>
-        {
-            Some(Insn::Jump { width, cond: Cond::Lt, dst: Reg::R1, src, target })
-        }
+    // Right where the name has no more labels than the ones that it is looked for below.
+    code("where the last labels begin told wrongly", (NAMES, ALL_NAMES), |all, at| match all[at] {
+        insn @ Insn::Alu { op: AluOp::Lsh, dst: Reg::R3, src: Src::Imm(8), .. } => Some(with_imm(insn, 9)),
         _ => None,
     }),
     code("the longest name a byte shorter", (NAMES, ALL_NAMES), |all, at| match all[at] {
-        insn @ Insn::Jump { cond: Cond::Gt | Cond::Le, dst: Reg::R2, src: Src::Imm(255), .. } => {
-            Some(with_imm(insn, 254))
+        insn @ Insn::Jump { cond: Cond::Gt | Cond::Le, dst: Reg::R2, src: Src::Imm(254), .. } => {
+            Some(with_imm(insn, 253))
         }
         _ => None,
     }),
@@ -426,8 +427,8 @@ pub(super) const FAULTS: &[GuardFault] = &[
         _ => None,
     }),
     code("the longest name a byte longer", (NAMES, ALL_NAMES), |all, at| match all[at] {
-        insn @ Insn::Jump { cond: Cond::Gt | Cond::Le, dst: Reg::R2, src: Src::Imm(255), .. } => {
-            Some(with_imm(insn, 256))
+        insn @ Insn::Jump { cond: Cond::Gt | Cond::Le, dst: Reg::R2, src: Src::Imm(254), .. } => {
+            Some(with_imm(insn, 255))
         }
         _ => None,
     }),
@@ -451,8 +452,8 @@ pub(super) const FAULTS: &[GuardFault] = &[
         })
     },
     code("a varint's width taken for part of its number", (COUNTED, ALL_COUNTED), |all, at| match all[at] {
-        insn @ Insn::Alu { op: AluOp::Lsh | AluOp::Rsh, dst: Reg::R0, src: Src::Imm(50), .. } => {
-            Some(with_imm(insn, 48))
+        insn @ Insn::Alu { op: AluOp::And, dst: Reg::R3, src: Src::Imm(0x3f), .. } => {
+            Some(with_imm(insn, 0xff))
         }
         _ => None,
     }),

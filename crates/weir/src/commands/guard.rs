@@ -4,6 +4,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     process::{ExitCode, Termination as _},
+    sync::Arc,
 };
 
 use clap::Subcommand;
@@ -60,6 +61,10 @@ struct GuardCheckArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
+    /// Load the programs, attached to nothing, and say what this machine's kernel makes of them. Needs root.
+    #[arg(long)]
+    load: bool,
+
     /// Print JSON instead: each error, and each service, one object a line.
     #[arg(long)]
     json: bool,
@@ -69,9 +74,11 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   weir guard check dns.toml           a guard, its protocols and lists
   weir guard check ./my-protocol.toml
+  sudo weir guard check dns.toml --load
+                                      and the kernel's word on its programs
   weir guard check dns.toml --json    kind, message, file, line, column, help
 
-Exit status: 0 nothing stands in the way (warnings may be said), 1 something does, 2 the arguments are wrong or the file can't be read.";
+Exit status: 0 nothing stands in the way (warnings may be said), 1 something does (with --load the kernel too, at the guard's hook or at all), 2 the arguments are wrong or the file can't be read.";
 
 /// Judge the packets of a capture by a guard, with nothing attached.
 ///
@@ -177,10 +184,12 @@ fn named(file: &Path) -> String {
 
 fn check(args: &GuardCheckArgs) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
+    let mut is_refused = false;
     match rules(&args.file, args.json)?.0 {
         Rules::Guard(services) => {
-            for service in &services {
-                let summary = ServiceSummary::of(service);
+            for service in services.into_iter().map(Arc::new) {
+                let summary = ServiceSummary::of(&service, args.load);
+                is_refused |= args.load && !summary.is_loaded(&service);
                 text += &if args.json {
                     serde_json::to_string(&summary)? + "\n"
                 } else {
@@ -195,7 +204,7 @@ fn check(args: &GuardCheckArgs) -> anyhow::Result<ExitCode> {
         }
     }
     print(text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn try_on(args: &GuardTryArgs) -> anyhow::Result<ExitCode> {

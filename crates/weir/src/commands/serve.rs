@@ -203,7 +203,7 @@ Examples:
   weir serve --server snoop                  how many receive calls it made
   weir serve --server printk                 the kernel's trace line of each
   weir serve --object mine.o --program keep  a program that you compiled
-  weir serve --guard bag.toml --hook tc      a guard's rules, each with its count
+  weir serve --guard bag.toml --hook tc  a guard's rules, counted
   weir serve --listen '[::1]:0' --summary run.json  a free port, counts in JSON";
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {

@@ -4,6 +4,8 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Instant,
 };
 
 use serde::Serialize;
@@ -13,6 +15,7 @@ use weir_filters::{
     fun::service::{known_room, service_object},
 };
 use weir_guard::meaning::{Condition, MessageId, Party, Protocol, Service};
+use weir_hooks::{HookError, KernelFilter};
 use weir_output::terminal;
 
 use super::words;
@@ -59,15 +62,29 @@ struct HookSummary {
     instructions: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     maps: Vec<String>,
+    /// What this machine's kernel made of it, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loaded: Option<Loaded>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+/// A program that the kernel took.
+#[derive(Debug, Serialize)]
+struct Loaded {
+    /// Instructions that the verifier walked through, where the kernel says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_instructions: Option<u32>,
+    /// From the service to its program in the kernel, with its maps and lists.
+    milliseconds: f64,
 }
 
 /// The hooks that guards are attached to.
 pub(crate) const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 impl ServiceSummary {
-    pub(crate) fn of(service: &Service) -> Self {
+    /// `asks_kernel`: whether its programs are loaded, too.
+    pub(crate) fn of(service: &Arc<Service>, asks_kernel: bool) -> Self {
         // By message, since a guard may have 10 000 of each.
         let mut accepted: BTreeMap<MessageId, Vec<String>> = BTreeMap::new();
         for each in &service.accept {
@@ -119,8 +136,15 @@ impl ServiceSummary {
             unreadable: words::fate(service.unjudged.unreadable),
             super_packets: words::fate(service.unjudged.super_packets),
             sample,
-            hooks: HOOKS.map(|hook| HookSummary::of(service, hook)).into(),
+            hooks: HOOKS.map(|hook| HookSummary::of(service, hook, asks_kernel)).into(),
         }
+    }
+
+    /// Whether the kernel took the program of the service's hook, or one where it names none.
+    pub(crate) fn is_loaded(&self, service: &Service) -> bool {
+        let named = service.at.hook.map(Hook::from);
+        let mut hooks = self.hooks.iter().filter(|each| named.is_none_or(|hook| each.hook == hook));
+        hooks.any(|each| each.loaded.is_some())
     }
 
     pub(crate) fn text(&self, plain: bool) -> String {
@@ -152,6 +176,13 @@ impl ServiceSummary {
         text += &table(["message", "accepted from", "limits of it"], rows, plain);
         let rows = self.hooks.iter().map(|hook| {
             let count = hook.instructions.map_or_else(|| "no program".to_owned(), |count| count.to_string());
+            let count = match &hook.loaded {
+                Some(Loaded { verified_instructions: Some(verified), milliseconds }) => {
+                    format!("{count}; {verified} steps of the verifier, {milliseconds:.1} ms")
+                }
+                Some(Loaded { milliseconds, .. }) => format!("{count}; {milliseconds:.1} ms"),
+                None => count,
+            };
             [hook.hook.to_string(), count, hook.reason.clone().unwrap_or_else(|| hook.maps.join(", "))]
         });
         text += &table(["hook", "instructions", "maps, or why it has none"], rows, plain);
@@ -166,22 +197,35 @@ pub(super) fn site(service: &Service, hook: Hook) -> Site {
 }
 
 impl HookSummary {
-    fn of(service: &Service, hook: Hook) -> Self {
-        let object = match service_object(service, &site(service, hook)) {
+    fn of(service: &Arc<Service>, hook: Hook, asks_kernel: bool) -> Self {
+        let site = site(service, hook);
+        let object = match service_object(service, &site) {
             Ok(object) => object,
             Err(refusal) => {
                 let reason = Some(refusal.to_string());
-                return Self { hook, instructions: None, maps: Vec::new(), reason };
+                return Self { hook, instructions: None, maps: Vec::new(), loaded: None, reason };
             }
         };
         let code = object.programs.first().map(|program| &program.code);
         let slots = code.map_or(0, Code::slots);
+        let loaded = asks_kernel.then(|| Loaded::of(service, &site)).transpose();
+        let (loaded, refused) = loaded.map_or_else(|error| (None, Some(error.to_string())), |it| (it, None));
         Self {
             hook,
             instructions: code.map(Code::len),
-            reason: (hook == Hook::Socket).then(|| beyond(slots, option_memory())).flatten(),
+            reason: refused.or((hook == Hook::Socket).then(|| beyond(slots, option_memory())).flatten()),
+            loaded,
             maps: object.maps.into_iter().map(|map| map.name).collect(),
         }
+    }
+}
+
+impl Loaded {
+    fn of(service: &Arc<Service>, site: &Site) -> Result<Self, HookError> {
+        let started = Instant::now();
+        let filter = KernelFilter::load_service(service, site)?;
+        let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+        Ok(Self { verified_instructions: filter.facts()?.verified_instructions, milliseconds })
     }
 }
 

@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use weir_filters::fun::service::reads_anywhere;
 use weir_guard::meaning::{GuardHook, Service};
-use weir_hooks::ProgramType;
+use weir_hooks::{Capability, ProgramType};
 use weir_output::{exit::UsageError, terminal::printable};
 
 /// What a unit is made of.
@@ -24,8 +25,10 @@ const SYS_PTRACE: &str = "CAP_SYS_PTRACE";
 impl GuardUnit<'_> {
     /// The unit's file (systemd.exec(5)).
     pub(crate) fn text(&self) -> Result<String, UsageError> {
-        let hooks = self.hooks();
-        let capabilities = capabilities(&hooks);
+        let mut capabilities = capabilities(&self.hooks());
+        if self.services.iter().any(reads_anywhere) {
+            capabilities.insert(Capability::Perfmon.as_str());
+        }
         let (program, guard) = (word(self.program)?, word(self.guard)?);
         let call = [&program, "guard", "run", &guard].join(" ").replace('$', "$$");
         let name = self.name();

@@ -57,18 +57,30 @@ fn what_nftables_cannot_say_is_refused_in_the_line_of_each_rule() {
     check(&guard(folder.path(), &["export", "nft", "guard.toml"]), 1, &["--> guard.toml:"]);
 }
 
-/// A guard for bags whose service also says this.
-fn unit(services: &[&str]) -> Ended {
+/// The unit of a guard whose services accept a message of a protocol and also say this.
+fn unit_of([protocol, message]: [&str; 2], services: &[&str]) -> Ended {
     let folder = folder();
     let text = |(number, rest): (usize, &&str)| {
         format!(
-            "[[service]]\nname = 's{number}'\nlisten = 'udp/{}'\nprotocol = 'bag'\naccept = ['get']\n{rest}\n",
+            "[[service]]\nname = 's{number}'\nlisten = 'udp/{}'\nprotocol = '{protocol}'\naccept = ['{message}']\n{rest}\n",
             number + 1
         )
     };
     let text: String = services.iter().enumerate().map(text).collect();
     write(folder.path(), "bags.toml", text);
     guard(folder.path(), &["export", "unit", "bags.toml"])
+}
+
+fn unit(services: &[&str]) -> Ended {
+    unit_of(["bag", "get"], services)
+}
+
+#[test]
+fn a_unit_of_a_guard_that_reads_where_the_packet_says_has_what_the_verifier_asks_for_then() {
+    let unit = unit_of(["dns", "query"], &["at = 'tc'"]);
+    assert_eq!(unit.status, Some(0), "{unit:?}");
+    let line = "CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN CAP_PERFMON";
+    assert!(unit.stdout.lines().any(|each| each == line), "{}", unit.stdout);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod walk;
 mod window;
 
 pub(super) use checks::{half, word};
-pub(super) use payload::{MOST_PAYLOAD, PAYLOAD_LEN, payload};
+pub(super) use payload::{FORGOTTEN, MOST_PAYLOAD, PAYLOAD_LEN, payload};
 pub(super) use walk::beginning;
 
 use std::net::IpAddr;
@@ -56,8 +56,8 @@ pub(super) enum Wants {
     Place,
     /// The same, and below UDP [`IP_AT`] too.
     Source,
-    /// [`AT`], [`PAYLOAD_LEN`], so many bytes at [`payload()`], and below UDP [`IP_AT`] where it says so.
-    Payload { bytes: usize, source: bool },
+    /// [`AT`], [`PAYLOAD_LEN`], so many bytes of the beginning at [`payload()`] or none, and below UDP [`IP_AT`] where it says so.
+    Payload { beginning: Option<usize>, source: bool },
 }
 
 /// A program's decision: what it wants to know, and the code that ends the program, written at the label.
@@ -135,7 +135,7 @@ pub(super) fn parse(code: &mut Code, site: &Site, judge: Judge<impl FnOnce(&mut 
         parser.check_segments(code);
     }
     match (site.hook.layer(), judge.wants) {
-        (_, Wants::Payload { bytes, .. }) => parser.payload(code, bytes, judge.place),
+        (_, Wants::Payload { beginning, .. }) => parser.payload(code, beginning, judge.place),
         (_, Wants::Place | Wants::Source) => {
             parser.walk(code);
             ebpf! { in code; {parser.judge}: }

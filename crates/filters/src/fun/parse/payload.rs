@@ -20,6 +20,9 @@ const PAYLOAD: i16 = -456;
 /// How many of them there is room for; in front of them is room for Ethernet's type and the headers of IPv6 and UDP.
 pub(in crate::fun) const MOST_PAYLOAD: usize = 120;
 
+/// Where the verifier forgets what it knows of a number of 32 bits: it follows what is stored at the beginning of 8 bytes.
+pub(in crate::fun) const FORGOTTEN: Mem = Mem { base: Reg::R10, off: -4 };
+
 /// No payload is longer, which the verifier is told.
 const MOST_LEN: i32 = u16::MAX as i32;
 
@@ -32,9 +35,9 @@ pub(in crate::fun) fn payload(site: &Site) -> Mem {
 }
 
 impl PacketParser<'_> {
-    /// Has the packet judged with `bytes` of the payload at [`payload`].
-    pub(super) fn payload(&self, code: &mut Code, bytes: usize, judge: impl FnOnce(&mut Code)) {
-        assert!(bytes <= MOST_PAYLOAD, "the stack has room for {MOST_PAYLOAD} bytes");
+    /// Has the packet judged with so many bytes of the payload at [`payload`], or with none.
+    pub(super) fn payload(&self, code: &mut Code, beginning: Option<usize>, judge: impl FnOnce(&mut Code)) {
+        assert!(beginning.unwrap_or(0) <= MOST_PAYLOAD, "the stack has room for {MOST_PAYLOAD} bytes");
         if self.site.hook.layer() == Layer::Udp {
             self.access.length(code, PAYLOAD_LEN);
             ebpf! { in code;
@@ -43,7 +46,7 @@ impl PacketParser<'_> {
                 and $PAYLOAD_LEN, $MOST_LEN
                 mov $AT, {udp::PAYLOAD_OFFSET as i32}
             }
-            self.copy_payload(code, bytes);
+            self.copy_payload(code, beginning);
             return judge(code);
         }
         let versions: Vec<_> = self.versions().collect();
@@ -51,21 +54,17 @@ impl PacketParser<'_> {
         let otherwise = second.map_or(self.walk, |(_, label)| label);
         let is_ethernet = self.site.hook.layer() == Layer::Ethernet;
         let from = if is_ethernet { ethernet::TYPE_OFFSET } else { 0 };
-        self.plain(code, versions[0], from, bytes, otherwise);
+        self.plain(code, versions[0], from, beginning, otherwise);
         ebpf! { in code; {self.judge}: }
         judge(code);
         if let Some((version, label)) = second {
             ebpf! { in code; $label: }
-            self.plain(code, version, from, bytes, self.walk);
+            self.plain(code, version, from, beginning, self.walk);
             ebpf! { in code; ja {self.judge} }
         }
         self.walk(code);
-        ebpf! { in code;
-            mov $PAYLOAD_LEN, $END
-            sub $PAYLOAD_LEN, $AT
-            and $PAYLOAD_LEN, $MOST_LEN
-        }
-        self.copy_payload(code, bytes);
+        ebpf! { in code; sub $PAYLOAD_LEN, {udp::PAYLOAD_OFFSET as i32} }
+        self.copy_payload(code, beginning);
         ebpf! { in code; ja {self.judge} }
     }
 
@@ -76,9 +75,10 @@ impl PacketParser<'_> {
         code: &mut Code,
         version: &'static IpVersion,
         from: usize,
-        bytes: usize,
+        beginning: Option<usize>,
         otherwise: Label,
     ) {
+        let bytes = beginning.unwrap_or(0);
         let payload_at = self.ip_offset() + version.header_len + udp::PAYLOAD_OFFSET;
         let ip_len = (version.header_len + udp::PAYLOAD_OFFSET) as i16;
         let ip = if self.access.is_direct {
@@ -111,7 +111,7 @@ impl PacketParser<'_> {
         }
         self.check_headers(code, &window, not_plain);
         ebpf! { in code; sub $PAYLOAD_LEN, {udp::PAYLOAD_OFFSET as i32} }
-        if self.access.is_direct {
+        if self.access.is_direct && beginning.is_some() {
             ebpf! { in code;
                 mov $END, $START
                 add $END, {payload_at as i32}
@@ -121,7 +121,8 @@ impl PacketParser<'_> {
     }
 
     /// Copies as much of the payload's beginning as there is, zeros behind it.
-    fn copy_payload(&self, code: &mut Code, bytes: usize) {
+    fn copy_payload(&self, code: &mut Code, beginning: Option<usize>) {
+        let Some(bytes) = beginning else { return };
         if bytes > 0 {
             let (whole, done) = (code.fresh_label(), code.fresh_label());
             ebpf! { in code;

@@ -50,7 +50,7 @@ pub(super) fn knowing(
     let mut compiler = Compiler::new(service, site, Party::Service, rules)?;
     compiler.mark(&code, ServicePart::Listen);
     let [ignored, unjudged] = [(); 2].map(|()| code.fresh_label());
-    let wants = Wants::Payload { bytes: compiler.window.len as usize, source: true };
+    let wants = Wants::Payload { beginning: compiler.beginning(), source: true };
     let mut written = Ok(());
     let place = |code: &mut Code| written = compiler.know(code, known, ignored, unjudged);
     let ends = Unjudged { fragment: unjudged, unreadable: unjudged, super_packet: unjudged };
@@ -75,14 +75,16 @@ impl Compiler<'_> {
     ) -> Result<(), Refusal> {
         let [learn, found, count] = [(); 3].map(|()| code.fresh_label());
         self.load_source(code, ignored);
-        self.walk_fields(code)?;
-        for (message, label) in self.messages(code, ignored)? {
-            let end = if known.after.contains(&message) { learn } else { ignored };
-            ebpf! { in code;
-            $label:
-                ja $end
+        self.at_hand(code, [ignored, unjudged], |compiler, code| {
+            for (message, label) in compiler.messages(code, ignored)? {
+                let end = if known.after.contains(&message) { learn } else { ignored };
+                ebpf! { in code;
+                $label:
+                    ja $end
+                }
             }
-        }
+            Ok(())
+        })?;
         self.mark(code, ServicePart::Known);
         ebpf! { in code; $learn: }
         clear_key(code);

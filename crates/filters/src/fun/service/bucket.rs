@@ -1,6 +1,6 @@
 //! Limits: a token of a bucket for each packet.
 
-use weir_asm::{Code, Label};
+use weir_asm::{Code, Label, Mem};
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Limit, LimitId, Party, Per, RateLimit, SourceKey};
 use weir_wire::udp;
@@ -8,6 +8,7 @@ use weir_wire::udp;
 use super::{
     BUCKETS, Compiler, SHARED_BUCKETS,
     integer::constant,
+    messages::choose,
     source::{ADDRESS, VERSION},
     stack,
 };
@@ -24,20 +25,29 @@ pub(super) fn clear_key(code: &mut Code) {
     }
 }
 
+/// Where tokens are spent, and where limits go on that have one, and that have none.
+pub(super) type Till = Option<(Label, Vec<[Label; 2]>)>;
+
+/// Which limit spends a token, counted from 1 on.
+const SPENDING: Mem = stack(-8);
+
+fn keep_rate(code: &mut Code, rate: RateLimit) {
+    constant(code, weir_asm::Reg::R1, rate.interval.get());
+    ebpf! { in code; stxdw [{source_check::INTERVAL}], r1 }
+    constant(code, weir_asm::Reg::R1, rate.tolerance());
+    ebpf! { in code; stxdw [{source_check::TOLERANCE}], r1 }
+}
+
 impl Compiler<'_> {
     /// On at `conforms`, or at `refused` where the bucket has no token.
     pub(super) fn take_token(
-        &self,
+        &mut self,
         code: &mut Code,
         LimitId(id): LimitId,
         limit: &Limit,
         [conforms, refused]: [Label; 2],
     ) {
         clear_key(code);
-        let map = match limit.per {
-            Per::All => SHARED_BUCKETS.name(),
-            Per::Source(_) => BUCKETS.name(),
-        };
         ebpf! { in code;
             mov r1, {id as i32}
             stxw [{stack(KEY)}], r1
@@ -45,15 +55,40 @@ impl Compiler<'_> {
         if let Per::Source(key) = limit.per {
             self.key_of_source(code, key, refused);
         }
-        self.spend(code, map, limit.rate, [conforms, refused]);
+        keep_rate(code, limit.rate);
+        let new = code.fresh_label();
+        let (spend, ends) = self.tills[usize::from(limit.per == Per::All)].get_or_insert((new, Vec::new()));
+        ends.push([conforms, refused]);
+        // From a register: verifiers before Linux 6.3 keep no number that is stored as an immediate, and go round in a circle.
+        ebpf! { in code;
+            mov r1, {ends.len() as i32}
+            stxdw [$SPENDING], r1
+            ja {*spend}
+        }
+    }
+
+    /// Writes what spends a token of either map of buckets, once for all limits, since it is long.
+    pub(super) fn write_tills(&mut self, code: &mut Code) {
+        let maps = [BUCKETS.name(), SHARED_BUCKETS.name()];
+        for (till, map) in std::mem::take(&mut self.tills).into_iter().zip(maps) {
+            let Some((label, ends)) = till else { continue };
+            let [conforms, refused] = [(); 2].map(|()| code.fresh_label());
+            ebpf! { in code; $label: }
+            source_check::take_token(code, map, KEY, self.site.features, [conforms, refused, refused]);
+            for (which, label) in [conforms, refused].into_iter().enumerate() {
+                let ends: Vec<_> = (1..).zip(ends.iter().map(|ends| ends[which])).collect();
+                ebpf! { in code;
+                $label:
+                    ldxdw r0, [$SPENDING]
+                }
+                choose(code, &ends[1..], ends[0].1);
+            }
+        }
     }
 
     /// On at `conforms`, or at `refused` where the bucket with the key at [`KEY`] has no token.
     pub(super) fn spend(&self, code: &mut Code, map: &str, rate: RateLimit, [conforms, refused]: [Label; 2]) {
-        constant(code, weir_asm::Reg::R1, rate.interval.get());
-        ebpf! { in code; stxdw [{source_check::INTERVAL}], r1 }
-        constant(code, weir_asm::Reg::R1, rate.tolerance());
-        ebpf! { in code; stxdw [{source_check::TOLERANCE}], r1 }
+        keep_rate(code, rate);
         source_check::take_token(code, map, KEY, self.site.features, [conforms, refused, refused]);
     }
 
@@ -73,11 +108,12 @@ impl Compiler<'_> {
             }
             self.access.call_load(code, refused);
         }
-        let (version_6, done) = (code.fresh_label(), code.fresh_label());
+        let (version_4, done) = (code.fresh_label(), code.fresh_label());
+        // IPv6 first, of whose key the verifier knows nothing: so it follows what comes behind but once.
         ebpf! { in code;
-            ldxdw r1, [$VERSION]
+            ldxw r1, [$VERSION]
             stxw [{stack(KEY + 4)}], r1
-            jeq r1, 0, $version_6
+            jne r1, 0, $version_4
         }
         let masked = |code: &mut Code, bits: u8, number: i16| {
             let bits = u32::from(bits).saturating_sub(64 * number as u32).min(64);
@@ -89,13 +125,13 @@ impl Compiler<'_> {
                 stxdw [{stack(KEY + 8 + 8 * number)}], r1
             }
         };
-        masked(code, key.v4, 0);
-        ebpf! { in code;
-            ja $done
-        $version_6:
-        }
         masked(code, key.v6, 0);
         masked(code, key.v6, 1);
+        ebpf! { in code;
+            ja $done
+        $version_4:
+        }
+        masked(code, key.v4, 0);
         ebpf! { in code; $done: }
     }
 }

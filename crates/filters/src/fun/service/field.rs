@@ -1,14 +1,10 @@
 //! Fields: where they begin and end, and which number they hold.
 
-use weir_asm::{Code, Label, Reg};
+use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Field, FieldId, FieldKind, ServicePart};
+use weir_guard::meaning::{Field, FieldId, FieldKind};
 
-use super::{
-    Compiler, Refusal,
-    integer::ordered,
-    walk::{BEGIN, CURSOR, FOUND, forget},
-};
+use super::{Compiler, Refusal, integer::ordered};
 use crate::fun::parse::PAYLOAD_LEN;
 
 impl Compiler<'_> {
@@ -31,15 +27,9 @@ impl Compiler<'_> {
                     }
                 }
             }
-            FieldKind::Varint => {
-                self.integer(code, &field.at, absent)?;
-                ebpf! { in code; stxdw [$CURSOR], r0 }
-                self.varint(code, absent);
-                ebpf! { in code; ldxdw r0, [$FOUND] }
-            }
-            FieldKind::Decimal => {
+            FieldKind::Varint | FieldKind::Decimal => {
                 self.walked_end(code, id, absent);
-                ebpf! { in code; ldxdw r0, [{self.walked[&id].1}] }
+                ebpf! { in code; ldxdw r0, [{self.walked[&id].values[0]}] }
             }
             FieldKind::Bytes(_) | FieldKind::DnsName | FieldKind::Until { .. } | FieldKind::Counted(_) => {
                 ebpf! { in code; ja $absent }
@@ -55,70 +45,7 @@ impl Compiler<'_> {
         match field.kind {
             FieldKind::Unsigned { width, .. } => self.fixed(code, &field, width.bytes(), absent)?,
             FieldKind::Bytes(count) => self.fixed(code, &field, count.into(), absent)?,
-            FieldKind::Varint => {
-                self.integer(code, &field.at, absent)?;
-                ebpf! { in code; stxdw [$CURSOR], r0 }
-                self.varint(code, absent);
-                ebpf! { in code; ldxdw r0, [$CURSOR] }
-            }
-            FieldKind::DnsName | FieldKind::Until { .. } | FieldKind::Decimal => {
-                self.walked_end(code, id, absent);
-            }
-            FieldKind::Counted(form) => {
-                self.integer(code, &field.at, absent)?;
-                self.counted(code, form, absent);
-                ebpf! { in code;
-                    ldxdw r0, [$CURSOR]
-                    ldxdw r1, [$FOUND]
-                    add r0, r1
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Walks the fields that are found so, each once: where each ends stays on the stack, and what a decimal number is.
-    pub(super) fn walk_fields(&mut self, code: &mut Code) -> Result<(), Refusal> {
-        let mut walked: Vec<_> = self.walked.iter().map(|(id, slots)| (*id, *slots)).collect();
-        walked.sort_unstable_by_key(|(id, _)| *id);
-        for (id, (end, value)) in walked {
-            let field = self.field(id);
-            self.mark(code, ServicePart::Field(id));
-            let (absent, done) = (code.fresh_label(), code.fresh_label());
-            let lens = self.lens.get(&id).cloned().unwrap_or_default();
-            match field.kind {
-                FieldKind::DnsName => {
-                    self.integer(code, &field.at, absent)?;
-                    self.dns_name(code, absent);
-                    self.keep_lens(code, &lens, absent);
-                }
-                FieldKind::Until { terminator, within } => {
-                    self.integer(code, &field.at, absent)?;
-                    self.until(code, terminator, within, absent);
-                }
-                _ => self.decimal(code, &field, absent)?,
-            }
-            if field.kind == FieldKind::Decimal {
-                ebpf! { in code; ldxdw r0, [$FOUND] }
-                forget(code, value, Reg::R0);
-            }
-            ebpf! { in code;
-                ldxdw r0, [$CURSOR]
-                ja $done
-            $absent:
-                mov r0, 0
-            }
-            if field.kind == FieldKind::Decimal {
-                forget(code, value, Reg::R0);
-            }
-            for (_, slot) in &lens {
-                ebpf! { in code; stxdw [{*slot}], r0 }
-            }
-            ebpf! { in code;
-                mov r0, -1
-            $done:
-            }
-            forget(code, end, Reg::R0);
+            _ => self.walked_end(code, id, absent),
         }
         Ok(())
     }
@@ -126,7 +53,7 @@ impl Compiler<'_> {
     /// r0 = the end of a field that was walked. Where it is absent, its end is behind every payload's.
     pub(super) fn walked_end(&self, code: &mut Code, id: FieldId, absent: Label) {
         ebpf! { in code;
-            ldxdw r0, [{self.walked[&id].0}]
+            ldxw r0, [{self.walked[&id].end}]
             jgt r0, $PAYLOAD_LEN, $absent
         }
     }
@@ -139,22 +66,13 @@ impl Compiler<'_> {
                 self.fixed(code, &field, width.bytes(), absent)?;
                 ebpf! { in code; sub r0, {width.bytes() as i32} }
             }
-            FieldKind::Varint => {
-                self.integer(code, &field.at, absent)?;
-                ebpf! { in code;
-                    stxdw [$CURSOR], r0
-                    stxdw [$BEGIN], r0
-                }
-                self.varint(code, absent);
-                ebpf! { in code; ldxdw r0, [$BEGIN] }
-            }
-            FieldKind::Decimal | FieldKind::DnsName | FieldKind::Until { .. } => {
-                self.walked_end(code, id, absent);
-                self.integer(code, &field.at, absent)?;
-            }
-            FieldKind::Bytes(_) | FieldKind::Counted(_) => {
+            FieldKind::Bytes(_) => {
                 self.text_place(code, id, absent)?;
-                ebpf! { in code; ldxdw r0, [$CURSOR] }
+                ebpf! { in code; mov r0, r1 }
+            }
+            _ => {
+                self.walked_end(code, id, absent);
+                ebpf! { in code; ldxw r0, [{self.walked[&id].begin}] }
             }
         }
         Ok(())

@@ -4,14 +4,18 @@ use weir_asm::{Code, Label, Mem, Reg, splice::SrcSplice};
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Comparison, Integer, Operation, Order, Width};
 
-use super::{Compiler, Refusal, TEMPORARIES, check_len, stack};
+use super::{
+    Compiler, Refusal, TEMPORARIES, check_len,
+    near::{Part, UNALIGNED},
+    stack,
+};
 use crate::fun::parse::{AT, PAYLOAD_LEN};
 
 /// Where a result stands.
 pub(super) const RESULT: Reg = Reg::R0;
 
-/// What is loaded of the packet at an offset that is known at run time.
-pub(super) const LOADED: i16 = -8;
+/// What is loaded of the UDP header.
+const LOADED: i16 = -8;
 
 impl Compiler<'_> {
     /// r0 = the integer, or on at `absent`. r1 to r5 are lost.
@@ -105,25 +109,19 @@ impl Compiler<'_> {
         ebpf! { in code;
             mov r2, $AT
             sub r2, {weir_wire::udp::PAYLOAD_OFFSET as i32}
-        }
-        self.load_at(code, Width::Two, absent);
-        ebpf! { in code; be16 r0 }
-    }
-
-    /// r0 = as many bytes as they stand in the packet, from the offset in r2 on, which the packet's first byte has number
-    /// 0 for; or on at `absent`.
-    pub(super) fn load_at(&self, code: &mut Code, width: Width, absent: Label) {
-        ebpf! { in code;
             mov r3, r10
             add r3, {i32::from(LOADED)}
-            mov r4, {width.bytes() as i32}
+            mov r4, {Width::Two.bytes() as i32}
         }
         self.access.call_load(code, absent);
-        load(code, width, stack(LOADED));
+        ebpf! { in code;
+            ldxh r0, [{stack(LOADED)}]
+            be16 r0
+        }
     }
 
-    /// r0 = as many bytes of the payload as they stand there, from the offset in r0 on, or on at `absent`.
-    pub(super) fn load_behind(&self, code: &mut Code, width: Width, absent: Label) {
+    /// r0 = as many bytes of the payload as they stand there, from the offset in r0 on, or on at `absent`; it is at most `most`.
+    fn load_behind(&self, code: &mut Code, width: Width, most: Option<u64>, absent: Label) {
         // The offset is compared, and not what is left behind it: what the verifier learns of the payload's length would differ
         // from step to step of a walk.
         ebpf! { in code;
@@ -131,10 +129,9 @@ impl Compiler<'_> {
             mov r2, r0
             add r2, {width.bytes() as i32}
             jgt r2, $PAYLOAD_LEN, $absent
-            mov r2, r0
-            add r2, $AT
         }
-        self.load_at(code, width, absent);
+        self.point(code, Part::Whole(width.bytes() as usize), most, absent);
+        load_pointed(code, width, 0);
     }
 
     /// r0 = as many bytes of the payload as they stand there, or on at `absent`.
@@ -153,7 +150,7 @@ impl Compiler<'_> {
             }
             _ => {
                 self.integer(code, at, absent)?;
-                self.load_behind(code, width, absent);
+                self.load_behind(code, width, self.most(at), absent);
             }
         }
         Ok(())
@@ -166,6 +163,23 @@ pub(super) fn load(code: &mut Code, width: Width, from: Mem) {
         Width::Two => ebpf! { in code; ldxh r0, [$from] },
         Width::Four => ebpf! { in code; ldxw r0, [$from] },
         Width::Eight => ebpf! { in code; ldxdw r0, [$from] },
+    }
+}
+
+/// r0 = as many bytes as they stand `off` bytes behind where r1 points to; r2 is lost.
+pub(super) fn load_pointed(code: &mut Code, width: Width, off: i16) {
+    let place = |number: i16| Mem { base: Reg::R1, off: off + number };
+    if UNALIGNED {
+        return load(code, width, place(0));
+    }
+    ebpf! { in code; mov r0, 0 }
+    for number in 0..width.bytes() as i16 {
+        let above = if cfg!(target_endian = "big") { width.bytes() as i16 - 1 - number } else { number };
+        ebpf! { in code;
+            ldxb r2, [{place(number)}]
+            lsh r2, {8 * i32::from(above)}
+            or r0, r2
+        }
     }
 }
 

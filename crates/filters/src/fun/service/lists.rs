@@ -261,7 +261,7 @@ impl Compiler<'_> {
         ebpf! { in code;
             ldxdw r1, [r0]
             jeq r1, 0, $unfilled
-            ldxdw r1, [$VERSION]
+            ldxw r1, [$VERSION]
             jeq r1, 0, $version_6
         }
         let [lines, _] = room(self.service);

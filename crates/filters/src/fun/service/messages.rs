@@ -1,16 +1,22 @@
 //! Which message a packet is: the first that matches, asked one by one, or, where many differ in one number, by that number.
+//!
+//! A walk takes long, and most of what isn't wanted is told without. So all messages are asked first as far as that goes; at the first
+//! question that needs a walk the packet is walked, and the questions go on from there.
 
 use std::collections::BTreeMap;
 
-use weir_asm::{Code, Label};
+use weir_asm::{Code, Label, Mem};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Comparison, Condition, Integer, MessageId, ServicePart};
+use weir_guard::meaning::{Comparison, Condition, Integer, MessageId, Party, ServicePart};
 
 use super::{
     Compiler, Refusal,
+    bucket::KEY,
     condition::{Simplified, simplified},
     integer::jump_constant,
+    stack,
 };
+use crate::fun::parse::{FORGOTTEN, PAYLOAD_LEN};
 
 /// A message that some packet may be: everything that must hold of it, and where its packets go.
 struct Candidate {
@@ -26,6 +32,18 @@ const LEAST_IN_A_RUN: usize = 4;
 /// A set of more numbers doesn't tell messages from each other.
 const MOST_VALUES: u64 = 16;
 
+/// What waits for a walk: the number of a question that needs one, counted from 1 on. It is no more needed when a key is made there. The
+/// verifier forgets what stands in the second half of 8 bytes.
+const WAITING: Mem = stack(KEY + 4);
+
+/// How the questions are asked.
+enum Asking {
+    /// Before the walk, on at which the questions wait that need it: so many so far.
+    Before { walk: Label, waiting: usize },
+    /// Behind it: here each of those that waited goes on.
+    Behind(std::vec::IntoIter<Label>),
+}
+
 impl Compiler<'_> {
     /// On at a message's label, or at `none`; the messages that there are, with their labels.
     pub(super) fn messages(
@@ -34,15 +52,47 @@ impl Compiler<'_> {
         none: Label,
     ) -> Result<Vec<(MessageId, Label)>, Refusal> {
         let candidates = self.candidates(code);
-        let mut left = &candidates[..];
+        let walk = code.fresh_label();
+        let mut asking = Asking::Before { walk, waiting: 0 };
+        self.ask_all(code, &candidates, &mut asking, none)?;
+        if let Asking::Before { waiting: waiting @ 1.., .. } = asking {
+            // Whatever waits, the verifier knows as much of the payload's length: all of it that there can be.
+            ebpf! { in code;
+            $walk:
+                stxw [$FORGOTTEN], $PAYLOAD_LEN
+                ldxw $PAYLOAD_LEN, [$FORGOTTEN]
+                jgt $PAYLOAD_LEN, {i32::from(u16::MAX)}, $none
+            }
+            self.walk_fields(code)?;
+            let labels: Vec<_> = (0..waiting).map(|_| code.fresh_label()).collect();
+            let numbers: Vec<_> = (1..).zip(labels.iter().copied()).collect();
+            if let [(_, only)] = numbers[..] {
+                ebpf! { in code; ja $only }
+            } else {
+                ebpf! { in code; ldxw r0, [$WAITING] }
+                choose(code, &numbers, none);
+            }
+            self.ask_all(code, &candidates, &mut Asking::Behind(labels.into_iter()), none)?;
+        }
+        Ok(candidates.into_iter().map(|candidate| (candidate.id, candidate.label)).collect())
+    }
+
+    fn ask_all(
+        &mut self,
+        code: &mut Code,
+        candidates: &[Candidate],
+        asking: &mut Asking,
+        none: Label,
+    ) -> Result<(), Refusal> {
+        let mut left = candidates;
         while let Some(first) = left.first() {
             let (asked, behind) = match longest_run(left) {
                 Some((integer, len)) => {
-                    self.by_number(code, integer, &left[..len])?;
+                    self.by_number(code, integer, &left[..len], asking)?;
                     left.split_at(len)
                 }
                 None => {
-                    self.ask(code, first, &[])?;
+                    self.ask(code, first, &[], asking)?;
                     left.split_at(1)
                 }
             };
@@ -50,7 +100,36 @@ impl Compiler<'_> {
             left = if is_every_packet { &[] } else { behind };
         }
         ebpf! { in code; ja $none }
-        Ok(candidates.into_iter().map(|candidate| (candidate.id, candidate.label)).collect())
+        Ok(())
+    }
+
+    /// Waits for the walk, or goes on behind it.
+    fn wait(code: &mut Code, asking: &mut Asking) {
+        match asking {
+            Asking::Before { walk, waiting } => {
+                *waiting += 1;
+                ebpf! { in code;
+                    stw [$WAITING], {*waiting as i32}
+                    ja {*walk}
+                }
+            }
+            Asking::Behind(labels) => {
+                if let Some(label) = labels.next() {
+                    ebpf! { in code; $label: }
+                }
+            }
+        }
+    }
+
+    fn needs_walk(&self, condition: &Condition) -> bool {
+        let fields = self.service.protocol.fields_of([condition]);
+        fields.iter().any(|field| self.walked.contains_key(field))
+    }
+
+    /// Whether it takes a walk to know whether a message is accepted.
+    fn is_accepted_by_walk(&self, message: MessageId) -> bool {
+        let mut accept = self.service.accept.iter().filter(|_| self.by == Party::Client);
+        accept.any(|each| each.message == message && self.needs_walk(&each.when))
     }
 
     fn candidates(&self, code: &mut Code) -> Vec<Candidate> {
@@ -74,13 +153,30 @@ impl Compiler<'_> {
     }
 
     /// On at the message's label where everything holds but what is known already; falls through where something doesn't.
-    fn ask(&mut self, code: &mut Code, candidate: &Candidate, known: &[&Condition]) -> Result<(), Refusal> {
+    fn ask(
+        &mut self,
+        code: &mut Code,
+        candidate: &Candidate,
+        known: &[&Condition],
+        asking: &mut Asking,
+    ) -> Result<(), Refusal> {
         let next = code.fresh_label();
-        for (conjunct, place) in candidate.conjuncts.iter().zip(&candidate.places) {
-            if !known.contains(&conjunct) {
-                self.mark(code, ServicePart::Conjunct(candidate.id, *place));
-                self.require(code, conjunct, true, next)?;
-            }
+        let asked = candidate.conjuncts.iter().zip(&candidate.places);
+        let (walking, plain): (Vec<_>, Vec<_>) = asked
+            .filter(|(conjunct, _)| !known.contains(conjunct))
+            .partition(|(conjunct, _)| self.needs_walk(conjunct));
+        let require = |compiler: &mut Self, code: &mut Code, conjuncts: Vec<(&Condition, &usize)>| {
+            conjuncts.into_iter().try_for_each(|(conjunct, place)| {
+                compiler.mark(code, ServicePart::Conjunct(candidate.id, *place));
+                compiler.require(code, conjunct, true, next)
+            })
+        };
+        require(self, code, plain)?;
+        if !walking.is_empty() || self.is_accepted_by_walk(candidate.id) {
+            Self::wait(code, asking);
+        }
+        if let Asking::Behind(_) = asking {
+            require(self, code, walking)?;
         }
         ebpf! { in code;
             ja {candidate.label}
@@ -91,7 +187,23 @@ impl Compiler<'_> {
 
     /// Messages each of which asks that a number is one of a few: those for which it is are asked alone. Where the number is absent,
     /// none of them matches.
-    fn by_number(&mut self, code: &mut Code, integer: &Integer, run: &[Candidate]) -> Result<(), Refusal> {
+    fn by_number(
+        &mut self,
+        code: &mut Code,
+        integer: &Integer,
+        run: &[Candidate],
+        asking: &mut Asking,
+    ) -> Result<(), Refusal> {
+        let mut behind = Asking::Behind(Vec::new().into_iter());
+        let asking = if self.needs_walk(&is_among(integer)) {
+            Self::wait(code, asking);
+            match asking {
+                Asking::Before { .. } => return Ok(()),
+                Asking::Behind(_) => &mut behind,
+            }
+        } else {
+            asking
+        };
         let mut asked: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (at, candidate) in run.iter().enumerate() {
             for value in values_of(candidate, integer).map(|(_, values)| values).unwrap_or_default() {
@@ -115,7 +227,7 @@ impl Compiler<'_> {
             ebpf! { in code; $label: }
             for candidate in group.iter().map(|at| &run[*at]) {
                 let known = values_of(candidate, integer).map(|(condition, _)| condition);
-                self.ask(code, candidate, known.as_slice())?;
+                self.ask(code, candidate, known.as_slice(), asking)?;
             }
             ebpf! { in code; ja $none }
         }
@@ -157,11 +269,16 @@ fn few_values(condition: &Condition) -> Option<(&Integer, Vec<u64>)> {
     }
 }
 
+/// A condition about a number.
+fn is_among(integer: &Integer) -> Condition {
+    Condition::Among(integer.clone(), Vec::new())
+}
+
 /// So many numbers are compared one by one; more are halved.
 const IN_A_ROW: usize = 3;
 
 /// On at the label of the number in r0, or at `none`.
-fn choose(code: &mut Code, values: &[(u64, Label)], none: Label) {
+pub(super) fn choose(code: &mut Code, values: &[(u64, Label)], none: Label) {
     if values.len() > IN_A_ROW {
         let (low, high) = values.split_at(values.len() / 2);
         let below = code.fresh_label();

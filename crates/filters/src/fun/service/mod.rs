@@ -9,6 +9,7 @@ mod field;
 mod integer;
 pub(crate) mod lists;
 mod messages;
+mod near;
 mod samples;
 mod senders;
 mod source;
@@ -16,7 +17,10 @@ mod text;
 mod walk;
 mod written;
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
 
 use weir_asm::{
     Code, Label, MapDef, Mem, Object, Program, Reg, RunConfig,
@@ -24,21 +28,23 @@ use weir_asm::{
 };
 use weir_asm_macros::ebpf;
 use weir_guard::meaning::{
-    Acceptance, Decision, FieldId, FieldKind, Integer, MessageId, Mode, Party, Service, ServicePart,
-    UnjudgedKind, Width,
+    Acceptance, Decision, FieldId, FieldKind, Integer, Limit, LimitId, MessageId, Mode, Party, Service,
+    ServicePart, UnjudgedKind, Width,
 };
 
 use super::{
     LICENSE,
     access::Access,
-    parse::{Judge, MOST_PAYLOAD, Unjudged, Wants, parse, payload},
+    parse::{FORGOTTEN, Judge, MOST_PAYLOAD, Unjudged, Wants, parse, payload},
 };
 use crate::{
     Hook, Layer, Site, Verdict,
     refusal::{MOST_WALKED, Refusal, TEMPORARIES},
 };
+use bucket::Till;
 use condition::Simplified;
 pub use lists::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListHead, ListLine, ListTree, ListTrees, has_lists};
+use near::{NEAR, Near};
 use samples::SAMPLE_BUCKET;
 pub use samples::{LOST_SAMPLES, SAMPLED_LEN, SAMPLES, SampledPacket};
 use senders::asks_whether_known;
@@ -76,8 +82,8 @@ const MOST_INSTRUCTIONS: usize = i16::MAX as usize;
 struct Window {
     begin: Mem,
     len: u64,
-    /// The widest integers that are aligned there: of a packet in place that is known of words alone.
-    widest: Width,
+    /// Of which integers the alignment is known there, which it must be; nothing where all can be loaded. Of a packet in place it is known of words alone.
+    aligned: Option<Width>,
 }
 
 impl Window {
@@ -89,14 +95,13 @@ impl Window {
             _ => None,
         });
         let len = ends.filter(|end| *end <= MOST_PAYLOAD as u64).max().unwrap_or(0);
-        let widest = if Access::at(site).is_direct { Width::Four } else { Width::Eight };
-        Self { begin: payload(site), len, widest }
+        let aligned = if Access::at(site).is_direct { Width::Four } else { Width::Eight };
+        Self { begin: payload(site), len, aligned: Some(aligned) }
     }
 
     fn has(self, at: u64, width: Width) -> bool {
         // What isn't aligned in the payload isn't on the stack, where the verifier wants it to be.
-        width <= self.widest
-            && at.is_multiple_of(width.bytes())
+        self.aligned.is_none_or(|widest| width <= widest && at.is_multiple_of(width.bytes()))
             && at.checked_add(width.bytes()).is_some_and(|end| end <= self.len)
     }
 
@@ -109,6 +114,20 @@ impl Window {
     }
 }
 
+/// The numbers of a message's decisions that it is accepted, and that it is over the first limit of all messages. The verifier keeps
+/// nothing there.
+const ACCEPTED: Mem = stack(TEMPORARY + 4);
+const REFUSED: Mem = stack(TEMPORARY - 4);
+
+/// Where a decision is given whose number is a number behind that in a slot.
+#[derive(Clone, Copy)]
+struct NumberedEnd {
+    label: Label,
+    first: Mem,
+    number: i32,
+    accepts: bool,
+}
+
 struct Compiler<'a> {
     service: &'a Service,
     site: &'a Site,
@@ -116,12 +135,17 @@ struct Compiler<'a> {
     by: Party,
     access: Access,
     window: Window,
+    near: Near,
     /// [`TEMPORARIES`] that are taken.
     temporaries: usize,
-    /// Where a walked field's end stands, and the number that it is.
-    walked: HashMap<FieldId, (Mem, Mem)>,
-    /// Of domain names the lengths of those that they are looked for below, and where it stands at which of them they can be.
-    lens: HashMap<FieldId, Vec<(Vec<usize>, Mem)>>,
+    /// The fields that are walked.
+    walked: BTreeMap<FieldId, Walked>,
+    /// Where the limits of all messages are asked.
+    limits_of_all: Option<Label>,
+    /// Ends whose decisions are numbers that only the packet tells.
+    numbered: Vec<NumberedEnd>,
+    /// Where tokens of sources' buckets are spent, and of those for all.
+    tills: [Till; 2],
     /// Where each decision is given, and its number.
     ends: HashMap<Decision, (Label, i32)>,
     /// What is used of the ends.
@@ -180,6 +204,7 @@ fn object(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -
         SAMPLE_BUCKET.definition(),
         SAMPLES.definition(),
         LOST_SAMPLES.definition(),
+        NEAR.definition(),
     ];
     let is_used =
         |map: &MapDef| programs.iter().any(|each| each.code.maps().any(|(_, name)| name == map.name));
@@ -193,6 +218,14 @@ pub fn known_room(service: &Service) -> usize {
     const MOST: u64 = 1 << 22;
     let strangers = service.most_known().unwrap_or(0);
     strangers.saturating_add(KNOWN.max_entries().into()).min(MOST) as usize
+}
+
+/// Whether the verifier asks who loads the service's programs for CAP_PERFMON at any hook: fields stand where the packet says.
+pub fn reads_anywhere(service: &Service) -> bool {
+    let site = Site::new(Hook::Socket, SocketAddr::from(([0, 0, 0, 0], service.listen.port)));
+    let window = Window::of(service, &site);
+    let judges = [Some(Party::Client), service.known.as_ref().map(|_| Party::Service)];
+    judges.into_iter().flatten().any(|party| !near::is_in_window(service, party, window))
 }
 
 /// The program that decides.
@@ -234,7 +267,7 @@ fn judging(service: &Service, site: &Site, written: Option<WrittenService<'_>>) 
     compiler.mark(&code, ServicePart::Listen);
     let no_message = compiler.ends[&Decision::NoMessage].0;
     let mut judged = Ok(());
-    let wants = Wants::Payload { bytes: compiler.window.len as usize, source: compiler.asks_for_source() };
+    let wants = Wants::Payload { beginning: compiler.beginning(), source: compiler.asks_for_source() };
     let [fragment, unreadable, super_packet] = UnjudgedKind::ALL.map(|_| code.fresh_label());
     let kinds = UnjudgedKind::ALL.into_iter().zip([fragment, unreadable, super_packet]);
     let place = |code: &mut Code| judged = compiler.judge(code, kinds);
@@ -245,40 +278,43 @@ fn judging(service: &Service, site: &Site, written: Option<WrittenService<'_>>) 
     Ok(code)
 }
 
-/// The fields that are walked, with their slots.
+/// What is kept of a field whose end the packet tells: numbers of 32 bits, of which the verifier knows nothing, since the second half
+/// of 8 bytes is written last.
+#[derive(Clone)]
 struct Walked {
-    ends: HashMap<FieldId, (Mem, Mem)>,
-    lens: HashMap<FieldId, Vec<(Vec<usize>, Mem)>>,
+    /// Where it begins that it holds.
+    begin: Mem,
+    /// Where it ends; behind every payload where it is absent.
+    end: Mem,
+    /// The number that it is, 64 bits; of a domain name where its last labels begin, from the name's beginning on, a byte each: the last
+    /// one, which is empty, in the least significant byte of the first.
+    values: Vec<Mem>,
 }
 
 /// The fields that are walked and that anything depends on in packets by that party.
-fn walked(service: &Service, by: Party) -> Result<Walked, Refusal> {
-    let messages =
-        service.protocol.messages.iter().filter(|message| message.by.is_none_or(|party| party == by));
-    let accept = service.accept.iter().filter(|_| by == Party::Client);
-    let conditions = messages.map(|message| &message.when).chain(accept.map(|each| &each.when));
-    let conditions: Vec<_> = conditions.collect();
+fn walked(service: &Service, by: Party) -> Result<BTreeMap<FieldId, Walked>, Refusal> {
+    let conditions = near::conditions(service, by);
     let mut slots = 0;
     let mut slot = || {
         slots += 1;
         stack(WALKED - 8 * (slots - 1).min(MOST_WALKED) as i16)
     };
-    let (mut ends, mut lens) = (HashMap::new(), HashMap::new());
+    let mut walked = BTreeMap::new();
     for id in service.protocol.fields_of(conditions.iter().copied()) {
-        let kind = &service.protocol.field(id).kind;
-        if !matches!(kind, FieldKind::DnsName | FieldKind::Until { .. } | FieldKind::Decimal) {
-            continue;
-        }
-        let end = slot();
-        let value = if *kind == FieldKind::Decimal { slot() } else { end };
-        ends.insert(id, (end, value));
-        let mut looked_for = BTreeSet::new();
-        conditions.iter().for_each(|condition| text::lens_below(condition, id, &mut looked_for));
-        let looked_for: Vec<_> = looked_for.into_iter().collect();
-        let chunks = looked_for.chunks(text::LENS_IN_A_WALK).map(|chunk| (chunk.to_vec(), slot()));
-        lens.insert(id, chunks.collect());
+        let values = match service.protocol.field(id).kind {
+            FieldKind::Unsigned { .. } | FieldKind::Bytes(_) => continue,
+            FieldKind::Until { .. } | FieldKind::Counted(_) => 0,
+            FieldKind::Decimal | FieldKind::Varint => 1,
+            FieldKind::DnsName => {
+                let labels = conditions.iter().map(|condition| text::most_labels_below(condition, id)).max();
+                labels.flatten().map_or(0, |labels| labels / walk::LABELS_IN_A_WORD + 1)
+            }
+        };
+        let begin = slot();
+        let end = Mem { off: begin.off + 4, ..begin };
+        walked.insert(id, Walked { begin, end, values: (0..values).map(|_| slot()).collect() });
     }
-    if slots > MOST_WALKED { Err(Refusal::TooManyWalks(slots)) } else { Ok(Walked { ends, lens }) }
+    if slots > MOST_WALKED { Err(Refusal::TooManyWalks(slots)) } else { Ok(walked) }
 }
 
 impl<'a> Compiler<'a> {
@@ -288,16 +324,21 @@ impl<'a> Compiler<'a> {
         by: Party,
         written: Option<WrittenService<'a>>,
     ) -> Result<Self, Refusal> {
-        let Walked { ends: walked, lens } = walked(service, by)?;
+        let window = Window::of(service, site);
+        // Which way it is at hand is known where it is brought there.
+        let near = if near::is_in_window(service, by, window) { Near::Window } else { Near::Copied(0) };
         Ok(Self {
             service,
             site,
             by,
             access: Access::at(site),
-            window: Window::of(service, site),
+            window,
+            near,
             temporaries: 0,
-            walked,
-            lens,
+            walked: walked(service, by)?,
+            limits_of_all: None,
+            numbered: Vec::new(),
+            tills: [None, None],
             ends: HashMap::new(),
             used: Vec::new(),
             written,
@@ -307,6 +348,11 @@ impl<'a> Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    /// How much of the payload's beginning is wanted with its place.
+    fn beginning(&self) -> Option<usize> {
+        (self.near == Near::Window).then_some(self.window.len as usize)
+    }
+
     /// The label of a decision's end.
     fn end_at(&mut self, decision: Decision) -> Label {
         if !self.used.contains(&decision) {
@@ -326,11 +372,19 @@ impl Compiler<'_> {
             self.load_source(code, no_message);
         }
         self.by_source(code)?;
-        self.walk_fields(code)?;
-        let messages = self.messages(code, no_message)?;
-        self.mark(code, ServicePart::Listen);
+        self.at_hand(code, [no_message; 2], |compiler, code| {
+            for (message, label) in compiler.messages(code, no_message)? {
+                ebpf! { in code; $label: }
+                compiler.message(code, message)?;
+            }
+            compiler.mark(code, ServicePart::Listen);
+            Ok(())
+        })?;
+        self.limits_of_all(code)?;
+        self.write_tills(code);
         self.judge_by_source_alone(code, unjudged)?;
-        self.finish(code, messages)
+        self.finish(code);
+        Ok(())
     }
 
     /// On at the ends of those that are allowed, and blocked.
@@ -388,13 +442,8 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// What becomes of each message, and the ends of all.
-    fn finish(&mut self, code: &mut Code, matched: Vec<(MessageId, Label)>) -> Result<(), Refusal> {
-        for (message, label) in matched {
-            ebpf! { in code; $label: }
-            self.message(code, message)?;
-        }
-        self.mark(code, ServicePart::Listen);
+    /// The ends of all.
+    fn finish(&mut self, code: &mut Code) {
         let [accept, drop] = [(); 2].map(|()| code.fresh_label());
         let mut is_used = [false; 2];
         let observes = self.service.mode == Mode::Observe;
@@ -411,6 +460,17 @@ impl Compiler<'_> {
                 ja $end
             }
         }
+        for NumberedEnd { label, first, number, accepts } in std::mem::take(&mut self.numbered) {
+            let end = if accepts || observes { accept } else { drop };
+            is_used[usize::from(end == drop)] = true;
+            let end = sample.filter(|_| !accepts).map_or(end, |(_, label)| label);
+            ebpf! { in code;
+            $label:
+                ldxw r1, [$first]
+                add r1, $number
+                ja $end
+            }
+        }
         if let Some((rate, label)) = sample {
             self.sample(code, rate, [label, if observes { accept } else { drop }]);
         }
@@ -421,7 +481,6 @@ impl Compiler<'_> {
                 self.count_and_give(code, label, DECISIONS.name(), verdict);
             }
         }
-        Ok(())
     }
 
     /// Counts by the number in r1, and ends the program.
@@ -479,17 +538,57 @@ impl Compiler<'_> {
             }
         }
         ebpf! { in code; $accepted: }
-        for (id, limit) in service.limits_of(message) {
-            check_len(code)?;
-            let next = code.fresh_label();
-            self.mark(code, ServicePart::Limit(id));
-            self.require_senders(code, &limit.from, next);
+        let (own, of_all): (Vec<_>, Vec<_>) =
+            service.limits_of(message).partition(|(_, limit)| limit.message.is_some());
+        for (id, limit) in own {
             let refused = self.end_at(Decision::OverLimit(message, id));
-            self.take_token(code, id, limit, [next, refused]);
-            ebpf! { in code; $next: }
+            self.limit(code, id, limit, refused)?;
         }
-        let end = self.end_at(Decision::Accepted(message));
-        ebpf! { in code; ja $end }
+        let Some((first, _)) = of_all.first() else {
+            let end = self.end_at(Decision::Accepted(message));
+            ebpf! { in code; ja $end }
+            return Ok(());
+        };
+        let number = |decision| self.ends[&decision].1;
+        let limits = *self.limits_of_all.get_or_insert_with(|| code.fresh_label());
+        ebpf! { in code;
+            stw [$ACCEPTED], {number(Decision::Accepted(message))}
+            stw [$REFUSED], {number(Decision::OverLimit(message, *first))}
+            ja $limits
+        }
+        Ok(())
+    }
+
+    /// Goes on where a packet is within a limit.
+    fn limit(&mut self, code: &mut Code, id: LimitId, limit: &Limit, refused: Label) -> Result<(), Refusal> {
+        check_len(code)?;
+        let next = code.fresh_label();
+        self.mark(code, ServicePart::Limit(id));
+        self.require_senders(code, &limit.from, next);
+        self.take_token(code, id, limit, [next, refused]);
+        ebpf! { in code; $next: }
+        Ok(())
+    }
+
+    /// The limits of all messages, once for all of them. Their decisions follow each other, in the same order for each message.
+    fn limits_of_all(&mut self, code: &mut Code) -> Result<(), Refusal> {
+        let Some(label) = self.limits_of_all else { return Ok(()) };
+        ebpf! { in code; $label: }
+        let service = self.service;
+        let of_all = service.limits.iter().enumerate().filter(|(_, limit)| limit.message.is_none());
+        for (number, (id, limit)) in of_all.enumerate() {
+            let refused = code.fresh_label();
+            self.limit(code, LimitId(id), limit, refused)?;
+            self.numbered.push(NumberedEnd {
+                label: refused,
+                first: REFUSED,
+                number: number as i32,
+                accepts: false,
+            });
+        }
+        let accepted = code.fresh_label();
+        ebpf! { in code; ja $accepted }
+        self.numbered.push(NumberedEnd { label: accepted, first: ACCEPTED, number: 0, accepts: true });
         Ok(())
     }
 }

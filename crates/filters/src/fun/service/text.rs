@@ -1,6 +1,6 @@
 //! Texts and domain names: where a field holds them, and which of several that is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
@@ -8,65 +8,63 @@ use weir_guard::meaning::{Condition, FieldId, FieldKind, Integer, Width};
 
 use super::{
     Compiler, Refusal,
-    integer::{constant, load},
+    integer::{constant, load, load_pointed},
+    messages::choose,
+    near::{PART_LEN, Part},
     stack,
-    walk::{BEGIN, CURSOR, FOUND, LEFT, MOST_LABELS, forget, step},
+    walk::LABELS_IN_A_WORD,
 };
-use crate::fun::parse::{AT, PAYLOAD_LEN};
+use crate::fun::parse::PAYLOAD_LEN;
 
-/// Which lengths a name has that its last labels are compared at, a bit each.
-const LENS: Mem = BEGIN;
-/// How long the name is.
-const NAME_LEN: Mem = stack(-16);
-/// As many bits as an immediate has, less its sign.
-pub(super) const LENS_IN_A_WALK: usize = 31;
+/// Where a text begins that is compared by its parts.
+const LONG_TEXT: Mem = stack(-112);
 
-/// The lengths of the names that a field is looked for below.
-pub(super) fn lens_below(condition: &Condition, of: FieldId, lens: &mut BTreeSet<usize>) {
+/// So many labels the names have that a field is looked for below, at most; nothing where it isn't.
+pub(super) fn most_labels_below(condition: &Condition, of: FieldId) -> Option<usize> {
     match condition {
         Condition::Name { field, is_below_enough: true, names } if *field == of => {
-            lens.extend(names.iter().map(Vec::len));
+            names.iter().map(|name| labels(name)).max()
         }
         Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| lens_below(part, of, lens));
+            parts.iter().filter_map(|part| most_labels_below(part, of)).max()
         }
-        Condition::Not(inner) => lens_below(inner, of, lens),
-        _ => {}
+        Condition::Not(inner) => most_labels_below(inner, of),
+        _ => None,
     }
 }
 
+/// Labels of a name as messages have it, without the empty one.
+fn labels(name: &[u8]) -> usize {
+    let mut left = name;
+    let mut count = 0;
+    while let Some((len, behind)) = left.split_first().filter(|(len, _)| **len > 0) {
+        left = behind.get(usize::from(*len)..).unwrap_or_default();
+        count += 1;
+    }
+    count
+}
+
 impl Compiler<'_> {
-    /// [`CURSOR`] = where a field's text begins, [`FOUND`] = how long it is.
+    /// r0 = how long a field's text is, r1 = where it begins in the payload.
     pub(super) fn text_place(&mut self, code: &mut Code, id: FieldId, absent: Label) -> Result<(), Refusal> {
         let field = self.field(id);
         match field.kind {
             FieldKind::Bytes(count) => {
                 self.fixed(code, &field, count.into(), absent)?;
                 ebpf! { in code;
-                    sub r0, {i32::from(count)}
-                    stxdw [$CURSOR], r0
+                    mov r1, r0
+                    sub r1, {i32::from(count)}
                     mov r0, {i32::from(count)}
-                    stxdw [$FOUND], r0
                 }
             }
-            FieldKind::Until { .. } | FieldKind::DnsName => {
-                let terminator = i32::from(field.kind != FieldKind::DnsName);
-                self.integer(code, &field.at, absent)?;
-                let at = self.take_temporary()?;
-                ebpf! { in code; stxdw [$at], r0 }
+            FieldKind::Until { .. } | FieldKind::DnsName | FieldKind::Counted(_) => {
+                let terminator = i32::from(matches!(field.kind, FieldKind::Until { .. }));
                 self.walked_end(code, id, absent);
-                self.temporaries -= 1;
                 ebpf! { in code;
-                    ldxdw r1, [$at]
-                    stxdw [$CURSOR], r1
+                    ldxw r1, [{self.walked[&id].begin}]
                     sub r0, r1
                     sub r0, $terminator
                 }
-                forget(code, FOUND, Reg::R0);
-            }
-            FieldKind::Counted(form) => {
-                self.integer(code, &field.at, absent)?;
-                self.counted(code, form, absent);
             }
             FieldKind::Unsigned { .. } | FieldKind::Varint | FieldKind::Decimal => {
                 return Err(Refusal::NoText);
@@ -95,7 +93,10 @@ impl Compiler<'_> {
             }
             _ => {
                 self.text_place(code, id, absent)?;
-                self.compare_any(code, texts.iter(), ignores_case, yes, absent);
+                let begins_at = !matches!(field.kind, FieldKind::Counted(_));
+                let most = self.most(&field.at).filter(|_| begins_at);
+                self.compare_any(code, texts, ignores_case, most, [yes, no, absent]);
+                return Ok(());
             }
         }
         ebpf! { in code; ja $no }
@@ -137,161 +138,121 @@ impl Compiler<'_> {
         names: &[Vec<u8>],
         [yes, no, absent]: [Label; 3],
     ) -> Result<(), Refusal> {
+        let most =
+            self.most(&self.field(id).at).map(|most| most.saturating_add(FieldKind::MOST_WALKED.into()));
+        let mut by_labels: BTreeMap<usize, Vec<Vec<u8>>> = BTreeMap::new();
+        for name in names {
+            by_labels.entry(labels(name)).or_default().push(name.clone());
+        }
         self.text_place(code, id, absent)?;
         if !is_below_enough {
-            self.compare_any(code, names.iter(), true, yes, absent);
-            ebpf! { in code; ja $no }
+            self.compare_any(code, names, true, most, [yes, no, absent]);
             return Ok(());
         }
-        for (lens, slot) in self.lens.get(&id).cloned().unwrap_or_default() {
-            for (bit, len) in lens.iter().enumerate() {
-                let of_that_len: Vec<_> = names.iter().filter(|name| name.len() == *len).collect();
-                if of_that_len.is_empty() {
-                    continue;
-                }
-                let next = code.fresh_label();
-                ebpf! { in code;
-                    ldxdw r1, [$slot]
-                    and r1, {1 << bit}
-                    jeq r1, 0, $next
-                }
-                self.walked_end(code, id, absent);
-                ebpf! { in code; sub r0, {*len as i32} }
-                forget(code, CURSOR, Reg::R0);
-                for name in of_that_len {
-                    self.compare_all(code, name, true, yes, absent);
-                }
-                ebpf! { in code; $next: }
-            }
+        let (len, begin) = (self.take_temporary()?, self.take_temporary()?);
+        ebpf! { in code;
+            stxdw [$len], r0
+            stxdw [$begin], r1
         }
+        let words = self.walked[&id].values.clone();
+        for (labels, names) in by_labels {
+            let next = code.fresh_label();
+            let (word, number) = (words[labels / LABELS_IN_A_WORD], (labels % LABELS_IN_A_WORD) as i16);
+            let byte =
+                if cfg!(target_endian = "big") { LABELS_IN_A_WORD as i16 - 1 - number } else { number };
+            // As many labels from the end on; from the beginning on where there are fewer, and then it is none of these names.
+            ebpf! { in code;
+                ldxb r2, [{Mem { off: word.off + byte, ..word }}]
+                ldxdw r0, [$len]
+                sub r0, r2
+                ldxdw r1, [$begin]
+                add r1, r2
+            }
+            self.compare_any(code, &names, true, most, [yes, next, absent]);
+            ebpf! { in code; $next: }
+        }
+        self.temporaries -= 2;
         ebpf! { in code; ja $no }
         Ok(())
     }
 
-    /// From a name's place on, which is at [`BEGIN`] and whose end is at [`CURSOR`]: at which of the lengths that names are
-    /// looked for with it can be below one of them.
-    pub(super) fn keep_lens(&self, code: &mut Code, lens: &[(Vec<usize>, Mem)], absent: Label) {
-        if lens.is_empty() {
-            return;
-        }
-        ebpf! { in code;
-            ldxdw r1, [$CURSOR]
-            ldxdw r2, [$BEGIN]
-            sub r1, r2
-        }
-        forget(code, FOUND, Reg::R1);
-        forget(code, CURSOR, Reg::R2);
-        for (lens, slot) in lens {
-            self.find_lens(code, lens, absent);
-            ebpf! { in code; ldxdw r1, [$LENS] }
-            forget(code, *slot, Reg::R1);
-            ebpf! { in code;
-                ldxdw r1, [$CURSOR]
-                ldxdw r2, [$NAME_LEN]
-                sub r1, r2
-            }
-            forget(code, CURSOR, Reg::R1);
-            forget(code, FOUND, Reg::R2);
-        }
-        ebpf! { in code;
-            ldxdw r1, [$CURSOR]
-            ldxdw r2, [$FOUND]
-            add r1, r2
-        }
-        forget(code, CURSOR, Reg::R1);
-    }
-
-    /// Walks a name's labels from [`CURSOR`] on to its end, and notes in [`LENS`] which of these lengths are left at one of them: a
-    /// name can be below another only there.
-    fn find_lens(&self, code: &mut Code, lens: &[usize], absent: Label) {
-        let (again, done) = (code.fresh_label(), code.fresh_label());
-        ebpf! { in code;
-            mov r1, $MOST_LABELS
-            stxdw [$LEFT], r1
-            mov r1, 0
-            stxdw [$LENS], r1
-            ldxdw r1, [$FOUND]
-            stxdw [$NAME_LEN], r1
-        $again:
-            ldxdw r1, [$FOUND]
-            ldxdw r2, [$LENS]
-        }
-        for (bit, len) in lens.iter().enumerate() {
-            ebpf! { in code;
-                jne r1, {*len as i32}, other
-                or r2, {1 << bit}
-            other:
-            }
-        }
-        forget(code, LENS, Reg::R2);
-        step(code, done);
-        self.byte(code, absent);
-        ebpf! { in code;
-            add r0, 1
-            ldxdw r1, [$CURSOR]
-            add r1, r0
-        }
-        forget(code, CURSOR, Reg::R1);
-        ebpf! { in code;
-            ldxdw r1, [$FOUND]
-            sub r1, r0
-        }
-        forget(code, FOUND, Reg::R1);
-        ebpf! { in code;
-            jne r0, 1, $again
-        $done:
-        }
-    }
-
-    /// On at `yes` where the text at [`CURSOR`], which has [`FOUND`] bytes, is one of these.
-    fn compare_any<'a>(
+    /// On at `yes` where the text that begins at r1, and has as many bytes as r0 says, is one of these, else at `no`. It begins at `most` at
+    /// most.
+    fn compare_any(
         &self,
         code: &mut Code,
-        texts: impl Iterator<Item = &'a Vec<u8>>,
+        texts: &[Vec<u8>],
         ignores_case: bool,
-        yes: Label,
-        absent: Label,
+        most: Option<u64>,
+        [yes, no, absent]: [Label; 3],
     ) {
         let mut by_len: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
-        texts.for_each(|text| by_len.entry(text.len()).or_default().push(text));
-        for (len, texts) in by_len {
-            let next = code.fresh_label();
+        texts.iter().for_each(|text| by_len.entry(text.len()).or_default().push(text));
+        let lens: Vec<_> = by_len.keys().map(|len| (*len as u64, code.fresh_label())).collect();
+        choose(code, &lens, no);
+        for ((_, label), texts) in lens.into_iter().zip(by_len.into_values()) {
             ebpf! { in code;
-                ldxdw r1, [$FOUND]
-                jne r1, {len as i32}, $next
+            $label:
+                mov r0, r1
             }
-            for text in texts {
-                self.compare_all(code, text, ignores_case, yes, absent);
-            }
-            ebpf! { in code; $next: }
+            self.compare_at(code, &texts, ignores_case, most, [yes, absent]);
+            ebpf! { in code; ja $no }
         }
     }
 
-    /// On at `yes` where at [`CURSOR`] is this text; as many bytes are there.
-    fn compare_all(&self, code: &mut Code, text: &[u8], ignores_case: bool, yes: Label, absent: Label) {
-        let next = code.fresh_label();
-        let mut at = 0;
-        while at < text.len() {
-            let widths = [Width::Eight, Width::Four, Width::Two, Width::One];
-            let width = widths.into_iter().find(|width| at + width.bytes() as usize <= text.len());
-            let width = width.expect("a byte is left");
-            let part = &text[at..at + width.bytes() as usize];
-            // Nobody asks again whether it is there: each question is a way that the verifier goes.
-            ebpf! { in code;
-                ldxdw r2, [$CURSOR]
-                add r2, {at as i32}
-                add r2, $AT
+    /// On at `yes` where the text that begins at r0 is one of these, all of which are as long as it is.
+    fn compare_at(
+        &self,
+        code: &mut Code,
+        texts: &[&[u8]],
+        ignores_case: bool,
+        most: Option<u64>,
+        [yes, absent]: [Label; 2],
+    ) {
+        let len = texts[0].len();
+        if len > PART_LEN {
+            ebpf! { in code; stxdw [$LONG_TEXT], r0 }
+        } else if len > 0 {
+            self.point(code, Part::Whole(len), most, absent);
+        }
+        for text in texts {
+            let next = code.fresh_label();
+            if len <= PART_LEN {
+                compare(code, text, ignores_case, next);
+            } else {
+                for (number, part) in text.chunks(PART_LEN).enumerate() {
+                    ebpf! { in code;
+                        ldxdw r0, [$LONG_TEXT]
+                        add r0, {(number * PART_LEN) as i32}
+                    }
+                    self.point(code, Part::Whole(part.len()), None, absent);
+                    compare(code, part, ignores_case, next);
+                }
             }
-            self.load_at(code, width, absent);
-            fold_case(code, part, ignores_case);
-            constant(code, Reg::R2, native(part));
-            ebpf! { in code; jne r0, r2, $next }
-            at += part.len();
+            ebpf! { in code;
+                ja $yes
+            $next:
+            }
         }
-        ebpf! { in code;
-            ja $yes
-        $next:
-        }
+    }
+}
+
+/// On at `other` where r1, which stays, doesn't point to that text. Its end is compared first, in which names differ that are below each
+/// other's beginnings.
+fn compare(code: &mut Code, text: &[u8], ignores_case: bool, other: Label) {
+    let widths = [Width::Eight, Width::Four, Width::Two, Width::One];
+    let Some(width) = widths.into_iter().find(|width| width.bytes() as usize <= text.len()) else { return };
+    let bytes = width.bytes() as usize;
+    let mut end = text.len();
+    while end > 0 {
+        // Some bytes are compared twice where they are no whole number of words.
+        let at = end.saturating_sub(bytes);
+        let part = &text[at..at + bytes];
+        load_pointed(code, width, at as i16);
+        fold_case(code, part, ignores_case);
+        constant(code, Reg::R2, native(part));
+        ebpf! { in code; jne r0, r2, $other }
+        end = at;
     }
 }
 

@@ -2,255 +2,371 @@
 
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Field, FieldKind, LengthForm, Order, Width};
+use weir_guard::meaning::{Field, FieldKind, Integer, LengthForm, Order, ServicePart};
 
-use super::{Compiler, Refusal, integer::ordered, stack};
-use crate::fun::parse::PAYLOAD_LEN;
+use super::{
+    Compiler, Refusal, check_len,
+    near::{BEGINNING, Near, Part},
+    stack,
+};
+use crate::fun::{
+    access::CONTEXT,
+    parse::{FORGOTTEN, PAYLOAD_LEN},
+};
 
-/// Where a walk is in the payload, or a text begins.
-pub(super) const CURSOR: Mem = stack(-112);
-/// Where it began.
-pub(super) const BEGIN: Mem = stack(-120);
-/// Steps that it may still make.
-pub(super) const LEFT: Mem = stack(-128);
-/// What it has found so far, or how long a text is.
-pub(super) const FOUND: Mem = stack(-136);
+/// Where a walk is, from the field's first byte on.
+const OFFSET: Reg = Reg::R2;
+/// What it has found so far.
+const STATE: Reg = Reg::R3;
+/// Where the packet's first piece ends.
+const PIECE_END: Reg = Reg::R4;
+/// Bytes of the payload from the field's first one on.
+const REST: Reg = Reg::R5;
+/// [`PAYLOAD_LEN`], with which the verifier doesn't connect it here: it would know another length wherever a walk begins or ends.
+const FORGOTTEN_LEN: Mem = stack(-116);
+/// Behind which offset a number's bytes end, of which the verifier knows nothing.
+const COUNT: Mem = stack(-108);
+/// [`BEGINNING`] of the payload, while it is a field's.
+const KEPT_BEGINNING: Mem = stack(-128);
+/// Offsets in instructions have 16 bits, and a field is no longer than the rest of them.
+const MOST_CONSTANT: u64 = i16::MAX as u64 - 256;
+
+/// So many labels of a name are told by a word: by a byte each, where it begins.
+pub(super) const LABELS_IN_A_WORD: usize = size_of::<u64>();
+
+/// Where a walk begins.
+#[derive(Clone, Copy)]
+enum WalkBegin {
+    /// At an offset in the payload that is known.
+    Constant(i16),
+    /// At [`FORGOTTEN`], where [`BEGINNING`] is too.
+    Elsewhere,
+}
+
+impl WalkBegin {
+    /// From [`BEGINNING`] on.
+    const fn constant(self) -> i16 {
+        match self {
+            Self::Constant(at) => at,
+            Self::Elsewhere => 0,
+        }
+    }
+}
 
 impl Compiler<'_> {
-    /// r0 = the byte at [`CURSOR`].
-    pub(super) fn byte(&self, code: &mut Code, absent: Label) {
-        ebpf! { in code; ldxdw r0, [$CURSOR] }
-        self.load_behind(code, Width::One, absent);
-    }
-
-    /// From [`CURSOR`] on: it moves behind the integer, which is in [`FOUND`].
-    pub(super) fn varint(&self, code: &mut Code, absent: Label) {
-        let done = code.fresh_label();
-        for (prefix, width) in [(0, Width::One), (1, Width::Two), (2, Width::Four), (3, Width::Eight)] {
-            let next = code.fresh_label();
-            self.byte(code, absent);
-            if prefix < 3 {
+    /// Finds the fields whose end the packet tells, each once, and keeps what is asked of them.
+    pub(super) fn walk_fields(&mut self, code: &mut Code) -> Result<(), Refusal> {
+        for (id, walked) in self.walked.clone() {
+            check_len(code)?;
+            let field = self.field(id);
+            self.mark(code, ServicePart::Field(id));
+            let [absent, done] = [(); 2].map(|()| code.fresh_label());
+            let begin = self.begin_walk(code, &field, absent)?;
+            match field.kind {
+                FieldKind::DnsName => self.dns_name(code, begin, &walked.values, absent),
+                FieldKind::Until { terminator, within } => {
+                    self.until(code, begin, terminator, within, absent);
+                }
+                FieldKind::Decimal => self.decimal(code, begin, absent),
+                FieldKind::Counted(form) => self.counted(code, begin, form, absent),
+                _ => self.varint(code, begin, absent),
+            }
+            if let FieldKind::Decimal | FieldKind::Varint = field.kind {
+                forget(code, walked.values[0], STATE);
+            }
+            match begin {
+                WalkBegin::Constant(at) => ebpf! { in code; mov r0, {i32::from(at)} },
+                WalkBegin::Elsewhere => ebpf! { in code; ldxw r0, [$FORGOTTEN] },
+            }
+            if let FieldKind::Counted(_) = field.kind {
                 ebpf! { in code;
-                    rsh r0, 6
-                    jne r0, $prefix, $next
+                    add r0, $OFFSET
+                    mov $OFFSET, $STATE
                 }
             }
-            ebpf! { in code; ldxdw r0, [$CURSOR] }
-            self.load_behind(code, width, absent);
-            ordered(code, width, Order::Big);
-            let above = 64 - 8 * width.bytes() as i32 + 2;
             ebpf! { in code;
-                lsh r0, $above
-                rsh r0, $above
+                add $OFFSET, r0
+                ja $done
+            // No zeros, of which the verifier would know.
+            $absent:
+                mov $OFFSET, -1
+                mov r0, $OFFSET
             }
-            forget(code, FOUND, Reg::R0);
+            for value in &walked.values {
+                ebpf! { in code; mov r1, $OFFSET }
+                forget(code, *value, Reg::R1);
+            }
             ebpf! { in code;
-                ldxdw r0, [$CURSOR]
-                add r0, {width.bytes() as i32}
+            $done:
+                stxw [{walked.begin}], r0
+                stxw [{walked.end}], $OFFSET
             }
-            forget(code, CURSOR, Reg::R0);
-            if prefix < 3 {
-                ebpf! { in code;
-                    ja $done
-                $next:
-                }
+            if let WalkBegin::Elsewhere = begin {
+                ebpf! { in code; ldxdw $BEGINNING, [$KEPT_BEGINNING] }
             }
-        }
-        ebpf! { in code; $done: }
-    }
-
-    /// From r0 on: [`CURSOR`] moves behind the name's last, empty label; [`BEGIN`] is where it begins.
-    pub(super) fn dns_name(&self, code: &mut Code, absent: Label) {
-        let again = code.fresh_label();
-        ebpf! { in code;
-            stxdw [$CURSOR], r0
-            stxdw [$BEGIN], r0
-            // From a register: verifiers before Linux 6.3 keep no number that is stored as an immediate.
-            mov r1, $MOST_LABELS
-            stxdw [$LEFT], r1
-        $again:
-        }
-        step(code, absent);
-        self.byte(code, absent);
-        ebpf! { in code;
-            jgt r0, $LONGEST_LABEL, $absent
-            ldxdw r1, [$CURSOR]
-            add r1, 1
-            add r1, r0
-            mov r2, r1
-            ldxdw r3, [$BEGIN]
-            sub r2, r3
-            jgt r2, {i32::from(FieldKind::MOST_WALKED)}, $absent
-        }
-        forget(code, CURSOR, Reg::R1);
-        ebpf! { in code; jne r0, 0, $again }
-    }
-
-    /// From r0 on: [`BEGIN`] is there, [`CURSOR`] moves behind the byte that ends the text.
-    pub(super) fn until(&self, code: &mut Code, terminator: u8, within: u16, absent: Label) {
-        let again = code.fresh_label();
-        ebpf! { in code;
-            stxdw [$CURSOR], r0
-            stxdw [$BEGIN], r0
-            mov r1, {i32::from(within)}
-            stxdw [$LEFT], r1
-        $again:
-        }
-        step(code, absent);
-        self.byte(code, absent);
-        ebpf! { in code;
-            ldxdw r1, [$CURSOR]
-            add r1, 1
-        }
-        forget(code, CURSOR, Reg::R1);
-        ebpf! { in code; jne r0, {i32::from(terminator)}, $again }
-    }
-
-    /// [`CURSOR`] moves behind the digits, whose number is in [`FOUND`].
-    pub(super) fn decimal(&mut self, code: &mut Code, field: &Field, absent: Label) -> Result<(), Refusal> {
-        self.integer(code, &field.at, absent)?;
-        let [again, ended] = [(); 2].map(|()| code.fresh_label());
-        ebpf! { in code;
-            stxdw [$CURSOR], r0
-            stxdw [$BEGIN], r0
-            mov r1, 0
-            stxdw [$FOUND], r1
-            mov r1, {i32::from(FieldKind::MOST_DIGITS) + 1}
-            stxdw [$LEFT], r1
-        $again:
-            ldxdw r0, [$CURSOR]
-            jge r0, $PAYLOAD_LEN, $ended
-        }
-        self.byte(code, absent);
-        ebpf! { in code;
-            jlt r0, {i32::from(b'0')}, $ended
-            jgt r0, {i32::from(b'9')}, $ended
-            sub r0, {i32::from(b'0')}
-            stxdw [{stack(-16)}], r0
-        }
-        step(code, absent);
-        ebpf! { in code;
-            jeq r1, 0, $absent
-            ldxdw r0, [{stack(-16)}]
-            ldxdw r1, [$FOUND]
-            mul r1, 10
-            add r1, r0
-        }
-        forget(code, FOUND, Reg::R1);
-        ebpf! { in code;
-            ldxdw r1, [$CURSOR]
-            add r1, 1
-        }
-        forget(code, CURSOR, Reg::R1);
-        ebpf! { in code;
-            ja $again
-        $ended:
-            ldxdw r0, [$CURSOR]
-            ldxdw r1, [$BEGIN]
-            jeq r0, r1, $absent
         }
         Ok(())
     }
 
-    /// From r0 on: [`CURSOR`] moves behind the length, which is in [`FOUND`]; so many bytes are there.
-    pub(super) fn counted(&self, code: &mut Code, form: LengthForm, absent: Label) {
-        ebpf! { in code; stxdw [$CURSOR], r0 }
-        let keep = |code: &mut Code, size: i32| {
-            ebpf! { in code;
-                stxdw [$FOUND], r0
-                ldxdw r0, [$CURSOR]
-                add r0, $size
-                stxdw [$CURSOR], r0
-            }
+    /// [`OFFSET`] and [`REST`] become the field's, and [`BEGINNING`] unless its place is known.
+    fn begin_walk(&mut self, code: &mut Code, field: &Field, absent: Label) -> Result<WalkBegin, Refusal> {
+        let len = looked_at(&field.kind);
+        let known = match (&field.at, self.near) {
+            (Integer::Constant(at), Near::Copied(copied)) => at.saturating_add(len) <= copied as u64,
+            (Integer::Constant(at), _) => *at <= MOST_CONSTANT,
+            _ => false,
         };
-        match form {
-            LengthForm::Unsigned(width, order) => {
-                self.load_behind(code, width, absent);
-                ordered(code, width, order);
-                keep(code, width.bytes() as i32);
-            }
-            LengthForm::Nibble => {
-                self.load_behind(code, Width::One, absent);
-                ebpf! { in code;
-                    and r0, 0xf
-                    jgt r0, 12, $absent
-                }
-                keep(code, 1);
-            }
-            LengthForm::Varint => self.varint(code, absent),
-            LengthForm::Ber => self.ber(code, absent),
+        let begin = match field.at {
+            Integer::Constant(at) if known => WalkBegin::Constant(at as i16),
+            _ => WalkBegin::Elsewhere,
+        };
+        if let WalkBegin::Elsewhere = begin {
+            ebpf! { in code; stxdw [$KEPT_BEGINNING], $BEGINNING }
         }
-        // Bytes of the text: no more than behind the length, which is not beyond the payload's end.
+        self.integer(code, &field.at, absent)?;
         ebpf! { in code;
-            ldxdw r1, [$CURSOR]
-            jgt r1, $PAYLOAD_LEN, $absent
-            mov r2, $PAYLOAD_LEN
-            sub r2, r1
-            ldxdw r1, [$FOUND]
-            jgt r1, r2, $absent
+            stxw [$FORGOTTEN_LEN], $PAYLOAD_LEN
+            ldxw r1, [$FORGOTTEN_LEN]
+            jgt r0, r1, $absent
+        }
+        if let WalkBegin::Elsewhere = begin {
+            self.point(code, Part::Begin(len as usize), self.most(&field.at), absent);
+            ebpf! { in code;
+                stxw [$FORGOTTEN], r0
+                mov $BEGINNING, r1
+            }
+        }
+        ebpf! { in code;
+            ldxw $REST, [$FORGOTTEN_LEN]
+            sub $REST, r0
+            // 0, of which the verifier knows nothing: what it learns at an offset that it knows it would keep for the whole packet.
+            mov $OFFSET, $REST
+            xor $OFFSET, $REST
+        }
+        if let Near::InPlace(_) = self.near {
+            ebpf! { in code; ldxw $PIECE_END, [$CONTEXT + {self.access.data[1]}] }
+        }
+        Ok(begin)
+    }
+
+    /// r0 = the byte at [`OFFSET`], or on at `absent`. r1 is lost.
+    fn walked_byte(&self, code: &mut Code, begin: WalkBegin, absent: Label) {
+        let at = begin.constant();
+        ebpf! { in code;
+            jge $OFFSET, $REST, $absent
+            mov r1, $BEGINNING
+            add r1, $OFFSET
+        }
+        if let Near::InPlace(elsewhere) = self.near {
+            ebpf! { in code;
+                mov r0, r1
+                add r0, {i32::from(at) + 1}
+                jgt r0, $PIECE_END, $elsewhere
+            }
+        }
+        ebpf! { in code; ldxb r0, [r1 + $at] }
+    }
+
+    /// [`OFFSET`] moves behind the name's last, empty label.
+    fn dns_name(&self, code: &mut Code, begin: WalkBegin, labels: &[Mem], absent: Label) {
+        let [again, done] = [(); 2].map(|()| code.fresh_label());
+        if !labels.is_empty() {
+            ebpf! { in code; mov $STATE, 0 }
+        }
+        for word in labels.iter().skip(1) {
+            ebpf! { in code; stxdw [{*word}], $STATE }
+        }
+        let last = i32::from(FieldKind::MOST_WALKED) - 1;
+        ebpf! { in code;
+            jgt $OFFSET, $last, $absent
+        $again:
+        }
+        // Where labels begin moves a byte on, from a word to the next.
+        for number in (1..labels.len()).rev() {
+            if number > 1 {
+                ebpf! { in code; ldxdw r1, [{labels[number - 1]}] }
+            } else {
+                ebpf! { in code; mov r1, $STATE }
+            }
+            ebpf! { in code;
+                ldxdw r0, [{labels[number]}]
+                lsh r0, 8
+                rsh r1, 56
+                or r0, r1
+                stxdw [{labels[number]}], r0
+            }
+        }
+        if !labels.is_empty() {
+            ebpf! { in code;
+                lsh $STATE, 8
+                or $STATE, $OFFSET
+            }
+        }
+        self.walked_byte(code, begin, absent);
+        ebpf! { in code;
+            jeq r0, 0, $done
+            jgt r0, $LONGEST_LABEL, $absent
+            add $OFFSET, 1
+            add $OFFSET, r0
+            jle $OFFSET, $last, $again
+            ja $absent
+        $done:
+            add $OFFSET, 1
+        }
+        for word in labels.iter().skip(1) {
+            ebpf! { in code; ldxdw r0, [{*word}] }
+            forget(code, *word, Reg::R0);
+        }
+        labels.iter().take(1).for_each(|word| forget(code, *word, STATE));
+    }
+
+    /// [`OFFSET`] moves behind the byte that ends the text.
+    fn until(&self, code: &mut Code, begin: WalkBegin, terminator: u8, within: u16, absent: Label) {
+        let again = code.fresh_label();
+        ebpf! { in code;
+        $again:
+            jge $OFFSET, {i32::from(within)}, $absent
+        }
+        self.walked_byte(code, begin, absent);
+        ebpf! { in code;
+            add $OFFSET, 1
+            jne r0, {i32::from(terminator)}, $again
         }
     }
 
-    /// From [`CURSOR`] on, as [`Self::counted`].
-    pub(super) fn ber(&self, code: &mut Code, absent: Label) {
-        let [long, done] = [(); 2].map(|()| code.fresh_label());
-        self.byte(code, absent);
+    /// [`OFFSET`] moves behind the digits, whose number is [`STATE`].
+    fn decimal(&self, code: &mut Code, begin: WalkBegin, absent: Label) {
+        let [again, ended] = [(); 2].map(|()| code.fresh_label());
         ebpf! { in code;
-            ldxdw r1, [$CURSOR]
-            add r1, 1
-            stxdw [$CURSOR], r1
+            mov $STATE, 0
+        $again:
+            jgt $OFFSET, {i32::from(FieldKind::MOST_DIGITS)}, $absent
+        }
+        self.walked_byte(code, begin, ended);
+        ebpf! { in code;
+            jlt r0, {i32::from(b'0')}, $ended
+            jgt r0, {i32::from(b'9')}, $ended
+            jge $OFFSET, {i32::from(FieldKind::MOST_DIGITS)}, $absent
+            sub r0, {i32::from(b'0')}
+            mul $STATE, 10
+            add $STATE, r0
+            add $OFFSET, 1
+            ja $again
+        $ended:
+            jeq $OFFSET, 0, $absent
+        }
+    }
+
+    /// [`OFFSET`] moves behind the length, which is [`STATE`]; so many bytes are there.
+    fn counted(&self, code: &mut Code, begin: WalkBegin, form: LengthForm, absent: Label) {
+        match form {
+            LengthForm::Unsigned(width, order) => {
+                ebpf! { in code; mov $STATE, 0 }
+                for number in 0..width.bytes() as i32 {
+                    self.next_byte(code, begin, width.bytes(), absent);
+                    match order {
+                        Order::Big => ebpf! { in code; lsh $STATE, 8 },
+                        Order::Little => ebpf! { in code; lsh r0, {8 * number} },
+                    }
+                    ebpf! { in code; or $STATE, r0 }
+                }
+            }
+            LengthForm::Nibble => {
+                self.next_byte(code, begin, 1, absent);
+                ebpf! { in code;
+                    and r0, 0xf
+                    jgt r0, 12, $absent
+                    mov $STATE, r0
+                }
+            }
+            LengthForm::Varint => self.varint(code, begin, absent),
+            LengthForm::Ber => self.ber(code, begin, absent),
+        }
+        ebpf! { in code;
+            mov r1, $REST
+            sub r1, $OFFSET
+            jgt $STATE, r1, $absent
+        }
+    }
+
+    /// [`OFFSET`] moves behind the integer, which is [`STATE`].
+    fn varint(&self, code: &mut Code, begin: WalkBegin, absent: Label) {
+        self.next_byte(code, begin, MOST_VARINT, absent);
+        ebpf! { in code;
+            mov $STATE, r0
+            and $STATE, 0x3f
+            rsh r0, 6
+            mov r1, 1
+            lsh r1, r0
+            stxw [$COUNT], r1
+        }
+        self.bytes_of_number(code, begin, MOST_VARINT, absent);
+    }
+
+    /// [`OFFSET`] moves behind the length, which is [`STATE`].
+    fn ber(&self, code: &mut Code, begin: WalkBegin, absent: Label) {
+        let [long, done] = [(); 2].map(|()| code.fresh_label());
+        self.next_byte(code, begin, MOST_BER, absent);
+        ebpf! { in code;
             jgt r0, 0x7f, $long
-            stxdw [$FOUND], r0
+            mov $STATE, r0
             ja $done
         $long:
             jgt r0, 0x84, $absent
             jeq r0, 0x80, $absent
             and r0, 0x7f
-            stxdw [$LEFT], r0
-            mov r1, 0
-            stxdw [$FOUND], r1
+            add r0, 1
+            stxw [$COUNT], r0
+            mov $STATE, 0
         }
-        // At most four times, and each has its own code, since how often is in the packet.
-        for number in 0..4 {
-            ebpf! { in code;
-                ldxdw r1, [$LEFT]
-                jeq r1, $number, $done
-            }
-            self.byte(code, absent);
-            ebpf! { in code;
-                ldxdw r1, [$FOUND]
-                lsh r1, 8
-                or r1, r0
-                stxdw [$FOUND], r1
-                ldxdw r1, [$CURSOR]
-                add r1, 1
-                stxdw [$CURSOR], r1
-            }
-        }
+        self.bytes_of_number(code, begin, MOST_BER, absent);
+        ebpf! { in code; $done: }
+    }
+
+    /// [`STATE`] takes the bytes up to the offset in [`COUNT`] up, `most` at most.
+    fn bytes_of_number(&self, code: &mut Code, begin: WalkBegin, most: u64, absent: Label) {
+        let [again, done] = [(); 2].map(|()| code.fresh_label());
         ebpf! { in code;
-        $done:
-            ldxdw r0, [$FOUND]
+        $again:
+            ldxw r0, [$COUNT]
+            jge $OFFSET, r0, $done
         }
-        forget(code, FOUND, Reg::R0);
-        ebpf! { in code; ldxdw r0, [$CURSOR] }
-        forget(code, CURSOR, Reg::R0);
+        self.next_byte(code, begin, most, absent);
+        ebpf! { in code;
+            lsh $STATE, 8
+            or $STATE, r0
+            ja $again
+        $done:
+        }
+    }
+
+    /// r0 = the byte at [`OFFSET`], which moves behind it and is below `most`.
+    fn next_byte(&self, code: &mut Code, begin: WalkBegin, most: u64, absent: Label) {
+        ebpf! { in code; jge $OFFSET, {most as i32}, $absent }
+        self.walked_byte(code, begin, absent);
+        ebpf! { in code; add $OFFSET, 1 }
     }
 }
 
-/// Labels of the longest name: 127 of one byte and the empty one.
-pub(super) const MOST_LABELS: i32 = 128;
+/// Bytes of the longest integer of QUIC's (RFC 9000, 16), and of the longest length that is read of BER's.
+const MOST_VARINT: u64 = 8;
+const MOST_BER: u64 = 5;
+
+/// Bytes of a walked field that are looked at, at most.
+pub(super) fn looked_at(kind: &FieldKind) -> u64 {
+    match kind {
+        FieldKind::Until { within, .. } => (*within).into(),
+        FieldKind::Decimal => u64::from(FieldKind::MOST_DIGITS) + 1,
+        FieldKind::Varint | FieldKind::Counted(LengthForm::Varint) => MOST_VARINT,
+        FieldKind::Counted(LengthForm::Ber) => MOST_BER,
+        FieldKind::Counted(LengthForm::Nibble) => 1,
+        FieldKind::Counted(LengthForm::Unsigned(width, _)) => width.bytes(),
+        _ => u64::from(FieldKind::MOST_WALKED) + 1,
+    }
+}
+
 /// RFC 1035, 2.3.4.
-pub(super) const LONGEST_LABEL: i32 = 63;
-
-/// One step of [`LEFT`], or on at `none_left`; r1 = how many are left. r0 stays as it is.
-pub(super) fn step(code: &mut Code, none_left: Label) {
-    ebpf! { in code;
-        ldxdw r1, [$LEFT]
-        jeq r1, 0, $none_left
-        sub r1, 1
-        stxdw [$LEFT], r1
-    }
-}
+const LONGEST_LABEL: i32 = 63;
 
 /// Keeps a register so that the verifier forgets what it knows of it, as two halves: what it knows differs from step to step of a walk, and it
 /// would go on with each of them. The register is lost.

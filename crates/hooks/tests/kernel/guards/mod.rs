@@ -7,6 +7,7 @@ mod frames;
 mod known;
 mod limits;
 mod lists;
+mod privileges;
 mod samples;
 mod sockets;
 
@@ -58,6 +59,10 @@ pub(super) const TESTS: &[Test] = &[
     once("a_guards_lists_don_t_outgrow_their_map", lists::outgrown),
     once("a_limit_for_all_holds_against_forged_sources", limits::for_all_against_forged_sources),
     once("a_bucket_fills_again_as_the_interpreter_says", limits::filled_again),
+    once(
+        "a_guard_takes_cap_perfmon_where_its_fields_stand_anywhere",
+        privileges::are_asked_for_where_fields_stand_anywhere,
+    ),
     once("what_a_guard_drops_is_sampled_with_its_decision", samples::are_of_what_is_dropped),
     once("samples_are_no_more_than_the_guard_says", samples::are_no_more_than_the_rate),
     once("samples_for_which_there_is_no_room_are_counted", samples::without_room_are_counted),

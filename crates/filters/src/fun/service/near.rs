@@ -1,0 +1,328 @@
+//! The payload near at hand: bytes that stand where the packet says, read without a call for each.
+//!
+//! At most hooks the payload's beginning is copied once. At xdp, where packets are read in place, a program judges first what is in the
+//! packet's first piece, and judges by a copy where a byte is elsewhere that it asks for. Nothing is counted in between.
+
+use weir_asm::{
+    Code, Label, Mem, Reg,
+    maps::{MapSpec, PerCpuArray},
+};
+use weir_asm_macros::ebpf;
+use weir_guard::meaning::{
+    Comparison, Condition, Field, FieldId, FieldKind, Integer, Operation, Party, Protocol, Service, Width,
+};
+
+use super::{Compiler, FORGOTTEN, Refusal, Window, walk::looked_at};
+use crate::{
+    Hook,
+    fun::{
+        access::CONTEXT,
+        map,
+        parse::{AT, END, PAYLOAD_LEN},
+    },
+};
+
+/// The payload's beginning, and behind it a part that stands further off. A program that uses it runs in softirq or with bottom
+/// halves off: none disturbs another of the same CPU.
+pub(super) const NEAR: MapSpec<PerCpuArray<[u64; (COPIED_LEN + PART_LEN) / 8]>> = MapSpec::new("near", 1);
+
+/// Bytes of the beginning that are copied at most.
+const COPIED_LEN: usize = 512;
+/// Bytes of a part: no walk and no comparison has more.
+pub(super) const PART_LEN: usize = 256;
+
+/// Where the payload begins that is at hand.
+pub(super) const BEGINNING: Reg = END;
+
+/// Behind any header that is read, and behind any field that is read in place: together less than the verifier follows
+/// (MAX_PACKET_OFF, 0xffff, include/linux/bpf_verifier.h).
+const MOST_AT: i32 = 0x3fff;
+const MOST_OFFSET: i32 = 0x7fff;
+
+/// Bytes behind the headers of IPv4 and UDP in the shortest frame of Ethernet, which has 60 without its checksum (IEEE 802.3, 4.4.2).
+const SHORTEST_FRAME: u64 = 60 - 14 - 20 - 8;
+
+/// Whether the kernel lets programs load integers that aren't aligned (CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS).
+pub(super) const UNALIGNED: bool = cfg!(any(
+    target_arch = "x86",
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "powerpc64",
+    target_arch = "s390x"
+));
+
+/// How the payload is at hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Near {
+    /// All that is read is in the [`Window`].
+    Window,
+    /// In the packet, from [`BEGINNING`] on; packets of which something isn't in the first piece go on at the label.
+    InPlace(Label),
+    /// From [`BEGINNING`] on in [`NEAR`], so many bytes of it; what is behind them is copied for each that is read.
+    Copied(usize),
+}
+
+impl Compiler<'_> {
+    /// Writes `judge` for each way in which the payload may be at hand, with what brings it there; where it can be nowhere else than in
+    /// the packet, and isn't, on at `unread`. Payloads that are shorter than any message go on at `none`.
+    pub(super) fn at_hand(
+        &mut self,
+        code: &mut Code,
+        [none, unread]: [Label; 2],
+        mut judge: impl FnMut(&mut Self, &mut Code) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        if self.near == Near::Window {
+            return judge(self, code);
+        }
+        let fields = self.service.protocol.fields_of(conditions(self.service, self.by));
+        let ends = fields.iter().map(|id| self.most_end(*id).unwrap_or(COPIED_LEN as u64));
+        let copied = Near::Copied(ends.max().unwrap_or(0).min(COPIED_LEN as u64) as usize);
+        let ways = match (self.site.hook, self.by) {
+            (Hook::Xdp, _) => vec![Near::InPlace(code.fresh_label()), copied],
+            // There another program may come in between, and packets are whole but for the longest.
+            (Hook::Cgroup, Party::Service) => vec![Near::InPlace(unread)],
+            _ => vec![copied],
+        };
+        let shortest = shortest_message(self.service, self.by);
+        if shortest > 0 {
+            ebpf! { in code; jlt $PAYLOAD_LEN, {shortest as i32}, $none }
+        }
+        for way in ways {
+            if let (Near::Copied(_), Near::InPlace(elsewhere)) = (way, self.near) {
+                // Whatever was asked before, the verifier knows as much of its length as there.
+                ebpf! { in code;
+                $elsewhere:
+                    stxw [$FORGOTTEN], $PAYLOAD_LEN
+                    ldxw $PAYLOAD_LEN, [$FORGOTTEN]
+                    jgt $PAYLOAD_LEN, {i32::from(u16::MAX)}, $none
+                }
+            }
+            self.near = way;
+            self.open(code, shortest, none);
+            judge(self, code)?;
+        }
+        Ok(())
+    }
+
+    /// [`BEGINNING`], and the window of what can be read there without being asked for.
+    fn open(&mut self, code: &mut Code, shortest: u64, none: Label) {
+        let begin = Mem { base: BEGINNING, off: 0 };
+        match self.near {
+            Near::Window => {}
+            Near::InPlace(elsewhere) => {
+                let [data, data_end] = self.access.data;
+                // Of frames; where packets are read without them, and nothing else is left to do, there is only what is there.
+                let there = if self.site.hook == Hook::Xdp { shortest.max(SHORTEST_FRAME) } else { shortest };
+                let len = self.window.len.min(there);
+                self.window = Window { begin, len, aligned: (!UNALIGNED).then_some(Width::Four) };
+                // Wherever it is, what comes behind is the same to the verifier.
+                ebpf! { in code;
+                    stxw [$FORGOTTEN], $AT
+                    ldxw $AT, [$FORGOTTEN]
+                    jgt $AT, $MOST_AT, $elsewhere
+                    ldxw $BEGINNING, [$CONTEXT + $data]
+                    add $BEGINNING, $AT
+                    mov r1, $BEGINNING
+                    add r1, {len as i32}
+                    ldxw r2, [$CONTEXT + $data_end]
+                    jgt r1, r2, $elsewhere
+                }
+            }
+            Near::Copied(len) => {
+                let [whole, copied] = [(); 2].map(|()| code.fresh_label());
+                self.window =
+                    Window { begin, len: len as u64, aligned: (!UNALIGNED).then_some(Width::Eight) };
+                map::look_up(code, NEAR.name(), none);
+                ebpf! { in code;
+                    mov $BEGINNING, r0
+                    mov r4, {len as i32}
+                    jge $PAYLOAD_LEN, r4, $whole
+                    mov r4, $PAYLOAD_LEN
+                    // Not `jeq`: of that verifiers before Linux 6.8 learn no least length, and refuse a copy of none.
+                    jlt r4, 1, $copied
+                $whole:
+                    mov r2, $AT
+                    mov r3, $BEGINNING
+                }
+                self.access.call_load(code, none);
+                ebpf! { in code; $copied: }
+            }
+        }
+    }
+
+    /// r1 = where the payload is at hand from the offset in r0 on, which isn't behind its end; `len` bytes can be read there, of which
+    /// those are the payload's that it has. Offsets are at most `most`. r2 to r5 are lost, r0 stays.
+    pub(super) fn point(&self, code: &mut Code, part: Part, most: Option<u64>, absent: Label) {
+        let len = part.len();
+        match self.near {
+            Near::Window => unreachable!("everything is in the window"),
+            Near::InPlace(elsewhere) => {
+                // With a 0 of which the verifier knows nothing: what it learns at an offset that it knows it would keep for the packet,
+                // whether it came by there or not.
+                ebpf! { in code;
+                    jgt r0, $MOST_OFFSET, $elsewhere
+                    mov r1, $PAYLOAD_LEN
+                    xor r1, $PAYLOAD_LEN
+                    and r1, 1
+                    add r1, $BEGINNING
+                    add r1, r0
+                }
+                if let Part::Whole(len) = part {
+                    let [_, data_end] = self.access.data;
+                    ebpf! { in code;
+                        mov r2, r1
+                        add r2, {len as i32}
+                        ldxw r3, [$CONTEXT + $data_end]
+                        jgt r2, r3, $elsewhere
+                    }
+                }
+            }
+            Near::Copied(copied) => {
+                let last = copied.saturating_sub(len) as i32;
+                ebpf! { in code; mov r2, r0 }
+                if most.is_none_or(|most| most > last as u64) {
+                    let near = code.fresh_label();
+                    // The verifier goes this way first, and behind it it knows no more than there.
+                    ebpf! { in code; jle r2, $last, $near }
+                    self.copy_part(code, part, absent);
+                    ebpf! { in code; $near: }
+                }
+                ebpf! { in code;
+                    jgt r2, {(COPIED_LEN + PART_LEN - len) as i32}, $absent
+                    mov r1, $BEGINNING
+                    add r1, r2
+                }
+            }
+        }
+    }
+
+    /// Copies what is too far off, and makes r2 its place, of which the verifier knows nothing.
+    fn copy_part(&self, code: &mut Code, part: Part, absent: Label) {
+        ebpf! { in code;
+            stxw [$FORGOTTEN], r0
+            mov r4, {part.len() as i32}
+        }
+        if let Part::Begin(len) = part {
+            let whole = code.fresh_label();
+            ebpf! { in code;
+                mov r1, $PAYLOAD_LEN
+                sub r1, r0
+                jge r1, {len as i32}, $whole
+                mov r4, r1
+                jlt r4, 1, $absent
+            $whole:
+            }
+        }
+        ebpf! { in code;
+            add r2, $AT
+            mov r3, $BEGINNING
+            add r3, {COPIED_LEN as i32}
+        }
+        self.access.call_load(code, absent);
+        ebpf! { in code;
+            ldxw r0, [$FORGOTTEN]
+            mov r2, {COPIED_LEN as i32}
+            stxw [$FORGOTTEN], r2
+            ldxw r2, [$FORGOTTEN]
+        }
+    }
+}
+
+/// What is wanted of the payload.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    /// So many bytes, which are there.
+    Whole(usize),
+    /// As many as there are, and no more than that; who reads them asks for each whether it is there.
+    Begin(usize),
+}
+
+/// Whether a service's fields, as far as packets by that party depend on them, are in the window.
+pub(super) fn is_in_window(service: &Service, by: Party, window: Window) -> bool {
+    service.protocol.fields_of(conditions(service, by)).into_iter().all(|id| {
+        let field = service.protocol.field(id);
+        match (&field.kind, &field.at) {
+            (FieldKind::Unsigned { width, .. }, Integer::Constant(at)) => window.has(*at, *width),
+            (FieldKind::Bytes(count), Integer::Constant(at)) => window.has_all(*at, (*count).into()),
+            _ => false,
+        }
+    })
+}
+
+/// What decides about packets by that party.
+pub(super) fn conditions(service: &Service, by: Party) -> Vec<&Condition> {
+    let messages = service.protocol.messages.iter().filter(|each| each.by.is_none_or(|party| party == by));
+    let accept = service.accept.iter().filter(|_| by == Party::Client);
+    messages.map(|message| &message.when).chain(accept.map(|each| &each.when)).collect()
+}
+
+/// No payload by that party that is shorter is a message.
+fn shortest_message(service: &Service, by: Party) -> u64 {
+    let messages = service.protocol.messages.iter().filter(|each| each.by.is_none_or(|party| party == by));
+    let least = messages.map(|message| least_len(&service.protocol, &message.when, true)).min();
+    least.unwrap_or(0).min(MOST_OFFSET as u64)
+}
+
+/// No payload that is shorter makes a condition `wanted`: what is asked of must be there.
+fn least_len(protocol: &Protocol, condition: &Condition, wanted: bool) -> u64 {
+    let least = |part: &Condition| least_len(protocol, part, wanted);
+    match (condition, wanted) {
+        (Condition::All(parts), true) | (Condition::Any(parts), false) => parts.iter().map(least).max(),
+        (Condition::All(parts), false) | (Condition::Any(parts), true) => parts.iter().map(least).min(),
+        (Condition::Not(inner), _) => Some(least_len(protocol, inner, !wanted)),
+        (Condition::Among(Integer::Len, ranges), true) => ranges.first().map(|range| *range.start()),
+        (Condition::Compare(comparison, Integer::Len, Integer::Constant(len)), true) => match comparison {
+            Comparison::Equal | Comparison::GreaterOrEqual => Some(*len),
+            Comparison::Greater => Some(len.saturating_add(1)),
+            Comparison::Unequal | Comparison::Less | Comparison::LessOrEqual => None,
+        },
+        (leaf, _) => {
+            let fields = protocol.fields_of([leaf]);
+            fields.into_iter().filter_map(|id| least_end(protocol.field(id))).max()
+        }
+    }
+    .unwrap_or(0)
+}
+
+/// No field like it ends sooner where it is there; nothing where that depends on others.
+fn least_end(field: &Field) -> Option<u64> {
+    let Integer::Constant(at) = field.at else { return None };
+    at.checked_add(match field.kind {
+        FieldKind::Unsigned { width, .. } => width.bytes(),
+        FieldKind::Bytes(count) => count.into(),
+        _ => 1,
+    })
+}
+
+impl Compiler<'_> {
+    /// No field of that kind ends, or is asked whether it does, further behind; nothing where that depends on the packet.
+    fn most_end(&self, id: FieldId) -> Option<u64> {
+        let field = self.service.protocol.field(id);
+        let len = match field.kind {
+            FieldKind::Unsigned { width, .. } => width.bytes(),
+            FieldKind::Bytes(count) => count.into(),
+            FieldKind::Counted(_) => return None,
+            _ => looked_at(&field.kind),
+        };
+        self.most(&field.at)?.checked_add(len)
+    }
+
+    /// No packet has more there.
+    pub(super) fn most(&self, integer: &Integer) -> Option<u64> {
+        match integer {
+            Integer::Constant(value) => Some(*value),
+            Integer::Start(id) | Integer::End(id) => self.most_end(*id),
+            Integer::Binary(Operation::Add, left, right) => self.most(left)?.checked_add(self.most(right)?),
+            Integer::Binary(Operation::Subtract, left, _) => self.most(left),
+            _ => None,
+        }
+    }
+}
+
+impl Part {
+    const fn len(self) -> usize {
+        match self {
+            Self::Whole(len) | Self::Begin(len) => len,
+        }
+    }
+}
