@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aya::Ebpf;
-use weir_filters::fun::service::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListLine, ListTrees, has_lists};
+use weir_filters::fun::service::{LIST_NODES, LIST_WORDS, ListIndex, ListLine, has_lists};
 use weir_guard::meaning::Service;
 
 use crate::{
@@ -43,16 +43,14 @@ fn set(ebpf: &Ebpf, service: &Service) -> Result<(), MapFailure> {
     if ebpf.map(LIST_NODES.name()).is_none() && !has_lists(service) {
         return Ok(());
     }
-    let lists = ListTrees::of(service);
-    let trees = &lists.trees;
     let lines = MapMemory::of(ebpf, LIST_NODES)?;
-    let masks = MapMemory::of(ebpf, LIST_MASKS)?;
-    let (lines, masks) = (lines.words(), masks.words());
-    let room = [(lines.len() / LINE - BEFORE_LISTS[0]) / 2, (masks.len() - BEFORE_LISTS[1]) / 2];
-    for (map, needed, room) in [
-        (LIST_NODES.name(), trees.iter().map(|tree| tree.lines.len()).sum::<usize>(), room[0]),
-        (LIST_MASKS.name(), trees.iter().map(|tree| tree.masks.len()).sum(), room[1]),
-    ] {
+    let words = MapMemory::of(ebpf, LIST_WORDS)?;
+    let (lines, words) = (lines.words(), words.words());
+    let entries = [lines.len() / LINE, words.len()];
+    let searched = words[0].load(Ordering::Relaxed);
+    let index = ListIndex::of(service, ListIndex::half_beside(searched), entries);
+    let maps = [LIST_NODES.name(), LIST_WORDS.name()];
+    for ((map, needed), room) in maps.into_iter().zip(index.needed()).zip(ListIndex::room(entries)) {
         if needed > room {
             let reason = format!(
                 "the lists want {needed} entries, and there are {room} for them; load the guard anew"
@@ -60,22 +58,17 @@ fn set(ebpf: &Ebpf, service: &Service) -> Result<(), MapFailure> {
             return Err(MapFailure::entry(map, "filling", reason));
         }
     }
-    let half = 1 - (masks[0].load(Ordering::Relaxed) & 1) as usize;
-    let head = &lines[half * LINE..][..LINE];
-    if head.iter().any(|word| word.load(Ordering::Relaxed) != 0) {
+    let [line, word] = index.begins;
+    if words[word].load(Ordering::Relaxed) != 0 {
         // A program may still be where it was led to before the last change.
         let waited = sys::wait_for_programs();
         waited.map_err(|error| {
             MapFailure::call(LIST_NODES.name(), "waiting for programs that search", error)
         })?;
     }
-    let places = lists.placed(half, room);
-    for (tree, [line, mask]) in trees.iter().zip(places) {
-        store(&lines[LINE * (line >> 32) as usize..], tree.lines.as_flattened());
-        store(&masks[mask as usize..], &tree.masks);
-    }
-    store(head, places.as_flattened());
-    masks[0].store(half as u64, Ordering::Release);
+    store(&lines[LINE * line..], index.lines.as_flattened());
+    store(&words[word..], &index.words);
+    words[0].store(index.root(), Ordering::Release);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use weir_asm::{Endian, Object};
 use weir_filters::{
     Hook, Site,
-    fun::service::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListTrees, WrittenService, exported_object},
+    fun::service::{LIST_NODES, LIST_WORDS, ListIndex, WrittenService, exported_object},
 };
 use weir_guard::meaning::Service;
 use weir_hooks::kernel_features;
@@ -38,11 +38,11 @@ impl ExportedService {
 /// Commands of bpftool(8), a line each: nothing is searched while they are carried out, and then these lists in the second half.
 fn filling(service: &Service, object: &Object) -> Option<String> {
     let entries = |name| object.maps.iter().find(|map| map.name == name).map(|map| map.max_entries as usize);
-    let entries = [entries(LIST_NODES.name())?, entries(LIST_MASKS.name())?];
-    let (nodes, masks) = (LIST_NODES.name(), LIST_MASKS.name());
+    let entries = [entries(LIST_NODES.name())?, entries(LIST_WORDS.name())?];
+    let (nodes, words) = (LIST_NODES.name(), LIST_WORDS.name());
     let mut text = format!(
         "# Fills the lists of '{}': bpftool batch file FILE, once its object is loaded. Until then it lets nothing in.\n\
-         # Where several guards are loaded, put `pinned PATH` or `id ID` in place of `name {nodes}` and `name {masks}`.\n",
+         # Where several guards are loaded, put `pinned PATH` or `id ID` in place of `name {nodes}` and `name {words}`.\n",
         service.name.escape_default(),
     );
     let mut update = |map: &str, entry: usize, words: &[u64]| {
@@ -50,19 +50,12 @@ fn filling(service: &Service, object: &Object) -> Option<String> {
         let key = hex(&(entry as u32).to_ne_bytes());
         let _ = writeln!(text, "map update name {map} key hex{key} value hex{}", hex(&bytes));
     };
-    update(masks, 0, &[0]);
-    let lists = ListTrees::of(service);
-    let half = 1;
-    let head = lists.placed(half, [0, 1].map(|map| (entries[map] - BEFORE_LISTS[map]) / 2));
-    for (tree, [line, mask]) in lists.trees.iter().zip(head) {
-        let (line, mask) = ((line >> 32) as usize, mask as usize);
-        tree.lines.iter().enumerate().for_each(|(at, words)| update(nodes, line + at, words));
-        tree.masks.iter().enumerate().for_each(|(at, lists)| update(masks, mask + at, &[*lists]));
-    }
-    let mut words = head.as_flattened().to_vec();
-    words.resize(8, 0);
-    update(nodes, half, &words);
-    update(masks, 0, &[half as u64]);
+    let index = ListIndex::of(service, 1, entries);
+    let [line, word] = index.begins;
+    update(words, 0, &[0]);
+    index.lines.iter().enumerate().for_each(|(at, each)| update(nodes, line + at, each));
+    index.words.iter().enumerate().for_each(|(at, each)| update(words, word + at, &[*each]));
+    update(words, 0, &[index.root()]);
     Some(text)
 }
 

@@ -202,7 +202,7 @@ fn lists_need_a_file_beside_the_object() {
     let lists = fs::read_to_string(folder.path().join("x.o.lists")).expect("it was written");
     let commands: Vec<_> = lists.lines().filter(|line| !line.starts_with('#')).collect();
     let [off, node, .., on] = commands[..] else { panic!("{lists}") };
-    assert!(off.starts_with("map update name list_masks key hex 00 00 00 00 value"), "{off}");
+    assert!(off.starts_with("map update name list_words key hex 00 00 00 00 value"), "{off}");
     // The network's address as a number.
     let network =
         u32::from_be_bytes([203, 0, 113, 0]).to_ne_bytes().map(|byte| format!("{byte:02x}")).join(" ");

@@ -43,7 +43,7 @@ use crate::{
 };
 use bucket::Till;
 use condition::Simplified;
-pub use lists::{BEFORE_LISTS, LIST_MASKS, LIST_NODES, ListHead, ListLine, ListTree, ListTrees, has_lists};
+pub use lists::{LIST_NODES, LIST_WORDS, ListIndex, ListLine, has_lists};
 use near::{NEAR, Near};
 use samples::SAMPLE_BUCKET;
 pub use samples::{LOST_SAMPLES, SAMPLED_LEN, SAMPLES, SampledPacket};
@@ -146,6 +146,8 @@ struct Compiler<'a> {
     numbered: Vec<NumberedEnd>,
     /// Where tokens of sources' buckets are spent, and of those for all.
     tills: [Till; 2],
+    /// Levels that a tree of prefixes may have.
+    list_levels: i32,
     /// Where each decision is given, and its number.
     ends: HashMap<Decision, (Label, i32)>,
     /// What is used of the ends.
@@ -158,7 +160,7 @@ struct Compiler<'a> {
 
 /// The service's program for a site, [`GUARD`], with the maps that it uses; and where the service knows sources by what it
 /// answers [`KNOWING`], which sees that: at tc's egress for hooks of an interface, at the control group's for others. Until the
-/// service's lists are in its maps (a [`ListHead`] is there) every source is blocked.
+/// service's lists are in its maps (their [`ListIndex::root`] is there) every source is blocked.
 ///
 /// Minimum kernel: that of the hook, and 5.3 for loops.
 pub fn service_object(service: &Service, site: &Site) -> Result<Object, Refusal> {
@@ -185,18 +187,19 @@ fn object(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -
         // There bytes are copied one by one, of which older verifiers follow each.
         return Err(Refusal::Unsupported("a program for xdp before Linux 5.18"));
     }
-    let mut programs = vec![program(GUARD, site, judging(service, site, written)?, written)?];
+    let list_entries = lists::entries(service);
+    let judging = judging(service, site, list_entries, written)?;
+    let mut programs = vec![program(GUARD, site, judging, written)?];
     if let Some(known) = &service.known {
         let hook = if site.hook.layer() == Layer::Ethernet { Hook::Tc } else { Hook::Cgroup };
         let site = &Site { hook, ..*site };
         programs.push(program(KNOWING, site, answers::knowing(service, known, site, written)?, written)?);
     }
     let sized = |map: MapDef, room: usize| MapDef { max_entries: room.max(1) as u32, ..map };
-    let [lines, masks] = lists::entries(service);
     let maps = [
         sized(DECISIONS.definition(), service.decisions().len()),
-        sized(LIST_NODES.definition(), lines),
-        sized(LIST_MASKS.definition(), masks),
+        sized(LIST_NODES.definition(), list_entries[0]),
+        sized(LIST_WORDS.definition(), list_entries[1]),
         BUCKETS.definition(),
         sized(KNOWN.definition(), known_room(service)),
         ANSWERS.definition(),
@@ -258,9 +261,15 @@ fn check_len(code: &Code) -> Result<(), Refusal> {
     if code.len() > MOST_INSTRUCTIONS { Err(Refusal::TooLong(MOST_INSTRUCTIONS)) } else { Ok(()) }
 }
 
-fn judging(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -> Result<Code, Refusal> {
+fn judging(
+    service: &Service,
+    site: &Site,
+    list_entries: [usize; 2],
+    written: Option<WrittenService<'_>>,
+) -> Result<Code, Refusal> {
     let mut code = Code::new();
     let mut compiler = Compiler::new(service, site, Party::Client, written)?;
+    compiler.list_levels = lists::most_levels(list_entries);
     let decisions = service.decisions().into_iter().enumerate();
     compiler.ends =
         decisions.map(|(number, decision)| (decision, (code.fresh_label(), number as i32))).collect();
@@ -339,6 +348,7 @@ impl<'a> Compiler<'a> {
             limits_of_all: None,
             numbered: Vec::new(),
             tills: [None, None],
+            list_levels: 0,
             ends: HashMap::new(),
             used: Vec::new(),
             written,
@@ -415,13 +425,15 @@ impl Compiler<'_> {
         code: &mut Code,
         kinds: impl Iterator<Item = (UnjudgedKind, Label)>,
     ) -> Result<(), Refusal> {
-        const KIND: Reg = Reg::R9;
+        // The half of a slot in which the verifier sees no number, so that it follows what comes behind but once.
+        const KIND: Mem = stack(-140);
         let (asked, dispatch) = (code.fresh_label(), code.fresh_label());
         let kinds: Vec<_> = kinds.collect();
         for &(kind, label) in &kinds {
             ebpf! { in code;
             $label:
-                mov $KIND, {kind as i32}
+                mov r1, {kind as i32}
+                stxw [$KIND], r1
                 ja $asked
             }
         }
@@ -430,11 +442,14 @@ impl Compiler<'_> {
             self.load_source(code, dispatch);
             self.by_source(code)?;
         }
-        ebpf! { in code; $dispatch: }
+        ebpf! { in code;
+        $dispatch:
+            ldxw r1, [$KIND]
+        }
         for (number, (kind, _)) in kinds.iter().enumerate() {
             let end = self.end_at(self.service.unjudged.decision(*kind));
             if number + 1 < kinds.len() {
-                ebpf! { in code; jeq $KIND, {*kind as i32}, $end }
+                ebpf! { in code; jeq r1, {*kind as i32}, $end }
             } else {
                 ebpf! { in code; ja $end }
             }

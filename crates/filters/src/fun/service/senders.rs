@@ -11,8 +11,9 @@ use super::{
 };
 use crate::fun::source_check::MOMENT;
 
-/// 1 where the source is known, else 0.
-const IS_KNOWN: Mem = stack(-144);
+/// 1 where the source is known, else 0: in the half of a slot in which the verifier sees no number, so that it follows what comes behind
+/// but once.
+const IS_KNOWN: Mem = stack(-140);
 
 impl Compiler<'_> {
     /// Whether anything depends on the packet's source.
@@ -35,11 +36,11 @@ impl Compiler<'_> {
             Senders::Listed(_) if !lists::has_lists(self.service) => ebpf! { in code; ja $otherwise },
             Senders::Listed(list) => self.require_list(code, list, otherwise),
             Senders::Known => ebpf! { in code;
-                ldxdw r1, [$IS_KNOWN]
+                ldxw r1, [$IS_KNOWN]
                 jeq r1, 0, $otherwise
             },
             Senders::Unknown => ebpf! { in code;
-                ldxdw r1, [$IS_KNOWN]
+                ldxw r1, [$IS_KNOWN]
                 jne r1, 0, $otherwise
             },
         }
@@ -65,7 +66,7 @@ impl Compiler<'_> {
         $unknown:
             mov r1, 0
         $done:
-            stxdw [$IS_KNOWN], r1
+            stxw [$IS_KNOWN], r1
         }
     }
 }

@@ -175,6 +175,36 @@ pub(super) fn searched_at_a_socket() {
     done.expect("a namespace can be made");
 }
 
+/// An IPv6 address with another value of a bit.
+fn flipped(address: IpAddr, bit: u32) -> IpAddr {
+    let IpAddr::V6(address) = address else { unreachable!("they are IPv6's") };
+    Ipv6Addr::from_bits(address.to_bits() ^ (1 << bit)).into()
+}
+
+/// Beside each other in bits that no table chooses by: trees that are as large as there is room for, and those below them.
+pub(super) fn deep() {
+    let mut service = guard_of(GUARD);
+    let mut program = loaded(&service, Hook::Cgroup, DUAL).expect("it is loaded");
+    let apart = |shift: u8| {
+        (0..640_u128).map(move |number| {
+            let bits = (0x2001_0db8 << 96) | ((2 * number + 1) << shift);
+            IpNet::new(Ipv6Addr::from_bits(bits).into(), 128 - shift).expect("it is not too long")
+        })
+    };
+    service.allow = [0, 48].into_iter().flat_map(apart).collect();
+    program.set_lists(&service).expect("there is room");
+    let edges = service.allow.prefixes().iter().step_by(7).flat_map(|prefix| edges(*prefix));
+    // And behind all that trees below trees are for.
+    for source in edges.flat_map(|edge| [edge, flipped(edge, 40)]) {
+        let is_allowed = service.allow.contains(source);
+        assert_eq!(
+            is_accepted(&program, Hook::Cgroup, SocketAddr::new(source, 1000), INFO),
+            is_allowed,
+            "{source}"
+        );
+    }
+}
+
 pub(super) fn outgrown() {
     let mut service = guard_of(GUARD);
     let mut program = loaded(&service, Hook::Cgroup, DUAL).expect("it is loaded");
@@ -192,7 +222,11 @@ pub(super) fn outgrown() {
     assert!(accepts(&program, [192, 0, 2, 1]) && !accepts(&program, [10, 0, 0, 1]), "nothing has changed");
     let mut program = loaded(&service, Hook::Cgroup, DUAL).expect("it is loaded");
     program.set_lists(&service).expect("there is room");
-    assert!(accepts(&program, [10, 0, 0, 1]) && !accepts(&program, [10, 0, 0, 2]));
+    for number in (0..21_000_u32).step_by(37) {
+        let [_, b, c, d] = number.to_be_bytes();
+        let is_allowed = service.allow.contains([10, b, c, d].into());
+        assert_eq!(accepts(&program, [10, b, c, d]), is_allowed, "10.{b}.{c}.{d}");
+    }
 
     let none = guard_of("protocol = \"a2s\"\naccept = [\"info\"]");
     let mut program = loaded(&none, Hook::Cgroup, DUAL).expect("it is loaded");
