@@ -165,6 +165,8 @@ fn sender(source: SocketAddr, port: u16) -> UdpSocket {
         SocketAddr::V6(_) => (socket.set_ip_transparent_v6(true), Ipv6Addr::LOCALHOST.into()),
     };
     is_set.expect("root may");
+    // One that is closed lives on for a moment in a process that another test forks.
+    socket.set_reuse_address(true).expect("a socket may share its address");
     socket.bind(&source.into()).expect("a free port");
     socket.connect(&SocketAddr::new(to, port).into()).expect("UDP connects at once");
     socket.into()
