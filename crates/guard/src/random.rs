@@ -73,7 +73,7 @@ pub fn service(rng: &mut StdRng, listen: SocketAddr, kinds: Kinds) -> Service {
     Service {
         name: "random".to_owned(),
         listen: Listen { address: Some(listen.ip()), port: listen.port() },
-        at: Placement { hook: None, interfaces: Vec::new(), unit: None, pid: None },
+        at: Placement::default(),
         mode: if rng.random_bool(0.9) { Mode::Enforce } else { Mode::Observe },
         accept,
         allow: list(rng, 0.3),

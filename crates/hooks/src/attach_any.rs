@@ -17,6 +17,7 @@ use crate::{
     AnyProgram, HookError, Interface, ProgramType, XdpMode,
     attached::{Hold, SocketOptions},
     attaching::{call_with_reason, is_the_drivers, tc},
+    sockets::refuse_filtered,
     sys, tracefs,
 };
 
@@ -167,13 +168,11 @@ impl AnyProgram {
 
     fn at_socket(&self, socket: BorrowedFd<'_>) -> Result<AttachedProgram, HookError> {
         let failed = |call, io_error| self.call_error(Hook::Socket, call, io_error);
-        let present = sys::filter_of(socket).map_err(|error| failed("getsockopt SO_GET_FILTER", error))?;
-        if let Some(kind) = present {
-            return Err(self.refused(format!(
-                "the socket has a filter already, {kind}, which would be lost; have its owner detach that, or attach to \
-                 another socket"
-            )));
-        }
+        let free = refuse_filtered(socket).map_err(|error| failed("getsockopt SO_GET_FILTER", error))?;
+        free.map_err(|refusal| HookError::RefusedSocket {
+            step: format!("attaching of {} to the socket", self.name()),
+            refusal,
+        })?;
         let held = socket.try_clone_to_owned().map_err(|error| failed("fcntl F_DUPFD_CLOEXEC", error))?;
         let (call, done) = SocketOptions::FILTER.fill(socket, self.program_fd()?);
         done.map_err(|error| failed(call, error))?;

@@ -8,7 +8,7 @@ use std::{
 use aya::programs::trace_point::TracePointLink;
 use weir_filters::{Hook, names};
 
-use crate::{HookError, Interface, KernelFilter, clsact::Clsact, sys};
+use crate::{BoundSocket, HookError, Interface, KernelFilter, clsact::Clsact, sys};
 
 /// Where an XDP program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,6 +52,8 @@ pub struct Attached {
 pub(crate) enum Hold {
     /// A socket's slot.
     Slot(OwnedFd, SocketOptions),
+    /// The filter of a socket that another process has; nothing once it is taken off.
+    Anothers(Option<BoundSocket>),
     /// A link.
     Link(OwnedFd),
     /// A filter of an interface's clsact.
@@ -102,11 +104,28 @@ impl Attached {
         filter.refuse_super_packets("replacing", &self.whole_from)?;
         let (call, done) = match &self.hold {
             Hold::Slot(socket, slot) => filter.fill(*slot, socket.as_fd())?,
+            Hold::Anothers(None) => return Ok(()),
+            Hold::Anothers(Some(socket)) => {
+                return socket
+                    .wherever_it_is(|lent| {
+                        let (call, done) = filter.fill(SocketOptions::FILTER, lent)?;
+                        done.map_err(|io_error| filter.call_error("replacing", call, io_error))
+                    })?
+                    .unwrap_or(Ok(()));
+            }
             Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), filter.program_fd()?)),
             Hold::Clsact(place) => ("RTM_NEWTFILTER", place.filter.fill(filter.program_fd()?)),
             Hold::TracePoint { .. } => unreachable!("no filter is for a tracepoint"),
         };
         done.map_err(|io_error| filter.call_error("replacing", call, io_error))
+    }
+
+    /// Detaches the program, as dropping does, and says what dropping can't.
+    ///
+    /// # Errors
+    /// It stays at another process's socket, which can't be had any more.
+    pub fn detach(mut self) -> Result<(), HookError> {
+        self.hold.let_go()
     }
 
     /// The hook.
@@ -136,15 +155,36 @@ impl Attached {
     }
 }
 
-impl Drop for Hold {
-    fn drop(&mut self) {
-        // It fails only where nothing is attached any more, which is what dropping is for.
+impl Hold {
+    /// Detaches, but for what does so when it is dropped itself.
+    fn let_go(&mut self) -> Result<(), HookError> {
+        // These calls fail only where nothing is attached any more, which is what is wanted.
         let _ = match self {
             Self::Slot(socket, slot) => sys::set_option(socket.as_fd(), slot.detach, 0),
+            Self::Anothers(socket) => {
+                let Some(socket) = socket.take() else { return Ok(()) };
+                let detached =
+                    socket.wherever_it_is(|lent| sys::set_option(lent, SocketOptions::FILTER.detach, 0))?;
+                return match detached {
+                    // Its service may lock it (SO_LOCK_FILTER).
+                    Some(Err(error)) if error.raw_os_error() != Some(libc::ENOENT) => {
+                        let reason = format!("setsockopt SO_DETACH_BPF: {error}");
+                        Err(HookError::ForeignSocket { what: socket.to_string(), reason })
+                    }
+                    _ => Ok(()),
+                };
+            }
             // The descriptor may not be the last one: whoever looks at links has another for a moment.
             Self::Link(link) => sys::detach_link(link.as_fd()),
-            // These detach when they are dropped themselves.
             Self::Clsact(_) | Self::TracePoint { .. } => Ok(()),
         };
+        Ok(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Who wants to know calls `Attached::detach`.
+        let _ = self.let_go();
     }
 }

@@ -137,10 +137,20 @@ impl KernelFilter {
     }
 
     fn tc(&self, interface: &Interface, direction: Direction) -> Result<Attached, HookError> {
+        self.at_tc(interface, direction, self.program_fd()?)
+    }
+
+    /// Attaches this program, or another one of its object.
+    pub(crate) fn at_tc(
+        &self,
+        interface: &Interface,
+        direction: Direction,
+        program: BorrowedFd<'_>,
+    ) -> Result<Attached, HookError> {
         self.refuse_without_ethernet(interface)?;
         let Endpoint { address, port } = self.site.endpoint;
         let purpose = SocketAddr::new(address, port).to_string();
-        let hold = tc(interface, direction, &purpose, self.program_fd()?);
+        let hold = tc(interface, direction, &purpose, program);
         let hold = hold.map_err(|(call, error)| self.call_error("attaching", call, error))?;
         Ok(Attached { interface: Some(interface.clone()), ..self.attached(hold) })
     }
@@ -257,7 +267,7 @@ impl KernelFilter {
         Err(HookError::SuperPackets { doing, what: self.what.clone(), reason, fallback: None })
     }
 
-    fn attached(&self, hold: Hold) -> Attached {
+    pub(crate) fn attached(&self, hold: Hold) -> Attached {
         Attached {
             hook: self.site.hook,
             hold,
@@ -322,7 +332,8 @@ pub(crate) fn is_the_drivers(error: &io::Error) -> bool {
 }
 
 /// What an error of attaching means there (kernel/bpf/cgroup.c, kernel/bpf/tcx.c, net/core/dev.c, net/core/filter.c).
-const REASONS: [(Hook, i32, &str); 10] = [
+const REASONS: [(Hook, i32, &str); 11] = [
+    (Hook::Socket, libc::EPERM, "the socket's owner has locked its filter (SO_LOCK_FILTER)"),
     (Hook::Reuseport, libc::EINVAL, "the socket needs SO_REUSEPORT, set before it is bound"),
     (Hook::Cgroup, libc::EPERM, "needs CAP_NET_ADMIN, and a group whose parents allow programs below them"),
     (Hook::Cgroup, libc::EBADF, "it is no folder of cgroup2"),

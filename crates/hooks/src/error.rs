@@ -12,6 +12,7 @@ use weir_asm::{ElfFile, SourceLine};
 use weir_filters::Gap;
 
 use crate::{
+    SocketRefusal,
     maps::MapFailure,
     obstacle::{Capability, MAPS, Obstacle},
 };
@@ -184,6 +185,14 @@ pub enum HookError {
         what: String,
         /// What came back, and what to do.
         reason: String,
+    },
+    /// A socket takes no program.
+    #[error("{step}: {refusal}")]
+    RefusedSocket {
+        /// What was tried, on which socket.
+        step: String,
+        /// Why.
+        refusal: SocketRefusal,
     },
     /// tracefs is mounted nowhere and can't be.
     #[error(

@@ -1,16 +1,23 @@
 //! A service of a guard as a filter: its program, and what that has decided.
 
-use std::sync::Arc;
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _},
+    sync::Arc,
+};
 
+use aya_obj::generated::bpf_attach_type::BPF_CGROUP_INET_EGRESS;
 use weir_asm::Endian;
 use weir_filters::{
-    Site,
-    fun::service::{DECISIONS, GUARD, service_object},
+    Hook, Owner, Site,
+    fun::service::{DECISIONS, GUARD, KNOWING, service_object},
 };
 use weir_guard::meaning::{Decision, Service};
 use weir_records::{DecisionCount, VerdictCounts};
 
-use crate::{HookError, KernelFilter, kernel_features, loader};
+use crate::{
+    Attached, Direction, HookError, KernelFilter, Owners, ProgramType, attached::Hold,
+    attaching::call_with_reason, kernel_features, loader, program_type, sys,
+};
 
 impl KernelFilter {
     /// Loads the service's program for `site`, with the service's lists in its maps: verified, not yet attached. It judges what
@@ -26,13 +33,44 @@ impl KernelFilter {
         let site = &Site { features: kernel_features(), ..*site };
         let object = service_object(service, site).map_err(|refusal| other(refusal.to_string()))?;
         let elf = object.to_elf(Endian::NATIVE).map_err(|error| other(error.to_string()))?;
-        let ebpf =
+        let mut ebpf =
             loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(&what, &error))?;
+        if let Some(knowing) = ebpf.program_mut(KNOWING) {
+            let needed = ProgramType::of(knowing).map_or(&[][..], ProgramType::needed);
+            let loaded = program_type::load(knowing);
+            loaded.map_err(|error| HookError::program("loading", &what, needed, error))?;
+        }
         let mut filter = Self::load_program(what, ebpf, GUARD.to_owned(), site)?;
         filter.reads_gso = site.gso.is_some();
         filter.set_lists(service)?;
         filter.service = Some(Arc::clone(service));
         Ok(filter)
+    }
+
+    /// Attaches the program that sees what the service sends, where the guard asks which sources it has answered: on the way out of
+    /// the same interface for hooks of one, and of the control group for others, the socket's hook too.
+    ///
+    /// Needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// What it belongs to is none of `owners`; or what the kernel says.
+    pub fn attach_knowing(&self, owners: Owners<'_>) -> Result<Option<Attached>, HookError> {
+        let Some(program) = self.ebpf().and_then(|ebpf| ebpf.program(KNOWING)) else { return Ok(None) };
+        let program = program.fd().map_err(|error| self.program_error("attaching", error))?.as_fd();
+        match (self.site.hook.owner(), owners) {
+            (Owner::Interface, Owners { interface: Some(interface), .. }) => {
+                self.at_tc(interface, Direction::Egress, program).map(Some)
+            }
+            (Owner::Socket | Owner::ControlGroup, Owners { group: Some(group), .. }) => {
+                let link = sys::create_link(program, group.as_raw_fd() as u32, BPF_CGROUP_INET_EGRESS, 0);
+                let link = link.map_err(|error| {
+                    let call = call_with_reason(Hook::Cgroup, "BPF_LINK_CREATE", &error);
+                    HookError::call("attaching", &self.what, ProgramType::CgroupSkb.needed(), call, error)
+                })?;
+                Ok(Some(self.attached(Hold::Link(link))))
+            }
+            _ => Err(self.other("attaching", "nothing was given whose answers it could see".to_owned())),
+        }
     }
 
     /// How many packets a guard's program decided how, in the order of [`Service::decisions`]; only decisions that there were,

@@ -8,6 +8,8 @@ use std::{fmt, fs, io};
 pub enum Capability {
     /// Attaching anywhere but at sockets.
     NetAdmin = 12,
+    /// Looking at what another user's process has, and taking its sockets.
+    SysPtrace = 19,
     /// BPF statistics, network namespaces, mounting.
     SysAdmin = 21,
     /// Programs that handle addresses: at XDP, and at tracepoints.
@@ -37,7 +39,7 @@ pub(crate) const MAPS: &[Capability] = &[Capability::Bpf];
 
 impl Capability {
     /// In the order in which they are named.
-    const ALL: [Self; 4] = [Self::Bpf, Self::NetAdmin, Self::Perfmon, Self::SysAdmin];
+    const ALL: [Self; 5] = [Self::Bpf, Self::NetAdmin, Self::Perfmon, Self::SysPtrace, Self::SysAdmin];
 
     fn bit(self) -> u64 {
         1 << self as u8
@@ -47,6 +49,7 @@ impl Capability {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::Perfmon => "CAP_PERFMON",
             Self::Bpf => "CAP_BPF",

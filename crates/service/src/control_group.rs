@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::fd::{AsFd, BorrowedFd},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
     process,
 };
@@ -35,7 +38,7 @@ pub struct ControlGroupError {
 const PREFIX: &str = "weir-serve-";
 /// The file that lists a group's processes, and takes one in that is written to it.
 const PROCESSES: &str = "cgroup.procs";
-/// How deep below the root leftovers are looked for.
+/// How deep below the root groups are looked for.
 const MAX_DEPTH: usize = 8;
 
 impl ControlGroup {
@@ -85,26 +88,39 @@ impl ControlGroup {
 
     /// Groups that were made by [`Self::fresh`] and outlived their process, wherever cgroup2 is mounted.
     pub fn leftovers() -> io::Result<Vec<PathBuf>> {
-        let mut found = Vec::new();
-        let Some(root) = root()? else { return Ok(found) };
-        let mut waiting = vec![(root, 0)];
-        while let Some((folder, depth)) = waiting.pop() {
-            // A group may go while it is looked at.
-            for entry in fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
-                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    continue;
-                }
-                let path = entry.path();
-                let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-                if is_ours && fs::read(path.join(PROCESSES)).is_ok_and(|processes| processes.is_empty()) {
-                    found.push(path);
-                } else if depth < MAX_DEPTH {
-                    waiting.push((path, depth + 1));
-                }
-            }
-        }
-        Ok(found)
+        let is_left = |group: &PathBuf| {
+            let is_ours =
+                group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
+            is_ours && fs::read(group.join(PROCESSES)).is_ok_and(|processes| processes.is_empty())
+        };
+        Ok(groups()?.into_iter().filter(is_left).collect())
     }
+}
+
+/// The group whose folder has that inode, as the kernel numbers groups.
+pub(crate) fn group_of_inode(inode: u64) -> io::Result<Option<PathBuf>> {
+    let is_it = |group: &PathBuf| group.metadata().is_ok_and(|found| found.ino() == inode);
+    Ok(groups()?.into_iter().find(is_it))
+}
+
+/// The groups of that name, such as systemd gives each unit.
+pub(crate) fn group_named(name: &str) -> io::Result<Option<PathBuf>> {
+    Ok(groups()?.into_iter().find(|group| group.file_name().is_some_and(|found| found == name)))
+}
+
+/// Every group of cgroup2, wherever that is mounted, its root first; as deep as [`MAX_DEPTH`].
+fn groups() -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<_> = root()?.map(|root| (root, 0)).into_iter().collect();
+    while let Some((folder, depth)) = waiting.pop() {
+        // A group may go while it is looked at.
+        let below = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+        let below =
+            below.filter(|entry| depth < MAX_DEPTH && entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        waiting.extend(below.map(|entry| (entry.path(), depth + 1)));
+        found.push(folder);
+    }
+    Ok(found)
 }
 
 impl AsFd for ControlGroup {

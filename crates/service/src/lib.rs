@@ -1,4 +1,4 @@
-//! The bag server and its load client.
+//! The bag server and its load client, and guards in front of services that run already.
 
 #[macro_use(eprintln)]
 extern crate weir_output;
@@ -7,6 +7,7 @@ mod bag;
 pub mod client;
 pub mod control;
 mod control_group;
+pub mod guarding;
 mod memory;
 pub mod process;
 pub mod server;
@@ -20,7 +21,7 @@ pub use control_group::{ControlGroup, ControlGroupError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use sys::socket_drops;
 pub use weir_records::{
-    Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, Io, Latencies, LongestNap, LoopRecord, Mix,
-    Moderation, Moment, Naps, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts,
-    ServerSummary, WorkerPick, WorkerRecord, monotonic_now,
+    Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, GuardSummary, Io, Latencies, LongestNap, LoopRecord,
+    Mix, Moderation, Moment, Naps, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts,
+    ServerSummary, ServiceDecisions, WorkerPick, WorkerRecord, monotonic_now,
 };

@@ -49,12 +49,14 @@ pub struct Listen {
 }
 
 /// Where packets are judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
     /// The hook, or nothing where weir chooses.
     pub hook: Option<GuardHook>,
     /// The interfaces, for hooks that belong to one; all that lead to the service where there is none.
     pub interfaces: Vec<String>,
+    /// The control group's folder, for the hook of that name; that of the service's sockets where there is none.
+    pub group: Option<String>,
     /// The systemd unit that serves, where it says more than the port.
     pub unit: Option<String>,
     /// The process that serves.
@@ -82,6 +84,16 @@ pub enum Mode {
     Observe,
     /// It is dropped.
     Enforce,
+}
+
+impl Mode {
+    /// Its name in guards and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Enforce => "enforce",
+        }
+    }
 }
 
 /// A message that is accepted.

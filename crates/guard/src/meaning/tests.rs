@@ -32,7 +32,7 @@ fn service() -> Service {
     Service {
         name: "test".to_owned(),
         listen: Listen { address: None, port: 53 },
-        at: Placement { hook: None, interfaces: Vec::new(), unit: None, pid: None },
+        at: Placement::default(),
         mode: Mode::Enforce,
         protocol,
         accept: vec![accept(0, Senders::Anyone), accept(1, Senders::Known)],

@@ -259,11 +259,18 @@ fn read_placement(
             interfaces.push(name.to_owned());
         }
     }
+    let group = table.take("cgroup");
+    if let Some(value) = group.filter(|_| !matches!(hook, Some(None | Some(GuardHook::Cgroup)))) {
+        let message = "the hook cgroup alone belongs to a control group";
+        found.push(Diagnostic::error(value.span(), message).help("write at = \"cgroup\"".to_owned()));
+    }
+    let group = group.map(|group| group.parsed(group_folder, found));
     let unit = table.take("unit").map(|unit| unit.parsed(unit_name, found));
     let pid = table.take("pid").map(|pid| pid.integer(1..=i32::MAX as u64, found));
     Some(Placement {
         hook: hook?,
         interfaces,
+        group: group.flatten().map(str::to_owned),
         unit: unit.flatten().map(str::to_owned),
         pid: pid.flatten().map(|pid| pid as u32),
     })
@@ -277,6 +284,14 @@ fn interface(text: &str) -> Result<&str, Fault> {
     }
     let help = "it has 1 to 15 bytes, without blanks, / and :";
     Err(Fault::new(format!("'{}' can't be an interface", shown(text)), help))
+}
+
+fn group_folder(text: &str) -> Result<&str, Fault> {
+    if text.starts_with('/') && !text.contains('\0') {
+        return Ok(text);
+    }
+    let message = format!("'{}' can't be a control group's folder", shown(text));
+    Err(Fault::new(message, "write its whole path, such as '/sys/fs/cgroup/system.slice'"))
 }
 
 fn unit_name(text: &str) -> Result<&str, Fault> {

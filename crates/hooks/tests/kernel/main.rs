@@ -17,6 +17,7 @@ mod maps;
 mod older;
 mod places;
 mod probes;
+mod sockets;
 mod translated;
 mod typed_maps;
 
@@ -75,6 +76,7 @@ fn main() {
         older::TESTS,
         &places::TESTS.concat(),
         probes::TESTS,
+        sockets::TESTS,
         typed_maps::TESTS,
     ]
     .concat();

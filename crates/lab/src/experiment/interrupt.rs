@@ -49,7 +49,7 @@ fn set_by(signals: &[i32], flag: &Arc<AtomicBool>) -> io::Result<()> {
     Ok(())
 }
 
-/// Knows whether SIGINT or SIGTERM came. A second one ends the process at once.
+/// Knows whether SIGINT or SIGTERM came. A second one ends the process at once, unless it listens patiently.
 #[derive(Debug)]
 pub struct Interrupt {
     came: UnixStream,
@@ -74,10 +74,23 @@ impl Interrupt {
         Self::listen_to(&SIGNALS.into_iter().chain(hangup).collect::<Vec<_>>())
     }
 
+    /// The same for who has something to take away before he ends: a second signal, such as timeout(1) sends, ends nothing.
+    ///
+    /// # Errors
+    /// What the system calls say.
+    pub fn listen_patiently() -> io::Result<Self> {
+        let hangup = (!ignores(SIGHUP)).then_some(SIGHUP);
+        Self::catch(SIGNALS.into_iter().chain(hangup))
+    }
+
     fn listen_to(signals: &[i32]) -> io::Result<Self> {
-        let (came, write) = UnixStream::pair()?;
         set_by(signals, &Arc::new(AtomicBool::new(false)))?;
-        for &signal in signals {
+        Self::catch(signals.iter().copied())
+    }
+
+    fn catch(signals: impl Iterator<Item = i32>) -> io::Result<Self> {
+        let (came, write) = UnixStream::pair()?;
+        for signal in signals {
             pipe::register(signal, write.try_clone()?)?;
         }
         Ok(Self { came })

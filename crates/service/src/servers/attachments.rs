@@ -1,9 +1,18 @@
 //! What a filter is attached to, and attaching again what was made again.
 
-use weir_hooks::{Attached, HookError, Interface, KernelFilter, Owners};
+use weir_hooks::{Attached, HookError, Interface, KernelFilter, Owners, STAYS};
 
 /// What a filter is attached to, each with its name; empty where that is the server's socket.
-pub(super) type AttachPlaces = Vec<(Attached, String)>;
+pub(crate) type AttachPlaces = Vec<(Attached, String)>;
+
+/// A place in a line: its name, the mode that XDP runs in, and why it isn't another one.
+pub(crate) fn described((attached, name): &(Attached, String), fallback: Option<&str>) -> String {
+    let mode = attached.mode().map(|mode| format!(" ({mode})")).unwrap_or_default();
+    let stays = attached.outlives_its_process().then_some(STAYS);
+    let fallback = attached.fallback().or(fallback).or(stays);
+    let fallback = fallback.map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{name}{mode}{fallback}")
+}
 
 /// Attaches the filter to every interface that has the name of one that it was attached to, and is another.
 pub(super) fn heal(places: &mut AttachPlaces, filter: &KernelFilter) -> Result<Vec<String>, HookError> {

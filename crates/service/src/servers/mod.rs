@@ -1,6 +1,7 @@
 //! The servers of the catalogue: the bag server with something done before and after it serves.
 
 mod after;
+mod at_hook;
 mod attachments;
 mod front;
 mod guard;
@@ -18,6 +19,8 @@ use thiserror::Error;
 use weir_filters::{Filter, Gap, Hook, Owner, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
+pub(crate) use at_hook::{AtHook, AttachedFilter};
+pub(crate) use attachments::{AttachPlaces, described};
 pub use guard::serve_guard;
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};

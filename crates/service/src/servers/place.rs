@@ -2,14 +2,13 @@
 
 use std::{net::SocketAddr, os::fd::AsFd, path::PathBuf};
 
-use weir_filters::{Filter, GsoView, Hook, Owner, Site, SuperPackets, Toolkit};
-use weir_hooks::{
-    Attached, HookError, Interface, KernelFilter, Owners, STAYS, VerdictCounts, XdpMode, gso_layout,
-};
+use weir_filters::{Filter, Hook, Owner, Site, SuperPackets, Toolkit};
+use weir_hooks::{HookError, Interface, KernelFilter, Owners, VerdictCounts, XdpMode, gso_layout};
 
 use super::{
     ServeError,
-    attachments::{AttachPlaces, heal},
+    at_hook::{AtHook, AttachedFilter},
+    attachments::{AttachPlaces, described, heal},
     front::Front,
     workers::Seats,
 };
@@ -113,20 +112,22 @@ impl<'a> Ground<'a> {
         load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
     ) -> Result<Standing, ServeError> {
         let mode = self.place.xdp_mode;
-        let mut untold = None;
-        let filter = self.load(listen, mode, &load, &mut untold)?;
-        let standing = match self.attach(server, &filter, mode) {
-            Ok(attached) => Ok(Standing { filter: Some(filter), attached, ..Standing::default() }),
-            Err(ServeError::Hook(refusal)) if self.hook == Hook::Xdp && mode == XdpMode::Auto => {
-                self.fall_back(server, listen, &load, refusal, &mut untold)
-            }
-            Err(error) => Err(error),
+        let interfaces = match self.hook.owner() {
+            Owner::Interface => self.interfaces(listen)?,
+            _ => Vec::new(),
         };
-        let standing = match standing {
-            Err(ServeError::Hook(HookError::SuperPackets { .. })) if mode != XdpMode::Native => {
-                self.judge_at_the_sockets(server, listen, untold.as_ref(), load)?
+        let attach = |filter: &KernelFilter, mode| self.attach(server, &interfaces, filter, mode);
+        let super_packets = self.place.super_packets;
+        let at = AtHook { hook: self.hook, listen, super_packets, workers: self.workers, load };
+        let mut untold = None;
+        let standing = match at.attach(mode, attach, &mut untold) {
+            Err(HookError::SuperPackets { .. }) if mode != XdpMode::Native => {
+                self.judge_at_the_sockets(server, &at, untold.as_ref(), attach)?
             }
-            standing => standing?,
+            attached => {
+                let AttachedFilter { filter, places, fallback } = attached?;
+                Standing { filter: Some(filter), attached: places, fallback, ..Standing::default() }
+            }
         };
         Ok(Standing { _group: self.group, ..standing })
     }
@@ -136,22 +137,22 @@ impl<'a> Ground<'a> {
     fn judge_at_the_sockets(
         &self,
         server: &Server,
-        listen: SocketAddr,
+        at: &AtHook<impl Fn(&Site) -> Result<KernelFilter, HookError>>,
         untold: Option<&HookError>,
-        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
+        attach: impl Fn(&KernelFilter, XdpMode) -> Result<AttachPlaces, HookError>,
     ) -> Result<Standing, ServeError> {
-        let filter = load(&Site::new(Hook::Socket, listen))?;
+        let filter = (at.load)(&Site::new(Hook::Socket, at.listen))?;
         let mode = XdpMode::Generic;
         let decides = filter.filter().map(|filter| Front::filter(filter, self.hook));
         let is_of_use = self.hook.owner() == Owner::Interface || self.workers > 1;
         let front = decides.filter(|_| is_of_use).map(|decides| {
-            let site = Front::site(self.site(listen, mode));
+            let site = Front::site(at.site(mode));
             let program = match filter.filter() {
-                Some(filter) if filter == decides => load(&site)?,
+                Some(filter) if filter == decides => (at.load)(&site)?,
                 _ => KernelFilter::load(decides, Toolkit::Fun, &site)?,
             };
-            let attached = self.attach(server, &program, mode)?;
-            Ok::<_, ServeError>(Front { program, attached })
+            let attached = attach(&program, mode)?;
+            Ok::<_, HookError>(Front { program, attached })
         });
         let front = front.transpose()?;
         let sockets = server.sockets();
@@ -172,65 +173,17 @@ impl<'a> Ground<'a> {
         Ok(Standing { filter: Some(filter), attached, front, fallback: Some(reason), ..Standing::default() })
     }
 
-    /// Where an ordinary program was refused because super-packets can come in: one that tells them, in generic mode at every
-    /// interface, since it is for no driver. Where there is none the refusal stays.
-    fn fall_back(
-        &self,
-        server: &Server,
-        listen: SocketAddr,
-        load: &impl Fn(&Site) -> Result<KernelFilter, HookError>,
-        refusal: HookError,
-        untold: &mut Option<HookError>,
-    ) -> Result<Standing, ServeError> {
-        let HookError::SuperPackets { fallback, .. } = &refusal else { return Err(refusal.into()) };
-        let reason = fallback.as_deref().unwrap_or("a program in the driver can't");
-        let told = format!("to tell packets of several datagrams; {reason}");
-        let generic =
-            self.load(listen, XdpMode::Generic, load, untold).map_err(ServeError::from).and_then(|filter| {
-                let attached = self.attach(server, &filter, XdpMode::Generic)?;
-                Ok(Standing { filter: Some(filter), attached, fallback: Some(told), ..Standing::default() })
-            });
-        generic.map_err(|_| refusal.into())
-    }
-
-    /// A program that tells super-packets, where it must and the kernel lets it, or else one that doesn't, and why to `untold`;
-    /// attaching that is refused if any can come.
-    fn load(
-        &self,
-        listen: SocketAddr,
-        mode: XdpMode,
-        load: impl Fn(&Site) -> Result<KernelFilter, HookError>,
-        untold: &mut Option<HookError>,
-    ) -> Result<KernelFilter, HookError> {
-        let site = self.site(listen, mode);
-        match load(&site) {
-            Err(error) if site.gso.is_some() => {
-                *untold = Some(error);
-                load(&Site { gso: None, ..site })
-            }
-            loaded => loaded,
-        }
-    }
-
-    fn site(&self, listen: SocketAddr, mode: XdpMode) -> Site {
-        let super_packets = self.place.super_packets;
-        let is_cut_by_the_driver = self.hook == Hook::Xdp && mode != XdpMode::Generic;
-        let sees_whole = self.hook.gso() == GsoView::Untold && !is_cut_by_the_driver;
-        let must_tell = sees_whole && super_packets == SuperPackets::Drop;
-        let gso = must_tell.then(|| gso_layout(self.hook).ok()).flatten();
-        Site { super_packets, gso, workers: self.workers, ..Site::new(self.hook, listen) }
-    }
-
     fn attach(
         &self,
         server: &Server,
+        interfaces: &[Interface],
         filter: &KernelFilter,
         mode: XdpMode,
-    ) -> Result<AttachPlaces, ServeError> {
+    ) -> Result<AttachPlaces, HookError> {
         let none = Owners::default();
         let attach =
             |owners: Owners<'_>, name: String| filter.attach_to(owners).map(|attached| (attached, name));
-        let attached: Result<AttachPlaces, HookError> = match self.hook.owner() {
+        match self.hook.owner() {
             owner @ (Owner::Socket | Owner::SharedPort) => {
                 let sockets = server.sockets();
                 let count = if owner == Owner::Socket { sockets.len() } else { 1 };
@@ -244,12 +197,10 @@ impl<'a> Ground<'a> {
                 attach(Owners { group: group.map(AsFd::as_fd), ..none }, name).map(|place| vec![place])
             }
             Owner::Interface => {
-                let interfaces = self.interfaces(server.local_addr())?;
                 let of = |interface| Owners { interface: Some(interface), xdp_mode: mode, ..none };
                 interfaces.iter().map(|interface| attach(of(interface), interface.to_string())).collect()
             }
-        };
-        Ok(attached?)
+        }
     }
 
     fn interfaces(&self, listen: SocketAddr) -> Result<Vec<Interface>, ServeError> {
@@ -346,16 +297,9 @@ impl Standing {
 
     /// What the filter is attached to, a line each, where that isn't the server's socket.
     pub(super) fn places(&self) -> Vec<String> {
-        let line = |(attached, name): &(Attached, String), fallback: Option<&str>| {
-            let mode = attached.mode().map(|mode| format!(" ({mode})")).unwrap_or_default();
-            let stays = attached.outlives_its_process().then_some(STAYS);
-            let fallback = attached.fallback().or(fallback).or(stays);
-            let fallback = fallback.map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("{name}{mode}{fallback}")
-        };
         let here = self.attached.iter().map(|place| (place, self.fallback.as_deref()));
         let before = self.front.iter().flat_map(|front| &front.attached).map(|place| (place, Some(BEFORE)));
         let named = here.chain(before).filter(|((_, name), _)| !name.is_empty());
-        named.map(|(place, fallback)| line(place, fallback)).collect()
+        named.map(|(place, fallback)| described(place, fallback)).collect()
     }
 }

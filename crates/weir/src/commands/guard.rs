@@ -13,13 +13,13 @@ use weir_guard::{protocols, text};
 use weir_output::{exit::UsageError, print, terminal::printable};
 use weir_verify::Capture;
 
-use super::{guard_export::GuardExportArgs, is_plain, print_record};
+use super::{guard_export::GuardExportArgs, guard_run::GuardRunArgs, is_plain, print_record};
 use crate::{
     guards::{NewGuard, ProtocolSummary, Rules, ServiceSummary, Trial, chosen, create, rules, services},
     programs::Findings,
 };
 
-/// Say which packets a UDP service that is there already is sent: check the rules, try them on a capture.
+/// Say which packets a UDP service that is there already is sent: check the rules, try them on a capture, have them decide.
 ///
 /// A guard is a file that names services, the protocol of each, and which of its messages are accepted, from whom and how
 /// many. A protocol is a file that says what messages there are.
@@ -36,6 +36,7 @@ Examples:
   weir guard new --port 53 --protocol dns -o dns.toml
   weir guard check dns.toml                   what is wrong, and what it says
   weir guard try dns.toml --pcap day.pcap.gz  what would become of packets
+  weir guard run dns.toml                     in front of the running service
   weir guard export nft bag.toml              its rules for nftables
   weir guard export unit /etc/weir/dns.toml   the systemd unit that runs it
   weir guard export object dns.toml --hook xdp --out dns.o
@@ -46,6 +47,7 @@ Exit status: 0 done, 1 the rules have an error, or it failed, 2 it was asked for
 enum GuardCommand {
     Check(GuardCheckArgs),
     Try(GuardTryArgs),
+    Run(GuardRunArgs),
     Protocols(GuardProtocolsArgs),
     New(GuardNewArgs),
     Export(GuardExportArgs),
@@ -169,6 +171,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         GuardCommand::Check(args) => Findings::end(check(&args), &named(&args.file), args.json),
         GuardCommand::Try(args) => Findings::end(try_on(&args), &named(&args.file), args.json),
+        GuardCommand::Run(args) => args.run(),
         GuardCommand::Protocols(args) => protocols(&args).map(|()| ExitCode::SUCCESS),
         GuardCommand::New(args) => {
             let new = NewGuard { port: args.port, protocol: args.protocol };

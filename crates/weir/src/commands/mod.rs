@@ -20,6 +20,7 @@ mod filter;
 mod filters;
 mod guard;
 mod guard_export;
+mod guard_run;
 mod neighbour;
 mod net;
 mod report;

@@ -124,7 +124,7 @@ impl ServiceSummary {
             service: service.name.clone(),
             listen: words::listen(service.listen),
             at: words::placement(&service.at),
-            mode: words::mode(service.mode),
+            mode: service.mode.name(),
             protocol: service.protocol.name.clone(),
             source: service.protocol.source.clone(),
             messages,

@@ -211,7 +211,7 @@ impl<'a> Trial<'a> {
         let services = self.services.iter().map(|judged| ServiceReport {
             service: judged.service.name.clone(),
             listen: words::listen(judged.service.listen),
-            mode: words::mode(judged.service.mode),
+            mode: judged.service.mode.name(),
             packets: judged.packets,
             decisions: judged.decisions(),
         });

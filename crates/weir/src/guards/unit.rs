@@ -20,7 +20,7 @@ pub(crate) struct GuardUnit<'a> {
 }
 
 /// Another user's socket is taken from its process (`pidfd_getfd`, `PTRACE_MODE_ATTACH_REALCREDS`).
-const SYS_PTRACE: &str = "CAP_SYS_PTRACE";
+const SYS_PTRACE: &str = Capability::SysPtrace.as_str();
 
 impl GuardUnit<'_> {
     /// The unit's file (systemd.exec(5)).
@@ -28,6 +28,10 @@ impl GuardUnit<'_> {
         let mut capabilities = capabilities(&self.hooks());
         if self.services.iter().any(reads_anywhere) {
             capabilities.insert(Capability::Perfmon.as_str());
+        }
+        if self.services.iter().any(|service| service.known.is_some()) {
+            // What the service sends is seen at the control group or tc.
+            capabilities.insert(Capability::NetAdmin.as_str());
         }
         let (program, guard) = (word(self.program)?, word(self.guard)?);
         let call = [&program, "guard", "run", &guard].join(" ").replace('$', "$$");

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use weir_guard::meaning::{
-    Decision, Fate, GuardHook, Limit, Listen, MessageId, Mode, Per, Placement, RateLimit, Senders, Service,
+    Decision, Fate, GuardHook, Limit, Listen, MessageId, Per, Placement, RateLimit, Senders, Service,
     SourceKey, UnjudgedKind,
 };
 
@@ -11,13 +11,6 @@ pub(super) fn listen(listen: Listen) -> String {
     match listen.address {
         None => format!("udp/{}", listen.port),
         Some(address) => format!("udp/{}", std::net::SocketAddr::new(address, listen.port)),
-    }
-}
-
-pub(super) const fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Observe => "observe",
-        Mode::Enforce => "enforce",
     }
 }
 
@@ -37,9 +30,16 @@ pub(super) fn placement(at: &Placement) -> String {
         Some(GuardHook::Xdp) => "xdp",
     };
     let interfaces = at.interfaces.iter().map(|interface| format!("interface {interface}"));
+    let group = at.group.iter().map(|group| format!("control group {group}"));
     let unit = at.unit.iter().map(|unit| format!("unit {unit}"));
     let pid = at.pid.iter().map(|pid| format!("pid {pid}"));
-    std::iter::once(hook.to_owned()).chain(interfaces).chain(unit).chain(pid).collect::<Vec<_>>().join(", ")
+    std::iter::once(hook.to_owned())
+        .chain(interfaces)
+        .chain(group)
+        .chain(unit)
+        .chain(pid)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A count of things, in the singular or the plural.

@@ -28,18 +28,18 @@ pub(crate) const ON_LOOPBACK: &[Test] =
     &[("a_guard_that_decides_at_the_sockets_instead_decides_once", a_guard_decides_once)];
 
 /// A guard of weir's own server, with further lines.
-fn bag(lines: &str) -> String {
+pub(crate) fn bag(lines: &str) -> String {
     format!(
         "[[service]]\nname = \"bag\"\nlisten = \"udp/12345\"\nprotocol = \"bag\"\naccept = [\"put\", \"get\"]\n{lines}\n"
     )
 }
 
-const ENFORCE: &str = "mode = \"enforce\"";
+pub(crate) const ENFORCE: &str = "mode = \"enforce\"";
 
 const PUT: Request = Request::Put { key: 10, value: 1 };
 
 /// Sends ten of each, of which the guard accepts the PUTs; what a GET says then.
-fn send_some(server: &Server) -> Option<String> {
+pub(crate) fn send_some(server: &Server) -> Option<String> {
     let socket = server.socket();
     for _ in 0..10 {
         send(&socket, &PUT.to_bytes());
@@ -74,11 +74,11 @@ fn served_in(
 }
 
 /// At xdp from Linux 5.18 on.
-fn has_guards(hook: &Hook) -> bool {
+pub(crate) fn has_guards(hook: &Hook) -> bool {
     *hook != Hook::Xdp || kernel_features().xdp_frags
 }
 
-fn decisions(dropped: bool) -> Value {
+pub(crate) fn decisions(dropped: bool) -> Value {
     json!([
         {"decision": "no-message", "dropped": dropped, "packets": 10},
         {"decision": "accepted", "message": "put", "dropped": false, "packets": 10},

@@ -6,6 +6,7 @@
 mod attaching;
 mod bad_input;
 mod dynamic;
+mod guarding;
 mod guards;
 mod hooks;
 mod neighbour;
@@ -39,6 +40,7 @@ fn main() {
         watching::IN_KERNEL,
         privileges::IN_KERNEL,
         dynamic::IN_KERNEL,
+        guarding::IN_KERNEL,
         guards::IN_KERNEL,
         hooks::IN_KERNEL,
         net::TESTS,
@@ -56,6 +58,7 @@ fn main() {
         watching::ANYWHERE,
         bad_input::ANYWHERE,
         dynamic::ANYWHERE,
+        guarding::ANYWHERE,
         guards::ANYWHERE,
         hooks::ANYWHERE,
         neighbour::TESTS,

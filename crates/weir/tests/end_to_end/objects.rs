@@ -31,6 +31,10 @@ impl Objects {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
     pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> String {
         let path = self.0.path().join(name);
         std::fs::write(&path, bytes).expect("our folder");

@@ -207,7 +207,7 @@ impl Place {
 }
 
 /// Starts the row's server, and waits until its ports are open.
-fn serve(net: &Net, group: &ControlGroup, folder: &Path, row: &Row) -> Running {
+pub(crate) fn serve(net: &Net, group: &ControlGroup, folder: &Path, row: &Row) -> Running {
     let mut server = group.within(|| Running::start(net, Side::Server, folder, "server", row.server));
     for port in row.ports {
         let is_open = || match owner_of_udp_port(*port) {

@@ -3,6 +3,7 @@
 //!
 //! `scripts/setup.sh --tests` installs the programs. Nothing of it leaves the network namespaces that the test makes.
 
+mod before;
 mod exchange;
 mod guarded;
 mod heard;
@@ -30,7 +31,8 @@ fn main() {
     if obstacle.is_none() {
         ControlGroup::remove_those_of_the_dead();
     }
-    weir_testing::run([Group::of(TESTS), exchanges.skipped_for(obstacle)]);
+    let before = before::tests().skipped_for(obstacle.clone());
+    weir_testing::run([Group::of(TESTS), exchanges.skipped_for(obstacle), before]);
 }
 
 fn each_protocol_is_tried() {

@@ -59,6 +59,8 @@ fn what_is_wrong_with_a_guard_is_told_in_its_place() {
         ("", "at = \"socet\"", "error 6:6", &["'socet'", "did you mean 'socket'?"]),
         ("", "at = \"socket\"\ninterfaces = [\"eth0\"]", "error 7:14", &["every interface"]),
         ("", "interfaces = [\"eth0/1\"]", "error 6:15", &["can't be an interface"]),
+        ("", "at = \"tc\"\ncgroup = \"/sys/fs/cgroup/a\"", "error 7:10", &["at = \"cgroup\""]),
+        ("", "cgroup = \"system.slice\"", "error 6:10", &["its whole path"]),
         ("", "unit = \"unbound\"", "error 6:8", &["unbound.service"]),
         ("", "pid = 0", "error 6:7", &["'pid' is a number from 1"]),
         ("", "mode = \"drop\"", "error 6:8", &["observe, enforce"]),

@@ -62,7 +62,9 @@ pub(super) const ROWS: &[Row] = &[
             ("dig @$SERVER example.org IXFR=2026010101 +notcp", "example.org."),
             ("kdig @$SERVER example.org IXFR=2026010101 +notcp +edns", "example.org."),
             (
-                "unbound -d -c resolver.conf & for name in ns example new none; do dig @$CLIENT $name.example.org +retry=5 +timeout=1; done; kill $!",
+                "unbound -d -c resolver.conf & trap \"kill $!\" EXIT; \
+                 for each in {1..300}; do dig @$CLIENT example.org +tries=1 +timeout=1 > resolved && break; sleep 0.05; done; \
+                 for name in ns example new none; do dig @$CLIENT $name.example.org +retry=5 +timeout=1; done",
                 "198.18.0.1",
             ),
         ],

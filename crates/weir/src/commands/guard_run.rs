@@ -1,0 +1,128 @@
+//! `weir guard run`: guards in front of services that run already.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use weir_guard::meaning::Service;
+use weir_lab::experiment::interrupt::Interrupt;
+use weir_output::{check_writable, exit::UsageError, print, write_json};
+use weir_service::{GuardSummary, guarding::GuardingError};
+
+use super::is_plain;
+use crate::{
+    guards::{RunningGuard, chosen, decision_table, services},
+    notify,
+    programs::Findings,
+};
+
+/// Stand in front of services that run already, until SIGINT, SIGTERM or SIGHUP.
+///
+/// Services are neither restarted nor changed. At the hooks socket and cgroup one that isn't there yet is waited for. Ready is said
+/// on stderr and through sd_notify(3). At the end everything is detached, and what was decided how is shown; what is killed
+/// (SIGKILL) leaves its program at sockets.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct GuardRunArgs {
+    /// The guard.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// This service alone; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    service: Vec<String>,
+
+    /// Write what was decided as JSON at the end.
+    #[arg(long, value_name = "COUNTS.json")]
+    summary: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weir guard run dns.toml                 until Ctrl-C
+  weir guard run dns.toml --service dns --summary counts.json
+
+Needs root, or what `weir guard export unit` names for the guard: CAP_BPF; for
+sockets of other users CAP_SYS_PTRACE; at cgroup, tc and xdp CAP_NET_ADMIN.
+
+Exit status: 0 it was attached and detached, 1 the guard has an error, or a
+service can't be guarded, 2 it was asked for something that makes no sense.";
+
+/// How often a service is looked for that isn't there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// As good as for ever.
+const LONG: Duration = Duration::from_secs(3600);
+
+impl GuardRunArgs {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        Findings::end(self.guard(), &self.file.display().to_string(), false)
+    }
+
+    fn guard(&self) -> anyhow::Result<ExitCode> {
+        let services = self.services()?;
+        self.summary.as_deref().map_or(Ok(()), check_writable)?;
+        // A signal must detach what is attached from the first moment on.
+        let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
+        let start = |service| RunningGuard::start(service).map_err(|error| refused(service, error));
+        let mut guards = services.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        say_ready(&guards);
+        let is_all_there = |guards: &[RunningGuard]| guards.iter().all(RunningGuard::is_settled);
+        while interrupt.wait(&[], Instant::now() + if is_all_there(&guards) { LONG } else { LOOK }).is_ok() {
+            guards.iter_mut().for_each(RunningGuard::look_again);
+        }
+        let mut summary =
+            GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
+        let mut status = ExitCode::SUCCESS;
+        for guard in guards {
+            let (decisions, staying) = guard.end()?;
+            for error in staying {
+                eprintln!("weir: {}: the program stays attached: {error}", decisions.service);
+                status = ExitCode::FAILURE;
+            }
+            summary.services.push(decisions);
+        }
+        if status == ExitCode::SUCCESS {
+            eprintln!("weir: ended: nothing of it is attached any more");
+        }
+        print(decision_table(&summary, is_plain()))?;
+        self.summary.as_deref().map_or(Ok(()), |path| write_json(path, &summary))?;
+        Ok(status)
+    }
+
+    /// Those that were asked for, in the order of the guard.
+    fn services(&self) -> anyhow::Result<Vec<Arc<Service>>> {
+        let (all, _) = services(&self.file, false)?;
+        for name in &self.service {
+            chosen(&all, Some(name))?;
+        }
+        let is_meant = |each: &Service| self.service.is_empty() || self.service.contains(&each.name);
+        Ok(all.into_iter().filter(is_meant).map(Arc::new).collect())
+    }
+}
+
+fn refused(service: &Service, error: GuardingError) -> anyhow::Error {
+    let text = format!("guarding {}: {error}", service.name);
+    if error.is_usage() { UsageError(text).into() } else { anyhow::Error::msg(text) }
+}
+
+fn say_ready(guards: &[RunningGuard]) {
+    let [guarded, awaited] = [true, false].map(|is_there| {
+        let named = guards.iter().filter(|guard| guard.is_attached() == is_there).map(RunningGuard::name);
+        named.collect::<Vec<_>>().join(", ")
+    });
+    let status = match (guarded.as_str(), awaited.as_str()) {
+        (guarded, "") => format!("guarding {guarded}"),
+        ("", awaited) => format!("waiting for {awaited}"),
+        (guarded, awaited) => format!("guarding {guarded}; waiting for {awaited}"),
+    };
+    eprintln!("weir: ready: {status}");
+    let states = [sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&status)];
+    if let Err(error) = notify::notify(&states) {
+        eprintln!("weir: sd_notify: {error}; whoever waits for readiness was not told");
+    }
+}

@@ -1,0 +1,129 @@
+//! A guard that runs in front of a service, what is said of it meanwhile, and what it counted.
+
+use std::sync::Arc;
+
+use weir_guard::meaning::Service;
+use weir_hooks::HookError;
+use weir_service::{
+    GuardSummary, ServiceDecisions,
+    guarding::{GuardedService, GuardingError},
+};
+
+use super::summary::table;
+
+/// A guard of a service that runs already, or is waited for.
+pub(crate) struct RunningGuard {
+    guarded: GuardedService,
+    /// Whether the last look found nothing new: a service may open its sockets one after the other.
+    is_settled: bool,
+    /// What was said last.
+    said: String,
+}
+
+impl RunningGuard {
+    /// Attaches it to what of the service is there, and says so.
+    ///
+    /// # Errors
+    /// The service can't be guarded; that it isn't there is none.
+    pub(crate) fn start(service: &Arc<Service>) -> Result<Self, GuardingError> {
+        if service.sample.is_some() {
+            eprintln!("weir: {}: 'sample' isn't looked at here yet, no capture is written", service.name);
+        }
+        let guarded = GuardedService::start(service)?;
+        let mut guard = Self { guarded, is_settled: false, said: String::new() };
+        guard.look()?;
+        Ok(guard)
+    }
+
+    /// Looks for what isn't there yet. What fails now is said, and tried again the next time: other services stay guarded.
+    pub(crate) fn look_again(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        if let Err(error) = self.look() {
+            self.say(format!("{} isn't guarded, or not all of it: {error}", self.name()));
+        }
+    }
+
+    fn look(&mut self) -> Result<(), GuardingError> {
+        match self.guarded.look() {
+            Ok(is_new) => {
+                self.is_settled = !is_new;
+                self.say(self.line());
+            }
+            Err(GuardingError::Absent(absent)) => {
+                self.say(format!("waiting for {}: {absent}", self.name()));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn line(&self) -> String {
+        let guarded = &self.guarded;
+        let mut notes: Vec<_> = guarded.reason().into_iter().collect();
+        if guarded.may_be_the_kernels() {
+            notes.push(
+                "whether the kernel itself serves it, before the program, can't be told without CAP_SYS_PTRACE",
+            );
+        }
+        let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+        let mode = guarded.service().mode.name();
+        format!(
+            "guarding {} ({mode}) at {}{notes}: {}",
+            self.name(),
+            guarded.hook(),
+            guarded.places().join(", ")
+        )
+    }
+
+    fn say(&mut self, line: String) {
+        if line != self.said {
+            eprintln!("weir: {line}");
+            self.said = line;
+        }
+    }
+
+    /// The service's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.guarded.service().name
+    }
+
+    /// Whether its program is attached to anything.
+    pub(crate) fn is_attached(&self) -> bool {
+        !self.guarded.places().is_empty()
+    }
+
+    /// Whether there is nothing to look for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// As [`GuardedService::end`].
+    ///
+    /// # Errors
+    /// Those.
+    pub(crate) fn end(self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
+        self.guarded.end()
+    }
+}
+
+/// What was decided how, a row each.
+pub(crate) fn decision_table(summary: &GuardSummary, plain: bool) -> String {
+    let row = |service: &ServiceDecisions, decision: String, message: &str, packets: u64, fate: &str| {
+        [service.service.clone(), decision, message.to_owned(), packets.to_string(), fate.to_owned()]
+    };
+    let mut rows = Vec::new();
+    for service in &summary.services {
+        if service.decisions.is_empty() {
+            rows.push(row(service, "none".to_owned(), "", 0, ""));
+        }
+        for each in &service.decisions {
+            let limit = each.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
+            let fate = if each.dropped { "dropped" } else { "passed" };
+            let message = each.message.as_deref().unwrap_or_default();
+            rows.push(row(service, format!("{}{limit}", each.decision), message, each.packets, fate));
+        }
+    }
+    table(["service", "decision", "message", "packets", "fate"], rows, plain)
+}

@@ -1,0 +1,359 @@
+//! `weir guard run`: guards in front of servers that run already and know nothing of them.
+
+mod guard;
+mod refused;
+
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+use weir_filters::Hook;
+use weir_hooks::{STAYS, SocketRefusal, in_own_network};
+use weir_testing::{ControlGroup, Test, received, send, wait_until};
+use weir_wire::Request;
+
+use crate::{
+    guards::{ENFORCE, bag, decisions, has_guards, send_some},
+    hooks::in_namespace,
+    privileges::{NOBODY, copy_for_nobody},
+    running::{Server, ask, weir},
+    watching::wait_until_unloaded,
+};
+use guard::{Guard, PORT, at, filter_on, invalid, ip, serve};
+
+pub(crate) const ANYWHERE: &[Test] =
+    &[("what_a_guard_cannot_stand_before_is_refused", refused::what_cannot_be_is_refused)];
+
+pub(crate) const IN_KERNEL: &[Test] = &[
+    ("a_guard_stands_before_a_running_server_at_every_hook", a_guard_stands_at_every_hook),
+    ("a_running_guard_that_observes_drops_nothing", one_that_observes_drops_nothing),
+    ("a_running_guard_lets_only_answered_sources_through", answered_sources_are_known),
+    ("a_server_that_is_not_there_yet_is_waited_for", a_server_is_waited_for),
+    ("every_socket_of_a_port_is_guarded_whoever_has_it", every_socket_is_guarded),
+    ("a_server_is_started_again_while_it_is_guarded", a_server_is_started_again),
+    ("a_units_control_group_is_guarded_before_it_is_there", a_unit_is_guarded),
+    ("a_guard_that_is_killed_stays_at_a_socket_alone", one_that_is_killed_stays_at_a_socket),
+    ("where_one_service_cannot_be_guarded_none_is", refused::where_one_cannot_none_is),
+    ("a_guard_without_cap_net_admin_goes_to_the_socket", without_net_admin_at_the_socket),
+    ("readiness_of_a_guard_is_told", readiness_is_told),
+    ("the_page_of_guards_shows_what_a_running_one_says", the_page_shows_what_it_says),
+];
+
+fn a_guard_stands_at_every_hook() {
+    let hooks = Hook::of_the_kernel().filter(|hook| *hook != Hook::Reuseport && has_guards(hook));
+    let hooks = hooks.map(Hook::as_str).chain(["auto"]);
+    for (hook, listen) in hooks.flat_map(|hook| [(hook, "127.0.0.1"), (hook, "[::1]")]) {
+        in_namespace(move || {
+            let group = ControlGroup::new();
+            let server = group.within(|| serve(&format!("{listen}:{PORT}"), &[]));
+            let guard = Guard::start(&at(hook), &[]);
+            assert_eq!(send_some(&server).as_deref(), Some("10"), "at {hook}");
+            assert_eq!(filter_on(PORT).is_some(), hook == "socket");
+            let (record, ended) = guard.ended();
+            let service = &record["services"][0];
+            assert_eq!((&service["service"], &service["mode"]), (&json!("bag"), &json!("enforce")));
+            assert_eq!(service["hook"], if hook == "auto" { "tc" } else { hook });
+            assert_eq!(service["verdicts"], json!({"accepted": 11, "dropped": 20}), "at {hook}: {record}");
+            assert_eq!(service["decisions"], decisions(true), "at {hook}");
+            assert!(ended.stderr.contains("weir: guarding bag (enforce) at "), "{ended:?}");
+            assert!(
+                ended.stdout.contains("| bag     | unwelcome  | delete  | 10      | dropped |"),
+                "{ended:?}"
+            );
+
+            // Nothing is kept from the server any more.
+            assert_eq!(filter_on(PORT), None);
+            assert_eq!(send_some(&server).as_deref(), Some("20"));
+            assert_eq!(invalid(server), "10", "at {hook}");
+        });
+    }
+}
+
+fn one_that_observes_drops_nothing() {
+    in_namespace(|| {
+        let server = serve(&format!("127.0.0.1:{PORT}"), &[]);
+        let guard = Guard::start(&bag("at = \"socket\""), &[]);
+        assert_eq!(send_some(&server).as_deref(), Some("10"));
+        let (record, _) = guard.ended();
+        assert_eq!(record["services"][0]["verdicts"], json!({"accepted": 31, "dropped": 0}));
+        assert_eq!(record["services"][0]["decisions"], decisions(false));
+        assert_eq!(invalid(server), "10");
+    });
+}
+
+fn answered_sources_are_known() {
+    const KNOWN: &str = "mode = \"enforce\"\nallow = [\"127.0.0.2\"]\nknown = { after = \"count\", by = \"source/32,/64\", for = \"1h\" }";
+    for hook in ["socket", "cgroup", "tc", "xdp"] {
+        if hook == "xdp" && !has_guards(&Hook::Xdp) {
+            continue;
+        }
+        in_namespace(move || {
+            let group = ControlGroup::new();
+            let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
+            let lines = format!("{KNOWN}\nat = \"{hook}\"");
+            let guard = bag(&lines).replace("\"put\"", "{ message = \"put\", from = \"known\" }");
+            let guard = Guard::start(&guard, &[]);
+            let friend = UdpSocket::bind("127.0.0.2:0").expect("a free port");
+            friend.connect(server.address).expect("UDP connects at once");
+            let put = Request::Put { key: 10, value: 1 }.to_bytes();
+            let get = Request::Get { key: 10 }.to_bytes();
+            send(&friend, &put);
+            let stranger = server.socket();
+            send(&stranger, &put);
+            assert_eq!(ask(&stranger, &get).as_deref(), Some("1"), "at {hook}");
+            send(&stranger, &put);
+            assert_eq!(ask(&stranger, &get).as_deref(), Some("2"), "it is known now, at {hook}");
+            let (record, _) = guard.ended();
+            let verdicts = &record["services"][0]["verdicts"];
+            assert_eq!(*verdicts, json!({"accepted": 4, "dropped": 1}), "at {hook}: {record}");
+        });
+    }
+}
+
+fn a_server_is_waited_for() {
+    for hook in ["socket", "cgroup"] {
+        in_namespace(move || {
+            let group = ControlGroup::new();
+            let mut guard = Guard::start(&at(hook), &[]);
+            guard.wait_until_said("weir: waiting for bag");
+            assert!(guard.read("said").contains("weir: ready: waiting for bag\n"));
+            let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
+            guard.wait_until_said("weir: guarding bag");
+            assert_eq!(send_some(&server).as_deref(), Some("10"), "at {hook}");
+            let (record, _) = guard.ended();
+            assert_eq!(record["services"][0]["decisions"], decisions(true), "at {hook}");
+        });
+    }
+    // One that never comes is no failure.
+    in_namespace(|| {
+        let (record, ended) = Guard::start(&at("socket"), &[]).ended();
+        assert_eq!(record["services"][0]["decisions"], json!([]));
+        assert!(ended.stdout.contains("none"), "{ended:?}");
+    });
+}
+
+/// A socket that others may share the port of.
+fn sharing(listen: SocketAddr) -> UdpSocket {
+    let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("it can be");
+    socket.set_nonblocking(true).expect("it can be");
+    socket.bind(&listen.into()).expect("the port is shared");
+    socket.into()
+}
+
+const SENDERS: usize = 64;
+
+/// From so many ports that each socket of the server's port is hit.
+fn send_from_everywhere(to: SocketAddr, payload: &[u8]) {
+    for _ in 0..SENDERS {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        socket.connect(to).expect("UDP connects at once");
+        send(&socket, payload);
+    }
+}
+
+fn every_socket_is_guarded() {
+    in_namespace(|| {
+        let server = serve(&format!("127.0.0.1:{PORT}"), &["--workers", "2"]);
+        let own = sharing(server.address);
+        let guard = Guard::start(&at("socket"), &[]);
+        send_from_everywhere(server.address, b"BADBADB");
+        assert_eq!(received(&own), Vec::<Vec<u8>>::new());
+        let (record, _) = guard.ended();
+        let service = &record["services"][0];
+        assert_eq!(service["attached_to"].as_array().map(Vec::len), Some(3), "{record}");
+        assert_eq!(service["verdicts"]["dropped"], SENDERS, "{record}");
+        send_from_everywhere(server.address, b"BADBADB");
+        let through = received(&own).len();
+        assert!(through > 0, "one of {SENDERS} comes to it");
+
+        // Those of one process alone.
+        let guard = Guard::start(&bag(&format!("{ENFORCE}\npid = {}", server.process())), &[]);
+        assert!(guard.read("said").contains("auto, since it is of one process"));
+        send_from_everywhere(server.address, b"BADBADB");
+        let more = received(&own).len();
+        assert!(more > 0, "it isn't guarded");
+        let (record, _) = guard.ended();
+        assert_eq!(record["services"][0]["verdicts"]["dropped"], SENDERS - more, "{record}");
+        assert_eq!(invalid(server), (SENDERS - through).to_string());
+    });
+}
+
+fn a_server_is_started_again() {
+    in_namespace(|| {
+        let listen = format!("127.0.0.1:{PORT}");
+        for hook in ["socket", "tc"] {
+            let server = serve(&listen, &[]);
+            let guard = Guard::start(&at(hook), &[]);
+            assert_eq!(invalid(server), "0");
+            // Nobody keeps its port.
+            let server = serve(&listen, &[]);
+            send_some(&server);
+            // A new socket is looked for by the next guard only.
+            assert_eq!(invalid(server), if hook == "tc" { "0" } else { "10" });
+            guard.ended();
+        }
+    });
+}
+
+fn one_that_is_killed_stays_at_a_socket() {
+    in_namespace(|| {
+        let group = ControlGroup::new();
+        let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
+        for hook in ["cgroup", "socket"] {
+            let mut guard = Guard::start(&at(hook), &[]);
+            guard.child.kill().expect("it runs");
+            guard.child.wait().expect("it is our child");
+            if hook == "cgroup" {
+                wait_until_unloaded(&guard.programs);
+            }
+        }
+        assert_eq!(filter_on(PORT), Some(SocketRefusal::HasFilter("an eBPF program")));
+        let parts = ["has a filter already", "a `weir guard run` that was killed"];
+        refused::run_refused(&at("socket"), &[], 1, &parts);
+        assert_eq!(invalid(server), "0");
+    });
+}
+
+/// A control group for a process; removed when dropped, once that is gone.
+struct UnitGroup(PathBuf);
+
+impl UnitGroup {
+    fn new(path: PathBuf) -> Self {
+        fs::create_dir(&path).expect("root may make a control group");
+        Self(path)
+    }
+
+    /// Serves in it.
+    fn serve(&self) -> Server {
+        let enter = "echo $$ > \"$1\"/cgroup.procs; shift; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", enter, "sh"]).arg(&self.0).arg(env!("CARGO_BIN_EXE_weir"));
+        command.args(["serve", "--hook", "user", "--filter", "simple-socket-filter"]);
+        command.args(["--listen", &format!("127.0.0.1:{PORT}")]);
+        Server::of(command)
+    }
+}
+
+impl Drop for UnitGroup {
+    fn drop(&mut self) {
+        wait_until("the control group is empty", || fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+fn a_unit_is_guarded() {
+    in_namespace(|| {
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
+        let mut rows = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let root = rows.find(|row| row[2] == "cgroup2").expect("it is mounted")[1].to_owned();
+        let number = std::process::id();
+        let slice = UnitGroup::new(format!("{root}/weir-test-{number}.slice").into());
+        let unit = format!("weir-test-{number}.service");
+        let lines = format!("{ENFORCE}\nat = \"cgroup\"\nunit = \"{unit}\"");
+        let mut guard = Guard::start(&bag(&lines), &[]);
+        guard.wait_until_said(&format!("no control group is called {unit}"));
+        for round in 1..=2 {
+            // As systemd does, which removes a stopped unit's group.
+            let group = UnitGroup::new(slice.0.join(&unit));
+            if round == 1 {
+                guard.wait_until_said("weir: guarding bag (enforce) at cgroup");
+            }
+            let server = group.serve();
+            assert_eq!(send_some(&server).as_deref(), Some("10"), "round {round}");
+            assert_eq!(invalid(server), "0", "round {round}");
+        }
+        let (record, _) = guard.ended();
+        assert_eq!(record["services"][0]["attached_to"], json!([slice.0]));
+        assert_eq!(record["services"][0]["verdicts"], json!({"accepted": 22, "dropped": 40}));
+
+        // The one that is named.
+        let guard = Guard::start(&bag(&format!("{ENFORCE}\ncgroup = {:?}", slice.0)), &[]);
+        assert!(guard.read("said").contains("at cgroup (auto, since a control group is named)"));
+        let group = UnitGroup::new(slice.0.join(&unit));
+        assert_eq!(send_some(&group.serve()).as_deref(), Some("10"));
+        let (record, _) = guard.ended();
+        assert_eq!(record["services"][0]["verdicts"], json!({"accepted": 11, "dropped": 20}));
+    });
+}
+
+fn without_net_admin_at_the_socket() {
+    in_own_network(|| {
+        let server = serve(&format!("127.0.0.1:{PORT}"), &[]);
+        let (_folder, copy) = copy_for_nobody();
+        let id = NOBODY.to_string();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
+        // Before Linux 5.14 descriptors of others are shown to who may read every folder.
+        let info = fs::read_to_string("/proc/self/fdinfo/0").expect("/proc is mounted");
+        let shown = if info.contains("ino:") { "" } else { ",+dac_read_search" };
+        let caps = format!("-all,+bpf,+sys_ptrace{shown}");
+        for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
+            command.arg(format!("{set}={caps}"));
+        }
+        command.arg(copy);
+        let guard = Guard::of(command, &bag(ENFORCE), &[]);
+        assert!(guard.read("said").contains("at socket (auto, since tc takes CAP_NET_ADMIN)"));
+        assert_eq!(send_some(&server).as_deref(), Some("10"));
+        let (record, _) = guard.ended();
+        assert_eq!(record["services"][0]["decisions"], decisions(true));
+        assert_eq!(filter_on(PORT), None);
+    })
+    .expect("root may");
+}
+
+fn readiness_is_told() {
+    in_own_network(|| {
+        let folder = weir_testing::folder();
+        let path = folder.path().join("notify");
+        let notified = UnixDatagram::bind(&path).expect("our folder");
+        notified.set_read_timeout(Some(Duration::from_secs(10))).expect("it can be");
+        let mut command = weir(&[]);
+        command.env("NOTIFY_SOCKET", &path);
+        let guard = Guard::of(command, &at("socket"), &[]);
+        let mut buffer = [0; 256];
+        let len = notified.recv(&mut buffer).expect("it is told");
+        assert_eq!(&buffer[..len], b"READY=1\nSTATUS=waiting for bag\n");
+        guard.ended();
+    })
+    .expect("root may");
+}
+
+/// docs/guard.md, "In front of a service".
+fn the_page_shows_what_it_says() {
+    const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03org\0\0\x01\0\x01";
+    in_own_network(|| {
+        let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guard.md"));
+        let page = page.expect("it is there");
+        let (_, guard) = page.split_once("<!-- dns.toml -->\n```toml\n").expect("the tutorial's guard");
+        let (guard, _) = guard.split_once("```").expect("it ends");
+        let (_, section) = page.split_once("\n## In front of a service\n").expect("the section");
+        let (section, _) = section.split_once("\n## ").expect("another one follows");
+        assert!(section.contains("\nsudo weir guard run dns.toml\n"));
+        let shown: Vec<_> =
+            section.split("```text\n").skip(1).filter_map(|text| text.split("```").next()).collect();
+
+        ip(&["link add eth0 type veth peer name other", "link set eth0 up"]);
+        let service = UdpSocket::bind("0.0.0.0:53").expect("nobody has it");
+        service.set_nonblocking(true).expect("it can be");
+        let guard = Guard::start(guard, &[]);
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        client.connect("127.0.0.1:53").expect("UDP connects at once");
+        for payload in [QUERY, QUERY, b"no message"] {
+            send(&client, payload);
+        }
+        assert_eq!(received(&service).len(), 3);
+        let (_, ended) = guard.ended();
+        let [said, counted] = shown[..] else { panic!("two blocks are shown: {shown:?}") };
+        let stderr = ended.stderr.replace(&format!(": {STAYS}"), "");
+        assert!(stderr.contains(said), "{said}\n{stderr}");
+        assert!(ended.stdout.contains(counted), "{counted}\n{}", ended.stdout);
+    })
+    .expect("root may");
+}
