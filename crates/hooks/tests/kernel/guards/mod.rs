@@ -7,6 +7,7 @@ mod frames;
 mod known;
 mod limits;
 mod lists;
+mod long;
 mod privileges;
 mod samples;
 mod sockets;
@@ -58,6 +59,7 @@ pub(super) const TESTS: &[Test] = &[
     once("a_guards_lists_are_searched_at_a_socket", lists::searched_at_a_socket),
     once("a_guards_lists_are_searched_however_close_they_lie", lists::deep),
     once("a_guards_lists_don_t_outgrow_their_map", lists::outgrown),
+    once("a_guard_of_200_rules_loads_at_every_hook", long::load_at_every_hook),
     once("a_limit_for_all_holds_against_forged_sources", limits::for_all_against_forged_sources),
     once("a_bucket_fills_again_as_the_interpreter_says", limits::filled_again),
     once(
