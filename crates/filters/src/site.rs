@@ -36,11 +36,14 @@ pub struct Features {
     /// Atomic instructions that give the old value (`BPF_CMPXCHG`): Linux 5.12. Without, CPUs that look at the same source
     /// at the same moment may each let a packet of it pass that its quota has room for once.
     pub compare_exchange: bool,
+    /// Softirqs of a CPU never come between each other, as with PREEMPT_RT from Linux 6.18 on they may
+    /// (CONFIG_PREEMPT_RT_NEEDS_BH_LOCK). Without, no guard is made a program that copies payloads to memory of its CPU.
+    pub softirqs_apart: bool,
 }
 
 impl Features {
     /// Those of the newest kernels.
-    pub const ALL: Self = Self { xdp_frags: true, compare_exchange: true };
+    pub const ALL: Self = Self { xdp_frags: true, compare_exchange: true, softirqs_apart: true };
 }
 
 /// A server's address and port, as packets name them.

@@ -1,9 +1,10 @@
 //! What this kernel can, asked by trying it: distributions take newer features into older kernels, so that a version says
 //! little.
 
-use std::{io, os::fd::BorrowedFd, sync::OnceLock};
+use std::{ffi::CStr, io, os::fd::BorrowedFd, sync::OnceLock};
 
 use aya_obj::generated::{BPF_F_XDP_HAS_FRAGS, bpf_attach_type, bpf_prog_type};
+use rustix::system::uname;
 use thiserror::Error;
 use weir_asm::{Code, Endian};
 use weir_asm_macros::ebpf;
@@ -127,7 +128,22 @@ pub fn kernel_features() -> Features {
     Features {
         xdp_frags: Feature::XdpFrags.is_there(),
         compare_exchange: Feature::CompareExchange.is_there(),
+        softirqs_apart: are_softirqs_apart(),
     }
+}
+
+/// [`Features::softirqs_apart`], as far as the kernel says.
+fn are_softirqs_apart() -> bool {
+    let system = uname();
+    let [version, release] = [system.version(), system.release()].map(CStr::to_string_lossy);
+    apart_in(&version, &release)
+}
+
+/// With PREEMPT_RT nobody tells whether CONFIG_PREEMPT_RT_NEEDS_BH_LOCK is set, which there is since Linux 6.18.
+fn apart_in(version: &str, release: &str) -> bool {
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap_or(0_u32));
+    let number = [(); 2].map(|()| numbers.next().unwrap_or(0));
+    !version.contains("PREEMPT_RT") || number < [6, 18]
 }
 
 /// The site for a program of that filter on this kernel, which is asked for what the program would use.
@@ -137,6 +153,7 @@ pub(crate) fn fit(site: &Site, filter: Filter) -> Site {
         xdp_frags: asked.xdp_frags && (site.hook != Hook::Xdp || Feature::XdpFrags.is_there()),
         compare_exchange: asked.compare_exchange
             && (!filter.is_dynamic() || Feature::CompareExchange.is_there()),
+        ..asked
     };
     Site { features, ..*site }
 }
@@ -144,6 +161,16 @@ pub(crate) fn fit(site: &Site, filter: Filter) -> Site {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn softirqs_come_between_each_other_on_new_kernels_with_preempt_rt() {
+        let check =
+            |version, release, apart| assert_eq!(apart_in(version, release), apart, "{version} {release}");
+        check("#1 SMP PREEMPT_DYNAMIC Debian 7.3-1", "7.3.0-1-amd64", true);
+        check("#1 SMP PREEMPT_RT Debian 6.12.57-1", "6.12.57+deb13-rt-amd64", true);
+        check("#1 SMP PREEMPT_RT Debian 6.18.5-1", "6.18.5+deb14-rt-amd64", false);
+        check("#1 SMP PREEMPT_RT", "7.0", false);
+    }
 
     #[test]
     fn a_name_that_is_none_is_refused() {

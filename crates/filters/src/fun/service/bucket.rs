@@ -7,8 +7,7 @@ use weir_wire::udp;
 
 use super::{
     BUCKETS, Compiler, SHARED_BUCKETS,
-    integer::constant,
-    messages::choose,
+    integer::{choose, constant},
     source::{ADDRESS, VERSION},
     stack,
 };

@@ -289,3 +289,22 @@ pub(super) fn jump_constant(code: &mut Code, comparison: Comparison, value: u64,
         }
     }
 }
+
+/// So many numbers are compared one by one; more are halved.
+const IN_A_ROW: usize = 3;
+
+/// On at the label of the number in r0, or at `none`.
+pub(super) fn choose(code: &mut Code, values: &[(u64, Label)], none: Label) {
+    if values.len() > IN_A_ROW {
+        let (low, high) = values.split_at(values.len() / 2);
+        let below = code.fresh_label();
+        jump_constant(code, Comparison::Less, high[0].0, below);
+        choose(code, high, none);
+        ebpf! { in code; $below: }
+        return choose(code, low, none);
+    }
+    for (value, label) in values {
+        jump_constant(code, Comparison::Equal, *value, *label);
+    }
+    ebpf! { in code; ja $none }
+}

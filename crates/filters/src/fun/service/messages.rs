@@ -13,7 +13,7 @@ use super::{
     Compiler, Refusal,
     bucket::KEY,
     condition::{Simplified, simplified},
-    integer::jump_constant,
+    integer::choose,
     stack,
 };
 use crate::fun::parse::{FORGOTTEN, PAYLOAD_LEN};
@@ -272,23 +272,4 @@ fn few_values(condition: &Condition) -> Option<(&Integer, Vec<u64>)> {
 /// A condition about a number.
 fn is_among(integer: &Integer) -> Condition {
     Condition::Among(integer.clone(), Vec::new())
-}
-
-/// So many numbers are compared one by one; more are halved.
-const IN_A_ROW: usize = 3;
-
-/// On at the label of the number in r0, or at `none`.
-pub(super) fn choose(code: &mut Code, values: &[(u64, Label)], none: Label) {
-    if values.len() > IN_A_ROW {
-        let (low, high) = values.split_at(values.len() / 2);
-        let below = code.fresh_label();
-        jump_constant(code, Comparison::Less, high[0].0, below);
-        choose(code, high, none);
-        ebpf! { in code; $below: }
-        return choose(code, low, none);
-    }
-    for (value, label) in values {
-        jump_constant(code, Comparison::Equal, *value, *label);
-    }
-    ebpf! { in code; ja $none }
 }

@@ -3,6 +3,7 @@
 //! Every packet ends at one of the service's decisions, whose number is counted; a packet of somebody else goes on untouched.
 
 mod answers;
+mod bounds;
 mod bucket;
 mod condition;
 mod field;
@@ -228,7 +229,7 @@ pub fn reads_anywhere(service: &Service) -> bool {
     let site = Site::new(Hook::Socket, SocketAddr::from(([0, 0, 0, 0], service.listen.port)));
     let window = Window::of(service, &site);
     let judges = [Some(Party::Client), service.known.as_ref().map(|_| Party::Service)];
-    judges.into_iter().flatten().any(|party| !near::is_in_window(service, party, window))
+    judges.into_iter().flatten().any(|party| !bounds::is_in_window(service, party, window))
 }
 
 /// The program that decides.
@@ -302,7 +303,7 @@ struct Walked {
 
 /// The fields that are walked and that anything depends on in packets by that party.
 fn walked(service: &Service, by: Party) -> Result<BTreeMap<FieldId, Walked>, Refusal> {
-    let conditions = near::conditions(service, by);
+    let conditions = bounds::conditions(service, by);
     let mut slots = 0;
     let mut slot = || {
         slots += 1;
@@ -335,7 +336,7 @@ impl<'a> Compiler<'a> {
     ) -> Result<Self, Refusal> {
         let window = Window::of(service, site);
         // Which way it is at hand is known where it is brought there.
-        let near = if near::is_in_window(service, by, window) { Near::Window } else { Near::Copied(0) };
+        let near = if bounds::is_in_window(service, by, window) { Near::Window } else { Near::Copied(0) };
         Ok(Self {
             service,
             site,

@@ -8,8 +8,7 @@ use weir_guard::meaning::{Condition, FieldId, FieldKind, Integer, Width};
 
 use super::{
     Compiler, Refusal,
-    integer::{constant, load, load_pointed},
-    messages::choose,
+    integer::{choose, constant, load, load_pointed},
     near::{PART_LEN, Part},
     stack,
     walk::LABELS_IN_A_WORD,

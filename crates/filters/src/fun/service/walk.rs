@@ -5,7 +5,9 @@ use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Field, FieldKind, Integer, LengthForm, Order, ServicePart};
 
 use super::{
-    Compiler, Refusal, check_len,
+    Compiler, Refusal,
+    bounds::{MOST_BER, MOST_VARINT, looked_at},
+    check_len,
     near::{BEGINNING, Near, Part},
     stack,
 };
@@ -345,23 +347,6 @@ impl Compiler<'_> {
         ebpf! { in code; jge $OFFSET, {most as i32}, $absent }
         self.walked_byte(code, begin, absent);
         ebpf! { in code; add $OFFSET, 1 }
-    }
-}
-
-/// Bytes of the longest integer of QUIC's (RFC 9000, 16), and of the longest length that is read of BER's.
-const MOST_VARINT: u64 = 8;
-const MOST_BER: u64 = 5;
-
-/// Bytes of a walked field that are looked at, at most.
-pub(super) fn looked_at(kind: &FieldKind) -> u64 {
-    match kind {
-        FieldKind::Until { within, .. } => (*within).into(),
-        FieldKind::Decimal => u64::from(FieldKind::MOST_DIGITS) + 1,
-        FieldKind::Varint | FieldKind::Counted(LengthForm::Varint) => MOST_VARINT,
-        FieldKind::Counted(LengthForm::Ber) => MOST_BER,
-        FieldKind::Counted(LengthForm::Nibble) => 1,
-        FieldKind::Counted(LengthForm::Unsigned(width, _)) => width.bytes(),
-        _ => u64::from(FieldKind::MOST_WALKED) + 1,
     }
 }
 

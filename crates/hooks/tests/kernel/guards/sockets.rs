@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::LazyLock,
 };
 
 use nix::{
@@ -38,6 +39,7 @@ const DATAGRAMS: usize = 500;
 const AT_ONCE: usize = 50;
 
 pub(super) fn random_guards() {
+    LazyLock::force(&OPTION_MEMORY);
     in_order(|| {
         let mut counts = [0; 2];
         let mut attached = 0;
@@ -56,6 +58,7 @@ pub(super) fn random_guards() {
 }
 
 pub(super) fn shipped_protocols() {
+    LazyLock::force(&OPTION_MEMORY);
     in_order(|| {
         let mut attached = 0;
         for (shipped, hook) in protocols::ALL.iter().flat_map(|shipped| HOOKS.map(|hook| (shipped, hook))) {
@@ -107,7 +110,7 @@ fn check(
         Err(error) if error.obstacle() == Some(Obstacle::OptionMemory) => {
             // Besides the instructions the kernel keeps some hundred bytes.
             let taken = kernel.facts().expect("it is loaded").translated_bytes.expect("root is told");
-            assert!(hook == Hook::Socket && taken + 1024 > option_memory(), "{what}: {taken} bytes: {error}");
+            assert!(hook == Hook::Socket && taken + 1024 > *OPTION_MEMORY, "{what}: {taken} bytes: {error}");
             return false;
         }
         Err(error) => panic!("{what} at {hook}: {error}"),
@@ -118,11 +121,11 @@ fn check(
     true
 }
 
-/// Bytes that a socket may spend on its program.
-fn option_memory() -> u32 {
+/// Bytes that a socket may spend on its program. Older kernels say it in the first network namespace alone.
+static OPTION_MEMORY: LazyLock<u32> = LazyLock::new(|| {
     let text = fs::read_to_string("/proc/sys/net/core/optmem_max").expect("every kernel says it");
     text.trim().parse().expect("a number")
-}
+});
 
 /// Sends the datagrams, of which the receiver gets those that the interpreter accepts. Counts what is dropped and accepted, and
 /// gives how many are decided how.
