@@ -420,12 +420,6 @@ pub(super) const FAULTS: &[GuardFault] = &[
         }
         _ => None,
     }),
-    code("the longest label a byte shorter", (NAMES, ALL_NAMES), |all, at| match all[at] {
-        insn @ Insn::Jump { cond: Cond::Gt | Cond::Le, dst: Reg::R0, src: Src::Imm(63), .. } => {
-            Some(with_imm(insn, 62))
-        }
-        _ => None,
-    }),
     code("the longest name a byte longer", (NAMES, ALL_NAMES), |all, at| match all[at] {
         insn @ Insn::Jump { cond: Cond::Gt | Cond::Le, dst: Reg::R2, src: Src::Imm(254), .. } => {
             Some(with_imm(insn, 255))
@@ -433,6 +427,10 @@ pub(super) const FAULTS: &[GuardFault] = &[
         _ => None,
     }),
     code("the longest label a byte longer", (NAMES, ALL_NAMES), |all, at| match all[at] {
+        insn @ Insn::Jump { cond: Cond::Set, dst: Reg::R5, src: Src::Imm(0xc0), .. } => {
+            Some(with_imm(insn, 0x80))
+        }
+        // In place.
         insn @ Insn::Jump { cond: Cond::Gt | Cond::Le, dst: Reg::R0, src: Src::Imm(63), .. } => {
             Some(with_imm(insn, 64))
         }

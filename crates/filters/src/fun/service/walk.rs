@@ -153,9 +153,14 @@ impl Compiler<'_> {
 
     /// r0 = the byte at [`OFFSET`], or on at `absent`. r1 is lost.
     fn walked_byte(&self, code: &mut Code, begin: WalkBegin, absent: Label) {
+        ebpf! { in code; jge $OFFSET, $REST, $absent }
+        self.any_byte(code, begin);
+    }
+
+    /// r0 = the byte at [`OFFSET`], be it the payload's or not. r1 is lost.
+    fn any_byte(&self, code: &mut Code, begin: WalkBegin) {
         let at = begin.constant();
         ebpf! { in code;
-            jge $OFFSET, $REST, $absent
             mov r1, $BEGINNING
             add r1, $OFFSET
         }
@@ -170,7 +175,14 @@ impl Compiler<'_> {
     }
 
     /// [`OFFSET`] moves behind the name's last, empty label.
+    ///
+    /// Each question costs the verifier a way more at each label. In a copy those that can wait are asked at the end: whether it is
+    /// the payload's, by all who ask for the field, and how long labels are. In place that would have packets judged by a copy that end
+    /// too early.
     fn dns_name(&self, code: &mut Code, begin: WalkBegin, labels: &[Mem], absent: Label) {
+        /// The bits of all lengths.
+        const LENGTHS: Reg = REST;
+        let is_copy = matches!(self.near, Near::Copied(_));
         let [again, done] = [(); 2].map(|()| code.fresh_label());
         if !labels.is_empty() {
             ebpf! { in code; mov $STATE, 0 }
@@ -179,6 +191,9 @@ impl Compiler<'_> {
             ebpf! { in code; stxdw [{*word}], $STATE }
         }
         let last = i32::from(FieldKind::MOST_WALKED) - 1;
+        if is_copy {
+            ebpf! { in code; mov $LENGTHS, 0 }
+        }
         ebpf! { in code;
             jgt $OFFSET, $last, $absent
         $again:
@@ -204,17 +219,25 @@ impl Compiler<'_> {
                 or $STATE, $OFFSET
             }
         }
-        self.walked_byte(code, begin, absent);
+        if is_copy {
+            self.any_byte(code, begin);
+            ebpf! { in code; or $LENGTHS, r0 }
+        } else {
+            self.walked_byte(code, begin, absent);
+            ebpf! { in code; jgt r0, $LONGEST_LABEL, $absent }
+        }
         ebpf! { in code;
             jeq r0, 0, $done
-            jgt r0, $LONGEST_LABEL, $absent
             add $OFFSET, 1
             add $OFFSET, r0
             jle $OFFSET, $last, $again
             ja $absent
         $done:
-            add $OFFSET, 1
         }
+        if is_copy {
+            ebpf! { in code; jset $LENGTHS, {!LONGEST_LABEL & 0xff}, $absent }
+        }
+        ebpf! { in code; add $OFFSET, 1 }
         for word in labels.iter().skip(1) {
             ebpf! { in code; ldxdw r0, [{*word}] }
             forget(code, *word, Reg::R0);
@@ -222,14 +245,17 @@ impl Compiler<'_> {
         labels.iter().take(1).for_each(|word| forget(code, *word, STATE));
     }
 
-    /// [`OFFSET`] moves behind the byte that ends the text.
+    /// [`OFFSET`] moves behind the byte that ends the text; as with names, in a copy, should that be behind the payload too.
     fn until(&self, code: &mut Code, begin: WalkBegin, terminator: u8, within: u16, absent: Label) {
         let again = code.fresh_label();
         ebpf! { in code;
         $again:
             jge $OFFSET, {i32::from(within)}, $absent
         }
-        self.walked_byte(code, begin, absent);
+        match self.near {
+            Near::Copied(_) => self.any_byte(code, begin),
+            _ => self.walked_byte(code, begin, absent),
+        }
         ebpf! { in code;
             add $OFFSET, 1
             jne r0, {i32::from(terminator)}, $again
@@ -350,7 +376,7 @@ impl Compiler<'_> {
     }
 }
 
-/// RFC 1035, 2.3.4.
+/// RFC 1035, 2.3.4: what is longer has a bit that no shorter one has.
 const LONGEST_LABEL: i32 = 63;
 
 /// Keeps a register so that the verifier forgets what it knows of it, as two halves: what it knows differs from step to step of a walk, and it
