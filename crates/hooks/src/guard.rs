@@ -23,7 +23,8 @@ impl KernelFilter {
     /// Loads the service's program for `site`, with the service's lists in its maps: verified, not yet attached. It judges what
     /// goes to the site's endpoint, whatever the guard says that it listens to.
     ///
-    /// Needs root, or CAP_BPF alone at the socket and CAP_NET_ADMIN too elsewhere. Minimum kernel 5.8, at xdp 5.18.
+    /// Needs root, or CAP_BPF alone at the socket and CAP_NET_ADMIN too elsewhere, with CAP_PERFMON at xdp and where it
+    /// [`reads_anywhere`](weir_filters::fun::service::reads_anywhere). Minimum kernel 5.8, at xdp 5.18.
     ///
     /// # Errors
     /// The service can't be a program there; or what the kernel says, with the verifier's log.

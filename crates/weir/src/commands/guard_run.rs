@@ -47,7 +47,8 @@ Examples:
   weir guard run dns.toml --service dns --summary counts.json
 
 Needs root, or what `weir guard export unit` names for the guard: CAP_BPF; for
-sockets of other users CAP_SYS_PTRACE; at cgroup, tc and xdp CAP_NET_ADMIN.
+sockets of other users CAP_SYS_PTRACE; at cgroup, tc and xdp CAP_NET_ADMIN; at
+xdp, and where fields stand where the packet says, CAP_PERFMON.
 
 Exit status: 0 it was attached and detached, 1 the guard has an error, or a
 service can't be guarded, 2 it was asked for something that makes no sense.";
