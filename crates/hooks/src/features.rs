@@ -1,10 +1,10 @@
 //! What this kernel can, asked by trying it: distributions take newer features into older kernels, so that a version says
 //! little.
 
-use std::{ffi::CStr, io, os::fd::BorrowedFd, sync::OnceLock};
+use std::{io, os::fd::BorrowedFd, sync::OnceLock};
 
 use aya_obj::generated::{BPF_F_XDP_HAS_FRAGS, bpf_attach_type, bpf_prog_type};
-use rustix::system::uname;
+use nix::sys::utsname::uname;
 use thiserror::Error;
 use weir_asm::{Code, Endian};
 use weir_asm_macros::ebpf;
@@ -134,9 +134,9 @@ pub fn kernel_features() -> Features {
 
 /// [`Features::softirqs_apart`], as far as the kernel says.
 fn are_softirqs_apart() -> bool {
-    let system = uname();
-    let [version, release] = [system.version(), system.release()].map(CStr::to_string_lossy);
-    apart_in(&version, &release)
+    uname().is_ok_and(|system| {
+        apart_in(&system.version().to_string_lossy(), &system.release().to_string_lossy())
+    })
 }
 
 /// With PREEMPT_RT nobody tells whether CONFIG_PREEMPT_RT_NEEDS_BH_LOCK is set, which there is since Linux 6.18.

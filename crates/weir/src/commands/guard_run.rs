@@ -78,20 +78,31 @@ impl GuardRunArgs {
         }
         let mut summary =
             GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
-        let mut status = ExitCode::SUCCESS;
+        let (mut status, mut is_ended) = (ExitCode::SUCCESS, true);
         for guard in guards {
-            let (decisions, staying) = guard.end()?;
-            for error in staying {
-                eprintln!("weir: {}: the program stays attached: {error}", decisions.service);
-                status = ExitCode::FAILURE;
+            let service = guard.name().to_owned();
+            match guard.end() {
+                Ok((decisions, staying)) => {
+                    for error in staying {
+                        eprintln!("weir: {service}: the program stays attached: {error}");
+                        is_ended = false;
+                    }
+                    summary.services.push(decisions);
+                }
+                // What the others counted is said all the same.
+                Err(error) => {
+                    eprintln!("weir: {service}: what was decided can't be told: {error}");
+                    status = ExitCode::FAILURE;
+                }
             }
-            summary.services.push(decisions);
         }
-        if status == ExitCode::SUCCESS {
+        if is_ended {
             eprintln!("weir: ended: nothing of it is attached any more");
+        } else {
+            status = ExitCode::FAILURE;
         }
-        print(decision_table(&summary, is_plain()))?;
         self.summary.as_deref().map_or(Ok(()), |path| write_json(path, &summary))?;
+        print(decision_table(&summary, is_plain()))?;
         Ok(status)
     }
 

@@ -20,9 +20,6 @@ const PAYLOAD: i16 = -456;
 /// How many of them there is room for; in front of them is room for Ethernet's type and the headers of IPv6 and UDP.
 pub(in crate::fun) const MOST_PAYLOAD: usize = 120;
 
-/// Where the verifier forgets what it knows of a number of 32 bits: it follows what is stored at the beginning of 8 bytes.
-pub(in crate::fun) const FORGOTTEN: Mem = Mem { base: Reg::R10, off: -4 };
-
 /// No payload is longer, which the verifier is told.
 const MOST_LEN: i32 = u16::MAX as i32;
 

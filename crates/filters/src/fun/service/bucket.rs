@@ -74,13 +74,14 @@ impl Compiler<'_> {
             let [conforms, refused] = [(); 2].map(|()| code.fresh_label());
             ebpf! { in code; $label: }
             source_check::take_token(code, map, KEY, self.site.features, [conforms, refused, refused]);
+            let [_, none] = ends[0];
             for (which, label) in [conforms, refused].into_iter().enumerate() {
                 let ends: Vec<_> = (1..).zip(ends.iter().map(|ends| ends[which])).collect();
                 ebpf! { in code;
                 $label:
                     ldxdw r0, [$SPENDING]
                 }
-                choose(code, &ends[1..], ends[0].1);
+                choose(code, &ends, none);
             }
         }
     }

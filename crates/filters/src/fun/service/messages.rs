@@ -10,13 +10,13 @@ use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Comparison, Condition, Integer, MessageId, Party, ServicePart};
 
 use super::{
-    Compiler, Refusal,
+    Compiler, FORGOTTEN, Refusal,
     bucket::KEY,
     condition::{Simplified, simplified},
     integer::choose,
     stack,
 };
-use crate::fun::parse::{FORGOTTEN, PAYLOAD_LEN};
+use crate::fun::parse::PAYLOAD_LEN;
 
 /// A message that some packet may be: everything that must hold of it, and where its packets go.
 struct Candidate {

@@ -36,7 +36,7 @@ use weir_guard::meaning::{
 use super::{
     LICENSE,
     access::Access,
-    parse::{FORGOTTEN, Judge, MOST_PAYLOAD, Unjudged, Wants, parse, payload},
+    parse::{Judge, MOST_PAYLOAD, Unjudged, Wants, parse, payload},
 };
 use crate::{
     Hook, Layer, Site, Verdict,
@@ -74,6 +74,9 @@ const WALKED: i16 = TEMPORARY - 8 * TEMPORARIES as i16;
 const fn stack(off: i16) -> Mem {
     Mem { base: Reg::R10, off }
 }
+
+/// Where the verifier forgets what it knows of a number of 32 bits: it follows what is stored at the beginning of 8 bytes.
+const FORGOTTEN: Mem = stack(-4);
 
 /// Jumps have 16 bits (include/uapi/linux/bpf.h, `struct bpf_insn`).
 const MOST_INSTRUCTIONS: usize = i16::MAX as usize;

@@ -157,8 +157,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// r1 = where the payload is at hand from the offset in r0 on, which isn't behind its end; `len` bytes can be read there, of which
-    /// those are the payload's that it has. Offsets are at most `most`. r2 to r5 are lost, r0 stays.
+    /// r1 = where the payload is at hand from the offset in r0 on, which isn't behind its end and is at most `most`. As many bytes as the
+    /// part has can be read there; in place, of a part's beginning, who reads them asks for the packet's end too. r2 to r5 are lost, r0
+    /// stays.
     pub(super) fn point(&self, code: &mut Code, part: Part, most: Option<u64>, absent: Label) {
         let len = part.len();
         match self.near {

@@ -10,13 +10,9 @@ use super::{
     Compiler, Refusal,
     integer::{choose, constant, load, load_pointed},
     near::{PART_LEN, Part},
-    stack,
     walk::LABELS_IN_A_WORD,
 };
 use crate::fun::parse::PAYLOAD_LEN;
-
-/// Where a text begins that is compared by its parts.
-const LONG_TEXT: Mem = stack(-112);
 
 /// So many labels the names have that a field is looked for below, at most; nothing where it isn't.
 pub(super) fn most_labels_below(condition: &Condition, of: FieldId) -> Option<usize> {
@@ -81,6 +77,9 @@ impl Compiler<'_> {
         texts: &[Vec<u8>],
         [yes, no, absent]: [Label; 3],
     ) -> Result<(), Refusal> {
+        if texts.iter().any(|text| text.len() > PART_LEN) {
+            return Err(Refusal::Unsupported("a comparison with a text of more than 256 bytes"));
+        }
         let field = self.field(id);
         match (&field.kind, &field.at) {
             (FieldKind::Bytes(count), Integer::Constant(at)) if self.window.has_all(*at, (*count).into()) => {
@@ -209,25 +208,12 @@ impl Compiler<'_> {
         [yes, absent]: [Label; 2],
     ) {
         let len = texts[0].len();
-        if len > PART_LEN {
-            ebpf! { in code; stxdw [$LONG_TEXT], r0 }
-        } else if len > 0 {
+        if len > 0 {
             self.point(code, Part::Whole(len), most, absent);
         }
         for text in texts {
             let next = code.fresh_label();
-            if len <= PART_LEN {
-                compare(code, text, ignores_case, next);
-            } else {
-                for (number, part) in text.chunks(PART_LEN).enumerate() {
-                    ebpf! { in code;
-                        ldxdw r0, [$LONG_TEXT]
-                        add r0, {(number * PART_LEN) as i32}
-                    }
-                    self.point(code, Part::Whole(part.len()), None, absent);
-                    compare(code, part, ignores_case, next);
-                }
-            }
+            compare(code, text, ignores_case, next);
             ebpf! { in code;
                 ja $yes
             $next:

@@ -5,16 +5,13 @@ use weir_asm_macros::ebpf;
 use weir_guard::meaning::{Field, FieldKind, Integer, LengthForm, Order, ServicePart};
 
 use super::{
-    Compiler, Refusal,
+    Compiler, FORGOTTEN, Refusal,
     bounds::{MOST_BER, MOST_VARINT, looked_at},
     check_len,
     near::{BEGINNING, Near, Part},
     stack,
 };
-use crate::fun::{
-    access::CONTEXT,
-    parse::{FORGOTTEN, PAYLOAD_LEN},
-};
+use crate::fun::{access::CONTEXT, parse::PAYLOAD_LEN};
 
 /// Where a walk is, from the field's first byte on.
 const OFFSET: Reg = Reg::R2;
