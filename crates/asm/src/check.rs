@@ -333,7 +333,7 @@ pub(crate) fn written(insn: &Insn) -> Option<Reg> {
 }
 
 /// The memory that it touches, and how much of it.
-fn memory(insn: &Insn) -> Option<(Mem, usize)> {
+pub(crate) fn memory(insn: &Insn) -> Option<(Mem, usize)> {
     match *insn {
         Insn::Load { size, mem, .. } | Insn::Store { size, mem, .. } => Some((mem, size.bytes())),
         Insn::LoadSx { size, mem, .. } => Some((mem, size.size().bytes())),

@@ -1,5 +1,7 @@
 //! Code made shorter that decides the same: what a generator writes without looking at what stands around it.
 
+mod frame;
+mod live;
 mod ranges;
 #[cfg(test)]
 mod tests;
@@ -8,7 +10,7 @@ mod values;
 use std::collections::{BTreeMap, HashSet};
 
 use crate::{
-    Call, Code, Cond, Imm64, Insn, Label, Reg, Src, Target, Width,
+    AluOp, Call, Code, Cond, Imm64, Insn, Label, Reg, Src, Target, Width,
     check::{reached, written},
 };
 use ranges::{Range, Ranges, ranges_behind};
@@ -18,8 +20,8 @@ use values::{MOST_CHANGES, Seen, Values};
 const MOST_ROUNDS: usize = 32;
 
 impl Code {
-    /// Takes out what is never reached, which the kernel refuses; jumps whose way is known, to jumps, over jumps and to the
-    /// next instruction; and puts behind a jump what only it leads to.
+    /// Takes out what is never reached, which the kernel refuses, and what gives registers something that is never read; jumps whose
+    /// way is known, to jumps, over jumps and to the next instruction; and puts behind a jump what only it leads to.
     ///
     /// What the verifier knows of registers at each instruction stays: a jump is taken out where it knows the way too. Code
     /// that jumps by distances rather than to labels, or with functions of its own, stays as it is.
@@ -39,6 +41,8 @@ impl Code {
             let mut keep = self.decide_jumps();
             self.drop_loads(&mut keep);
             self.turn_jumps(&mut keep);
+            self.retain(&keep);
+            let keep: Vec<_> = self.dead_writes().into_iter().map(|is_dead| !is_dead).collect();
             self.retain(&keep);
             let mut keep = reached(self);
             for (index, insn) in self.insns().iter().enumerate() {
@@ -118,9 +122,14 @@ impl Code {
         });
         let targets = self.targets();
         for (index, values) in before.iter().enumerate() {
-            let Insn::Load { dst, .. } = self.insns()[index] else { continue };
-            let Some(held) = values.and_then(|values| values.of(dst)) else { continue };
-            let mut made = Values::default();
+            let (Insn::Load { dst, .. } | Insn::Alu { op: AluOp::Mov, dst, src: Src::Reg(_), .. }) =
+                self.insns()[index]
+            else {
+                continue;
+            };
+            let Some((mut made, held)) = values.and_then(|values| Some((values, values.of(dst)?))) else {
+                continue;
+            };
             for (at, insn) in self.insns().iter().enumerate().skip(index).take(1 + MOST_CHANGES) {
                 if written(insn) != Some(dst) || at > index && targets.contains(&at) {
                     break;

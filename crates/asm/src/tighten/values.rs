@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{AluOp, Insn, Mem, Reg, Size, Src, check::written};
+use crate::{AluOp, Insn, Mem, Reg, Size, Src, Width, check::written};
 
 /// What registers hold of memory. Memory that somebody else changes meanwhile is as it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,7 @@ impl Values {
             Insn::Load { size, mem, .. } => {
                 Some(seen.hold(Value { size, mem, changes: [None; MOST_CHANGES] }))
             }
+            Insn::Alu { width: Width::W64, op: AluOp::Mov, src: Src::Reg(other), .. } => self.of(other),
             Insn::Alu { op: AluOp::And, src: Src::Imm(_), .. } | Insn::End { .. } => {
                 self.of(register).and_then(|held| {
                     let mut value = seen.values[held.number as usize];

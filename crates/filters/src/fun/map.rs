@@ -4,7 +4,7 @@ use weir_asm::{Code, Label};
 use weir_asm_macros::ebpf;
 
 /// Where the key of a lookup stands, below what is loaded of the packet.
-const KEY: i16 = -16;
+pub(super) const KEY: i16 = -16;
 
 /// r0 = the only value of an array, or on at `absent`, where the verifier wants to be led although it always exists.
 /// r1 to r5 are lost.

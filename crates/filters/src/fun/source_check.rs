@@ -190,17 +190,23 @@ pub(super) fn take_token(
 
 /// From where r1 points at the due moment, which is in r0, and r3 is the present one, r5 the last that conforms. The next
 /// one's due moment is put in place by compare and exchange (Linux 5.12), so that two CPUs never spend the same token; a
-/// packet that finds others faster each time is refused.
+/// packet that finds others faster each time is refused. What another CPU has just put in place is no idle source's: only the
+/// first moment may lie in the past.
 fn spend(code: &mut Code, conforms: Label, refused: Label) {
-    for _ in 0..TRIES {
+    ebpf! { in code;
+        mov r2, r0
+        jge r2, r3, busy
+        mov r2, r3
+    busy:
+        ldxdw r3, [$INTERVAL]
+    }
+    for again in (0..TRIES).map(|tried| tried > 0) {
+        if again {
+            ebpf! { in code; mov r2, r0 }
+        }
         ebpf! { in code;
-            mov r2, r0
-            jge r2, r3, later
-            mov r2, r3
-        later:
             jgt r2, r5, $refused
-            ldxdw r4, [$INTERVAL]
-            add r2, r4
+            add r2, r3
             mov r4, r0
             lock cmpxchg [r1], r2
             jeq r0, r4, $conforms

@@ -12,7 +12,7 @@ mod walk;
 mod window;
 
 pub(super) use checks::{half, word};
-pub(super) use payload::{MOST_PAYLOAD, PAYLOAD_LEN, payload};
+pub(super) use payload::{MOST_PAYLOAD, PAYLOAD_LEN, payload, stack_blocks};
 pub(super) use walk::beginning;
 
 use std::net::IpAddr;

@@ -1,6 +1,8 @@
 //! For decisions about any part of the payload: its place, its length, and its first bytes at a place that is known when the program
 //! is made.
 
+use std::ops::Range;
+
 use weir_asm::{Code, Label, Mem, Reg};
 use weir_asm_macros::ebpf;
 use weir_wire::{headers::ethernet, udp};
@@ -11,7 +13,10 @@ use super::{
 };
 use crate::{
     Layer, Site,
-    fun::access::{Access, DATA, DATA_END},
+    fun::{
+        access::{Access, DATA, DATA_END},
+        map,
+    },
 };
 
 /// Where the payload's first bytes stand on the stack. 8 divides it, so that integers have the alignment that the kernel wants.
@@ -19,6 +24,9 @@ const PAYLOAD: i16 = -456;
 
 /// How many of them there is room for; in front of them is room for Ethernet's type and the headers of IPv6 and UDP.
 pub(in crate::fun) const MOST_PAYLOAD: usize = 120;
+
+/// The stack ends there (`MAX_BPF_STACK`, include/linux/filter.h).
+const LOWEST: i16 = -512;
 
 /// No payload is longer, which the verifier is told.
 const MOST_LEN: i32 = u16::MAX as i32;
@@ -29,6 +37,12 @@ pub(in crate::fun) const PAYLOAD_LEN: Reg = LENGTH;
 /// Where the payload's first bytes are read, zeros where it is shorter.
 pub(in crate::fun) fn payload(site: &Site) -> Mem {
     if Access::at(site).is_direct { Mem { base: END, off: 0 } } else { Mem { base: Reg::R10, off: PAYLOAD } }
+}
+
+/// What of the stack the parser, and keys of maps, have addresses of, where so many bytes of the payload are copied there.
+pub(in crate::fun) fn stack_blocks(site: &Site, beginning: Option<usize>) -> [Range<i16>; 2] {
+    let headers = if site.hook.layer() == Layer::Udp { map::KEY } else { IP_AT.off };
+    [headers..0, LOWEST..PAYLOAD + beginning.unwrap_or(0) as i16]
 }
 
 impl PacketParser<'_> {
@@ -109,10 +123,13 @@ impl PacketParser<'_> {
         self.check_headers(code, &window, not_plain);
         ebpf! { in code; sub $PAYLOAD_LEN, {udp::PAYLOAD_OFFSET as i32} }
         if self.access.is_direct && beginning.is_some() {
-            ebpf! { in code;
-                mov $END, $START
-                add $END, {payload_at as i32}
-            }
+            const {
+                assert!(
+                    matches!((START, END), (Reg::R8, Reg::R8)),
+                    "the packet's place becomes its payload's"
+                )
+            };
+            ebpf! { in code; add $END, {payload_at as i32} }
         }
         ebpf! { in code; mov $AT, {payload_at as i32} }
     }

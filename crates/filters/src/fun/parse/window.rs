@@ -11,9 +11,10 @@ use super::{
 };
 use crate::fun::access::{DATA, DATA_END};
 
-/// Where packets are read in place: their first byte, and the end of the first piece.
-pub(super) const START: Reg = Reg::R7;
-pub(super) const STOP: Reg = Reg::R8;
+/// Where packets are read in place: their first byte, from which [`END`](super::END) may become the payload's, and the end of the first
+/// piece.
+pub(super) const START: Reg = super::END;
+pub(super) const STOP: Reg = super::AT;
 
 /// A packet of a version, from an offset on.
 pub(super) struct PacketWindow {

@@ -2,12 +2,13 @@
 
 use weir_asm::{Code, Label, Mem, Reg, splice::SrcSplice};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{Comparison, Integer, Operation, Order, Width};
+use weir_guard::meaning::{Comparison, Field, FieldId, FieldKind, Integer, Operation, Order, Width};
 
 use super::{
     Compiler, Refusal, TEMPORARIES, check_len,
     near::{Part, UNALIGNED},
     stack,
+    text::native,
 };
 use crate::fun::parse::{AT, PAYLOAD_LEN};
 
@@ -92,7 +93,13 @@ impl Compiler<'_> {
         target: Label,
         absent: Label,
     ) -> Result<(), Refusal> {
-        if let Some(right) = small(right) {
+        if let (Integer::Field(id), Integer::Constant(value)) = (left, right)
+            && let Some(field) = self.as_it_stands(*id, *value)
+            && let Comparison::Equal | Comparison::Unequal = comparison
+        {
+            self.load(code, &field.at, field.width, absent)?;
+            jump_where_stands(code, comparison == Comparison::Equal, field.value, target);
+        } else if let Some(right) = small(right) {
             self.integer(code, left, absent)?;
             jump(code, comparison, right, target);
         } else if let Some(left) = small(left) {
@@ -103,6 +110,20 @@ impl Compiler<'_> {
             jump(code, comparison, Reg::R2, target);
         }
         Ok(())
+    }
+
+    /// What a load of the field gives where it is this number; nothing where it is loaded as the number, or can't be that.
+    fn as_it_stands(&self, id: FieldId, value: u64) -> Option<Standing> {
+        let Field { kind: FieldKind::Unsigned { width, order, bits: None }, at, .. } = self.field(id) else {
+            return None;
+        };
+        let (from, len) = (size_of::<u64>() - width.bytes() as usize, width.bytes() as usize);
+        let value = match order {
+            _ if !matches!(width, Width::Two | Width::Four) || value >> (8 * len) != 0 => return None,
+            Order::Big => native(&value.to_be_bytes()[from..]),
+            Order::Little => native(&value.to_le_bytes()[..len]),
+        };
+        Some(Standing { at, width, value })
     }
 
     fn source_port(&self, code: &mut Code, absent: Label) {
@@ -276,6 +297,23 @@ fn jump(code: &mut Code, comparison: Comparison, right: impl SrcSplice, target: 
         Comparison::LessOrEqual => ebpf! { in code; jle r0, $right, $target },
         Comparison::Greater => ebpf! { in code; jgt r0, $right, $target },
         Comparison::GreaterOrEqual => ebpf! { in code; jge r0, $right, $target },
+    }
+}
+
+/// A field that is compared with a constant as it stands in the payload: no byte is turned.
+struct Standing {
+    at: Integer,
+    width: Width,
+    value: u64,
+}
+
+/// On at `target` where r0, of 32 bits at most, is the value or is not.
+fn jump_where_stands(code: &mut Code, is_equal: bool, value: u64, target: Label) {
+    match (i32::try_from(value), is_equal) {
+        (Ok(value), true) => ebpf! { in code; jeq r0, $value, $target },
+        (Ok(value), false) => ebpf! { in code; jne r0, $value, $target },
+        (Err(_), true) => ebpf! { in code; jeq32 r0, {value as u32 as i32}, $target },
+        (Err(_), false) => ebpf! { in code; jne32 r0, {value as u32 as i32}, $target },
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fun::{parse::word, source_check};
 /// The address, as it stands in a header; an IPv4 address in front of zeros.
 pub(super) const ADDRESS: Mem = stack(-160);
 /// The first byte of the IP header.
-const FIRST_BYTE: Mem = stack(-104);
+pub(super) const FIRST_BYTE: Mem = stack(-104);
 /// 1 for IPv4, 0 for IPv6, 32 bits: in the second half of 8 bytes, where the verifier keeps nothing, so that it follows what comes behind
 /// once for both.
 pub(super) const VERSION: Mem = stack(FIRST_BYTE.off + 4);

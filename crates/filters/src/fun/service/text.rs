@@ -112,13 +112,18 @@ impl Compiler<'_> {
             let width = [Width::Four, Width::Two].into_iter().find(fits).unwrap_or(Width::One);
             let (part, behind) = left.split_at(left.len().min(width.bytes() as usize));
             load(code, width, self.window.at(at));
+            // What was loaded stays where it can, for others to compare.
+            let compared = if part.len() == 3 && !ignores_case { Reg::R1 } else { Reg::R0 };
+            if compared != Reg::R0 {
+                ebpf! { in code; mov $compared, r0 }
+            }
             if part.len() == 3 {
-                ebpf! { in code; and32 r0, {native(&[0xff, 0xff, 0xff, 0]) as u32 as i32} }
+                ebpf! { in code; and32 $compared, {native(&[0xff, 0xff, 0xff, 0]) as u32 as i32} }
             }
             let part = [part, &[0]].concat();
             let part = &part[..width.bytes() as usize];
             fold_case(code, part, ignores_case);
-            ebpf! { in code; jne32 r0, {native(part) as u32 as i32}, $next }
+            ebpf! { in code; jne32 $compared, {native(part) as u32 as i32}, $next }
             (at, left) = (at + width.bytes(), behind);
         }
         ebpf! { in code;
@@ -252,7 +257,7 @@ fn fold_case(code: &mut Code, part: &[u8], ignores_case: bool) {
 }
 
 /// What a load of these bytes gives on this machine, for which programs are made.
-fn native(bytes: &[u8]) -> u64 {
+pub(super) fn native(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     if cfg!(target_endian = "big") {
         word[8 - bytes.len()..].copy_from_slice(bytes);

@@ -3,7 +3,12 @@
 use weir_asm::{Code, Line, Source};
 use weir_guard::{meaning::ServicePart, text::ServicePlaces};
 
-use super::Compiler;
+use super::{
+    Compiler,
+    bucket::KEY,
+    source::{ADDRESS, FIRST_BYTE},
+};
+use crate::fun::{parse::stack_blocks, source_check::MOMENT};
 
 /// Where a service is written, for its program's instructions to be traced to.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +25,16 @@ impl Compiler<'_> {
         self.marks.push((code.len(), rule));
     }
 
-    /// Gives instructions their lines, which stay with them when the code is made tight.
+    /// Gives instructions their lines, which stay with them when the code is made tight, and its stack.
     pub(super) fn finish_code(&self, code: &mut Code) {
         if let Some(written) = self.written {
             code.set_lines(written.lines(code.len(), &self.marks));
         }
         code.tighten();
+        let own = [(KEY, 32), (ADDRESS.off, 16), (MOMENT.off, 8), (FIRST_BYTE.off, 1)];
+        let blocks: Vec<_> = own.into_iter().map(|(begin, len)| begin..begin + len).collect();
+        let is_packed = code.pack_stack(&[&blocks[..], &stack_blocks(self.site, self.beginning())].concat());
+        debug_assert!(is_packed, "an address is taken of what is in no block of the stack");
     }
 }
 
