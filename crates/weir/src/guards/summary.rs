@@ -10,10 +10,7 @@ use std::{
 
 use serde::Serialize;
 use weir_asm::Code;
-use weir_filters::{
-    Hook, Site,
-    fun::service::{known_room, service_object},
-};
+use weir_filters::{Hook, Site, fun::service::service_object};
 use weir_guard::meaning::{Condition, MessageId, Party, Protocol, Service};
 use weir_hooks::{HookError, KernelFilter};
 use weir_output::terminal;
@@ -111,7 +108,7 @@ impl ServiceSummary {
             } else {
                 ": no limit for all bounds how many become known"
             };
-            let room = known_room(service);
+            let room = service.known_room();
             format!(
                 "{:?} after {after}, by {}, at most {room} at once{bound}",
                 known.lasting,
