@@ -14,7 +14,7 @@ use weir_asm::text::nearest;
 use weir_filters::{Hook, names};
 
 use crate::{
-    AnyProgram, HookError, Interface, ProgramType, XdpMode,
+    AnyProgram, BoundSocket, HookError, Interface, ProgramType, SocketHolder, XdpMode,
     attached::{Hold, SocketOptions},
     attaching::{call_with_reason, is_the_drivers, tc},
     sockets::refuse_filtered,
@@ -31,8 +31,10 @@ pub enum AttachPoint<'a> {
         /// Such as `sys_enter_recvfrom`.
         name: &'a str,
     },
-    /// A socket, anybody's, that has no filter yet (`SO_ATTACH_BPF`, Linux 3.19).
+    /// A socket that has no filter yet (`SO_ATTACH_BPF`, Linux 3.19), which is kept open meanwhile.
     Socket(BorrowedFd<'a>),
+    /// Such a socket of another process, which isn't: whoever has it may close it, and bind anew.
+    Anothers(&'a BoundSocket, SocketHolder),
     /// An open folder of a control group: its sockets, and those of the groups below it (a link, Linux 5.7).
     Cgroup(BorrowedFd<'a>, Direction),
     /// An interface, behind what is attached there already: a tcx link (Linux 6.6), or below that a filter of the qdisc
@@ -83,6 +85,14 @@ impl AttachedProgram {
         self.fallback.as_deref()
     }
 
+    /// Detaches the program, as dropping does, and says what dropping can't.
+    ///
+    /// # Errors
+    /// It stays at another process's socket, which can't be had any more.
+    pub fn detach(mut self) -> Result<(), HookError> {
+        self.hold.let_go()
+    }
+
     fn of(hold: Hold) -> Self {
         Self { hold, mode: None, fallback: None }
     }
@@ -93,7 +103,7 @@ impl AttachPoint<'_> {
     pub fn program_type(&self) -> ProgramType {
         match self {
             Self::TracePoint { .. } => ProgramType::TracePoint,
-            Self::Socket(_) => ProgramType::Socket,
+            Self::Socket(_) | Self::Anothers(..) => ProgramType::Socket,
             Self::Cgroup(..) => ProgramType::CgroupSkb,
             Self::Tc(..) => ProgramType::Tc,
             Self::Xdp(..) => ProgramType::Xdp,
@@ -119,7 +129,17 @@ impl AnyProgram {
         }
         match point {
             AttachPoint::TracePoint { category, name } => self.at_tracepoint(category, name),
-            AttachPoint::Socket(socket) => self.at_socket(socket),
+            AttachPoint::Socket(socket) => {
+                let held = socket.try_clone_to_owned();
+                let held =
+                    held.map_err(|error| self.call_error(Hook::Socket, "fcntl F_DUPFD_CLOEXEC", error))?;
+                self.at_socket(socket)?;
+                Ok(AttachedProgram::of(Hold::Slot(held, SocketOptions::FILTER)))
+            }
+            AttachPoint::Anothers(socket, holder) => {
+                self.at_socket(socket.lent_by(holder)?.as_fd())?;
+                Ok(AttachedProgram::of(Hold::Anothers(Some(socket.clone()))))
+            }
             AttachPoint::Cgroup(folder, direction) => {
                 let attach_type = match direction {
                     Direction::Ingress => BPF_CGROUP_INET_INGRESS,
@@ -166,17 +186,15 @@ impl AnyProgram {
         self.program_mut().try_into()
     }
 
-    fn at_socket(&self, socket: BorrowedFd<'_>) -> Result<AttachedProgram, HookError> {
+    fn at_socket(&self, socket: BorrowedFd<'_>) -> Result<(), HookError> {
         let failed = |call, io_error| self.call_error(Hook::Socket, call, io_error);
         let free = refuse_filtered(socket).map_err(|error| failed("getsockopt SO_GET_FILTER", error))?;
         free.map_err(|refusal| HookError::RefusedSocket {
             step: format!("attaching of {} to the socket", self.name()),
             refusal,
         })?;
-        let held = socket.try_clone_to_owned().map_err(|error| failed("fcntl F_DUPFD_CLOEXEC", error))?;
         let (call, done) = SocketOptions::FILTER.fill(socket, self.program_fd()?);
-        done.map_err(|error| failed(call, error))?;
-        Ok(AttachedProgram::of(Hold::Slot(held, SocketOptions::FILTER)))
+        done.map_err(|error| failed(call, error))
     }
 
     fn at_interface(&self, interface: &Interface, mode: XdpMode) -> Result<AttachedProgram, HookError> {

@@ -157,7 +157,7 @@ impl Attached {
 
 impl Hold {
     /// Detaches, but for what does so when it is dropped itself.
-    fn let_go(&mut self) -> Result<(), HookError> {
+    pub(crate) fn let_go(&mut self) -> Result<(), HookError> {
         // These calls fail only where nothing is attached any more, which is what is wanted.
         let _ = match self {
             Self::Slot(socket, slot) => sys::set_option(socket.as_fd(), slot.detach, 0),

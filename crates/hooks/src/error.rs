@@ -9,7 +9,7 @@ use aya::{
 };
 use thiserror::Error;
 use weir_asm::{ElfFile, SourceLine};
-use weir_filters::Gap;
+use weir_filters::{Gap, Site};
 
 use crate::{
     SocketRefusal,
@@ -104,6 +104,8 @@ pub enum HookError {
         verifier_log: String,
         /// The source line of the instruction at which the verifier stopped, where it is known.
         line: Option<Box<SourceLine>>,
+        /// What it was made for, where it is a guard's: [`HookError::with_rule`] makes it again.
+        site: Option<Box<Site>>,
     },
     /// A system call on a program or a map failed.
     #[error("{doing} of {what}: {call}: {io_error}{}", remedy(self))]
@@ -313,7 +315,7 @@ impl HookError {
             _ if io_error.raw_os_error() == Some(libc::EFAULT) => Some(Obstacle::VerifierBug),
             _ => Some(Obstacle::of_verifier()),
         };
-        Self::Load { what, obstacle, io_error, verifier_log, line: None }
+        Self::Load { what, obstacle, io_error, verifier_log, line: None, site: None }
     }
 
     /// The same with the source line of the instruction at which the verifier stopped, as the object says. Kernels name a line

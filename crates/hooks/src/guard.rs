@@ -6,10 +6,10 @@ use std::{
 };
 
 use aya_obj::generated::bpf_attach_type::BPF_CGROUP_INET_EGRESS;
-use weir_asm::Endian;
+use weir_asm::{Endian, read_elf};
 use weir_filters::{
     Hook, Owner, Site,
-    fun::service::{DECISIONS, GUARD, KNOWING, service_object},
+    fun::service::{DECISIONS, GUARD, KNOWING, WrittenService, exported_object, service_object},
 };
 use weir_guard::meaning::{Decision, Service};
 use weir_records::{DecisionCount, VerdictCounts};
@@ -29,23 +29,45 @@ impl KernelFilter {
     /// # Errors
     /// The service can't be a program there; or what the kernel says, with the verifier's log.
     pub fn load_service(service: &Arc<Service>, site: &Site) -> Result<Self, HookError> {
+        let mut filter = Self::programs(service, site, None)?;
+        filter.reads_gso = site.gso.is_some();
+        filter.set_lists(service)?;
+        filter.service = Some(Arc::clone(service));
+        Ok(filter)
+    }
+
+    /// The service's programs, with nothing in their maps.
+    fn programs(
+        service: &Service,
+        site: &Site,
+        written: Option<WrittenService<'_>>,
+    ) -> Result<Self, HookError> {
         let what = format!("the guard of '{}'", service.name);
         let other = |reason| HookError::Other { doing: "making a program", what: what.clone(), reason };
         let site = &Site { features: kernel_features(), ..*site };
-        let object = service_object(service, site).map_err(|refusal| other(refusal.to_string()))?;
+        let object = match written {
+            Some(written) => exported_object(service, site, written),
+            None => service_object(service, site),
+        };
+        let object = object.map_err(|refusal| other(refusal.to_string()))?;
         let elf = object.to_elf(Endian::NATIVE).map_err(|error| other(error.to_string()))?;
+        let traced = |mut error: HookError, program: &str| {
+            if let HookError::Load { site: made_for, .. } = &mut error {
+                *made_for = Some(Box::new(*site));
+            }
+            match written.and_then(|_| read_elf(&elf).ok()) {
+                Some(file) => error.with_line_of(&file, program),
+                None => error,
+            }
+        };
         let mut ebpf =
             loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(&what, &error))?;
         if let Some(knowing) = ebpf.program_mut(KNOWING) {
             let needed = ProgramType::of(knowing).map_or(&[][..], ProgramType::needed);
             let loaded = program_type::load(knowing);
-            loaded.map_err(|error| HookError::program("loading", &what, needed, error))?;
+            loaded.map_err(|error| traced(HookError::program("loading", &what, needed, error), KNOWING))?;
         }
-        let mut filter = Self::load_program(what, ebpf, GUARD.to_owned(), site)?;
-        filter.reads_gso = site.gso.is_some();
-        filter.set_lists(service)?;
-        filter.service = Some(Arc::clone(service));
-        Ok(filter)
+        Self::load_program(what.clone(), ebpf, GUARD.to_owned(), site).map_err(|error| traced(error, GUARD))
     }
 
     /// Attaches the program that sees what the service sends, where the guard asks which sources it has answered: on the way out of
@@ -87,6 +109,22 @@ impl KernelFilter {
             }
         }
         Ok(counts)
+    }
+}
+
+impl HookError {
+    /// Where it is a guard's program that the verifier refused: the same with the rule that the refused instruction comes from. The
+    /// program is made and loaded once more for that, with the lines of its rules, which takes as long again.
+    pub fn with_rule(self, service: &Service, written: WrittenService<'_>) -> Self {
+        let Self::Load { site: Some(site), verifier_log, .. } = &self else { return self };
+        // Without a log it didn't get as far as an instruction.
+        if verifier_log.trim().is_empty() {
+            return self;
+        }
+        match KernelFilter::programs(service, site, Some(written)) {
+            Err(traced @ Self::Load { .. }) => traced,
+            _ => self,
+        }
     }
 }
 

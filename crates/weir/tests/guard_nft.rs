@@ -26,6 +26,9 @@ const WITH_NFT: &[Test] = &[
     ("a_ruleset_that_is_a_little_wrong_is_noticed", faults_are_noticed),
     ("limits_let_as_many_through_as_the_interpreter", limits_hold),
     ("a_limit_in_time_lets_through_as_many_within_its_tolerance", limits_in_time),
+    ("who_the_service_answers_is_known", answered_sources),
+    ("who_there_is_no_room_for_stays_unknown", no_room_to_be_known),
+    ("nobody_is_known_for_longer_than_the_guard_says", known_for_a_while),
     ("sources_that_a_limit_has_no_room_for_are_dropped_and_counted", no_room),
     ("a_guard_that_observes_counts_and_drops_nothing", observing_drops_nothing),
     ("fragments_of_ipv6_are_what_the_guard_says", fragments),
@@ -166,12 +169,17 @@ fn addresses(sources: &[&str]) -> Vec<SocketAddr> {
     sources.iter().map(|source| source.parse().expect(source)).collect()
 }
 
+fn datagram(by: Party, source: SocketAddr, payload: &[u8]) -> ServiceDatagram {
+    ServiceDatagram { by, source, payload: payload.to_vec(), behind: Vec::new() }
+}
+
 /// What differs from a payload a little: cut short, with and without the rest behind UDP's length; longer; with bits of one byte
 /// turned over.
 fn near(source: SocketAddr, payload: &[u8]) -> Vec<ServiceDatagram> {
     // A long payload's end is filling.
     const FIRST: usize = 48;
     let sent = |payload: &[u8], behind: &[u8]| ServiceDatagram {
+        by: Party::Client,
         source,
         payload: payload.to_vec(),
         behind: behind.to_vec(),
@@ -267,16 +275,128 @@ fn faults_are_noticed() {
         batches.push(addresses(&["203.0.113.1:1", "203.0.113.9:1"]).into_iter().flat_map(near).collect());
         batches
     };
-    let right = compare(&service, batches()).expect("nft runs");
+    are_noticed(&service, batches, FAULTS);
+}
+
+#[track_caller]
+fn are_noticed(
+    service: &Service,
+    batches: impl Fn() -> Vec<Vec<ServiceDatagram>>,
+    faults: &'static [(&str, &str)],
+) {
+    let right = compare(service, batches()).expect("nft runs");
     assert_eq!(right.shown, None);
-    for (from, to) in FAULTS {
+    for (from, to) in faults {
         let change = move |ruleset: &str| {
             assert!(ruleset.contains(from), "{from} isn't in {ruleset}");
             ruleset.replacen(from, to, 1)
         };
-        let wrong = compare_changed(&service, batches(), change).expect("nft runs");
+        let wrong = compare_changed(service, batches(), change).expect("nft runs");
         assert_ne!(wrong.shown, None, "{from} as {to}");
     }
+}
+
+/// What the service of [`knowing`] is sent and sends: A2S_PLAYER, A2S_RULES, A2A_PING; A2S_PLAYER's answer, and a challenge.
+const PLAYERS: &[u8] = b"\xff\xff\xff\xffU1234";
+const RULES: &[u8] = b"\xff\xff\xff\xffV1234";
+const PING: &[u8] = b"\xff\xff\xff\xffi";
+const PLAYERS_REPLY: &[u8] = b"\xff\xff\xff\xffD\0";
+const CHALLENGE: &[u8] = b"\xff\xff\xff\xffA1234";
+
+/// A service that asks in each way whether sources are known.
+fn knowing(by: &str) -> Service {
+    enforcing(&format!(
+        "protocol = 'a2s'\naccept = [{{ message = 'players', from = 'known' }}, {{ message = 'rules', from = 'unknown' }}, 'ping']\n\
+         limit = [{{ message = 'ping', from = 'unknown', per = 'all', rate = '1/h', burst = 6 }},\n\
+         {{ message = 'ping', from = 'known', per = 'source/32,/128', rate = '1/h', burst = 2 }}]\n\
+         known = {{ after = ['players-reply', 'rules-reply'], by = '{by}', for = '60s' }}"
+    ))
+}
+
+/// For each of some clients: all of them ask, the service sends it what is near an answer, and all ask again.
+fn conversations() -> Vec<Vec<ServiceDatagram>> {
+    let clients = addresses(&[
+        "192.0.2.1:4000",
+        "192.0.2.1:4001",
+        "192.0.2.255:4000",
+        "192.0.3.1:4000",
+        "127.0.0.1:4000",
+        "[2001:db8::1]:4000",
+        "[2001:db8::ffff:0:0:1]:4000",
+        "[2001:db8:0:1::1]:4000",
+        "[::1]:4001",
+    ]);
+    let asked = || {
+        let each = clients.iter().flat_map(|client| [PLAYERS, RULES, PING].map(|payload| (client, payload)));
+        each.map(|(client, payload)| datagram(Party::Client, *client, payload))
+    };
+    let conversation = |client: &SocketAddr| {
+        let sent = [CHALLENGE, PING, PLAYERS_REPLY].into_iter().flat_map(|payload| near(*client, payload));
+        let sent = sent.map(|each| ServiceDatagram { by: Party::Service, behind: Vec::new(), ..each });
+        asked().chain(sent).chain(asked()).collect()
+    };
+    clients.iter().map(conversation).collect()
+}
+
+/// What may be written wrong of who is known.
+const KNOWING_FAULTS: &[(&str, &str)] = &[
+    ("udp sport 4242 goto sent", "udp sport 4243 goto sent"),
+    ("hook output", "hook input"),
+    ("goto knowing", "accept"),
+    ("0x44 goto knowing", "0x41 goto knowing"),
+    ("ip saddr & 255.255.255.0 @known_v4", "ip saddr @known_v4"),
+    ("ip saddr & 255.255.255.0 @known_v4", "ip saddr & 255.255.255.0 != @known_v4"),
+    ("ip6 saddr & ffff:ffff:ffff:ffff:: != @known_v6", "ip6 saddr & ffff:ffff:ffff:ffff:: @known_v6"),
+    ("update @known_v4 { ip daddr & 255.255.255.0 }", "update @known_v4 { ip saddr & 255.255.255.0 }"),
+    ("update @known_v6 { ip6 daddr & ffff:ffff:ffff:ffff:: }", "update @known_v6 { ip6 daddr }"),
+    ("update @known_v6", "delete @known_v6"),
+];
+
+fn answered_sources() {
+    for by in ["source/24,/64", "source+port/24,/64", "source+port/32,/128"] {
+        let compared = compare(&knowing(by), conversations()).expect("nft runs");
+        assert_eq!(compared.shown, None, "{by}");
+        assert_eq!(compared.not_sendable, 0, "{by}");
+        assert!(compared.known > 9 && compared.delivered < compared.sent, "{by}: {compared:?}");
+    }
+    are_noticed(&knowing("source/24,/64"), conversations, KNOWING_FAULTS);
+}
+
+fn no_room_to_be_known() {
+    let clients = addresses(&["192.0.2.1:4000", "192.0.3.1:4000", "192.0.4.1:4000"]);
+    let all =
+        |by, payload| clients.iter().map(move |client| datagram(by, *client, payload)).collect::<Vec<_>>();
+    // Those who are known stay so, and are known anew.
+    let sent = [all(Party::Service, PLAYERS_REPLY), all(Party::Client, PLAYERS)].concat();
+    let change = |ruleset: &str| {
+        let room = "size 65536\n\t\tflags dynamic,timeout\n\t\ttimeout 3600s";
+        assert!(ruleset.contains(room), "{ruleset}");
+        ruleset.replace(room, &room.replace("65536", "2"))
+    };
+    let compared = compare_changed(&knowing("source/24,/64"), vec![sent], change).expect("nft runs");
+    let expected = "players".to_owned();
+    let last = datagram(Party::Client, clients[2], PLAYERS);
+    let shown = RulesetDisagreement::Delivery { datagram: last, expected, is_delivered: false };
+    assert_eq!((compared.delivered, compared.shown), (2, Some(shown)));
+}
+
+fn known_for_a_while() {
+    let mut service = knowing("source/24,/64");
+    service.known.as_mut().expect("it says so").lasting = Duration::from_millis(100);
+    let (received, listed) = in_namespace(&service, || {
+        let (client, server) = connected("127.0.0.1");
+        server.send_to(PLAYERS_REPLY, client.local_addr().expect("it is bound")).expect("lo is up");
+        // A tick has at most 10 ms.
+        std::thread::sleep(Duration::from_millis(150));
+        send(&client, PLAYERS);
+        received(&server)
+    });
+    assert!(received.is_empty(), "{received:?}");
+    assert_eq!(
+        (counted(&listed, nft::IS_KNOWN), counted(&listed, "players is unwelcome")),
+        (1, 1),
+        "{listed}"
+    );
 }
 
 fn limits_hold() {
@@ -299,11 +419,7 @@ fn limits_hold() {
     ]);
     let of = |payload: &'static [u8]| {
         let payload = payload.to_vec();
-        sources.iter().map(move |source| ServiceDatagram {
-            source: *source,
-            payload: payload.clone(),
-            behind: Vec::new(),
-        })
+        sources.iter().map(move |source| datagram(Party::Client, *source, &payload))
     };
     // Each message alone reaches its own limits; together they reach the common one.
     let orders: [&[&'static [u8]]; 4] = [
@@ -319,11 +435,7 @@ fn limits_hold() {
 }
 
 fn limits_in_time() {
-    let datagram = ServiceDatagram {
-        source: ([192, 0, 2, 1], 4000).into(),
-        payload: b"GET".to_vec(),
-        behind: Vec::new(),
-    };
+    let datagram = datagram(Party::Client, ([192, 0, 2, 1], 4000).into(), b"GET");
     for per in ["all", "source/24,/56"] {
         let limit = format!("limit = [{{ per = '{per}', rate = '200/s', burst = 20 }}]");
         let service = enforcing(&format!("protocol = 'bag'\naccept = ['get']\n{limit}"));
@@ -339,7 +451,7 @@ fn no_room() {
         enforcing("protocol = 'bag'\naccept = ['get']\nlimit = [{ per = 'source/32,/128', rate = '1/h' }]");
     let of = |number: u32| {
         let source = SocketAddr::from((Ipv4Addr::from(0x0a00_0000 + number), 4000));
-        ServiceDatagram { source, payload: b"GET".to_vec(), behind: Vec::new() }
+        datagram(Party::Client, source, b"GET")
     };
     let compared = compare(&service, vec![(0..=ROOM).map(of).collect()]).expect("nft runs");
     let expected = "get".to_owned();
@@ -354,10 +466,8 @@ fn observing_drops_nothing() {
     );
     let packets =
         [("127.0.0.1:1", "x"), ("127.0.0.1:1", "GET"), ("127.0.0.1:1", "GET"), ("127.0.0.2:1", "GET")];
-    let of = |(source, payload): (&str, &str)| ServiceDatagram {
-        source: source.parse().expect(source),
-        payload: payload.as_bytes().to_vec(),
-        behind: Vec::new(),
+    let of = |(source, payload): (&str, &str)| {
+        datagram(Party::Client, source.parse().expect(source), payload.as_bytes())
     };
     let compared = compare(&service, vec![packets.map(of).into(); 2]).expect("nft runs");
     assert_eq!((compared.delivered, compared.shown), (8, None), "each batch begins anew");

@@ -336,15 +336,17 @@ impl Service {
         }
     }
 
-    /// Takes note of a packet that the service sends to `to` at `now`.
-    pub fn answered(&self, answer: &Packet<'_>, to: SocketAddr, memory: &mut Memory, now: u64) {
+    /// Takes note of a packet that the service sends to `to` at `now`, and says whether that is known by it.
+    pub fn answered(&self, answer: &Packet<'_>, to: SocketAddr, memory: &mut Memory, now: u64) -> bool {
         let Some(known) = &self.known else {
-            return;
+            return false;
         };
         let message = self.protocol.message_of(answer, Party::Service);
-        if message.is_some_and(|message| known.after.contains(&message)) {
+        let is_known = message.is_some_and(|message| known.after.contains(&message));
+        if is_known {
             memory.know(known.by.of(to), now.saturating_add(known.lasting.as_nanos() as u64));
         }
+        is_known
     }
 
     /// How many sources can be known at once, where limits for all bound what can be answered; nothing where they don't.
@@ -362,6 +364,14 @@ impl Service {
             lasting / u128::from(interval.get()) + u128::from(burst.get())
         };
         u64::try_from(limits.into_iter().map(passing).sum::<u128>()).ok()
+    }
+
+    /// How many sources a kernel has room for: as many as strangers can become known, and 65 536 for those that are known already;
+    /// at most 4 194 304.
+    pub fn known_room(&self) -> u32 {
+        const ALREADY: u64 = 65_536;
+        const MOST: u64 = 1 << 22;
+        self.most_known().unwrap_or(0).saturating_add(ALREADY).min(MOST) as u32
     }
 
     /// Every decision that there is, in the order in which programs count them.

@@ -8,6 +8,7 @@
 //! Limits are token buckets of the same burst. Two things differ: nft rounds the nanoseconds of a packet down, where
 //! [`RateLimit`](crate::meaning::RateLimit) rounds them up; and where a limit's set of sources is full, packets of sources that
 //! aren't in it are dropped, and counted. An element of that set ends when its bucket is full again, which changes nothing.
+//! A known source is so until the kernel's next tick.
 
 mod bytes;
 mod condition;
@@ -28,6 +29,9 @@ const MOST_RULES: usize = 256;
 const MOST_OF_NAME: usize = 90;
 /// The last byte of a payload that may be asked for, from 0.
 const LAST_BYTE: u64 = Bytes::MOST_OFFSET - Bytes::HEADER;
+
+/// The comment of the rules that count what the service sends, and who gets it is known by.
+pub const IS_KNOWN: &str = "source is known";
 
 /// The comment of the last rule.
 const NOTHING: &str = "no accepted message";
@@ -77,9 +81,6 @@ pub enum Reason {
     /// Rules without end.
     #[error("more than {MOST_RULES} rules would be needed for it")]
     TooManyRules,
-    /// Sources that are known by what they were sent.
-    #[error("nft doesn't know which sources are known")]
-    Known,
     /// A name that nft doesn't take.
     #[error("nft takes names of a-z, 0-9, '-', '_' and '.' here, of at most {MOST_OF_NAME} bytes")]
     Name,
@@ -94,7 +95,7 @@ pub enum Reason {
 /// The service as a file for `nft -f`: a table of its own, `inet weir_NAME`, which is replaced when the file is loaded again.
 ///
 /// It needs nftables 0.9.1 (`priority filter - 10`). Its base chain is at the hook `input`, where IPv4 packets are whole again, wherever
-/// the guard is `at`; the service's unit and process, and samples, have no counterpart. A packet of several datagrams (UDP GRO) is
+/// the guard is `at`; what the service sends is looked at behind what others drop of it (`output`, `filter + 10`). The service's unit and process, and samples, have no counterpart. A packet of several datagrams (UDP GRO) is
 /// judged as if the first were as long as all.
 ///
 /// # Errors

@@ -7,16 +7,19 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{MOST_OF_NAME, Reason, Refusal, comment, condition::Conditions, table_name};
+use super::{IS_KNOWN, MOST_OF_NAME, Reason, Refusal, comment, condition::Conditions, table_name};
 use crate::meaning::{
-    Acceptance, Condition, Decision, Fate, Limit, LimitId, Message, MessageId, Mode, Party, Per, PrefixList,
-    RateLimit, Senders, Service, ServicePart, SourceKey, UnjudgedKind,
+    Acceptance, Condition, Decision, Fate, KnownSources, Limit, LimitId, Message, MessageId, Mode, Party,
+    Per, PrefixList, RateLimit, Senders, Service, ServicePart, SourceKey, UnjudgedKind,
 };
 
 /// The chain that judges what is the service's.
 const GUARD: &str = "guard";
 /// The chain of the limits of all messages; `limits` is a word of nft's own.
 const LIMITS: &str = "common_limits";
+/// The chain that looks at what the service sends, and the one of what makes its sources known.
+const SENT: &str = "sent";
+const KNOWING: &str = "knowing";
 /// Sources that a limit has buckets for at once.
 const MOST_SOURCES: u32 = 65_536;
 
@@ -41,6 +44,15 @@ enum Family {
     V6,
 }
 
+impl Family {
+    const BOTH: [Self; 2] = [Self::V4, Self::V6];
+}
+
+/// What nft calls the interface, the address and the port of one end of a datagram.
+type End = [&'static str; 3];
+const FROM: End = ["oifname", "saddr", "sport"];
+const TO: End = ["iifname", "daddr", "dport"];
+
 impl<'a> Table<'a> {
     pub(super) fn of(service: &'a Service) -> Self {
         let mut accepted: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -64,9 +76,10 @@ impl<'a> Table<'a> {
         }
         let input = [
             "type filter hook input priority filter - 10; policy accept;".to_owned(),
-            rule(&self.destination(), &format!("goto {GUARD}")),
+            rule(&self.service_end(TO), &format!("goto {GUARD}")),
         ];
         let guard = self.guard();
+        let knowing = service.known.as_ref().map(|known| self.knowing(known)).unwrap_or_default();
         if !self.refusals.is_empty() {
             return Err(self.refusals);
         }
@@ -88,16 +101,20 @@ impl<'a> Table<'a> {
         text += chain("input", &input).trim_start_matches('\n');
         text += &chain(GUARD, &guard);
         text += &self.chains;
+        text += &knowing;
         text += "}\n";
         Ok(text)
     }
 
     fn refuse(&mut self, part: ServicePart, reason: Reason) {
-        self.refusals.push(Refusal { part, reason });
+        // A message that both send is looked at twice.
+        if self.refusals.iter().all(|refusal| refusal.part != part) {
+            self.refusals.push(Refusal { part, reason });
+        }
     }
 
-    /// What matches the service's packets.
-    fn destination(&mut self) -> String {
+    /// What matches packets of which one end is the service.
+    fn service_end(&mut self, [interface, address, port]: End) -> String {
         let mut matches = Vec::new();
         let interfaces = &self.service.at.interfaces;
         for name in interfaces {
@@ -109,14 +126,14 @@ impl<'a> Table<'a> {
         }
         if !interfaces.is_empty() {
             let quoted: Vec<_> = interfaces.iter().map(|name| format!("\"{name}\"")).collect();
-            matches.push(format!("iifname {{ {} }}", quoted.join(", ")));
+            matches.push(format!("{interface} {{ {} }}", quoted.join(", ")));
         }
         match self.service.listen.address {
-            Some(IpAddr::V4(address)) => matches.push(format!("ip daddr {address}")),
-            Some(IpAddr::V6(address)) => matches.push(format!("ip6 daddr {address}")),
+            Some(IpAddr::V4(own)) => matches.push(format!("ip {address} {own}")),
+            Some(IpAddr::V6(own)) => matches.push(format!("ip6 {address} {own}")),
             None => {}
         }
-        matches.push(format!("udp dport {}", self.service.listen.port));
+        matches.push(format!("udp {port} {}", self.service.listen.port));
         matches.join(" ")
     }
 
@@ -152,6 +169,50 @@ impl<'a> Table<'a> {
         }
         rules.push(self.counted(Decision::NoMessage));
         rules
+    }
+
+    /// The chains that see what the service sends, which passes, and the sets of who is known by it.
+    fn knowing(&mut self, known: &KnownSources) -> String {
+        let service = self.service;
+        let (seconds, milliseconds) = (known.lasting.as_secs(), known.lasting.subsec_millis());
+        let milliseconds = if milliseconds == 0 { String::new() } else { format!("{milliseconds}ms") };
+        let timeout = format!("{seconds}s{milliseconds}");
+        let mut learning = Vec::new();
+        for family in Family::BOTH {
+            let set = format!("known_{}", family.suffix());
+            self.dynamic_set(&set, family, known.by, service.known_room(), &timeout);
+            let key = family.key(known.by, TO);
+            learning.push(format!("update @{set} {{ {key} }} {}", accepted(IS_KNOWN)));
+        }
+        learning.push(accepted("no room for a source to be known"));
+        let last = known.after.iter().max().map_or(0, |MessageId(last)| last + 1);
+        let mut sent = Vec::new();
+        for (at, message) in service.protocol.messages.iter().enumerate().take(last) {
+            if message.by == Some(Party::Client) {
+                continue;
+            }
+            let id = MessageId(at);
+            let end = if known.after.contains(&id) { format!("goto {KNOWING}") } else { "accept".to_owned() };
+            let matches = self.matches(&message.when, ServicePart::Message(id));
+            sent.extend(matches.iter().map(|matches| rule(matches, &end)));
+        }
+        let output = [
+            "type filter hook output priority filter + 10; policy accept;".to_owned(),
+            rule(&self.service_end(FROM), &format!("goto {SENT}")),
+        ];
+        [("output", &output[..]), (SENT, &sent), (KNOWING, &learning)]
+            .map(|(name, rules)| chain(name, rules))
+            .concat()
+    }
+
+    /// A set of sources that rules add to.
+    fn dynamic_set(&mut self, name: &str, family: Family, key: SourceKey, size: u32, timeout: &str) {
+        let kind = family.kind();
+        let port = if key.has_port { " . inet_service" } else { "" };
+        self.sets += &format!(
+            "\tset {name} {{\n\t\ttype {kind}{port}\n\t\tsize {size}\n\t\tflags dynamic,timeout\n\t\t\
+             timeout {timeout}\n\t}}\n\n"
+        );
     }
 
     /// A rule for each way in which a packet is the message.
@@ -194,7 +255,7 @@ impl<'a> Table<'a> {
         }
         let mut rules = Vec::new();
         for (at, acceptance) in acceptances {
-            let sources = self.senders(&acceptance.from, ServicePart::Accept(at));
+            let sources = self.senders(&acceptance.from);
             let sources = sources.map_or_else(
                 || vec![String::new()],
                 |sources| sources.into_iter().map(|(_, source)| source).collect(),
@@ -239,7 +300,7 @@ impl<'a> Table<'a> {
         // All messages of a limit have the same comment.
         let over = self.counted(Decision::OverLimit(limit.message.unwrap_or(MessageId(0)), id));
         let limited = format!("limit rate over {often} burst {} packets", limit.rate.burst);
-        let senders = self.senders(&limit.from, part);
+        let senders = self.senders(&limit.from);
         let number = id.0 + 1;
         let key = match limit.per {
             Per::Source(key) => key,
@@ -254,19 +315,14 @@ impl<'a> Table<'a> {
                 return senders.into_iter().map(|(_, source)| format!("{source} jump {own}")).collect();
             }
         };
-        let anyone = || [Family::V4, Family::V6].map(|family| (family, String::new())).into();
+        let anyone = || Family::BOTH.map(|family| (family, String::new())).into();
         let mut rules = Vec::new();
         let message = limit.message.map(|id| format!("{} ", self.service.protocol.message(id).name));
         let no_room = self.dropped(&format!("{}by too many sources", message.unwrap_or_default()));
         for (family, source) in senders.unwrap_or_else(anyone) {
             let set = format!("limit_{number}_{}", family.suffix());
-            let port = if key.has_port { " . inet_service" } else { "" };
-            self.sets += &format!(
-                "\tset {set} {{\n\t\ttype {}{port}\n\t\tsize {MOST_SOURCES}\n\t\tflags dynamic,timeout\n\t\t\
-                 timeout {timeout}s\n\t}}\n\n",
-                family.kind(),
-            );
-            let key = family.key(key);
+            self.dynamic_set(&set, family, key, MOST_SOURCES, &format!("{timeout}s"));
+            let key = family.key(key, FROM);
             rules.push(rule(&source, &format!("update @{set} {{ {key} {limited} }} {over}")));
             rules.push(rule(&source, &format!("{key} != @{set} {no_room}")));
         }
@@ -274,12 +330,19 @@ impl<'a> Table<'a> {
     }
 
     /// What matches their packets, or nothing for everybody's.
-    fn senders(&mut self, senders: &Senders, of: ServicePart) -> Option<Vec<(Family, String)>> {
+    fn senders(&mut self, senders: &Senders) -> Option<Vec<(Family, String)>> {
         match senders {
             Senders::Anyone => None,
             Senders::Known | Senders::Unknown => {
-                self.refuse(of, Reason::Known);
-                None
+                let (is_not, all) =
+                    if *senders == Senders::Unknown { ("!= ", None) } else { ("", Some(Vec::new())) };
+                let Some(known) = &self.service.known else {
+                    return all;
+                };
+                let of_family = |family: Family| {
+                    (family, format!("{} {is_not}@known_{}", family.key(known.by, FROM), family.suffix()))
+                };
+                Some(Family::BOTH.map(of_family).into())
             }
             Senders::Listed(list) => {
                 self.lists += 1;
@@ -292,7 +355,7 @@ impl<'a> Table<'a> {
     /// Makes sets of a list, and what matches their packets.
     fn sources_in(&mut self, set: &str, list: &PrefixList) -> Vec<(Family, String)> {
         let mut sources = Vec::new();
-        for family in [Family::V4, Family::V6] {
+        for family in Family::BOTH {
             let of_family = list.prefixes().iter().filter(|prefix| family.has(prefix));
             let elements: Vec<_> = of_family.map(element).collect();
             if elements.is_empty() {
@@ -355,8 +418,8 @@ impl Family {
         matches!((self, prefix), (Self::V4, IpNet::V4(_)) | (Self::V6, IpNet::V6(_)))
     }
 
-    /// What counts as the same source.
-    fn key(self, key: SourceKey) -> String {
+    /// What counts as the same source, which is one end of a datagram.
+    fn key(self, key: SourceKey, [_, address, port]: End) -> String {
         let mask: Option<IpAddr> = match self {
             Self::V4 => Ipv4Net::new(Ipv4Addr::UNSPECIFIED, key.v4).ok().map(|net| net.netmask().into()),
             Self::V6 => Ipv6Net::new(Ipv6Addr::UNSPECIFIED, key.v6).ok().map(|net| net.netmask().into()),
@@ -366,8 +429,8 @@ impl Family {
             Self::V6 => key.v6 >= 128,
         };
         let mask = mask.filter(|_| !is_whole).map(|mask| format!(" & {mask}")).unwrap_or_default();
-        let port = if key.has_port { " . udp sport" } else { "" };
-        format!("{} saddr{mask}{port}", self.protocol())
+        let port = if key.has_port { format!(" . udp {port}") } else { String::new() };
+        format!("{} {address}{mask}{port}", self.protocol())
     }
 }
 

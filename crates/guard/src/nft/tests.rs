@@ -236,6 +236,96 @@ table inet weir_game {
 }
 
 #[test]
+fn sources_that_the_service_answers_are_known() {
+    let guard = r#"
+listen = "udp/192.0.2.1:27015"
+mode = "enforce"
+protocol = "a2s"
+accept = [{ message = "players", from = "known" }, { message = "ping", from = "unknown" }]
+known = { after = ["challenge", "players-reply"], by = "source+port/24,/128", for = "1500ms" }
+limit = [{ message = "players", per = "all", rate = "1/s" , burst = 4 }]
+"#;
+    let expected = r##"#!/usr/sbin/nft -f
+# What the guard of 'game' says, by `weir guard export nft`. Loading it again replaces it, counters and all.
+# nft can't tell a packet of several datagrams (UDP_GRO): its first one decides.
+table inet weir_game
+delete table inet weir_game
+
+table inet weir_game {
+	set known_v4 {
+		type ipv4_addr . inet_service
+		size 65536
+		flags dynamic,timeout
+		timeout 1s500ms
+	}
+
+	set known_v6 {
+		type ipv6_addr . inet_service
+		size 65536
+		flags dynamic,timeout
+		timeout 1s500ms
+	}
+
+	chain input {
+		type filter hook input priority filter - 10; policy accept;
+		ip daddr 192.0.2.1 udp dport 27015 goto guard
+	}
+
+	chain guard {
+		exthdr frag exists counter drop comment "fragments"
+		udp length 0 counter drop comment "no length"
+		udp length { 33, 37 } @th,64,32 0xffffffff @th,96,8 0x54 @th,104,64 0x536f757263652045 @th,168,64 0x6e67696e65205175 @th,232,32 0x65727900 counter drop comment "info is unwelcome"
+		udp length 17 @th,64,32 0xffffffff @th,96,8 0x55 goto message_players
+		udp length 17 @th,64,32 0xffffffff @th,96,8 0x56 counter drop comment "rules is unwelcome"
+		udp length 13 @th,64,32 0xffffffff @th,96,8 0x57 counter drop comment "get-challenge is unwelcome"
+		udp length 13 @th,64,32 0xffffffff @th,96,8 0x69 goto message_ping
+		counter drop comment "no accepted message"
+	}
+
+	chain message_players {
+		ip saddr & 255.255.255.0 . udp sport @known_v4 goto limits_players
+		ip6 saddr . udp sport @known_v6 goto limits_players
+		counter drop comment "players is unwelcome"
+	}
+
+	chain limits_players {
+		limit rate over 1/second burst 4 packets counter drop comment "players over 1/second"
+		counter accept comment "players"
+	}
+
+	chain message_ping {
+		ip saddr & 255.255.255.0 . udp sport != @known_v4 counter accept comment "ping"
+		ip6 saddr . udp sport != @known_v6 counter accept comment "ping"
+		counter drop comment "ping is unwelcome"
+	}
+
+	chain output {
+		type filter hook output priority filter + 10; policy accept;
+		ip saddr 192.0.2.1 udp sport 27015 goto sent
+	}
+
+	chain sent {
+		udp length { 33, 37 } @th,64,32 0xffffffff @th,96,8 0x54 @th,104,64 0x536f757263652045 @th,168,64 0x6e67696e65205175 @th,232,32 0x65727900 accept
+		udp length 17 @th,64,32 0xffffffff @th,96,8 0x55 accept
+		udp length 17 @th,64,32 0xffffffff @th,96,8 0x56 accept
+		udp length 13 @th,64,32 0xffffffff @th,96,8 0x57 accept
+		udp length 13 @th,64,32 0xffffffff @th,96,8 0x69 accept
+		udp length 17 @th,64,32 0xffffffff @th,96,8 0x41 goto knowing
+		udp length >= 14 @th,64,32 0xffffffff @th,96,8 { 0x49, 0x6d } accept
+		udp length >= 14 @th,64,32 0xffffffff @th,96,8 0x44 goto knowing
+	}
+
+	chain knowing {
+		update @known_v4 { ip daddr & 255.255.255.0 . udp dport } counter accept comment "source is known"
+		update @known_v6 { ip6 daddr . udp dport } counter accept comment "source is known"
+		counter accept comment "no room for a source to be known"
+	}
+}
+"##;
+    check("game", guard, expected);
+}
+
+#[test]
 fn what_nft_cannot_say_is_refused_with_the_rule_and_the_reason() {
     let check = |protocol: &str, rest: &str, expected: &[(ServicePart, &str)]| {
         let guard = format!("listen = \"udp/1\"\nprotocol = \"{protocol}\"\n{rest}");
@@ -252,14 +342,11 @@ fn what_nft_cannot_say_is_refused_with_the_rule_and_the_reason() {
     check("dns", "accept = ['query']", &[(message(0), "the field 'name' is a domain name")]);
     // The one that is accepted is expressible, and what comes before it is not.
     check("ntp", "accept = ['request-v1']", &[(message(0), "two numbers of the packet")]);
-    let known = "accept = [{ message = 'data', from = 'known' }, 'initiation']\n\
-                 known = { after = 'data', by = 'source/32,/64', for = '60s' }\n\
-                 limit = [{ per = 'all', rate = '1/h', burst = 4294967295 }]";
-    let parts = [
-        (ServicePart::Accept(0), "which sources are known"),
-        (ServicePart::Limit(LimitId(0)), "no such rate"),
-    ];
-    check("wireguard", known, &parts);
+    let limit = "accept = ['initiation']\nlimit = [{ per = 'all', rate = '1/h', burst = 4294967295 }]";
+    check("wireguard", limit, &[(ServicePart::Limit(LimitId(0)), "no such rate")]);
+    // What the service sends is looked at where it makes sources known.
+    let known = "accept = []\nknown = { after = 'count', by = 'source/32,/64', for = '60s' }";
+    check("bag", known, &[(message(4), "is a decimal number")]);
     let star = "at = 'tc'\ninterfaces = ['eth*']\naccept = ['data']";
     check("wireguard", star, &[(ServicePart::Interfaces, "'eth*'")]);
     let mut service = service("test", "listen = 'udp/1'\nprotocol = 'bag'\naccept = ['put']");

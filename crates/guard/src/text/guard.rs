@@ -242,15 +242,15 @@ fn read_placement(
         ("xdp", Some(GuardHook::Xdp)),
     ];
     let hook = table.take("at").map_or(Some(None), |at| at.one_of(&hooks, found));
+    let [named, group, process] = ["interfaces", "cgroup", "pid"].map(|key| table.take(key));
+    match hook {
+        Some(Some(hook)) => check_place(hook, [named, group, process], found),
+        Some(None) => check_places([named, group, process], found),
+        None => {}
+    }
     let mut interfaces: Vec<String> = Vec::new();
-    if let Some(value) = table.take("interfaces") {
+    if let Some(value) = named {
         *interfaces_at = value.span();
-        if matches!(hook, Some(Some(GuardHook::Socket | GuardHook::Cgroup))) {
-            let message = "the hooks socket and cgroup see the packets of every interface";
-            found.push(
-                Diagnostic::error(value.span(), message).help("write at = \"tc\" or \"xdp\"".to_owned()),
-            );
-        }
         for value in value.items(found).unwrap_or_default() {
             let name = value.parsed(interface, found).unwrap_or_default();
             if interfaces.iter().any(|other| other == name) {
@@ -259,14 +259,9 @@ fn read_placement(
             interfaces.push(name.to_owned());
         }
     }
-    let group = table.take("cgroup");
-    if let Some(value) = group.filter(|_| !matches!(hook, Some(None | Some(GuardHook::Cgroup)))) {
-        let message = "the hook cgroup alone belongs to a control group";
-        found.push(Diagnostic::error(value.span(), message).help("write at = \"cgroup\"".to_owned()));
-    }
     let group = group.map(|group| group.parsed(group_folder, found));
     let unit = table.take("unit").map(|unit| unit.parsed(unit_name, found));
-    let pid = table.take("pid").map(|pid| pid.integer(1..=i32::MAX as u64, found));
+    let pid = process.map(|pid| pid.integer(1..=i32::MAX as u64, found));
     Some(Placement {
         hook: hook?,
         interfaces,
@@ -274,6 +269,51 @@ fn read_placement(
         unit: unit.flatten().map(str::to_owned),
         pid: pid.flatten().map(|pid| pid as u32),
     })
+}
+
+/// What is said of interfaces, a control group and a process where they mean nothing at the hook.
+fn check_place(hook: GuardHook, [named, group, process]: [Option<Value<'_>>; 3], found: &mut Diagnostics) {
+    let is_of_interface = matches!(hook, GuardHook::Tc | GuardHook::Xdp);
+    let is_of_group = hook == GuardHook::Cgroup && group.is_some();
+    let rows = [
+        (
+            named.filter(|_| !is_of_interface),
+            "the hooks socket and cgroup see the packets of every interface",
+            "write at = \"tc\" or \"xdp\"",
+        ),
+        (
+            group.filter(|_| hook != GuardHook::Cgroup),
+            "the hook cgroup alone belongs to a control group",
+            "write at = \"cgroup\"",
+        ),
+        (
+            process.filter(|_| is_of_interface),
+            "the hooks tc and xdp see all packets for the port, whoever has its sockets",
+            "leave 'pid' out, or write at = \"socket\"",
+        ),
+        (
+            process.filter(|_| is_of_group),
+            "all packets for the control group's sockets are judged, whichever process has them",
+            "leave 'pid' or 'cgroup' out",
+        ),
+    ];
+    for (value, message, help) in rows {
+        if let Some(value) = value {
+            found.push(Diagnostic::error(value.span(), message).help(help.to_owned()));
+        }
+    }
+}
+
+/// What is said where each of interfaces, a control group and a process would choose another hook.
+fn check_places([named, group, process]: [Option<Value<'_>>; 3], found: &mut Diagnostics) {
+    let places = [("interfaces", named, "tc"), ("cgroup", group, "cgroup"), ("pid", process, "socket")];
+    let mut said = places.into_iter().filter_map(|(key, value, hook)| Some((key, value?, hook)));
+    let Some((first, value, hook)) = said.next() else { return };
+    for (other, another, other_hook) in said {
+        let message = format!("'{other}' is of the hook {other_hook}, and '{first}' of {hook}");
+        let error = Diagnostic::error(another.span(), message).related(value.span(), "the other");
+        found.push(error.help("leave one of them out".to_owned()));
+    }
 }
 
 /// A network interface's name as the kernel takes it (`dev_valid_name`, net/core/dev.c).

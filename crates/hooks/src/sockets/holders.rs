@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs, io,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -42,21 +42,16 @@ pub fn socket_of(process: u32, descriptor: i32) -> Result<OwnedFd, HookError> {
     pidfd_getfd(&held, descriptor, PidfdGetfdFlags::empty()).map_err(|error| failed("pidfd_getfd", error))
 }
 
-/// The process, and its descriptor, of the one UDP socket on that local port, in the network namespace that the calling
-/// thread is in.
+/// The one UDP socket on that local port, in the network namespace that the calling thread is in, and a process that has it.
 ///
 /// # Errors
 /// There is none, or several; or its process isn't shown to this user.
-pub fn owner_of_udp_port(port: u16) -> Result<(u32, i32), HookError> {
+pub fn owner_of_udp_port(port: u16) -> Result<(BoundSocket, SocketHolder), HookError> {
     let refused =
         |reason: String| HookError::ForeignSocket { what: format!("the socket on UDP port {port}"), reason };
     match &BoundSocket::on_port(port)?[..] {
         [] => Err(refused("there is none in this network namespace".to_owned())),
-        [only] => {
-            let SocketHolder { process, descriptor } =
-                SocketHolders::of(std::slice::from_ref(only)).one_of(only)?;
-            Ok((process, descriptor))
-        }
+        [only] => Ok((only.clone(), SocketHolders::of(std::slice::from_ref(only)).one_of(only)?)),
         several => Err(refused(format!(
             "{} sockets share it; name one by its process and descriptor (--pid, --fd)",
             several.len()
@@ -169,6 +164,13 @@ fn numbers(folder: &Path) -> Option<Vec<u32>> {
 }
 
 impl BoundSocket {
+    /// The socket that a descriptor is of; nothing where it isn't bound, is none of UDP, or of another network namespace.
+    pub fn of(descriptor: BorrowedFd<'_>) -> Option<Self> {
+        let socket = SockRef::from(&descriptor);
+        let (local, cookie) = (socket.local_addr().ok()?.as_socket()?, socket.cookie().ok()?);
+        Self::on_port(local.port()).ok()?.into_iter().find(|found| found.cookie == cookie)
+    }
+
     /// A descriptor of the socket, which keeps it open for as long as it is there: its service can't bind anew meanwhile.
     ///
     /// # Errors
@@ -185,7 +187,7 @@ impl BoundSocket {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
+    use std::{net::UdpSocket, os::fd::AsFd as _};
 
     use super::*;
 
@@ -193,8 +195,12 @@ mod tests {
     fn a_socket_is_found_by_its_port() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let port = socket.local_addr().expect("it is bound").port();
-        let owner = owner_of_udp_port(port).expect("it is ours");
-        assert_eq!(owner, (std::process::id(), socket.as_raw_fd()));
+        let (found, holder) = owner_of_udp_port(port).expect("it is ours");
+        let process = std::process::id();
+        assert_eq!(holder, SocketHolder { process, descriptor: socket.as_raw_fd() });
+        assert_eq!(BoundSocket::of(socket.as_fd()), Some(found));
+        let other = Socket::new(Domain::UNIX, Type::DGRAM, None).expect("anybody may");
+        assert_eq!(BoundSocket::of(other.as_fd()), None);
         drop(socket);
         let error = owner_of_udp_port(port).expect_err("it is closed").to_string();
         assert!(error.contains("there is none"), "{error}");

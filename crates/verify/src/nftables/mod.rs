@@ -1,6 +1,6 @@
 //! A service's nftables ruleset against the interpreter: in the real nft, in a network namespace of its own, with real datagrams.
 //!
-//! What is delivered, and what each counter says, is compared exactly. Limits are compared exactly too, at one packet an hour, so
+//! What is delivered, and what each counter says, is compared exactly; who is known by what the service sends, by what is delivered then. Limits are compared exactly too, at one packet an hour, so
 //! that it doesn't matter how long a comparison takes; and in time, with a tolerance that [`paced()`] writes down.
 
 mod counters;
@@ -12,11 +12,12 @@ use std::{
     fmt,
     net::SocketAddr,
     num::{NonZeroU32, NonZeroU64},
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use weir_guard::{
-    meaning::{Decision, Memory, Mode, Packet, RateLimit, Service},
+    meaning::{Decision, Memory, Mode, Packet, Party, RateLimit, Service},
     nft,
 };
 
@@ -24,14 +25,16 @@ use crate::disagreement::hex;
 use network::Network;
 pub use paced::{ComparedPace, paced};
 
-/// A datagram for a service.
+/// A datagram for a service, or from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceDatagram {
-    /// Who sends it: any address, since it is sent with its IP header.
+    /// Who sends it.
+    pub by: Party,
+    /// The client that sends it, from any address, since it is sent with its IP header; or that the service sends it to.
     pub source: SocketAddr,
     /// The payload.
     pub payload: Vec<u8>,
-    /// Bytes behind the payload's end by UDP's length field, which IP has and the payload has not.
+    /// Bytes behind the payload's end by UDP's length field, which IP has and the payload has not. The service's has none.
     pub behind: Vec<u8>,
 }
 
@@ -44,10 +47,12 @@ impl ServiceDatagram {
 /// What came of a ruleset.
 #[derive(Clone, Debug, Default)]
 pub struct ComparedRuleset {
-    /// Datagrams that were sent.
+    /// Datagrams that were sent to the service.
     pub sent: u64,
     /// Those of them that came to the service.
     pub delivered: u64,
+    /// Clients that were known by a datagram of the service, each time.
+    pub known: u64,
     /// Datagrams that this kernel sends to no such service: by their length, or because their source or the service's address is of
     /// the other IP version, or nobody's.
     pub not_sendable: u64,
@@ -114,11 +119,15 @@ pub fn compare_changed(
     .context("making a network namespace; it needs root")?
 }
 
-/// The service as it is compared: limits have one token an hour and are soon reached, and interfaces are the namespace's.
+/// The service as it is compared: limits have one token an hour and are soon reached, who is known is so for an hour, and interfaces
+/// are the namespace's.
 fn tried(service: &Service) -> Service {
     const INTERVAL: NonZeroU64 = NonZeroU64::new(3_600_000_000_000).expect("it is not 0");
     const MOST_BURST: NonZeroU32 = NonZeroU32::new(8).expect("it is not 0");
     let mut tried = in_namespace(service);
+    if let Some(known) = &mut tried.known {
+        known.lasting = Duration::from_nanos(INTERVAL.get());
+    }
     for limit in &mut tried.limits {
         limit.rate = RateLimit { interval: INTERVAL, burst: limit.rate.burst.min(MOST_BURST) };
     }
@@ -147,19 +156,26 @@ fn compare_batch(
             compared.not_sendable += 1;
             continue;
         }
+        if datagram.by == Party::Service {
+            if service.answered(&datagram.packet(), datagram.source, &mut memory, 0) {
+                compared.known += 1;
+                *counts.entry(nft::IS_KNOWN.to_owned()).or_default() += 1;
+            }
+            continue;
+        }
         compared.sent += 1;
         let decision = service.decide(&datagram.packet(), &mut memory, 0);
         *counts.entry(nft::comment(service, decision)).or_default() += 1;
         sent.push((datagram, decision));
         if is_delivered(service, decision) {
-            if !network.receives(datagram, service, sent.len() as u64)? {
+            if !network.receives(datagram, service, counts.values().sum())? {
                 compared.shown = Some(network.delivery(service, &sent, false));
                 return Ok(());
             }
             compared.delivered += 1;
         }
     }
-    let counted = network.counted(service, sent.len() as u64)?;
+    let counted = network.counted(service, counts.values().sum())?;
     // By now all of them were judged.
     if network.has_received_more()? {
         compared.shown = Some(network.delivery(service, &sent, true));
@@ -184,7 +200,7 @@ impl fmt::Display for RulesetDisagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delivery {
-                datagram: ServiceDatagram { source, payload, behind },
+                datagram: ServiceDatagram { by: _, source, payload, behind },
                 expected,
                 is_delivered,
             } => {

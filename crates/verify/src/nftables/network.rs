@@ -16,7 +16,7 @@ use nix::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use weir_guard::{
-    meaning::{Decision, Service},
+    meaning::{Decision, Party, Service},
     nft,
 };
 use weir_wire::{headers, udp};
@@ -59,13 +59,17 @@ impl Network {
                 // Else it is tentative for a moment.
                 let at_once = address.is_ipv6().then_some("nodad");
                 let arguments = ["address", "add", &text, "dev", "lo"].into_iter().chain(at_once);
-                let added = Command::new("ip").args(arguments).status();
-                let added = added.context("starting ip (Debian package iproute2)")?;
-                ensure!(added.success(), "ip address add {text} dev lo: {added}");
+                ip(&arguments.collect::<Vec<_>>())?;
             }
             End::at(SocketAddr::new(*address, listen.port))
         };
         let ends = addresses.iter().map(end).collect::<anyhow::Result<_>>()?;
+        if service.known.is_some() {
+            // What the service sends has to go somewhere.
+            for version in ["-4", "-6"] {
+                ip(&[version, "route", "add", "default", "dev", "lo"])?;
+            }
+        }
         Ok(Self { ends, buffer: vec![0; usize::from(u16::MAX)], surplus: None })
     }
 
@@ -77,15 +81,20 @@ impl Network {
             && !source.ip().is_multicast()
             && source.ip() == source.ip().to_canonical();
         let end = self.ends.iter().find(|end| end.to.is_ipv4() == source.is_ipv4());
-        let Some((end, packet)) =
-            end.filter(|_| is_somebody).and_then(|end| Some((end, packet(datagram, end.to)?)))
-        else {
+        let Some(end) = end.filter(|_| is_somebody) else {
             return Ok(false);
         };
-        match end.sender.send_to(&packet, &SocketAddr::new(end.to.ip(), 0).into()) {
+        let sent = match datagram.by {
+            Party::Service => end.receiver.send_to(&datagram.payload, source),
+            Party::Client => match packet(datagram, end.to) {
+                Some(packet) => end.sender.send_to(&packet, &SocketAddr::new(end.to.ip(), 0).into()),
+                None => return Ok(false),
+            },
+        };
+        match sent {
             Ok(_) => Ok(true),
             Err(error) if error.raw_os_error() == Some(nix::libc::EMSGSIZE) => Ok(false),
-            Err(error) => Err(error).with_context(|| format!("sending a datagram from {source}")),
+            Err(error) => Err(error).with_context(|| format!("sending a datagram from {source}, or to it")),
         }
     }
 
@@ -166,6 +175,13 @@ impl Network {
             }
         }
     }
+}
+
+fn ip(arguments: &[&str]) -> anyhow::Result<()> {
+    let ended = Command::new("ip").args(arguments).status();
+    let ended = ended.context("starting ip (Debian package iproute2)")?;
+    ensure!(ended.success(), "ip {}: {ended}", arguments.join(" "));
+    Ok(())
 }
 
 /// Whether what came is a datagram. Link-local addresses come with their interface, which the datagram doesn't say.

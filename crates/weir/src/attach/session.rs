@@ -38,14 +38,16 @@ impl Session {
     /// Shows what comes until a signal, the time or a reader that has gone ends it; detaches; shows what is left.
     ///
     /// # Errors
-    /// The maps or lines can't be read, or standard output can't be written to. The program is detached all the same.
+    /// The maps or lines can't be read, or standard output can't be written to: the program is detached all the same. Or it stays at
+    /// another process's socket.
     pub(crate) fn run(mut self, interrupt: &Interrupt, attached: AttachedProgram) -> anyhow::Result<()> {
         let watched = self.watch(interrupt);
-        drop(attached);
+        let detached = attached.detach();
         match watched.and_then(|()| self.show_lines()).and_then(|()| self.show_maps(true)) {
-            Err(error) if has_reader_gone(&error) => Ok(()),
-            shown => shown,
+            Err(error) if !has_reader_gone(&error) => return Err(error),
+            _ => {}
         }
+        detached.context("the program stays attached")
     }
 
     /// Says one thing: in JSON the event, and otherwise nothing.

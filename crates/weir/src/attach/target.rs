@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use weir_hooks::{
-    AttachPoint, Attachable, Direction, Interface, ProgramType, XdpMode, owner_of_udp_port, socket_of,
+    AttachPoint, Attachable, BoundSocket, Direction, Interface, ProgramType, SocketHolder, XdpMode,
+    owner_of_udp_port, socket_of,
 };
 use weir_output::exit::UsageError;
 
@@ -62,8 +63,10 @@ fn tracepoint(text: &str) -> Result<(String, String), String> {
 pub(crate) enum OpenedTarget {
     /// A tracepoint: category and name.
     TracePoint(String, String),
-    /// A socket, and how it is called.
-    Socket(OwnedFd, String),
+    /// A descriptor of our own of what somebody has.
+    Socket(OwnedFd, SocketHolder),
+    /// A UDP socket, of which none is kept.
+    Anothers(BoundSocket, SocketHolder),
     /// A control group's folder.
     Cgroup(File, Direction, PathBuf),
     /// An interface's classifiers.
@@ -130,15 +133,21 @@ impl TargetArgs {
     }
 
     fn socket(&self, program: Attachable<'_>) -> anyhow::Result<OpenedTarget> {
-        let (process, descriptor) = match (self.pid.zip(self.fd), self.port) {
-            (Some(said), _) => said,
-            (None, Some(port)) => owner_of_udp_port(port)?,
-            (None, None) => {
-                return Err(lacking(program, "a socket", "--port PORT, or --pid PID --fd FD").into());
+        match (self.pid.zip(self.fd), self.port) {
+            (Some((process, descriptor)), _) => {
+                let lent = socket_of(process, descriptor)?;
+                let holder = SocketHolder { process, descriptor };
+                Ok(match BoundSocket::of(lent.as_fd()) {
+                    Some(socket) => OpenedTarget::Anothers(socket, holder),
+                    None => OpenedTarget::Socket(lent, holder),
+                })
             }
-        };
-        let name = format!("socket {descriptor} of process {process}");
-        Ok(OpenedTarget::Socket(socket_of(process, descriptor)?, name))
+            (None, Some(port)) => {
+                let (socket, holder) = owner_of_udp_port(port)?;
+                Ok(OpenedTarget::Anothers(socket, holder))
+            }
+            (None, None) => Err(lacking(program, "a socket", "--port PORT, or --pid PID --fd FD").into()),
+        }
     }
 
     fn interface(&self, program: Attachable<'_>) -> anyhow::Result<Interface> {
@@ -160,6 +169,7 @@ impl OpenedTarget {
         match self {
             Self::TracePoint(category, name) => AttachPoint::TracePoint { category, name },
             Self::Socket(socket, _) => AttachPoint::Socket(socket.as_fd()),
+            Self::Anothers(socket, holder) => AttachPoint::Anothers(socket, *holder),
             Self::Cgroup(folder, direction, _) => AttachPoint::Cgroup(folder.as_fd(), *direction),
             Self::Tc(interface, direction) => AttachPoint::Tc(interface, *direction),
             Self::Xdp(interface, mode) => AttachPoint::Xdp(interface, *mode),
@@ -171,7 +181,9 @@ impl fmt::Display for OpenedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TracePoint(category, name) => write!(f, "{category}/{name}"),
-            Self::Socket(_, name) => f.write_str(name),
+            Self::Socket(_, holder) | Self::Anothers(_, holder) => {
+                write!(f, "socket {} of process {}", holder.descriptor, holder.process)
+            }
             Self::Cgroup(_, direction, path) => write!(f, "{} ({direction})", path.display()),
             Self::Tc(interface, direction) => write!(f, "{interface} ({direction})"),
             Self::Xdp(interface, _) => write!(f, "{interface}"),

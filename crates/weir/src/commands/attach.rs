@@ -17,7 +17,8 @@ use crate::{
 /// Any object's: compiled by clang or rustc, or assembled by `weir asm` (a text is assembled first). Programs at
 /// tracepoints, sockets, control groups (cgroup_skb), interfaces (tc, tcx, xdp); the section's name says the type and,
 /// where it does, the place. What is attached goes with this process, whatever ends it, save at a socket: a socket that
-/// isn't weir's keeps its filter where SIGKILL ends weir. A socket that has a filter already is left alone.
+/// isn't weir's keeps its filter where SIGKILL ends weir. A UDP socket isn't kept open: when its process closes it the filter goes
+/// with it, and a new one has none. A socket that has a filter already is left alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct AttachArgs {

@@ -188,10 +188,11 @@ fn named(file: &Path) -> String {
 fn check(args: &GuardCheckArgs) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     let mut is_refused = false;
-    match rules(&args.file, args.json)?.0 {
+    let (rules, texts) = rules(&args.file, args.json)?;
+    match rules {
         Rules::Guard(services) => {
-            for service in services.into_iter().map(Arc::new) {
-                let summary = ServiceSummary::of(&service, args.load);
+            for (at, service) in services.into_iter().map(Arc::new).enumerate() {
+                let summary = ServiceSummary::of(&service, args.load.then_some((at, &texts)));
                 is_refused |= args.load && !summary.is_loaded(&service);
                 text += &if args.json {
                     serde_json::to_string(&summary)? + "\n"

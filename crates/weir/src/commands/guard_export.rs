@@ -148,14 +148,15 @@ fn ruleset(args: &GuardNftArgs) -> anyhow::Result<()> {
 }
 
 fn error(Refusal { part, reason }: &Refusal, service: &Service) -> (ServicePart, String, Option<String>) {
-    let is_accepted = |id| service.accept.iter().any(|each| each.message == id);
+    let proves = |id| service.known.as_ref().is_some_and(|known| known.after.contains(&id));
+    let is_named = |id| proves(id) || service.accept.iter().any(|each| each.message == id);
     let message = match part {
         ServicePart::Message(id) => Some((*id, &service.protocol.message(*id).name)),
         _ => None,
     };
     let what = message.map_or_else(|| "this".to_owned(), |(_, name)| format!("the message '{name}'"));
-    let help = message.filter(|(id, _)| !is_accepted(*id)).map(|_| {
-        "it isn't accepted, but it is tried before messages that are, and may be what looks like one of them".to_owned()
+    let help = message.filter(|(id, _)| !is_named(*id)).map(|_| {
+        "it isn't named here, but it is tried before messages that are, and may be what looks like one of them".to_owned()
     });
     (*part, format!("nftables can't say {what}: {reason}"), help)
 }

@@ -15,7 +15,7 @@ use weir_service::{GuardSummary, guarding::GuardingError};
 
 use super::is_plain;
 use crate::{
-    guards::{RunningGuard, chosen, decision_table, services},
+    guards::{RuleTexts, RunningGuard, chosen, decision_table, services},
     notify,
     programs::Findings,
 };
@@ -59,17 +59,25 @@ const LOOK: Duration = Duration::from_secs(1);
 /// As good as for ever.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// Services, each with its place in the guard.
+type PlacedServices = Vec<(usize, Arc<Service>)>;
+
 impl GuardRunArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         Findings::end(self.guard(), &self.file.display().to_string(), false)
     }
 
     fn guard(&self) -> anyhow::Result<ExitCode> {
-        let services = self.services()?;
+        let (services, texts) = self.services()?;
         self.summary.as_deref().map_or(Ok(()), check_writable)?;
         // A signal must detach what is attached from the first moment on.
         let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
-        let start = |service| RunningGuard::start(service).map_err(|error| refused(service, error));
+        let start = |(at, service): &(usize, Arc<Service>)| {
+            RunningGuard::start(service).map_err(|error| match error {
+                GuardingError::Hook(error) => refused(service, texts.traced(*at, service, error).into()),
+                error => refused(service, error),
+            })
+        };
         let mut guards = services.iter().map(start).collect::<Result<Vec<_>, _>>()?;
         say_ready(&guards);
         let is_all_there = |guards: &[RunningGuard]| guards.iter().all(RunningGuard::is_settled);
@@ -107,13 +115,14 @@ impl GuardRunArgs {
     }
 
     /// Those that were asked for, in the order of the guard.
-    fn services(&self) -> anyhow::Result<Vec<Arc<Service>>> {
-        let (all, _) = services(&self.file, false)?;
+    fn services(&self) -> anyhow::Result<(PlacedServices, RuleTexts)> {
+        let (all, texts) = services(&self.file, false)?;
         for name in &self.service {
             chosen(&all, Some(name))?;
         }
         let is_meant = |each: &Service| self.service.is_empty() || self.service.contains(&each.name);
-        Ok(all.into_iter().filter(is_meant).map(Arc::new).collect())
+        let meant = all.into_iter().enumerate().filter(|(_, each)| is_meant(each));
+        Ok((meant.map(|(at, each)| (at, Arc::new(each))).collect(), texts))
     }
 }
 

@@ -206,15 +206,18 @@ Examples:
   weir serve --guard bag.toml --hook tc  a guard's rules, counted
   weir serve --listen '[::1]:0' --summary run.json  a free port, counts in JSON";
 
+/// A service of a guard: its place there, and where its rules stand.
+type Guarding = (usize, Arc<Service>, guards::RuleTexts);
+
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let service = args.guarding()?;
-    let plan = args.plan(service.as_deref())?;
+    let guarding = args.guarding()?;
+    let plan = args.plan(guarding.as_ref().map(|(_, service, _)| &**service))?;
     args.summary.as_deref().map_or(Ok(()), check_writable)?;
     if args.net {
         named::open(Side::Server)?.join()?;
     }
     let served =
-        args.serve(plan, service.as_ref()).map_err(|error| match error.downcast_ref::<ServeError>() {
+        args.serve(plan, guarding.as_ref()).map_err(|error| match error.downcast_ref::<ServeError>() {
             Some(found) if found.is_usage() => UsageError(found.to_string()).into(),
             _ => error,
         })?;
@@ -228,13 +231,14 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
 
 impl ServeArgs {
     /// The service whose program the server stands behind, if that was asked for.
-    fn guarding(&self) -> anyhow::Result<Option<Arc<Service>>> {
+    fn guarding(&self) -> anyhow::Result<Option<Guarding>> {
         let Some(file) = &self.guard else { return Ok(None) };
-        guards::service(file, self.service.as_deref()).map(|service| Some(Arc::new(service)))
+        let (at, service, texts) = guards::service(file, self.service.as_deref())?;
+        Ok(Some((at, Arc::new(service), texts)))
     }
 
-    fn serve(&self, plan: ServePlan, service: Option<&Arc<Service>>) -> anyhow::Result<Served> {
-        if let (Some(service), Some(file)) = (service, &self.guard) {
+    fn serve(&self, plan: ServePlan, guarding: Option<&Guarding>) -> anyhow::Result<Served> {
+        if let (Some((at, service, texts)), Some(file)) = (guarding, &self.guard) {
             let file = printable(&file.display().to_string());
             let mode = match service.mode {
                 Mode::Observe => "observing",
@@ -242,7 +246,11 @@ impl ServeArgs {
             };
             let behind = format!("{} ({mode}, of {file} at {})", service.name, plan.hook);
             let kind = plan.kind;
-            return Ok(serve_guard(plan, service, |ready| say_ready(kind, &behind, ready))?);
+            let served = serve_guard(plan, service, |ready| say_ready(kind, &behind, ready));
+            return served.map_err(|error| match error {
+                ServeError::Hook(error) => texts.traced(*at, service, error).into(),
+                error => error.into(),
+            });
         }
         let Some(path) = &self.object else {
             let behind = format!("{} ({} at {})", plan.filter, plan.toolkit, plan.hook);

@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, path::Path};
 
 use toml::de::DeTable;
 use weir_asm::{Diagnostic, Diagnostics, Source, Span, text::nearest};
+use weir_filters::fun::service::WrittenService;
 use weir_guard::{
     meaning::{Protocol, Service, ServicePart},
     text::{self, NamedText, ServicePlaces},
 };
+use weir_hooks::HookError;
 use weir_output::{exit::UsageError, terminal::printable};
 
 use super::files::{MOST_OF_RULES, Neighbours, read as read_file};
@@ -43,6 +45,11 @@ impl RuleTexts {
     /// Where the rules of a service stand, which has that place in the guard.
     pub(crate) fn places(&self, service: usize) -> &ServicePlaces {
         &self.places[service]
+    }
+
+    /// A refusal of the program of a service, which has that place in the guard, with the rule that was refused.
+    pub(crate) fn traced(&self, at: usize, service: &Service, error: HookError) -> HookError {
+        error.with_rule(service, WrittenService { places: self.places(at), sources: &self.sources() })
     }
 
     /// Errors about parts of a service, which has that place in the guard, each with what to do about it.
@@ -149,11 +156,12 @@ pub(crate) fn chosen<'a>(
     Ok(chosen)
 }
 
-/// The service of a guard that was asked for, or its only one, once its warnings are said.
-pub(crate) fn service(file: &Path, name: Option<&str>) -> anyhow::Result<Service> {
-    let (services, _) = services(file, false)?;
+/// The service of a guard that was asked for, or its only one, once its warnings are said; with its place there, and where its rules
+/// stand.
+pub(crate) fn service(file: &Path, name: Option<&str>) -> anyhow::Result<(usize, Service, RuleTexts)> {
+    let (services, texts) = services(file, false)?;
     match chosen(&services, name)?.as_slice() {
-        [(_, service)] => Ok((*service).clone()),
+        [(at, service)] => Ok((*at, (*service).clone(), texts)),
         several => {
             let names: Vec<_> = several.iter().map(|(_, each)| each.name.as_str()).collect();
             let names = names.join(", ");

@@ -10,15 +10,12 @@ use std::{
 
 use serde::Serialize;
 use weir_asm::Code;
-use weir_filters::{
-    Hook, Site,
-    fun::service::{known_room, service_object},
-};
+use weir_filters::{Hook, Site, fun::service::service_object};
 use weir_guard::meaning::{Condition, MessageId, Party, Protocol, Service};
 use weir_hooks::{HookError, KernelFilter};
 use weir_output::terminal;
 
-use super::words;
+use super::{reading::RuleTexts, words};
 
 /// A service of a guard.
 #[derive(Debug, Serialize)]
@@ -83,8 +80,8 @@ struct Loaded {
 pub(crate) const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 impl ServiceSummary {
-    /// `asks_kernel`: whether its programs are loaded, too.
-    pub(crate) fn of(service: &Arc<Service>, asks_kernel: bool) -> Self {
+    /// Where its place in a guard is given, and where the rules of that stand, its programs are loaded too.
+    pub(crate) fn of(service: &Arc<Service>, loading: Option<(usize, &RuleTexts)>) -> Self {
         // By message, since a guard may have 10 000 of each.
         let mut accepted: BTreeMap<MessageId, Vec<String>> = BTreeMap::new();
         for each in &service.accept {
@@ -111,7 +108,7 @@ impl ServiceSummary {
             } else {
                 ": no limit for all bounds how many become known"
             };
-            let room = known_room(service);
+            let room = service.known_room();
             format!(
                 "{:?} after {after}, by {}, at most {room} at once{bound}",
                 known.lasting,
@@ -136,7 +133,7 @@ impl ServiceSummary {
             unreadable: words::fate(service.unjudged.unreadable),
             super_packets: words::fate(service.unjudged.super_packets),
             sample,
-            hooks: HOOKS.map(|hook| HookSummary::of(service, hook, asks_kernel)).into(),
+            hooks: HOOKS.map(|hook| HookSummary::of(service, hook, loading)).into(),
         }
     }
 
@@ -197,7 +194,7 @@ pub(super) fn site(service: &Service, hook: Hook) -> Site {
 }
 
 impl HookSummary {
-    fn of(service: &Arc<Service>, hook: Hook, asks_kernel: bool) -> Self {
+    fn of(service: &Arc<Service>, hook: Hook, loading: Option<(usize, &RuleTexts)>) -> Self {
         let site = site(service, hook);
         let object = match service_object(service, &site) {
             Ok(object) => object,
@@ -208,7 +205,10 @@ impl HookSummary {
         };
         let code = object.programs.first().map(|program| &program.code);
         let slots = code.map_or(0, Code::slots);
-        let loaded = asks_kernel.then(|| Loaded::of(service, &site)).transpose();
+        let load = |(at, texts): (usize, &RuleTexts)| {
+            Loaded::of(service, &site).map_err(|error| texts.traced(at, service, error))
+        };
+        let loaded = loading.map(load).transpose();
         let (loaded, refused) = loaded.map_or_else(|error| (None, Some(error.to_string())), |it| (it, None));
         Self {
             hook,

@@ -36,6 +36,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_program_is_attached_for_a_time", a_program_is_attached_for_a_time),
     ("a_reader_that_goes_away_detaches", a_reader_that_goes_away_detaches),
     ("somebodys_socket_is_filtered_until_the_end", somebodys_socket_is_filtered_until_the_end),
+    ("somebodys_service_starts_again_meanwhile", somebodys_service_starts_again_meanwhile),
     ("what_cannot_be_attached_says_why", what_cannot_be_attached_says_why),
     ("without_privilege_an_attachment_says_what_it_needs", without_privilege_it_says_what_it_needs),
 ];
@@ -305,6 +306,34 @@ fn somebodys_socket_is_filtered_until_the_end() {
         assert_eq!(ended.status, Some(0), "{ended:?}");
     }
     assert!(arrives(&sockets));
+}
+
+fn somebodys_service_starts_again_meanwhile() {
+    let objects = Objects::new();
+    let object = objects.assembled("drop", ".program all socket\nmov r0, 0\nexit\n");
+    let bound = |address: &str| {
+        let socket = UdpSocket::bind(address).expect("nobody has the port");
+        socket.set_nonblocking(true).expect("a socket can be non-blocking");
+        socket
+    };
+    let mut receiver = bound("127.0.0.1:0");
+    let address = receiver.local_addr().expect("it is bound");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    sender.connect(address).expect("UDP connects at once");
+    let (port, process) = (address.port().to_string(), std::process::id().to_string());
+    for by_port in [true, false] {
+        let descriptor = receiver.as_raw_fd().to_string();
+        let ways: [&[&str]; 2] = [&["--pid", &process, "--fd", &descriptor], &["--port", &port]];
+        let attached = Attachment::start(&[&[object.as_str()], ways[usize::from(by_port)]].concat());
+        drop(receiver);
+        let sockets = (bound(&address.to_string()), sender.try_clone().expect("a descriptor is free"));
+        assert!(arrives(&sockets), "the new socket has no filter");
+        attached.signal(Signal::SIGTERM);
+        let ended = attached.ended();
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(arrives(&sockets));
+        receiver = sockets.0;
+    }
 }
 
 fn what_is_attached_to_nothing_says_what_to_say() {

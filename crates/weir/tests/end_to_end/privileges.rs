@@ -24,6 +24,10 @@ pub(crate) const TOLD: &[Test] =
 pub(crate) const IN_KERNEL: &[Test] = &[
     ("without_privilege_the_remedy_is_said", without_privilege_the_remedy_is_said),
     ("cap_bpf_alone_loads_every_filter", cap_bpf_alone_loads_every_filter),
+    (
+        "a_guard_that_the_verifier_refuses_is_told_its_rule",
+        a_guard_that_the_verifier_refuses_is_told_its_rule,
+    ),
     ("classic_bpf_needs_no_privilege", classic_bpf_needs_no_privilege),
     ("capabilities_of_a_user_namespace_are_not_taken_for_enough", a_user_namespace_is_told),
     ("a_seccomp_filter_that_refuses_bpf_is_told", a_seccomp_filter_is_told),
@@ -91,6 +95,29 @@ fn cap_bpf_alone_loads_every_filter() {
     }
     let statistics = with_only_bpf(&["--server", "ebpf-stats-server"]).output().expect("setpriv starts");
     check(&Ended::from(statistics), 1, &["switching BPF statistics on", "CAP_SYS_ADMIN"]);
+}
+
+/// Names take CAP_PERFMON, and so does a guard at xdp.
+fn a_guard_that_the_verifier_refuses_is_told_its_rule() {
+    let (folder, copy) = copy_for_nobody();
+    let (at, place) = match weir_hooks::kernel_features().xdp_frags {
+        true => ("xdp", "guard.toml:3:10: listen = "),
+        false => ("socket", "dns (shipped):"),
+    };
+    let text = format!(
+        "[[service]]\nname = 'dns'\nlisten = 'udp/127.0.0.1:53'\nat = '{at}'\nprotocol = 'dns'\naccept = ['query']\n"
+    );
+    let guard = folder.path().join("guard.toml");
+    std::fs::write(&guard, text).expect("the folder is ours");
+    for arguments in [&["guard", "check", "--load", "--json"][..], &["guard", "run"]] {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-perfmon,-sys_admin", "--inh-caps=-perfmon,-sys_admin"]).arg(&copy);
+        let ended = Ended::from(command.args(arguments).arg(&guard).output().expect("setpriv starts"));
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        let mut traced = said.split("what was refused comes from ").skip(1);
+        assert!(traced.any(|line| line.contains(place)), "{said}");
+    }
 }
 
 /// As root, the binary is run as nobody; anybody else has no privilege anyway.

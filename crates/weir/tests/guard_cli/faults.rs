@@ -151,3 +151,46 @@ fn a_warning_stands_in_nobodys_way() {
     check(&ended, 0, &["warning", "'query' is accepted already", "guard.toml:5:"]);
     assert!(ended.stdout.contains("| socket "), "{}", ended.stdout);
 }
+
+#[test]
+fn a_fault_in_a_text_of_several_lines_has_its_caret_below_it() {
+    let folder = folder();
+    // A condition, where its fault is, the line as it is shown, and what is below.
+    let rows: [(&str, &str, &str, &str); 5] = [
+        (
+            "\"\"\" kinds == 'q'\n  and len > 1\"\"\"",
+            "7:12",
+            "when = \"\"\" kinds == 'q'",
+            "           ^^^^^",
+        ),
+        ("\"\"\"\nkind == 'q'\n  and kinds == 'x'\n\"\"\"", "9:7", "  and kinds == 'x'", "      ^^^^^"),
+        ("'''\nkind == 1\n  and kinds == 2'''", "9:7", "  and kinds == 2'''", "      ^^^^^"),
+        // A tab is shown as four blanks.
+        (
+            "\"\"\"\n\tkind == 'q'\n\tand\tkinds == 'x'\"\"\"",
+            "9:6",
+            "    and    kinds == 'x'\"\"\"",
+            "           ^^^^^",
+        ),
+        // Lines that a backslash joins.
+        (
+            "\"\"\"\\\n  kind == 'q' \\\n   and kinds == 'x'\"\"\"",
+            "9:8",
+            "   and kinds == 'x'\"\"\"",
+            "       ^^^^^",
+        ),
+    ];
+    let head = "name = \"letters\"\nsource = \"made up\"\n[fields]\nkind = \"u8 @ 0\"\n[[message]]\nname = \"query\"\n";
+    for (when, place, line, caret) in rows {
+        let number = place.split(':').next().expect("a line");
+        for line_end in ["\n", "\r\n"] {
+            write(folder.path(), "letters.toml", format!("{head}when = {when}\n").replace('\n', line_end));
+            let ended = guard(folder.path(), &["check", "letters.toml"]);
+            let expected = format!(
+                "error: there is no field or constant 'kinds'\n --> letters.toml:{place}\n  |\n{number} | {line}\n  | {caret}\n  \
+                 |\n  = help: 'kind' is there\n\n"
+            );
+            assert_eq!((ended.status, ended.stderr), (Some(1), expected), "{when:?} {line_end:?}");
+        }
+    }
+}

@@ -1,10 +1,6 @@
 //! A guard of one port, and its programs at every hook at once.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    os::fd::{AsFd as _, OwnedFd},
-};
+use std::{collections::BTreeMap, net::SocketAddr, os::fd::AsFd as _};
 
 use weir_asm::Endian;
 use weir_filters::{Hook, Site, fun::service};
@@ -15,7 +11,7 @@ use weir_guard::{
 };
 use weir_hooks::{
     AnyProgram, AttachPoint, AttachedProgram, Direction, Interface, XdpMode, kernel_features,
-    owner_of_udp_port, socket_of,
+    owner_of_udp_port,
 };
 use weir_results::net::Side;
 use weir_testing::ControlGroup;
@@ -88,7 +84,6 @@ pub(crate) struct Judge {
     pub(crate) hook: Hook,
     pub(crate) program: AnyProgram,
     _attached: AttachedProgram,
-    _socket: Option<OwnedFd>,
 }
 
 impl Judge {
@@ -100,18 +95,16 @@ impl Judge {
         let elf = object.to_elf(Endian::NATIVE).expect("it is an object");
         let mut program = AnyProgram::load(&elf, None).unwrap_or_else(|error| panic!("{hook}: {error}"));
         let interface = Interface::named(Side::Server.name()).expect("it is there");
-        let socket = (hook == Hook::Socket).then(|| {
-            let (process, descriptor) = owner_of_udp_port(guard.listen.port()).expect("one socket");
-            socket_of(process, descriptor).expect("root may have it")
-        });
+        let socket =
+            (hook == Hook::Socket).then(|| owner_of_udp_port(guard.listen.port()).expect("one socket"));
         let point = match (hook, &socket) {
-            (_, Some(socket)) => AttachPoint::Socket(socket.as_fd()),
+            (_, Some((socket, holder))) => AttachPoint::Anothers(socket, *holder),
             (Hook::Cgroup, _) => AttachPoint::Cgroup(group.as_fd(), Direction::Ingress),
             (Hook::Tc, _) => AttachPoint::Tc(&interface, Direction::Ingress),
             _ => AttachPoint::Xdp(&interface, XdpMode::Native),
         };
         let attached = program.attach(point).unwrap_or_else(|error| panic!("{hook}: {error}"));
-        Self { hook, program, _attached: attached, _socket: socket }
+        Self { hook, program, _attached: attached }
     }
 
     /// What it has counted.

@@ -62,7 +62,7 @@ pub const BUCKETS: MapSpec<LruHash<[u8; 32], u64>> = MapSpec::new("buckets", 65_
 pub const SHARED_BUCKETS: MapSpec<Array<u64>> = MapSpec::new("shared_buckets", 1);
 
 /// Until when sources are known, nanoseconds of `CLOCK_MONOTONIC`. None is evicted; the loader gives it its room.
-pub const KNOWN: MapSpec<Hash<[u8; 32], u64>> = MapSpec::new("known", 65_536);
+pub const KNOWN: MapSpec<Hash<[u8; 32], u64>> = MapSpec::new("known", 1);
 
 pub use answers::{ANSWERS, Answer};
 
@@ -205,7 +205,7 @@ fn object(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -
         sized(LIST_NODES.definition(), list_entries[0]),
         sized(LIST_WORDS.definition(), list_entries[1]),
         BUCKETS.definition(),
-        sized(KNOWN.definition(), known_room(service)),
+        sized(KNOWN.definition(), service.known_room() as usize),
         ANSWERS.definition(),
         sized(SHARED_BUCKETS.definition(), service.limits.len()),
         SAMPLE_BUCKET.definition(),
@@ -217,14 +217,6 @@ fn object(service: &Service, site: &Site, written: Option<WrittenService<'_>>) -
         |map: &MapDef| programs.iter().any(|each| each.code.maps().any(|(_, name)| name == map.name));
     let maps = maps.into_iter().filter(is_used).collect();
     Ok(Object { license: Some(LICENSE.to_owned()), maps, programs })
-}
-
-/// How many sources can be known at once: as many as strangers can become so, and [`KNOWN`]'s room for those that are known
-/// already; at most 4 194 304.
-pub fn known_room(service: &Service) -> usize {
-    const MOST: u64 = 1 << 22;
-    let strangers = service.most_known().unwrap_or(0);
-    strangers.saturating_add(KNOWN.max_entries().into()).min(MOST) as usize
 }
 
 /// Whether the verifier asks who loads the service's programs for CAP_PERFMON at any hook: fields stand where the packet says.

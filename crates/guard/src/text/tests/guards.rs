@@ -16,7 +16,7 @@ fn a_guard_is_read_as_the_reference_has_it() {
     let [service] = &services[..] else { panic!("one service is there") };
     assert_eq!(service.listen, Listen { address: Some("2001:db8::1".parse().unwrap()), port: 53 });
     assert_eq!(service.at.hook, Some(GuardHook::Tc));
-    assert_eq!((service.at.unit.as_deref(), service.at.pid), (Some("unbound.service"), Some(1234)));
+    assert_eq!(service.at.unit.as_deref(), Some("unbound.service"));
     assert_eq!(service.mode, Mode::Enforce);
     assert_eq!((service.allow.prefixes().len(), service.block.prefixes().len()), (2, 1));
     assert!(
@@ -63,6 +63,27 @@ fn what_is_wrong_with_a_guard_is_told_in_its_place() {
         ("", "cgroup = \"system.slice\"", "error 6:10", &["its whole path"]),
         ("", "unit = \"unbound\"", "error 6:8", &["unbound.service"]),
         ("", "pid = 0", "error 6:7", &["'pid' is a number from 1"]),
+        ("", "at = \"tc\"\npid = 1", "error 7:7", &["whoever has its sockets", "at = \"socket\""]),
+        ("", "pid = 1\nat = \"xdp\"", "error 6:7", &["whoever has its sockets"]),
+        (
+            "",
+            "at = \"cgroup\"\ncgroup = \"/a\"\npid = 1",
+            "error 8:7",
+            &["whichever process", "leave 'pid' or"],
+        ),
+        (
+            "",
+            "interfaces = [\"eth0\"]\npid = 1",
+            "error 7:7",
+            &["'pid' is of the hook socket, and 'interfaces' of tc"],
+        ),
+        ("", "interfaces = [\"eth0\"]\ncgroup = \"/a\"", "error 7:10", &["'cgroup'", "of tc", "leave one"]),
+        (
+            "",
+            "cgroup = \"/a\"\npid = 1",
+            "error 7:7",
+            &["'pid' is of the hook socket, and 'cgroup' of cgroup"],
+        ),
         ("", "mode = \"drop\"", "error 6:8", &["observe, enforce"]),
         ("protocol", "protocol = \"dsn\"", "error 5:12", &["'dsn' can't be read", "no such file"]),
         ("protocol", "protocol = []", "error 5:12", &["has a protocol"]),
@@ -133,6 +154,14 @@ fn what_is_wrong_with_a_guard_is_told_in_its_place() {
         let reading = read(&text, &[]);
         assert_told(&told(&text, &reading.diagnostics), place, words);
         assert_eq!(reading.services.is_none(), place.starts_with("error"), "{text}");
+    }
+}
+
+#[test]
+fn a_process_is_named_where_its_sockets_are_found() {
+    for at in ["auto", "socket", "cgroup"] {
+        let reading = read(&format!("{SERVICE}at = \"{at}\"\npid = 1234\nunit = \"unbound.service\"\n"), &[]);
+        assert_eq!(reading.services.map(|services| services[0].at.pid), Some(Some(1234)), "{at}");
     }
 }
 

@@ -45,7 +45,6 @@ listen   = "udp/[2001:db8::1]:53"
 at       = "tc"
 interfaces = ["eth0"]
 unit     = "unbound.service"
-pid      = 1234
 mode     = "enforce"
 protocol = "dns"
 constants = { most = 512 }

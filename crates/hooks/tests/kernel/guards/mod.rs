@@ -42,6 +42,10 @@ pub(super) const TESTS: &[Test] = &[
         "a_guards_object_loads_and_a_refused_one_is_told_its_rule",
         exported::a_refused_guard_is_told_its_rule,
     ),
+    once(
+        "a_refusal_of_a_guard_without_lines_is_traced_to_its_rule",
+        exported::a_refusal_of_a_program_without_lines_is_traced_to_its_rule,
+    ),
     once("guards_of_shipped_protocols_decide_as_the_interpreter", shipped_protocols),
     once("a_guard_by_hand_in_c_decides_as_the_interpreter", by_hand::decides_as_the_interpreter),
     once("guards_decide_frames_as_the_interpreter", frames::are_decided_as_by_the_interpreter),

@@ -9,18 +9,27 @@ use weir_hooks::{HookError, KernelFilter, Obstacle};
 
 use super::{LISTEN, guard_of, site};
 
-const FEW: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::NET_ADMIN);
+/// Those that a guard takes whose fields stand where it says.
+pub(super) const FEW: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::NET_ADMIN);
 
 /// What comes of loading the guard at tc in a thread that has these capabilities alone.
 fn tried_with(guard: &Arc<Service>, allowed: CapabilitySet) -> Result<(), HookError> {
     let guard = Arc::clone(guard);
-    let tried = thread::spawn(move || {
+    with_capabilities(allowed, move || KernelFilter::load_service(&guard, &site(Hook::Tc, LISTEN)).map(drop))
+}
+
+/// Runs it in a thread that has these capabilities alone.
+pub(super) fn with_capabilities<T: Send + 'static>(
+    allowed: CapabilitySet,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let running = thread::spawn(move || {
         let all = capabilities(None).expect("a thread may know its own");
         set_capabilities(None, CapabilitySets { effective: allowed, ..all })
             .expect("it may leave some unused");
-        KernelFilter::load_service(&guard, &site(Hook::Tc, LISTEN)).map(drop)
+        run()
     });
-    tried.join().expect("it doesn't panic")
+    running.join().expect("it doesn't panic")
 }
 
 pub(super) fn are_asked_for_where_fields_stand_anywhere() {

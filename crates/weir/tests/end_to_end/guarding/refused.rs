@@ -60,7 +60,12 @@ pub(super) fn where_one_cannot_none_is() {
 }
 
 pub(super) fn what_cannot_be_is_refused() {
-    run_refused(&bag("at = \"tc\"\npid = 1"), &[], 2, &["'pid' is for the hooks socket and cgroup"]);
+    run_refused(
+        &bag("at = \"tc\"\npid = 1"),
+        &[],
+        1,
+        &["guard.toml:", "whoever has its sockets", "leave 'pid' out"],
+    );
     run_refused(&bag(""), &["--service", "bog"], 2, &["no service 'bog'", "did you mean 'bag'?"]);
     run_refused(&bag("accepts = []"), &[], 1, &["accepts", "guard.toml"]);
     run_refused(&bag(""), &["--summary", "/nowhere/counts.json"], 1, &["/nowhere/counts.json"]);
