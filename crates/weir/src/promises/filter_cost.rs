@@ -14,8 +14,9 @@ use super::{
 pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
     let cost = |payload: &[u8]| {
-        let pairs = || Pairs::load(&Site::socket(), &[Toolkit::Aya, Toolkit::Fun]);
-        let repetitions = places::repeat(pairs, &packet(payload))?;
+        let site = Site::socket();
+        let pairs = || Pairs::load(&site, &[Toolkit::Aya, Toolkit::Fun]);
+        let repetitions = places::repeat(site.hook, pairs, &packet(payload))?;
         let [aya, fun] = [Toolkit::Aya, Toolkit::Fun].map(|toolkit| places::of(toolkit, &repetitions));
         let fun_to_aya = fun.iter().zip(&aya).map(|(fun, aya)| fun / aya).collect();
         anyhow::Ok((aya, fun_to_aya))

@@ -115,7 +115,7 @@ fn against(
         ];
         Pairs::of(pairs, site.hook)
     };
-    let repetitions = places::repeat(pairs, &frame(site.hook.layer(), payload))?;
+    let repetitions = places::repeat(site.hook, pairs, &frame(site.hook.layer(), payload))?;
     let [hand, guard] = [Author::Hand, Author::Guard].map(|author| places::of(author, &repetitions));
     let quotients = guard.iter().zip(&hand).map(|(guard, hand)| guard / hand).collect();
     Ok([hand, quotients])
@@ -147,7 +147,7 @@ fn many_messages() -> anyhow::Result<PromisedFigure> {
         Pairs::of(pairs, site.hook)
     };
     // The last of the many is none of the one.
-    let repetitions = places::repeat(pairs, &frame(site.hook.layer(), &[199, 0, 0, 0]))?;
+    let repetitions = places::repeat(site.hook, pairs, &frame(site.hook.layer(), &[199, 0, 0, 0]))?;
     let [one, many] = [1, 200].map(|messages| places::of(messages, &repetitions));
     let quotients = many.iter().zip(&one).map(|(many, one)| many / one);
     let name = "200 messages that differ in one field, ns over an accept-all program at socket, ÷ 1 message";
