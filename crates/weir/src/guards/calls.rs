@@ -58,8 +58,7 @@ const WAITING: &[Call] = &[
     (libc::SYS_epoll_wait, ANY),
     (libc::SYS_epoll_pwait, ANY),
     (libc::SYS_eventfd2, ANY),
-    (libc::SYS_timerfd_create, ANY),
-    (libc::SYS_timerfd_settime, ANY),
+    (libc::SYS_ioctl, &[is(1, libc::FIONBIO as i32)]),
     (libc::SYS_rt_sigaction, ANY),
     (libc::SYS_rt_sigprocmask, ANY),
     (libc::SYS_rt_sigreturn, ANY),
@@ -111,6 +110,7 @@ const READING: &[Call] = &[
     (libc::SYS_readlinkat, ANY),
     (libc::SYS_getdents64, ANY),
     (libc::SYS_getcwd, ANY),
+    (libc::SYS_uname, ANY),
     (libc::SYS_fcntl, ANY),
     (libc::SYS_dup, ANY),
     (libc::SYS_pipe2, ANY),
@@ -137,8 +137,9 @@ const ATTACHING: &[Call] = &[
     (libc::SYS_getsockname, ANY),
     (libc::SYS_getpeername, ANY),
     (libc::SYS_socket, &[is(0, libc::AF_NETLINK)]),
-    // sd_notify(3), and what interfaces are asked about by ioctl(2).
+    // sd_notify(3), and by which if_nametoindex(3) asks.
     (libc::SYS_socket, &[is(0, libc::AF_UNIX)]),
+    (libc::SYS_ioctl, &[is(1, libc::SIOCGIFINDEX as i32)]),
     (libc::SYS_socketpair, ANY),
     (libc::SYS_bind, ANY),
     (libc::SYS_connect, ANY),
