@@ -5,6 +5,7 @@
 #   scripts/fresh.sh make test               one command
 #   scripts/fresh.sh --debian 13 make test   on Debian 13
 #   scripts/fresh.sh --cold make test        nothing that earlier calls kept is used
+#   scripts/fresh.sh --root                  the empty root alone, kept; prints where it is
 # Needs root, mmdebstrap (installed where it is missing) and a network. The project is cloned as it is committed. Everything is
 # mounted in a namespace of its own, which goes with the script. Kept in $WEIR_FRESH, /var/cache/weir-fresh by default: the empty
 # root, what scripts/setup.sh put into it (by the hash of that script), and downloads of crates. A test that fails or is skipped
@@ -13,11 +14,11 @@ set -euo pipefail
 
 self=$(readlink -f "$0")
 readonly self
-readonly USAGE='usage: scripts/fresh.sh [--debian 12|13] [--cold] [COMMAND…]'
+readonly USAGE='usage: scripts/fresh.sh [--debian 12|13] [--cold] [--root | COMMAND…]'
 readonly PACKAGES=ca-certificates,git,make,sudo
 declare -rA SUITES=([12]=bookworm [13]=trixie)
 
-say() { printf 'fresh: %s\n' "$*"; }
+say() { printf 'fresh: %s\n' "$*" >&2; }
 fail() { printf 'fresh: error: %s\n' "$*" >&2; exit 1; }
 
 # Inside the namespace: mounts the layers, and runs the command as the user in a clone of the project.
@@ -80,10 +81,12 @@ fi
 cd "$(dirname "$0")/.."
 debian=12
 cold=no
+root_alone=no
 while [ $# -gt 0 ]; do
   case $1 in
     --debian) debian=${2:?$USAGE}; shift 2 ;;
     --cold) cold=yes; shift ;;
+    --root) root_alone=yes; shift ;;
     -h | --help) sed -n "2,/^set/s/^# \{0,1\}//p" "$self"; exit 0 ;;
     --*) fail "unknown argument '$1'; $USAGE" ;;
     *) break ;;
@@ -123,6 +126,10 @@ if [ ! -d "$base" ]; then
     ${security:+"deb $security $SUITE-security main"}
   mv "$base.new" "$base"
   say "that took $SECONDS s; it holds $(du -sm "$base" | cut -f1) MB"
+fi
+if [ $root_alone = yes ]; then
+  echo "$base"
+  exit 0
 fi
 
 # What setup.sh installs depends on that script and on the Rust that is there.

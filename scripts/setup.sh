@@ -4,6 +4,7 @@
 #   scripts/setup.sh --tests          the same, and what the tests need besides: a browser, bpftool, xdp-loader, LLVM's tools, nftables,
 #                                     systemd, servers and clients of protocols that guards know, none of which serves this machine
 #   scripts/setup.sh --kernels        the same, and what scripts/kernels.sh needs: qemu and what makes a machine's first files
+#   scripts/setup.sh --packages       the same, and what scripts/package.sh needs: cargo-deb, lintian, systemd-nspawn
 #   scripts/setup.sh --check          only look: exit status 0 when nothing is missing, 1 otherwise; with --tests it looks
 #                                     for what the tests need too
 set -euo pipefail
@@ -11,11 +12,13 @@ here=$(dirname "$0")
 
 readonly LLVM=22
 readonly BPF_LINKER=0.13.0
+readonly CARGO_DEB=3.8.0
 readonly DEBIAN_RUSTC=(rustc-web libstd-rust-web-dev-bpf)
 readonly DEBIAN_LLVM="llvm-$LLVM-dev"
 readonly LINKED_TOOLCHAIN=debian-bpf
 # With every clang that Debian 12 has: on each kernel the filters in C are tried as each compiles them.
 readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86 clang-14 clang-15 clang-16 clang-19 "clang-$LLVM")
+readonly DEBIAN_PACKAGING=(dpkg-dev lintian mmdebstrap systemd-container)
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
 readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps systemd xdp-tools)
@@ -104,12 +107,14 @@ ADVICE
 check=no
 for_tests=no
 for_kernels=no
+for_packages=no
 for argument in "$@"; do
   case $argument in
     --check) check=yes ;;
     --tests) for_tests=yes ;;
     --kernels) for_kernels=yes ;;
-    *) fail "unknown argument '$argument'; usage: scripts/setup.sh [--check] [--tests] [--kernels]" ;;
+    --packages) for_packages=yes ;;
+    *) fail "unknown argument '$argument'; usage: scripts/setup.sh [--check] [--tests] [--kernels] [--packages]" ;;
   esac
 done
 
@@ -159,6 +164,11 @@ if [ $for_kernels = yes ] && is_debian_12; then
   for package in "${DEBIAN_KERNELS[@]}"; do want "$package"; done
 fi
 
+if [ $for_packages = yes ]; then
+  as_user cargo deb --version >/dev/null 2>&1 || steps+=(cargo-deb)
+  if is_debian_12; then for package in "${DEBIAN_PACKAGING[@]}"; do want "$package"; done; fi
+fi
+
 if [ ${#packages[@]} -eq 0 ] && [ ${#steps[@]} -eq 0 ]; then
   say "nothing is missing"
   exit 0
@@ -168,6 +178,7 @@ for step in "${steps[@]}"; do
   case $step in
     link) say "missing: rustup toolchain '$LINKED_TOOLCHAIN' (a link to Debian's rustc in /usr)" ;;
     linker) say "missing: bpf-linker $BPF_LINKER (cargo install, a minute or two)" ;;
+    cargo-deb) say "missing: cargo-deb $CARGO_DEB (cargo install, a minute or two)" ;;
     compiler) say "missing: a Rust compiler that has core for BPF" ;;
     browser) say "missing: a browser, one of ${BROWSERS[*]}" ;;
     bpftool) say "missing: bpftool" ;;
@@ -197,6 +208,10 @@ for step in "${steps[@]}"; do
       as_root env -C "$unpacked" apt-get download -qq -o APT::Sandbox::User=root "${UNPACKED[@]}"
       for package in "$unpacked"/*.deb; do as_root dpkg-deb --extract "$package" "$UNPACKED_TO"; done
       as_root rm -r "$unpacked"
+      ;;
+    cargo-deb)
+      say "building cargo-deb $CARGO_DEB"
+      as_user cargo install --quiet cargo-deb --version "$CARGO_DEB" --locked
       ;;
     link)
       say "linking rustup toolchain $LINKED_TOOLCHAIN to /usr"

@@ -6,6 +6,8 @@ use std::{fmt, fs, io};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Capability {
+    /// Reading every folder: before Linux 5.14 the descriptors of another user's process are shown to who may.
+    DacReadSearch = 2,
     /// Attaching anywhere but at sockets.
     NetAdmin = 12,
     /// Looking at what another user's process has, and taking its sockets.
@@ -39,15 +41,18 @@ pub(crate) const MAPS: &[Capability] = &[Capability::Bpf];
 
 impl Capability {
     /// In the order in which they are named.
-    const ALL: [Self; 5] = [Self::Bpf, Self::NetAdmin, Self::Perfmon, Self::SysPtrace, Self::SysAdmin];
+    const ALL: [Self; 6] =
+        [Self::Bpf, Self::NetAdmin, Self::Perfmon, Self::SysPtrace, Self::DacReadSearch, Self::SysAdmin];
 
-    fn bit(self) -> u64 {
+    /// Its bit in sets of capabilities.
+    pub const fn bit(self) -> u64 {
         1 << self as u8
     }
 
     /// Its name in capabilities(7).
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
             Self::NetAdmin => "CAP_NET_ADMIN",
             Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",

@@ -9,10 +9,10 @@ pub use visible::Visible;
 
 use std::{
     fmt::Display,
-    fs::{self, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, BufWriter, Write},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
@@ -40,9 +40,7 @@ pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow
 
 /// Writes `record` as JSON, for people and machines, as [`write_whole`] does.
 pub fn write_json(path: &Path, record: &impl Serialize) -> anyhow::Result<()> {
-    let mut json = serde_json::to_vec_pretty(record).context("making JSON of a record")?;
-    json.push(b'\n');
-    write_whole(path, &json)
+    write_whole(path, &json_of(record)?)
 }
 
 /// Writes a file so that a reader finds the old one or the whole new one, never a part: beside its place, synced,
@@ -68,6 +66,53 @@ pub fn check_writable(path: &Path) -> anyhow::Result<()> {
         _ => tempfile::tempfile_in(folder_of(path)).map(drop),
     };
     found.with_context(|| cannot_write(path))
+}
+
+/// A file that is opened now, for who may open none once it is written. What was in it stays until then.
+pub struct OpenedFile {
+    path: PathBuf,
+    file: File,
+    is_regular: bool,
+}
+
+impl OpenedFile {
+    /// Opens the file, which is made where there is none.
+    ///
+    /// # Errors
+    /// Says which file can't be written, and why.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let open = || {
+            // A pipe, a device or a link gets the bytes written to its end.
+            let is_regular = fs::symlink_metadata(path).map_or(true, |metadata| metadata.is_file());
+            let mut how = OpenOptions::new();
+            let file =
+                if is_regular { how.write(true).create(true).truncate(false) } else { how.append(true) };
+            Ok::<_, io::Error>(Self { path: path.to_owned(), file: file.open(path)?, is_regular })
+        };
+        open().with_context(|| cannot_write(path))
+    }
+
+    /// Writes `record` as JSON in place of what is there. Unlike with [`write_json`] a reader may find a part meanwhile.
+    ///
+    /// # Errors
+    /// Says which file could not be written, and why.
+    pub fn write_json(mut self, record: &impl Serialize) -> anyhow::Result<()> {
+        let json = json_of(record)?;
+        let mut write = || {
+            if self.is_regular {
+                self.file.set_len(0)?;
+            }
+            self.file.write_all(&json)?;
+            if self.is_regular { self.file.sync_all() } else { Ok(()) }
+        };
+        write().with_context(|| cannot_write(&self.path))
+    }
+}
+
+fn json_of(record: &impl Serialize) -> anyhow::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(record).context("making JSON of a record")?;
+    json.push(b'\n');
+    Ok(json)
 }
 
 fn cannot_write(path: &Path) -> String {
@@ -113,6 +158,24 @@ mod tests {
         write_json(&link, &1).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&target).unwrap(), "before\n1\n");
+    }
+
+    #[test]
+    fn a_file_that_is_opened_before_keeps_what_it_held_until_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        for (before, record) in [("", 1), ("1\n", 2)] {
+            let opened = OpenedFile::open(&path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), before);
+            opened.write_json(&record).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{record}\n"));
+        }
+        fs::write(&path, "longer than what comes").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        OpenedFile::open(&link).unwrap().write_json(&3).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "longer than what comes3\n");
+        assert!(OpenedFile::open(&folder.path().join("none/record.json")).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use aya::maps::MapError;
 use weir_asm::maps::MapShape;
 
-use super::{Copies, Entry, Map, MapFailure, error::is_absent};
+use super::{Copies, Entry, Map, MapFailure, error::is_unfound};
 
 /// Which keys an update is for. A longest-prefix map takes every update for [`Update::Any`] before Linux 6.13, but for stable
 /// kernels that have its change (kernel/bpf/lpm_trie.c, trie_update_elem).
@@ -65,7 +65,7 @@ where
             self.left -= 1;
             match S::Copies::look_up(&self.map.handle, key) {
                 Ok(entry) => return Some(Ok((key, entry))),
-                Err(error) if is_absent(&error) => {}
+                Err(error) if is_unfound(&error) => {}
                 Err(error) => return Some(Err(self.map.failure("reading", key, error))),
             }
         }

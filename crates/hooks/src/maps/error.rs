@@ -61,7 +61,12 @@ impl MapFailure {
 
 /// The kernel says ENOENT, which aya calls by another name after a lookup.
 pub(super) fn is_absent(error: &MapError) -> bool {
-    matches!(error, MapError::KeyNotFound | MapError::ElementNotFound) || errno(error) == Some(libc::ENOENT)
+    is_unfound(error) || errno(error) == Some(libc::ENOENT)
+}
+
+/// A lookup found nothing. ENOENT by itself is what aya's own look for the number of CPUs says where /sys isn't mounted.
+pub(super) fn is_unfound(error: &MapError) -> bool {
+    matches!(error, MapError::KeyNotFound | MapError::ElementNotFound)
 }
 
 fn at(key: &Option<String>) -> String {
@@ -71,6 +76,9 @@ fn at(key: &Option<String>) -> String {
 /// What to do, behind what came back.
 fn remedy(MapFailure { doing, errno, obstacle, .. }: &MapFailure) -> String {
     let said = match (*doing, errno.unwrap_or_default()) {
+        ("reading", libc::ENOENT) => {
+            "how many CPUs there may be isn't told (/sys/devices/system/cpu/possible): mount /sys"
+        }
         (_, libc::ENOMEM) => "no memory for another entry",
         ("updating", libc::EEXIST) => {
             "the key is there already: an update of any or of existing keys replaces it"

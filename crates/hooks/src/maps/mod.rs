@@ -65,7 +65,7 @@ where
     pub fn get(&self, key: S::Key) -> Result<Option<Entry<S>>, MapFailure> {
         match S::Copies::look_up(&self.handle, key) {
             Ok(entry) => Ok(Some(entry)),
-            Err(error) if error::is_absent(&error) => Ok(None),
+            Err(error) if error::is_unfound(&error) => Ok(None),
             Err(error) => Err(self.failure("reading", key, error)),
         }
     }

@@ -19,7 +19,7 @@ use weir_guard::{
 use weir_output::{Visible, exit::UsageError, print, write_whole};
 
 use crate::{
-    guards::{ExportedService, GuardUnit, HOOKS, chosen, services},
+    guards::{ExportedService, GuardUnit, HOOKS, chosen, services, template},
     programs::{Findings, write_binary},
 };
 
@@ -70,14 +70,20 @@ Exit status: 0 done, 1 the guard has an error or nftables can't say it, 2 it was
 #[command(after_help = UNIT_EXAMPLES)]
 struct GuardUnitArgs {
     /// The guard.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "template")]
+    file: Option<PathBuf>,
+
+    /// The unit `weir-guard@.service` instead, for any guard of /etc/weir/guards, which packages install: PROGRAM is the path of weir
+    /// there.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "file")]
+    template: Option<PathBuf>,
 }
 
 const UNIT_EXAMPLES: &str = "\
 Examples:
   weir guard export unit dns.toml > /etc/systemd/system/weir-guard-dns.service
   systemd-analyze security --offline=yes weir-guard-dns.service
+  weir guard export unit --template /usr/bin/weir
 
 Exit status: 0 done, 1 the guard has an error, 2 it was asked for something that makes no sense.";
 
@@ -126,7 +132,10 @@ impl GuardExportArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let (done, file) = match &self.target {
             ExportTarget::Nft(args) => (ruleset(args), &args.file),
-            ExportTarget::Unit(args) => (unit(&args.file), &args.file),
+            ExportTarget::Unit(args) => match (&args.file, &args.template) {
+                (Some(file), _) => (unit(file), file),
+                (None, program) => return unit_template(program.as_deref()).map(|()| ExitCode::SUCCESS),
+            },
             ExportTarget::Object(args) => (object(args), &args.file),
         };
         Findings::end(done.map(|()| ExitCode::SUCCESS), &file.display().to_string(), false)
@@ -167,6 +176,10 @@ fn unit(file: &Path) -> anyhow::Result<()> {
     let guard = absolute(file).with_context(|| format!("the absolute path of {}", file.display()))?;
     let unit = GuardUnit { program: &program, guard: &guard, services: &services };
     print(unit.text()?)
+}
+
+fn unit_template(program: Option<&Path>) -> anyhow::Result<()> {
+    print(template(program.unwrap_or(Path::new("/usr/bin/weir")))?)
 }
 
 fn object(args: &GuardObjectArgs) -> anyhow::Result<()> {

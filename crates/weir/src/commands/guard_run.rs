@@ -10,12 +10,14 @@ use std::{
 use anyhow::Context as _;
 use weir_guard::meaning::Service;
 use weir_lab::experiment::interrupt::Interrupt;
-use weir_output::{check_writable, exit::UsageError, print, write_json};
+use weir_output::{OpenedFile, exit::UsageError, print};
 use weir_service::{GuardSummary, guarding::GuardingError};
 
 use super::is_plain;
 use crate::{
-    guards::{RuleTexts, RunningGuard, chosen, decision_table, services},
+    guards::{
+        RuleTexts, RunningGuard, chosen, decision_table, keep_calls, keep_capabilities, named, needed_here, services,
+    },
     notify,
     programs::Findings,
 };
@@ -24,7 +26,8 @@ use crate::{
 ///
 /// Services are neither restarted nor changed. At the hooks socket and cgroup one that isn't there yet is waited for. Ready is said
 /// on stderr and through sd_notify(3). At the end everything is detached, and what was decided how is shown; what is killed
-/// (SIGKILL) leaves its program at sockets.
+/// (SIGKILL) leaves its program at sockets. Once it stands it keeps the capabilities alone that its hooks take, and the system calls
+/// that it makes; others are refused (EPERM).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct GuardRunArgs {
@@ -69,7 +72,7 @@ impl GuardRunArgs {
 
     fn guard(&self) -> anyhow::Result<ExitCode> {
         let (services, texts) = self.services()?;
-        self.summary.as_deref().map_or(Ok(()), check_writable)?;
+        let file = self.summary.as_deref().map(OpenedFile::open).transpose()?;
         // A signal must detach what is attached from the first moment on.
         let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
         let start = |(at, service): &(usize, Arc<Service>)| {
@@ -79,6 +82,7 @@ impl GuardRunArgs {
             })
         };
         let mut guards = services.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        confine(&guards);
         say_ready(&guards);
         let is_all_there = |guards: &[RunningGuard]| guards.iter().all(RunningGuard::is_settled);
         while interrupt.wait(&[], Instant::now() + if is_all_there(&guards) { LONG } else { LOOK }).is_ok() {
@@ -109,7 +113,7 @@ impl GuardRunArgs {
         } else {
             status = ExitCode::FAILURE;
         }
-        self.summary.as_deref().map_or(Ok(()), |path| write_json(path, &summary))?;
+        file.map_or(Ok(()), |file| file.write_json(&summary))?;
         print(decision_table(&summary, is_plain()))?;
         Ok(status)
     }
@@ -129,6 +133,16 @@ impl GuardRunArgs {
 fn refused(service: &Service, error: GuardingError) -> anyhow::Error {
     let text = format!("guarding {}: {error}", service.name);
     if error.is_usage() { UsageError(text).into() } else { anyhow::Error::msg(text) }
+}
+
+/// Gives up everything that the guards don't take any more, and says what is kept. A guard that can't still guards.
+fn confine(guards: &[RunningGuard]) {
+    let needed = needed_here(guards.iter().map(|guard| (guard.service(), guard.hook())));
+    let confined = keep_capabilities(&needed).and_then(|kept| keep_calls(&kept).map(|()| kept));
+    match confined {
+        Ok(kept) => eprintln!("weir: kept: {}, and the system calls that guards make", named(&kept)),
+        Err(error) => eprintln!("weir: this process keeps more than the guard takes: {error}"),
+    }
 }
 
 fn say_ready(guards: &[RunningGuard]) {

@@ -1,5 +1,8 @@
 //! Guards on the command line: read with the files that they name, told, tried on captures, begun.
 
+mod calls;
+mod capabilities;
+mod confined;
 mod dropped;
 mod files;
 mod judged;
@@ -17,6 +20,8 @@ pub(crate) const BESIDE_FILTERS: &str = "A guard is no filter of the catalogue: 
     accepts, from whom and how many, and becomes a program at each hook. `weir guard protocols` begins there, `weir serve \
     --guard FILE` serves behind one (docs/guard.md).";
 
+pub(crate) use capabilities::{named, needed_here};
+pub(crate) use confined::{keep_calls, keep_capabilities};
 pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
 pub(crate) use object::ExportedService;
@@ -24,4 +29,4 @@ pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, service, service
 pub(crate) use running::{RunningGuard, decision_table};
 pub(crate) use summary::{HOOKS, ProtocolSummary, ServiceSummary};
 pub(crate) use trial::Trial;
-pub(crate) use unit::GuardUnit;
+pub(crate) use unit::{GuardUnit, template};

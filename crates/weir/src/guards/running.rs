@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weir_filters::Hook;
 use weir_guard::meaning::Service;
 use weir_hooks::HookError;
 use weir_service::{
@@ -87,6 +88,16 @@ impl RunningGuard {
     /// The service's name.
     pub(crate) fn name(&self) -> &str {
         &self.guarded.service().name
+    }
+
+    /// The service.
+    pub(crate) fn service(&self) -> &Service {
+        self.guarded.service()
+    }
+
+    /// The hook that it stands at.
+    pub(crate) fn hook(&self) -> Hook {
+        self.guarded.hook()
     }
 
     /// Whether its program is attached to anything.

@@ -15,7 +15,11 @@ use weir_guard::meaning::{Condition, MessageId, Party, Protocol, Service};
 use weir_hooks::{HookError, KernelFilter};
 use weir_output::terminal;
 
-use super::{reading::RuleTexts, words};
+use super::{
+    capabilities::{needed, possible_hooks},
+    reading::RuleTexts,
+    words,
+};
 
 /// A service of a guard.
 #[derive(Debug, Serialize)]
@@ -38,6 +42,8 @@ pub(crate) struct ServiceSummary {
     super_packets: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<String>,
+    /// What `weir guard run` keeps once it stands, as far as it had it; where the hook is open, for any.
+    capabilities: Vec<&'static str>,
     hooks: Vec<HookSummary>,
 }
 
@@ -117,6 +123,8 @@ impl ServiceSummary {
         });
         let sample =
             service.sample.as_ref().map(|sample| format!("{} to {}", words::rate(sample.rate), sample.to));
+        let possible = possible_hooks(service).into_iter().map(|hook| (&**service, hook));
+        let capabilities = needed(possible).iter().map(|each| each.as_str()).collect();
         Self {
             service: service.name.clone(),
             listen: words::listen(service.listen),
@@ -133,6 +141,7 @@ impl ServiceSummary {
             unreadable: words::fate(service.unjudged.unreadable),
             super_packets: words::fate(service.unjudged.super_packets),
             sample,
+            capabilities,
             hooks: HOOKS.map(|hook| HookSummary::of(service, hook, loading)).into(),
         }
     }
@@ -161,6 +170,7 @@ impl ServiceSummary {
             "fragments, unreadable, super-packets".to_owned(),
             [self.fragments, self.unreadable, self.super_packets].join(", "),
         ]);
+        rows.push(["capabilities that it keeps".to_owned(), self.capabilities.join(" ")]);
         let mut text = table(["service", &self.service], rows, plain);
         let rows = self.messages.iter().map(|message| {
             let from = match message.accepted_from.as_slice() {

@@ -5,12 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use weir_filters::fun::service::reads_anywhere;
-use weir_guard::meaning::{GuardHook, Service};
-use weir_hooks::{Capability, ProgramType};
+use weir_guard::meaning::Service;
+use weir_hooks::Capability;
 use weir_output::{exit::UsageError, terminal::printable};
 
-/// What a unit is made of.
+use super::{
+    HOOKS,
+    capabilities::{at_hook, in_order, named, needed, possible_hooks},
+};
+
+/// What a guard's unit is made of.
 pub(crate) struct GuardUnit<'a> {
     /// The absolute path of weir.
     pub(crate) program: &'a Path,
@@ -19,92 +23,56 @@ pub(crate) struct GuardUnit<'a> {
     pub(crate) services: &'a [Service],
 }
 
-/// Another user's socket is taken from its process (`pidfd_getfd`, `PTRACE_MODE_ATTACH_REALCREDS`).
-const SYS_PTRACE: &str = Capability::SysPtrace.as_str();
+/// Where the guards of the template are, as its instances name them.
+const INSTANCES: &str = "/etc/weir/guards/%i.toml";
+
+/// The unit `weir-guard@.service`, each of whose instances runs a guard of /etc/weir/guards, at any hook.
+///
+/// # Errors
+/// The path of weir can't stand in a unit.
+pub(crate) fn template(program: &Path) -> Result<String, UsageError> {
+    let every_hook = HOOKS.into_iter().flat_map(at_hook);
+    let capabilities = in_order(every_hook);
+    Ok(Settings {
+        install: "systemctl enable --now weir-guard@NAME      for /etc/weir/guards/NAME.toml".to_owned(),
+        program: word(program)?,
+        guard: INSTANCES.to_owned(),
+        after: String::new(),
+        capabilities,
+        is_home: is_home(program),
+        folders: "LogsDirectory=weir\n".to_owned(),
+    }
+    .text())
+}
+
+fn is_home(path: &Path) -> bool {
+    ["/home", "/root", "/run/user"].iter().any(|home| path.starts_with(home))
+}
 
 impl GuardUnit<'_> {
     /// The unit's file (systemd.exec(5)).
+    ///
+    /// # Errors
+    /// A path can't stand in a unit.
     pub(crate) fn text(&self) -> Result<String, UsageError> {
-        let mut capabilities = capabilities(&self.hooks());
-        if self.services.iter().any(reads_anywhere) {
-            capabilities.insert(Capability::Perfmon.as_str());
-        }
-        if self.services.iter().any(|service| service.known.is_some()) {
-            // What the service sends is seen at the control group or tc.
-            capabilities.insert(Capability::NetAdmin.as_str());
-        }
-        let (program, guard) = (word(self.program)?, word(self.guard)?);
-        let call = [&program, "guard", "run", &guard].join(" ").replace('$', "$$");
+        let hooks = |service| possible_hooks(service).into_iter().map(move |hook| (service, hook));
+        let guard = word(self.guard)?;
         let name = self.name();
         let units: BTreeSet<_> =
             self.services.iter().filter_map(|service| service.at.unit.as_deref()).collect();
-        let units: String = units.into_iter().map(|unit| format!(" {unit}")).collect();
-        let processes = if capabilities.contains(SYS_PTRACE) { "default" } else { "invisible" };
-        let is_home = |path: &Path| ["/home", "/root", "/run/user"].iter().any(|home| path.starts_with(home));
-        let home = if is_home(self.program) || is_home(self.guard) { "read-only" } else { "yes" };
-        let folders = self.sample_folders()?;
-        let all: Vec<_> = capabilities.into_iter().collect();
-        let all = all.join(" ");
-        Ok(format!(
-            "\
-# Runs a guard, by `weir guard export unit`. To install it:
-#   weir guard export unit {guard} > /etc/systemd/system/{name}.service
-#   systemctl daemon-reload && systemctl enable --now {name}
-[Unit]
-Description=weir guard {guard}
-After=network.target{units}
-
-[Service]
-Type=notify
-ExecStart={call}
-ExecReload=kill -HUP $MAINPID
-Restart=on-failure
-
-# A user of its own, with what the guard's hooks take and nothing else. The guard, its protocols and its lists must be readable for it.
-DynamicUser=yes
-AmbientCapabilities={all}
-CapabilityBoundingSet={all}
-# Before Linux 5.11 maps count as locked memory.
-LimitMEMLOCK=infinity
-UMask=0077
-{folders}
-ProtectSystem=strict
-ProtectHome={home}
-ProtectProc={processes}
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-PrivateDevices=yes
-PrivateMounts=yes
-PrivateTmp=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-NoNewPrivileges=yes
-RemoveIPC=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service bpf pidfd_getfd seccomp
-SystemCallErrorNumber=EPERM
-
-[Install]
-WantedBy=multi-user.target
-"
-        ))
-    }
-
-    /// Those that the services name, and all where one leaves it to weir.
-    fn hooks(&self) -> Vec<GuardHook> {
-        const ALL: [GuardHook; 4] = [GuardHook::Socket, GuardHook::Cgroup, GuardHook::Tc, GuardHook::Xdp];
-        let is_named = |hook: &GuardHook| {
-            self.services.iter().any(|service| service.at.hook.is_none_or(|named| named == *hook))
-        };
-        ALL.into_iter().filter(is_named).collect()
+        Ok(Settings {
+            install: format!(
+                "weir guard export unit {guard} > /etc/systemd/system/{name}.service\n\
+                 #   systemctl daemon-reload && systemctl enable --now {name}"
+            ),
+            program: word(self.program)?,
+            guard,
+            after: units.into_iter().map(|unit| format!(" {unit}")).collect(),
+            capabilities: needed(self.services.iter().flat_map(hooks)),
+            is_home: is_home(self.program) || is_home(self.guard),
+            folders: self.sample_folders()?,
+        }
+        .text())
     }
 
     /// What the unit may be called.
@@ -140,20 +108,77 @@ WantedBy=multi-user.target
     }
 }
 
-/// What loading and attaching programs takes there, by name.
-fn capabilities(hooks: &[GuardHook]) -> BTreeSet<&'static str> {
-    let mut names = BTreeSet::new();
-    for hook in hooks {
-        let program_type = match hook {
-            GuardHook::Socket => ProgramType::Socket,
-            GuardHook::Cgroup => ProgramType::CgroupSkb,
-            GuardHook::Tc => ProgramType::Tc,
-            GuardHook::Xdp => ProgramType::Xdp,
-        };
-        names.extend(program_type.needed().iter().map(|capability| capability.as_str()));
-        names.extend((*hook == GuardHook::Socket).then_some(SYS_PTRACE));
+/// What differs from unit to unit, in its words.
+struct Settings {
+    install: String,
+    program: String,
+    guard: String,
+    /// Units that it comes behind, each with a space before it.
+    after: String,
+    capabilities: Vec<Capability>,
+    /// Whether something of it is in a home.
+    is_home: bool,
+    /// Settings of folders to write to, a line each.
+    folders: String,
+}
+
+impl Settings {
+    fn text(&self) -> String {
+        let Self { install, program, guard, after, folders, .. } = self;
+        let call = [program, "guard", "run", guard].join(" ").replace('$', "$$");
+        let processes =
+            if self.capabilities.contains(&Capability::SysPtrace) { "default" } else { "invisible" };
+        let home = if self.is_home { "read-only" } else { "yes" };
+        let all = named(&self.capabilities);
+        format!(
+            "\
+# Runs a guard, by `weir guard export unit`. To install it:
+#   {install}
+[Unit]
+Description=weir guard {guard}
+After=network.target{after}
+
+[Service]
+Type=notify
+ExecStart={call}
+Restart=on-failure
+
+# A user of its own, with what the guard's hooks take and nothing else. The guard, its protocols and its lists must be readable for it.
+DynamicUser=yes
+AmbientCapabilities={all}
+CapabilityBoundingSet={all}
+# Before Linux 5.11 maps count as locked memory.
+LimitMEMLOCK=infinity
+UMask=0077
+{folders}ProtectSystem=strict
+ProtectHome={home}
+ProtectProc={processes}
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+PrivateDevices=yes
+PrivateMounts=yes
+PrivateTmp=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+NoNewPrivileges=yes
+RemoveIPC=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service bpf pidfd_getfd seccomp
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"
+        )
     }
-    names
 }
 
 /// A path as a word of a unit's file (systemd.syntax(7)), whose specifiers begin with '%'.
@@ -185,16 +210,5 @@ mod tests {
         for wrong in ["/a\"b", "/a\\b", "/a\nExecStart=/bin/sh", "/a'b"] {
             assert!(word_of(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_hook_takes_what_its_programs_take() {
-        let check = |hook, expected: &[&str]| {
-            assert_eq!(capabilities(&[hook]).into_iter().collect::<Vec<_>>(), expected, "{hook:?}");
-        };
-        check(GuardHook::Socket, &["CAP_BPF", "CAP_SYS_PTRACE"]);
-        check(GuardHook::Cgroup, &["CAP_BPF", "CAP_NET_ADMIN"]);
-        check(GuardHook::Tc, &["CAP_BPF", "CAP_NET_ADMIN"]);
-        check(GuardHook::Xdp, &["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"]);
     }
 }

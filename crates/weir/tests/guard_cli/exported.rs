@@ -1,6 +1,9 @@
 //! What `weir guard export` writes: nftables' rules, or what is in the way of them in its line; systemd's unit, as systemd reads it.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use weir_testing::Ended;
 
@@ -129,14 +132,45 @@ fn systemd_takes_the_unit_and_finds_little_exposed() {
             unit(&[&format!("at = '{at}'\nsample = {{ dropped = '1/s', to = '/srv/bags/a.pcapng' }}")]);
         let path = folder.path().join("weir-guard-bags.service");
         write(folder.path(), "weir-guard-bags.service", &unit.stdout);
-        let analyze = |arguments: &[&str]| {
-            let analyzing =
-                Command::new("systemd-analyze").args(arguments).arg(&path).stdin(Stdio::null()).output();
-            Ended::from(analyzing.expect("systemd-analyze starts (Debian package systemd)"))
-        };
-        let verified = analyze(&["verify", "--man=no"]);
-        assert_eq!((verified.status, verified.stderr.as_str()), (Some(0), ""), "{at}: {}", unit.stdout);
-        let exposed = analyze(&["security", "--offline=yes", "--no-pager", "--threshold=25"]);
-        assert_eq!(exposed.status, Some(0), "{at}: {}", exposed.stdout.lines().last().unwrap_or_default());
+        check_exposure(&path);
+    }
+}
+
+fn check_exposure(unit: &Path) {
+    let analyze = |arguments: &[&str]| {
+        let analyzing =
+            Command::new("systemd-analyze").args(arguments).arg(unit).stdin(Stdio::null()).output();
+        Ended::from(analyzing.expect("systemd-analyze starts (Debian package systemd)"))
+    };
+    let verified = analyze(&["verify", "--man=no"]);
+    let text = || std::fs::read_to_string(unit);
+    assert_eq!((verified.status, verified.stderr.as_str()), (Some(0), ""), "{:?}", text());
+    let exposed = analyze(&["security", "--offline=yes", "--no-pager", "--threshold=25"]);
+    let last = exposed.stdout.lines().last().unwrap_or_default();
+    assert_eq!(exposed.status, Some(0), "{last}: {:?}", text());
+}
+
+#[test]
+fn the_template_runs_any_guard_of_etc_and_exposes_little() {
+    let folder = folder();
+    let weir = env!("CARGO_BIN_EXE_weir");
+    let unit = guard(folder.path(), &["export", "unit", "--template", weir]);
+    assert_eq!(unit.status, Some(0), "{unit:?}");
+    for line in [
+        &format!("ExecStart={weir} guard run /etc/weir/guards/%i.toml"),
+        "AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_SYS_PTRACE",
+        "LogsDirectory=weir",
+        "ProtectProc=default",
+    ] {
+        assert!(unit.stdout.lines().any(|each| each == line), "no '{line}' in {}", unit.stdout);
+    }
+    write(folder.path(), "weir-guard@bags.service", &unit.stdout);
+    check_exposure(&folder.path().join("weir-guard@bags.service"));
+    for (arguments, said) in [
+        (&["export", "unit"][..], "required"),
+        (&["export", "unit", "a.toml", "--template", "/usr/bin/weir"], "cannot be used with"),
+        (&["export", "unit", "--template", "/a'b"], "can't stand in a systemd unit"),
+    ] {
+        check(&guard(folder.path(), arguments), 2, &[said]);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::{
     captures::{ETHERNET, pcap, udp},
     check, guard, write,
@@ -52,4 +54,40 @@ fn the_tutorial_works_as_it_is_written() {
     let dropped = fs::read(folder.path().join("dropped.pcap")).unwrap();
     assert!(dropped.windows(NO_QUERY.len()).any(|window| window == NO_QUERY));
     assert!(!dropped.windows(QUERY.len()).any(|window| window == QUERY));
+}
+
+/// What packages install as examples, and what the DaemonSet runs, with the capabilities that its container adds.
+#[test]
+fn examples_of_guards_have_no_fault_and_take_what_the_daemon_set_adds() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let folder = weir_testing::folder();
+    let manifest = fs::read_to_string(format!("{examples}/kubernetes/weir-guard.yaml")).unwrap();
+    let (_, text) = manifest.split_once("  dns.toml: |\n").expect("the ConfigMap's guard");
+    let (text, _) = text.split_once("\n---").expect("another document follows");
+    write(folder.path(), "kubernetes.toml", text);
+    let mut guards = vec![folder.path().join("kubernetes.toml")];
+    guards.extend(fs::read_dir(format!("{examples}/guards")).unwrap().map(|entry| entry.unwrap().path()));
+    assert!(guards.len() > 4, "{guards:?}");
+    for path in &guards {
+        let ended = guard(folder.path(), &["check", "--json", path.to_str().unwrap()]);
+        check(&ended, 0, &[]);
+        assert_eq!(ended.stderr, "", "{}", path.display());
+        let service: Value = serde_json::from_str(&ended.stdout).expect("one service");
+        assert_eq!(service["mode"], "observe", "{}", path.display());
+        if path == &guards[0] {
+            let taken: Vec<_> = service["capabilities"].as_array().expect("a list").iter().collect();
+            let added =
+                manifest.split_once("add: ").and_then(|(_, rest)| rest.lines().next()).expect("a list");
+            let added: Vec<String> = serde_json::from_str(added).expect("as JSON has it");
+            assert!(
+                added
+                    .iter()
+                    .map(|name| format!("CAP_{name}"))
+                    .eq(taken.iter().map(|name| name.as_str().unwrap()))
+            );
+            let file = fs::read_to_string(format!("{examples}/../Containerfile")).unwrap();
+            let names: Vec<_> = added.iter().map(|name| format!("cap_{}", name.to_lowercase())).collect();
+            assert!(file.contains(&format!("\nARG CAPABILITIES={}\n", names.join(","))), "{names:?}");
+        }
+    }
 }

@@ -44,7 +44,7 @@ impl Guard {
         let guard = files.file("guard.toml", guard.as_bytes());
         let [said, shown, summary] = ["said", "shown", "summary"].map(|name| files.file(name, b""));
         // It may be nobody who writes.
-        fs::set_permissions(files.path(), PermissionsExt::from_mode(0o777)).expect("our folder");
+        fs::set_permissions(&summary, PermissionsExt::from_mode(0o666)).expect("our file");
         let file = |path| File::create(path).expect("our folder");
         command.args(["guard", "run", &guard, "--summary", &summary]).args(arguments);
         command.stdin(Stdio::null()).stderr(file(&said)).stdout(file(&shown));
@@ -52,7 +52,37 @@ impl Guard {
         let mut guard = Self { child, files, programs: HashSet::new() };
         guard.wait_until_said("weir: ready");
         guard.programs = program_ids(guard.child.id());
+        guard.check_confined();
         guard
+    }
+
+    /// It has the capabilities that it says, no thread has another one, and each is under a seccomp filter.
+    fn check_confined(&self) {
+        let said = self.read("said");
+        let (_, rest) = said.split_once("weir: kept: ").expect("it says what is kept");
+        let (names, _) = rest.split_once(", ").expect("more follows");
+        let bits = names.split(' ').map(|name| match name {
+            "CAP_DAC_READ_SEARCH" => 1 << 2,
+            "CAP_NET_ADMIN" => 1 << 12,
+            "CAP_SYS_PTRACE" => 1 << 19,
+            "CAP_PERFMON" => 1 << 38,
+            "CAP_BPF" => 1_u64 << 39,
+            other => panic!("no guard takes {other}"),
+        });
+        let kept = format!("{:016x}", bits.fold(0, |set, bit| set | bit));
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        for task in tasks {
+            let status = fs::read_to_string(task.expect("it runs").path().join("status")).expect("it runs");
+            let field =
+                |name| status.lines().find_map(|line| line.strip_prefix(name)).expect("a field").trim();
+            for name in ["CapPrm:", "CapEff:", "CapBnd:"] {
+                assert_eq!(field(name), kept, "{name} {names}");
+            }
+            for name in ["CapInh:", "CapAmb:"] {
+                assert_eq!(field(name), "0000000000000000", "{name}");
+            }
+            assert_eq!((field("Seccomp:"), field("NoNewPrivs:")), ("2", "1"));
+        }
     }
 
     pub(super) fn read(&self, name: &str) -> String {

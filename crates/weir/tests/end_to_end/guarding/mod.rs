@@ -12,6 +12,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use weir_filters::Hook;
@@ -42,6 +46,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_guard_that_is_killed_stays_at_a_socket_alone", one_that_is_killed_stays_at_a_socket),
     ("where_one_service_cannot_be_guarded_none_is", refused::where_one_cannot_none_is),
     ("a_guard_without_cap_net_admin_goes_to_the_socket", without_net_admin_at_the_socket),
+    ("counts_that_cannot_be_read_are_not_taken_for_none", unread_counts_are_told),
     ("readiness_of_a_guard_is_told", readiness_is_told),
     ("the_page_of_guards_shows_what_a_running_one_says", the_page_shows_what_it_says),
 ];
@@ -63,6 +68,14 @@ fn a_guard_stands_at_every_hook() {
             assert_eq!(service["verdicts"], json!({"accepted": 11, "dropped": 20}), "at {hook}: {record}");
             assert_eq!(service["decisions"], decisions(true), "at {hook}");
             assert!(ended.stderr.contains("weir: guarding bag (enforce) at "), "{ended:?}");
+            let kept = match hook {
+                "socket" => "CAP_BPF CAP_SYS_PTRACE",
+                "xdp" => "CAP_BPF CAP_NET_ADMIN CAP_PERFMON",
+                _ => "CAP_BPF CAP_NET_ADMIN",
+            };
+            // Before Linux 5.14 one more at the socket.
+            let has_said = |end| ended.stderr.contains(&format!("weir: kept: {kept}{end}, and "));
+            assert!(has_said("") || (hook == "socket" && has_said(" CAP_DAC_READ_SEARCH")), "{ended:?}");
             assert!(
                 ended.stdout.contains("| bag     | unwelcome  | delete  | 10      | dropped |"),
                 "{ended:?}"
@@ -304,6 +317,21 @@ fn without_net_admin_at_the_socket() {
         let (record, _) = guard.ended();
         assert_eq!(record["services"][0]["decisions"], decisions(true));
         assert_eq!(filter_on(PORT), None);
+    })
+    .expect("root may");
+}
+
+/// Without /sys nobody tells how many CPUs a map counts on.
+fn unread_counts_are_told() {
+    in_own_network(|| {
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs none /sys && exec \"$0\" \"$@\"";
+        command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_weir")]);
+        let mut guard = Guard::of(command, &at("tc"), &[]);
+        kill(Pid::from_raw(guard.child.id() as i32), Signal::SIGTERM).expect("it is our child");
+        assert_eq!(guard.child.wait().expect("it is our child").code(), Some(1));
+        let said = guard.read("said");
+        assert!(said.contains("what was decided can't be told: ") && said.contains("mount /sys"), "{said}");
     })
     .expect("root may");
 }
