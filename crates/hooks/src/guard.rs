@@ -100,15 +100,17 @@ impl KernelFilter {
     /// and none of other programs.
     pub fn decisions(&self) -> Result<Vec<DecisionCount>, HookError> {
         let Some(service) = &self.service else { return Ok(Vec::new()) };
+        let all = self.all_decisions()?.into_iter().filter(|(_, packets)| *packets > 0);
+        Ok(all.map(|(decision, packets)| counted(service, decision, packets)).collect())
+    }
+
+    /// How many packets a guard's program decided how, in the order of [`Service::decisions`]; none of other programs.
+    pub fn all_decisions(&self) -> Result<Vec<(Decision, u64)>, HookError> {
+        let Some(service) = &self.service else { return Ok(Vec::new()) };
         let map = self.map(DECISIONS)?;
-        let mut counts = Vec::new();
-        for (number, decision) in (0..).zip(service.decisions()) {
-            let packets = map.get(number)?.unwrap_or_default().into_iter().sum();
-            if packets > 0 {
-                counts.push(counted(service, decision, packets));
-            }
-        }
-        Ok(counts)
+        let packets =
+            |(number, decision)| Ok((decision, map.get(number)?.unwrap_or_default().into_iter().sum()));
+        (0..).zip(service.decisions()).map(packets).collect()
     }
 }
 

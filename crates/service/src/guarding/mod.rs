@@ -9,7 +9,7 @@ mod reach;
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf, sync::Arc};
 
 use weir_filters::{Hook, Owner, Site, SuperPackets};
-use weir_guard::meaning::Service;
+use weir_guard::meaning::{Decision, Service};
 use weir_hooks::{Attached, BoundSocket, HookError, KernelFilter, Owners, XdpMode};
 use weir_records::ServiceDecisions;
 
@@ -172,6 +172,14 @@ impl GuardedService {
     /// Whether the kernel itself may take packets before the program: nobody is shown who has the sockets.
     pub fn may_be_the_kernels(&self) -> bool {
         !self.is_seen
+    }
+
+    /// How many packets its program has decided how so far, in the order of [`Service::decisions`].
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn decisions(&self) -> Result<Vec<(Decision, u64)>, HookError> {
+        self.filter.all_decisions()
     }
 
     /// Detaches the program from everything, and gives what it has decided, with what stays attached.

@@ -1,7 +1,8 @@
 //! `weir guard run`: guards in front of services that run already.
 
 use std::{
-    path::PathBuf,
+    mem,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,11 +12,11 @@ use anyhow::Context as _;
 use weir_guard::meaning::Service;
 use weir_lab::experiment::interrupt::Interrupt;
 use weir_output::{check_writable, exit::UsageError, print, write_json};
-use weir_service::{GuardSummary, guarding::GuardingError};
+use weir_service::{GuardSummary, control::Control, guarding::GuardingError};
 
 use super::is_plain;
 use crate::{
-    guards::{RuleTexts, RunningGuard, chosen, decision_table, services},
+    guards::{ControlFolder, RuleTexts, RunningGuard, RunningGuards, chosen, decision_table, services},
     notify,
     programs::Findings,
 };
@@ -39,6 +40,11 @@ pub(super) struct GuardRunArgs {
     /// Write what was decided as JSON at the end.
     #[arg(long, value_name = "COUNTS.json")]
     summary: Option<PathBuf>,
+
+    /// Answer `weir guard status` at this socket; by default at `control` in the folder that systemd makes for the unit
+    /// (RuntimeDirectory), or in one of the file's name in /run/weir.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -78,12 +84,18 @@ impl GuardRunArgs {
                 error => refused(service, error),
             })
         };
-        let mut guards = services.iter().map(start).collect::<Result<Vec<_>, _>>()?;
-        say_ready(&guards);
-        let is_all_there = |guards: &[RunningGuard]| guards.iter().all(RunningGuard::is_settled);
-        while interrupt.wait(&[], Instant::now() + if is_all_there(&guards) { LONG } else { LOOK }).is_ok() {
-            guards.iter_mut().for_each(RunningGuard::look_again);
+        let running = RunningGuards::of(&self.file);
+        let control = self.control(&running)?;
+        for service in &services {
+            running.add(start(service)?);
         }
+        running.with(|guards| say_ready(guards));
+        let is_all_there = || running.with(|guards| guards.iter().all(RunningGuard::is_settled));
+        while interrupt.wait(&[], Instant::now() + if is_all_there() { LONG } else { LOOK }).is_ok() {
+            running.with(|guards| guards.iter_mut().for_each(RunningGuard::look_again));
+        }
+        drop(control);
+        let guards = running.with(mem::take);
         let mut summary =
             GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
         let (mut status, mut is_ended) = (ExitCode::SUCCESS, true);
@@ -112,6 +124,22 @@ impl GuardRunArgs {
         self.summary.as_deref().map_or(Ok(()), |path| write_json(path, &summary))?;
         print(decision_table(&summary, is_plain()))?;
         Ok(status)
+    }
+
+    /// Where nobody names another, a socket that can't be there is said, and services are guarded all the same.
+    fn control(
+        &self,
+        running: &Arc<RunningGuards>,
+    ) -> anyhow::Result<Option<(Control, Option<ControlFolder>)>> {
+        let start = |path: &Path| Control::start(path, Arc::clone(running));
+        if let Some(path) = &self.control {
+            return Ok(Some((start(path)?, None)));
+        }
+        let folder = ControlFolder::make(&self.file);
+        let started = folder.and_then(|folder| Ok((start(&folder.socket())?, Some(folder))));
+        Ok(started
+            .map_err(|error| eprintln!("weir: `weir guard status` can't ask this guard: {error:#}"))
+            .ok())
     }
 
     /// Those that were asked for, in the order of the guard.

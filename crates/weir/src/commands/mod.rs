@@ -21,6 +21,7 @@ mod filters;
 mod guard;
 mod guard_export;
 mod guard_run;
+mod guard_status;
 mod neighbour;
 mod net;
 mod report;

@@ -1,19 +1,24 @@
 //! A guard that runs in front of a service, what is said of it meanwhile, and what it counted.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use weir_guard::meaning::Service;
+use weir_guard::meaning::{Decision, Service};
 use weir_hooks::HookError;
 use weir_service::{
-    GuardSummary, ServiceDecisions,
+    AttachedPlace, DecisionStatus, GuardSummary, GuardVerdict, ServiceDecisions, ServiceStatus,
     guarding::{GuardedService, GuardingError},
 };
 
-use super::summary::table;
+use super::{summary::table, words};
 
 /// A guard of a service that runs already, or is waited for.
 pub(crate) struct RunningGuard {
     guarded: GuardedService,
+    /// What its program is attached to, since when.
+    places: Vec<AttachedPlace>,
     /// Whether the last look found nothing new: a service may open its sockets one after the other.
     is_settled: bool,
     /// What was said last.
@@ -30,7 +35,7 @@ impl RunningGuard {
             eprintln!("weir: {}: 'sample' isn't looked at here yet, no capture is written", service.name);
         }
         let guarded = GuardedService::start(service)?;
-        let mut guard = Self { guarded, is_settled: false, said: String::new() };
+        let mut guard = Self { guarded, places: Vec::new(), is_settled: false, said: String::new() };
         guard.look()?;
         Ok(guard)
     }
@@ -46,7 +51,9 @@ impl RunningGuard {
     }
 
     fn look(&mut self) -> Result<(), GuardingError> {
-        match self.guarded.look() {
+        let looked = self.guarded.look();
+        self.note_places();
+        match looked {
             Ok(is_new) => {
                 self.is_settled = !is_new;
                 self.say(self.line());
@@ -57,6 +64,14 @@ impl RunningGuard {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn note_places(&mut self) {
+        let now = milliseconds(SystemTime::now());
+        let since =
+            |place: &str| self.places.iter().find(|known| known.place == place).map(|known| known.since_ms);
+        let place = |place: String| AttachedPlace { since_ms: since(&place).unwrap_or(now), place };
+        self.places = self.guarded.places().into_iter().map(place).collect();
     }
 
     fn line(&self) -> String {
@@ -99,6 +114,29 @@ impl RunningGuard {
         self.is_settled
     }
 
+    /// How it stands before its service, and what it decided so far.
+    pub(crate) fn status(&self) -> ServiceStatus {
+        let (service, guarded) = (self.guarded.service(), &self.guarded);
+        let (decisions, error) = match guarded.decisions() {
+            Ok(decisions) => (decisions, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        ServiceStatus {
+            service: service.name.clone(),
+            listen: words::listen(service.listen),
+            mode: service.mode.name().to_owned(),
+            hook: guarded.hook().to_string(),
+            reason: guarded.reason().map(str::to_owned),
+            places: self.places.clone(),
+            said: self.said.clone(),
+            error,
+            decisions: decisions
+                .into_iter()
+                .map(|(decision, packets)| counted(service, decision, packets))
+                .collect(),
+        }
+    }
+
     /// As [`GuardedService::end`].
     ///
     /// # Errors
@@ -106,6 +144,29 @@ impl RunningGuard {
     pub(crate) fn end(self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
         self.guarded.end()
     }
+}
+
+fn counted(service: &Service, decision: Decision, packets: u64) -> DecisionStatus {
+    DecisionStatus {
+        decision: decision.name().to_owned(),
+        message: decision.message().map(|id| service.protocol.message(id).name.clone()),
+        limit: match decision {
+            Decision::OverLimit(_, limit) => Some(limit.0),
+            _ => None,
+        },
+        rule: words::sentence(decision, service),
+        verdict: match decision.is_accepted() {
+            true => GuardVerdict::Accept,
+            false if service.lets_through(decision) => GuardVerdict::WouldDrop,
+            false => GuardVerdict::Drop,
+        },
+        packets,
+    }
+}
+
+/// Since 1970.
+pub(super) fn milliseconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// What was decided how, a row each.

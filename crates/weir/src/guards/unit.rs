@@ -43,6 +43,7 @@ impl GuardUnit<'_> {
         let is_home = |path: &Path| ["/home", "/root", "/run/user"].iter().any(|home| path.starts_with(home));
         let home = if is_home(self.program) || is_home(self.guard) { "read-only" } else { "yes" };
         let folders = self.sample_folders()?;
+        let run = super::together::name_of(self.guard);
         let all: Vec<_> = capabilities.into_iter().collect();
         let all = all.join(" ");
         Ok(format!(
@@ -67,6 +68,9 @@ CapabilityBoundingSet={all}
 # Before Linux 5.11 maps count as locked memory.
 LimitMEMLOCK=infinity
 UMask=0077
+# `weir guard status` asks there.
+RuntimeDirectory=weir/{run}
+RuntimeDirectoryMode=0700
 {folders}
 ProtectSystem=strict
 ProtectHome={home}

@@ -12,7 +12,8 @@ use crate::{guards::bag, objects::Objects, running::weir};
 pub(super) fn run_refused(guard: &str, arguments: &[&str], status: i32, parts: &[&str]) {
     let files = Objects::new();
     let guard = files.file("guard.toml", guard.as_bytes());
-    let mut command = weir(&["guard", "run", &guard]);
+    let mut command = weir(&["guard", "run", &guard, "--control"]);
+    command.arg(files.path().join("control"));
     let ended = Ended::from(command.args(arguments).output().expect("the binary starts"));
     assert_eq!(ended.status, Some(status), "{ended:?}");
     for part in parts {
