@@ -9,6 +9,7 @@ pub mod control;
 mod control_group;
 pub mod guarding;
 mod memory;
+pub mod page;
 pub mod process;
 pub mod server;
 pub mod servers;

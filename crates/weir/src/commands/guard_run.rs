@@ -2,6 +2,7 @@
 
 use std::{
     mem,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -12,11 +13,14 @@ use anyhow::Context as _;
 use weir_guard::meaning::Service;
 use weir_lab::experiment::interrupt::Interrupt;
 use weir_output::{check_writable, exit::UsageError, print, write_json};
-use weir_service::{GuardSummary, control::Control, guarding::GuardingError};
+use weir_service::{GuardSummary, control::Control, guarding::GuardingError, page::ServedPage};
 
 use super::is_plain;
 use crate::{
-    guards::{ControlFolder, RuleTexts, RunningGuard, RunningGuards, chosen, decision_table, services},
+    arguments::socket_address,
+    guards::{
+        ControlFolder, RuleTexts, RunningGuard, RunningGuards, chosen, decision_table, metrics_page, services,
+    },
     notify,
     programs::Findings,
 };
@@ -45,12 +49,17 @@ pub(super) struct GuardRunArgs {
     /// (RuntimeDirectory), or in one of the file's name in /run/weir.
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+
+    /// Serve Prometheus at http://ADDRESS/metrics: an address and a port, or a port of 127.0.0.1 alone.
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = metrics_address)]
+    metrics: Option<SocketAddr>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   weir guard run dns.toml                 until Ctrl-C
   weir guard run dns.toml --service dns --summary counts.json
+  weir guard run dns.toml --metrics 9433  for Prometheus, on loopback
 
 Needs root, or what `weir guard export unit` names for the guard: CAP_BPF; for
 sockets of other users CAP_SYS_PTRACE; at cgroup, tc and xdp CAP_NET_ADMIN; at
@@ -86,6 +95,7 @@ impl GuardRunArgs {
         };
         let running = RunningGuards::of(&self.file);
         let control = self.control(&running)?;
+        let metrics = self.metrics.map(|address| serve_metrics(address, &running)).transpose()?;
         for service in &services {
             running.add(start(service)?);
         }
@@ -94,7 +104,7 @@ impl GuardRunArgs {
         while interrupt.wait(&[], Instant::now() + if is_all_there() { LONG } else { LOOK }).is_ok() {
             running.with(|guards| guards.iter_mut().for_each(RunningGuard::look_again));
         }
-        drop(control);
+        drop((control, metrics));
         let guards = running.with(mem::take);
         let mut summary =
             GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
@@ -152,6 +162,23 @@ impl GuardRunArgs {
         let meant = all.into_iter().enumerate().filter(|(_, each)| is_meant(each));
         Ok((meant.map(|(at, each)| (at, Arc::new(each))).collect(), texts))
     }
+}
+
+/// A port alone is one of 127.0.0.1.
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse() {
+        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => socket_address(text),
+    }
+}
+
+fn serve_metrics(address: SocketAddr, running: &Arc<RunningGuards>) -> anyhow::Result<ServedPage> {
+    let running = Arc::clone(running);
+    let page = ServedPage::start(address, metrics_page(move || running.status()));
+    let page = page
+        .with_context(|| format!("listening at {address} for Prometheus; --metrics names another address"))?;
+    eprintln!("weir: metrics at http://{}/metrics", page.address());
+    Ok(page)
 }
 
 fn refused(service: &Service, error: GuardingError) -> anyhow::Error {

@@ -3,6 +3,7 @@
 mod dropped;
 mod files;
 mod judged;
+mod metrics;
 mod new;
 mod object;
 mod reading;
@@ -20,6 +21,7 @@ pub(crate) const BESIDE_FILTERS: &str = "A guard is no filter of the catalogue: 
     --guard FILE` serves behind one (docs/guard.md).";
 
 pub(crate) use files::Neighbours;
+pub(crate) use metrics::metrics_page;
 pub(crate) use new::{NewGuard, create};
 pub(crate) use object::ExportedService;
 pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, service, services};

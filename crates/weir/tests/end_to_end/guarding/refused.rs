@@ -69,5 +69,8 @@ pub(super) fn what_cannot_be_is_refused() {
     );
     run_refused(&bag(""), &["--service", "bog"], 2, &["no service 'bog'", "did you mean 'bag'?"]);
     run_refused(&bag("accepts = []"), &[], 1, &["accepts", "guard.toml"]);
+    let metrics = ["--metrics", "203.0.113.1:9433"];
+    run_refused(&bag(""), &metrics, 1, &["listening at 203.0.113.1:9433 for Prometheus"]);
+    run_refused(&bag(""), &["--metrics", "somewhere"], 2, &["--metrics", "an address and a port"]);
     run_refused(&bag(""), &["--summary", "/nowhere/counts.json"], 1, &["/nowhere/counts.json"]);
 }
