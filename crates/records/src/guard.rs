@@ -66,6 +66,9 @@ pub struct ServiceStatus {
     /// Why its decisions can't be told, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What became of samples of dropped packets, where the guard wants them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<SampleStatus>,
     /// Every decision that there is, also those that were never made.
     pub decisions: Vec<DecisionStatus>,
 }
@@ -77,6 +80,19 @@ pub struct AttachedPlace {
     pub place: String,
     /// Since when, milliseconds since 1970.
     pub since_ms: u64,
+}
+
+/// What became of samples, which are some of the packets that a guard drops, or would drop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleStatus {
+    /// The capture that they go to.
+    pub file: String,
+    /// Those that are in it, or were in one before it.
+    pub written: u64,
+    /// Those that could not be written.
+    pub unwritten: u64,
+    /// Those that found the kernel's buffer full.
+    pub lost: u64,
 }
 
 /// A decision of a running guard, and how often it was made.

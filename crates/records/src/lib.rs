@@ -27,7 +27,8 @@ pub use client::{ClientSummary, GetOutcome, PaceRecord, ReplyLedger, SentCounts,
 pub use cost::{Cost, monotonic_now};
 pub use drops::Drops;
 pub use guard::{
-    AttachedPlace, DecisionStatus, GuardStatus, GuardSummary, GuardVerdict, ServiceDecisions, ServiceStatus,
+    AttachedPlace, DecisionStatus, GuardStatus, GuardSummary, GuardVerdict, SampleStatus, ServiceDecisions,
+    ServiceStatus,
 };
 pub use latencies::{Latencies, LatenciesError, nanoseconds};
 pub use mix::Mix;

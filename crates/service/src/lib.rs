@@ -14,7 +14,7 @@ pub mod process;
 pub mod server;
 pub mod servers;
 mod shards;
-mod side_thread;
+pub mod side_thread;
 mod sleep;
 mod sys;
 
@@ -24,6 +24,6 @@ pub use sys::socket_drops;
 pub use weir_records::{
     Arrivals, AttachedPlace, ClientSummary, Cost, DecisionStatus, EndedBy, GetOutcome, GuardStatus,
     GuardSummary, GuardVerdict, Io, Latencies, LongestNap, LoopRecord, Mix, Moderation, Moment, Naps,
-    Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts, ServerSummary, ServiceDecisions,
-    ServiceStatus, WorkerPick, WorkerRecord, monotonic_now,
+    Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SampleStatus, SentCounts, ServerSummary,
+    ServiceDecisions, ServiceStatus, WorkerPick, WorkerRecord, monotonic_now,
 };

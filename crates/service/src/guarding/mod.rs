@@ -8,9 +8,9 @@ mod reach;
 
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf, sync::Arc};
 
-use weir_filters::{Hook, Owner, Site, SuperPackets};
+use weir_filters::{Hook, Owner, Site, SuperPackets, fun::service::SampledPacket};
 use weir_guard::meaning::{Decision, Service};
-use weir_hooks::{Attached, BoundSocket, HookError, KernelFilter, Owners, XdpMode};
+use weir_hooks::{Attached, BoundSocket, HookError, KernelFilter, Owners, XdpMode, maps::Records};
 use weir_records::ServiceDecisions;
 
 pub use error::{Absent, GuardingError};
@@ -180,6 +180,22 @@ impl GuardedService {
     /// What the kernel says.
     pub fn decisions(&self) -> Result<Vec<(Decision, u64)>, HookError> {
         self.filter.all_decisions()
+    }
+
+    /// As [`KernelFilter::take_samples`].
+    ///
+    /// # Errors
+    /// Those.
+    pub fn take_samples(&mut self) -> Result<Option<Records<SampledPacket>>, HookError> {
+        self.filter.take_samples()
+    }
+
+    /// As [`KernelFilter::lost_samples`].
+    ///
+    /// # Errors
+    /// Those.
+    pub fn lost_samples(&self) -> Result<u64, HookError> {
+        self.filter.lost_samples()
     }
 
     /// Detaches the program from everything, and gives what it has decided, with what stays attached.

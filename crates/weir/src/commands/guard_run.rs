@@ -87,8 +87,9 @@ impl GuardRunArgs {
         self.summary.as_deref().map_or(Ok(()), check_writable)?;
         // A signal must detach what is attached from the first moment on.
         let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
+        let beside = self.file.parent().unwrap_or(Path::new(""));
         let start = |(at, service): &(usize, Arc<Service>)| {
-            RunningGuard::start(service).map_err(|error| match error {
+            RunningGuard::start(service, beside).map_err(|error| match error {
                 GuardingError::Hook(error) => refused(service, texts.traced(*at, service, error).into()),
                 error => refused(service, error),
             })

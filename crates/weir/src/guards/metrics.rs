@@ -34,12 +34,17 @@ fn metrics(guard: &GuardStatus) -> String {
     let packets: Family<Labels, Counter> =
         registered(&mut registry, "weir_guard_packets", "Packets, by what was decided about them");
 
+    let samples: Family<Labels, Counter> =
+        registered(&mut registry, "weir_guard_samples", "Samples of what is dropped, by what became of them");
+
     let set = |family: &Family<Labels, Number>, labels: Labels, value: f64| {
         family.get_or_create(&labels).set(value);
     };
     set(&build, vec![("version", guard.version.clone())], 1.0);
     set(&started, vec![("file", guard.file.clone())], seconds(guard.since_ms));
-    for ServiceStatus { service, listen, mode, hook, places, decisions, error, .. } in &guard.services {
+    for ServiceStatus { service, listen, mode, hook, places, decisions, error, samples: sampled, .. } in
+        &guard.services
+    {
         let with = |more: &[(&'static str, &str)]| -> Labels {
             let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
             [("service", service.clone())].into_iter().chain(more).collect()
@@ -54,6 +59,13 @@ fn metrics(guard: &GuardStatus) -> String {
         }
         if places.is_empty() {
             set(&attached, with(&[("hook", hook), ("place", "")]), 0.0);
+        }
+        if let Some(each) = sampled {
+            for (fate, count) in
+                [("written", each.written), ("unwritten", each.unwritten), ("lost", each.lost)]
+            {
+                samples.get_or_create(&with(&[("fate", fate)])).inc_by(count);
+            }
         }
         for each in decisions {
             let labels = with(&[

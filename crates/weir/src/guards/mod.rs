@@ -8,6 +8,7 @@ mod new;
 mod object;
 mod reading;
 mod running;
+mod sampling;
 mod shown;
 mod summary;
 mod together;

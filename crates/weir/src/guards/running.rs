@@ -1,6 +1,7 @@
 //! A guard that runs in front of a service, what is said of it meanwhile, and what it counted.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -12,11 +13,12 @@ use weir_service::{
     guarding::{GuardedService, GuardingError},
 };
 
-use super::{summary::table, words};
+use super::{sampling::Sampling, summary::table, words};
 
 /// A guard of a service that runs already, or is waited for.
 pub(crate) struct RunningGuard {
     guarded: GuardedService,
+    sampling: Option<Sampling>,
     /// What its program is attached to, since when.
     places: Vec<AttachedPlace>,
     /// Whether the last look found nothing new: a service may open its sockets one after the other.
@@ -26,16 +28,15 @@ pub(crate) struct RunningGuard {
 }
 
 impl RunningGuard {
-    /// Attaches it to what of the service is there, and says so.
+    /// Attaches it to what of the service is there, and says so. Paths of captures are seen from the folder `beside`.
     ///
     /// # Errors
     /// The service can't be guarded; that it isn't there is none.
-    pub(crate) fn start(service: &Arc<Service>) -> Result<Self, GuardingError> {
-        if service.sample.is_some() {
-            eprintln!("weir: {}: 'sample' isn't looked at here yet, no capture is written", service.name);
-        }
-        let guarded = GuardedService::start(service)?;
-        let mut guard = Self { guarded, places: Vec::new(), is_settled: false, said: String::new() };
+    pub(crate) fn start(service: &Arc<Service>, beside: &Path) -> Result<Self, GuardingError> {
+        let mut guarded = GuardedService::start(service)?;
+        let sampling = Sampling::start(service, &mut guarded, beside)?;
+        let mut guard =
+            Self { guarded, sampling, places: Vec::new(), is_settled: false, said: String::new() };
         guard.look()?;
         Ok(guard)
     }
@@ -117,9 +118,10 @@ impl RunningGuard {
     /// How it stands before its service, and what it decided so far.
     pub(crate) fn status(&self) -> ServiceStatus {
         let (service, guarded) = (self.guarded.service(), &self.guarded);
-        let (decisions, error) = match guarded.decisions() {
-            Ok(decisions) => (decisions, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+        let counts = guarded.decisions().and_then(|decisions| Ok((decisions, guarded.lost_samples()?)));
+        let ((decisions, lost), error) = match counts {
+            Ok(counts) => (counts, None),
+            Err(error) => ((Vec::new(), 0), Some(error.to_string())),
         };
         ServiceStatus {
             service: service.name.clone(),
@@ -130,6 +132,7 @@ impl RunningGuard {
             places: self.places.clone(),
             said: self.said.clone(),
             error,
+            samples: self.sampling.as_ref().map(|sampling| sampling.status(lost)),
             decisions: decisions
                 .into_iter()
                 .map(|(decision, packets)| counted(service, decision, packets))
@@ -142,6 +145,7 @@ impl RunningGuard {
     /// # Errors
     /// Those.
     pub(crate) fn end(self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
+        // Nothing is sampled any more, and what was is written, once the program is detached and `sampling` dropped.
         self.guarded.end()
     }
 }

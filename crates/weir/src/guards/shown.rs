@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use weir_output::terminal::printable;
-use weir_service::{AttachedPlace, GuardStatus, ServiceStatus};
+use weir_service::{AttachedPlace, GuardStatus, SampleStatus, ServiceStatus};
 
 use super::summary::table;
 
@@ -20,7 +20,8 @@ pub(crate) fn status_text(guard: &GuardStatus, plain: bool) -> String {
         printable(version)
     );
     for service in services {
-        let ServiceStatus { service: name, listen, mode, hook, reason, places, said, error, .. } = service;
+        let ServiceStatus { service: name, listen, mode, hook, reason, places, said, error, samples, .. } =
+            service;
         let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let head = format!("{name} ({mode}): {listen} at {hook}{reason}");
         let _ = writeln!(text, "{}", printable(&head));
@@ -29,6 +30,11 @@ pub(crate) fn status_text(guard: &GuardStatus, plain: bool) -> String {
         }
         if places.is_empty() {
             let _ = writeln!(text, "  {}", printable(said));
+        }
+        if let Some(SampleStatus { file, written, unwritten, lost }) = samples {
+            let missing = format!(", {unwritten} could not be, {lost} were lost before");
+            let missing = if unwritten + lost > 0 { missing } else { String::new() };
+            let _ = writeln!(text, "  samples: {written} written to {}{missing}", printable(file));
         }
         if let Some(error) = error {
             let _ = writeln!(text, "  what was decided can't be told: {}", printable(error));

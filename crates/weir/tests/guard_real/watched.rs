@@ -7,13 +7,19 @@ use std::{
 };
 
 use serde_json::Value;
+use weir_filters::{Hook, Owner};
+use weir_hooks::kernel_features;
 use weir_lab::topology::{Net, Settings};
 use weir_results::{net::Side, topology::Topology};
 use weir_testing::{Test, folder, wait_until};
 
 use crate::processes::{Running, run};
 
-pub(crate) const TESTS: &[Test] = &[("prometheus_asks_a_running_guard", prometheus_asks)];
+pub(crate) const TESTS: &[Test] = &[
+    ("prometheus_asks_a_running_guard", prometheus_asks),
+    ("tshark_opens_the_samples_of_a_running_guard", tshark_opens_samples),
+    ("a_guard_goes_on_without_room_for_samples", a_guard_goes_on_without_room),
+];
 
 /// What the guard stands before.
 const PORT: u16 = 12345;
@@ -27,6 +33,8 @@ protocol = \"bag\"
 accept = [\"put\", \"get\"]
 ";
 
+const SAMPLE: &str = "sample = { dropped = \"1000/s\", to = \"samples/bag.pcapng\" }\n";
+
 const GARBAGE: usize = 20;
 
 const PROMETHEUS: &str =
@@ -36,21 +44,26 @@ const PROMETHEUS: &str =
 struct Watched {
     net: Net,
     folder: tempfile::TempDir,
-    _service: UdpSocket,
+    service: UdpSocket,
     guard: Running,
 }
 
 impl Watched {
     fn start(guard: &str, arguments: &str) -> Self {
+        Self::by(guard, &format!("exec $WEIR guard run guard.toml --control control {arguments}"))
+    }
+
+    /// With a line that starts it.
+    fn by(guard: &str, line: &str) -> Self {
         let folder = folder();
         let net = Net::up(Topology::Veth, &Settings::default()).expect("root may");
         let service = net.within(Side::Server, || UdpSocket::bind(("0.0.0.0", PORT)));
         let service = service.expect("root may enter").expect("nobody has it");
+        fs::create_dir(folder.path().join("samples")).expect("our folder");
         fs::write(folder.path().join("guard.toml"), guard).expect("our folder");
-        let line = format!("exec $WEIR guard run guard.toml --control control {arguments}");
-        let mut guard = Running::start(&net, Side::Server, folder.path(), "guard", &line);
+        let mut guard = Running::start(&net, Side::Server, folder.path(), "guard", line);
         guard.wait_until("it stands there", |said| said.contains("weir: ready: guarding bag"));
-        Self { net, folder, _service: service, guard }
+        Self { net, folder, service, guard }
     }
 
     fn path(&self) -> &Path {
@@ -76,7 +89,7 @@ impl Watched {
 }
 
 fn prometheus_asks() {
-    let watched = Watched::start(&format!("{GUARD}at = \"socket\"\n"), "--metrics $SERVER:9433");
+    let watched = Watched::start(&format!("{GUARD}at = \"socket\"\n{SAMPLE}"), "--metrics $SERVER:9433");
     assert!(watched.guard.said().contains("weir: metrics at http://"), "{}", watched.guard.said());
     watched.send(GARBAGE);
     let metrics = "curl -sSf http://$SERVER:9433/metrics";
@@ -126,6 +139,70 @@ scrape_configs:
     for name in exported.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
         assert!(page.contains(&format!("`{name}")), "docs/guard.md doesn't say what {name} is");
     }
+}
+
+/// How many samples were written, and not.
+fn samples(watched: &Watched) -> [u64; 2] {
+    let said = watched.printed("$WEIR guard status --json --control control");
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    ["written", "unwritten"].map(|fate| said[0]["services"][0]["samples"][fate].as_u64().expect("a number"))
+}
+
+fn tshark_opens_samples() {
+    let hooks = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
+    for hook in hooks.into_iter().filter(|hook| *hook != Hook::Xdp || kernel_features().xdp_frags) {
+        for (mode, comment) in [("observe", "would be dropped: "), ("enforce", "dropped: ")] {
+            let interfaces = if hook.owner() == Owner::Interface {
+                format!("interfaces = [\"{}\"]\n", Side::Server.name())
+            } else {
+                String::new()
+            };
+            let guard = format!("{GUARD}{SAMPLE}at = \"{hook}\"\nmode = \"{mode}\"\n{interfaces}");
+            let watched = Watched::start(&guard, "");
+            watched.send(3);
+            wait_until("they are written", || samples(&watched) == [3, 0]);
+            let fields =
+                "tshark -r samples/bag.pcapng -T fields -e frame.comment -e udp.dstport -e udp.payload";
+            let row = format!("{comment}no message of the protocol\t{PORT}\t67617262616765\n");
+            assert_eq!(watched.printed(fields), row.repeat(3), "at {hook}");
+            assert_eq!(watched.printed("stat -c %a samples/bag.pcapng"), "600\n");
+            let now = "test $(tshark -r samples/bag.pcapng -T fields -e frame.time_epoch -c 1 | cut -d. -f1) -gt $(($(date +%s) - 600))";
+            watched.printed(now);
+        }
+    }
+}
+
+/// The guard's own mount, with room for a few samples beside what fills it.
+const FULL: &str = "exec unshare --mount bash -euc 'mount -t tmpfs -o size=64k tmpfs samples; head -c 40k /dev/zero > samples/filler; \
+                    exec $WEIR guard run guard.toml --control control'";
+
+fn a_guard_goes_on_without_room() {
+    let mut watched = Watched::by(&format!("{GUARD}{SAMPLE}at = \"socket\"\nmode = \"enforce\"\n"), FULL);
+    let seen_by_guard = watched.path().display().to_string();
+    wait_until("there is no room any more", || {
+        watched.send(GARBAGE);
+        samples(&watched)[1] > 0
+    });
+    watched.guard.wait_until("it says so", |said| said.contains("samples aren't written, the guard goes on"));
+    let before = samples(&watched);
+    assert!(before[0] > 0, "{before:?}");
+    let process = watched.printed(
+        "$WEIR guard status --json --control control | grep -o '\"process\": [0-9]*' | cut -d' ' -f2",
+    );
+    let inside = format!("/proc/{}/root{seen_by_guard}/samples", process.trim());
+    let whole = format!(
+        "tshark -r {inside}/bag.pcapng -T fields -e frame.comment | grep -c 'no message of the protocol'"
+    );
+    assert_eq!(watched.printed(&whole).trim(), before[0].to_string());
+
+    fs::remove_file(format!("{inside}/filler")).expect("root may");
+    wait_until("they are written again", || {
+        watched.send(1);
+        samples(&watched)[0] > before[0]
+    });
+    watched.guard.wait_until("it says so", |said| said.contains("samples are written again; "));
+    watched.service.set_nonblocking(true).expect("it can be");
+    assert!(weir_testing::received(&watched.service).is_empty(), "all was dropped");
 }
 
 /// The metrics of weir in a query.
