@@ -14,8 +14,8 @@ use weir_output::{exit::UsageError, print, terminal::printable};
 use weir_verify::Capture;
 
 use super::{
-    guard_export::GuardExportArgs, guard_run::GuardRunArgs, guard_status::GuardStatusArgs, is_plain,
-    print_record,
+    guard_export::GuardExportArgs, guard_run::GuardRunArgs, guard_status::GuardStatusArgs,
+    guard_top::GuardTopArgs, is_plain, print_record,
 };
 use crate::{
     guards::{NewGuard, ProtocolSummary, Rules, ServiceSummary, Trial, chosen, create, rules, services},
@@ -53,6 +53,7 @@ enum GuardCommand {
     Try(GuardTryArgs),
     Run(GuardRunArgs),
     Status(GuardStatusArgs),
+    Top(GuardTopArgs),
     Protocols(GuardProtocolsArgs),
     New(GuardNewArgs),
     Export(GuardExportArgs),
@@ -178,6 +179,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         GuardCommand::Try(args) => Findings::end(try_on(&args), &named(&args.file), args.json),
         GuardCommand::Run(args) => args.run(),
         GuardCommand::Status(args) => args.run(),
+        GuardCommand::Top(args) => args.run(),
         GuardCommand::Protocols(args) => protocols(&args).map(|()| ExitCode::SUCCESS),
         GuardCommand::New(args) => {
             let new = NewGuard { port: args.port, protocol: args.protocol };

@@ -22,6 +22,7 @@ mod guard;
 mod guard_export;
 mod guard_run;
 mod guard_status;
+mod guard_top;
 mod neighbour;
 mod net;
 mod report;

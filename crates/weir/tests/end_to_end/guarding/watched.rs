@@ -98,6 +98,12 @@ pub(super) fn what_does_not_run_is_not_shown() {
         ended.stderr.contains("/nowhere/control") && ended.stderr.contains("weir guard run"),
         "{ended:?}"
     );
+    let ended = run(&["guard", "top"]);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains("takes a terminal") && ended.stderr.contains("weir guard status"),
+        "{ended:?}"
+    );
     let bad = ["guard", "run", "--control", "/nowhere/control", "/nowhere/guard.toml"];
     assert!(run(&bad).stderr.contains("/nowhere/guard.toml"));
 }
