@@ -21,11 +21,11 @@ readonly DEBIAN_KERNELS=(busybox-static cpio jq kmod qemu-system-x86 clang-14 cl
 readonly DEBIAN_PACKAGING=(dpkg-dev lintian mmdebstrap systemd-container)
 # What the tests need besides, as packages. clang and llvm-objdump of the newest LLVM are held against ours, and every clang that is
 # there compiles the filters in C.
-readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps systemd xdp-tools)
-# Who speaks to whom in crates/weir/tests/guard_real.
+readonly DEBIAN_TESTS=(bpftool "clang-$LLVM" "llvm-$LLVM" iproute2 nftables procps systemd tshark xdp-tools)
+# Who speaks to whom in crates/weir/tests/guard_real, and who asks a running guard.
 readonly DEBIAN_SPEAKERS=(atftp atftpd bind9-dnsutils bind9-host collectd-core coturn curl dnsmasq-base freeradius freeradius-utils
   kamailio knot knot-dnsutils libbsd0 libcoap3-bin libedit2 libmemcached-tools libnet-statsd-perl libseccomp2 memcached
-  ngtcp2-client ngtcp2-server ntpsec-ntpdig openssl openvpn qstat rsyslog sip-tester sipsak snmp snmpd snmptrapd tcpdump unbound
+  ngtcp2-client ngtcp2-server ntpsec-ntpdig openssl openvpn prometheus qstat rsyslog sip-tester sipsak snmp snmpd snmptrapd tcpdump unbound
   wireguard-go wireguard-tools)
 # These take the place of the program that sets this machine's clock: they are unpacked to where that test looks, not installed.
 readonly UNPACKED=(chrony ntpsec)
@@ -64,7 +64,7 @@ has_unpacked() { [ -x "$UNPACKED_TO/usr/sbin/chronyd" ] && [ -x "$UNPACKED_TO/us
 has_speakers() {
   local program
   for program in atftpd chronyd collectd curl coap-server-notls dnsmasq freeradius gtlsserver kamailio knotd memcached ntpd openvpn \
-    quakestat rsyslogd sipp snmpd snmptrapd tcpdump turnserver unbound wireguard-go; do
+    prometheus quakestat rsyslogd sipp snmpd snmptrapd tcpdump tshark turnserver unbound wireguard-go; do
     PATH="$PATH:/usr/sbin:/sbin:$UNPACKED_TO/usr/sbin" command -v "$program" >/dev/null || return 1
   done
 }
@@ -98,7 +98,7 @@ setup: this script installs by itself on Debian 12 only. Install by hand:
        rustup toolchain install nightly --component rust-src
   3. the BPF linker:
        cargo install bpf-linker --locked
-  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; xdp-loader (xdp-tools); nft; systemd-analyze; clang and llvm-objdump of LLVM $LLVM; servers and clients,
+  4. for the tests, with --tests: one of ${BROWSERS[*]}; bpftool; xdp-loader (xdp-tools); nft; systemd-analyze; tshark; clang and llvm-objdump of LLVM $LLVM; servers and clients,
      as Debian calls them: ${DEBIAN_SPEAKERS[*]} ${UNPACKED[*]}
   then run scripts/setup.sh --check.
 ADVICE

@@ -9,14 +9,17 @@ use aya_obj::generated::bpf_attach_type::BPF_CGROUP_INET_EGRESS;
 use weir_asm::{Endian, read_elf};
 use weir_filters::{
     Hook, Owner, Site,
-    fun::service::{DECISIONS, GUARD, KNOWING, WrittenService, exported_object, service_object},
+    fun::service::{
+        DECISIONS, GUARD, KNOWING, LOST_SAMPLES, SAMPLES, SampledPacket, WrittenService, exported_object,
+        service_object,
+    },
 };
 use weir_guard::meaning::{Decision, Service};
 use weir_records::{DecisionCount, VerdictCounts};
 
 use crate::{
     Attached, Direction, HookError, KernelFilter, Owners, ProgramType, attached::Hold,
-    attaching::call_with_reason, kernel_features, loader, program_type, sys,
+    attaching::call_with_reason, filter::Loaded, kernel_features, loader, maps::Records, program_type, sys,
 };
 
 impl KernelFilter {
@@ -100,15 +103,41 @@ impl KernelFilter {
     /// and none of other programs.
     pub fn decisions(&self) -> Result<Vec<DecisionCount>, HookError> {
         let Some(service) = &self.service else { return Ok(Vec::new()) };
-        let map = self.map(DECISIONS)?;
-        let mut counts = Vec::new();
-        for (number, decision) in (0..).zip(service.decisions()) {
-            let packets = map.get(number)?.unwrap_or_default().into_iter().sum();
-            if packets > 0 {
-                counts.push(counted(service, decision, packets));
+        let all = self.all_decisions()?.into_iter().filter(|(_, packets)| *packets > 0);
+        Ok(all.map(|(decision, packets)| counted(service, decision, packets)).collect())
+    }
+
+    /// The reading end of the samples of what a guard's program drops, where the guard wants them; there is one.
+    ///
+    /// # Errors
+    /// It was taken.
+    pub fn take_samples(&mut self) -> Result<Option<Records<SampledPacket>>, HookError> {
+        match (&self.service, &mut self.loaded) {
+            (Some(service), Loaded::Object { ebpf, .. }) if service.sample.is_some() => {
+                Ok(Some(Records::of(ebpf, SAMPLES)?))
             }
+            _ => Ok(None),
         }
-        Ok(counts)
+    }
+
+    /// How many samples found no room between the program and [`Self::take_samples`].
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn lost_samples(&self) -> Result<u64, HookError> {
+        if self.service.as_ref().is_none_or(|service| service.sample.is_none()) {
+            return Ok(0);
+        }
+        Ok(self.map(LOST_SAMPLES)?.get(0)?.unwrap_or_default().into_iter().sum())
+    }
+
+    /// How many packets a guard's program decided how, in the order of [`Service::decisions`]; none of other programs.
+    pub fn all_decisions(&self) -> Result<Vec<(Decision, u64)>, HookError> {
+        let Some(service) = &self.service else { return Ok(Vec::new()) };
+        let map = self.map(DECISIONS)?;
+        let packets =
+            |(number, decision)| Ok((decision, map.get(number)?.unwrap_or_default().into_iter().sum()));
+        (0..).zip(service.decisions()).map(packets).collect()
     }
 }
 

@@ -9,11 +9,12 @@ pub mod control;
 mod control_group;
 pub mod guarding;
 mod memory;
+pub mod page;
 pub mod process;
 pub mod server;
 pub mod servers;
 mod shards;
-mod side_thread;
+pub mod side_thread;
 mod sleep;
 mod sys;
 
@@ -21,7 +22,8 @@ pub use control_group::{ControlGroup, ControlGroupError};
 pub use server::{AllowStop, Server, ServerConfig, ServerError, StopHandle};
 pub use sys::socket_drops;
 pub use weir_records::{
-    Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, GuardSummary, Io, Latencies, LongestNap, LoopRecord,
-    Mix, Moderation, Moment, Naps, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts,
-    ServerSummary, ServiceDecisions, WorkerPick, WorkerRecord, monotonic_now,
+    Arrivals, AttachedPlace, ClientSummary, Cost, DecisionStatus, EndedBy, GetOutcome, GuardStatus,
+    GuardSummary, GuardVerdict, Io, Latencies, LongestNap, LoopRecord, Mix, Moderation, Moment, Naps,
+    Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SampleStatus, SentCounts, ServerSummary,
+    ServiceDecisions, ServiceStatus, WorkerPick, WorkerRecord, monotonic_now,
 };

@@ -12,17 +12,20 @@ use nix::{
 };
 
 /// A thread that ends, and is waited for, when this is dropped.
-pub(crate) struct SideThread<T> {
+pub struct SideThread<T> {
     stop: Option<PipeWriter>,
     thread: Option<JoinHandle<T>>,
 }
 
 /// What tells a thread that it is to end.
-pub(crate) struct Stopped(PipeReader);
+pub struct Stopped(PipeReader);
 
 impl<T: Send + 'static> SideThread<T> {
     /// A thread of that name does `task`, which is over soon after [`Stopped::wait`] says that it is to end.
-    pub(crate) fn start(name: &str, task: impl FnOnce(Stopped) -> T + Send + 'static) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The kernel has no room for one.
+    pub fn start(name: &str, task: impl FnOnce(Stopped) -> T + Send + 'static) -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
         let thread = thread::Builder::new().name(name.into()).spawn(move || task(Stopped(stopped)))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -31,7 +34,7 @@ impl<T: Send + 'static> SideThread<T> {
 
 impl<T> SideThread<T> {
     /// Ends it, and gives what came of it; nothing where it panicked, or was ended before.
-    pub(crate) fn end(&mut self) -> Option<T> {
+    pub fn end(&mut self) -> Option<T> {
         drop(self.stop.take());
         self.thread.take()?.join().ok()
     }
@@ -46,7 +49,10 @@ impl<T> Drop for SideThread<T> {
 impl Stopped {
     /// Waits until `source` can be read, for `timeout` at most, and says whether the thread is to end. An interrupted wait
     /// is over, too.
-    pub(crate) fn wait(&self, source: &impl AsFd, timeout: PollTimeout) -> io::Result<bool> {
+    ///
+    /// # Errors
+    /// The kernel lacks memory.
+    pub fn wait(&self, source: &impl AsFd, timeout: PollTimeout) -> io::Result<bool> {
         let mut waiting = [source.as_fd(), self.0.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match poll(&mut waiting, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}

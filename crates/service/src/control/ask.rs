@@ -1,4 +1,4 @@
-//! Asking a running server.
+//! Asking a running server or guard.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -9,6 +9,7 @@ use std::{
 };
 
 use rayon::slice::ParallelSliceMut as _;
+use serde::Serialize;
 use thiserror::Error;
 
 use super::{ControlRequest, Prefix, Reply};
@@ -24,8 +25,8 @@ const MOST_BYTES: u64 = 1 << 27;
 pub enum AskError {
     /// Nobody could be asked.
     #[error(
-        "asking the server at {path}: {cause}; is that the path of a `weir serve --control` that runs, and yours or are \
-         you root?", path = path.display()
+        "asking the server at {path}: {cause}; is that the path of a `weir serve` or `weir guard run` that runs, and yours or \
+         are you root?", path = path.display()
     )]
     Connection {
         /// The control socket.
@@ -74,12 +75,12 @@ impl Connection {
     ///
     /// # Errors
     /// [`AskError`]; what the server refuses is one, too.
-    pub fn ask(&mut self, request: &ControlRequest) -> Result<Reply, AskError> {
+    pub fn ask(&mut self, request: &impl Serialize) -> Result<Reply, AskError> {
         self.send(request)?;
         self.receive()
     }
 
-    fn send(&mut self, request: &ControlRequest) -> Result<(), AskError> {
+    fn send(&mut self, request: &impl Serialize) -> Result<(), AskError> {
         let sent = serde_json::to_vec(request).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
             self.stream.get_mut().write_all(&line)
@@ -107,7 +108,7 @@ impl Connection {
 ///
 /// # Errors
 /// [`AskError`]; what the server refuses is one, too.
-pub fn ask(path: &Path, request: &ControlRequest) -> Result<Reply, AskError> {
+pub fn ask(path: &Path, request: &impl Serialize) -> Result<Reply, AskError> {
     Connection::open(path)?.ask(request)
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
+    marker::PhantomData,
     mem,
     net::Shutdown,
     os::unix::net::{UnixListener, UnixStream},
@@ -15,23 +16,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ControlError, ControlRequest, Reply, path::SocketFile};
+use super::{ControlError, Reply, path::SocketFile};
 use crate::side_thread::{SideThread, Stopped};
 use nix::{
     poll::PollTimeout,
     sys::socket::{getsockopt, sockopt::PeerCredentials},
     unistd::geteuid,
 };
+use serde::de::DeserializeOwned;
 
-/// What answers.
-pub(crate) trait Answers: Send + Sync + 'static {
-    /// Answers a request.
-    fn answer(&self, request: ControlRequest) -> Reply;
-    /// Called every [`TICK`] or so.
-    fn tick(&self);
+/// What answers at a control socket.
+pub trait Answers: Send + Sync + 'static {
+    /// What it may be asked for, as an object whose `request` names it.
+    type Request: DeserializeOwned + Send;
+
+    /// Answers a request; others wait meanwhile.
+    fn answer(&self, request: Self::Request) -> Reply;
+
+    /// Called every second or so.
+    fn tick(&self) {}
 }
 
-/// How often what is over is looked for.
+/// How often [`Answers::tick`] is called.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Clients at a time.
@@ -44,15 +50,18 @@ pub(super) const MOST_BYTES: usize = 1 << 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A control socket that is listened at, until it is dropped.
-pub(crate) struct Control {
+pub struct Control {
     _thread: SideThread<()>,
     /// Removed when nobody listens at it any more.
     _file: SocketFile,
 }
 
 impl Control {
-    /// Answers at `path` from now on.
-    pub(crate) fn start(path: &Path, answers: Arc<impl Answers>) -> Result<Self, ControlError> {
+    /// Answers at `path` from now on, for this user and root.
+    ///
+    /// # Errors
+    /// The path is somebody's, or nothing can listen there.
+    pub fn start(path: &Path, answers: Arc<impl Answers>) -> Result<Self, ControlError> {
         let (file, listener) = SocketFile::listen(path)?;
         let thread = SideThread::start("control", move |stopped| listen(&listener, &stopped, &answers));
         let thread = thread.map_err(|cause| ControlError::Listen { path: path.to_owned(), cause })?;
@@ -128,8 +137,13 @@ fn check_peer(stream: &UnixStream) -> Result<(), String> {
 }
 
 /// Answers a client's requests in their order.
-fn serve(stream: &UnixStream, answers: &impl Answers) {
-    let mut requests = Requests { reader: BufReader::new(stream), line: Vec::new(), is_over: false };
+fn serve<A: Answers>(stream: &UnixStream, answers: &A) {
+    let mut requests = Requests::<A::Request> {
+        reader: BufReader::new(stream),
+        line: Vec::new(),
+        is_over: false,
+        of: PhantomData,
+    };
     while let Some(request) = requests.next(|| false) {
         if requests.has_more() {
             return serve_ahead(request, requests, answers);
@@ -143,7 +157,7 @@ fn serve(stream: &UnixStream, answers: &impl Answers) {
 /// Answers a client that sends on before it is answered: another thread reads one request ahead. Two that read and answer in
 /// turn would do without a channel, and took a fifth longer for a million prefixes: the list and the kernel's allocator are in
 /// one CPU's cache.
-fn serve_ahead(first: Asked, mut requests: Requests<'_>, answers: &impl Answers) {
+fn serve_ahead<A: Answers>(first: Asked<A::Request>, mut requests: Requests<'_, A::Request>, answers: &A) {
     let stream = *requests.reader.get_ref();
     let is_answering = AtomicBool::new(true);
     thread::scope(|scope| {
@@ -173,10 +187,10 @@ fn serve_ahead(first: Asked, mut requests: Requests<'_>, answers: &impl Answers)
 }
 
 /// A request, or why it is none.
-type Asked = Result<ControlRequest, String>;
+type Asked<R> = Result<R, String>;
 
 /// Whether the answer was sent.
-fn answer(request: Asked, stream: &UnixStream, answers: &impl Answers) -> bool {
+fn answer<A: Answers>(request: Asked<A::Request>, stream: &UnixStream, answers: &A) -> bool {
     let said = match request {
         Ok(request) => answers.answer(request),
         Err(error) => Reply::Error { error },
@@ -185,14 +199,15 @@ fn answer(request: Asked, stream: &UnixStream, answers: &impl Answers) -> bool {
 }
 
 /// What a client asks for.
-struct Requests<'a> {
+struct Requests<'a, R> {
     reader: BufReader<&'a UnixStream>,
     /// What is read of the next one.
     line: Vec<u8>,
     is_over: bool,
+    of: PhantomData<R>,
 }
 
-impl Requests<'_> {
+impl<R: DeserializeOwned> Requests<'_, R> {
     /// Whether the client has sent another already.
     fn has_more(&self) -> bool {
         !self.reader.buffer().is_empty()
@@ -200,7 +215,7 @@ impl Requests<'_> {
 
     /// The next request. There is none any more at the stream's end, behind one that is too long, and where a client that
     /// waits for no answer says nothing for [`PATIENCE`].
-    fn next(&mut self, is_waiting: impl Fn() -> bool) -> Option<Asked> {
+    fn next(&mut self, is_waiting: impl Fn() -> bool) -> Option<Asked<R>> {
         while !self.is_over {
             let room = (MOST_BYTES + 1 - self.line.len()) as u64;
             match (&mut self.reader).take(room).read_until(b'\n', &mut self.line) {

@@ -1,4 +1,4 @@
-//! The control socket of a running server: what is asked, who answers, and how to ask.
+//! The control socket of a running server or guard: what is asked, who answers, and how to ask.
 
 mod ask;
 mod listener;
@@ -13,8 +13,8 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 pub use ask::{AskError, Connection, ask, block_all};
-pub(crate) use listener::Control;
-pub use protocol::{BlockedPrefix, ControlRequest, NoPrefix, Prefix, Reply, Status};
+pub use listener::{Answers, Control};
+pub use protocol::{BlockedPrefix, ControlRequest, GuardRequest, NoPrefix, Prefix, Reply, Status};
 pub(crate) use running::{Running, Setup};
 
 /// Why there is no control socket.

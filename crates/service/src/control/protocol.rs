@@ -13,7 +13,7 @@ use thiserror::Error;
 use weir_filters::{Filter, Parameter, Quota, Toolkit, saved_as_text};
 use weir_hooks::VerdictCounts;
 
-use crate::Replaced;
+use crate::{GuardStatus, Replaced};
 
 /// What a running server is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,15 @@ pub enum ControlRequest {
     },
 }
 
-/// What a running server says.
+/// What a running guard is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum GuardRequest {
+    /// What it stands before, and what it decided.
+    Status,
+}
+
+/// What a running server or guard says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
@@ -78,6 +86,8 @@ pub enum Reply {
     },
     /// To [`ControlRequest::Status`].
     Status(Status),
+    /// To [`GuardRequest::Status`].
+    Guard(GuardStatus),
     /// To [`ControlRequest::List`].
     Blocked {
         /// In the order of their addresses.

@@ -99,6 +99,8 @@ impl Running {
 }
 
 impl Answers for Running {
+    type Request = ControlRequest;
+
     fn answer(&self, request: ControlRequest) -> Reply {
         let mut state = self.state();
         let answered = self.try_answer(&mut state, request);

@@ -23,12 +23,12 @@ use super::{AskError, Control, ControlRequest, Reply, ask, listener::Answers};
 struct Counting(AtomicUsize);
 
 impl Answers for Counting {
+    type Request = ControlRequest;
+
     fn answer(&self, request: ControlRequest) -> Reply {
         self.0.fetch_add(1, Ordering::Relaxed);
         Reply::Done { did: format!("{request:?}") }
     }
-
-    fn tick(&self) {}
 }
 
 fn folder() -> tempfile::TempDir {

@@ -42,6 +42,14 @@ pub enum GuardingError {
         /// The port.
         port: u16,
     },
+    /// The thread that writes samples can't be started.
+    #[error(
+        "starting the thread that writes samples: {cause}; the process or its control group may have as many as it is let"
+    )]
+    Thread {
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// One process's packets can't be told there.
     #[error(
         "'pid' is for the hooks socket and cgroup; at {hook} whatever goes to the port is judged: leave one of them out"

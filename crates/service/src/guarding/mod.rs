@@ -8,9 +8,9 @@ mod reach;
 
 use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf, sync::Arc};
 
-use weir_filters::{Hook, Owner, Site, SuperPackets};
-use weir_guard::meaning::Service;
-use weir_hooks::{Attached, BoundSocket, HookError, KernelFilter, Owners, XdpMode};
+use weir_filters::{Hook, Owner, Site, SuperPackets, fun::service::SampledPacket};
+use weir_guard::meaning::{Decision, Service};
+use weir_hooks::{Attached, BoundSocket, HookError, KernelFilter, Owners, XdpMode, maps::Records};
 use weir_records::ServiceDecisions;
 
 pub use error::{Absent, GuardingError};
@@ -172,6 +172,30 @@ impl GuardedService {
     /// Whether the kernel itself may take packets before the program: nobody is shown who has the sockets.
     pub fn may_be_the_kernels(&self) -> bool {
         !self.is_seen
+    }
+
+    /// How many packets its program has decided how so far, in the order of [`Service::decisions`].
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn decisions(&self) -> Result<Vec<(Decision, u64)>, HookError> {
+        self.filter.all_decisions()
+    }
+
+    /// As [`KernelFilter::take_samples`].
+    ///
+    /// # Errors
+    /// Those.
+    pub fn take_samples(&mut self) -> Result<Option<Records<SampledPacket>>, HookError> {
+        self.filter.take_samples()
+    }
+
+    /// As [`KernelFilter::lost_samples`].
+    ///
+    /// # Errors
+    /// Those.
+    pub fn lost_samples(&self) -> Result<u64, HookError> {
+        self.filter.lost_samples()
     }
 
     /// Detaches the program from everything, and gives what it has decided, with what stays attached.

@@ -17,8 +17,8 @@ use weir_service::control::{
     AskError, BlockedPrefix, ControlRequest, NoPrefix, Prefix, Reply, Status, ask, block_all,
 };
 
-use super::print_record;
-use crate::arguments::time;
+use super::{is_plain, print_record};
+use crate::{arguments::time, guards::status_text};
 
 /// Change what a running server filters: what it blocks, how much a source may send, which filter decides.
 ///
@@ -193,6 +193,7 @@ fn text(reply: &Reply) -> String {
         Reply::Blocked { prefixes } if prefixes.is_empty() => "nothing is blocked\n".to_owned(),
         Reply::Blocked { prefixes } => prefixes.iter().map(blocked).collect(),
         Reply::Status(status) => lines(status),
+        Reply::Guard(guard) => status_text(guard, is_plain()),
     }
 }
 

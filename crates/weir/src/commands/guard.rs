@@ -13,7 +13,10 @@ use weir_guard::{protocols, text};
 use weir_output::{exit::UsageError, print, terminal::printable};
 use weir_verify::Capture;
 
-use super::{guard_export::GuardExportArgs, guard_run::GuardRunArgs, is_plain, print_record};
+use super::{
+    guard_export::GuardExportArgs, guard_run::GuardRunArgs, guard_status::GuardStatusArgs,
+    guard_top::GuardTopArgs, is_plain, print_record,
+};
 use crate::{
     guards::{NewGuard, ProtocolSummary, Rules, ServiceSummary, Trial, chosen, create, rules, services},
     programs::Findings,
@@ -37,6 +40,7 @@ Examples:
   weir guard check dns.toml                   what is wrong, and what it says
   weir guard try dns.toml --pcap day.pcap.gz  what would become of packets
   weir guard run dns.toml                     in front of the running service
+  weir guard status                           what the running ones decided
   weir guard export nft bag.toml              its rules for nftables
   weir guard export unit /etc/weir/dns.toml   the systemd unit that runs it
   weir guard export object dns.toml --hook xdp --out dns.o
@@ -48,6 +52,8 @@ enum GuardCommand {
     Check(GuardCheckArgs),
     Try(GuardTryArgs),
     Run(GuardRunArgs),
+    Status(GuardStatusArgs),
+    Top(GuardTopArgs),
     Protocols(GuardProtocolsArgs),
     New(GuardNewArgs),
     Export(GuardExportArgs),
@@ -172,6 +178,8 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         GuardCommand::Check(args) => Findings::end(check(&args), &named(&args.file), args.json),
         GuardCommand::Try(args) => Findings::end(try_on(&args), &named(&args.file), args.json),
         GuardCommand::Run(args) => args.run(),
+        GuardCommand::Status(args) => args.run(),
+        GuardCommand::Top(args) => args.run(),
         GuardCommand::Protocols(args) => protocols(&args).map(|()| ExitCode::SUCCESS),
         GuardCommand::New(args) => {
             let new = NewGuard { port: args.port, protocol: args.protocol };

@@ -1,7 +1,9 @@
 //! `weir guard run`: guards in front of services that run already.
 
 use std::{
-    path::PathBuf,
+    mem,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,13 +12,14 @@ use std::{
 use anyhow::Context as _;
 use weir_guard::meaning::Service;
 use weir_lab::experiment::interrupt::Interrupt;
-use weir_output::{OpenedFile, exit::UsageError, print};
-use weir_service::{GuardSummary, guarding::GuardingError};
+use weir_output::{check_writable, exit::UsageError, print, write_json};
+use weir_service::{GuardSummary, control::Control, guarding::GuardingError, page::ServedPage};
 
 use super::is_plain;
 use crate::{
+    arguments::socket_address,
     guards::{
-        RuleTexts, RunningGuard, chosen, decision_table, keep_calls, keep_capabilities, named, needed_here, services,
+        ControlFolder, RuleTexts, RunningGuard, RunningGuards, chosen, decision_table, metrics_page, services,
     },
     notify,
     programs::Findings,
@@ -42,12 +45,22 @@ pub(super) struct GuardRunArgs {
     /// Write what was decided as JSON at the end.
     #[arg(long, value_name = "COUNTS.json")]
     summary: Option<PathBuf>,
+
+    /// Answer `weir guard status` at this socket; by default at `control` in the folder that systemd makes for the unit
+    /// (RuntimeDirectory), or in one of the file's name in /run/weir.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+
+    /// Serve Prometheus at http://ADDRESS/metrics: an address and a port, or a port of 127.0.0.1 alone.
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = metrics_address)]
+    metrics: Option<SocketAddr>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   weir guard run dns.toml                 until Ctrl-C
   weir guard run dns.toml --service dns --summary counts.json
+  weir guard run dns.toml --metrics 9433  for Prometheus, on loopback
 
 Needs root, or what `weir guard export unit` names for the guard: CAP_BPF; for
 sockets of other users CAP_SYS_PTRACE; at cgroup, tc and xdp CAP_NET_ADMIN; at
@@ -75,19 +88,26 @@ impl GuardRunArgs {
         let file = self.summary.as_deref().map(OpenedFile::open).transpose()?;
         // A signal must detach what is attached from the first moment on.
         let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
+        let beside = self.file.parent().unwrap_or(Path::new(""));
         let start = |(at, service): &(usize, Arc<Service>)| {
-            RunningGuard::start(service).map_err(|error| match error {
+            RunningGuard::start(service, beside).map_err(|error| match error {
                 GuardingError::Hook(error) => refused(service, texts.traced(*at, service, error).into()),
                 error => refused(service, error),
             })
         };
-        let mut guards = services.iter().map(start).collect::<Result<Vec<_>, _>>()?;
-        confine(&guards);
-        say_ready(&guards);
-        let is_all_there = |guards: &[RunningGuard]| guards.iter().all(RunningGuard::is_settled);
-        while interrupt.wait(&[], Instant::now() + if is_all_there(&guards) { LONG } else { LOOK }).is_ok() {
-            guards.iter_mut().for_each(RunningGuard::look_again);
+        let running = RunningGuards::of(&self.file);
+        let control = self.control(&running)?;
+        let metrics = self.metrics.map(|address| serve_metrics(address, &running)).transpose()?;
+        for service in &services {
+            running.add(start(service)?);
         }
+        running.with(|guards| say_ready(guards));
+        let is_all_there = || running.with(|guards| guards.iter().all(RunningGuard::is_settled));
+        while interrupt.wait(&[], Instant::now() + if is_all_there() { LONG } else { LOOK }).is_ok() {
+            running.with(|guards| guards.iter_mut().for_each(RunningGuard::look_again));
+        }
+        drop((control, metrics));
+        let guards = running.with(mem::take);
         let mut summary =
             GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
         let (mut status, mut is_ended) = (ExitCode::SUCCESS, true);
@@ -118,6 +138,22 @@ impl GuardRunArgs {
         Ok(status)
     }
 
+    /// Where nobody names another, a socket that can't be there is said, and services are guarded all the same.
+    fn control(
+        &self,
+        running: &Arc<RunningGuards>,
+    ) -> anyhow::Result<Option<(Control, Option<ControlFolder>)>> {
+        let start = |path: &Path| Control::start(path, Arc::clone(running));
+        if let Some(path) = &self.control {
+            return Ok(Some((start(path)?, None)));
+        }
+        let folder = ControlFolder::make(&self.file);
+        let started = folder.and_then(|folder| Ok((start(&folder.socket())?, Some(folder))));
+        Ok(started
+            .map_err(|error| eprintln!("weir: `weir guard status` can't ask this guard: {error:#}"))
+            .ok())
+    }
+
     /// Those that were asked for, in the order of the guard.
     fn services(&self) -> anyhow::Result<(PlacedServices, RuleTexts)> {
         let (all, texts) = services(&self.file, false)?;
@@ -128,6 +164,23 @@ impl GuardRunArgs {
         let meant = all.into_iter().enumerate().filter(|(_, each)| is_meant(each));
         Ok((meant.map(|(at, each)| (at, Arc::new(each))).collect(), texts))
     }
+}
+
+/// A port alone is one of 127.0.0.1.
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse() {
+        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => socket_address(text),
+    }
+}
+
+fn serve_metrics(address: SocketAddr, running: &Arc<RunningGuards>) -> anyhow::Result<ServedPage> {
+    let running = Arc::clone(running);
+    let page = ServedPage::start(address, metrics_page(move || running.status()));
+    let page = page
+        .with_context(|| format!("listening at {address} for Prometheus; --metrics names another address"))?;
+    eprintln!("weir: metrics at http://{}/metrics", page.address());
+    Ok(page)
 }
 
 fn refused(service: &Service, error: GuardingError) -> anyhow::Error {

@@ -21,6 +21,8 @@ mod filters;
 mod guard;
 mod guard_export;
 mod guard_run;
+mod guard_status;
+mod guard_top;
 mod neighbour;
 mod net;
 mod report;

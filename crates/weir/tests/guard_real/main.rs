@@ -9,6 +9,7 @@ mod guarded;
 mod heard;
 mod processes;
 mod rows;
+mod watched;
 
 use weir_guard::protocols;
 use weir_hooks::KernelFilter;
@@ -31,8 +32,9 @@ fn main() {
     if obstacle.is_none() {
         ControlGroup::remove_those_of_the_dead();
     }
-    let before = before::tests().skipped_for(obstacle.clone());
-    weir_testing::run([Group::of(TESTS), exchanges.skipped_for(obstacle), before]);
+    let [before, watched] =
+        [before::tests(), Group::of(watched::TESTS)].map(|group| group.skipped_for(obstacle.clone()));
+    weir_testing::run([Group::of(TESTS), exchanges.skipped_for(obstacle), before, watched]);
 }
 
 fn each_protocol_is_tried() {

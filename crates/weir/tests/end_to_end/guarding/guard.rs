@@ -30,6 +30,9 @@ pub(super) struct Guard {
     pub(super) programs: HashSet<u32>,
 }
 
+/// The control socket, beside its other files.
+const CONTROL: &str = "control";
+
 /// What the server listens to, and the guard where nothing else is said.
 pub(super) const PORT: u16 = 12345;
 
@@ -46,7 +49,11 @@ impl Guard {
         // It may be nobody who writes.
         fs::set_permissions(&summary, PermissionsExt::from_mode(0o666)).expect("our file");
         let file = |path| File::create(path).expect("our folder");
-        command.args(["guard", "run", &guard, "--summary", &summary]).args(arguments);
+        let control = files.path().join(CONTROL);
+        command
+            .args(["guard", "run", &guard, "--summary", &summary, "--control"])
+            .arg(control)
+            .args(arguments);
         command.stdin(Stdio::null()).stderr(file(&said)).stdout(file(&shown));
         let child = command.spawn().expect("the binary starts");
         let mut guard = Self { child, files, programs: HashSet::new() };
@@ -87,6 +94,13 @@ impl Guard {
 
     pub(super) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.files.path().join(name)).expect("it is text")
+    }
+
+    /// What `weir guard` says of it while it runs.
+    pub(super) fn asked(&self, command: &str, arguments: &[&str]) -> Ended {
+        let mut asking = weir(&["guard", command]);
+        asking.args(arguments).arg("--control").arg(self.files.path().join(CONTROL));
+        Ended::from(asking.output().expect("the binary starts"))
     }
 
     pub(super) fn wait_until_said(&mut self, words: &str) {

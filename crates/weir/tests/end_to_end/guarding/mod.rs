@@ -2,6 +2,7 @@
 
 mod guard;
 mod refused;
+mod watched;
 
 use std::{
     fs,
@@ -32,8 +33,10 @@ use crate::{
 };
 use guard::{Guard, PORT, at, filter_on, invalid, ip, serve};
 
-pub(crate) const ANYWHERE: &[Test] =
-    &[("what_a_guard_cannot_stand_before_is_refused", refused::what_cannot_be_is_refused)];
+pub(crate) const ANYWHERE: &[Test] = &[
+    ("what_a_guard_cannot_stand_before_is_refused", refused::what_cannot_be_is_refused),
+    ("guards_that_do_not_run_are_not_shown", watched::what_does_not_run_is_not_shown),
+];
 
 pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_guard_stands_before_a_running_server_at_every_hook", a_guard_stands_at_every_hook),
@@ -42,6 +45,8 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_server_that_is_not_there_yet_is_waited_for", a_server_is_waited_for),
     ("every_socket_of_a_port_is_guarded_whoever_has_it", every_socket_is_guarded),
     ("a_server_is_started_again_while_it_is_guarded", a_server_is_started_again),
+    ("a_running_guard_says_how_it_is", watched::one_that_runs_says_how_it_is),
+    ("a_guard_is_found_without_a_path", watched::one_is_found_without_a_path),
     ("a_units_control_group_is_guarded_before_it_is_there", a_unit_is_guarded),
     ("a_guard_that_is_killed_stays_at_a_socket_alone", one_that_is_killed_stays_at_a_socket),
     ("where_one_service_cannot_be_guarded_none_is", refused::where_one_cannot_none_is),

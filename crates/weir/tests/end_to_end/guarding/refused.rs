@@ -12,7 +12,8 @@ use crate::{guards::bag, objects::Objects, running::weir};
 pub(super) fn run_refused(guard: &str, arguments: &[&str], status: i32, parts: &[&str]) {
     let files = Objects::new();
     let guard = files.file("guard.toml", guard.as_bytes());
-    let mut command = weir(&["guard", "run", &guard]);
+    let mut command = weir(&["guard", "run", &guard, "--control"]);
+    command.arg(files.path().join("control"));
     let ended = Ended::from(command.args(arguments).output().expect("the binary starts"));
     assert_eq!(ended.status, Some(status), "{ended:?}");
     for part in parts {
@@ -68,5 +69,8 @@ pub(super) fn what_cannot_be_is_refused() {
     );
     run_refused(&bag(""), &["--service", "bog"], 2, &["no service 'bog'", "did you mean 'bag'?"]);
     run_refused(&bag("accepts = []"), &[], 1, &["accepts", "guard.toml"]);
+    let metrics = ["--metrics", "203.0.113.1:9433"];
+    run_refused(&bag(""), &metrics, 1, &["listening at 203.0.113.1:9433 for Prometheus"]);
+    run_refused(&bag(""), &["--metrics", "somewhere"], 2, &["--metrics", "an address and a port"]);
     run_refused(&bag(""), &["--summary", "/nowhere/counts.json"], 1, &["/nowhere/counts.json"]);
 }
