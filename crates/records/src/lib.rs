@@ -26,7 +26,7 @@ pub use arrivals::Arrivals;
 pub use client::{ClientSummary, GetOutcome, PaceRecord, ReplyLedger, SentCounts, ThreadRecord};
 pub use cost::{Cost, monotonic_now};
 pub use drops::Drops;
-pub use guard::{GuardSummary, ServiceDecisions};
+pub use guard::{GuardSummary, ServiceDecisions, Unguarded};
 pub use latencies::{Latencies, LatenciesError, nanoseconds};
 pub use mix::Mix;
 pub use moderation::{LongestNap, Moderation, Naps};

@@ -23,5 +23,5 @@ pub use sys::socket_drops;
 pub use weir_records::{
     Arrivals, ClientSummary, Cost, EndedBy, GetOutcome, GuardSummary, Io, Latencies, LongestNap, LoopRecord,
     Mix, Moderation, Moment, Naps, Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SentCounts,
-    ServerSummary, ServiceDecisions, WorkerPick, WorkerRecord, monotonic_now,
+    ServerSummary, ServiceDecisions, Unguarded, WorkerPick, WorkerRecord, monotonic_now,
 };

@@ -1,11 +1,6 @@
 //! `weir guard run`: guards in front of services that run already.
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use weir_guard::meaning::Service;
@@ -15,15 +10,15 @@ use weir_service::{GuardSummary, guarding::GuardingError};
 
 use super::is_plain;
 use crate::{
-    guards::{RuleTexts, RunningGuard, chosen, decision_table, services},
+    guards::{RuleTexts, RunningGuard, chosen, decision_table, services, unguarded_line},
     notify,
     programs::Findings,
 };
 
 /// Stand in front of services that run already, until SIGINT, SIGTERM or SIGHUP.
 ///
-/// Services are neither restarted nor changed. At the hooks socket and cgroup one that isn't there yet is waited for. Ready is said
-/// on stderr and through sd_notify(3). At the end everything is detached, and what was decided how is shown; what is killed
+/// Services are neither restarted nor changed. At the hooks socket and cgroup one that isn't there yet is waited for. One that is
+/// started again is guarded again, and so is an interface that is made again. Ready is said on stderr and through sd_notify(3). At the end everything is detached, and what was decided how is shown; what is killed
 /// (SIGKILL) leaves its program at sockets.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -53,12 +48,6 @@ xdp, and where fields stand where the packet says, CAP_PERFMON.
 Exit status: 0 it was attached and detached, 1 the guard has an error, or a
 service can't be guarded, 2 it was asked for something that makes no sense.";
 
-/// How often a service is looked for that isn't there.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// As good as for ever.
-const LONG: Duration = Duration::from_secs(3600);
-
 /// Services, each with its place in the guard.
 type PlacedServices = Vec<(usize, Arc<Service>)>;
 
@@ -80,9 +69,13 @@ impl GuardRunArgs {
         };
         let mut guards = services.iter().map(start).collect::<Result<Vec<_>, _>>()?;
         say_ready(&guards);
-        let is_all_there = |guards: &[RunningGuard]| guards.iter().all(RunningGuard::is_settled);
-        while interrupt.wait(&[], Instant::now() + if is_all_there(&guards) { LONG } else { LOOK }).is_ok() {
-            guards.iter_mut().for_each(RunningGuard::look_again);
+        loop {
+            let due = guards.iter_mut().map(RunningGuard::due).min();
+            let changes: Vec<_> = guards.iter().filter_map(RunningGuard::changes).collect();
+            if interrupt.wait(&changes, due.unwrap_or_else(Instant::now)).is_err() {
+                break;
+            }
+            guards.iter_mut().for_each(RunningGuard::follow);
         }
         let mut summary =
             GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
@@ -94,6 +87,9 @@ impl GuardRunArgs {
                     for error in staying {
                         eprintln!("weir: {service}: the program stays attached: {error}");
                         is_ended = false;
+                    }
+                    if let Some(line) = unguarded_line(&decisions) {
+                        eprintln!("weir: {line}");
                     }
                     summary.services.push(decisions);
                 }

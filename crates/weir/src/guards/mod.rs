@@ -21,7 +21,7 @@ pub(crate) use files::Neighbours;
 pub(crate) use new::{NewGuard, create};
 pub(crate) use object::ExportedService;
 pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, service, services};
-pub(crate) use running::{RunningGuard, decision_table};
+pub(crate) use running::{RunningGuard, decision_table, unguarded_line};
 pub(crate) use summary::{HOOKS, ProtocolSummary, ServiceSummary};
 pub(crate) use trial::Trial;
 pub(crate) use unit::GuardUnit;

@@ -1,11 +1,15 @@
 //! A guard that runs in front of a service, what is said of it meanwhile, and what it counted.
 
-use std::sync::Arc;
+use std::{
+    os::fd::BorrowedFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use weir_guard::meaning::Service;
 use weir_hooks::HookError;
 use weir_service::{
-    GuardSummary, ServiceDecisions,
+    GuardSummary, ServiceDecisions, Unguarded,
     guarding::{GuardedService, GuardingError},
 };
 
@@ -14,8 +18,6 @@ use super::summary::table;
 /// A guard of a service that runs already, or is waited for.
 pub(crate) struct RunningGuard {
     guarded: GuardedService,
-    /// Whether the last look found nothing new: a service may open its sockets one after the other.
-    is_settled: bool,
     /// What was said last.
     said: String,
 }
@@ -30,33 +32,49 @@ impl RunningGuard {
             eprintln!("weir: {}: 'sample' isn't looked at here yet, no capture is written", service.name);
         }
         let guarded = GuardedService::start(service)?;
-        let mut guard = Self { guarded, is_settled: false, said: String::new() };
+        if let Some(error) = guarded.deafness() {
+            let name = &service.name;
+            eprintln!(
+                "weir: {name}: what comes and goes is noticed within a second only, since nobody is told: {error}"
+            );
+        }
+        let mut guard = Self { guarded, said: String::new() };
         guard.look()?;
         Ok(guard)
     }
 
-    /// Looks for what isn't there yet. What fails now is said, and tried again the next time: other services stay guarded.
-    pub(crate) fn look_again(&mut self) {
-        if self.is_settled {
+    /// What becomes readable when something of it comes or goes.
+    pub(crate) fn changes(&self) -> Option<BorrowedFd<'_>> {
+        self.guarded.changes()
+    }
+
+    /// When [`Self::follow`] is to be called, if nothing comes or goes before.
+    pub(crate) fn due(&mut self) -> Instant {
+        self.guarded.due()
+    }
+
+    /// Looks for what has come, where it is time. What fails now is said, and tried again the next time: other services stay guarded.
+    pub(crate) fn follow(&mut self) {
+        if self.guarded.due() > Instant::now() {
             return;
         }
         if let Err(error) = self.look() {
-            self.say(format!("{} isn't guarded, or not all of it: {error}", self.name()));
+            self.say(format!("{} isn't guarded, or not all of it: {error}", self.name()), None);
         }
     }
 
     fn look(&mut self) -> Result<(), GuardingError> {
-        match self.guarded.look() {
-            Ok(is_new) => {
-                self.is_settled = !is_new;
-                self.say(self.line());
-            }
-            Err(GuardingError::Absent(absent)) => {
-                self.say(format!("waiting for {}: {absent}", self.name()));
-            }
-            Err(error) => return Err(error),
+        let (looked, done) = self.guarded.look();
+        if looked.is_new || done.is_ok() {
+            self.say(self.line(), looked.unguarded);
         }
-        Ok(())
+        match done {
+            Err(GuardingError::Absent(absent)) => {
+                self.say(format!("waiting for {}: {absent}", self.name()), None);
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     fn line(&self) -> String {
@@ -77,9 +95,10 @@ impl RunningGuard {
         )
     }
 
-    fn say(&mut self, line: String) {
-        if line != self.said {
-            eprintln!("weir: {line}");
+    fn say(&mut self, line: String, unguarded: Option<Duration>) {
+        if line != self.said || unguarded.is_some() {
+            let unguarded = unguarded.map(|time| format!("; unguarded for {time:.1?} at most"));
+            eprintln!("weir: {line}{}", unguarded.unwrap_or_default());
             self.said = line;
         }
     }
@@ -94,11 +113,6 @@ impl RunningGuard {
         !self.guarded.places().is_empty()
     }
 
-    /// Whether there is nothing to look for.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.is_settled
-    }
-
     /// As [`GuardedService::end`].
     ///
     /// # Errors
@@ -106,6 +120,17 @@ impl RunningGuard {
     pub(crate) fn end(self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
         self.guarded.end()
     }
+}
+
+/// How long what came after a guard was unguarded; nothing where nothing came.
+pub(crate) fn unguarded_line(service: &ServiceDecisions) -> Option<String> {
+    let Unguarded { times, total_us, longest_us } = service.unguarded;
+    let [total, longest] = [total_us, longest_us].map(Duration::from_micros);
+    let text = format!(
+        "{}: unguarded {times} times, {total:.1?} in all, {longest:.1?} the longest",
+        service.service
+    );
+    (times > 0).then_some(text)
 }
 
 /// What was decided how, a row each.

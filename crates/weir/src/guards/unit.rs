@@ -9,6 +9,7 @@ use weir_filters::fun::service::reads_anywhere;
 use weir_guard::meaning::{GuardHook, Service};
 use weir_hooks::{Capability, ProgramType};
 use weir_output::{exit::UsageError, terminal::printable};
+use weir_service::guarding::network_path;
 
 /// What a unit is made of.
 pub(crate) struct GuardUnit<'a> {
@@ -43,6 +44,7 @@ impl GuardUnit<'_> {
         let is_home = |path: &Path| ["/home", "/root", "/run/user"].iter().any(|home| path.starts_with(home));
         let home = if is_home(self.program) || is_home(self.guard) { "read-only" } else { "yes" };
         let folders = self.sample_folders()?;
+        let network = self.network()?;
         let all: Vec<_> = capabilities.into_iter().collect();
         let all = all.join(" ");
         Ok(format!(
@@ -67,7 +69,10 @@ CapabilityBoundingSet={all}
 # Before Linux 5.11 maps count as locked memory.
 LimitMEMLOCK=infinity
 UMask=0077
-{folders}
+# Which sockets have its program, where it was killed.
+RuntimeDirectory={name}
+RuntimeDirectoryPreserve=yes
+{folders}{network}
 ProtectSystem=strict
 ProtectHome={home}
 ProtectProc={processes}
@@ -96,6 +101,20 @@ SystemCallErrorNumber=EPERM
 WantedBy=multi-user.target
 "
         ))
+    }
+
+    /// The setting that has it run in the services' network namespace.
+    fn network(&self) -> Result<String, UsageError> {
+        let networks: BTreeSet<_> =
+            self.services.iter().map(|service| service.at.network.as_deref()).collect();
+        match networks.into_iter().collect::<Vec<_>>()[..] {
+            [] | [None] => Ok(String::new()),
+            [Some(network)] => Ok(format!("NetworkNamespacePath={}\n", word(&network_path(network))?)),
+            _ => {
+                let why = "a unit runs in one network namespace: write a guard for the services of each";
+                Err(UsageError(format!("the services are in several ('netns'), and {why}")))
+            }
+        }
     }
 
     /// Those that the services name, and all where one leaves it to weir.
