@@ -139,6 +139,11 @@ impl Attached {
         matches!(self.hold, Hold::Clsact(_))
     }
 
+    /// Whether the interface or the control group that it was attached to is gone, where that can be told: links know.
+    pub fn is_adrift(&self) -> bool {
+        matches!(&self.hold, Hold::Link(link) if sys::is_dead_link(link.as_fd()).unwrap_or_default())
+    }
+
     /// The mode that an XDP program runs in, never [`XdpMode::Auto`]; nothing at other hooks.
     pub fn mode(&self) -> Option<XdpMode> {
         self.mode

@@ -219,12 +219,36 @@ struct Held(String);
 
 /// Weir's filters of an interface in a direction.
 fn filters(interface: &Interface, direction: Direction) -> io::Result<Vec<ClsactFilter>> {
+    Ok(programs(interface, direction)?.into_iter().map(|(filter, _)| filter).collect())
+}
+
+/// Weir's programs at the way in of an interface that a process has, by the kernel's ids.
+pub(crate) fn held_programs(interface: &Interface) -> io::Result<Vec<u32>> {
+    let found = programs(interface, Direction::Ingress)?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _turn = turn(interface)?;
+    let is_held = |filter: &ClsactFilter| bind(&filter.holder()).is_err();
+    Ok(found.into_iter().filter(|(filter, _)| is_held(filter)).filter_map(|(_, id)| id).collect())
+}
+
+/// Weir's filters of an interface in a direction, each with its program's id, where the kernel says that.
+fn programs(interface: &Interface, direction: Direction) -> io::Result<Vec<(ClsactFilter, Option<u32>)>> {
     let messages = dump(interface, direction)?;
     let ours = messages.iter().filter(|message| (message.header.info >> u16::BITS) as u16 == PRIORITY);
     let filter = |message: &TcMessage| {
-        let purpose = name(message)?.strip_prefix(NAME)?.to_owned();
+        let purpose = options(message).find_map(|option| match option {
+            TcFilterBpfOption::ProgName(name) => name.strip_prefix(NAME),
+            _ => None,
+        });
+        let id = options(message).find_map(|option| match option {
+            TcFilterBpfOption::ProgId(id) => Some(*id),
+            _ => None,
+        });
         let handle = message.header.handle.into();
-        Some(ClsactFilter { interface: interface.clone(), direction, handle, purpose })
+        let purpose = purpose?.to_owned();
+        Some((ClsactFilter { interface: interface.clone(), direction, handle, purpose }, id))
     };
     Ok(ours.filter_map(filter).collect())
 }
@@ -246,12 +270,13 @@ fn dump(interface: &Interface, direction: Direction) -> io::Result<Vec<TcMessage
     Ok(filters.collect())
 }
 
-fn name(filter: &TcMessage) -> Option<&str> {
-    filter.attributes.iter().find_map(|attribute| match attribute {
-        TcAttribute::Options(options) => options.iter().find_map(|option| match option {
-            TcOption::Bpf(TcFilterBpfOption::ProgName(name)) => Some(name.as_str()),
-            _ => None,
-        }),
+fn options(filter: &TcMessage) -> impl Iterator<Item = &TcFilterBpfOption> {
+    let options = filter.attributes.iter().filter_map(|attribute| match attribute {
+        TcAttribute::Options(options) => Some(options),
+        _ => None,
+    });
+    options.flatten().filter_map(|option| match option {
+        TcOption::Bpf(option) => Some(option),
         _ => None,
     })
 }

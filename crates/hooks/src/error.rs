@@ -12,7 +12,7 @@ use weir_asm::{ElfFile, SourceLine};
 use weir_filters::{Gap, Site};
 
 use crate::{
-    SocketRefusal,
+    Occupant, SocketRefusal,
     maps::MapFailure,
     obstacle::{Capability, MAPS, Obstacle},
 };
@@ -187,6 +187,16 @@ pub enum HookError {
         what: String,
         /// What came back, and what to do.
         reason: String,
+    },
+    /// Another program is where one was to be attached.
+    #[error("attaching of {what} to {place}: {occupant}")]
+    Occupied {
+        /// The filter.
+        what: String,
+        /// Where.
+        place: String,
+        /// What is there.
+        occupant: Occupant,
     },
     /// A socket takes no program.
     #[error("{step}: {refusal}")]

@@ -19,7 +19,8 @@ use weir_records::{DecisionCount, VerdictCounts};
 
 use crate::{
     Attached, Direction, HookError, KernelFilter, Owners, ProgramType, attached::Hold,
-    attaching::call_with_reason, filter::Loaded, kernel_features, loader, maps::Records, program_type, sys,
+    attaching::call_with_reason, filter::Loaded, kernel_features, loader, maps::Records,
+    occupant::guard_name, program_type, sys,
 };
 
 impl KernelFilter {
@@ -52,7 +53,11 @@ impl KernelFilter {
             Some(written) => exported_object(service, site, written),
             None => service_object(service, site),
         };
-        let object = object.map_err(|refusal| other(refusal.to_string()))?;
+        let mut object = object.map_err(|refusal| other(refusal.to_string()))?;
+        // By its name it is known to others of the same port.
+        let name = guard_name(site.endpoint.port);
+        let judging = object.programs.iter_mut().filter(|program| program.name == GUARD);
+        judging.for_each(|program| program.name.clone_from(&name));
         let elf = object.to_elf(Endian::NATIVE).map_err(|error| other(error.to_string()))?;
         let traced = |mut error: HookError, program: &str| {
             if let HookError::Load { site: made_for, .. } = &mut error {
@@ -70,7 +75,7 @@ impl KernelFilter {
             let loaded = program_type::load(knowing);
             loaded.map_err(|error| traced(HookError::program("loading", &what, needed, error), KNOWING))?;
         }
-        Self::load_program(what.clone(), ebpf, GUARD.to_owned(), site).map_err(|error| traced(error, GUARD))
+        Self::load_program(what.clone(), ebpf, name.clone(), site).map_err(|error| traced(error, &name))
     }
 
     /// Attaches the program that sees what the service sends, where the guard asks which sources it has answered: on the way out of

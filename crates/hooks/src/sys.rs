@@ -11,11 +11,23 @@ use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_prog_type};
 /// Times that the kernel did not run a program because another ran on that CPU at that moment (`bpf_prog_show_fdinfo`,
 /// kernel/bpf/syscall.c; aya doesn't hand the field of `bpf_prog_info` out). Nothing before Linux 5.12, which doesn't count them.
 pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<Option<u64>> {
-    let path = format!("/proc/thread-self/fdinfo/{}", program.as_raw_fd());
+    said_of(program, "recursion_misses:")
+}
+
+/// Whether what a link was attached to is gone, and the program attached to nothing (`bpf_link_show_fdinfo`,
+/// kernel/bpf/syscall.c).
+pub(crate) fn is_dead_link(link: BorrowedFd<'_>) -> io::Result<bool> {
+    let is_none = |field| said_of(link, field).map(|number| number == Some(0));
+    Ok(is_none("ifindex:")? || is_none("cgroup_id:")?)
+}
+
+/// A number that the kernel says of a descriptor, where it says it.
+fn said_of(descriptor: BorrowedFd<'_>, field: &str) -> io::Result<Option<u64>> {
+    let path = format!("/proc/thread-self/fdinfo/{}", descriptor.as_raw_fd());
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
     let text = fs::read_to_string(&path).map_err(named)?;
-    let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-    count.map(|count| count.trim().parse().map_err(|error| named(io::Error::other(error)))).transpose()
+    let number = text.lines().find_map(|line| line.strip_prefix(field));
+    number.map(|number| number.trim().parse().map_err(|error| named(io::Error::other(error)))).transpose()
 }
 
 /// Attaches a program for as long as what comes back is open (`BPF_LINK_CREATE`, Linux 5.7).
@@ -49,6 +61,23 @@ pub(crate) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
 pub(crate) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
     let set = |attributes: &mut bpf_attr| attributes.link_detach.link_fd = link.as_raw_fd() as u32;
     bpf(bpf_cmd::BPF_LINK_DETACH, set).map(drop)
+}
+
+/// The ids of the programs that are attached to an interface, by its index, or to a control group, by its descriptor
+/// (`BPF_PROG_QUERY`, Linux 4.15, at tcx 6.6; CAP_NET_ADMIN); 64 of them at most, which is all that a group takes.
+pub(crate) fn attached_programs(target: u32, attach_type: bpf_attach_type) -> io::Result<Vec<u32>> {
+    let mut ids = [0_u32; 64];
+    let asked = bpf(bpf_cmd::BPF_PROG_QUERY, |attributes| {
+        attributes.query.__bindgen_anon_1.target_fd = target;
+        attributes.query.attach_type = attach_type as u32;
+        attributes.query.prog_ids = ids.as_mut_ptr().expose_provenance() as u64;
+        attributes.query.__bindgen_anon_2.prog_cnt = ids.len() as u32;
+    });
+    match asked {
+        // There are more than these.
+        Err(error) if error.raw_os_error() != Some(libc::ENOSPC) => Err(error),
+        _ => Ok(ids.into_iter().filter(|id| *id != 0).collect()),
+    }
 }
 
 /// Reads what the key has into `value`.
@@ -120,7 +149,7 @@ fn bpf(command: bpf_cmd, set: impl FnOnce(&mut bpf_attr)) -> io::Result<i32> {
     let mut attributes: bpf_attr = unsafe { mem::zeroed() };
     set(&mut attributes);
     // SAFETY: the kernel reads the union, of the size that is given, and may write to it; of what addresses in it lead
-    // to, the callers of `look_up` and `next_key` warrant the length.
+    // to, the callers of `look_up` and `next_key` warrant the length, and `attached_programs` says it.
     let returned =
         unsafe { libc::syscall(libc::SYS_bpf, command as u32, &raw mut attributes, size_of::<bpf_attr>()) };
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned as i32) }

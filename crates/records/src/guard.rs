@@ -1,5 +1,7 @@
 //! What guards say of services that ran already: at their end, as `weir guard run --summary FILE` writes it, and while they run.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{DecisionCount, VerdictCounts};
@@ -24,6 +26,9 @@ pub struct ServiceDecisions {
     pub hook: String,
     /// What it was attached to, one after the other.
     pub attached_to: Vec<String>,
+    /// What came while it stood there, and was guarded a moment later.
+    #[serde(default)]
+    pub unguarded: Unguarded,
     /// What all decisions came to.
     pub verdicts: VerdictCounts,
     /// Only decisions that there were.
@@ -134,5 +139,28 @@ impl GuardVerdict {
             Self::Drop => "drop",
             Self::WouldDrop => "would-drop",
         }
+    }
+}
+
+/// How long sockets, control groups and interfaces that came after the guard were unguarded, at most: at the socket and the control
+/// group since they were looked for last, and at interfaces since the kernel said that they are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unguarded {
+    /// How often some came.
+    pub times: u64,
+    /// All of these times, microseconds.
+    pub total_us: u64,
+    /// The longest of them, microseconds.
+    pub longest_us: u64,
+}
+
+impl Unguarded {
+    /// Counts one more.
+    pub fn add(&mut self, time: Duration) {
+        // Rounded up: it is a bound.
+        let us = u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
+        self.times += 1;
+        self.total_us = self.total_us.saturating_add(us);
+        self.longest_us = self.longest_us.max(us);
     }
 }

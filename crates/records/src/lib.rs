@@ -28,7 +28,7 @@ pub use cost::{Cost, monotonic_now};
 pub use drops::Drops;
 pub use guard::{
     AttachedPlace, DecisionStatus, GuardStatus, GuardSummary, GuardVerdict, SampleStatus, ServiceDecisions,
-    ServiceStatus,
+    ServiceStatus, Unguarded,
 };
 pub use latencies::{Latencies, LatenciesError, nanoseconds};
 pub use mix::Mix;

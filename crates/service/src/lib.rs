@@ -25,5 +25,5 @@ pub use weir_records::{
     Arrivals, AttachedPlace, ClientSummary, Cost, DecisionStatus, EndedBy, GetOutcome, GuardStatus,
     GuardSummary, GuardVerdict, Io, Latencies, LongestNap, LoopRecord, Mix, Moderation, Moment, Naps,
     Refused, Replaced, ReplyCounts, ReplyLedger, RequestCounts, SampleStatus, SentCounts, ServerSummary,
-    ServiceDecisions, ServiceStatus, WorkerPick, WorkerRecord, monotonic_now,
+    ServiceDecisions, ServiceStatus, Unguarded, WorkerPick, WorkerRecord, monotonic_now,
 };

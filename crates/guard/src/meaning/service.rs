@@ -61,6 +61,8 @@ pub struct Placement {
     pub unit: Option<String>,
     /// The process that serves.
     pub pid: Option<u32>,
+    /// The network namespace that it is in, by its name (`ip netns`) or a path; that of whoever attaches where there is none.
+    pub network: Option<String>,
 }
 
 /// The hooks that guards are attached to.

@@ -109,7 +109,8 @@ fn read_services(
 #[derive(Default)]
 struct Neighbours<'a> {
     names: HashMap<&'a str, Span>,
-    ports: HashMap<u16, Port>,
+    /// By their network namespace and number.
+    ports: HashMap<(Option<String>, u16), Port>,
 }
 
 /// Who listens at a port.
@@ -135,8 +136,8 @@ impl<'a> Neighbours<'a> {
         }
     }
 
-    fn add_listen(&mut self, listen: Listen, span: Span, found: &mut Diagnostics) {
-        let port = self.ports.entry(listen.port).or_default();
+    fn add_listen(&mut self, network: Option<String>, listen: Listen, span: Span, found: &mut Diagnostics) {
+        let port = self.ports.entry((network, listen.port)).or_default();
         let other = match listen.address {
             None => port.first,
             Some(address) => port.everywhere.or_else(|| port.at.get(&address).copied()),
@@ -173,11 +174,11 @@ fn read_service<'a>(
     }
     let listen = table.need("listen", found);
     let listen = listen.and_then(|value| Some((value.parsed(values::listen, found)?, value.span())));
+    let at = read_placement(&mut table, &mut places.interfaces, found);
     if let Some((listen, span)) = listen {
         places.listen = span;
-        neighbours.add_listen(listen, span, found);
+        neighbours.add_listen(at.as_ref().and_then(|at| at.network.clone()), listen, span, found);
     }
-    let at = read_placement(&mut table, &mut places.interfaces, found);
     let modes = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
     let mode = table.take("mode").map(|mode| mode.one_of(&modes, found));
     let merged = read_protocols(&mut table, named_files, &mut places, found);
@@ -262,12 +263,14 @@ fn read_placement(
     let group = group.map(|group| group.parsed(group_folder, found));
     let unit = table.take("unit").map(|unit| unit.parsed(unit_name, found));
     let pid = process.map(|pid| pid.integer(1..=i32::MAX as u64, found));
+    let network = table.take("netns").map(|network| network.parsed(network_namespace, found));
     Some(Placement {
         hook: hook?,
         interfaces,
         group: group.flatten().map(str::to_owned),
         unit: unit.flatten().map(str::to_owned),
         pid: pid.flatten().map(|pid| pid as u32),
+        network: network.flatten().map(str::to_owned),
     })
 }
 
@@ -332,6 +335,19 @@ fn group_folder(text: &str) -> Result<&str, Fault> {
     }
     let message = format!("'{}' can't be a control group's folder", shown(text));
     Err(Fault::new(message, "write its whole path, such as '/sys/fs/cgroup/system.slice'"))
+}
+
+/// A name is a file of iproute2's folder.
+fn network_namespace(text: &str) -> Result<&str, Fault> {
+    let is_name = matches!(text.len(), 1..=255) && !text.contains('/') && !matches!(text, "." | "..");
+    if (is_name || text.starts_with('/')) && !text.contains('\0') {
+        return Ok(text);
+    }
+    let message = format!("'{}' can't be a network namespace", shown(text));
+    Err(Fault::new(
+        message,
+        "write its name as `ip netns` has it, or a whole path, such as '/proc/1234/ns/net'",
+    ))
 }
 
 fn unit_name(text: &str) -> Result<&str, Fault> {

@@ -38,6 +38,28 @@ impl KernelFilter {
         socket: &BoundSocket,
         holder: SocketHolder,
     ) -> Result<Attached, HookError> {
+        self.at_anothers(socket, holder, false)
+    }
+
+    /// Attaches the program as [`Self::attach_to_anothers`] does, in the place of the filter that the socket may have: one that is
+    /// known to be the caller's to replace. Each packet is judged by one or the other.
+    ///
+    /// # Errors
+    /// Those, but for that one.
+    pub fn replace_at_anothers(
+        &self,
+        socket: &BoundSocket,
+        holder: SocketHolder,
+    ) -> Result<Attached, HookError> {
+        self.at_anothers(socket, holder, true)
+    }
+
+    fn at_anothers(
+        &self,
+        socket: &BoundSocket,
+        holder: SocketHolder,
+        replaces: bool,
+    ) -> Result<Attached, HookError> {
         self.check_hook(weir_filters::Hook::Socket)?;
         socket.refuse_encapsulating(holder)?;
         let lent = socket.lent_by(holder)?;
@@ -45,7 +67,9 @@ impl KernelFilter {
         let lent = lent.as_fd();
         let failed = |call, error| self.call_error("attaching", call, error);
         let free = refuse_filtered(lent).map_err(|error| failed("getsockopt SO_GET_FILTER", error))?;
-        free.map_err(|refusal| socket.refused(refusal))?;
+        if !replaces {
+            free.map_err(|refusal| socket.refused(refusal))?;
+        }
         let (call, done) = self.fill(SocketOptions::FILTER, lent)?;
         done.map_err(|error| failed(call, error))?;
         Ok(self.attached(Hold::Anothers(Some(socket.clone()))))
@@ -80,8 +104,18 @@ impl BoundSocket {
         }
     }
 
-    pub(super) fn refused(&self, refusal: SocketRefusal) -> HookError {
+    /// Why nothing is attached to it.
+    pub fn refused(&self, refusal: SocketRefusal) -> HookError {
         HookError::RefusedSocket { step: format!("attaching to {self}"), refusal }
+    }
+
+    /// Whether the kernel's table still has it.
+    ///
+    /// # Errors
+    /// As [`Self::on_port`].
+    pub fn is_there(&self) -> Result<bool, HookError> {
+        let present = Self::on_port(self.local.port())?;
+        Ok(present.iter().any(|socket| socket.cookie == self.cookie))
     }
 
     /// Does something to the socket, if it is there still, whoever has it now.
@@ -89,8 +123,7 @@ impl BoundSocket {
         &self,
         act: impl FnOnce(BorrowedFd<'_>) -> T,
     ) -> Result<Option<T>, HookError> {
-        let present = Self::on_port(self.local.port())?;
-        if !present.iter().any(|socket| socket.cookie == self.cookie) {
+        if !self.is_there()? {
             return Ok(None);
         }
         let holder = SocketHolders::of(std::slice::from_ref(self)).one_of(self)?;

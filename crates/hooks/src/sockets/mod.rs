@@ -38,10 +38,19 @@ impl fmt::Display for BoundSocket {
 pub enum SocketRefusal {
     /// It would lose a filter that somebody put there.
     #[error(
-        "it has a filter already, {0}, which would be lost; have its owner detach that (a `weir guard run` that was killed leaves one: \
-         start the service again), or filter elsewhere"
+        "it has a filter already, {0}, which would be lost; have its owner detach that, start the service again, or filter elsewhere"
     )]
     HasFilter(&'static str),
+    /// Another guard stands there.
+    #[error(
+        "program {program} of process {process}, another `weir guard run`, guards it already; end that first"
+    )]
+    Guarded {
+        /// The program, by the kernel's id.
+        program: u32,
+        /// The process that has it.
+        process: u32,
+    },
     /// Packets go to the kernel before a filter sees them (`UDP_ENCAP`).
     #[error(
         "the kernel itself takes what comes to it (encapsulation, as L2TP and IPsec have it) before any filter; filter at tc or xdp"

@@ -1,10 +1,10 @@
 //! Why a service isn't guarded.
 
-use std::{io, net::IpAddr};
+use std::{io, net::IpAddr, path::PathBuf};
 
 use thiserror::Error;
-use weir_guard::meaning::Listen;
-use weir_hooks::HookError;
+use weir_guard::meaning::{Listen, Service};
+use weir_hooks::{HookError, Occupant};
 
 /// Why a service isn't guarded.
 #[derive(Debug, Error)]
@@ -28,6 +28,17 @@ pub enum GuardingError {
     Group {
         /// The group.
         what: String,
+        /// What came back.
+        cause: io::Error,
+    },
+    /// The network namespace isn't to be had.
+    #[error(
+        "entering the network namespace {}: {cause}; 'netns' is a name that `ip netns` lists or such a file, and entering it takes \
+         CAP_SYS_ADMIN", path.display()
+    )]
+    Network {
+        /// The namespace.
+        path: PathBuf,
         /// What came back.
         cause: io::Error,
     },
@@ -76,6 +87,18 @@ pub enum Absent {
     /// A unit's control group.
     #[error("no control group is called {0}, as that of the running unit would be")]
     Unit(String),
+    /// A control group that is named.
+    #[error("there is no control group {}", .0.display())]
+    Group(PathBuf),
+    /// An interface: what was attached to is gone.
+    #[error("no interface is there: {0}")]
+    Interfaces(String),
+}
+
+impl Absent {
+    pub(super) fn socket(service: &Service) -> Self {
+        Self::Socket { listen: service.listen, pid: service.at.pid, unit: service.at.unit.clone() }
+    }
 }
 
 fn who(pid: &Option<u32>, unit: &Option<String>) -> String {
@@ -94,5 +117,13 @@ impl GuardingError {
     /// Whether what was asked for can't be, rather than that it failed.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Process { .. })
+    }
+
+    /// What is already where the program was to be.
+    pub(super) fn occupant(&self) -> Option<Occupant> {
+        match self {
+            Self::Hook(HookError::Occupied { occupant, .. }) => Some(*occupant),
+            _ => None,
+        }
     }
 }

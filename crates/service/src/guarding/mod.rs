@@ -3,35 +3,60 @@
 //! A service that isn't there yet is looked for again until it is. Nothing of it is touched but its sockets' filters.
 
 mod choice;
+mod claim;
 mod error;
+mod network;
+mod pace;
+mod post;
 mod reach;
 
-use std::{net::SocketAddr, os::fd::AsFd as _, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use weir_filters::{Hook, Owner, Site, SuperPackets, fun::service::SampledPacket};
 use weir_guard::meaning::{Decision, Service};
-use weir_hooks::{Attached, BoundSocket, HookError, KernelFilter, Owners, XdpMode, maps::Records};
-use weir_records::ServiceDecisions;
+use weir_hooks::{Changes, HookError, KernelFilter, Occupant, Owners, XdpMode, maps::Records};
+use weir_records::{ServiceDecisions, Unguarded};
 
 pub use error::{Absent, GuardingError};
+pub use network::network_path;
+pub use post::Looked;
 
-use crate::servers::{AtHook, AttachPlaces, AttachedFilter, described};
+use crate::servers::{AtHook, AttachedFilter, described};
 use choice::HookChoice;
+use claim::Claim;
+use network::Network;
+use pace::LookPace;
+use post::{Post, PostOwner};
+
+/// Looks are no closer to each other, however often something is said.
+const CLOSEST: Duration = Duration::from_millis(1);
 
 /// The program of a guard's service, and what it is attached to; nothing stays attached where this is dropped.
 pub struct GuardedService {
     service: Arc<Service>,
+    network: Network,
     choice: HookChoice,
     filter: KernelFilter,
-    places: AttachPlaces,
+    posts: Vec<Post>,
     /// Why XDP isn't in the mode that it might be in.
     fallback: Option<String>,
-    /// Where what the service sends is seen, if that is asked for.
-    knowing: Vec<Attached>,
-    sockets: Vec<BoundSocket>,
-    groups: Vec<PathBuf>,
     /// Whether it was seen who has the sockets.
     is_seen: bool,
+    /// The sockets whose groups are guarded, by their cookies.
+    seen: Vec<u64>,
+    /// What was found and can't be guarded, and since when.
+    missed: Vec<(PostOwner, Instant)>,
+    changes: io::Result<Changes>,
+    pace: LookPace,
+    looked: Option<Instant>,
+    due: Instant,
+    unguarded: Unguarded,
 }
 
 impl GuardedService {
@@ -40,25 +65,36 @@ impl GuardedService {
     /// # Errors
     /// The service can't be guarded there; or what the kernel says.
     pub fn start(service: &Arc<Service>) -> Result<Self, GuardingError> {
+        let network = Network::of(service.at.network.as_deref())?;
+        let mut started = network.within(|| Self::start_here(service))?;
+        started.network = network;
+        Ok(started)
+    }
+
+    fn start_here(service: &Arc<Service>) -> Result<Self, GuardingError> {
         let choice = HookChoice::of(&service.at)?;
-        match choice.hook.owner() {
-            Owner::Interface => match Self::at_interfaces(service, choice.clone()) {
-                Err(error) if choice.is_open => {
-                    let error = error.to_string();
-                    let reason =
-                        format!("auto, since tc can't be: {}", error.lines().next().unwrap_or_default());
-                    Self::apart(
-                        service,
-                        HookChoice { hook: Hook::Socket, reason: Some(reason), is_open: false },
-                    )
-                }
-                started => started,
-            },
-            _ => Self::apart(service, choice),
+        if choice.hook.owner() != Owner::Interface {
+            return Self::apart(service, choice);
+        }
+        let instead = |hook, how: &str, error: &GuardingError| {
+            let error = error.to_string();
+            let reason = format!("{how} can't be: {}", error.lines().next().unwrap_or_default());
+            HookChoice { hook, reason: Some(reason), is_open: false }
+        };
+        match Self::at_interfaces(service, choice.clone()) {
+            Err(error) if choice.is_open && !matches!(error.occupant(), Some(Occupant::Guard(_))) => {
+                Self::apart(service, instead(Hook::Socket, "auto, since tc", &error))
+            }
+            Err(error) if matches!(error.occupant(), Some(Occupant::Program(_))) => {
+                Self::at_interfaces(service, instead(Hook::Tc, "since xdp", &error))
+            }
+            started => started,
         }
     }
 
     fn at_interfaces(service: &Arc<Service>, choice: HookChoice) -> Result<Self, GuardingError> {
+        // What comes from now on is said.
+        let changes = Changes::of_interfaces();
         let interfaces = reach::interfaces(service)?;
         let owners =
             |interface, xdp_mode| Owners { interface: Some(interface), xdp_mode, ..Owners::default() };
@@ -70,88 +106,107 @@ impl GuardedService {
             load: |site: &Site| KernelFilter::load_service(service, site),
         };
         let attach = |filter: &KernelFilter, mode| {
-            let attach = |interface| Ok((filter.attach_to(owners(interface, mode))?, interface.to_string()));
+            let attach = |interface| {
+                filter.refuse_occupied(owners(interface, mode))?;
+                Ok((filter.attach_to(owners(interface, mode))?, interface.to_string()))
+            };
             interfaces.iter().map(attach).collect()
         };
         let AttachedFilter { filter, places, fallback } = at.attach(XdpMode::Auto, attach, &mut None)?;
-        let knowing = interfaces
-            .iter()
-            .filter_map(|interface| filter.attach_knowing(owners(interface, XdpMode::Auto)).transpose());
-        let knowing = knowing.collect::<Result<_, _>>()?;
-        Ok(Self { places, fallback, knowing, ..Self::of(service, choice, filter) })
+        let mut posts = Vec::new();
+        for ((attached, name), interface) in places.into_iter().zip(&interfaces) {
+            let knowing = filter.attach_knowing(owners(interface, XdpMode::Auto))?;
+            let owner = PostOwner::Interface(interface.clone());
+            posts.push(Post { owner, judging: Some((attached, name)), knowing, claim: None });
+        }
+        let mut guarded = Self::of(service, choice, filter, changes);
+        guarded.posts = posts;
+        guarded.fallback = fallback;
+        guarded.looked = Some(Instant::now());
+        Ok(guarded)
     }
 
     /// Its program alone.
     fn apart(service: &Arc<Service>, choice: HookChoice) -> Result<Self, GuardingError> {
         let listen = SocketAddr::new(reach::address(service), service.listen.port);
         let filter = KernelFilter::load_service(service, &Site::new(choice.hook, listen))?;
-        Ok(Self::of(service, choice, filter))
+        if choice.hook == Hook::Socket {
+            claim::sweep();
+        }
+        let changes = Changes::of_closed_sockets(service.listen.port);
+        Ok(Self::of(service, choice, filter, changes))
     }
 
-    fn of(service: &Arc<Service>, choice: HookChoice, filter: KernelFilter) -> Self {
+    fn of(
+        service: &Arc<Service>,
+        choice: HookChoice,
+        filter: KernelFilter,
+        changes: io::Result<Changes>,
+    ) -> Self {
+        let now = Instant::now();
         Self {
             service: Arc::clone(service),
+            network: Network::default(),
             choice,
             filter,
-            places: Vec::new(),
+            posts: Vec::new(),
             fallback: None,
-            knowing: Vec::new(),
-            sockets: Vec::new(),
-            groups: Vec::new(),
             is_seen: true,
+            seen: Vec::new(),
+            missed: Vec::new(),
+            changes,
+            pace: LookPace::new(now),
+            looked: None,
+            due: now,
+            unguarded: Unguarded::default(),
         }
     }
 
-    /// Attaches the program to what has come of the service since the last look; whether that was anything.
-    ///
-    /// # Errors
-    /// Nothing of the service is there; or what is there can't be guarded.
-    pub fn look(&mut self) -> Result<bool, GuardingError> {
-        let before = self.places.len();
-        match self.choice.hook {
-            Hook::Socket => self.look_for_sockets()?,
-            Hook::Cgroup => self.look_for_groups()?,
-            _ => {}
-        }
-        Ok(self.places.len() > before)
+    /// What becomes readable when something of it comes or goes; nothing where the kernel can't be listened to.
+    pub fn changes(&self) -> Option<BorrowedFd<'_>> {
+        self.changes.as_ref().ok().map(AsFd::as_fd)
     }
 
-    fn look_for_sockets(&mut self) -> Result<(), GuardingError> {
-        let sockets = reach::sockets(&self.service, Hook::Socket)?;
-        if self.service.known.is_some() {
-            self.look_for_groups()?;
-        }
-        for (socket, holder) in sockets {
-            let is_guarded = self.sockets.iter().any(|guarded| guarded.cookie == socket.cookie);
-            let Some(holder) = holder.filter(|_| !is_guarded) else { continue };
-            let attached = self.filter.attach_to_anothers(&socket, holder)?;
-            self.places.push((attached, format!("{socket} of process {}", holder.process)));
-            self.sockets.push(socket);
-        }
-        Ok(())
-    }
-
-    /// At the socket only what the service sends is seen at a group.
-    fn look_for_groups(&mut self) -> Result<(), GuardingError> {
-        let (groups, is_seen) = reach::groups(&self.service, self.choice.hook)?;
-        self.is_seen = is_seen;
-        for (path, folder) in groups {
-            if self.groups.contains(&path) {
-                continue;
+    /// When it is to be looked for next: at once where something was said, but no more than once a millisecond.
+    pub fn due(&mut self) -> Instant {
+        let was_said = match self.changes.as_ref().map(Changes::forget) {
+            Ok(Ok(was_said)) => was_said,
+            Ok(Err(error)) => {
+                self.changes = Err(error);
+                true
             }
-            let owners = Owners { group: Some(folder.as_fd()), ..Owners::default() };
-            self.knowing.extend(self.filter.attach_knowing(owners)?);
-            if self.choice.hook == Hook::Cgroup {
-                self.places.push((self.filter.attach_to(owners)?, path.display().to_string()));
-            }
-            self.groups.push(path);
+            Err(_) => false,
+        };
+        if was_said {
+            self.pace.lost(Instant::now());
+            self.due = self.looked.map_or_else(Instant::now, |looked| looked + CLOSEST);
         }
-        Ok(())
+        self.due
+    }
+
+    /// Why what comes and goes is noticed by looking alone, each second.
+    pub fn deafness(&self) -> Option<&io::Error> {
+        self.changes.as_ref().err()
+    }
+
+    /// What was unguarded since it stood there first.
+    pub fn unguarded(&self) -> Unguarded {
+        self.unguarded
     }
 
     /// The service.
     pub fn service(&self) -> &Service {
         &self.service
+    }
+
+    /// The service, for those who outlive this.
+    pub fn shared_service(&self) -> Arc<Service> {
+        Arc::clone(&self.service)
+    }
+
+    /// Does it on the thread that finds and attaches what is of the service: this one, but for another network namespace.
+    pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        self.network.within(act)
     }
 
     /// The hook that it is guarded at.
@@ -166,7 +221,8 @@ impl GuardedService {
 
     /// What its program is attached to, a line each.
     pub fn places(&self) -> Vec<String> {
-        self.places.iter().map(|place| described(place, self.fallback.as_deref())).collect()
+        let places = self.posts.iter().filter_map(|post| post.judging.as_ref());
+        places.map(|place| described(place, self.fallback.as_deref())).collect()
     }
 
     /// Whether the kernel itself may take packets before the program: nobody is shown who has the sockets.
@@ -202,19 +258,37 @@ impl GuardedService {
     ///
     /// # Errors
     /// Its counts can't be read; nothing that can be detached is attached any more.
-    pub fn end(self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
+    pub fn end(mut self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
+        let network = self.network.clone();
+        network.within(|| self.end_here())
+    }
+
+    fn end_here(&mut self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
         let attached_to = self.places();
-        drop(self.knowing);
-        let staying: Vec<_> =
-            self.places.into_iter().filter_map(|(attached, _)| attached.detach().err()).collect();
+        let mut staying = Vec::new();
+        for Post { judging, mut claim, .. } in self.posts.drain(..) {
+            if let Some(Err(error)) = judging.map(|(attached, _)| attached.detach()) {
+                staying.push(error);
+                claim.iter_mut().for_each(Claim::leave);
+            }
+        }
         let decisions = ServiceDecisions {
             service: self.service.name.clone(),
             mode: self.service.mode.name().to_owned(),
             hook: self.choice.hook.to_string(),
             attached_to,
+            unguarded: self.unguarded,
             verdicts: self.filter.verdicts()?.unwrap_or_default(),
             decisions: self.filter.decisions()?,
         };
         Ok((decisions, staying))
+    }
+}
+
+impl Drop for GuardedService {
+    fn drop(&mut self) {
+        // Interfaces are of its namespace.
+        let network = self.network.clone();
+        network.within(|| self.posts.clear());
     }
 }

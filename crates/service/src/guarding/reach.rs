@@ -9,7 +9,7 @@ use std::{
 
 use weir_filters::Hook;
 use weir_guard::meaning::{Listen, Service};
-use weir_hooks::{BoundSocket, Interface, SocketHolder, SocketHolders};
+use weir_hooks::{BoundSocket, HookError, Interface, SocketHolder, SocketHolders};
 
 use super::{Absent, GuardingError};
 use crate::control_group::{group_named, group_of_inode};
@@ -19,46 +19,55 @@ pub(super) fn address(service: &Service) -> IpAddr {
     service.listen.address.unwrap_or(Ipv6Addr::UNSPECIFIED.into())
 }
 
-/// The sockets that the guard is about, each with a process that has it; at the control group's hook also those whose process this
-/// one may not look at.
+/// A socket, and a process that has it.
+pub(super) type HeldSocket = (BoundSocket, Result<Option<SocketHolder>, HookError>);
+
+/// Those of `sockets` that the guard is about, each with a process that has it, or why there is none that is shown; at the control group's
+/// hook also those whose process this one may not look at.
 ///
 /// # Errors
-/// There is none yet; or one can't be guarded there.
-pub(super) fn sockets(
+/// The kernel's table can't be read.
+pub(super) fn meant(
     service: &Service,
     hook: Hook,
-) -> Result<Vec<(BoundSocket, Option<SocketHolder>)>, GuardingError> {
-    let unit = service.at.unit.clone();
+    sockets: Vec<BoundSocket>,
+) -> Result<Vec<HeldSocket>, GuardingError> {
+    if sockets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unit = &service.at.unit;
     let pid = service.at.pid;
     let is_meant = |holder: &SocketHolder| {
         pid.is_none_or(|pid| pid == holder.process)
             && unit.as_ref().is_none_or(|unit| is_of_unit(holder.process, unit))
     };
     let is_anybodys = pid.is_none() && unit.is_none();
-    let sockets = listening(service.listen, hook)?;
     let holders = SocketHolders::of(&sockets);
     let mut found = Vec::new();
     for socket in sockets {
         let all = holders.all_of(&socket);
         match all.iter().copied().find(is_meant) {
-            Some(holder) => found.push((socket, Some(holder))),
+            Some(holder) => found.push((socket, Ok(Some(holder)))),
             None if !all.is_empty() => {}
             None if holders.are_all_shown() && !is_anybodys => {}
             None if !holders.are_all_shown() && is_anybodys && hook == Hook::Cgroup => {
-                found.push((socket, None));
+                found.push((socket, Ok(None)));
             }
-            // It says why there is none.
-            None => drop(holders.one_of(&socket)?),
+            // It says why there is none, unless it was closed meanwhile.
+            None => match holders.one_of(&socket) {
+                Err(error) if socket.is_there()? => found.push((socket, Err(error))),
+                _ => {}
+            },
         }
     }
-    match found.is_empty() {
-        true => Err(GuardingError::Absent(Absent::Socket { listen: service.listen, pid, unit })),
-        false => Ok(found),
-    }
+    Ok(found)
 }
 
 /// The sockets that packets for the service can come to.
-fn listening(listen: Listen, hook: Hook) -> Result<Vec<BoundSocket>, GuardingError> {
+///
+/// # Errors
+/// The kernel's table can't be read; or they are for other addresses too, which a program there isn't told.
+pub(super) fn listening(listen: Listen, hook: Hook) -> Result<Vec<BoundSocket>, GuardingError> {
     let Listen { address, port } = listen;
     let sockets = BoundSocket::on_port(port)?;
     let Some(address) = address else { return Ok(sockets) };
@@ -75,12 +84,21 @@ fn listening(listen: Listen, hook: Hook) -> Result<Vec<BoundSocket>, GuardingErr
     }
 }
 
+/// Whether the guard says which group is meant, so that sockets don't.
+pub(super) fn names_group(service: &Service, hook: Hook) -> bool {
+    service.at.group.is_some() || (service.at.unit.is_some() && hook == Hook::Cgroup)
+}
+
 /// The control groups that packets for the service can be judged at, none of them below another: the one that is named; its unit's
-/// parent, which stays when the unit is stopped; or those of its sockets. And whether it was seen who has these.
+/// parent, which stays when the unit is stopped; or those of `sockets`. And whether it was seen who has these.
 ///
 /// # Errors
 /// There is none yet; or the kernel doesn't say which.
-pub(super) fn groups(service: &Service, hook: Hook) -> Result<(Vec<(PathBuf, File)>, bool), GuardingError> {
+pub(super) fn groups(
+    service: &Service,
+    hook: Hook,
+    sockets: Vec<BoundSocket>,
+) -> Result<(Vec<(PathBuf, File)>, bool), GuardingError> {
     let mut is_seen = true;
     let mut paths = match (&service.at.group, &service.at.unit) {
         (Some(group), _) => vec![group.into()],
@@ -89,10 +107,10 @@ pub(super) fn groups(service: &Service, hook: Hook) -> Result<(Vec<(PathBuf, Fil
             let found = found.ok_or_else(|| GuardingError::Absent(Absent::Unit(unit.clone())))?;
             vec![found.parent().map_or_else(|| found.clone(), Path::to_owned)]
         }
-        _ => sockets(service, hook)?
+        _ => meant(service, hook, sockets)?
             .into_iter()
             .map(|(socket, holder)| {
-                match holder {
+                match holder? {
                     Some(holder) => socket.refuse_encapsulating(holder)?,
                     None => is_seen = false,
                 }
@@ -100,6 +118,9 @@ pub(super) fn groups(service: &Service, hook: Hook) -> Result<(Vec<(PathBuf, Fil
             })
             .collect::<Result<_, _>>()?,
     };
+    if paths.is_empty() {
+        return Err(GuardingError::Absent(Absent::socket(service)));
+    }
     paths.sort();
     // Those below another come behind it.
     let mut topmost: Vec<PathBuf> = Vec::new();
@@ -110,6 +131,9 @@ pub(super) fn groups(service: &Service, hook: Hook) -> Result<(Vec<(PathBuf, Fil
     }
     let open = |path: PathBuf| match File::open(&path) {
         Ok(folder) => Ok((path, folder)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            Err(GuardingError::Absent(Absent::Group(path)))
+        }
         Err(cause) => Err(failed(path.display())(cause)),
     };
     Ok((topmost.into_iter().map(open).collect::<Result<_, _>>()?, is_seen))

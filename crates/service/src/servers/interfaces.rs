@@ -4,7 +4,7 @@
 use std::{io, sync::Arc, time::Instant};
 
 use nix::poll::PollTimeout;
-use weir_hooks::{HookError, InterfaceChanges};
+use weir_hooks::{Changes, HookError};
 
 use super::{Healed, ServeError};
 use crate::{
@@ -19,14 +19,14 @@ pub(super) fn watch(
     server: StopHandle,
     running: Arc<Running>,
 ) -> io::Result<SideThread<Result<(), ServeError>>> {
-    let changes = InterfaceChanges::open()?;
+    let changes = Changes::of_interfaces()?;
     SideThread::start("interfaces", move |stopped| {
         look_after(&changes, &stopped, &running).inspect_err(|_| server.stop())
     })
 }
 
 /// Until nobody wants it any more; begins by looking, for what changed before anybody listened.
-fn look_after(changes: &InterfaceChanges, stopped: &Stopped, running: &Running) -> Result<(), ServeError> {
+fn look_after(changes: &Changes, stopped: &Stopped, running: &Running) -> Result<(), ServeError> {
     loop {
         heal(running)?;
         let is_over = stopped.wait(changes, PollTimeout::NONE).map_err(ServeError::Interfaces)?;

@@ -20,7 +20,7 @@ use weir_filters::{Filter, Gap, Hook, Owner, Site, Toolkit};
 use weir_hooks::{HookError, KernelFilter, Statistics};
 
 pub(crate) use at_hook::{AtHook, AttachedFilter};
-pub(crate) use attachments::{AttachPlaces, described};
+pub(crate) use attachments::described;
 pub use guard::serve_guard;
 pub use kind::{Misfit, ServerKind};
 pub use object::{ObjectProgram, serve_object};

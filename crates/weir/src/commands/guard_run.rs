@@ -3,23 +3,26 @@
 use std::{
     mem,
     net::{Ipv4Addr, SocketAddr},
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::Context as _;
 use weir_guard::meaning::Service;
+use weir_hooks::Capability;
 use weir_lab::experiment::interrupt::Interrupt;
-use weir_output::{check_writable, exit::UsageError, print, write_json};
+use weir_output::{OpenedFile, exit::UsageError, print};
 use weir_service::{GuardSummary, control::Control, guarding::GuardingError, page::ServedPage};
 
 use super::is_plain;
 use crate::{
     arguments::socket_address,
     guards::{
-        ControlFolder, RuleTexts, RunningGuard, RunningGuards, chosen, decision_table, metrics_page, services,
+        ConfiningError, ControlFolder, RuleTexts, RunningGuard, RunningGuards, chosen, decision_table,
+        keep_calls, keep_capabilities, metrics_page, named, needed_here, services, unguarded_line,
     },
     notify,
     programs::Findings,
@@ -27,10 +30,10 @@ use crate::{
 
 /// Stand in front of services that run already, until SIGINT, SIGTERM or SIGHUP.
 ///
-/// Services are neither restarted nor changed. At the hooks socket and cgroup one that isn't there yet is waited for. Ready is said
-/// on stderr and through sd_notify(3). At the end everything is detached, and what was decided how is shown; what is killed
-/// (SIGKILL) leaves its program at sockets. Once it stands it keeps the capabilities alone that its hooks take, and the system calls
-/// that it makes; others are refused (EPERM).
+/// Services are neither restarted nor changed. At the hooks socket and cgroup one that isn't there yet is waited for. One that is
+/// started again is guarded again, and so is an interface that is made again. Ready is said on stderr and through sd_notify(3). At the end
+/// everything is detached, and what was decided how is shown; what is killed (SIGKILL) leaves its program at sockets. Once it stands it
+/// keeps the capabilities alone that its hooks take, and the system calls that it makes; others are refused (EPERM).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct GuardRunArgs {
@@ -69,12 +72,6 @@ xdp, and where fields stand where the packet says, CAP_PERFMON.
 Exit status: 0 it was attached and detached, 1 the guard has an error, or a
 service can't be guarded, 2 it was asked for something that makes no sense.";
 
-/// How often a service is looked for that isn't there.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// As good as for ever.
-const LONG: Duration = Duration::from_secs(3600);
-
 /// Services, each with its place in the guard.
 type PlacedServices = Vec<(usize, Arc<Service>)>;
 
@@ -90,21 +87,43 @@ impl GuardRunArgs {
         let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
         let beside = self.file.parent().unwrap_or(Path::new(""));
         let start = |(at, service): &(usize, Arc<Service>)| {
-            RunningGuard::start(service, beside).map_err(|error| match error {
+            RunningGuard::start(service).map_err(|error| match error {
                 GuardingError::Hook(error) => refused(service, texts.traced(*at, service, error).into()),
                 error => refused(service, error),
             })
         };
         let running = RunningGuards::of(&self.file);
-        let control = self.control(&running)?;
-        let metrics = self.metrics.map(|address| serve_metrics(address, &running)).transpose()?;
         for service in &services {
             running.add(start(service)?);
         }
+        // Threads have the capabilities of those that start them: nobody begins before these are given up.
+        let kept = running.with(|guards| give_up(guards));
+        running.with(|guards| {
+            guards
+                .iter_mut()
+                .try_for_each(|guard| guard.sample(beside).map_err(|error| refused(guard.service(), error)))
+        })?;
+        let control = self.control(&running)?;
+        let metrics = self.metrics.map(|address| serve_metrics(address, &running)).transpose()?;
+        let writes = running.with(|guards| guards.iter().any(RunningGuard::writes));
+        match kept.and_then(|kept| keep_calls(&kept, writes).map(|()| kept)) {
+            Ok(kept) => eprintln!("weir: kept: {}, and the system calls that guards make", named(&kept)),
+            // One that can't still guards.
+            Err(error) => eprintln!("weir: this process keeps more than the guard takes: {error}"),
+        }
         running.with(|guards| say_ready(guards));
-        let is_all_there = || running.with(|guards| guards.iter().all(RunningGuard::is_settled));
-        while interrupt.wait(&[], Instant::now() + if is_all_there() { LONG } else { LOOK }).is_ok() {
-            running.with(|guards| guards.iter_mut().for_each(RunningGuard::look_again));
+        loop {
+            // Whoever asks how they are doesn't wait with them.
+            let (due, changes) = running.with(|guards| {
+                let changes = guards.iter().filter_map(|guard| guard.changes()?.try_clone_to_owned().ok());
+                let changes: Vec<OwnedFd> = changes.collect();
+                (guards.iter_mut().map(RunningGuard::due).min(), changes)
+            });
+            let changes: Vec<_> = changes.iter().map(OwnedFd::as_fd).collect();
+            if interrupt.wait(&changes, due.unwrap_or_else(Instant::now)).is_err() {
+                break;
+            }
+            running.with(|guards| guards.iter_mut().for_each(RunningGuard::follow));
         }
         drop((control, metrics));
         let guards = running.with(mem::take);
@@ -118,6 +137,9 @@ impl GuardRunArgs {
                     for error in staying {
                         eprintln!("weir: {service}: the program stays attached: {error}");
                         is_ended = false;
+                    }
+                    if let Some(line) = unguarded_line(&decisions) {
+                        eprintln!("weir: {line}");
                     }
                     summary.services.push(decisions);
                 }
@@ -188,14 +210,13 @@ fn refused(service: &Service, error: GuardingError) -> anyhow::Error {
     if error.is_usage() { UsageError(text).into() } else { anyhow::Error::msg(text) }
 }
 
-/// Gives up everything that the guards don't take any more, and says what is kept. A guard that can't still guards.
-fn confine(guards: &[RunningGuard]) {
+/// Gives up the capabilities that the guards don't take any more, in this thread and those of other network namespaces; gives what is kept.
+fn give_up(guards: &[RunningGuard]) -> Result<Vec<Capability>, ConfiningError> {
     let needed = needed_here(guards.iter().map(|guard| (guard.service(), guard.hook())));
-    let confined = keep_capabilities(&needed).and_then(|kept| keep_calls(&kept).map(|()| kept));
-    match confined {
-        Ok(kept) => eprintln!("weir: kept: {}, and the system calls that guards make", named(&kept)),
-        Err(error) => eprintln!("weir: this process keeps more than the guard takes: {error}"),
+    for guard in guards {
+        guard.within(|| keep_capabilities(&needed))?;
     }
+    keep_capabilities(&needed)
 }
 
 fn say_ready(guards: &[RunningGuard]) {

@@ -51,11 +51,9 @@ const WAITING: &[Call] = &[
     (libc::SYS_clock_gettime, ANY),
     (libc::SYS_clock_nanosleep, ANY),
     (libc::SYS_nanosleep, ANY),
-    (libc::SYS_poll, ANY),
     (libc::SYS_ppoll, ANY),
     (libc::SYS_epoll_create1, ANY),
     (libc::SYS_epoll_ctl, ANY),
-    (libc::SYS_epoll_wait, ANY),
     (libc::SYS_epoll_pwait, ANY),
     (libc::SYS_eventfd2, ANY),
     (libc::SYS_ioctl, &[is(1, libc::FIONBIO as i32)]),
@@ -97,16 +95,12 @@ const READING: &[Call] = &[
     (libc::SYS_pread64, ANY),
     (libc::SYS_lseek, ANY),
     (libc::SYS_close, ANY),
-    (libc::SYS_stat, ANY),
-    (libc::SYS_lstat, ANY),
     (libc::SYS_fstat, ANY),
     (libc::SYS_newfstatat, ANY),
     (libc::SYS_statx, ANY),
     (libc::SYS_fstatfs, ANY),
     (libc::SYS_statfs, ANY),
-    (libc::SYS_access, ANY),
     (libc::SYS_faccessat2, ANY),
-    (libc::SYS_readlink, ANY),
     (libc::SYS_readlinkat, ANY),
     (libc::SYS_getdents64, ANY),
     (libc::SYS_getcwd, ANY),
@@ -120,6 +114,7 @@ const READING: &[Call] = &[
 const SAYING: &[Call] = &[
     (libc::SYS_write, ANY),
     (libc::SYS_writev, ANY),
+    (libc::SYS_pwrite64, ANY),
     (libc::SYS_ftruncate, ANY),
     (libc::SYS_fsync, ANY),
     // Whether it is a terminal, and how wide.
@@ -149,13 +144,47 @@ const ATTACHING: &[Call] = &[
     (libc::SYS_recvmsg, ANY),
 ];
 
-/// All of them. What isn't here is refused: no program is begun, no process looked into, no file written, nothing mounted.
-const KEPT: &[&[Call]] = &[MEMORY, WAITING, THREADS, READING, SAYING, ATTACHING];
+/// Who asks at the control socket or for metrics; the socket goes at the end.
+const ANSWERING: &[Call] = &[(libc::SYS_accept4, ANY), (libc::SYS_shutdown, ANY), (libc::SYS_unlinkat, ANY)];
 
-/// The calls, each with the conditions one of which must hold where there are any.
-pub(super) fn kept() -> Result<BTreeMap<libc::c_long, Vec<SeccompRule>>, BackendError> {
+/// What newer architectures have only the call with a folder of.
+#[cfg(target_arch = "x86_64")]
+const OLDER: &[Call] = &[
+    (libc::SYS_poll, ANY),
+    (libc::SYS_epoll_wait, ANY),
+    (libc::SYS_stat, ANY),
+    (libc::SYS_lstat, ANY),
+    (libc::SYS_access, ANY),
+    (libc::SYS_readlink, ANY),
+    (libc::SYS_unlink, ANY),
+    (libc::SYS_rmdir, ANY),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER: &[Call] = &[];
+
+/// Captures of samples, and the files that tell which sockets have weir's filter. They may be opened anew at any time.
+const WRITING: &[Call] = &[
+    (libc::SYS_openat, &[without(2, libc::O_ACCMODE), with(2, libc::O_CREAT)]),
+    (libc::SYS_openat, &[with(2, libc::O_WRONLY)]),
+    (libc::SYS_openat, &[with(2, libc::O_RDWR)]),
+    (libc::SYS_flock, ANY),
+    (libc::SYS_fchmod, ANY),
+    (libc::SYS_mkdirat, ANY),
+    (libc::SYS_renameat, ANY),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_rename, ANY),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mkdir, ANY),
+];
+
+/// All of them. What isn't here is refused: no program is begun, no process looked into, nothing mounted.
+const KEPT: &[&[Call]] = &[MEMORY, WAITING, THREADS, READING, SAYING, ATTACHING, ANSWERING, OLDER];
+
+/// The calls, each with the conditions one of which must hold where there are any; those that open files for writing where it `writes` some.
+pub(super) fn kept(writes: bool) -> Result<BTreeMap<libc::c_long, Vec<SeccompRule>>, BackendError> {
     let mut kept = BTreeMap::<_, Vec<_>>::new();
-    for (call, conditions) in KEPT.iter().copied().flatten() {
+    let written = if writes { WRITING } else { &[] };
+    for (call, conditions) in KEPT.iter().copied().flatten().chain(written) {
         let rules = kept.entry(*call).or_default();
         let conditions = conditions.iter().map(|(argument, compared, value)| {
             SeccompCondition::new(*argument, Dword, compared.clone(), u64::from(*value))

@@ -75,19 +75,20 @@ fn no_thread_beyond(kept: &[Capability]) -> Result<(), ConfiningError> {
     Ok(())
 }
 
-/// Refuses all system calls but those of guards (EPERM), in all threads, each of which has `kept` at most.
+/// Refuses all system calls but those of guards (EPERM), in all threads, each of which has `kept` at most; and to open files for writing,
+/// where it doesn't `write` some.
 ///
 /// # Errors
 /// A thread has more: it was begun before [`keep_capabilities`]. Or the kernel has no such filters.
-pub(crate) fn keep_calls(kept: &[Capability]) -> Result<(), ConfiningError> {
+pub(crate) fn keep_calls(kept: &[Capability], writes: bool) -> Result<(), ConfiningError> {
     no_thread_beyond(kept)?;
-    filter_calls()
+    filter_calls(writes)
 }
 
-fn filter_calls() -> Result<(), ConfiningError> {
+fn filter_calls(writes: bool) -> Result<(), ConfiningError> {
     let here: TargetArch = std::env::consts::ARCH.try_into()?;
     let refused = SeccompAction::Errno(libc::EPERM as u32);
-    let known = SeccompFilter::new(calls::kept()?, refused, SeccompAction::Allow, here)?;
+    let known = SeccompFilter::new(calls::kept(writes)?, refused, SeccompAction::Allow, here)?;
     // Its flags are in memory, where no filter looks: the C library takes clone(2) in place of it then.
     let unlooked = SeccompFilter::new(
         [(libc::SYS_clone3, Vec::new())].into(),
@@ -155,7 +156,7 @@ mod tests {
         // The harness has a thread of its own, which keeps what it has.
         let beyond = no_thread_beyond(&kept);
         assert_eq!(matches!(beyond, Err(ConfiningError::Thread { .. })), had.has(Capability::SysAdmin));
-        filter_calls().expect("anybody may");
+        filter_calls(false).expect("anybody may");
         assert!(kept.iter().all(|kept| had.has(*kept)));
         let status = fs::read_to_string("/proc/thread-self/status").expect("files may be read");
         let field =

@@ -26,13 +26,13 @@ pub(crate) const BESIDE_FILTERS: &str = "A guard is no filter of the catalogue: 
     --guard FILE` serves behind one (docs/guard.md).";
 
 pub(crate) use capabilities::{named, needed_here};
-pub(crate) use confined::{keep_calls, keep_capabilities};
+pub(crate) use confined::{ConfiningError, keep_calls, keep_capabilities};
 pub(crate) use files::Neighbours;
 pub(crate) use metrics::metrics_page;
 pub(crate) use new::{NewGuard, create};
 pub(crate) use object::ExportedService;
 pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, service, services};
-pub(crate) use running::{RunningGuard, decision_table};
+pub(crate) use running::{RunningGuard, decision_table, unguarded_line};
 pub(crate) use shown::status_text;
 pub(crate) use summary::{HOOKS, ProtocolSummary, ServiceSummary};
 pub(crate) use together::{ControlFolder, RunningGuards, control_sockets};

@@ -1,16 +1,17 @@
 //! A guard that runs in front of a service, what is said of it meanwhile, and what it counted.
 
 use std::{
+    os::fd::BorrowedFd,
     path::Path,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use weir_filters::Hook;
 use weir_guard::meaning::{Decision, Service};
 use weir_hooks::HookError;
 use weir_service::{
-    AttachedPlace, DecisionStatus, GuardSummary, GuardVerdict, ServiceDecisions, ServiceStatus,
+    AttachedPlace, DecisionStatus, GuardSummary, GuardVerdict, ServiceDecisions, ServiceStatus, Unguarded,
     guarding::{GuardedService, GuardingError},
 };
 
@@ -22,50 +23,76 @@ pub(crate) struct RunningGuard {
     sampling: Option<Sampling>,
     /// What its program is attached to, since when.
     places: Vec<AttachedPlace>,
-    /// Whether the last look found nothing new: a service may open its sockets one after the other.
-    is_settled: bool,
     /// What was said last.
     said: String,
 }
 
 impl RunningGuard {
-    /// Attaches it to what of the service is there, and says so. Paths of captures are seen from the folder `beside`.
+    /// Attaches it to what of the service is there, and says so.
     ///
     /// # Errors
     /// The service can't be guarded; that it isn't there is none.
-    pub(crate) fn start(service: &Arc<Service>, beside: &Path) -> Result<Self, GuardingError> {
-        let mut guarded = GuardedService::start(service)?;
-        let sampling = Sampling::start(service, &mut guarded, beside)?;
-        let mut guard =
-            Self { guarded, sampling, places: Vec::new(), is_settled: false, said: String::new() };
+    pub(crate) fn start(service: &Arc<Service>) -> Result<Self, GuardingError> {
+        let guarded = GuardedService::start(service)?;
+        if let Some(error) = guarded.deafness() {
+            let name = &service.name;
+            eprintln!(
+                "weir: {name}: what comes and goes is noticed within a second only, since nobody is told: {error}"
+            );
+        }
+        let mut guard = Self { guarded, sampling: None, places: Vec::new(), said: String::new() };
         guard.look()?;
         Ok(guard)
     }
 
-    /// Looks for what isn't there yet. What fails now is said, and tried again the next time: other services stay guarded.
-    pub(crate) fn look_again(&mut self) {
-        if self.is_settled {
+    /// Writes what the program samples from now on, where the guard wants that. A relative path is seen from `beside`.
+    ///
+    /// # Errors
+    /// There is no room for a thread.
+    pub(crate) fn sample(&mut self, beside: &Path) -> Result<(), GuardingError> {
+        let service = self.guarded.shared_service();
+        self.sampling = Sampling::start(&service, &mut self.guarded, beside)?;
+        Ok(())
+    }
+
+    /// As [`GuardedService::within`].
+    pub(crate) fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        self.guarded.within(act)
+    }
+
+    /// What becomes readable when something of it comes or goes.
+    pub(crate) fn changes(&self) -> Option<BorrowedFd<'_>> {
+        self.guarded.changes()
+    }
+
+    /// When [`Self::follow`] is to be called, if nothing comes or goes before.
+    pub(crate) fn due(&mut self) -> Instant {
+        self.guarded.due()
+    }
+
+    /// Looks for what has come, where it is time. What fails now is said, and tried again the next time: other services stay guarded.
+    pub(crate) fn follow(&mut self) {
+        if self.guarded.due() > Instant::now() {
             return;
         }
         if let Err(error) = self.look() {
-            self.say(format!("{} isn't guarded, or not all of it: {error}", self.name()));
+            self.say(format!("{} isn't guarded, or not all of it: {error}", self.name()), None);
         }
     }
 
     fn look(&mut self) -> Result<(), GuardingError> {
-        let looked = self.guarded.look();
+        let (looked, done) = self.guarded.look();
         self.note_places();
-        match looked {
-            Ok(is_new) => {
-                self.is_settled = !is_new;
-                self.say(self.line());
-            }
-            Err(GuardingError::Absent(absent)) => {
-                self.say(format!("waiting for {}: {absent}", self.name()));
-            }
-            Err(error) => return Err(error),
+        if looked.is_new || done.is_ok() {
+            self.say(self.line(), looked.unguarded);
         }
-        Ok(())
+        match done {
+            Err(GuardingError::Absent(absent)) => {
+                self.say(format!("waiting for {}: {absent}", self.name()), None);
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     fn note_places(&mut self) {
@@ -94,9 +121,10 @@ impl RunningGuard {
         )
     }
 
-    fn say(&mut self, line: String) {
-        if line != self.said {
-            eprintln!("weir: {line}");
+    fn say(&mut self, line: String, unguarded: Option<Duration>) {
+        if line != self.said || unguarded.is_some() {
+            let unguarded = unguarded.map(|time| format!("; unguarded for {time:.1?} at most"));
+            eprintln!("weir: {line}{}", unguarded.unwrap_or_default());
             self.said = line;
         }
     }
@@ -121,9 +149,9 @@ impl RunningGuard {
         !self.guarded.places().is_empty()
     }
 
-    /// Whether there is nothing to look for.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.is_settled
+    /// Whether it opens files for writing while it runs: captures, and files that tell which sockets have its program.
+    pub(crate) fn writes(&self) -> bool {
+        self.hook() == Hook::Socket || self.service().sample.is_some()
     }
 
     /// How it stands before its service, and what it decided so far.
@@ -182,6 +210,17 @@ fn counted(service: &Service, decision: Decision, packets: u64) -> DecisionStatu
 /// Since 1970.
 pub(super) fn milliseconds(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// How long what came after a guard was unguarded; nothing where nothing came.
+pub(crate) fn unguarded_line(service: &ServiceDecisions) -> Option<String> {
+    let Unguarded { times, total_us, longest_us } = service.unguarded;
+    let [total, longest] = [total_us, longest_us].map(Duration::from_micros);
+    let text = format!(
+        "{}: unguarded {times} times, {total:.1?} in all, {longest:.1?} the longest",
+        service.service
+    );
+    (times > 0).then_some(text)
 }
 
 /// What was decided how, a row each.

@@ -8,10 +8,12 @@ use std::{
 use weir_guard::meaning::Service;
 use weir_hooks::Capability;
 use weir_output::{exit::UsageError, terminal::printable};
+use weir_service::guarding::network_path;
 
 use super::{
     HOOKS,
     capabilities::{at_hook, in_order, named, needed, possible_hooks},
+    together::name_of,
 };
 
 /// What a guard's unit is made of.
@@ -40,6 +42,7 @@ pub(crate) fn template(program: &Path) -> Result<String, UsageError> {
         after: String::new(),
         capabilities,
         is_home: is_home(program),
+        run: "%i".to_owned(),
         folders: "LogsDirectory=weir\n".to_owned(),
     }
     .text())
@@ -70,9 +73,24 @@ impl GuardUnit<'_> {
             after: units.into_iter().map(|unit| format!(" {unit}")).collect(),
             capabilities: needed(self.services.iter().flat_map(hooks)),
             is_home: is_home(self.program) || is_home(self.guard),
-            folders: self.sample_folders()?,
+            run: name_of(self.guard),
+            folders: self.sample_folders()? + &self.network()?,
         }
         .text())
+    }
+
+    /// The setting that has it run in the services' network namespace.
+    fn network(&self) -> Result<String, UsageError> {
+        let networks: BTreeSet<_> =
+            self.services.iter().map(|service| service.at.network.as_deref()).collect();
+        match networks.into_iter().collect::<Vec<_>>()[..] {
+            [] | [None] => Ok(String::new()),
+            [Some(network)] => Ok(format!("NetworkNamespacePath={}\n", word(&network_path(network))?)),
+            _ => {
+                let why = "a unit runs in one network namespace: write a guard for the services of each";
+                Err(UsageError(format!("the services are in several ('netns'), and {why}")))
+            }
+        }
     }
 
     /// What the unit may be called.
@@ -118,13 +136,15 @@ struct Settings {
     capabilities: Vec<Capability>,
     /// Whether something of it is in a home.
     is_home: bool,
-    /// Settings of folders to write to, a line each.
+    /// What its folder in /run/weir is called.
+    run: String,
+    /// Settings of folders to write to, and of the network namespace, a line each.
     folders: String,
 }
 
 impl Settings {
     fn text(&self) -> String {
-        let Self { install, program, guard, after, folders, .. } = self;
+        let Self { install, program, guard, after, run, folders, .. } = self;
         let call = [program, "guard", "run", guard].join(" ").replace('$', "$$");
         let processes =
             if self.capabilities.contains(&Capability::SysPtrace) { "default" } else { "invisible" };
@@ -150,6 +170,10 @@ CapabilityBoundingSet={all}
 # Before Linux 5.11 maps count as locked memory.
 LimitMEMLOCK=infinity
 UMask=0077
+# `weir guard status` asks there; and which sockets have its program, where it was killed.
+RuntimeDirectory=weir/{run}
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
 {folders}ProtectSystem=strict
 ProtectHome={home}
 ProtectProc={processes}

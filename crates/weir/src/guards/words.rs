@@ -33,11 +33,13 @@ pub(super) fn placement(at: &Placement) -> String {
     let group = at.group.iter().map(|group| format!("control group {group}"));
     let unit = at.unit.iter().map(|unit| format!("unit {unit}"));
     let pid = at.pid.iter().map(|pid| format!("pid {pid}"));
+    let network = at.network.iter().map(|network| format!("network namespace {network}"));
     std::iter::once(hook.to_owned())
         .chain(interfaces)
         .chain(group)
         .chain(unit)
         .chain(pid)
+        .chain(network)
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -244,10 +244,10 @@ fn where_super_packets_come_in_unseen() {
 }
 
 /// A process in a network namespace of its own, which ends with this.
-struct Neighbour(std::process::Child);
+pub(crate) struct Neighbour(std::process::Child);
 
 impl Neighbour {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let neighbour =
             Self(Command::new("unshare").args(["-n", "sleep", "60"]).spawn().expect("util-linux is there"));
         let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
@@ -256,12 +256,12 @@ impl Neighbour {
         neighbour
     }
 
-    fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.0.id().to_string()
     }
 
     /// A pair of interfaces between here and there, with addresses.
-    fn connect(&self) {
+    pub(crate) fn connect(&self) {
         let ip = |words: &str| {
             let done = Command::new("ip").args(words.split(' ')).status().expect("iproute2 is there");
             assert!(done.success(), "ip {words}");
@@ -279,7 +279,7 @@ impl Neighbour {
     }
 
     /// Does it there.
-    fn run<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn run<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
         let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.id())).expect("it runs");
         std::thread::scope(|scope| {
             let inside = scope.spawn(move || {

@@ -41,6 +41,7 @@ fn main() {
         privileges::IN_KERNEL,
         dynamic::IN_KERNEL,
         guarding::IN_KERNEL,
+        guarding::FOLLOWING,
         guards::IN_KERNEL,
         hooks::IN_KERNEL,
         net::TESTS,

@@ -159,7 +159,7 @@ pub(crate) fn by_nobody(copy: &Path, arguments: &[&str]) -> Command {
 }
 
 /// The binary behind a seccomp filter that lets a call fail so.
-fn refusing(call: i64, rules: Vec<SeccompRule>, errno: i32, arguments: &[&str]) -> Command {
+pub(crate) fn refusing(call: i64, rules: Vec<SeccompRule>, errno: i32, arguments: &[&str]) -> Command {
     let filter = SeccompFilter::new(
         [(call, rules)].into(),
         SeccompAction::Allow,

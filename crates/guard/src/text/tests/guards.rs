@@ -16,6 +16,7 @@ fn a_guard_is_read_as_the_reference_has_it() {
     let [service] = &services[..] else { panic!("one service is there") };
     assert_eq!(service.listen, Listen { address: Some("2001:db8::1".parse().unwrap()), port: 53 });
     assert_eq!(service.at.hook, Some(GuardHook::Tc));
+    assert_eq!(service.at.network.as_deref(), Some("inner"));
     assert_eq!(service.at.unit.as_deref(), Some("unbound.service"));
     assert_eq!(service.mode, Mode::Enforce);
     assert_eq!((service.allow.prefixes().len(), service.block.prefixes().len()), (2, 1));
@@ -62,6 +63,8 @@ fn what_is_wrong_with_a_guard_is_told_in_its_place() {
         ("", "at = \"tc\"\ncgroup = \"/sys/fs/cgroup/a\"", "error 7:10", &["at = \"cgroup\""]),
         ("", "cgroup = \"system.slice\"", "error 6:10", &["its whole path"]),
         ("", "unit = \"unbound\"", "error 6:8", &["unbound.service"]),
+        ("", "netns = \"run/netns/a\"", "error 6:9", &["can't be a network namespace", "`ip netns`"]),
+        ("", "netns = \"..\"", "error 6:9", &["can't be a network namespace"]),
         ("", "pid = 0", "error 6:7", &["'pid' is a number from 1"]),
         ("", "at = \"tc\"\npid = 1", "error 7:7", &["whoever has its sockets", "at = \"socket\""]),
         ("", "pid = 1\nat = \"xdp\"", "error 6:7", &["whoever has its sockets"]),
@@ -166,13 +169,12 @@ fn a_process_is_named_where_its_sockets_are_found() {
 }
 
 #[test]
-fn services_of_other_addresses_share_a_port() {
-    let other = SERVICE.replace("udp/53", "udp/192.0.2.1:53");
-    let text = format!(
-        "{other}{}",
-        other.replace("192.0.2.1", "192.0.2.2").replace("name = \"dns\"", "name = \"b\"")
-    );
-    assert_eq!(read(&text, &[]).services.map(|services| services.len()), Some(2));
+fn services_of_other_addresses_or_namespaces_share_a_port() {
+    let one = SERVICE.replace("udp/53", "udp/192.0.2.1:53");
+    let second = one.replace("name = \"dns\"", "name = \"b\"");
+    for other in [second.replace("192.0.2.1", "192.0.2.2"), format!("{second}netns = \"inner\"\n")] {
+        assert_eq!(read(&format!("{one}{other}"), &[]).services.map(|services| services.len()), Some(2));
+    }
 }
 
 #[test]

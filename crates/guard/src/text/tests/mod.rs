@@ -45,6 +45,7 @@ listen   = "udp/[2001:db8::1]:53"
 at       = "tc"
 interfaces = ["eth0"]
 unit     = "unbound.service"
+netns    = "inner"
 mode     = "enforce"
 protocol = "dns"
 constants = { most = 512 }

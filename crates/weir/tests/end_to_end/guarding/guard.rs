@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    os::unix::fs::PermissionsExt,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
     process::{Child, Command, Stdio},
 };
 
@@ -13,7 +13,7 @@ use nix::{
 };
 use serde_json::Value;
 use weir_filters::{FilterName, Site, Toolkit};
-use weir_hooks::{BoundSocket, HookError, KernelFilter, SocketHolders, SocketRefusal};
+use weir_hooks::{BoundSocket, HookError, KernelFilter, SocketHolders, SocketRefusal, owner_of_udp_port};
 use weir_testing::{Ended, wait_until};
 
 use crate::{
@@ -157,6 +157,12 @@ pub(super) fn filter_on(port: u16) -> Option<SocketRefusal> {
             Err(error) => panic!("{error}"),
         }
     })
+}
+
+/// The one socket of the port, which its server keeps.
+pub(super) fn lent(port: u16) -> OwnedFd {
+    let (socket, holder) = owner_of_udp_port(port).expect("it is there");
+    socket.lent_by(holder).expect("root may")
 }
 
 pub(super) fn at(hook: &str) -> String {

@@ -1,14 +1,15 @@
 //! `weir guard run`: guards in front of servers that run already and know nothing of them.
 
+mod following;
 mod guard;
 mod refused;
+mod units;
 mod watched;
 
 use std::{
     fs,
     net::{SocketAddr, UdpSocket},
     os::unix::net::UnixDatagram,
-    path::PathBuf,
     process::Command,
     time::Duration,
 };
@@ -19,19 +20,22 @@ use nix::{
 };
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
-use weir_filters::Hook;
-use weir_hooks::{STAYS, SocketRefusal, in_own_network};
-use weir_testing::{ControlGroup, Test, received, send, wait_until};
+use weir_filters::{FilterName, Hook, Site, Toolkit};
+use weir_hooks::{KernelFilter, STAYS, SocketRefusal, in_own_network};
+use weir_testing::{ControlGroup, Test, received, send};
 use weir_wire::Request;
 
 use crate::{
     guards::{ENFORCE, bag, decisions, has_guards, send_some},
-    hooks::in_namespace,
+    hooks::{Neighbour, in_namespace},
     privileges::{NOBODY, copy_for_nobody},
-    running::{Server, ask, weir},
+    running::{ask, weir},
     watching::wait_until_unloaded,
 };
-use guard::{Guard, PORT, at, filter_on, invalid, ip, serve};
+use guard::{Guard, PORT, at, filter_on, invalid, ip, lent, serve};
+use units::{UnitGroup, cgroup2};
+
+pub(crate) const FOLLOWING: &[Test] = following::TESTS;
 
 pub(crate) const ANYWHERE: &[Test] = &[
     ("what_a_guard_cannot_stand_before_is_refused", refused::what_cannot_be_is_refused),
@@ -44,11 +48,13 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_running_guard_lets_only_answered_sources_through", answered_sources_are_known),
     ("a_server_that_is_not_there_yet_is_waited_for", a_server_is_waited_for),
     ("every_socket_of_a_port_is_guarded_whoever_has_it", every_socket_is_guarded),
-    ("a_server_is_started_again_while_it_is_guarded", a_server_is_started_again),
     ("a_running_guard_says_how_it_is", watched::one_that_runs_says_how_it_is),
     ("a_guard_is_found_without_a_path", watched::one_is_found_without_a_path),
     ("a_units_control_group_is_guarded_before_it_is_there", a_unit_is_guarded),
-    ("a_guard_that_is_killed_stays_at_a_socket_alone", one_that_is_killed_stays_at_a_socket),
+    ("what_a_killed_guard_leaves_at_a_socket_is_replaced_by_the_next", what_a_killed_one_leaves_is_replaced),
+    ("a_second_guard_of_a_port_is_refused_at_every_hook", refused::a_second_one_is_refused),
+    ("where_xdp_is_taken_a_guard_goes_to_tc", refused::where_xdp_is_taken_it_goes_to_tc),
+    ("a_guard_stands_in_another_network_namespace_at_every_hook", in_another_namespace),
     ("where_one_service_cannot_be_guarded_none_is", refused::where_one_cannot_none_is),
     ("a_guard_without_cap_net_admin_goes_to_the_socket", without_net_admin_at_the_socket),
     ("counts_that_cannot_be_read_are_not_taken_for_none", unread_counts_are_told),
@@ -204,28 +210,11 @@ fn every_socket_is_guarded() {
     });
 }
 
-fn a_server_is_started_again() {
-    in_namespace(|| {
-        let listen = format!("127.0.0.1:{PORT}");
-        for hook in ["socket", "tc"] {
-            let server = serve(&listen, &[]);
-            let guard = Guard::start(&at(hook), &[]);
-            assert_eq!(invalid(server), "0");
-            // Nobody keeps its port.
-            let server = serve(&listen, &[]);
-            send_some(&server);
-            // A new socket is looked for by the next guard only.
-            assert_eq!(invalid(server), if hook == "tc" { "0" } else { "10" });
-            guard.ended();
-        }
-    });
-}
-
-fn one_that_is_killed_stays_at_a_socket() {
+fn what_a_killed_one_leaves_is_replaced() {
     in_namespace(|| {
         let group = ControlGroup::new();
         let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
-        for hook in ["cgroup", "socket"] {
+        for hook in ["cgroup", "socket", "socket"] {
             let mut guard = Guard::start(&at(hook), &[]);
             guard.child.kill().expect("it runs");
             guard.child.wait().expect("it is our child");
@@ -234,43 +223,29 @@ fn one_that_is_killed_stays_at_a_socket() {
             }
         }
         assert_eq!(filter_on(PORT), Some(SocketRefusal::HasFilter("an eBPF program")));
-        let parts = ["has a filter already", "a `weir guard run` that was killed"];
-        refused::run_refused(&at("socket"), &[], 1, &parts);
+        let guard = Guard::start(&at("socket"), &[]);
+        assert_eq!(send_some(&server).as_deref(), Some("10"));
+        let (record, _) = guard.ended();
+        assert_eq!(record["services"][0]["decisions"], decisions(true), "none was decided by those before");
+        assert_eq!(filter_on(PORT), None);
+
+        // Somebody has put a filter of his own there since.
+        let mut guard = Guard::start(&at("socket"), &[]);
+        guard.child.kill().expect("it runs");
+        guard.child.wait().expect("it is our child");
+        let lent = lent(PORT);
+        let program = KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &Site::socket());
+        let own = program.and_then(|filter| filter.attach(&lent)).expect("a socket takes another one");
+        wait_until_unloaded(&guard.programs);
+        refused::run_refused(&at("socket"), &[], 1, &["it has a filter already, an eBPF program"]);
+        drop(own);
         assert_eq!(invalid(server), "0");
     });
 }
 
-/// A control group for a process; removed when dropped, once that is gone.
-struct UnitGroup(PathBuf);
-
-impl UnitGroup {
-    fn new(path: PathBuf) -> Self {
-        fs::create_dir(&path).expect("root may make a control group");
-        Self(path)
-    }
-
-    /// Serves in it.
-    fn serve(&self) -> Server {
-        let enter = "echo $$ > \"$1\"/cgroup.procs; shift; exec \"$@\"";
-        let mut command = Command::new("sh");
-        command.args(["-c", enter, "sh"]).arg(&self.0).arg(env!("CARGO_BIN_EXE_weir"));
-        command.args(["serve", "--hook", "user", "--filter", "simple-socket-filter"]);
-        command.args(["--listen", &format!("127.0.0.1:{PORT}")]);
-        Server::of(command)
-    }
-}
-
-impl Drop for UnitGroup {
-    fn drop(&mut self) {
-        wait_until("the control group is empty", || fs::remove_dir(&self.0).is_ok());
-    }
-}
-
 fn a_unit_is_guarded() {
     in_namespace(|| {
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
-        let mut rows = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let root = rows.find(|row| row[2] == "cgroup2").expect("it is mounted")[1].to_owned();
+        let root = cgroup2();
         let number = std::process::id();
         let slice = UnitGroup::new(format!("{root}/weir-test-{number}.slice").into());
         let unit = format!("weir-test-{number}.service");
@@ -299,6 +274,41 @@ fn a_unit_is_guarded() {
         let (record, _) = guard.ended();
         assert_eq!(record["services"][0]["verdicts"], json!({"accepted": 11, "dropped": 20}));
     });
+}
+
+fn in_another_namespace() {
+    for hook in ["socket", "cgroup", "tc", "xdp"] {
+        if hook == "xdp" && !has_guards(&Hook::Xdp) {
+            continue;
+        }
+        in_namespace(move || {
+            let neighbour = Neighbour::begin();
+            let group = ControlGroup::new();
+            let path = format!("/proc/{}/ns/net", neighbour.id());
+            let start = || {
+                let serve = || group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
+                neighbour.run(|| {
+                    ip(&["link set lo up"]);
+                    serve()
+                })
+            };
+            let server = start();
+            let mut guard = Guard::start(&bag(&format!("{ENFORCE}\nat = \"{hook}\"\nnetns = {path:?}")), &[]);
+            assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("10"), "at {hook}");
+            assert_eq!(invalid(server), "0", "at {hook}");
+            let server = start();
+            if hook == "socket" {
+                guard.wait_until_said(&format!("of process {}", server.process()));
+            }
+            assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("10"), "at {hook}, again");
+            let (record, _) = guard.ended();
+            let verdicts = json!({"accepted": 22, "dropped": 40});
+            assert_eq!(record["services"][0]["verdicts"], verdicts, "at {hook}: {record}");
+            assert_eq!(neighbour.run(|| filter_on(PORT)), None);
+            assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("20"), "at {hook}, unguarded");
+            assert_eq!(invalid(server), "10", "at {hook}");
+        });
+    }
 }
 
 fn without_net_admin_at_the_socket() {
