@@ -171,7 +171,8 @@ pub struct Unjudged {
 pub enum UnjudgedKind {
     /// It is the first fragment of a packet for the service; later fragments say no port, and make no packet without it.
     Fragment,
-    /// It has more headers than are read, or a length of 0, and goes to the service's address.
+    /// It has more headers than are read, or a length of 0, and goes to the service's address; or fields stand anywhere, and at xdp no
+    /// helper reads its end.
     Unreadable,
     /// It is several datagrams.
     SuperPacket,

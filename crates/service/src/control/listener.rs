@@ -6,7 +6,7 @@ use std::{
     mem,
     net::Shutdown,
     os::unix::net::{UnixListener, UnixStream},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -62,10 +62,36 @@ impl Control {
     /// # Errors
     /// The path is somebody's, or nothing can listen there.
     pub fn start(path: &Path, answers: Arc<impl Answers>) -> Result<Self, ControlError> {
+        ControlSocket::open(path)?.answered_by(answers)
+    }
+}
+
+/// A control socket at which those who connect wait, until somebody answers them.
+pub struct ControlSocket {
+    path: PathBuf,
+    file: SocketFile,
+    listener: UnixListener,
+}
+
+impl ControlSocket {
+    /// Makes it at `path`, for this user and root.
+    ///
+    /// # Errors
+    /// The path is somebody's, or nothing can listen there.
+    pub fn open(path: &Path) -> Result<Self, ControlError> {
         let (file, listener) = SocketFile::listen(path)?;
+        Ok(Self { path: path.to_owned(), file, listener })
+    }
+
+    /// Answers from now on, in a thread with this one's capabilities.
+    ///
+    /// # Errors
+    /// There is no room for a thread.
+    pub fn answered_by(self, answers: Arc<impl Answers>) -> Result<Control, ControlError> {
+        let Self { path, file, listener } = self;
         let thread = SideThread::start("control", move |stopped| listen(&listener, &stopped, &answers));
-        let thread = thread.map_err(|cause| ControlError::Listen { path: path.to_owned(), cause })?;
-        Ok(Self { _thread: thread, _file: file })
+        let thread = thread.map_err(|cause| ControlError::Listen { path, cause })?;
+        Ok(Control { _thread: thread, _file: file })
     }
 }
 

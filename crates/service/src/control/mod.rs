@@ -13,7 +13,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 pub use ask::{AskError, Connection, ask, block_all};
-pub use listener::{Answers, Control};
+pub use listener::{Answers, Control, ControlSocket};
 pub use protocol::{BlockedPrefix, ControlRequest, GuardRequest, NoPrefix, Prefix, Reply, Status};
 pub(crate) use running::{Running, Setup};
 

@@ -183,7 +183,7 @@ fn compare_batch(
             continue;
         };
         row.packets += 1;
-        let expected = service.decide(&example.packet(), &mut memory, 0);
+        let expected = program.expected(service, example, &mut memory);
         let said = Said { returned, counted: program.counted(expected)? };
         if !said.is(expected, service.mode, program.hook()) {
             row.disagreements += 1;
@@ -210,7 +210,7 @@ fn difference(
     let Some(returned) = program.run(example)? else {
         return Ok(None);
     };
-    let expected = service.decide(&example.packet(), &mut Memory::default(), 0);
+    let expected = program.expected(service, example, &mut Memory::default());
     let said = Said { returned, counted: program.counted(expected)? };
     Ok((!said.is(expected, service.mode, program.hook())).then_some((expected, said)))
 }

@@ -171,7 +171,7 @@ fn first_difference<'e>(
             let Some(returned) = program.run(example)? else {
                 continue;
             };
-            let expected = service.decide(&example.packet(), &mut memory, 0);
+            let expected = program.expected(service, example, &mut memory);
             let said = Said { returned, counted: program.counted(expected)? };
             if !said.is(expected, service.mode, hook) {
                 let shown = GuardDisagreement::of(&mut program, service, example, (expected, said));

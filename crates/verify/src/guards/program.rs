@@ -5,7 +5,7 @@ use weir_asm::{Endian, Object, maps::PerCpuArray};
 use weir_filters::{Hook, Site, Verdict, fun::service};
 use weir_guard::{
     examples::Example,
-    meaning::{Decision, Mode, Service},
+    meaning::{Decision, Memory, Mode, Service, UnjudgedKind},
 };
 use weir_hooks::{AnyProgram, HookError, Map, kernel_features, maps::Update};
 
@@ -76,6 +76,17 @@ impl GuardProgram {
     /// The packet as the program sees it.
     pub(super) fn frame(&self, example: &Example) -> Vec<u8> {
         frame(self.hook.layer(), &self.service, example)
+    }
+
+    /// What the interpreter says of the packet there.
+    pub(super) fn expected(&self, service: &Service, example: &Example, memory: &mut Memory) -> Decision {
+        let is_unread = self.hook == Hook::Xdp
+            && service::reads_anywhere(service)
+            && self.frame(example).len() > service::MOST_READ_OF_FRAMES;
+        match is_unread {
+            true => service.decide_unjudged(UnjudgedKind::Unreadable, example.packet().source.ip()),
+            false => service.decide(&example.packet(), memory, 0),
+        }
     }
 
     /// What it returns for a packet, or nothing where a test run doesn't take such a one.

@@ -2,7 +2,7 @@
 
 use std::{
     mem,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -15,7 +15,7 @@ use weir_guard::meaning::Service;
 use weir_hooks::Capability;
 use weir_lab::experiment::interrupt::Interrupt;
 use weir_output::{OpenedFile, exit::UsageError, print};
-use weir_service::{GuardSummary, control::Control, guarding::GuardingError, page::ServedPage};
+use weir_service::{GuardSummary, control::ControlSocket, guarding::GuardingError, page::ServedPage};
 
 use super::is_plain;
 use crate::{
@@ -92,6 +92,8 @@ impl GuardRunArgs {
                 error => refused(service, error),
             })
         };
+        let socket = self.control_socket()?;
+        let metrics = self.metrics.map(listen_for_metrics).transpose()?;
         let running = RunningGuards::of(&self.file);
         for service in &services {
             running.add(start(service)?);
@@ -103,8 +105,11 @@ impl GuardRunArgs {
                 .iter_mut()
                 .try_for_each(|guard| guard.sample(beside).map_err(|error| refused(guard.service(), error)))
         })?;
-        let control = self.control(&running)?;
-        let metrics = self.metrics.map(|address| serve_metrics(address, &running)).transpose()?;
+        let control = match socket {
+            Some((socket, folder)) => Some((socket.answered_by(Arc::clone(&running))?, folder)),
+            None => None,
+        };
+        let metrics = metrics.map(|listener| serve_metrics(listener, &running)).transpose()?;
         let writes = running.with(|guards| guards.iter().any(RunningGuard::writes));
         match kept.and_then(|kept| keep_calls(&kept, writes).map(|()| kept)) {
             Ok(kept) => eprintln!("weir: kept: {}, and the system calls that guards make", named(&kept)),
@@ -126,6 +131,13 @@ impl GuardRunArgs {
             running.with(|guards| guards.iter_mut().for_each(RunningGuard::follow));
         }
         drop((control, metrics));
+        // Its folder may be another user's, where nothing may be removed any more.
+        if let Some(path) = self.control.as_deref().filter(|path| path.exists()) {
+            eprintln!(
+                "weir: the control socket {} stays, in a folder that isn't its own user's",
+                path.display()
+            );
+        }
         let guards = running.with(mem::take);
         let mut summary =
             GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
@@ -161,17 +173,13 @@ impl GuardRunArgs {
     }
 
     /// Where nobody names another, a socket that can't be there is said, and services are guarded all the same.
-    fn control(
-        &self,
-        running: &Arc<RunningGuards>,
-    ) -> anyhow::Result<Option<(Control, Option<ControlFolder>)>> {
-        let start = |path: &Path| Control::start(path, Arc::clone(running));
+    fn control_socket(&self) -> anyhow::Result<Option<(ControlSocket, Option<ControlFolder>)>> {
         if let Some(path) = &self.control {
-            return Ok(Some((start(path)?, None)));
+            return Ok(Some((ControlSocket::open(path)?, None)));
         }
         let folder = ControlFolder::make(&self.file);
-        let started = folder.and_then(|folder| Ok((start(&folder.socket())?, Some(folder))));
-        Ok(started
+        let opened = folder.and_then(|folder| Ok((ControlSocket::open(&folder.socket())?, Some(folder))));
+        Ok(opened
             .map_err(|error| eprintln!("weir: `weir guard status` can't ask this guard: {error:#}"))
             .ok())
     }
@@ -196,11 +204,15 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-fn serve_metrics(address: SocketAddr, running: &Arc<RunningGuards>) -> anyhow::Result<ServedPage> {
+fn listen_for_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("listening at {address} for Prometheus; --metrics names another address"))
+}
+
+fn serve_metrics(listener: TcpListener, running: &Arc<RunningGuards>) -> anyhow::Result<ServedPage> {
     let running = Arc::clone(running);
-    let page = ServedPage::start(address, metrics_page(move || running.status()));
-    let page = page
-        .with_context(|| format!("listening at {address} for Prometheus; --metrics names another address"))?;
+    let page = ServedPage::start(listener, metrics_page(move || running.status()));
+    let page = page.context("serving metrics")?;
     eprintln!("weir: metrics at http://{}/metrics", page.address());
     Ok(page)
 }

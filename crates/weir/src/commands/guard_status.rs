@@ -32,7 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   sudo weir guard status
   sudo weir guard status dns --json
-  weir guard status --control ./dns.sock   of `weir guard run --control ./dns.sock`
+  weir guard status --control ./dns.sock   of one that runs with the same
 
 Exit status: 0 it is shown, 1 a guard doesn't answer, or none runs, 2 the arguments are wrong.";
 

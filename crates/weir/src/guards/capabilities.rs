@@ -6,7 +6,8 @@ use weir_filters::{Hook, fun::service::reads_anywhere};
 use weir_guard::meaning::Service;
 use weir_hooks::{Capability, ProgramType};
 
-use super::HOOKS;
+/// The hooks that guards are attached to.
+pub(crate) const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 /// What services take at these hooks, each once, in the order of their names.
 pub(crate) fn needed<'a>(services: impl IntoIterator<Item = (&'a Service, Hook)>) -> Vec<Capability> {

@@ -25,7 +25,7 @@ pub(crate) const BESIDE_FILTERS: &str = "A guard is no filter of the catalogue: 
     accepts, from whom and how many, and becomes a program at each hook. `weir guard protocols` begins there, `weir serve \
     --guard FILE` serves behind one (docs/guard.md).";
 
-pub(crate) use capabilities::{named, needed_here};
+pub(crate) use capabilities::{HOOKS, named, needed_here};
 pub(crate) use confined::{ConfiningError, keep_calls, keep_capabilities};
 pub(crate) use files::Neighbours;
 pub(crate) use metrics::metrics_page;
@@ -34,7 +34,7 @@ pub(crate) use object::ExportedService;
 pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, service, services};
 pub(crate) use running::{RunningGuard, decision_table, unguarded_line};
 pub(crate) use shown::status_text;
-pub(crate) use summary::{HOOKS, ProtocolSummary, ServiceSummary};
+pub(crate) use summary::{ProtocolSummary, ServiceSummary};
 pub(crate) use together::{ControlFolder, RunningGuards, control_sockets};
 pub(crate) use top::{Top, TopOrder};
 pub(crate) use trial::Trial;

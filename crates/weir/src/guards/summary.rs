@@ -16,7 +16,7 @@ use weir_hooks::{HookError, KernelFilter};
 use weir_output::terminal;
 
 use super::{
-    capabilities::{needed, possible_hooks},
+    capabilities::{HOOKS, needed, possible_hooks},
     reading::RuleTexts,
     words,
 };
@@ -81,9 +81,6 @@ struct Loaded {
     /// From the service to its program in the kernel, with its maps and lists.
     milliseconds: f64,
 }
-
-/// The hooks that guards are attached to.
-pub(crate) const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
 impl ServiceSummary {
     /// Where its place in a guard is given, and where the rules of that stand, its programs are loaded too.

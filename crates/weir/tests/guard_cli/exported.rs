@@ -108,7 +108,7 @@ fn a_unit_has_the_capabilities_that_its_hooks_take_and_writes_samples_alone() {
         &["CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN "],
     );
     check(&["at = 'tc'\nunit = 'bag.service'", ""], &["After=network.target bag.service"], &[]);
-    let own = ["NetworkNamespacePath=/run/netns/inner", "RuntimeDirectory=weir-guard-bags"];
+    let own = ["NetworkNamespacePath=/run/netns/inner", "RuntimeDirectory=weir/bags"];
     check(&["at = 'tc'\nnetns = 'inner'"], &own, &[]);
     let several = unit(&["at = 'tc'\nnetns = 'inner'", "at = 'tc'"]);
     assert_eq!(several.status, Some(2), "{several:?}");

@@ -8,7 +8,6 @@ use super::{
     Compiler, Refusal, TEMPORARIES, check_len,
     near::{Part, UNALIGNED},
     stack,
-    text::native,
 };
 use crate::fun::parse::{AT, PAYLOAD_LEN};
 
@@ -298,6 +297,17 @@ fn jump(code: &mut Code, comparison: Comparison, right: impl SrcSplice, target: 
         Comparison::Greater => ebpf! { in code; jgt r0, $right, $target },
         Comparison::GreaterOrEqual => ebpf! { in code; jge r0, $right, $target },
     }
+}
+
+/// What a load of these bytes gives on this machine, for which programs are made.
+pub(super) fn native(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    if cfg!(target_endian = "big") {
+        word[8 - bytes.len()..].copy_from_slice(bytes);
+    } else {
+        word[..bytes.len()].copy_from_slice(bytes);
+    }
+    u64::from_ne_bytes(word)
 }
 
 /// A field that is compared with a constant as it stands in the payload: no byte is turned.

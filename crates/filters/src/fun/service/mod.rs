@@ -45,6 +45,7 @@ use crate::{
 use bucket::Till;
 use condition::Simplified;
 pub use lists::{LIST_NODES, LIST_WORDS, ListIndex, ListLine, has_lists};
+pub use near::MOST_READ_OF_FRAMES;
 use near::{NEAR, Near};
 use samples::SAMPLE_BUCKET;
 pub use samples::{LOST_SAMPLES, SAMPLED_LEN, SAMPLES, SampledPacket};
@@ -378,7 +379,10 @@ impl Compiler<'_> {
             self.load_source(code, no_message);
         }
         self.by_source(code)?;
-        self.at_hand(code, [no_message; 2], |compiler, code| {
+        let kinds: Vec<_> = unjudged.collect();
+        let is_unreadable = |(kind, _): &&(UnjudgedKind, Label)| *kind == UnjudgedKind::Unreadable;
+        let unreadable = kinds.iter().find(is_unreadable).map_or(no_message, |(_, label)| *label);
+        self.at_hand(code, [no_message, unreadable], |compiler, code| {
             for (message, label) in compiler.messages(code, no_message)? {
                 ebpf! { in code; $label: }
                 compiler.message(code, message)?;
@@ -388,7 +392,7 @@ impl Compiler<'_> {
         })?;
         self.limits_of_all(code)?;
         self.write_tills(code);
-        self.judge_by_source_alone(code, unjudged)?;
+        self.judge_by_source_alone(code, kinds.into_iter())?;
         self.finish(code);
         Ok(())
     }

@@ -63,9 +63,12 @@ pub(super) enum Near {
     Copied(usize),
 }
 
+/// Of a frame at xdp no helper reads what is behind so many bytes (`bpf_xdp_pointer`, net/core/filter.c).
+pub const MOST_READ_OF_FRAMES: usize = 1 << 16;
+
 impl Compiler<'_> {
     /// Writes `judge` for each way in which the payload may be at hand, with what brings it there; where it can be nowhere else than in
-    /// the packet, and isn't, on at `unread`. Payloads that are shorter than any message go on at `none`.
+    /// the packet, and isn't, or beyond [`MOST_READ_OF_FRAMES`], on at `unread`. Payloads that are shorter than any message go on at `none`.
     pub(super) fn at_hand(
         &mut self,
         code: &mut Code,
@@ -90,6 +93,13 @@ impl Compiler<'_> {
             (Hook::Cgroup, Party::Service) => vec![Near::InPlace(unread)],
             _ => vec![copied],
         };
+        if self.site.hook == Hook::Xdp {
+            ebpf! { in code;
+                mov r1, $AT
+                add r1, $PAYLOAD_LEN
+                jgt r1, {MOST_READ_OF_FRAMES as i32}, $unread
+            }
+        }
         let shortest = shortest_message(self.service, self.by);
         if shortest > 0 {
             ebpf! { in code; jlt $PAYLOAD_LEN, {shortest as i32}, $none }

@@ -8,7 +8,7 @@ use weir_guard::meaning::{Condition, FieldId, FieldKind, Integer, Width};
 
 use super::{
     Compiler, Refusal,
-    integer::{choose, constant, load, load_pointed},
+    integer::{choose, constant, load, load_pointed, native},
     near::{PART_LEN, Part},
     walk::LABELS_IN_A_WORD,
 };
@@ -254,15 +254,4 @@ fn fold_case(code: &mut Code, part: &[u8], ignores_case: bool) {
         constant(code, Reg::R2, letters);
         ebpf! { in code; or r0, r2 }
     }
-}
-
-/// What a load of these bytes gives on this machine, for which programs are made.
-pub(super) fn native(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    if cfg!(target_endian = "big") {
-        word[8 - bytes.len()..].copy_from_slice(bytes);
-    } else {
-        word[..bytes.len()].copy_from_slice(bytes);
-    }
-    u64::from_ne_bytes(word)
 }

@@ -3,17 +3,17 @@
 use weir_asm::Endian;
 use weir_filters::{
     Carried, Found, Hook, Layer, Site, corpus,
-    fun::service::{DECISIONS, service_object},
+    fun::service::{DECISIONS, MOST_READ_OF_FRAMES, service_object},
 };
 use weir_guard::{
-    meaning::{Decision, Memory, Packet, Service, UnjudgedKind},
+    meaning::{Decision, Fate, Memory, Packet, Service, UnjudgedKind},
     text,
 };
 use weir_hooks::AnyProgram;
 use weir_testing::scaled;
 use weir_wire::headers::ethernet;
 
-use super::{Protocols, counted, hooks, site};
+use super::{LISTEN, Protocols, counted, guard_of, hooks, is_accepted, loaded, seen, site};
 
 const ENDPOINTS: [&str; 4] = ["10.0.0.2:12345", "0.0.0.0:12345", "[fd00::2]:12345", "[::]:12345"];
 /// Random ones, besides those that every run has.
@@ -23,6 +23,28 @@ pub(super) fn are_decided_as_by_the_interpreter() {
     for (seed, endpoint) in (0..).zip(ENDPOINTS) {
         for hook in hooks().filter(|hook| hook.layer() != Layer::Udp) {
             check(&guard(seed), &site(hook, endpoint.parse().expect("an address")), seed);
+        }
+    }
+}
+
+/// A name may stand anywhere in the payload: what is longer than helpers read is dropped and counted, whatever it is.
+pub(super) fn of_which_no_helper_reads_the_end() {
+    let guard = guard_of("protocol = \"dns\"\naccept = [\"query\"]");
+    for hook in hooks().filter(|hook| *hook == Hook::Xdp) {
+        let program = loaded(&guard, hook, LISTEN).expect("it loads");
+        let map = program.map(DECISIONS).expect("it has the map");
+        let source = "192.0.2.1:40000".parse().expect("an address");
+        let headers = seen(hook.layer(), source, &[]).len();
+        for (len, decision) in [
+            (MOST_READ_OF_FRAMES - headers, Decision::NoMessage),
+            (MOST_READ_OF_FRAMES - headers + 1, Decision::Unjudged(UnjudgedKind::Unreadable, Fate::Drop)),
+        ] {
+            let count = || {
+                counted(&map, &guard).into_iter().find(|(each, _)| *each == decision).map(|(_, count)| count)
+            };
+            let before = count().expect("it is listed");
+            assert!(!is_accepted(&program, hook, source, &vec![0; len]), "{len} bytes");
+            assert_eq!(count(), Some(before + 1), "{decision:?}, {len} bytes");
         }
     }
 }

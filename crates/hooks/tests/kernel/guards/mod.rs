@@ -50,6 +50,10 @@ pub(super) const TESTS: &[Test] = &[
     once("a_guard_by_hand_in_c_decides_as_the_interpreter", by_hand::decides_as_the_interpreter),
     once("guards_decide_frames_as_the_interpreter", frames::are_decided_as_by_the_interpreter),
     once(
+        "frames_at_xdp_of_which_no_helper_reads_the_end_are_unreadable",
+        frames::of_which_no_helper_reads_the_end,
+    ),
+    once(
         "known_sources_are_known_for_as_long_as_the_guard_says",
         known::are_known_for_as_long_as_the_guard_says,
     ),
