@@ -46,8 +46,9 @@ impl Guard {
         let files = Objects::new();
         let guard = files.file("guard.toml", guard.as_bytes());
         let [said, shown, summary] = ["said", "shown", "summary"].map(|name| files.file(name, b""));
-        // It may be nobody who writes.
+        // It may be nobody who writes, and who makes the control socket.
         fs::set_permissions(&summary, PermissionsExt::from_mode(0o666)).expect("our file");
+        fs::set_permissions(files.path(), PermissionsExt::from_mode(0o777)).expect("our folder");
         let file = |path| File::create(path).expect("our folder");
         let control = files.path().join(CONTROL);
         command
