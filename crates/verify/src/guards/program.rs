@@ -80,9 +80,10 @@ impl GuardProgram {
 
     /// What the interpreter says of the packet there.
     pub(super) fn expected(&self, service: &Service, example: &Example, memory: &mut Memory) -> Decision {
+        // What is behind the packet in its frame isn't asked for.
         let is_unread = self.hook == Hook::Xdp
             && service::reads_anywhere(service)
-            && self.frame(example).len() > service::MOST_READ_OF_FRAMES;
+            && self.frame(example).len() - example.behind.len() > service::MOST_READ_OF_FRAMES;
         match is_unread {
             true => service.decide_unjudged(UnjudgedKind::Unreadable, example.packet().source.ip()),
             false => service.decide(&example.packet(), memory, 0),
