@@ -40,33 +40,33 @@ make() { # PROFILE
 
 # Mounts the layers, in a namespace that goes with it.
 mount_root() { # LAYERS CHANGES
-  mkdir -p "$2"/{root,upper,work}
-  mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+  mkdir -p "$2"/{merged,upper,work}
+  mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/merged"
 }
 
 # What systemd takes besides an empty Debian.
 add_systemd() { # LAYERS CHANGES
   mount_root "$1" "$2"
-  cp -L /etc/resolv.conf "$2/root/etc/resolv.conf"
-  mount -t proc proc "$2/root/proc"
-  chroot "$2/root" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+  cp -L /etc/resolv.conf "$2/merged/etc/resolv.conf"
+  mount -t proc proc "$2/merged/proc"
+  chroot "$2/merged" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     systemd systemd-sysv dbus bash-completion man-db >/dev/null && apt-get clean'
 }
 
 # Installs, tries, removes and purges it, where systemd is process 1.
 try_package() { # LAYERS CHANGES FILE.deb
-  local root=$2/root
+  local root=$2/merged
   mount_root "$1" "$2"
-  cp "$3" "$root/root/weir.deb"
-  install -m 755 packaging/try "$root/root/try"
-  printf '[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=-/root/try\nExecStopPost=systemctl poweroff --no-block\nStandardOutput=file:/root/said\nStandardError=inherit\n' \
+  cp "$3" "$root/opt/weir.deb"
+  install -m 755 packaging/try "$root/opt/try"
+  printf '[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=-/opt/try\nExecStopPost=systemctl poweroff --no-block\nStandardOutput=file:/opt/said\nStandardError=inherit\n' \
     >"$root/etc/systemd/system/try.service"
   ln -s /etc/systemd/system/try.service "$root/etc/systemd/system/multi-user.target.wants/try.service"
   timeout 300 systemd-nspawn --quiet --boot --directory "$root" --private-network --register=no --keep-unit --console=pipe \
     --capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN,CAP_SYS_PTRACE --system-call-filter='bpf pidfd_getfd' </dev/null >"$2/console" 2>&1 \
     || say "systemd-nspawn ended with status $?"
-  cat "$root/root/said" 2>/dev/null || { tail -n 40 "$2/console" >&2; fail "systemd didn't begin there"; }
-  grep -qx 'tried: all of it' "$root/root/said" || fail "the package isn't what it should be"
+  cat "$root/opt/said" 2>/dev/null || { tail -n 40 "$2/console" >&2; fail "systemd didn't begin there"; }
+  grep -qx 'tried: all of it' "$root/opt/said" || fail "the package isn't what it should be"
 }
 
 try_out() { # FILE.deb

@@ -288,6 +288,14 @@ impl Decision {
             Self::Allowed | Self::Blocked | Self::NoMessage | Self::Unjudged(..) => None,
         }
     }
+
+    /// The limit that the packet was over.
+    pub const fn limit(self) -> Option<LimitId> {
+        match self {
+            Self::OverLimit(_, limit) => Some(limit),
+            _ => None,
+        }
+    }
 }
 
 impl Service {

@@ -80,10 +80,9 @@ impl GuardProgram {
 
     /// What the interpreter says of the packet there.
     pub(super) fn expected(&self, service: &Service, example: &Example, memory: &mut Memory) -> Decision {
-        // What is behind the packet in its frame isn't asked for.
-        let is_unread = self.hook == Hook::Xdp
-            && service::reads_anywhere(service)
-            && self.frame(example).len() - example.behind.len() > service::MOST_READ_OF_FRAMES;
+        // What is behind the packet in its frame isn't asked for, and a socket has nothing of it.
+        let bytes = self.frame(example).len().saturating_sub(example.behind.len());
+        let is_unread = service::is_out_of_reach(service, &Site::new(self.hook, listen(service)), bytes);
         match is_unread {
             true => service.decide_unjudged(UnjudgedKind::Unreadable, example.packet().source.ip()),
             false => service.decide(&example.packet(), memory, 0),

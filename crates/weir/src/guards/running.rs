@@ -193,10 +193,7 @@ fn counted(service: &Service, decision: Decision, packets: u64) -> DecisionStatu
     DecisionStatus {
         decision: decision.name().to_owned(),
         message: decision.message().map(|id| service.protocol.message(id).name.clone()),
-        limit: match decision {
-            Decision::OverLimit(_, limit) => Some(limit.0),
-            _ => None,
-        },
+        limit: decision.limit().map(|limit| limit.0),
         rule: words::sentence(decision, service),
         verdict: match decision.is_accepted() {
             true => GuardVerdict::Accept,

@@ -228,6 +228,13 @@ pub fn reads_anywhere(service: &Service) -> bool {
     judges.into_iter().flatten().any(|party| !bounds::is_in_window(service, party, window))
 }
 
+/// Whether a program at that site can't read all of a frame that has so many bytes up to its payload's end, although fields stand
+/// elsewhere than at its beginning: at xdp where it has more than [`MOST_READ_OF_FRAMES`].
+pub fn is_out_of_reach(service: &Service, site: &Site, bytes: usize) -> bool {
+    let is_in_window = || bounds::is_in_window(service, Party::Client, Window::of(service, site));
+    site.hook == Hook::Xdp && bytes > MOST_READ_OF_FRAMES && !is_in_window()
+}
+
 /// The program that decides.
 pub const GUARD: &str = "guard";
 /// The program that sees what the service sends, and lets all of it pass.

@@ -9,6 +9,7 @@ use weir_testing::{ControlGroup, Test, received, scaled, send, wait_until};
 use weir_wire::Request;
 
 use super::{
+    at_every_hook,
     guard::{Guard, PORT, at, invalid, ip, serve},
     units::{UnitGroup, cgroup2},
 };
@@ -34,37 +35,32 @@ fn wait_for(guard: &mut Guard, server: &Server) {
 
 fn a_server_is_started_again() {
     let rounds = scaled(20).max(2) as u64;
-    for hook in ["socket", "cgroup", "tc", "xdp"] {
-        if hook == "xdp" && !has_guards(&Hook::Xdp) {
-            continue;
-        }
-        in_namespace(move || {
-            let group = ControlGroup::new();
-            let mut guard = Guard::start(&at(hook), &[]);
-            for round in 0..rounds {
-                let listen = if round % 2 == 0 { "127.0.0.1" } else { "[::1]" };
-                let server = group.within(|| serve(&format!("{listen}:{PORT}"), &[]));
-                match hook {
-                    "socket" => wait_for(&mut guard, &server),
-                    "cgroup" => guard.wait_until_said("weir: guarding bag"),
-                    _ => {}
-                }
-                assert_eq!(send_some(&server).as_deref(), Some("10"), "round {round} at {hook}");
-                assert_eq!(invalid(server), "0", "round {round} at {hook}");
+    at_every_hook(move |hook| {
+        let group = ControlGroup::new();
+        let mut guard = Guard::start(&at(hook), &[]);
+        for round in 0..rounds {
+            let listen = if round % 2 == 0 { "127.0.0.1" } else { "[::1]" };
+            let server = group.within(|| serve(&format!("{listen}:{PORT}"), &[]));
+            match hook {
+                "socket" => wait_for(&mut guard, &server),
+                "cgroup" => guard.wait_until_said("weir: guarding bag"),
+                _ => {}
             }
-            let (record, ended) = guard.ended();
-            let service = &record["services"][0];
-            let verdicts = json!({"accepted": 11 * rounds, "dropped": 20 * rounds});
-            assert_eq!(service["verdicts"], verdicts, "at {hook}: {record}");
-            let times = match hook {
-                "socket" => rounds,
-                "cgroup" => 1,
-                _ => 0,
-            };
-            assert_eq!(service["unguarded"]["times"], times, "at {hook}: {record}");
-            assert_eq!(ended.stderr.contains("bag: unguarded "), times > 0, "{ended:?}");
-        });
-    }
+            assert_eq!(send_some(&server).as_deref(), Some("10"), "round {round} at {hook}");
+            assert_eq!(invalid(server), "0", "round {round} at {hook}");
+        }
+        let (record, ended) = guard.ended();
+        let service = &record["services"][0];
+        let verdicts = json!({"accepted": 11 * rounds, "dropped": 20 * rounds});
+        assert_eq!(service["verdicts"], verdicts, "at {hook}: {record}");
+        let times = match hook {
+            "socket" => rounds,
+            "cgroup" => 1,
+            _ => 0,
+        };
+        assert_eq!(service["unguarded"]["times"], times, "at {hook}: {record}");
+        assert_eq!(ended.stderr.contains("bag: unguarded "), times > 0, "{ended:?}");
+    });
 }
 
 fn workers_that_come_later() {

@@ -112,33 +112,39 @@ fn one_that_observes_drops_nothing() {
     });
 }
 
-fn answered_sources_are_known() {
-    const KNOWN: &str = "mode = \"enforce\"\nallow = [\"127.0.0.2\"]\nknown = { after = \"count\", by = \"source/32,/64\", for = \"1h\" }";
+/// For each hook that guards have on this kernel, in a network namespace of its own.
+fn at_every_hook(run: impl Fn(&'static str) + Clone + Send + 'static) {
     for hook in ["socket", "cgroup", "tc", "xdp"] {
         if hook == "xdp" && !has_guards(&Hook::Xdp) {
             continue;
         }
-        in_namespace(move || {
-            let group = ControlGroup::new();
-            let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
-            let lines = format!("{KNOWN}\nat = \"{hook}\"");
-            let guard = bag(&lines).replace("\"put\"", "{ message = \"put\", from = \"known\" }");
-            let guard = Guard::start(&guard, &[]);
-            let friend = UdpSocket::bind("127.0.0.2:0").expect("a free port");
-            friend.connect(server.address).expect("UDP connects at once");
-            let put = Request::Put { key: 10, value: 1 }.to_bytes();
-            let get = Request::Get { key: 10 }.to_bytes();
-            send(&friend, &put);
-            let stranger = server.socket();
-            send(&stranger, &put);
-            assert_eq!(ask(&stranger, &get).as_deref(), Some("1"), "at {hook}");
-            send(&stranger, &put);
-            assert_eq!(ask(&stranger, &get).as_deref(), Some("2"), "it is known now, at {hook}");
-            let (record, _) = guard.ended();
-            let verdicts = &record["services"][0]["verdicts"];
-            assert_eq!(*verdicts, json!({"accepted": 4, "dropped": 1}), "at {hook}: {record}");
-        });
+        let run = run.clone();
+        in_namespace(move || run(hook));
     }
+}
+
+fn answered_sources_are_known() {
+    const KNOWN: &str = "mode = \"enforce\"\nallow = [\"127.0.0.2\"]\nknown = { after = \"count\", by = \"source/32,/64\", for = \"1h\" }";
+    at_every_hook(move |hook| {
+        let group = ControlGroup::new();
+        let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
+        let lines = format!("{KNOWN}\nat = \"{hook}\"");
+        let guard = bag(&lines).replace("\"put\"", "{ message = \"put\", from = \"known\" }");
+        let guard = Guard::start(&guard, &[]);
+        let friend = UdpSocket::bind("127.0.0.2:0").expect("a free port");
+        friend.connect(server.address).expect("UDP connects at once");
+        let put = Request::Put { key: 10, value: 1 }.to_bytes();
+        let get = Request::Get { key: 10 }.to_bytes();
+        send(&friend, &put);
+        let stranger = server.socket();
+        send(&stranger, &put);
+        assert_eq!(ask(&stranger, &get).as_deref(), Some("1"), "at {hook}");
+        send(&stranger, &put);
+        assert_eq!(ask(&stranger, &get).as_deref(), Some("2"), "it is known now, at {hook}");
+        let (record, _) = guard.ended();
+        let verdicts = &record["services"][0]["verdicts"];
+        assert_eq!(*verdicts, json!({"accepted": 4, "dropped": 1}), "at {hook}: {record}");
+    });
 }
 
 fn a_server_is_waited_for() {
@@ -277,38 +283,33 @@ fn a_unit_is_guarded() {
 }
 
 fn in_another_namespace() {
-    for hook in ["socket", "cgroup", "tc", "xdp"] {
-        if hook == "xdp" && !has_guards(&Hook::Xdp) {
-            continue;
+    at_every_hook(move |hook| {
+        let neighbour = Neighbour::begin();
+        let group = ControlGroup::new();
+        let path = format!("/proc/{}/ns/net", neighbour.id());
+        let start = || {
+            let serve = || group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
+            neighbour.run(|| {
+                ip(&["link set lo up"]);
+                serve()
+            })
+        };
+        let server = start();
+        let mut guard = Guard::start(&bag(&format!("{ENFORCE}\nat = \"{hook}\"\nnetns = {path:?}")), &[]);
+        assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("10"), "at {hook}");
+        assert_eq!(invalid(server), "0", "at {hook}");
+        let server = start();
+        if hook == "socket" {
+            guard.wait_until_said(&format!("of process {}", server.process()));
         }
-        in_namespace(move || {
-            let neighbour = Neighbour::begin();
-            let group = ControlGroup::new();
-            let path = format!("/proc/{}/ns/net", neighbour.id());
-            let start = || {
-                let serve = || group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
-                neighbour.run(|| {
-                    ip(&["link set lo up"]);
-                    serve()
-                })
-            };
-            let server = start();
-            let mut guard = Guard::start(&bag(&format!("{ENFORCE}\nat = \"{hook}\"\nnetns = {path:?}")), &[]);
-            assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("10"), "at {hook}");
-            assert_eq!(invalid(server), "0", "at {hook}");
-            let server = start();
-            if hook == "socket" {
-                guard.wait_until_said(&format!("of process {}", server.process()));
-            }
-            assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("10"), "at {hook}, again");
-            let (record, _) = guard.ended();
-            let verdicts = json!({"accepted": 22, "dropped": 40});
-            assert_eq!(record["services"][0]["verdicts"], verdicts, "at {hook}: {record}");
-            assert_eq!(neighbour.run(|| filter_on(PORT)), None);
-            assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("20"), "at {hook}, unguarded");
-            assert_eq!(invalid(server), "10", "at {hook}");
-        });
-    }
+        assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("10"), "at {hook}, again");
+        let (record, _) = guard.ended();
+        let verdicts = json!({"accepted": 22, "dropped": 40});
+        assert_eq!(record["services"][0]["verdicts"], verdicts, "at {hook}: {record}");
+        assert_eq!(neighbour.run(|| filter_on(PORT)), None);
+        assert_eq!(neighbour.run(|| send_some(&server)).as_deref(), Some("20"), "at {hook}, unguarded");
+        assert_eq!(invalid(server), "10", "at {hook}");
+    });
 }
 
 fn without_net_admin_at_the_socket() {

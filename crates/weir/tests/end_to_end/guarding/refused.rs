@@ -8,10 +8,13 @@ use weir_hooks::{KernelFilter, SocketRefusal, Target, XdpMode, in_own_network};
 use weir_testing::{ControlGroup, Ended, send};
 use weir_wire::Request;
 
-use super::guard::{Guard, PORT, at, filter_on, invalid, ip, serve};
+use super::{
+    at_every_hook,
+    guard::{Guard, PORT, at, filter_on, invalid, ip, serve},
+};
 use crate::{
-    guards::{bag, has_guards},
-    hooks::{Neighbour, in_namespace},
+    guards::bag,
+    hooks::Neighbour,
     objects::Objects,
     running::{ask, weir},
 };
@@ -72,36 +75,30 @@ pub(super) fn where_one_cannot_none_is() {
 }
 
 pub(super) fn a_second_one_is_refused() {
-    for hook in ["socket", "cgroup", "tc", "xdp"] {
-        if hook == "xdp" && !has_guards(&Hook::Xdp) {
-            continue;
+    at_every_hook(move |hook| {
+        let group = ControlGroup::new();
+        let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
+        let guard = Guard::start(&at(hook), &[]);
+        let process = format!("of process {}, another `weir guard run`, guards it already", guard.child.id());
+        let parts = if hook == "socket" {
+            ["guarding bag: ", &process]
+        } else {
+            ["guarding bag: ", " guards that port there already"]
+        };
+        run_refused(&at(hook), &[], 1, &parts);
+        // Its program is named.
+        let ended = run_guard(&at(hook), &[]);
+        let (_, rest) = ended.stderr.split_once(": program ").expect("it is named");
+        let id = rest.split(' ').next().and_then(|id| id.parse().ok()).expect("a number");
+        assert!(guard.programs.contains(&id), "at {hook}: {ended:?}");
+        // That of another port is in nobody's way, but where there is room for one.
+        if hook != "xdp" {
+            Guard::start(&at(hook).replace("udp/12345", "udp/12346"), &[]).ended();
         }
-        in_namespace(move || {
-            let group = ControlGroup::new();
-            let server = group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
-            let guard = Guard::start(&at(hook), &[]);
-            let process =
-                format!("of process {}, another `weir guard run`, guards it already", guard.child.id());
-            let parts = if hook == "socket" {
-                ["guarding bag: ", &process]
-            } else {
-                ["guarding bag: ", " guards that port there already"]
-            };
-            run_refused(&at(hook), &[], 1, &parts);
-            // Its program is named.
-            let ended = run_guard(&at(hook), &[]);
-            let (_, rest) = ended.stderr.split_once(": program ").expect("it is named");
-            let id = rest.split(' ').next().and_then(|id| id.parse().ok()).expect("a number");
-            assert!(guard.programs.contains(&id), "at {hook}: {ended:?}");
-            // That of another port is in nobody's way, but where there is room for one.
-            if hook != "xdp" {
-                Guard::start(&at(hook).replace("udp/12345", "udp/12346"), &[]).ended();
-            }
-            let (record, _) = guard.ended();
-            assert_eq!(record["services"][0]["decisions"], serde_json::json!([]));
-            assert_eq!(invalid(server), "0");
-        });
-    }
+        let (record, _) = guard.ended();
+        assert_eq!(record["services"][0]["decisions"], serde_json::json!([]));
+        assert_eq!(invalid(server), "0");
+    });
 }
 
 pub(super) fn where_xdp_is_taken_it_goes_to_tc() {
