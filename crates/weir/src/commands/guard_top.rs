@@ -3,11 +3,14 @@
 use std::{
     env,
     io::{self, IsTerminal as _},
+    mem,
+    os::fd::AsFd,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
@@ -48,14 +51,23 @@ It takes a terminal that can place text; elsewhere `weir guard status` says the 
 
 Exit status: 0 it was ended, 1 no guard answers, 2 the arguments are wrong, or there is no such terminal.";
 
+/// After so long a terminal's new size is looked for.
+const RESIZED: Duration = Duration::from_secs(1);
+
 impl GuardTopArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         check_terminal()?;
         let mut top = Top::default();
         self.look(&mut top)?;
-        let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
+        // SIGHUP ends it at once: where the terminal is gone there is nothing to give back.
+        let interrupt = Interrupt::listen().context("listening for signals")?;
         let mut terminal = ratatui::try_init().context("making room on the terminal")?;
         let watched = self.watch(&mut top, &mut terminal, &interrupt);
+        if is_gone(&io::stdin()) {
+            // What gives its cursor back says where that fails, and nobody hears it.
+            mem::forget(terminal);
+            return Ok(ExitCode::SUCCESS);
+        }
         ratatui::try_restore().context("giving the terminal back")?;
         watched.map(|()| ExitCode::SUCCESS)
     }
@@ -66,18 +78,18 @@ impl GuardTopArgs {
         terminal: &mut DefaultTerminal,
         interrupt: &Interrupt,
     ) -> anyhow::Result<()> {
+        let stdin = io::stdin();
         let mut due = Instant::now() + self.every;
         loop {
             terminal.draw(|frame| top.draw(frame)).context("drawing")?;
-            let left = due.saturating_duration_since(Instant::now());
-            if interrupt.check().is_err() {
+            if interrupt.wait(&[stdin.as_fd()], due.min(Instant::now() + RESIZED)).is_err() || is_gone(&stdin)
+            {
                 return Ok(());
             }
-            if event::poll(left).context("reading keys")? {
+            while event::poll(Duration::ZERO).context("reading keys")? {
                 if is_the_end(&event::read().context("reading keys")?, top) {
                     return Ok(());
                 }
-                continue;
             }
             if Instant::now() >= due {
                 if let Err(error) = self.look(top) {
@@ -95,6 +107,14 @@ impl GuardTopArgs {
         top.failure = failures.first().map(ToString::to_string);
         Ok(())
     }
+}
+
+/// Whether nobody types there any more: keys would be read for ever, none of which comes.
+fn is_gone(terminal: &impl AsFd) -> bool {
+    let mut asked = [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    poll(&mut asked, PollTimeout::ZERO).is_ok()
+        && asked[0].revents().is_none_or(|events| events.intersects(gone))
 }
 
 /// Does what a key says, and says whether it is the last.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rand::RngExt as _;
 use weir_filters::{Combination, FilterName, Hook, Layer, Site, SuperPackets, Toolkit};
 use weir_hooks::{KernelFilter, ProgramType, available, gso_layout};
 use weir_wire::{
@@ -32,6 +33,9 @@ fn toolkits(hook: Hook) -> Vec<Toolkit> {
 const fn repetitions(hook: Hook) -> usize {
     if matches!(hook, Hook::Xdp) { 100 } else { 25 }
 }
+
+/// Programs before those that are measured: each takes 64 bytes or more, of which a page has as many.
+const MOST_FILLERS: usize = 64;
 
 /// Batches of each program in a repetition, the programs in turn.
 const BATCHES: usize = 40;
@@ -97,13 +101,23 @@ fn telling(payload: &[u8]) -> anyhow::Result<PromisedFigure> {
 /// What the filter's run takes longer than the accept-all program's, ns, for each toolkit, or whatever the pairs differ in.
 pub(super) type Costs<T = Toolkit> = Vec<(T, f64)>;
 
-/// With programs loaded anew in each repetition: how fast one is depends also on where in memory the kernel puts it.
+/// With programs loaded anew in each repetition, behind some that nobody runs: how fast one is depends also on where in memory the kernel
+/// puts it, which is the same place again where nothing has changed.
 pub(super) fn repeat<T: Copy>(
     hook: Hook,
     load: impl Fn() -> anyhow::Result<Pairs<T>>,
     seen: &[u8],
 ) -> anyhow::Result<Vec<Costs<T>>> {
-    (0..repetitions(hook)).map(|_| load()?.cost(seen)).collect()
+    let mut random = rand::rng();
+    let filler = || KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &Site::socket());
+    let mut repetition = || {
+        let fillers = (0..random.random_range(..MOST_FILLERS)).map(|_| filler());
+        let fillers = fillers.collect::<Result<Vec<_>, _>>()?;
+        let costs = load()?.cost(seen);
+        drop(fillers);
+        costs
+    };
+    (0..repetitions(hook)).map(|_| repetition()).collect()
 }
 
 /// A toolkit's; none where this build hasn't got it.

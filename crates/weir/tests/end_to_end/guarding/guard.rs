@@ -97,11 +97,16 @@ impl Guard {
         fs::read_to_string(self.files.path().join(name)).expect("it is text")
     }
 
+    /// The command that asks it while it runs.
+    pub(super) fn asking(&self, command: &str) -> Command {
+        let mut asking = weir(&["guard", command, "--control"]);
+        asking.arg(self.files.path().join(CONTROL));
+        asking
+    }
+
     /// What `weir guard` says of it while it runs.
     pub(super) fn asked(&self, command: &str, arguments: &[&str]) -> Ended {
-        let mut asking = weir(&["guard", command]);
-        asking.args(arguments).arg("--control").arg(self.files.path().join(CONTROL));
-        Ended::from(asking.output().expect("the binary starts"))
+        Ended::from(self.asking(command).args(arguments).output().expect("the binary starts"))
     }
 
     pub(super) fn wait_until_said(&mut self, words: &str) {

@@ -49,6 +49,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_server_that_is_not_there_yet_is_waited_for", a_server_is_waited_for),
     ("every_socket_of_a_port_is_guarded_whoever_has_it", every_socket_is_guarded),
     ("a_running_guard_says_how_it_is", watched::one_that_runs_says_how_it_is),
+    ("guards_on_a_terminal_end_when_it_goes", watched::top_ends_with_its_terminal),
     ("a_guard_is_found_without_a_path", watched::one_is_found_without_a_path),
     ("a_units_control_group_is_guarded_before_it_is_there", a_unit_is_guarded),
     ("what_a_killed_guard_leaves_at_a_socket_is_replaced_by_the_next", what_a_killed_one_leaves_is_replaced),

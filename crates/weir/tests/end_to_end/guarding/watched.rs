@@ -1,7 +1,22 @@
 //! Running guards as `weir guard status` shows them.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    os::fd::AsFd as _,
+    path::Path,
+    process::Child,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    pty::{OpenptyResult, Winsize, openpty},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use weir_hooks::in_own_network;
 use weir_testing::wait_until;
@@ -17,6 +32,55 @@ fn status(guard: &Guard) -> Value {
     let ended = guard.asked("status", &["--json"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     serde_json::from_str(&ended.stdout).expect("JSON")
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What shows it on a terminal ends when that goes, and when it is told to.
+pub(super) fn top_ends_with_its_terminal() {
+    in_namespace(|| {
+        let guard = Guard::start(&at("tc"), &[]);
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        for is_told in [false, true] {
+            let OpenptyResult { master, slave } = openpty(&size, None).expect("a terminal");
+            // Whoever is begun has no end of it that isn't given to him.
+            fcntl(&master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("ours");
+            let own = || slave.try_clone().expect("a descriptor");
+            let mut top = guard.asking("top");
+            top.env("TERM", "xterm").stdin(own()).stdout(own()).stderr(own());
+            let mut child = top.spawn().expect("the binary starts");
+            drop((top, slave));
+            let mut terminal = File::from(master);
+            let (mut shown, mut bytes) = (String::new(), [0; 4096]);
+            while !shown.contains("guard top") {
+                let mut asked = [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
+                let patience = PollTimeout::try_from(PATIENCE).expect("it is short");
+                assert_eq!(poll(&mut asked, patience), Ok(1), "it shows nothing more than {shown}");
+                let count = terminal.read(&mut bytes).expect("it shows something");
+                shown += &String::from_utf8_lossy(&bytes[..count]);
+            }
+            let terminal = is_told.then_some(terminal);
+            if terminal.is_some() {
+                kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it is our child");
+            }
+            let ended = wait_for(&mut child);
+            let _ = child.kill();
+            assert_eq!(ended, Some(0), "told: {is_told}");
+        }
+        guard.ended();
+    });
+}
+
+/// Its status, unless it goes on for long.
+fn wait_for(child: &mut Child) -> Option<i32> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match child.try_wait().expect("it is our child") {
+            Some(status) => return status.code(),
+            None if Instant::now() > deadline => return None,
+            None => sleep(Duration::from_millis(10)),
+        }
+    }
 }
 
 pub(super) fn one_that_runs_says_how_it_is() {
