@@ -4,7 +4,7 @@
 #   scripts/kernels.sh 5.10 here     these; `here` is this machine's own
 #   scripts/kernels.sh --only doctor 5.10   one step of what is tried, or several with commas between them
 #   scripts/kernels.sh --run COMMAND 5.10   what a shell there says to that, below results/VERSION/run; the tests are
-#                                    $TESTS/hooks, $TESTS/hooks_on_the_wire and $TESTS/end_to_end there
+#                                    $TESTS/hooks, $TESTS/hooks_on_the_wire, $TESTS/end_to_end and $TESTS/guard_object there
 #   scripts/kernels.sh --table       the table again, of what was kept
 # Kernels are Debian's for cloud machines. apt downloads and checks them, with lists of its own for these calls alone. Needs what
 # `scripts/setup.sh --kernels` installs; KVM is used where /dev/kvm is. The machines have no network. Kept in target/kernels: the
@@ -30,7 +30,7 @@ AT_ONCE=$(nproc)
 WEIR=$(git rev-parse HEAD)-$(git diff HEAD | sha256sum | cut -c1-16)
 readonly AT_ONCE WEIR
 # What is tried there, in this order; scripts/kernels-steps says what each is.
-STEPS=doctor,serve,verify,hooks,hooks_on_the_wire,end_to_end
+STEPS=doctor,serve,verify,hooks,hooks_on_the_wire,end_to_end,guard_object
 
 say() { printf 'kernels: %s\n' "$*" >&2; }
 fail() { say "error: $*"; exit 1; }
@@ -125,9 +125,15 @@ pack() { # ROOT
     WEIR_COMPILED=$root/weir/compiled "$binary" --exact what_every_clang_compiles_decides_as_the_reference >/dev/null \
       || fail "no clang here compiles the filters in C, or the kernel here refuses them"
   fi
-  for tests in end_to_end hooks_on_the_wire; do
+  for tests in end_to_end hooks_on_the_wire guard_object; do
     if is_step $tests || is_step run; then copy_program "$root" "$(test_binary weir $tests)" /weir/$tests; fi
   done
+  if is_step guard_object || is_step run; then
+    for tool in bpftool xdp-loader; do copy_program "$root" "$(command -v $tool)" "/bin/$tool"; done
+    # The program that calls the others, which this kernel may refuse and another takes.
+    file=$(find /usr/lib -path '*/bpf/xdp-dispatcher.o' -print -quit)
+    install -D -m 644 "$file" "$root$file"
+  fi
   git ls-files -z | grep -zv '^docs/results/' | tar --create --null --files-from - | tar --extract --directory "$root$PWD"
   printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
   printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
@@ -233,7 +239,7 @@ summary() { # RESULTS
   local results=$1 tests step
   ! is_step doctor || jq -r '[.programs[].outcome] | group_by(.) | map("\(length) \(.[0])") | join(", ")' "$results/doctor" 2>/dev/null \
     || echo "weir doctor said nothing"
-  for tests in hooks hooks_on_the_wire end_to_end; do
+  for tests in hooks hooks_on_the_wire end_to_end guard_object; do
     ! is_step $tests || grep -h '^test result' "$results/$tests" 2>/dev/null | sed "s/^test result/$tests/" || echo "$tests: no result"
   done
   for step in serve verify; do tail -n 1 "$results/$step" 2>/dev/null || true; done
@@ -283,7 +289,7 @@ table() {
 # Of each other step what it came to on each kernel, where it was tried on one.
 steps_table() { # RESULTS…
   local results step cells said rows=''
-  for step in serve verify hooks hooks_on_the_wire end_to_end; do
+  for step in serve verify hooks hooks_on_the_wire end_to_end guard_object; do
     cells='' said=no
     for results in "$@"; do
       cells+=" $(outcome "$results" "$step") |"

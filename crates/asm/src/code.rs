@@ -1,6 +1,8 @@
 //! A sequence of instructions with labels, names of maps and source lines.
 
-use crate::{Imm64, Insn, Label, MapName, Target};
+use std::mem;
+
+use crate::{AluOp, Imm64, Insn, Label, MapName, Reg, Src, Target, Width};
 
 /// A line of one of a program's sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +93,28 @@ impl Code {
     }
 
     /// Puts all instructions into another order; labels stay before those that they stand before.
+    /// Writes each copy of r10, which nothing changes, `times` times: the code does the same, and what it becomes in the kernel is
+    /// longer, at other distances. See `weir_hooks::until_compiled` for what that is good for.
+    pub fn repeat_copies_of_r10(&mut self, times: usize) {
+        let is_copy = |insn: &Insn| {
+            matches!(insn, Insn::Alu { op: AluOp::Mov, width: Width::W64, src: Src::Reg(Reg::R10), .. })
+        };
+        self.lines.resize(self.insns.len(), Line::default());
+        let (insns, lines) = (mem::take(&mut self.insns), mem::take(&mut self.lines));
+        let mut places = Vec::with_capacity(insns.len() + 1);
+        for (insn, line) in insns.into_iter().zip(lines) {
+            places.push(self.insns.len() as u32);
+            for _ in 0..if is_copy(&insn) { times } else { 1 } {
+                self.insns.push(insn);
+                self.lines.push(line);
+            }
+        }
+        places.push(self.insns.len() as u32);
+        for label in &mut self.labels {
+            label.place = label.place.map(|place| places[place as usize]);
+        }
+    }
+
     pub(crate) fn reorder(&mut self, order: &[usize]) {
         let mut places: Vec<_> = (0..=self.insns.len() as u32).collect();
         for (to, from) in order.iter().enumerate() {
@@ -245,5 +269,29 @@ impl FromIterator<Insn> for Code {
 impl std::ops::AddAssign<Insn> for Code {
     fn add_assign(&mut self, insn: Insn) {
         self.push(insn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{show, text};
+
+    #[test]
+    fn copies_of_r10_are_repeated_and_jumps_lead_where_they_did() {
+        let code = |lines: &[&str]| text::assemble_code(lines.join("\n").as_bytes()).expect("it is code");
+        let mut code_with =
+            code(&["jeq r1, 0, there", "mov r0, r10", "there:", "mov r2, r10", "mov r0, r2", "exit"]);
+        code_with.repeat_copies_of_r10(2);
+        let twice = [
+            "jeq r1, 0, there",
+            "mov r0, r10",
+            "mov r0, r10",
+            "there:",
+            "mov r2, r10",
+            "mov r2, r10",
+            "mov r0, r2",
+            "exit",
+        ];
+        assert_eq!(show::fun::code(&code_with).to_string(), show::fun::code(&code(&twice)).to_string());
     }
 }

@@ -102,20 +102,30 @@ impl Attached {
             filter.check_mode(mode)?;
         }
         filter.refuse_super_packets("replacing", &self.whole_from)?;
-        let (call, done) = match &self.hold {
-            Hold::Slot(socket, slot) => filter.fill(*slot, socket.as_fd())?,
-            Hold::Anothers(None) => return Ok(()),
+        let in_slot = |slot, socket: BorrowedFd<'_>| -> Result<(), HookError> {
+            let (call, done) = filter.fill(slot, socket)?;
+            done.map_err(|io_error| filter.call_error("replacing", call, io_error))
+        };
+        match &self.hold {
+            Hold::Slot(socket, slot) => in_slot(*slot, socket.as_fd()),
+            Hold::Anothers(None) => Ok(()),
             Hold::Anothers(Some(socket)) => {
-                return socket
-                    .wherever_it_is(|lent| {
-                        let (call, done) = filter.fill(SocketOptions::FILTER, lent)?;
-                        done.map_err(|io_error| filter.call_error("replacing", call, io_error))
-                    })?
-                    .unwrap_or(Ok(()));
+                socket.wherever_it_is(|lent| in_slot(SocketOptions::FILTER, lent))?.unwrap_or(Ok(()))
             }
-            Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), filter.program_fd()?)),
-            Hold::Clsact(place) => ("RTM_NEWTFILTER", place.filter.fill(filter.program_fd()?)),
-            Hold::TracePoint { .. } => unreachable!("no filter is for a tracepoint"),
+            Hold::Link(_) | Hold::Clsact(_) | Hold::TracePoint { .. } => {
+                self.put(filter, filter.program_fd()?)
+            }
+        }
+    }
+
+    /// Puts a program of `filter` in the place of what is attached by a link or at clsact.
+    pub(crate) fn put(&self, filter: &KernelFilter, program: BorrowedFd<'_>) -> Result<(), HookError> {
+        let (call, done) = match &self.hold {
+            Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), program)),
+            Hold::Clsact(place) => ("RTM_NEWTFILTER", place.filter.fill(program)),
+            Hold::Slot(..) | Hold::Anothers(_) | Hold::TracePoint { .. } => {
+                unreachable!("no program of a guard is put there so")
+            }
         };
         done.map_err(|io_error| filter.call_error("replacing", call, io_error))
     }

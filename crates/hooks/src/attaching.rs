@@ -100,7 +100,8 @@ impl KernelFilter {
     /// # Errors
     /// It was loaded for another hook; what the kernel says, with the reason where it is known; or, in generic XDP and
     /// at a shared port, that the program would take a packet of several datagrams for its first one, and such packets
-    /// can come in there ([`weir_filters::SuperPackets::Pass`] allows that, and [`weir_filters::Site::gso`] tells them).
+    /// can come in there ([`weir_filters::SuperPackets::Pass`] allows that, and [`weir_filters::Site::gso`] tells them); or,
+    /// at tc, that generic XDP runs there, behind which it would judge nothing.
     pub fn attach<'a>(&self, target: impl Into<Target<'a>>) -> Result<Attached, HookError> {
         let target = target.into();
         self.check_hook(target.hook())?;
@@ -117,7 +118,10 @@ impl KernelFilter {
                 Ok(attached)
             }
             Target::Cgroup(folder) => self.link(folder.as_raw_fd() as u32, BPF_CGROUP_INET_INGRESS, 0),
-            Target::Tc(interface) => self.tc(interface, Direction::Ingress),
+            Target::Tc(interface) => {
+                self.refuse_behind_generic_xdp(interface)?;
+                self.tc(interface, Direction::Ingress)
+            }
             Target::TcEgress(interface) => self.tc(interface, Direction::Egress),
             Target::Xdp(interface, XdpMode::Auto) => self.native_or_generic(interface),
             Target::Xdp(interface, mode) => self.xdp(interface, mode),

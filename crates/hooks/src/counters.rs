@@ -28,7 +28,7 @@ impl KernelFilter {
     /// of a guard's program are made of its [`KernelFilter::decisions`].
     pub fn verdicts(&self) -> Result<Option<VerdictCounts>, HookError> {
         if self.service.is_some() {
-            return Ok(Some(guard::verdicts(&self.decisions()?)));
+            return Ok(Some(guard::verdicts_of(&self.decisions()?)));
         }
         if self.ebpf().is_none_or(|ebpf| ebpf.map(VERDICTS.name()).is_none()) {
             return Ok(None);

@@ -20,6 +20,9 @@ use crate::{
 /// Where the kernel's own types are (CONFIG_DEBUG_INFO_BTF, Linux 5.4).
 pub(crate) const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 
+/// An error of the kernel's own that user space has no name for (include/linux/errno.h).
+pub(crate) const ENOTSUPP: i32 = 524;
+
 /// What came back from below: an error with its own causes in one line, and the number of the kernel's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -321,6 +324,7 @@ impl HookError {
     pub fn load(what: String, needed: &[Capability], io_error: io::Error, verifier_log: String) -> Self {
         // The verifier says EACCES too: with a log, it walked through the program.
         let obstacle = match verifier_log.trim() {
+            _ if io_error.raw_os_error() == Some(ENOTSUPP) => Some(Obstacle::Compiler),
             "" => Obstacle::of(io_error.raw_os_error(), needed),
             _ if io_error.raw_os_error() == Some(libc::EFAULT) => Some(Obstacle::VerifierBug),
             _ => Some(Obstacle::of_verifier()),

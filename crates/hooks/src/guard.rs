@@ -1,12 +1,9 @@
 //! A service of a guard as a filter: its program, and what that has decided.
 
-use std::{
-    os::fd::{AsFd as _, AsRawFd as _},
-    sync::Arc,
-};
+use std::{os::fd::AsRawFd as _, sync::Arc};
 
 use aya_obj::generated::bpf_attach_type::BPF_CGROUP_INET_EGRESS;
-use weir_asm::{Endian, read_elf};
+use weir_asm::{Endian, Object, read_elf};
 use weir_filters::{
     Hook, Owner, Site,
     fun::service::{
@@ -18,7 +15,7 @@ use weir_guard::meaning::{Decision, Service};
 use weir_records::{DecisionCount, VerdictCounts};
 
 use crate::{
-    Attached, Direction, HookError, KernelFilter, Owners, ProgramType, attached::Hold,
+    Attached, Direction, HookError, KernelFilter, Obstacle, Owners, ProgramType, attached::Hold,
     attaching::call_with_reason, filter::Loaded, kernel_features, loader, maps::Records,
     occupant::guard_name, program_type, sys,
 };
@@ -58,24 +55,27 @@ impl KernelFilter {
         let name = guard_name(site.endpoint.port);
         let judging = object.programs.iter_mut().filter(|program| program.name == GUARD);
         judging.for_each(|program| program.name.clone_from(&name));
-        let elf = object.to_elf(Endian::NATIVE).map_err(|error| other(error.to_string()))?;
-        let traced = |mut error: HookError, program: &str| {
-            if let HookError::Load { site: made_for, .. } = &mut error {
-                *made_for = Some(Box::new(*site));
+        until_compiled(&mut object, |object| {
+            let elf = object.to_elf(Endian::NATIVE).map_err(|error| other(error.to_string()))?;
+            let traced = |mut error: HookError, program: &str| {
+                if let HookError::Load { site: made_for, .. } = &mut error {
+                    *made_for = Some(Box::new(*site));
+                }
+                match written.and_then(|_| read_elf(&elf).ok()) {
+                    Some(file) => error.with_line_of(&file, program),
+                    None => error,
+                }
+            };
+            let mut ebpf =
+                loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(&what, &error))?;
+            if let Some(knowing) = ebpf.program_mut(KNOWING) {
+                let needed = ProgramType::of(knowing).map_or(&[][..], ProgramType::needed);
+                let loaded = program_type::load(knowing);
+                loaded
+                    .map_err(|error| traced(HookError::program("loading", &what, needed, error), KNOWING))?;
             }
-            match written.and_then(|_| read_elf(&elf).ok()) {
-                Some(file) => error.with_line_of(&file, program),
-                None => error,
-            }
-        };
-        let mut ebpf =
-            loader::without_kernel_btf().load(&elf).map_err(|error| HookError::object(&what, &error))?;
-        if let Some(knowing) = ebpf.program_mut(KNOWING) {
-            let needed = ProgramType::of(knowing).map_or(&[][..], ProgramType::needed);
-            let loaded = program_type::load(knowing);
-            loaded.map_err(|error| traced(HookError::program("loading", &what, needed, error), KNOWING))?;
-        }
-        Self::load_program(what.clone(), ebpf, name.clone(), site).map_err(|error| traced(error, &name))
+            Self::load_program(what.clone(), ebpf, name.clone(), site).map_err(|error| traced(error, &name))
+        })
     }
 
     /// Attaches the program that sees what the service sends, where the guard asks which sources it has answered: on the way out of
@@ -86,8 +86,7 @@ impl KernelFilter {
     /// # Errors
     /// What it belongs to is none of `owners`; or what the kernel says.
     pub fn attach_knowing(&self, owners: Owners<'_>) -> Result<Option<Attached>, HookError> {
-        let Some(program) = self.ebpf().and_then(|ebpf| ebpf.program(KNOWING)) else { return Ok(None) };
-        let program = program.fd().map_err(|error| self.program_error("attaching", error))?.as_fd();
+        let Some(program) = self.knowing()? else { return Ok(None) };
         match (self.site.hook.owner(), owners) {
             (Owner::Interface, Owners { interface: Some(interface), .. }) => {
                 self.at_tc(interface, Direction::Egress, program).map(Some)
@@ -109,7 +108,7 @@ impl KernelFilter {
     pub fn decisions(&self) -> Result<Vec<DecisionCount>, HookError> {
         let Some(service) = &self.service else { return Ok(Vec::new()) };
         let all = self.all_decisions()?.into_iter().filter(|(_, packets)| *packets > 0);
-        Ok(all.map(|(decision, packets)| counted(service, decision, packets)).collect())
+        Ok(all.map(|(decision, packets)| decision_count(service, decision, packets)).collect())
     }
 
     /// The reading end of the samples of what a guard's program drops, where the guard wants them; there is one.
@@ -134,6 +133,16 @@ impl KernelFilter {
             return Ok(0);
         }
         Ok(self.map(LOST_SAMPLES)?.get(0)?.unwrap_or_default().into_iter().sum())
+    }
+
+    /// Has a guard's program search the lists of the service as it is now, as [`Self::set_lists`] says, where they alone are others.
+    ///
+    /// # Errors
+    /// Those of [`Self::set_lists`].
+    pub fn change_lists(&mut self, service: &Arc<Service>) -> Result<(), HookError> {
+        self.set_lists(service)?;
+        self.service = Some(Arc::clone(service));
+        Ok(())
     }
 
     /// How many packets a guard's program decided how, in the order of [`Service::decisions`]; none of other programs.
@@ -162,7 +171,35 @@ impl HookError {
     }
 }
 
-fn counted(service: &Service, decision: Decision, packets: u64) -> DecisionCount {
+/// How long code is made at most, in copies of r10 for each.
+const MOST_COPIES: usize = 4;
+
+/// Loads programs, with the same in other words where the kernel's compiler to machine code doesn't get done with them: on x86 a jump back may
+/// become longer while others become shorter by as much, after which it takes code that isn't what it measured for done ("bpf_jit: fatal
+/// error", arch/x86/net/bpf_jit_comp.c, `do_jit`; seen on Linux 6.18, one of some 40 000 programs of random guards).
+///
+/// # Errors
+/// Those of `load`.
+pub fn until_compiled<T>(
+    object: &mut Object,
+    mut load: impl FnMut(&Object) -> Result<T, HookError>,
+) -> Result<T, HookError> {
+    let short = object.clone();
+    let mut times = 1;
+    loop {
+        match load(object) {
+            Err(error) if error.obstacle() == Some(Obstacle::Compiler) && times < MOST_COPIES => {
+                times += 1;
+                object.clone_from(&short);
+                object.programs.iter_mut().for_each(|program| program.code.repeat_copies_of_r10(times));
+            }
+            loaded => return loaded,
+        }
+    }
+}
+
+/// How many packets were decided so, by the rules of that service.
+pub fn decision_count(service: &Service, decision: Decision, packets: u64) -> DecisionCount {
     DecisionCount {
         decision: decision.name().to_owned(),
         message: decision.message().map(|id| service.protocol.message(id).name.clone()),
@@ -173,7 +210,7 @@ fn counted(service: &Service, decision: Decision, packets: u64) -> DecisionCount
 }
 
 /// What packets that were decided so came to.
-pub(crate) fn verdicts(decisions: &[DecisionCount]) -> VerdictCounts {
+pub fn verdicts_of(decisions: &[DecisionCount]) -> VerdictCounts {
     let mut verdicts = VerdictCounts::default();
     for DecisionCount { dropped, packets, .. } in decisions {
         *(if *dropped { &mut verdicts.dropped } else { &mut verdicts.accepted }) += packets;

@@ -155,6 +155,9 @@ pub enum Obstacle {
     VerifierWithoutPerfmon,
     /// The verifier found a fault of its own (`verifier_bug`, include/linux/bpf_verifier.h, Linux 6.16): it answers EFAULT.
     VerifierBug,
+    /// The verifier takes the program, and the kernel's compiler to machine code doesn't (ENOTSUPP, `bpf_prog_select_runtime`,
+    /// kernel/bpf/core.c).
+    Compiler,
     /// The kernel has no tracepoints for system calls.
     NoTracepoint,
     /// tracefs is mounted, where the process can't read it.
@@ -181,7 +184,8 @@ impl Obstacle {
             | Self::OptionMemory
             | Self::Verifier
             | Self::VerifierWithoutPerfmon
-            | Self::VerifierBug => false,
+            | Self::VerifierBug
+            | Self::Compiler => false,
         }
     }
 
@@ -274,6 +278,10 @@ impl fmt::Display for Obstacle {
                 "this kernel's verifier found a fault of its own, not the program's: load it with CAP_PERFMON, or as root, \
                  which spares it the ways that only speculation takes, or on another kernel",
             ),
+            Self::Compiler => f.write_str(
+                "the verifier takes it, and the kernel's compiler to machine code (JIT) doesn't, which `dmesg` may explain: \
+                 write it a little longer, or switch that off (net.core.bpf_jit_enable) where the kernel lets you",
+            ),
             Self::NoTracepoint => {
                 f.write_str("this kernel has no such tracepoint: it needs CONFIG_FTRACE_SYSCALLS")
             }
@@ -293,6 +301,7 @@ impl fmt::Display for Obstacle {
 mod tests {
     use super::*;
     use crate::HookError;
+    use crate::error::ENOTSUPP;
 
     const ALL: &str = "Name:\tweir\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n";
 
@@ -335,6 +344,10 @@ mod tests {
             "verifier bug: it may not".to_owned(),
         );
         assert_eq!(bug.obstacle(), Some(Obstacle::VerifierBug));
+        let uncompiled = io::Error::from_raw_os_error(ENOTSUPP);
+        let uncompiled =
+            HookError::load("a program".to_owned(), &[], uncompiled, "processed 3 insns".to_owned());
+        assert_eq!(uncompiled.obstacle(), Some(Obstacle::Compiler));
         assert!(Obstacle::NoBpf.is_a_lack());
     }
 

@@ -86,9 +86,6 @@ impl KernelFilter {
         let found =
             found.map_err(|error| self.call_error("attaching", "asking for what is attached", error))?;
         let port = self.site.endpoint.port;
-        if let Some(Target::Tc(interface)) = owners.target(self.site.hook) {
-            self.refuse_behind_generic_xdp(interface)?;
-        }
         let guard =
             found.iter().find(|id| LoadedProgram::of(**id).guards(port)).map(|id| Occupant::Guard(*id));
         let only = found.first().map(|id| Occupant::Program(*id));

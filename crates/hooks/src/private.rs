@@ -11,11 +11,11 @@ use crate::{Interface, route};
 ///
 /// # Errors
 /// The namespace can't be made, which needs CAP_SYS_ADMIN and a kernel with CONFIG_NET_NS.
-pub fn in_own_network<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    let inside = thread::spawn(move || {
+pub fn in_own_network<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let inside = || {
         unshare(CloneFlags::CLONE_NEWNET)?;
         route::set_up(Interface::named("lo")?.index())?;
         Ok(run())
-    });
-    inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    };
+    thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

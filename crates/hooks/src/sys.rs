@@ -120,7 +120,10 @@ pub(crate) fn update_batch(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], coun
 
 /// Waits until every program that runs now has ended: programs run within read-side sections of RCU, for all of which
 /// `MEMBARRIER_CMD_GLOBAL` waits (kernel/sched/membarrier.c; Linux 4.3, not with `nohz_full`).
-pub(crate) fn wait_for_programs() -> io::Result<()> {
+///
+/// # Errors
+/// What the kernel says: not with `nohz_full`.
+pub fn wait_for_programs() -> io::Result<()> {
     // SAFETY: the call takes numbers alone.
     let returned = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

@@ -71,10 +71,13 @@ pub struct ServiceStatus {
     /// Why its decisions can't be told, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What was commanded besides what the guard says, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commanded: Vec<String>,
     /// What became of samples of dropped packets, where the guard wants them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleStatus>,
-    /// Every decision that there is, also those that were never made.
+    /// Every decision that there is, also those that were never made; and those of rules that hold no more.
     pub decisions: Vec<DecisionStatus>,
 }
 
@@ -115,7 +118,7 @@ pub struct DecisionStatus {
     pub rule: String,
     /// What becomes of such packets.
     pub verdict: GuardVerdict,
-    /// How many there were, over all CPUs, since the program was loaded.
+    /// How many there were, over all CPUs, since the guard was started.
     pub packets: u64,
 }
 

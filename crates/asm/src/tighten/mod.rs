@@ -7,7 +7,10 @@ mod ranges;
 mod tests;
 mod values;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashSet},
+};
 
 use crate::{
     AluOp, Call, Code, Cond, Imm64, Insn, Label, Reg, Src, Target, Width,
@@ -239,22 +242,33 @@ fn solve<T: Copy + PartialEq>(
     mut behind: impl FnMut(&Insn, T, bool) -> Option<T>,
 ) -> Vec<Option<T>> {
     let mut before: Vec<Option<T>> = vec![None; code.len()];
-    let mut pending = vec![(0, entry)];
-    while let Some((index, coming)) = pending.pop() {
-        let Some(known) = before.get_mut(index) else { continue };
+    // The first one first: code goes mostly forward, and what comes to an instruction is known then before it is followed.
+    let mut pending = BinaryHeap::new();
+    let meet = |before: &mut [Option<T>], pending: &mut BinaryHeap<_>, index: usize, coming: T| {
+        let Some(known) = before.get_mut(index) else { return };
         let joined = known.map_or(coming, |known| or(known, coming));
-        if *known == Some(joined) {
+        if *known != Some(joined) {
+            *known = Some(joined);
+            pending.push(Reverse(index));
+        }
+    };
+    meet(&mut before, &mut pending, 0, entry);
+    while let Some(Reverse(index)) = pending.pop() {
+        if pending.peek() == Some(&Reverse(index)) {
             continue;
         }
-        *known = Some(joined);
+        let Some(known) = before[index] else { continue };
         let insn = &code.insns()[index];
         if let Some(Target::Label(label)) = insn.target()
             && let Some(place) = code.place_of(label)
+            && let Some(behind) = behind(insn, known, true)
         {
-            pending.extend(behind(insn, joined, true).map(|known| (place, known)));
+            meet(&mut before, &mut pending, place, behind);
         }
-        if !matches!(insn, Insn::Ja(_) | Insn::Jal(_) | Insn::Exit) {
-            pending.extend(behind(insn, joined, false).map(|known| (index + 1, known)));
+        if !matches!(insn, Insn::Ja(_) | Insn::Jal(_) | Insn::Exit)
+            && let Some(behind) = behind(insn, known, false)
+        {
+            meet(&mut before, &mut pending, index + 1, behind);
         }
     }
     before

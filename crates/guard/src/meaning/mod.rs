@@ -14,6 +14,7 @@ mod message;
 mod packet;
 mod prefixes;
 mod service;
+mod successor;
 mod truth;
 
 pub use condition::{Comparison, Condition};

@@ -1,7 +1,7 @@
 //! Waiting that SIGINT and SIGTERM end.
 
 use std::{
-    io,
+    io::{self, Read as _},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
@@ -13,6 +13,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
+    termios::{isatty, tcgetattr},
 };
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -74,13 +75,13 @@ impl Interrupt {
         Self::listen_to(&SIGNALS.into_iter().chain(hangup).collect::<Vec<_>>())
     }
 
-    /// The same for who has something to take away before he ends: a second signal, such as timeout(1) sends, ends nothing.
+    /// Listens for SIGINT and SIGTERM for who has something to take away before he ends: a second signal, such as timeout(1) sends, ends
+    /// nothing.
     ///
     /// # Errors
     /// What the system calls say.
     pub fn listen_patiently() -> io::Result<Self> {
-        let hangup = (!ignores(SIGHUP)).then_some(SIGHUP);
-        Self::catch(SIGNALS.into_iter().chain(hangup))
+        Self::catch(SIGNALS.into_iter())
     }
 
     fn listen_to(signals: &[i32]) -> io::Result<Self> {
@@ -118,6 +119,57 @@ impl Interrupt {
     }
 }
 
+/// Knows whether SIGHUP came: who is no process of a terminal is asked by it to read its files anew.
+#[derive(Debug)]
+pub struct Hangup {
+    came: UnixStream,
+    /// Where nobody writes: without it what is read from would be at its end, and always readable.
+    _unheard: Option<UnixStream>,
+    has_terminal: bool,
+}
+
+impl Hangup {
+    /// Listens for it from now on, for as long as the process lives, unless it was ignored when the process began (nohup(1)).
+    ///
+    /// # Errors
+    /// What the system calls say.
+    pub fn listen() -> io::Result<Self> {
+        Self::heard(!ignores(SIGHUP))
+    }
+
+    fn heard(is_heard: bool) -> io::Result<Self> {
+        let (came, write) = UnixStream::pair()?;
+        came.set_nonblocking(true)?;
+        let unheard = if is_heard {
+            pipe::register(SIGHUP, write)?;
+            None
+        } else {
+            Some(write)
+        };
+        Ok(Self { came, _unheard: unheard, has_terminal: isatty(io::stdin()) })
+    }
+
+    /// Whether it came since this was asked last.
+    pub fn came(&self) -> bool {
+        let mut any = false;
+        while (&self.came).read(&mut [0; 64]).is_ok_and(|read| read > 0) {
+            any = true;
+        }
+        any
+    }
+
+    /// Whether it came because the terminal has gone that the process began at.
+    pub fn has_ended_the_terminal(&self) -> bool {
+        self.has_terminal && tcgetattr(io::stdin()).is_err()
+    }
+}
+
+impl AsFd for Hangup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.came.as_fd()
+    }
+}
+
 /// Waits until one of `fds` is readable and gives the first that is, or nothing after `deadline`.
 pub fn wait_any(fds: &[BorrowedFd<'_>], deadline: Instant) -> Option<usize> {
     let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
@@ -129,6 +181,23 @@ pub fn wait_any(fds: &[BorrowedFd<'_>], deadline: Instant) -> Option<usize> {
             Ok(_) => return polled.iter().position(|fd| !fd.revents().is_empty()),
             Err(Errno::INTR) => {}
             Err(error) => unreachable!("poll(2) on open descriptors: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_hangup_that_is_ignored_wakes_nobody() {
+        for is_heard in [false, true] {
+            let hangup = Hangup::heard(is_heard).expect("descriptors are left");
+            let soon = Instant::now() + Duration::from_millis(5);
+            assert_eq!(wait_any(&[hangup.as_fd()], soon), None, "heard: {is_heard}");
+            assert!(!hangup.came());
         }
     }
 }

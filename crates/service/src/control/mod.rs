@@ -14,7 +14,7 @@ use thiserror::Error;
 
 pub use ask::{AskError, Connection, ask, block_all};
 pub use listener::{Answers, Control, ControlSocket};
-pub use protocol::{BlockedPrefix, ControlRequest, GuardRequest, NoPrefix, Prefix, Reply, Status};
+pub use protocol::{BlockedPrefix, ControlRequest, GuardList, GuardRequest, NoPrefix, Prefix, Reply, Status};
 pub(crate) use running::{Running, Setup};
 
 /// Why there is no control socket.

@@ -73,6 +73,40 @@ pub enum ControlRequest {
 pub enum GuardRequest {
     /// What it stands before, and what it decided.
     Status,
+    /// Read its file anew, with what that names, and stand for that.
+    Reload,
+    /// Drop what the rules of a service drop.
+    Enforce {
+        /// The service.
+        service: String,
+    },
+    /// Count what the rules of a service drop, and let it pass.
+    Observe {
+        /// The service.
+        service: String,
+    },
+    /// Prefixes that are blocked or allowed besides what the file says, or are so no more.
+    List {
+        /// The service.
+        service: String,
+        /// Which of its lists.
+        list: GuardList,
+        /// Whether they go from it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        remove: bool,
+        /// The prefixes; as many as a request has room for.
+        prefixes: Vec<Prefix>,
+    },
+}
+
+/// A list of a service, to which prefixes are added by command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuardList {
+    /// Sources that are dropped whatever they send.
+    Block,
+    /// Sources that are accepted whatever they send.
+    Allow,
 }
 
 /// What a running server or guard says.

@@ -52,9 +52,9 @@ impl Claim {
         self.left.iter().any(may_be)
     }
 
-    /// Says that `program` is about to be there, whatever comes between.
+    /// Says that `program` is about to be there, in the place of what is, whatever comes between.
     pub(super) fn announce(&self, program: u32) -> io::Result<()> {
-        self.write(self.left.iter().copied().chain([program]))
+        self.write(self.left.iter().copied().chain(self.placed).chain([program]))
     }
 
     /// Says that `program` alone is there now.

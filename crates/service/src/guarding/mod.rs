@@ -2,6 +2,7 @@
 //!
 //! A service that isn't there yet is looked for again until it is. Nothing of it is touched but its sockets' filters.
 
+mod change;
 mod choice;
 mod claim;
 mod error;
@@ -11,6 +12,7 @@ mod post;
 mod reach;
 
 use std::{
+    collections::HashMap,
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd},
@@ -20,9 +22,12 @@ use std::{
 
 use weir_filters::{Hook, Owner, Site, SuperPackets, fun::service::SampledPacket};
 use weir_guard::meaning::{Decision, Service};
-use weir_hooks::{Changes, HookError, KernelFilter, Occupant, Owners, XdpMode, maps::Records};
+use weir_hooks::{
+    Changes, HookError, KernelFilter, Occupant, Owners, XdpMode, decision_count, maps::Records, verdicts_of,
+};
 use weir_records::{ServiceDecisions, Unguarded};
 
+pub use change::{Changed, PastDecision};
 pub use error::{Absent, GuardingError};
 pub use network::network_path;
 pub use post::Looked;
@@ -57,6 +62,10 @@ pub struct GuardedService {
     looked: Option<Instant>,
     due: Instant,
     unguarded: Unguarded,
+    /// What programs before this one have decided, of decisions that there are still.
+    kept: HashMap<Decision, u64>,
+    /// The others.
+    past: Vec<PastDecision>,
 }
 
 impl GuardedService {
@@ -159,6 +168,8 @@ impl GuardedService {
             looked: None,
             due: now,
             unguarded: Unguarded::default(),
+            kept: HashMap::new(),
+            past: Vec::new(),
         }
     }
 
@@ -230,12 +241,17 @@ impl GuardedService {
         !self.is_seen
     }
 
-    /// How many packets its program has decided how so far, in the order of [`Service::decisions`].
+    /// How many packets were decided how so far, in the order of [`Service::decisions`]; those before which
+    /// [`Self::past_decisions`] tells are left out.
     ///
     /// # Errors
     /// What the kernel says.
     pub fn decisions(&self) -> Result<Vec<(Decision, u64)>, HookError> {
-        self.filter.all_decisions()
+        let mut decisions = self.filter.all_decisions()?;
+        for (decision, packets) in &mut decisions {
+            *packets += self.kept.get(decision).copied().unwrap_or_default();
+        }
+        Ok(decisions)
     }
 
     /// As [`KernelFilter::take_samples`].
@@ -272,14 +288,18 @@ impl GuardedService {
                 claim.iter_mut().for_each(Claim::leave);
             }
         }
+        let now = self.decisions()?.into_iter();
+        let now = now.map(|(decision, packets)| decision_count(&self.service, decision, packets));
+        let past = self.past.iter().map(|past| decision_count(&past.service, past.decision, past.packets));
+        let counts: Vec<_> = now.chain(past).filter(|count| count.packets > 0).collect();
         let decisions = ServiceDecisions {
             service: self.service.name.clone(),
             mode: self.service.mode.name().to_owned(),
             hook: self.choice.hook.to_string(),
             attached_to,
             unguarded: self.unguarded,
-            verdicts: self.filter.verdicts()?.unwrap_or_default(),
-            decisions: self.filter.decisions()?,
+            verdicts: verdicts_of(&counts),
+            decisions: counts,
         };
         Ok((decisions, staying))
     }

@@ -147,16 +147,27 @@ pub(super) fn words(decision: Decision, service: &Service) -> String {
     }
 }
 
+/// As many bytes of a packet are shown: the longest has 65 535, of which JSON has all.
+const SHOWN: usize = 512;
+
+/// The first bytes, in hexadecimal digits, and how many more there are.
+fn beginning(bytes: &[u8]) -> String {
+    match bytes.split_at_checked(SHOWN) {
+        Some((shown, more)) if !more.is_empty() => format!("{}… and {} more", hex(shown), more.len()),
+        _ => hex(bytes),
+    }
+}
+
 impl fmt::Display for GuardDisagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, hook, expected, .. } = self;
         writeln!(f, "{service} at {hook}: the interpreter says {expected}, the program {}", self.program())?;
-        let layout = HexConfig { title: false, ..HexConfig::default() };
+        let layout = HexConfig { title: false, max_bytes: SHOWN, ..HexConfig::default() };
         writeln!(f, "{}", config_hex(&self.frame, layout))?;
         let Example { source, payload, behind } = &self.example;
-        write!(f, "from {source}, {} bytes of payload: {}", payload.len(), hex(payload))?;
+        write!(f, "from {source}, {} bytes of payload: {}", payload.len(), beginning(payload))?;
         if !behind.is_empty() {
-            write!(f, ", behind it in the frame {}", hex(behind))?;
+            write!(f, ", behind it in the frame {}", beginning(behind))?;
         }
         if self.is_behind_others {
             write!(f, "\nby itself it shows nothing: packets before it had taken tokens of limits")?;
@@ -184,6 +195,12 @@ mod tests {
     use weir_guard::meaning::LimitId;
 
     use super::*;
+
+    #[test]
+    fn of_a_long_packet_the_beginning_is_shown() {
+        assert_eq!(beginning(&[0xab; SHOWN]), "ab".repeat(SHOWN));
+        assert_eq!(beginning(&[0xab; SHOWN + 2]), format!("{}… and 2 more", "ab".repeat(SHOWN)));
+    }
 
     #[test]
     fn a_disagreement_is_shown_at_the_rules_by_which_both_decided() {

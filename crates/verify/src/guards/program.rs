@@ -7,7 +7,7 @@ use weir_guard::{
     examples::Example,
     meaning::{Decision, Memory, Mode, Service, UnjudgedKind},
 };
-use weir_hooks::{AnyProgram, HookError, Map, kernel_features, maps::Update};
+use weir_hooks::{AnyProgram, HookError, Map, kernel_features, maps::Update, until_compiled};
 
 use super::{
     Absent,
@@ -60,8 +60,11 @@ impl GuardProgram {
     }
 
     pub(super) fn load_object(object: &Object, service: &Service, hook: Hook) -> anyhow::Result<Self> {
-        let elf = object.to_elf(Endian::NATIVE).context("writing the object")?;
-        let mut program = AnyProgram::load(&elf, Some(service::GUARD))?;
+        object.to_elf(Endian::NATIVE).context("writing the object")?;
+        let mut program = until_compiled(&mut object.clone(), |object| {
+            let elf = object.to_elf(Endian::NATIVE).expect("it could be before");
+            AnyProgram::load(&elf, Some(service::GUARD))
+        })?;
         program.set_lists(service)?;
         let counts = program.map(service::DECISIONS)?;
         let decisions = service.decisions();

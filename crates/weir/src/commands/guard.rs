@@ -11,11 +11,16 @@ use clap::Subcommand;
 use weir_asm::text::nearest;
 use weir_guard::{protocols, text};
 use weir_output::{exit::UsageError, print, terminal::printable};
+use weir_service::control::{GuardList, GuardRequest};
 use weir_verify::Capture;
 
 use super::{
-    guard_export::GuardExportArgs, guard_run::GuardRunArgs, guard_status::GuardStatusArgs,
-    guard_top::GuardTopArgs, is_plain, print_record,
+    guard_change::{GuardPrefixesArgs, GuardReloadArgs, GuardServiceArgs},
+    guard_export::GuardExportArgs,
+    guard_run::GuardRunArgs,
+    guard_status::GuardStatusArgs,
+    guard_top::GuardTopArgs,
+    is_plain, print_record,
 };
 use crate::{
     guards::{NewGuard, ProtocolSummary, Rules, ServiceSummary, Trial, chosen, create, rules, services},
@@ -41,6 +46,8 @@ Examples:
   weir guard try dns.toml --pcap day.pcap.gz  what would become of packets
   weir guard run dns.toml                     in front of the running service
   weir guard status                           what the running ones decided
+  weir guard enforce dns                      now that it looks right
+  weir guard reload                           read its files anew
   weir guard export nft bag.toml              its rules for nftables
   weir guard export unit /etc/weir/dns.toml   the systemd unit that runs it
   weir guard export object dns.toml --hook xdp --out dns.o
@@ -53,11 +60,71 @@ enum GuardCommand {
     Try(GuardTryArgs),
     Run(GuardRunArgs),
     Status(GuardStatusArgs),
+    /// Have running guards read their files anew, with the protocols and lists that these name.
+    ///
+    /// A file with an error changes nothing. Each packet is judged by the rules before or by the new ones; buckets, known sources and
+    /// counts of what both have go on. SIGHUP does the same.
+    #[command(after_help = RELOAD_EXAMPLES)]
+    Reload(GuardReloadArgs),
+    /// Have a running guard drop what the rules of a service drop, from the next packet on.
+    ///
+    /// That holds until the guard ends or its file says another mode than before.
+    #[command(after_help = MODE_EXAMPLES)]
+    Enforce(GuardServiceArgs),
+    /// Have a running guard count what the rules of a service drop, and let it pass, from the next packet on.
+    ///
+    /// That holds until the guard ends or its file says another mode than before.
+    #[command(after_help = MODE_EXAMPLES)]
+    Observe(GuardServiceArgs),
+    /// Have a running guard drop whatever some sources send, from the next packet on.
+    ///
+    /// That holds until `unblock` or until the guard ends; what is to stay stands in a list of the guard.
+    #[command(after_help = BLOCK_EXAMPLES)]
+    Block(GuardPrefixesArgs),
+    /// Undo `block` for sources.
+    #[command(after_help = BLOCK_EXAMPLES)]
+    Unblock(GuardPrefixesArgs),
+    /// Have a running guard accept whatever some sources send, from the next packet on.
+    ///
+    /// That holds until `disallow` or until the guard ends; what is to stay stands in a list of the guard.
+    #[command(after_help = ALLOW_EXAMPLES)]
+    Allow(GuardPrefixesArgs),
+    /// Undo `allow` for sources.
+    #[command(after_help = ALLOW_EXAMPLES)]
+    Disallow(GuardPrefixesArgs),
     Top(GuardTopArgs),
     Protocols(GuardProtocolsArgs),
     New(GuardNewArgs),
     Export(GuardExportArgs),
 }
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  sudo weir guard reload
+  weir guard reload --control ./dns.sock
+
+Exit status: 0 done, 1 a guard refused, and stands as before, 2 the arguments are wrong.";
+
+const MODE_EXAMPLES: &str = "\
+Examples:
+  sudo weir guard enforce dns
+  sudo weir guard observe dns
+
+Exit status: 0 done, 1 a guard refused, 2 no such service is guarded.";
+
+const BLOCK_EXAMPLES: &str = "\
+Examples:
+  sudo weir guard block dns 192.0.2.7 2001:db8:bad::/48
+  sudo weir guard unblock dns 192.0.2.7
+
+Exit status: 0 done, 1 a guard refused, 2 the arguments are wrong.";
+
+const ALLOW_EXAMPLES: &str = "\
+Examples:
+  sudo weir guard allow dns 198.51.100.0/24
+  sudo weir guard disallow dns 198.51.100.0/24
+
+Exit status: 0 done, 1 a guard refused, 2 the arguments are wrong.";
 
 /// Look for what is wrong with a guard or a protocol and with the files that it names; where nothing is, show what it says.
 ///
@@ -179,6 +246,13 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         GuardCommand::Try(args) => Findings::end(try_on(&args), &named(&args.file), args.json),
         GuardCommand::Run(args) => args.run(),
         GuardCommand::Status(args) => args.run(),
+        GuardCommand::Reload(args) => args.run(),
+        GuardCommand::Enforce(args) => args.ask(|service| GuardRequest::Enforce { service }),
+        GuardCommand::Observe(args) => args.ask(|service| GuardRequest::Observe { service }),
+        GuardCommand::Block(args) => args.ask(GuardList::Block, false),
+        GuardCommand::Unblock(args) => args.ask(GuardList::Block, true),
+        GuardCommand::Allow(args) => args.ask(GuardList::Allow, false),
+        GuardCommand::Disallow(args) => args.ask(GuardList::Allow, true),
         GuardCommand::Top(args) => args.run(),
         GuardCommand::Protocols(args) => protocols(&args).map(|()| ExitCode::SUCCESS),
         GuardCommand::New(args) => {

@@ -1,34 +1,32 @@
 //! `weir guard run`: guards in front of services that run already.
 
 use std::{
-    mem,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::{AsFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use weir_guard::meaning::Service;
 use weir_hooks::Capability;
-use weir_lab::experiment::interrupt::Interrupt;
-use weir_output::{OpenedFile, exit::UsageError, print};
-use weir_service::{GuardSummary, control::ControlSocket, guarding::GuardingError, page::ServedPage};
+use weir_lab::experiment::interrupt::{Hangup, Interrupt};
+use weir_output::{OpenedFile, print};
+use weir_service::{GuardSummary, control::ControlSocket, page::ServedPage};
 
 use super::is_plain;
 use crate::{
     arguments::socket_address,
     guards::{
-        ConfiningError, ControlFolder, RuleTexts, RunningGuard, RunningGuards, chosen, decision_table,
-        keep_calls, keep_capabilities, metrics_page, named, needed_here, services, unguarded_line,
+        ConfiningError, ControlFolder, FollowedGuard, ListWatch, RunningGuard, RunningGuards, decision_table,
+        keep_calls, keep_capabilities, metrics_page, named, needed_here, refused, unguarded_line,
     },
     notify,
     programs::Findings,
 };
 
-/// Stand in front of services that run already, until SIGINT, SIGTERM or SIGHUP.
+/// Stand in front of services that run already, until SIGINT or SIGTERM.
 ///
 /// Services are neither restarted nor changed. At the hooks socket and cgroup one that isn't there yet is waited for. One that is
 /// started again is guarded again, and so is an interface that is made again. Ready is said on stderr and through sd_notify(3). At the end
@@ -72,8 +70,8 @@ xdp, and where fields stand where the packet says, CAP_PERFMON.
 Exit status: 0 it was attached and detached, 1 the guard has an error, or a
 service can't be guarded, 2 it was asked for something that makes no sense.";
 
-/// Services, each with its place in the guard.
-type PlacedServices = Vec<(usize, Arc<Service>)>;
+/// So long nothing is waited for but what is told.
+const IDLE: Duration = Duration::from_secs(3600);
 
 impl GuardRunArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
@@ -81,29 +79,23 @@ impl GuardRunArgs {
     }
 
     fn guard(&self) -> anyhow::Result<ExitCode> {
-        let (services, texts) = self.services()?;
+        let read = FollowedGuard::read(&self.file, &self.service)?;
         let file = self.summary.as_deref().map(OpenedFile::open).transpose()?;
         // A signal must detach what is attached from the first moment on.
         let interrupt = Interrupt::listen_patiently().context("listening for signals")?;
-        let beside = self.file.parent().unwrap_or(Path::new(""));
-        let start = |(at, service): &(usize, Arc<Service>)| {
-            RunningGuard::start(service).map_err(|error| match error {
-                GuardingError::Hook(error) => refused(service, texts.traced(*at, service, error).into()),
-                error => refused(service, error),
-            })
-        };
+        let hangup = Hangup::listen().context("listening for SIGHUP")?;
+        let mut lists = ListWatch::new();
         let socket = self.control_socket()?;
         let metrics = self.metrics.map(listen_for_metrics).transpose()?;
-        let running = RunningGuards::of(&self.file);
-        for service in &services {
-            running.add(start(service)?);
-        }
+        let running =
+            RunningGuards::of(&self.file, &self.service, read).context("making a pair of sockets")?;
+        running.start()?;
         // Threads have the capabilities of those that start them: nobody begins before these are given up.
         let kept = running.with(|guards| give_up(guards));
         running.with(|guards| {
             guards
                 .iter_mut()
-                .try_for_each(|guard| guard.sample(beside).map_err(|error| refused(guard.service(), error)))
+                .try_for_each(|guard| guard.sample().map_err(|error| refused(guard.service(), error)))
         })?;
         let control = match socket {
             Some((socket, folder)) => Some((socket.answered_by(Arc::clone(&running))?, folder)),
@@ -117,6 +109,7 @@ impl GuardRunArgs {
             Err(error) => eprintln!("weir: this process keeps more than the guard takes: {error}"),
         }
         running.with(|guards| say_ready(guards));
+        lists.add(&running.lists());
         loop {
             // Whoever asks how they are doesn't wait with them.
             let (due, changes) = running.with(|guards| {
@@ -124,9 +117,27 @@ impl GuardRunArgs {
                 let changes: Vec<OwnedFd> = changes.collect();
                 (guards.iter_mut().map(RunningGuard::due).min(), changes)
             });
-            let changes: Vec<_> = changes.iter().map(OwnedFd::as_fd).collect();
-            if interrupt.wait(&changes, due.unwrap_or_else(Instant::now)).is_err() {
+            let of_guards = changes.iter().map(OwnedFd::as_fd);
+            let others = [hangup.as_fd(), running.woken()].into_iter().chain(lists.events());
+            let all: Vec<_> = others.chain(of_guards).collect();
+            let due = due.into_iter().chain(lists.due()).min().unwrap_or_else(|| Instant::now() + IDLE);
+            if interrupt.wait(&all, due).is_err() {
                 break;
+            }
+            if hangup.came() {
+                if hangup.has_ended_the_terminal() {
+                    break;
+                }
+                reload(&running);
+            }
+            running.rest();
+            lists.add(&running.lists());
+            if lists.is_due() {
+                match running.reload_lists() {
+                    Ok(None) => {}
+                    Ok(Some(did)) => eprintln!("weir: lists have changed: {did}"),
+                    Err(error) => eprintln!("weir: lists have changed, and those before hold on: {error:#}"),
+                }
             }
             running.with(|guards| guards.iter_mut().for_each(RunningGuard::follow));
         }
@@ -138,9 +149,8 @@ impl GuardRunArgs {
                 path.display()
             );
         }
-        let guards = running.with(mem::take);
-        let mut summary =
-            GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: Vec::new() };
+        let (guards, ended) = running.end();
+        let mut summary = GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: ended };
         let (mut status, mut is_ended) = (ExitCode::SUCCESS, true);
         for guard in guards {
             let service = guard.name().to_owned();
@@ -183,17 +193,6 @@ impl GuardRunArgs {
             .map_err(|error| eprintln!("weir: `weir guard status` can't ask this guard: {error:#}"))
             .ok())
     }
-
-    /// Those that were asked for, in the order of the guard.
-    fn services(&self) -> anyhow::Result<(PlacedServices, RuleTexts)> {
-        let (all, texts) = services(&self.file, false)?;
-        for name in &self.service {
-            chosen(&all, Some(name))?;
-        }
-        let is_meant = |each: &Service| self.service.is_empty() || self.service.contains(&each.name);
-        let meant = all.into_iter().enumerate().filter(|(_, each)| is_meant(each));
-        Ok((meant.map(|(at, each)| (at, Arc::new(each))).collect(), texts))
-    }
 }
 
 /// A port alone is one of 127.0.0.1.
@@ -217,9 +216,21 @@ fn serve_metrics(listener: TcpListener, running: &Arc<RunningGuards>) -> anyhow:
     Ok(page)
 }
 
-fn refused(service: &Service, error: GuardingError) -> anyhow::Error {
-    let text = format!("guarding {}: {error}", service.name);
-    if error.is_usage() { UsageError(text).into() } else { anyhow::Error::msg(text) }
+/// Has them stand for the file as it is now, and says what came of it; to systemd too (sd_notify(3)), which waits for that.
+fn reload(running: &RunningGuards) {
+    let told = |states: &[sd_notify::NotifyState<'_>]| {
+        if let Err(error) = notify::notify(states) {
+            eprintln!("weir: sd_notify: {error}");
+        }
+    };
+    let mut begun = vec![sd_notify::NotifyState::Reloading];
+    begun.extend(sd_notify::NotifyState::monotonic_usec_now().ok());
+    told(&begun);
+    match running.reload() {
+        Ok(did) => eprintln!("weir: reloaded: {did}"),
+        Err(error) => eprintln!("weir: not reloaded, the rules before hold on: {error:#}"),
+    }
+    told(&[sd_notify::NotifyState::Ready]);
 }
 
 /// Gives up the capabilities that the guards don't take any more, in this thread and those of other network namespaces; gives what is kept.

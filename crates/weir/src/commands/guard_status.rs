@@ -50,6 +50,7 @@ impl GuardStatusArgs {
         for error in &failures {
             eprintln!("weir: {error}");
         }
+        let guards = guards.into_iter().map(|guard| guard.status).collect();
         let guards = of_service(guards, self.service.as_deref())?;
         print_record(self.json, &guards, || {
             guards.iter().map(|guard| status_text(guard, is_plain())).collect()
@@ -58,30 +59,54 @@ impl GuardStatusArgs {
     }
 }
 
+/// What runs at a control socket.
+pub(super) struct AskedGuard {
+    pub(super) path: PathBuf,
+    pub(super) status: GuardStatus,
+}
+
 impl ControlledGuards {
-    /// What they say, and who said nothing.
-    pub(super) fn ask(&self) -> anyhow::Result<(Vec<GuardStatus>, Vec<AskError>)> {
+    /// The control sockets of those that are meant.
+    pub(super) fn paths(&self) -> anyhow::Result<Vec<PathBuf>> {
         let named = self.control.clone().or_else(|| env::var_os("WEIR_CONTROL").map(PathBuf::from));
         let paths = match named {
             Some(path) => vec![path],
             None => control_sockets().context("looking for running guards in /run/weir")?,
         };
+        if paths.is_empty() {
+            return Err(anyhow::Error::msg(
+                "no guard runs that was started without --control; `weir guard run FILE` starts one",
+            ));
+        }
+        Ok(paths)
+    }
+
+    /// The control sockets of those that have that service.
+    pub(super) fn guarding(&self, service: &str) -> anyhow::Result<Vec<PathBuf>> {
+        let (guards, failures) = self.ask()?;
+        for error in &failures {
+            eprintln!("weir: {error}");
+        }
+        let all = guards.iter().map(|guard| guard.status.clone()).collect();
+        let of_service = of_service(all, Some(service))?;
+        let has = |guard: &AskedGuard| of_service.iter().any(|each| each.process == guard.status.process);
+        Ok(guards.into_iter().filter(has).map(|guard| guard.path).collect())
+    }
+
+    /// What they say, each with its control socket, and who said nothing.
+    pub(super) fn ask(&self) -> anyhow::Result<(Vec<AskedGuard>, Vec<AskError>)> {
+        let paths = self.paths()?;
         let (mut guards, mut failures) = (Vec::new(), Vec::new());
         for path in &paths {
             match ask(path, &GuardRequest::Status) {
-                Ok(Reply::Guard(status)) => guards.push(status),
+                Ok(Reply::Guard(status)) => guards.push(AskedGuard { path: path.clone(), status }),
                 Ok(_) => failures.push(AskError::Refused(format!("{} is no guard's", path.display()))),
                 Err(error) => failures.push(error),
             }
         }
         if guards.is_empty() {
             let failures: Vec<_> = failures.iter().map(ToString::to_string).collect();
-            let why = if failures.is_empty() {
-                "no guard runs that was started without --control; `weir guard run FILE` starts one"
-                    .to_owned()
-            } else {
-                failures.join("\nweir: ")
-            };
+            let why = failures.join("\nweir: ");
             return Err(anyhow::Error::msg(why));
         }
         Ok((guards, failures))

@@ -17,6 +17,7 @@ use ratatui::{
 };
 use weir_lab::experiment::interrupt::Interrupt;
 use weir_output::exit::UsageError;
+use weir_service::control::{GuardRequest, ask};
 
 use super::guard_status::{ControlledGuards, of_service};
 use crate::{
@@ -26,7 +27,8 @@ use crate::{
 
 /// Watch what running guards decide: packets a second by service, message and rule, and what is dropped why.
 ///
-/// Keys: q ends it, the space bar pauses; r, p, d and s sort by rate, by packets, drops first, and by service.
+/// Keys: q ends it, the space bar pauses; r, p, d and s sort by rate, by packets, drops first, and by service. The arrows choose a
+/// service, which E has enforce and O observe, as `weir guard enforce` and `observe` do.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct GuardTopArgs {
@@ -87,8 +89,11 @@ impl GuardTopArgs {
                 return Ok(());
             }
             while event::poll(Duration::ZERO).context("reading keys")? {
-                if is_the_end(&event::read().context("reading keys")?, top) {
-                    return Ok(());
+                match asked(&event::read().context("reading keys")?, top) {
+                    Asked::End => return Ok(()),
+                    Asked::Enforce => self.command(top, |service| GuardRequest::Enforce { service }),
+                    Asked::Observe => self.command(top, |service| GuardRequest::Observe { service }),
+                    Asked::Nothing => {}
                 }
             }
             if Instant::now() >= due {
@@ -100,8 +105,23 @@ impl GuardTopArgs {
         }
     }
 
+    /// Commands something of the chosen service's guard; what it says to that is shown.
+    fn command(&self, top: &mut Top, request: impl FnOnce(String) -> GuardRequest) {
+        let Some((process, service)) = top.chosen() else { return };
+        let asked = || {
+            let (guards, _) = self.at.ask()?;
+            let guard = guards.into_iter().find(|guard| guard.status.process == process);
+            ask(&guard.context("its guard has ended")?.path, &request(service))?;
+            self.look(top)
+        };
+        if let Err(error) = asked() {
+            top.failure = Some(format!("{error:#}"));
+        }
+    }
+
     fn look(&self, top: &mut Top) -> anyhow::Result<()> {
         let (guards, failures) = self.at.ask()?;
+        let guards = guards.into_iter().map(|guard| guard.status).collect();
         top.take(Instant::now(), &of_service(guards, self.service.as_deref())?);
         // What one doesn't say keeps nobody from seeing the others.
         top.failure = failures.first().map(ToString::to_string);
@@ -117,23 +137,35 @@ fn is_gone(terminal: &impl AsFd) -> bool {
         && asked[0].revents().is_none_or(|events| events.intersects(gone))
 }
 
-/// Does what a key says, and says whether it is the last.
-fn is_the_end(event: &Event, top: &mut Top) -> bool {
-    let Event::Key(key) = event else { return false };
+/// What a key asks for that isn't done by showing something else.
+enum Asked {
+    End,
+    Enforce,
+    Observe,
+    Nothing,
+}
+
+/// Shows what a key says, or says what it asks for.
+fn asked(event: &Event, top: &mut Top) -> Asked {
+    let Event::Key(key) = event else { return Asked::Nothing };
     if key.kind == KeyEventKind::Release {
-        return false;
+        return Asked::Nothing;
     }
     match key.code {
-        KeyCode::Char('c') => return key.modifiers.contains(KeyModifiers::CONTROL),
-        KeyCode::Char('q') | KeyCode::Esc => return true,
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Asked::End,
+        KeyCode::Char('q') | KeyCode::Esc => return Asked::End,
+        KeyCode::Char('E') => return Asked::Enforce,
+        KeyCode::Char('O') => return Asked::Observe,
         KeyCode::Char(' ') => top.pause_or_go_on(),
         KeyCode::Char('r') => top.order = TopOrder::Rate,
         KeyCode::Char('p') => top.order = TopOrder::Packets,
         KeyCode::Char('d') => top.order = TopOrder::Drops,
         KeyCode::Char('s') => top.order = TopOrder::Service,
+        KeyCode::Up => top.choose(false),
+        KeyCode::Down => top.choose(true),
         _ => {}
     }
-    false
+    Asked::Nothing
 }
 
 fn check_terminal() -> Result<(), UsageError> {

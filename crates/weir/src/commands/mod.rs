@@ -19,6 +19,7 @@ mod figures;
 mod filter;
 mod filters;
 mod guard;
+mod guard_change;
 mod guard_export;
 mod guard_run;
 mod guard_status;

@@ -108,6 +108,8 @@ const READING: &[Call] = &[
     (libc::SYS_fcntl, ANY),
     (libc::SYS_dup, ANY),
     (libc::SYS_pipe2, ANY),
+    // Lists are watched, also those that a guard names later.
+    (libc::SYS_inotify_add_watch, ANY),
 ];
 
 /// What is said, and the summary, which is open from the beginning.

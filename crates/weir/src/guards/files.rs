@@ -1,9 +1,11 @@
 //! The files of a guard: read with a bound, and never waited for.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    mem,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -23,15 +25,52 @@ pub(super) const MOST_OF_RULES: u64 = 1 << 20;
 /// Bytes of a list that are read.
 const MOST_OF_LIST: u64 = 64 << 20;
 
-/// What a guard in this folder names.
+/// What a guard in this folder names. A protocol is read once, and lists each time.
+#[derive(Debug)]
 pub(crate) struct Neighbours {
     folder: PathBuf,
+    protocols: BTreeMap<String, NamedText>,
+    lists: Vec<ListFile>,
+}
+
+/// A list that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// By which it is known again, as it was before it was read; nothing where it wasn't there.
+    stamp: Option<Stamp>,
+}
+
+/// What is another where a file was written or replaced: its device, its inode, its length and when it was written, ns.
+type Stamp = (u64, u64, u64, i128);
+
+impl ListFile {
+    /// As it is now.
+    pub(super) fn at(path: PathBuf) -> Self {
+        let stamp = path.metadata().ok().map(|file| {
+            let written = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+            (file.dev(), file.ino(), file.len(), written)
+        });
+        Self { path, stamp }
+    }
+
+    /// Whether what stands there now is another one.
+    pub(crate) fn has_changed(&self) -> bool {
+        Self::at(self.path.clone()) != *self
+    }
 }
 
 impl Neighbours {
     /// Those of a guard's file.
     pub(crate) fn of(guard: &Path) -> Self {
-        Self { folder: guard.parent().unwrap_or(Path::new("")).to_owned() }
+        let folder = guard.parent().unwrap_or(Path::new("")).to_owned();
+        Self { folder, protocols: BTreeMap::new(), lists: Vec::new() }
+    }
+
+    /// The lists that were read since this was asked last, be they there or not.
+    pub(crate) fn take_lists(&mut self) -> Vec<ListFile> {
+        mem::take(&mut self.lists)
     }
 
     fn text(&self, path: &str, most: u64) -> Result<NamedText, Unavailable> {
@@ -49,7 +88,12 @@ impl Neighbours {
 impl Files for Neighbours {
     fn protocol(&mut self, name: &str) -> Result<NamedText, Unavailable> {
         if name.contains('/') || name.ends_with(".toml") {
-            return self.text(name, MOST_OF_RULES);
+            if let Some(text) = self.protocols.get(name) {
+                return Ok(text.clone());
+            }
+            let text = self.text(name, MOST_OF_RULES)?;
+            self.protocols.insert(name.to_owned(), text.clone());
+            return Ok(text);
         }
         let Some(shipped) = protocols::find(name) else {
             return Err(Unavailable {
@@ -61,6 +105,7 @@ impl Files for Neighbours {
     }
 
     fn list(&mut self, path: &str) -> Result<NamedText, Unavailable> {
+        self.lists.push(ListFile::at(self.folder.join(path)));
         self.text(path, MOST_OF_LIST)
     }
 }

@@ -2,10 +2,12 @@
 
 mod calls;
 mod capabilities;
+mod commanded;
 mod confined;
 mod dropped;
 mod files;
 mod judged;
+mod list_watch;
 mod metrics;
 mod new;
 mod object;
@@ -28,14 +30,15 @@ pub(crate) const BESIDE_FILTERS: &str = "A guard is no filter of the catalogue: 
 pub(crate) use capabilities::{HOOKS, named, needed_here};
 pub(crate) use confined::{ConfiningError, keep_calls, keep_capabilities};
 pub(crate) use files::Neighbours;
+pub(crate) use list_watch::ListWatch;
 pub(crate) use metrics::metrics_page;
 pub(crate) use new::{NewGuard, create};
 pub(crate) use object::ExportedService;
-pub(crate) use reading::{RuleTexts, Rules, chosen, read, rules, service, services};
+pub(crate) use reading::{FollowedGuard, RuleTexts, Rules, chosen, read, rules, service, services};
 pub(crate) use running::{RunningGuard, decision_table, unguarded_line};
 pub(crate) use shown::status_text;
 pub(crate) use summary::{ProtocolSummary, ServiceSummary};
-pub(crate) use together::{ControlFolder, RunningGuards, control_sockets};
+pub(crate) use together::{ControlFolder, RunningGuards, control_sockets, refused};
 pub(crate) use top::{Top, TopOrder};
 pub(crate) use trial::Trial;
 pub(crate) use unit::{GuardUnit, template};

@@ -1,6 +1,6 @@
 //! A guard or a protocol, read with everything that is wrong with it and with the files that it names.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use toml::de::DeTable;
 use weir_asm::{Diagnostic, Diagnostics, Source, Span, text::nearest};
@@ -12,7 +12,7 @@ use weir_guard::{
 use weir_hooks::HookError;
 use weir_output::{exit::UsageError, terminal::printable};
 
-use super::files::{MOST_OF_RULES, Neighbours, read as read_file};
+use super::files::{ListFile, MOST_OF_RULES, Neighbours, read as read_file};
 use crate::programs::Findings;
 
 /// A file of rules.
@@ -24,6 +24,8 @@ pub(crate) struct Reading {
     pub(crate) findings: Findings,
     /// Where a guard's rules stand.
     pub(crate) texts: RuleTexts,
+    /// What it names.
+    neighbours: Neighbours,
 }
 
 /// The texts of a guard and of the protocols that it names, to say something of a rule in its line.
@@ -90,23 +92,34 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Reading> {
     let name = path.display().to_string();
     let bytes = read_file(path, MOST_OF_RULES)
         .map_err(|why| UsageError(format!("the guard can't be read: {}", why.message)))?;
+    let mut neighbours = Neighbours::of(path);
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,
         Err(error) => {
             let at = error.valid_up_to() as u32;
             let wrong = Diagnostic::error(Span { start: at, end: at + 1 }, "this is no UTF-8 text");
             let findings = Findings::in_text(&name, &bytes, &Diagnostics::from(wrong));
-            return Ok(Reading { rules: None, findings, texts: RuleTexts::default() });
+            return Ok(Reading { rules: None, findings, texts: RuleTexts::default(), neighbours });
         }
     };
     if is_protocol(text) {
         let read = text::protocol(text, &BTreeMap::new());
         let findings = Findings::in_text(&name, &bytes, &read.diagnostics);
         let rules = read.protocol.map(|protocol| Rules::Protocol(protocol, read.constants));
-        return Ok(Reading { rules, findings, texts: RuleTexts::default() });
+        return Ok(Reading { rules, findings, texts: RuleTexts::default(), neighbours });
     }
-    let read = text::guard(text, &mut Neighbours::of(path));
-    let mut findings = Findings::in_text(&name, &bytes, &read.diagnostics);
+    let (services, findings, texts) = guard(name, text, &mut neighbours);
+    Ok(Reading { rules: services.map(Rules::Guard), findings, texts, neighbours })
+}
+
+/// What the text of a guard says, with what is wrong with it and with those that it names.
+fn guard(
+    name: String,
+    text: &str,
+    neighbours: &mut Neighbours,
+) -> (Option<Vec<Service>>, Findings, RuleTexts) {
+    let read = text::guard(text, neighbours);
+    let mut findings = Findings::in_text(&name, text.as_bytes(), &read.diagnostics);
     for each in &read.files {
         findings.add(Findings::in_text(&each.file.name, each.file.text.as_bytes(), &each.diagnostics));
     }
@@ -115,7 +128,68 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Reading> {
         files: read.files.into_iter().map(|each| each.file).collect(),
         places: read.places,
     };
-    Ok(Reading { rules: read.services.map(Rules::Guard), findings, texts })
+    (read.services, findings, texts)
+}
+
+/// A guard that was read to be followed: its lists may change, while its own text and its protocols' hold until it is read anew.
+pub(crate) struct FollowedGuard {
+    /// The services that are meant, in their order, each with its place in the guard.
+    pub(crate) services: Vec<(usize, Arc<Service>)>,
+    /// Where their rules stand.
+    pub(crate) texts: RuleTexts,
+    /// The lists that were read.
+    pub(crate) lists: Vec<ListFile>,
+    meant: Vec<String>,
+    neighbours: Neighbours,
+}
+
+impl FollowedGuard {
+    /// Of a guard's file the services of these names, and all where there are none, once its warnings are said.
+    ///
+    /// # Errors
+    /// The file can't be read, it has an error, or it has no such service.
+    pub(crate) fn read(file: &Path, meant: &[String]) -> anyhow::Result<Self> {
+        let mut reading = read(file)?;
+        let lists = reading.neighbours.take_lists();
+        let services = match reading.rules {
+            Some(Rules::Guard(services)) => services,
+            Some(Rules::Protocol(..)) => return Err(no_guard(file)),
+            None => return Err(reading.findings.into()),
+        };
+        reading.findings.say(false);
+        let services = these(services, meant)?;
+        let (texts, neighbours) = (reading.texts, reading.neighbours);
+        Ok(Self { services, texts, lists, meant: meant.to_owned(), neighbours })
+    }
+
+    /// Reads its lists anew.
+    ///
+    /// # Errors
+    /// One has an error: what was read before holds.
+    pub(crate) fn read_lists(&mut self) -> anyhow::Result<()> {
+        let NamedText { name, text } = &self.texts.guard;
+        let (services, findings, texts) = guard(name.clone(), text, &mut self.neighbours);
+        // What is wrong with them isn't said again until they change again.
+        self.lists = self.neighbours.take_lists();
+        let Some(services) = services else { return Err(findings.into()) };
+        (self.services, self.texts) = (these(services, &self.meant)?, texts);
+        Ok(())
+    }
+}
+
+/// Those of these names, or all.
+fn these(services: Vec<Service>, meant: &[String]) -> anyhow::Result<Vec<(usize, Arc<Service>)>> {
+    for name in meant {
+        chosen(&services, Some(name))?;
+    }
+    let is_meant = |each: &Service| meant.is_empty() || meant.contains(&each.name);
+    let these = services.into_iter().enumerate().filter(|(_, each)| is_meant(each));
+    Ok(these.map(|(at, each)| (at, Arc::new(each))).collect())
+}
+
+fn no_guard(file: &Path) -> anyhow::Error {
+    let what = "is a protocol; a guard says which of its messages are accepted";
+    UsageError(format!("{} {what}", file.display())).into()
 }
 
 /// What a file says, once its warnings are said.
@@ -134,10 +208,7 @@ pub(crate) fn rules(file: &Path, json: bool) -> anyhow::Result<(Rules, RuleTexts
 pub(crate) fn services(file: &Path, json: bool) -> anyhow::Result<(Vec<Service>, RuleTexts)> {
     match rules(file, json)? {
         (Rules::Guard(services), texts) => Ok((services, texts)),
-        (Rules::Protocol(..), _) => {
-            let what = "is a protocol; a guard says which of its messages are accepted";
-            Err(UsageError(format!("{} {what}", file.display())).into())
-        }
+        (Rules::Protocol(..), _) => Err(no_guard(file)),
     }
 }
 

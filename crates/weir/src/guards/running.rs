@@ -2,7 +2,7 @@
 
 use std::{
     os::fd::BorrowedFd,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -12,14 +12,20 @@ use weir_guard::meaning::{Decision, Service};
 use weir_hooks::HookError;
 use weir_service::{
     AttachedPlace, DecisionStatus, GuardSummary, GuardVerdict, ServiceDecisions, ServiceStatus, Unguarded,
-    guarding::{GuardedService, GuardingError},
+    guarding::{Changed, GuardedService, GuardingError},
 };
 
-use super::{sampling::Sampling, summary::table, words};
+use super::{commanded::Commanded, sampling::Sampling, summary::table, words};
 
 /// A guard of a service that runs already, or is waited for.
 pub(crate) struct RunningGuard {
     guarded: GuardedService,
+    /// The service as its file says.
+    rules: Arc<Service>,
+    /// What was changed besides.
+    commanded: Commanded,
+    /// From where relative paths of captures are seen.
+    beside: PathBuf,
     sampling: Option<Sampling>,
     /// What its program is attached to, since when.
     places: Vec<AttachedPlace>,
@@ -32,27 +38,85 @@ impl RunningGuard {
     ///
     /// # Errors
     /// The service can't be guarded; that it isn't there is none.
-    pub(crate) fn start(service: &Arc<Service>) -> Result<Self, GuardingError> {
-        let guarded = GuardedService::start(service)?;
+    pub(crate) fn start(rules: &Arc<Service>, beside: &Path) -> Result<Self, GuardingError> {
+        let guarded = GuardedService::start(rules)?;
         if let Some(error) = guarded.deafness() {
-            let name = &service.name;
+            let name = &rules.name;
             eprintln!(
                 "weir: {name}: what comes and goes is noticed within a second only, since nobody is told: {error}"
             );
         }
-        let mut guard = Self { guarded, sampling: None, places: Vec::new(), said: String::new() };
+        let mut guard = Self {
+            guarded,
+            rules: Arc::clone(rules),
+            commanded: Commanded::default(),
+            beside: beside.to_owned(),
+            sampling: None,
+            places: Vec::new(),
+            said: String::new(),
+        };
         guard.look()?;
         Ok(guard)
     }
 
-    /// Writes what the program samples from now on, where the guard wants that. A relative path is seen from `beside`.
+    /// Writes what the program samples from now on, where the guard wants that.
     ///
     /// # Errors
     /// There is no room for a thread.
-    pub(crate) fn sample(&mut self, beside: &Path) -> Result<(), GuardingError> {
+    pub(crate) fn sample(&mut self) -> Result<(), GuardingError> {
         let service = self.guarded.shared_service();
-        self.sampling = Sampling::start(&service, &mut self.guarded, beside)?;
+        let before = self.sampling.take();
+        self.sampling = Sampling::start(&service, &mut self.guarded, &self.beside, before)?;
         Ok(())
+    }
+
+    /// Has it stand for other rules of the same service, where that can be without standing elsewhere. A mode that was commanded holds
+    /// until the file says another one than before.
+    ///
+    /// # Errors
+    /// As [`GuardedService::change`]: then nothing has changed.
+    pub(crate) fn take_rules(&mut self, rules: &Arc<Service>) -> Result<Changed, GuardingError> {
+        let mut commanded = self.commanded.clone();
+        if rules.mode != self.rules.mode {
+            commanded.mode = None;
+        }
+        self.change(rules, commanded)
+    }
+
+    /// Whether these rules are of the same packets, at the same place.
+    pub(crate) fn stands_for(&self, rules: &Service) -> bool {
+        (&self.rules.name, self.rules.listen, &self.rules.at) == (&rules.name, rules.listen, &rules.at)
+    }
+
+    /// The service as its file says.
+    pub(crate) fn rules(&self) -> &Arc<Service> {
+        &self.rules
+    }
+
+    /// What was changed besides.
+    pub(crate) fn commanded(&self) -> &Commanded {
+        &self.commanded
+    }
+
+    /// Has it stand for the rules of its file and for what is commanded besides.
+    ///
+    /// # Errors
+    /// As [`GuardedService::change`]: then nothing has changed.
+    pub(crate) fn command(&mut self, commanded: Commanded) -> Result<Changed, GuardingError> {
+        let rules = Arc::clone(&self.rules);
+        self.change(&rules, commanded)
+    }
+
+    fn change(&mut self, rules: &Arc<Service>, commanded: Commanded) -> Result<Changed, GuardingError> {
+        let changed = self.guarded.change(&commanded.over(rules))?;
+        (self.rules, self.commanded) = (Arc::clone(rules), commanded);
+        if changed == Changed::Program {
+            self.sample()?;
+        }
+        if changed != Changed::Nothing {
+            self.say(self.line(), None);
+        }
+        Ok(changed)
     }
 
     /// As [`GuardedService::within`].
@@ -158,6 +222,8 @@ impl RunningGuard {
     pub(crate) fn status(&self) -> ServiceStatus {
         let (service, guarded) = (self.guarded.service(), &self.guarded);
         let counts = guarded.decisions().and_then(|decisions| Ok((decisions, guarded.lost_samples()?)));
+        let past = guarded.past_decisions().iter();
+        let past = past.map(|past| counted(&past.service, past.decision, past.packets));
         let ((decisions, lost), error) = match counts {
             Ok(counts) => (counts, None),
             Err(error) => ((Vec::new(), 0), Some(error.to_string())),
@@ -172,9 +238,11 @@ impl RunningGuard {
             said: self.said.clone(),
             error,
             samples: self.sampling.as_ref().map(|sampling| sampling.status(lost)),
+            commanded: self.commanded.lines(),
             decisions: decisions
                 .into_iter()
                 .map(|(decision, packets)| counted(service, decision, packets))
+                .chain(past)
                 .collect(),
         }
     }

@@ -37,7 +37,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Sampling {
     counts: Arc<SampleCounts>,
     path: PathBuf,
-    _thread: SideThread<()>,
+    thread: SideThread<Option<SampleFile>>,
 }
 
 #[derive(Default)]
@@ -47,7 +47,8 @@ struct SampleCounts {
 }
 
 impl Sampling {
-    /// Writes what the program samples from now on, where the guard wants that. A relative path is seen from `beside`.
+    /// Writes what the program samples from now on, where the guard wants that. A relative path is seen from `beside`. What another
+    /// program sampled `before` is written, and its capture goes on where it is the same.
     ///
     /// # Errors
     /// There is no room for a thread.
@@ -55,17 +56,22 @@ impl Sampling {
         service: &Arc<Service>,
         guarded: &mut GuardedService,
         beside: &Path,
+        before: Option<Self>,
     ) -> Result<Option<Self>, GuardingError> {
+        let before = before.map(|mut before| (before.thread.end().flatten(), before.counts, before.path));
         let (Some(sample), Some(records)) = (&service.sample, guarded.take_samples()?) else {
             return Ok(None);
         };
         let path = beside.join(&sample.to);
-        let counts = Arc::new(SampleCounts::default());
+        let (file, counts) = match before {
+            Some((file, counts, before)) if before == path => (file, counts),
+            _ => Default::default(),
+        };
         let mut writing = Writing {
             service: Arc::clone(service),
             hook: guarded.hook(),
             path: path.clone(),
-            file: None,
+            file,
             tried: None,
             is_failing: false,
             counts: Arc::clone(&counts),
@@ -73,7 +79,7 @@ impl Sampling {
         writing.open();
         let thread = SideThread::start("samples", move |stopped| writing.write_all(records, &stopped));
         let thread = thread.map_err(|cause| GuardingError::Thread { cause })?;
-        Ok(Some(Self { counts, path, _thread: thread }))
+        Ok(Some(Self { counts, path, thread }))
     }
 
     /// What became of samples; `lost` are those that found the ring buffer full.
@@ -101,7 +107,8 @@ struct Writing {
 }
 
 impl Writing {
-    fn write_all(mut self, mut records: Records<SampledPacket>, stopped: &Stopped) {
+    /// Gives the capture, for those who go on with it.
+    fn write_all(mut self, mut records: Records<SampledPacket>, stopped: &Stopped) -> Option<SampleFile> {
         let mut is_over = false;
         while !is_over {
             is_over = stopped.wait(&records, PollTimeout::NONE).unwrap_or_else(|_| {
@@ -117,6 +124,7 @@ impl Writing {
                 }
             }
         }
+        self.file
     }
 
     fn write(&mut self, sample: &SampledPacket) {

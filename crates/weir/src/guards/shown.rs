@@ -20,11 +20,25 @@ pub(crate) fn status_text(guard: &GuardStatus, plain: bool) -> String {
         printable(version)
     );
     for service in services {
-        let ServiceStatus { service: name, listen, mode, hook, reason, places, said, error, samples, .. } =
-            service;
+        let ServiceStatus {
+            service: name,
+            listen,
+            mode,
+            hook,
+            reason,
+            places,
+            said,
+            error,
+            commanded,
+            samples,
+            ..
+        } = service;
         let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let head = format!("{name} ({mode}): {listen} at {hook}{reason}");
         let _ = writeln!(text, "{}", printable(&head));
+        for line in commanded {
+            let _ = writeln!(text, "  {}", printable(line));
+        }
         for AttachedPlace { place, since_ms } in places {
             let _ = writeln!(text, "  {} since {}", printable(place), moment(*since_ms));
         }

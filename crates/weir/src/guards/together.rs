@@ -1,8 +1,13 @@
 //! All guards of a file while they run, and where they are asked.
 
 use std::{
-    env, fs, io,
-    os::unix::fs::DirBuilderExt as _,
+    env, fs,
+    io::{self, Read as _, Write as _},
+    mem,
+    os::{
+        fd::{AsFd as _, BorrowedFd},
+        unix::{fs::DirBuilderExt as _, net::UnixStream},
+    },
     path::{Path, PathBuf},
     process,
     sync::Arc,
@@ -11,46 +16,295 @@ use std::{
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
+use weir_guard::meaning::{Mode, Service};
+use weir_hooks::VerdictCounts;
+use weir_output::{exit::UsageError, terminal::printable};
 use weir_service::{
-    GuardStatus,
-    control::{Answers, GuardRequest, Reply},
+    GuardStatus, ServiceDecisions,
+    control::{Answers, GuardList, GuardRequest, Prefix, Reply},
+    guarding::{Changed, GuardingError},
 };
 
-use super::running::{RunningGuard, milliseconds};
+use super::{
+    commanded::Commanded,
+    files::ListFile,
+    reading::{FollowedGuard, RuleTexts},
+    running::{RunningGuard, milliseconds},
+    words::counted,
+};
 
 /// The guards of a file.
 pub(crate) struct RunningGuards {
-    file: String,
+    file: PathBuf,
+    /// The services that are meant; all where there are none.
+    meant: Vec<String>,
     since: SystemTime,
-    guards: Mutex<Vec<RunningGuard>>,
+    standing: Mutex<Standing>,
+    /// Written to where there is something else to wait for.
+    woken: (UnixStream, UnixStream),
+}
+
+/// The guards, and what they were read from.
+struct Standing {
+    guards: Vec<RunningGuard>,
+    read: FollowedGuard,
+    /// Of services that the file has no more, or elsewhere.
+    ended: Vec<ServiceDecisions>,
 }
 
 impl RunningGuards {
-    /// None of them runs yet.
-    pub(crate) fn of(file: &Path) -> Arc<Self> {
-        let file = file.display().to_string();
-        Arc::new(Self { file, since: SystemTime::now(), guards: Mutex::default() })
+    /// Those of a file, of which none runs yet.
+    ///
+    /// # Errors
+    /// Descriptors have run out.
+    pub(crate) fn of(file: &Path, meant: &[String], read: FollowedGuard) -> io::Result<Arc<Self>> {
+        let woken = UnixStream::pair()?;
+        woken.0.set_nonblocking(true)?;
+        woken.1.set_nonblocking(true)?;
+        let standing = Mutex::new(Standing { guards: Vec::new(), read, ended: Vec::new() });
+        let (file, meant) = (file.to_owned(), meant.to_owned());
+        Ok(Arc::new(Self { file, meant, since: SystemTime::now(), standing, woken }))
     }
 
-    /// One more runs.
-    pub(crate) fn add(&self, guard: RunningGuard) {
-        self.guards.lock().push(guard);
+    /// Has all of them stand before their services.
+    ///
+    /// # Errors
+    /// One can't; then some of them do.
+    pub(crate) fn start(&self) -> anyhow::Result<()> {
+        let Standing { guards, read, .. } = &mut *self.standing.lock();
+        for (at, rules) in &read.services {
+            guards.push(started(*at, rules, &read.texts, self.beside())?);
+        }
+        Ok(())
+    }
+
+    fn beside(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
     }
 
     /// Does something with them, for which those wait that ask.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Vec<RunningGuard>) -> T) -> T {
-        act(&mut self.guards.lock())
+        act(&mut self.standing.lock().guards)
+    }
+
+    /// Ends them; gives what those decided that had ended before.
+    pub(crate) fn end(&self) -> (Vec<RunningGuard>, Vec<ServiceDecisions>) {
+        let Standing { guards, ended, .. } = &mut *self.standing.lock();
+        (mem::take(guards), mem::take(ended))
+    }
+
+    /// What becomes readable when they are others, until [`Self::rest`].
+    pub(crate) fn woken(&self) -> BorrowedFd<'_> {
+        self.woken.0.as_fd()
+    }
+
+    /// Forgets that they are others.
+    pub(crate) fn rest(&self) {
+        while (&self.woken.0).read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
+    }
+
+    fn wake(&self) {
+        // Where there is no room it was woken.
+        let _ = (&self.woken.1).write(&[0]);
     }
 
     /// How they stand before their services, and what they decided so far.
     pub(crate) fn status(&self) -> GuardStatus {
         GuardStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            file: self.file.clone(),
+            file: self.file.display().to_string(),
             process: process::id(),
             since_ms: milliseconds(self.since),
-            services: self.guards.lock().iter().map(RunningGuard::status).collect(),
+            services: self.standing.lock().guards.iter().map(RunningGuard::status).collect(),
         }
+    }
+
+    /// The lists that they follow.
+    pub(crate) fn lists(&self) -> Vec<ListFile> {
+        self.standing.lock().read.lists.clone()
+    }
+
+    /// Has them stand for the file as it is now: those of services that it has no more end, and new ones begin. Gives in words what
+    /// that changed.
+    ///
+    /// # Errors
+    /// The file has an error, or one of its services can't be guarded so: then nothing has changed.
+    pub(crate) fn reload(&self) -> anyhow::Result<String> {
+        let read = FollowedGuard::read(&self.file, &self.meant)?;
+        let mut standing = self.standing.lock();
+        let done = standing.take(read, self.beside());
+        drop(standing);
+        self.wake();
+        done
+    }
+
+    /// Has them search their lists as they are now, where any is another one than before; gives in words what that changed.
+    ///
+    /// # Errors
+    /// One has an error: what was searched before is searched still.
+    pub(crate) fn reload_lists(&self) -> anyhow::Result<Option<String>> {
+        let mut standing = self.standing.lock();
+        if !standing.read.lists.iter().any(ListFile::has_changed) {
+            return Ok(None);
+        }
+        standing.read.read_lists()?;
+        let Standing { guards, read, .. } = &mut *standing;
+        let done = take_rules(guards, &read.services, &read.texts)?;
+        Ok((!done.is_empty()).then(|| done.join("; ")))
+    }
+
+    /// Has one of them stand for what is commanded besides its file.
+    fn command(
+        &self,
+        service: &str,
+        change: impl FnOnce(&mut Commanded) -> String,
+    ) -> anyhow::Result<String> {
+        let mut standing = self.standing.lock();
+        let names: Vec<_> = standing.guards.iter().map(|guard| guard.name().to_owned()).collect();
+        let guard = standing.guards.iter_mut().find(|guard| guard.name() == service);
+        let guard = guard.ok_or_else(|| {
+            let (service, names) = (printable(service), names.join(", "));
+            anyhow::Error::msg(format!("no service '{service}' is guarded here; there are: {names}"))
+        })?;
+        let mut commanded = guard.commanded().clone();
+        let did = change(&mut commanded);
+        let changed = guard.command(commanded)?;
+        let did = match changed {
+            Changed::Nothing => format!("{service} did that before: nothing has changed"),
+            Changed::Lists | Changed::Program => did,
+        };
+        drop(standing);
+        self.wake();
+        Ok(did)
+    }
+}
+
+impl Standing {
+    fn take(&mut self, read: FollowedGuard, beside: &Path) -> anyhow::Result<String> {
+        let is_kept = |guard: &RunningGuard| read.services.iter().any(|(_, rules)| guard.stands_for(rules));
+        let stands = |rules: &Service| self.guards.iter().any(|guard| guard.stands_for(rules));
+        let new: Vec<_> = read.services.iter().filter(|(_, rules)| !stands(rules)).cloned().collect();
+        // Two guards for a port are one too many: those whose place is another go first.
+        let is_moved = |guard: &RunningGuard| {
+            let is_its = |(_, rules): &(usize, Arc<Service>)| {
+                rules.name == guard.name() || rules.listen.port == guard.rules().listen.port
+            };
+            !is_kept(guard) && new.iter().any(is_its)
+        };
+        let (moved, staying) = mem::take(&mut self.guards).into_iter().partition(is_moved);
+        self.guards = staying;
+        let moved: Vec<RunningGuard> = moved;
+        let moved_rules: Vec<_> = moved.iter().map(|guard| Arc::clone(guard.rules())).collect();
+        let mut did: Vec<String> = moved.into_iter().map(|guard| ended(guard, &mut self.ended)).collect();
+        let mut begun = Vec::new();
+        let started = new.iter().try_for_each(|(at, rules)| {
+            let mut guard = started(*at, rules, &read.texts, beside)?;
+            guard.sample().map_err(|error| refused(rules, error))?;
+            begun.push(guard);
+            anyhow::Ok(())
+        });
+        let changed = started.and_then(|()| take_rules(&mut self.guards, &read.services, &read.texts));
+        match changed {
+            Ok(changed) => did.extend(changed),
+            Err(error) => {
+                drop(begun);
+                // As it was.
+                for rules in &moved_rules {
+                    let again = RunningGuard::start(rules, beside).and_then(|mut guard| {
+                        guard.sample()?;
+                        Ok(guard)
+                    });
+                    match again {
+                        Ok(guard) => self.guards.push(guard),
+                        Err(again) => eprintln!("weir: {} isn't guarded any more: {again}", rules.name),
+                    }
+                }
+                return Err(error);
+            }
+        }
+        did.extend(begun.iter().map(|guard| format!("{} is guarded", guard.name())));
+        self.guards.extend(begun);
+        let is_wanted = |guard: &RunningGuard| read.services.iter().any(|(_, rules)| guard.stands_for(rules));
+        let (staying, gone): (Vec<_>, Vec<_>) = mem::take(&mut self.guards).into_iter().partition(is_wanted);
+        self.guards = staying;
+        did.extend(gone.into_iter().map(|guard| ended(guard, &mut self.ended)));
+        let place =
+            |guard: &RunningGuard| read.services.iter().position(|(_, rules)| guard.stands_for(rules));
+        self.guards.sort_by_key(place);
+        self.read = read;
+        Ok(if did.is_empty() { "nothing has changed".to_owned() } else { did.join("; ") })
+    }
+}
+
+/// Gives the rules of the file to those that stand for them; in words what that changed.
+///
+/// # Errors
+/// One of them can't: then all have the rules that they had.
+fn take_rules(
+    guards: &mut [RunningGuard],
+    services: &[(usize, Arc<Service>)],
+    texts: &RuleTexts,
+) -> anyhow::Result<Vec<String>> {
+    let mut did = Vec::new();
+    let mut before: Vec<(usize, Arc<Service>)> = Vec::new();
+    for (place, rules) in services {
+        let Some(at) = guards.iter().position(|guard| guard.stands_for(rules)) else { continue };
+        let had = Arc::clone(guards[at].rules());
+        match guards[at].take_rules(rules) {
+            Ok(Changed::Nothing) => {}
+            Ok(Changed::Lists) => did.push(format!("{} has other lists", rules.name)),
+            Ok(Changed::Program) => did.push(format!("{} has other rules", rules.name)),
+            Err(error) => {
+                for (at, had) in before {
+                    if let Err(again) = guards[at].take_rules(&had) {
+                        eprintln!("weir: {} has the new rules already: {again}", had.name);
+                    }
+                }
+                return Err(traced(*place, rules, texts, error));
+            }
+        }
+        before.push((at, had));
+    }
+    Ok(did)
+}
+
+/// A guard that stands before its service, and writes no samples yet.
+fn started(
+    at: usize,
+    rules: &Arc<Service>,
+    texts: &RuleTexts,
+    beside: &Path,
+) -> anyhow::Result<RunningGuard> {
+    RunningGuard::start(rules, beside).map_err(|error| traced(at, rules, texts, error))
+}
+
+/// Why a service isn't guarded so, with the line of the rule where the kernel refuses its program.
+fn traced(at: usize, rules: &Service, texts: &RuleTexts, error: GuardingError) -> anyhow::Error {
+    match error {
+        GuardingError::Hook(error) => refused(rules, texts.traced(at, rules, error).into()),
+        error => refused(rules, error),
+    }
+}
+
+/// Why a service isn't guarded.
+pub(crate) fn refused(service: &Service, error: GuardingError) -> anyhow::Error {
+    let text = format!("guarding {}: {error}", service.name);
+    if error.is_usage() { UsageError(text).into() } else { anyhow::Error::msg(text) }
+}
+
+/// Ends a guard whose service the file has no more, or elsewhere; in words what it counted.
+fn ended(guard: RunningGuard, all: &mut Vec<ServiceDecisions>) -> String {
+    let name = guard.name().to_owned();
+    match guard.end() {
+        Ok((decisions, staying)) => {
+            for error in staying {
+                eprintln!("weir: {name}: the program stays attached: {error}");
+            }
+            let VerdictCounts { accepted, dropped } = decisions.verdicts;
+            all.push(decisions);
+            format!("{name} isn't guarded there any more: {accepted} packets passed, {dropped} were dropped")
+        }
+        Err(error) => format!("{name} isn't guarded there any more; what was decided can't be told: {error}"),
     }
 }
 
@@ -58,8 +312,49 @@ impl Answers for RunningGuards {
     type Request = GuardRequest;
 
     fn answer(&self, request: GuardRequest) -> Reply {
-        match request {
-            GuardRequest::Status => Reply::Guard(self.status()),
+        let mode = |service: &str, mode: Mode| {
+            self.command(service, |commanded| {
+                commanded.mode = Some(mode);
+                format!(
+                    "{service}: {} from now on, until its file says another mode than before",
+                    mode.name()
+                )
+            })
+        };
+        let did = match request {
+            GuardRequest::Status => return Reply::Guard(self.status()),
+            GuardRequest::Reload => self.reload(),
+            GuardRequest::Enforce { service } => mode(&service, Mode::Enforce),
+            GuardRequest::Observe { service } => mode(&service, Mode::Observe),
+            GuardRequest::List { service, list, remove, prefixes } => self.command(&service, |commanded| {
+                let listed = match list {
+                    GuardList::Block => &mut commanded.blocked,
+                    GuardList::Allow => &mut commanded.allowed,
+                };
+                let before = listed.len();
+                for Prefix(prefix) in prefixes {
+                    if remove {
+                        listed.remove(&prefix)
+                    } else {
+                        listed.insert(prefix)
+                    };
+                }
+                let changed = before.abs_diff(listed.len());
+                let how = match (list, remove) {
+                    (GuardList::Block, false) => "blocked",
+                    (GuardList::Block, true) => "blocked no more",
+                    (GuardList::Allow, false) => "allowed",
+                    (GuardList::Allow, true) => "allowed no more",
+                };
+                format!("{service}: {} {how}; {} by command in all", counted(changed, "prefix"), listed.len())
+            }),
+        };
+        match did {
+            Ok(did) => {
+                eprintln!("weir: by command: {did}");
+                Reply::Done { did }
+            }
+            Err(error) => Reply::Error { error: format!("{error:#}") },
         }
     }
 }

@@ -13,7 +13,7 @@ use ratatui::{
     text::Line,
     widgets::{Cell, Paragraph, Row, Sparkline, Table},
 };
-use weir_service::{GuardStatus, GuardVerdict};
+use weir_service::{DecisionStatus, GuardStatus, GuardVerdict};
 
 use super::shown::rule;
 
@@ -56,6 +56,8 @@ pub(crate) struct Top {
     /// Why nothing new is shown.
     pub(crate) failure: Option<String>,
     services: Vec<TopService>,
+    /// The one that keys are about, by its place.
+    chosen: usize,
     rows: Vec<TopRow>,
     /// What each decision had come to, and when that was.
     before: Option<(Instant, HashMap<TopKey, u64>)>,
@@ -65,8 +67,8 @@ pub(crate) struct Top {
 /// A service of a process.
 type ServiceKey = (u32, String);
 
-/// A decision of a service, by its place.
-type TopKey = (ServiceKey, usize);
+/// A decision of a service: its name, its message, its limit, and what becomes of it, since rules may change.
+type TopKey = (ServiceKey, String, Option<String>, Option<usize>, GuardVerdict);
 
 #[derive(Debug)]
 struct TopService {
@@ -105,8 +107,9 @@ impl Top {
         {
             let key = (guard.process, service.service.clone());
             let (mut rate_of_all, mut dropped) = (0.0, 0.0);
-            for (place, decision) in service.decisions.iter().enumerate() {
-                let key = (key.clone(), place);
+            for decision in &service.decisions {
+                let DecisionStatus { decision: name, message, limit, verdict, .. } = decision;
+                let key = (key.clone(), name.clone(), message.clone(), *limit, *verdict);
                 let known = before.as_ref().and_then(|(_, counts)| counts.get(&key).copied());
                 // A program that was loaded anew counts from 0 on.
                 let more = decision.packets.saturating_sub(known.unwrap_or(decision.packets));
@@ -138,6 +141,7 @@ impl Top {
                 dropped,
             });
         }
+        self.chosen = self.chosen.min(self.services.len().saturating_sub(1));
         self.drops.retain(|key, _| self.services.iter().any(|service| service.key == *key));
         self.before = Some((at, counts));
     }
@@ -146,6 +150,17 @@ impl Top {
     pub(crate) fn pause_or_go_on(&mut self) {
         self.is_paused = !self.is_paused;
         self.before = None;
+    }
+
+    /// Chooses the service before the chosen one, or behind it.
+    pub(crate) fn choose(&mut self, is_next: bool) {
+        let last = self.services.len().saturating_sub(1);
+        self.chosen = if is_next { (self.chosen + 1).min(last) } else { self.chosen.saturating_sub(1) };
+    }
+
+    /// The chosen service, and the process that guards it.
+    pub(crate) fn chosen(&self) -> Option<(u32, String)> {
+        self.services.get(self.chosen).map(|service| service.key.clone())
     }
 
     /// Draws all that there is room for.
@@ -163,8 +178,10 @@ impl Top {
         frame.render_widget(self.head(), head);
         self.draw_services(frame, list);
         frame.render_widget(self.table(), table);
-        let keys = " q quit   space pause   sort by: r rate  p packets  d drops  s service";
-        frame.render_widget(Line::from(keys).dim(), foot);
+        let keys = " q quit  space pause  sort: r rate p packets d drops s service  ↑↓ E enforce O observe";
+        let short = " q quit  space pause  sort: r p d s  ↑↓ choose  E enforce  O observe";
+        let fits = keys.chars().count() <= foot.width.into();
+        frame.render_widget(Line::from(if fits { keys } else { short }).dim(), foot);
     }
 
     fn head(&self) -> Line<'_> {
@@ -201,6 +218,8 @@ impl Top {
             let [text_area, spark_area] =
                 Layout::horizontal([Constraint::Length(LINE), Constraint::Min(1)]).areas(line);
             let style = if *is_attached { Style::new() } else { Style::new().fg(Color::Yellow) };
+            let is_chosen = number == self.chosen && self.services.len() > 1;
+            let style = if is_chosen { style.bold().underlined() } else { style };
             frame.render_widget(Paragraph::new(text).style(style), text_area);
             let drops: Vec<u64> = self.drops.get(key).into_iter().flatten().copied().collect();
             let latest = drops.len().saturating_sub(spark_area.width.into());
@@ -267,7 +286,7 @@ mod tests {
     use std::time::Duration;
 
     use ratatui::{Terminal, backend::TestBackend};
-    use weir_service::{AttachedPlace, DecisionStatus, ServiceStatus};
+    use weir_service::{AttachedPlace, ServiceStatus};
 
     use super::*;
 
@@ -290,6 +309,7 @@ mod tests {
             places: vec![place],
             said: String::new(),
             error: None,
+            commanded: Vec::new(),
             samples: None,
             decisions: vec![
                 decision(
@@ -378,6 +398,25 @@ mod tests {
         // A program that was loaded anew.
         looked(&mut top, &[[5, 0]]);
         assert!(drawn(&top, 80, 10)[5].ends_with("5         0"));
+    }
+
+    #[test]
+    fn a_service_is_chosen_among_those_that_there_are() {
+        let mut top = Top::default();
+        assert_eq!(top.chosen(), None);
+        top.take(Instant::now(), &[guard("dns", 1, 1), guard("ntp", 1, 1)]);
+        let chosen = |top: &Top| top.chosen().map(|(_, service)| service);
+        assert_eq!(chosen(&top).as_deref(), Some("dns"));
+        for expected in ["ntp", "ntp"] {
+            top.choose(true);
+            assert_eq!(chosen(&top).as_deref(), Some(expected));
+        }
+        // The other one is gone.
+        top.take(Instant::now(), &[guard("dns", 1, 1)]);
+        assert_eq!(chosen(&top).as_deref(), Some("dns"));
+        top.choose(false);
+        assert_eq!(chosen(&top).as_deref(), Some("dns"));
+        assert!(drawn(&top, 80, 24)[23].contains("E enforce"));
     }
 
     #[test]

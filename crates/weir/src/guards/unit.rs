@@ -161,6 +161,8 @@ After=network.target{after}
 [Service]
 Type=notify
 ExecStart={call}
+# Its files are read anew; one with an error changes nothing.
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 
 # A user of its own, with what the guard's hooks take and nothing else. The guard, its protocols and its lists must be readable for it.

@@ -2,21 +2,21 @@
 //! that.
 
 use weir_filters::{Site, Toolkit};
-use weir_lab::filter_cost::{bad, packet};
+use weir_lab::filter_cost::bad;
 use weir_wire::Request;
 
 use super::{
-    Bound, PromisedFigure,
+    Bound, PromisedFigure, Runner,
     places::{self, Pairs},
 };
 
 /// `valid-command` on a valid and on an invalid packet.
-pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
+pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
-    let cost = |payload: &[u8]| {
+    let mut cost = |payload: &[u8]| {
         let site = Site::socket();
         let pairs = || Pairs::load(&site, &[Toolkit::Aya, Toolkit::Fun]);
-        let repetitions = places::repeat(site.hook, pairs, &packet(payload))?;
+        let repetitions = places::repeat(site.hook, pairs, payload, runner)?;
         let [aya, fun] = [Toolkit::Aya, Toolkit::Fun].map(|toolkit| places::of(toolkit, &repetitions));
         let fun_to_aya = fun.iter().zip(&aya).map(|(fun, aya)| fun / aya).collect();
         anyhow::Ok((aya, fun_to_aya))

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
+use rand::seq::SliceRandom as _;
 use weir_asm::Endian;
 use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit, fun::service::service_object};
 use weir_guard::{meaning::Service, text};
@@ -10,8 +11,8 @@ use weir_hooks::{KernelFilter, object_in_c};
 use weir_wire::Request;
 
 use super::{
-    Bound, PromisedFigure,
-    places::{self, Pairs, frame},
+    Bound, PromisedFigure, Runner,
+    places::{self, Pairs},
 };
 use crate::guards::Neighbours;
 
@@ -39,26 +40,28 @@ enum Author {
     Guard,
 }
 
-pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
-    let mut figures = bag()?;
-    figures.extend(dns()?);
-    figures.push(many_messages()?);
+pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
+    let mut figures = bag(runner)?;
+    figures.extend(dns(runner)?);
+    figures.push(many_messages(runner)?);
     figures.extend(reading()?);
     figures.extend(super::guard_lists::measure()?);
+    figures.extend(super::guard_changes::measure(runner)?);
     Ok(figures)
 }
 
 /// A filter that reads the first bytes.
-fn bag() -> anyhow::Result<Vec<PromisedFigure>> {
+fn bag(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
     let bad = weir_lab::filter_cost::bad();
     let bag = service(BAG)?;
     let mut figures = Vec::new();
-    for hook in places::hooks() {
+    // The kernel runs no program for reuseport on bytes: there datagrams are sent.
+    for hook in places::hooks().chain([Hook::Reuseport]) {
         let site = site(hook);
         let by_hand = || Ok(KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, &site)?);
         for (packet, payload) in [("a PUT", &put[..]), ("an invalid packet", &bad)] {
-            let [hand, quotients] = against(by_hand, &bag, &site, payload)?;
+            let [hand, quotients] = against(by_hand, || program(&bag, &site), &site, payload, runner)?;
             figures.extend(figures! {
                 format!("bag as a guard at {hook} on {packet}, ns over an accept-all program, ÷ by hand"), "":
                     quotients => Bound::IntervalAtMost(1.1);
@@ -66,11 +69,18 @@ fn bag() -> anyhow::Result<Vec<PromisedFigure>> {
             });
         }
     }
+    // What the measure itself makes of two programs that are the same, where they take the fewest nanoseconds.
+    let site = site(Hook::Xdp);
+    let by_hand = || Ok(KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, &site)?);
+    let [_, quotients] = against(by_hand, by_hand, &site, &put, runner)?;
+    figures.extend(figures! {
+        "bag by hand at xdp on a PUT, loaded again, ÷ the same", "": quotients;
+    });
     Ok(figures)
 }
 
 /// One that walks a name; where this build has no C, without values.
-fn dns() -> anyhow::Result<Vec<PromisedFigure>> {
+fn dns(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let dns = service(DNS)?;
     let bad = weir_lab::filter_cost::bad();
     // As long as three of the names, of which it differs at the end.
@@ -83,10 +93,10 @@ fn dns() -> anyhow::Result<Vec<PromisedFigure>> {
         for (packet, payload) in packets {
             let [hand, quotients] = match object_in_c("dns-guard") {
                 Ok(object) => {
-                    let program = format!("{hook}_dns_guard");
+                    let name = format!("{hook}_dns_guard");
                     let load =
-                        || Ok(KernelFilter::load_from(FilterName::Simple.into(), object, &program, &site)?);
-                    against(load, &dns, &site, payload)?
+                        || Ok(KernelFilter::load_from(FilterName::Simple.into(), object, &name, &site)?);
+                    against(load, || program(&dns, &site), &site, payload, runner)?
                 }
                 Err(_) => Default::default(),
             };
@@ -103,19 +113,27 @@ fn dns() -> anyhow::Result<Vec<PromisedFigure>> {
 /// What the program by hand takes over an accept-all program on that payload, ns; and the guard's ÷ that.
 fn against(
     by_hand: impl Fn() -> anyhow::Result<KernelFilter>,
-    guard: &Service,
+    guard: impl Fn() -> anyhow::Result<KernelFilter>,
     site: &Site,
     payload: &[u8],
+    runner: &mut Runner<'_>,
 ) -> anyhow::Result<[Vec<f64>; 2]> {
     let simple = || KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, site);
     let pairs = || {
-        let pairs = vec![
-            (Author::Hand, [simple()?, by_hand()?]),
-            (Author::Guard, [simple()?, program(guard, site)?]),
-        ];
-        Pairs::of(pairs, site.hook)
+        // Who is loaded first, and runs first, takes a twentieth more or less at xdp.
+        let mut authors = [Author::Hand, Author::Guard];
+        authors.shuffle(&mut rand::rng());
+        let pair = |author| {
+            let program = match author {
+                Author::Hand => by_hand()?,
+                Author::Guard => guard()?,
+            };
+            anyhow::Ok((author, [simple()?, program]))
+        };
+        let pairs = authors.into_iter().map(pair).collect::<anyhow::Result<_>>()?;
+        Ok(Pairs::of(pairs, site.hook))
     };
-    let repetitions = places::repeat(site.hook, pairs, &frame(site.hook.layer(), payload))?;
+    let repetitions = places::repeat(site.hook, pairs, payload, runner)?;
     let [hand, guard] = [Author::Hand, Author::Guard].map(|author| places::of(author, &repetitions));
     let quotients = guard.iter().zip(&hand).map(|(guard, hand)| guard / hand).collect();
     Ok([hand, quotients])
@@ -138,16 +156,16 @@ fn query(labels: &[&str]) -> Vec<u8> {
 }
 
 /// Messages that differ in one field: the last of them against one alone.
-fn many_messages() -> anyhow::Result<PromisedFigure> {
+fn many_messages(runner: &mut Runner<'_>) -> anyhow::Result<PromisedFigure> {
     let site = Site::new(Hook::Socket, places::SERVER.into());
     let (one, many) = (letters(1)?, letters(200)?);
     let pairs = || {
         let simple = || KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &site);
         let pairs = vec![(1, [simple()?, program(&one, &site)?]), (200, [simple()?, program(&many, &site)?])];
-        Pairs::of(pairs, site.hook)
+        Ok(Pairs::of(pairs, site.hook))
     };
     // The last of the many is none of the one.
-    let repetitions = places::repeat(site.hook, pairs, &frame(site.hook.layer(), &[199, 0, 0, 0]))?;
+    let repetitions = places::repeat(site.hook, pairs, &[199, 0, 0, 0], runner)?;
     let [one, many] = [1, 200].map(|messages| places::of(messages, &repetitions));
     let quotients = many.iter().zip(&one).map(|(many, one)| many / one);
     let name = "200 messages that differ in one field, ns over an accept-all program at socket, ÷ 1 message";

@@ -14,8 +14,8 @@ mod blocking;
 mod dropping;
 mod filter_cost;
 mod guard;
+mod guard_changes;
 mod guard_lists;
-mod kept;
 mod ledger;
 mod loads;
 mod moderation;
@@ -117,7 +117,7 @@ pub enum FigureGroup {
     FilterCost,
     /// The same at each hook, against C
     Places,
-    /// What guards' programs cost, against those written by hand, and its lists, against nftables
+    /// What guards' programs cost, against those written by hand, and its lists, against nftables; what is lost while they change
     Guard,
     /// From a filter's parameters to a socket
     Attaching,
@@ -144,8 +144,8 @@ impl FigureGroup {
     pub const fn takes(self) -> Duration {
         Duration::from_secs(match self {
             Self::FilterCost => 7,
-            Self::Places => 70,
-            Self::Guard => 200,
+            Self::Places => 240,
+            Self::Guard => 480,
             Self::Attaching | Self::Starting => 1,
             Self::Loads => 105,
             Self::Moderation => 250,
@@ -177,9 +177,9 @@ pub fn measure(
             (runner.say)(&format!("figures of {}", what.get_name()));
         }
         figures.extend(match group {
-            FigureGroup::FilterCost => filter_cost::measure()?,
-            FigureGroup::Places => places::measure()?,
-            FigureGroup::Guard => guard::measure()?,
+            FigureGroup::FilterCost => filter_cost::measure(&mut runner)?,
+            FigureGroup::Places => places::measure(&mut runner)?,
+            FigureGroup::Guard => guard::measure(&mut runner)?,
             FigureGroup::Attaching => attaching::measure()?,
             FigureGroup::Starting => starting::measure(&runner)?,
             FigureGroup::Loads => loads::measure(runs, &mut runner)?,

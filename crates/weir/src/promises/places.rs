@@ -1,20 +1,26 @@
 //! What a filter's own work costs at each hook in the kernel's test run, by toolkit against C.
 
 use std::{
-    net::Ipv4Addr,
-    time::{Duration, Instant},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    os::fd::AsFd as _,
+    time::Instant,
 };
 
-use rand::RngExt as _;
+use anyhow::{Context as _, ensure};
+use rand::{RngExt as _, seq::SliceRandom as _};
+use socket2::{Domain, Socket, Type};
 use weir_filters::{Combination, FilterName, Hook, Layer, Site, SuperPackets, Toolkit};
-use weir_hooks::{KernelFilter, ProgramType, available, gso_layout};
+use weir_hooks::{
+    Attached, Interface, KernelFilter, ProgramType, Statistics, Target, XdpMode, available, gso_layout,
+    in_own_network,
+};
 use weir_wire::{
     Request,
     headers::{self, ethernet, ipv4},
     udp,
 };
 
-use super::{Bound, PromisedFigure, kept::Kept};
+use super::{Bound, PromisedFigure, Runner};
 
 /// The hooks whose programs the kernel runs on given bytes.
 pub(super) fn hooks() -> impl Iterator<Item = Hook> {
@@ -34,11 +40,22 @@ const fn repetitions(hook: Hook) -> usize {
     if matches!(hook, Hook::Xdp) { 100 } else { 25 }
 }
 
+/// Datagrams in a batch at reuseport.
+const DATAGRAMS: u64 = 1_000;
+
 /// Programs before those that are measured: each takes 64 bytes or more, of which a page has as many.
 const MOST_FILLERS: usize = 64;
 
 /// Batches of each program in a repetition, the programs in turn.
 const BATCHES: usize = 40;
+
+/// In so many turns each program at xdp gets its batches, while the kernel's dispatcher for XDP has it alone.
+///
+/// A test run puts a program there and takes it away again (net/bpf/test_run.c, `bpf_prog_change_xdp`), for which the
+/// system call takes milliseconds on and off, unless it is there already because a device has it. The dispatcher looks for
+/// a program by halving (arch/x86/net/bpf_jit_comp.c, `emit_bpf_dispatcher`): where several are there, the same program
+/// costs up to 2 ns more or less by its address.
+const XDP_TURNS: usize = 4;
 
 /// Of these the fastest count, by their mean: a run takes the same whenever nobody disturbs it, and whatever disturbs it
 /// makes it longer.
@@ -57,7 +74,7 @@ pub(super) const SERVER: (Ipv4Addr, u16) = (ADDRESS, PORT);
 const SHORT: &[u8] = b"BAD";
 
 /// `valid-command` on valid and on invalid packets, at each hook.
-pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
+pub(super) fn measure(runner: &mut Runner<'_>) -> anyhow::Result<Vec<PromisedFigure>> {
     let put = Request::Put { key: 10, value: 1 }.to_bytes();
     let bad = weir_lab::filter_cost::bad();
     let packets = [("a PUT", &put[..]), ("an invalid packet", &bad), ("an invalid packet of 3 bytes", SHORT)];
@@ -67,17 +84,16 @@ pub(super) fn measure() -> anyhow::Result<Vec<PromisedFigure>> {
         let super_packets = SuperPackets::Pass;
         let site = Site { super_packets, ..Site::new(hook, (ADDRESS, PORT).into()) };
         for (packet, payload) in packets {
-            let seen = frame(hook.layer(), payload);
-            let repetitions = repeat(hook, || Pairs::load(&site, &toolkits(hook)), &seen)?;
+            let repetitions = repeat(hook, || Pairs::load(&site, &toolkits(hook)), payload, runner)?;
             figures.extend(figures_of(hook, packet, &repetitions));
         }
     }
-    figures.push(telling(&put)?);
+    figures.push(telling(&put, runner)?);
     Ok(figures)
 }
 
 /// What it costs a program for generic XDP to read whether a packet is several datagrams.
-fn telling(payload: &[u8]) -> anyhow::Result<PromisedFigure> {
+fn telling(payload: &[u8], runner: &mut Runner<'_>) -> anyhow::Result<PromisedFigure> {
     // So that the one that can't tell can be attached where it is kept.
     let super_packets = SuperPackets::Pass;
     let site = Site { super_packets, ..Site::new(Hook::Xdp, (ADDRESS, PORT).into()) };
@@ -86,12 +102,9 @@ fn telling(payload: &[u8]) -> anyhow::Result<PromisedFigure> {
         [_, Site { gso: None, .. }] => Vec::new(),
         _ => {
             let load = |site| KernelFilter::load(FilterName::ValidCommand.into(), Toolkit::Fun, site);
-            let pairs = || {
-                let programs = [load(&sites[0])?, load(&sites[1])?];
-                let kept = programs.iter().map(Kept::new).collect::<anyhow::Result<_>>()?;
-                Ok(Pairs { pairs: vec![(Toolkit::Fun, programs)], _kept: kept })
-            };
-            of(Toolkit::Fun, &repeat(Hook::Xdp, pairs, &frame(Layer::Ethernet, payload))?)
+            let pairs =
+                || Ok(Pairs::of(vec![(Toolkit::Fun, [load(&sites[0])?, load(&sites[1])?])], Hook::Xdp));
+            of(Toolkit::Fun, &repeat(Hook::Xdp, pairs, payload, runner)?)
         }
     };
     let name = "telling GSO packets in generic xdp, valid-command by fun on a PUT";
@@ -103,21 +116,25 @@ pub(super) type Costs<T = Toolkit> = Vec<(T, f64)>;
 
 /// With programs loaded anew in each repetition, behind some that nobody runs: how fast one is depends also on where in memory the kernel
 /// puts it, which is the same place again where nothing has changed.
-pub(super) fn repeat<T: Copy>(
+pub(super) fn repeat<T: Copy + Send + Sync>(
     hook: Hook,
     load: impl Fn() -> anyhow::Result<Pairs<T>>,
-    seen: &[u8],
+    payload: &[u8],
+    runner: &mut Runner<'_>,
 ) -> anyhow::Result<Vec<Costs<T>>> {
+    let repetitions = repetitions(hook);
+    (runner.say)(&format!("{repetitions} times programs at {hook}"));
     let mut random = rand::rng();
     let filler = || KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &Site::socket());
     let mut repetition = || {
         let fillers = (0..random.random_range(..MOST_FILLERS)).map(|_| filler());
         let fillers = fillers.collect::<Result<Vec<_>, _>>()?;
-        let costs = load()?.cost(seen);
+        runner.interrupt.check()?;
+        let costs = load()?.cost(payload);
         drop(fillers);
         costs
     };
-    (0..repetitions(hook)).map(|_| repetition()).collect()
+    (0..repetitions).map(|_| repetition()).collect()
 }
 
 /// A toolkit's; none where this build hasn't got it.
@@ -141,10 +158,10 @@ fn figures_of(hook: Hook, packet: &str, repetitions: &[Costs]) -> Vec<PromisedFi
     figures
 }
 
-/// The filter and the accept-all program of each toolkit.
+/// The filter and the accept-all program of each toolkit, at a hook.
 pub(super) struct Pairs<T = Toolkit> {
     pairs: Vec<(T, [KernelFilter; 2])>,
-    _kept: Vec<Kept>,
+    hook: Hook,
 }
 
 impl Pairs {
@@ -157,49 +174,119 @@ impl Pairs {
             let load = |name: FilterName| KernelFilter::load(name.into(), toolkit, site);
             Ok((toolkit, [load(FilterName::Simple)?, load(FilterName::ValidCommand)?]))
         };
-        let toolkits = toolkits.iter().copied().filter(is_here);
-        Self::of(toolkits.map(pair).collect::<anyhow::Result<_>>()?, hook)
+        let mut toolkits: Vec<_> = toolkits.iter().copied().filter(is_here).collect();
+        // Who is loaded first, and runs first, takes a twentieth more or less at xdp.
+        toolkits.shuffle(&mut rand::rng());
+        Ok(Pairs { pairs: toolkits.into_iter().map(pair).collect::<anyhow::Result<_>>()?, hook })
     }
 }
 
-impl<T: Copy> Pairs<T> {
+impl<T: Copy + Send + Sync> Pairs<T> {
     /// Of these programs at that hook.
-    pub(super) fn of(pairs: Vec<(T, [KernelFilter; 2])>, hook: Hook) -> anyhow::Result<Self> {
-        let programs = pairs.iter().flat_map(|(_, programs)| programs).filter(|_| hook == Hook::Xdp);
-        let kept = programs.map(Kept::new).collect::<anyhow::Result<_>>()?;
-        Ok(Self { pairs, _kept: kept })
+    pub(super) const fn of(pairs: Vec<(T, [KernelFilter; 2])>, hook: Hook) -> Self {
+        Self { pairs, hook }
     }
 
-    /// From batches of all programs in turn, so that what drifts meets all of them.
-    fn cost(&self, seen: &[u8]) -> anyhow::Result<Costs<T>> {
+    fn cost(&self, payload: &[u8]) -> anyhow::Result<Costs<T>> {
+        let seen = frame(self.hook.layer(), payload);
+        let test_run = |program: &KernelFilter| test_run(program, &seen);
+        match self.hook {
+            Hook::Xdp => in_own_network(|| {
+                let loopback = Interface::named("lo").context("looking for the loopback device")?;
+                let keep = |program: &KernelFilter| program.attach(Target::Xdp(&loopback, XdpMode::Generic));
+                self.in_turns(XDP_TURNS, |program| Ok(Some(keep(program)?)), test_run)
+            })?,
+            Hook::Reuseport => {
+                let group = ReuseportGroup::new()?;
+                let keep = |program: &KernelFilter| program.attach(Target::Reuseport(group.socket.as_fd()));
+                self.in_turns(
+                    BATCHES,
+                    |program| Ok(Some(keep(program)?)),
+                    |program| group.run(program, payload),
+                )
+            }
+            _ => self.in_turns(BATCHES, |_| Ok(None), test_run),
+        }
+    }
+
+    /// From batches of all programs in so many turns, so that what drifts meets all of them: `batch` gives the mean of a
+    /// batch, ns a run. `keep` is asked before a program's turn, and what it gives is kept for so long.
+    fn in_turns(
+        &self,
+        turns: usize,
+        keep: impl Fn(&KernelFilter) -> anyhow::Result<Option<Attached>>,
+        batch: impl Fn(&KernelFilter) -> anyhow::Result<f64>,
+    ) -> anyhow::Result<Costs<T>> {
         let mut batches = vec![[const { Vec::new() }; 2]; self.pairs.len()];
-        for _ in 0..BATCHES {
+        for _ in 0..turns {
             for ((_, programs), batches) in self.pairs.iter().zip(&mut batches) {
                 for (program, batches) in programs.iter().zip(batches) {
-                    batches.push(batch(program, seen)?);
+                    let _kept = keep(program)?;
+                    for _ in 0..BATCHES / turns {
+                        batches.push(batch(program)?);
+                    }
                 }
             }
         }
-        let ns = |mut times: Vec<Duration>| {
-            times.sort_unstable();
-            let fastest = &times[..UNDISTURBED];
-            fastest.iter().sum::<Duration>().as_nanos() as f64 / fastest.len() as f64 / f64::from(RUNS)
+        let undisturbed = |mut batches: Vec<f64>| {
+            batches.sort_unstable_by(f64::total_cmp);
+            let fastest = &batches[..UNDISTURBED];
+            fastest.iter().sum::<f64>() / fastest.len() as f64
         };
-        let over_accept_all = |times: [Vec<Duration>; 2]| {
-            let [accept_all, filter] = times.map(ns);
+        let over_accept_all = |batches: [Vec<f64>; 2]| {
+            let [accept_all, filter] = batches.map(undisturbed);
             filter - accept_all
         };
         let costs = self.pairs.iter().zip(batches);
-        Ok(costs.map(|((toolkit, _), times)| (*toolkit, over_accept_all(times))).collect())
+        Ok(costs.map(|((toolkit, _), batches)| (*toolkit, over_accept_all(batches))).collect())
     }
 }
 
-/// Time of a batch, by the clock around the system call: what the kernel tells is the mean in whole nanoseconds, of
-/// which a filter takes few.
-fn batch(program: &KernelFilter, seen: &[u8]) -> anyhow::Result<Duration> {
+/// The mean of a batch of test runs, ns, by the clock around the system call: what the kernel tells is the mean in whole
+/// nanoseconds, of which a filter takes few.
+fn test_run(program: &KernelFilter, seen: &[u8]) -> anyhow::Result<f64> {
     let started = Instant::now();
     program.time(seen, 1, RUNS)?;
-    Ok(started.elapsed())
+    Ok(started.elapsed().as_nanos() as f64 / f64::from(RUNS))
+}
+
+/// A socket that shares its port, for the one hook whose programs have no test runs: they run on datagrams that are sent to
+/// it. It receives none, and is full soon, which is after the program.
+struct ReuseportGroup {
+    socket: Socket,
+    address: SocketAddr,
+    sender: UdpSocket,
+    _statistics: Statistics,
+}
+
+impl ReuseportGroup {
+    fn new() -> anyhow::Result<Self> {
+        let open = || -> std::io::Result<_> {
+            let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+            let address = socket.local_addr()?.as_socket().expect("it is of IPv4");
+            // It isn't connected, so that it is told of no packet that was dropped.
+            Ok((socket, address, UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?))
+        };
+        let (socket, address, sender) = open().context("opening two sockets on loopback")?;
+        Ok(Self { socket, address, sender, _statistics: Statistics::enable()? })
+    }
+
+    /// The mean of a batch of datagrams, ns, by the kernel's statistics (`run_time_ns` ÷ `run_cnt`).
+    fn run(&self, program: &KernelFilter, payload: &[u8]) -> anyhow::Result<f64> {
+        let before = program.runs()?;
+        for _ in 0..DATAGRAMS {
+            self.sender.send_to(payload, self.address).context("sending over loopback")?;
+        }
+        let after = program.runs()?;
+        let runs = after.count - before.count;
+        ensure!(
+            runs == DATAGRAMS,
+            "{DATAGRAMS} datagrams were sent, and the program at reuseport ran {runs} times"
+        );
+        Ok((after.time_ns - before.time_ns) as f64 / runs as f64)
+    }
 }
 
 /// The packet with that payload to our server, from that layer's header on.

@@ -19,7 +19,7 @@ use super::{Bound, PromisedFigure};
 const HOOKS: [Hook; 3] = [Hook::Socket, Hook::Tc, Hook::Xdp];
 
 /// Swaps of a repetition.
-const SWAPS: usize = 100;
+pub(super) const SWAPS: usize = 100;
 
 /// Requests that go by between a swap and the next, at least.
 const BETWEEN: u64 = 20;
@@ -48,14 +48,14 @@ pub(super) fn measure(repetitions: u32) -> anyhow::Result<Vec<PromisedFigure>> {
     Ok(figures)
 }
 
-struct Counted {
-    sent: u64,
-    came: u64,
+/// Requests that were sent, and that came.
+pub(super) struct Counted {
+    pub(super) sent: u64,
+    pub(super) came: u64,
 }
 
 fn swap(hook: Hook) -> anyhow::Result<Counted> {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a UDP socket on 127.0.0.1")?;
-    receiver.set_read_timeout(Some(LOST_AFTER))?;
     let server = receiver.local_addr()?;
     // What is sent one by one is no super-packet, which programs on this interface could not see.
     let site = Site { super_packets: SuperPackets::Pass, ..Site::new(hook, server) };
@@ -64,11 +64,21 @@ fn swap(hook: Hook) -> anyhow::Result<Counted> {
     let loopback = Interface::named("lo")?;
     let owners = Owners { socket: Some(receiver.as_fd()), interface: Some(&loopback), ..Owners::default() };
     let attached = filters[0].attach_to(owners)?;
+    under_traffic(&receiver, |swap| Ok(attached.replace(&filters[swap % 2])?))
+}
+
+/// Changes something again and again while requests come to a socket, some between any two changes.
+pub(super) fn under_traffic(
+    receiver: &UdpSocket,
+    mut change: impl FnMut(usize) -> anyhow::Result<()>,
+) -> anyhow::Result<Counted> {
+    receiver.set_read_timeout(Some(LOST_AFTER))?;
+    let server = receiver.local_addr()?;
     let (is_over, came) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        let traffic = scope.spawn(|| traffic(&receiver, server, &is_over, &came));
+        let traffic = scope.spawn(|| traffic(receiver, server, &is_over, &came));
         let swapped = (1..=SWAPS).try_for_each(|swap| {
-            attached.replace(&filters[swap % 2])?;
+            change(swap)?;
             wait_for(&came, || traffic.is_finished())
         });
         is_over.store(true, Ordering::Release);

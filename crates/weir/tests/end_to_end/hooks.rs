@@ -1,14 +1,19 @@
 //! Servers behind a filter at every hook, on the loopback interface of a network namespace of the test's own; and
 //! `weir doctor`.
 
-use std::{net::UdpSocket, process::Command, time::Duration};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    process::Command,
+    time::Duration,
+};
 
 use nix::sys::{
     signal::Signal,
     socket::{setsockopt, sockopt::UdpGsoSegment},
 };
 use serde_json::Value;
-use weir_hooks::{ethtool::Ethtool, in_own_network};
+use weir_filters::{FilterName, Hook, Site, SuperPackets, Toolkit};
+use weir_hooks::{Interface, KernelFilter, Target, XdpMode, ethtool::Ethtool, in_own_network};
 use weir_lab::topology::{Net, Settings};
 use weir_results::{net::Side, topology::Topology};
 use weir_testing::{Ended, Test, folder, send};
@@ -32,6 +37,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_server_killed_at_any_hook_leaves_no_more_than_doctor_removes", a_killed_server_leaves_no_more),
     ("over_a_pair_only_the_servers_port_is_filtered", over_a_pair_only_the_servers_port_is_filtered),
     ("a_filter_comes_back_with_its_interface", a_filter_comes_back_with_its_interface),
+    ("nothing_is_served_at_tc_behind_generic_xdp", nothing_is_served_behind_generic_xdp),
 ];
 
 /// Where loopback carries packets of several datagrams.
@@ -61,16 +67,41 @@ const HOOKS: [&str; 5] = ["socket", "reuseport", "cgroup", "tc", "xdp"];
 
 pub(crate) fn in_namespace(run: impl FnOnce() + Send + 'static) {
     in_own_network(|| {
-        Ethtool::open()
-            .and_then(|ethtool| ethtool.set_features("lo", &["tx-udp-segmentation"], false))
-            .expect("root may");
+        cut_super_packets();
         run();
     })
     .expect("root may");
 }
 
+/// Has loopback in this network namespace carry each datagram by itself, where no program could tell several from one.
+pub(crate) fn cut_super_packets() {
+    Ethtool::open()
+        .and_then(|ethtool| ethtool.set_features("lo", &["tx-udp-segmentation"], false))
+        .expect("root may");
+}
+
 fn at(hook: &str) -> [&str; 4] {
     ["--hook", hook, "--toolkit", "fun"]
+}
+
+/// Linux forgets the length of the Ethernet header there, and a program at tc would judge nothing.
+fn nothing_is_served_behind_generic_xdp() {
+    in_namespace(|| {
+        let endpoint: SocketAddr = "127.0.0.1:9".parse().expect("an address");
+        let site = Site { super_packets: SuperPackets::Pass, ..Site::new(Hook::Xdp, endpoint) };
+        let program = KernelFilter::load(FilterName::Simple.into(), Toolkit::Fun, &site).expect("it loads");
+        let loopback = Interface::named("lo").expect("it is there");
+        let attached = program.attach(Target::Xdp(&loopback, XdpMode::Generic)).expect("there is room");
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--hook", "tc", "--toolkit", "fun"];
+        let ended = run(&serve);
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("runs there in generic XDP"), "{ended:?}");
+        drop(attached);
+        let server = Server::start(&at("tc"));
+        let socket = server.socket();
+        send(&socket, &Request::Put { key: 10, value: 1 }.to_bytes());
+        assert_eq!(ask(&socket, &Request::Get { key: 10 }.to_bytes()).as_deref(), Some("1"));
+    });
 }
 
 fn a_server_is_kept_from_invalid_packets() {

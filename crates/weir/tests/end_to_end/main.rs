@@ -41,6 +41,7 @@ fn main() {
         privileges::IN_KERNEL,
         dynamic::IN_KERNEL,
         guarding::IN_KERNEL,
+        guarding::CHANGING,
         guarding::FOLLOWING,
         guards::IN_KERNEL,
         hooks::IN_KERNEL,
@@ -71,6 +72,8 @@ fn main() {
     .map(Group::of);
     // What older kernels lack.
     let untold = || gso_layout(Hook::Xdp).err().map(|error| error.to_string());
+    let no_guards_at_xdp =
+        || (!guards::has_guards(&Hook::Xdp)).then(|| "guards at xdp are from Linux 5.18 on".to_owned());
     let unless = |tests, lack: fn() -> Option<String>| {
         let lack = obstacle.is_none().then(lack).flatten();
         Group::of(tests).skipped_for(obstacle.clone()).inapplicable_for(lack)
@@ -79,6 +82,7 @@ fn main() {
         unless(hooks::TOLD, untold),
         unless(privileges::TOLD, untold),
         unless(hooks::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
+        unless(guarding::AT_XDP, no_guards_at_xdp),
         unless(guards::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
         unless(older::ON_LOOPBACK, hooks::no_super_packets_on_loopback),
         unless(workers::ON_LOOPBACK, hooks::no_super_packets_on_loopback),

@@ -17,6 +17,7 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_guard_without_a_program_is_said_to_have_none", a_guard_without_a_program),
     ("packets_made_from_rules_find_every_planted_fault", every_planted_fault_is_noticed),
     ("guards_that_nobody_would_write_are_decided_as_their_rules_say", random_guards_agree),
+    ("what_the_kernels_compiler_gives_up_is_loaded_in_other_words", what_is_not_compiled_is_loaded),
 ];
 
 pub(crate) const ANYWHERE: &[Test] = &[
@@ -114,6 +115,14 @@ fn random_guards_agree() {
     assert_eq!(number(row, "disagreements"), 0, "{row:#}");
     assert!(number(row, "packets") + number(row, "not_runnable") == 2_500, "{row:#}");
     assert!(number(row, "made_from_rules") > 250, "{row:#}");
+}
+
+/// Of the program for this guard Linux 6.18 says "bpf_jit: fatal error", and ENOTSUPP, where it isn't written longer.
+fn what_is_not_compiled_is_loaded() {
+    let run = verify(&["--random-guards", "1", "--seed", "2001480", "--hook", "socket", "--json"]);
+    let document = run.json();
+    assert_eq!(run.status, 0, "{document:#}");
+    assert_eq!(number(&document["rows"][0], "packets"), 250, "{document:#}");
 }
 
 fn wrong_input_is_refused() {

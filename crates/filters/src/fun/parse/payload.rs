@@ -57,8 +57,9 @@ impl PacketParser<'_> {
                 and $PAYLOAD_LEN, $MOST_LEN
                 mov $AT, {udp::PAYLOAD_OFFSET as i32}
             }
-            self.copy_payload(code, beginning);
-            return judge(code);
+            let short = self.copy_payload(code, beginning);
+            judge(code);
+            return short.iter().for_each(|short| short.write(code));
         }
         let versions: Vec<_> = self.versions().collect();
         let second = versions.get(1).map(|version| (*version, code.fresh_label()));
@@ -75,8 +76,9 @@ impl PacketParser<'_> {
         }
         self.walk(code);
         ebpf! { in code; sub $PAYLOAD_LEN, {udp::PAYLOAD_OFFSET as i32} }
-        self.copy_payload(code, beginning);
+        let short = self.copy_payload(code, beginning);
         ebpf! { in code; ja {self.judge} }
+        short.iter().for_each(|short| short.write(code));
     }
 
     /// A packet without VLAN tags, options and extension headers, read at once with the beginning of its payload; what is shorter
@@ -134,35 +136,54 @@ impl PacketParser<'_> {
         ebpf! { in code; mov $AT, {payload_at as i32} }
     }
 
-    /// Copies as much of the payload's beginning as there is, zeros behind it.
-    fn copy_payload(&self, code: &mut Code, beginning: Option<usize>) {
-        let Some(bytes) = beginning else { return };
-        if bytes > 0 {
-            let (whole, done) = (code.fresh_label(), code.fresh_label());
+    /// Copies as much of the payload's beginning as there is, zeros behind it; gives what is to be written elsewhere.
+    #[must_use]
+    fn copy_payload(&self, code: &mut Code, beginning: Option<usize>) -> Option<ShortPayload> {
+        let bytes = beginning?;
+        let short = (bytes > 0).then(|| {
+            let short = ShortPayload { bytes, labels: [(); 3].map(|()| code.fresh_label()) };
+            let [begin, copy, done] = short.labels;
             ebpf! { in code;
                 mov r4, {bytes as i32}
-                jge $PAYLOAD_LEN, r4, $whole
-            }
-            for off in (PAYLOAD..PAYLOAD + bytes as i16).step_by(size_of::<u64>()) {
-                ebpf! { in code; stdw [r10 + $off], 0 }
-            }
-            ebpf! { in code;
-                mov r4, $PAYLOAD_LEN
-                // Not `jeq`: of that verifiers before Linux 6.8 learn no least length, and refuse a copy of none.
-                jlt r4, 1, $done
-            $whole:
+                jlt $PAYLOAD_LEN, r4, $begin
+            $copy:
                 mov r2, $AT
                 mov r3, r10
                 add r3, {i32::from(PAYLOAD)}
             }
             self.access.call_load(code, self.no_command);
             ebpf! { in code; $done: }
-        }
+            short
+        });
         if self.access.is_direct {
             ebpf! { in code;
                 mov $END, r10
                 add $END, {i32::from(PAYLOAD)}
             }
+        }
+        short
+    }
+}
+
+/// What becomes of a payload that is shorter than the beginning that is copied: few are, and the others go straight on.
+struct ShortPayload {
+    bytes: usize,
+    /// Where it begins; where r4 bytes are copied; and where none are left to be.
+    labels: [Label; 3],
+}
+
+impl ShortPayload {
+    fn write(&self, code: &mut Code) {
+        let [begin, copy, done] = self.labels;
+        ebpf! { in code; $begin: }
+        for off in (PAYLOAD..PAYLOAD + self.bytes as i16).step_by(size_of::<u64>()) {
+            ebpf! { in code; stdw [r10 + $off], 0 }
+        }
+        ebpf! { in code;
+            mov r4, $PAYLOAD_LEN
+            // Not `jeq`: of that verifiers before Linux 6.8 learn no least length, and refuse a copy of none.
+            jlt r4, 1, $done
+            ja $copy
         }
     }
 }

@@ -96,7 +96,13 @@ impl Compiler<'_> {
             && let Some(field) = self.as_it_stands(*id, *value)
             && let Comparison::Equal | Comparison::Unequal = comparison
         {
-            self.load(code, &field.at, field.width, absent)?;
+            let is_told = comparison == Comparison::Unequal && target == absent;
+            match field.at {
+                Integer::Constant(at) if is_told && self.has_told_by_zeros(at, &field) => {
+                    load(code, field.width, self.window.at(at));
+                }
+                _ => self.load(code, &field.at, field.width, absent)?,
+            }
             jump_where_stands(code, comparison == Comparison::Equal, field.value, target);
         } else if let Some(right) = small(right) {
             self.integer(code, left, absent)?;
@@ -123,6 +129,15 @@ impl Compiler<'_> {
             Order::Little => native(&value.to_le_bytes()[..len]),
         };
         Some(Standing { at, width, value })
+    }
+
+    /// Whether the field is at hand, and can't be that number where the payload ends before it does.
+    fn has_told_by_zeros(&self, at: u64, field: &Standing) -> bool {
+        let bytes = field.value.to_ne_bytes();
+        let width = field.width.bytes() as usize;
+        let standing =
+            if cfg!(target_endian = "big") { &bytes[bytes.len() - width..] } else { &bytes[..width] };
+        self.window.has(at, field.width) && self.is_told_by_zeros(standing)
     }
 
     fn source_port(&self, code: &mut Code, absent: Label) {
@@ -178,11 +193,15 @@ impl Compiler<'_> {
 }
 
 pub(super) fn load(code: &mut Code, width: Width, from: Mem) {
+    load_to(code, Reg::R0, width, from);
+}
+
+pub(super) fn load_to(code: &mut Code, to: Reg, width: Width, from: Mem) {
     match width {
-        Width::One => ebpf! { in code; ldxb r0, [$from] },
-        Width::Two => ebpf! { in code; ldxh r0, [$from] },
-        Width::Four => ebpf! { in code; ldxw r0, [$from] },
-        Width::Eight => ebpf! { in code; ldxdw r0, [$from] },
+        Width::One => ebpf! { in code; ldxb $to, [$from] },
+        Width::Two => ebpf! { in code; ldxh $to, [$from] },
+        Width::Four => ebpf! { in code; ldxw $to, [$from] },
+        Width::Eight => ebpf! { in code; ldxdw $to, [$from] },
     }
 }
 

@@ -133,6 +133,28 @@ struct NumberedEnd {
     accepts: bool,
 }
 
+/// Where the program ends, with a decision's number in r1.
+#[derive(Clone, Copy)]
+struct Ways {
+    accept: Label,
+    drop: Label,
+    /// By way of the samples, where there are any.
+    sample: Option<Label>,
+}
+
+impl Ways {
+    fn new(code: &mut Code, service: &Service) -> Self {
+        let sample = service.sample.as_ref().map(|_| code.fresh_label());
+        Self { accept: code.fresh_label(), drop: code.fresh_label(), sample }
+    }
+
+    /// That of what the rules accept, or else is sampled, and what passes.
+    fn of(self, is_accepted: bool, passes: bool) -> Label {
+        let end = if passes { self.accept } else { self.drop };
+        self.sample.filter(|_| !is_accepted).unwrap_or(end)
+    }
+}
+
 struct Compiler<'a> {
     service: &'a Service,
     site: &'a Site,
@@ -157,6 +179,8 @@ struct Compiler<'a> {
     ends: HashMap<Decision, (Label, i32)>,
     /// What is used of the ends.
     used: Vec<Decision>,
+    /// How many of those are written.
+    written_ends: usize,
     /// Where rules stand, if that is asked for.
     written: Option<WrittenService<'a>>,
     /// Where the instructions of a rule begin.
@@ -355,6 +379,7 @@ impl<'a> Compiler<'a> {
             list_levels: 0,
             ends: HashMap::new(),
             used: Vec::new(),
+            written_ends: 0,
             written,
             marks: Vec::new(),
         })
@@ -399,8 +424,12 @@ impl Compiler<'_> {
         })?;
         self.limits_of_all(code)?;
         self.write_tills(code);
+        let ways = Ways::new(code, self.service);
+        // What is no message falls through from the last comparison to where it is counted.
+        self.write_ends(code, ways);
         self.judge_by_source_alone(code, kinds.into_iter())?;
-        self.finish(code);
+        self.write_ends(code, ways);
+        self.finish(code, ways);
         Ok(())
     }
 
@@ -464,18 +493,12 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// The ends of all.
-    fn finish(&mut self, code: &mut Code) {
-        let [accept, drop] = [(); 2].map(|()| code.fresh_label());
-        let mut is_used = [false; 2];
-        let observes = self.service.mode == Mode::Observe;
-        let sample = self.service.sample.as_ref().map(|sample| (sample.rate, code.fresh_label()));
-        for decision in std::mem::take(&mut self.used) {
+    /// The ends that something leads to so far.
+    fn write_ends(&mut self, code: &mut Code, ways: Ways) {
+        let begin = std::mem::replace(&mut self.written_ends, self.used.len());
+        for decision in self.used[begin..].iter().copied() {
             let (label, number) = self.ends[&decision];
-            let is_accepted = self.service.lets_through(decision);
-            let end = if is_accepted { accept } else { drop };
-            is_used[usize::from(!is_accepted)] = true;
-            let end = sample.filter(|_| !decision.is_accepted()).map_or(end, |(_, label)| label);
+            let end = ways.of(decision.is_accepted(), self.service.lets_through(decision));
             ebpf! { in code;
             $label:
                 mov r1, $number
@@ -483,9 +506,7 @@ impl Compiler<'_> {
             }
         }
         for NumberedEnd { label, first, number, accepts } in std::mem::take(&mut self.numbered) {
-            let end = if accepts || observes { accept } else { drop };
-            is_used[usize::from(end == drop)] = true;
-            let end = sample.filter(|_| !accepts).map_or(end, |(_, label)| label);
+            let end = ways.of(accepts, accepts || self.service.mode == Mode::Observe);
             ebpf! { in code;
             $label:
                 ldxw r1, [$first]
@@ -493,16 +514,16 @@ impl Compiler<'_> {
                 ja $end
             }
         }
-        if let Some((rate, label)) = sample {
-            self.sample(code, rate, [label, if observes { accept } else { drop }]);
+    }
+
+    /// Where all ends lead.
+    fn finish(&self, code: &mut Code, Ways { accept, drop, sample }: Ways) {
+        if let (Some(wanted), Some(label)) = (&self.service.sample, sample) {
+            let passes = self.service.mode == Mode::Observe;
+            self.sample(code, wanted.rate, [label, if passes { accept } else { drop }]);
         }
-        for (label, verdict, is_used) in
-            [(accept, Verdict::Accept, is_used[0]), (drop, Verdict::Drop, is_used[1])]
-        {
-            if is_used {
-                self.count_and_give(code, label, DECISIONS.name(), verdict);
-            }
-        }
+        self.count_and_give(code, accept, DECISIONS.name(), Verdict::Accept);
+        self.count_and_give(code, drop, DECISIONS.name(), Verdict::Drop);
     }
 
     /// Counts by the number in r1, and ends the program.

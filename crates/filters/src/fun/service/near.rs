@@ -15,7 +15,7 @@ use super::{
     bounds::{conditions, shortest_message},
 };
 use crate::{
-    Hook,
+    Hook, Layer,
     fun::{
         access::CONTEXT,
         map,
@@ -119,6 +119,14 @@ impl Compiler<'_> {
             judge(self, code)?;
         }
         Ok(())
+    }
+
+    /// Whether bytes that are compared with these need not be asked for: zeros stand behind the payload's end, and the last of these is
+    /// none. Where whole frames are read, other bytes may stand there.
+    pub(super) fn is_told_by_zeros(&self, bytes: &[u8]) -> bool {
+        self.near == Near::Window
+            && self.site.hook.layer() == Layer::Udp
+            && bytes.last().is_some_and(|last| *last != 0)
     }
 
     /// [`BEGINNING`], and the window of what can be read there without being asked for.

@@ -8,7 +8,7 @@ use weir_guard::meaning::{Condition, FieldId, FieldKind, Integer, Width};
 
 use super::{
     Compiler, Refusal,
-    integer::{choose, constant, load, load_pointed, native},
+    integer::{choose, constant, load, load_pointed, load_to, native},
     near::{PART_LEN, Part},
     walk::LABELS_IN_A_WORD,
 };
@@ -83,8 +83,11 @@ impl Compiler<'_> {
         let field = self.field(id);
         match (&field.kind, &field.at) {
             (FieldKind::Bytes(count), Integer::Constant(at)) if self.window.has_all(*at, (*count).into()) => {
-                let end = at + u64::from(*count);
-                ebpf! { in code; jlt $PAYLOAD_LEN, {end as i32}, $absent }
+                let is_told = texts.iter().all(|text| self.is_told_by_zeros(text));
+                if no != absent || !is_told {
+                    let end = at + u64::from(*count);
+                    ebpf! { in code; jlt $PAYLOAD_LEN, {end as i32}, $absent }
+                }
                 for text in texts {
                     self.compare_at_hand(code, *at, text, ignores_case, yes);
                 }
@@ -111,10 +114,19 @@ impl Compiler<'_> {
             let fits = |width: &Width| least(width) <= left.len() && self.window.has(at, *width);
             let width = [Width::Four, Width::Two].into_iter().find(fits).unwrap_or(Width::One);
             let (part, behind) = left.split_at(left.len().min(width.bytes() as usize));
-            load(code, width, self.window.at(at));
-            // What was loaded stays where it can, for others to compare.
-            let compared = if part.len() == 3 && !ignores_case { Reg::R1 } else { Reg::R0 };
-            if compared != Reg::R0 {
+            // What was loaded first stays where it can, for others to compare.
+            let compared = match (ignores_case, left.len() < text.len()) {
+                (true, _) => Reg::R0,
+                (false, true) => Reg::R2,
+                (false, false) if part.len() == 3 => Reg::R1,
+                (false, false) => Reg::R0,
+            };
+            if compared == Reg::R2 {
+                load_to(code, compared, width, self.window.at(at));
+            } else {
+                load(code, width, self.window.at(at));
+            }
+            if compared == Reg::R1 {
                 ebpf! { in code; mov $compared, r0 }
             }
             if part.len() == 3 {

@@ -16,6 +16,7 @@ use crate::meaning::{
 mod guards;
 mod hostile;
 mod protocols;
+mod successors;
 
 const DNS: &str = r#"name = "dns"
 [constants]

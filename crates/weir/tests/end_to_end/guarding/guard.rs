@@ -97,6 +97,11 @@ impl Guard {
         fs::read_to_string(self.files.path().join(name)).expect("it is text")
     }
 
+    /// Has its file say something else, which it reads when it is told to.
+    pub(super) fn rewrite(&self, guard: &str) {
+        fs::write(self.files.path().join("guard.toml"), guard).expect("our folder");
+    }
+
     /// The command that asks it while it runs.
     pub(super) fn asking(&self, command: &str) -> Command {
         let mut asking = weir(&["guard", command, "--control"]);
@@ -120,6 +125,8 @@ impl Guard {
 
     /// Ends it: its record, and what it said. Its programs are unloaded: nothing has them any more.
     pub(super) fn ended(mut self) -> (Value, Ended) {
+        // Rules may have changed.
+        self.programs.extend(program_ids(self.child.id()));
         // Twice, as timeout(1) and some shells do: it detaches all the same.
         for _ in 0..2 {
             kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).expect("it is our child");

@@ -1,5 +1,6 @@
 //! `weir guard run`: guards in front of servers that run already and know nothing of them.
 
+mod changing;
 mod following;
 mod guard;
 mod refused;
@@ -27,7 +28,7 @@ use weir_wire::Request;
 
 use crate::{
     guards::{ENFORCE, bag, decisions, has_guards, send_some},
-    hooks::{Neighbour, in_namespace},
+    hooks::{Neighbour, cut_super_packets, in_namespace},
     privileges::{NOBODY, copy_for_nobody},
     running::{ask, weir},
     watching::wait_until_unloaded,
@@ -35,7 +36,12 @@ use crate::{
 use guard::{Guard, PORT, at, filter_on, invalid, ip, lent, serve};
 use units::{UnitGroup, cgroup2};
 
+pub(crate) const CHANGING: &[Test] = changing::TESTS;
 pub(crate) const FOLLOWING: &[Test] = following::TESTS;
+
+/// Where guards are at xdp.
+pub(crate) const AT_XDP: &[Test] =
+    &[("where_xdp_is_taken_a_guard_goes_to_tc", refused::where_xdp_is_taken_it_goes_to_tc)];
 
 pub(crate) const ANYWHERE: &[Test] = &[
     ("what_a_guard_cannot_stand_before_is_refused", refused::what_cannot_be_is_refused),
@@ -54,7 +60,6 @@ pub(crate) const IN_KERNEL: &[Test] = &[
     ("a_units_control_group_is_guarded_before_it_is_there", a_unit_is_guarded),
     ("what_a_killed_guard_leaves_at_a_socket_is_replaced_by_the_next", what_a_killed_one_leaves_is_replaced),
     ("a_second_guard_of_a_port_is_refused_at_every_hook", refused::a_second_one_is_refused),
-    ("where_xdp_is_taken_a_guard_goes_to_tc", refused::where_xdp_is_taken_it_goes_to_tc),
     ("a_guard_stands_in_another_network_namespace_at_every_hook", in_another_namespace),
     ("where_one_service_cannot_be_guarded_none_is", refused::where_one_cannot_none_is),
     ("a_guard_without_cap_net_admin_goes_to_the_socket", without_net_admin_at_the_socket),
@@ -292,6 +297,7 @@ fn in_another_namespace() {
             let serve = || group.within(|| serve(&format!("127.0.0.1:{PORT}"), &[]));
             neighbour.run(|| {
                 ip(&["link set lo up"]);
+                cut_super_packets();
                 serve()
             })
         };

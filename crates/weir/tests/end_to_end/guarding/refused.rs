@@ -169,7 +169,7 @@ pub(super) fn what_cannot_be_is_refused() {
     run_refused(&bag(""), &["--service", "bog"], 2, &["no service 'bog'", "did you mean 'bag'?"]);
     let elsewhere = bag("netns = \"no-such-namespace\"");
     run_refused(&elsewhere, &[], 1, &["the network namespace /run/netns/no-such-namespace: No such file"]);
-    run_refused(&bag("netns = \"/etc/hostname\""), &[], 1, &["it is no namespace"]);
+    run_refused(&bag("netns = \"/etc/passwd\""), &[], 1, &["it is no namespace"]);
     run_refused(&bag("accepts = []"), &[], 1, &["accepts", "guard.toml"]);
     let metrics = ["--metrics", "203.0.113.1:9433"];
     run_refused(&bag(""), &metrics, 1, &["listening at 203.0.113.1:9433 for Prometheus"]);
