@@ -40,14 +40,13 @@ const MASK: Mem = stack(-168);
 /// The source's bits that are yet to be looked at; and then one more than each of its keys in trees.
 const SOURCE: [Mem; 2] = [stack(-112), stack(-120)];
 /// The first word of what is searched.
-const ROOT: Mem = stack(-200);
+const ROOT: Mem = stack(-192);
 /// The node of its tree where a search is, how many the tree has, and where its first line is.
 const NODE: Mem = stack(-128);
 const COUNT: Mem = stack(-136);
 const FIRST: Mem = stack(-176);
-/// What holds as far as it is known, and levels that there may still be.
+/// What holds as far as it is known.
 const VALUE: Mem = stack(-184);
-const LEFT: Mem = stack(-192);
 const INDEX: i16 = -16;
 
 /// What r0 points to.
@@ -222,9 +221,10 @@ impl Compiler<'_> {
     }
 
     /// r1 = the value for a key in the tree of r1. Without a branch in a node: whether a key is at most the source's, as a word of ones or
-    /// zeros, counts for the child and for what changes in the value.
+    /// zeros, counts for the child and for what changes in the value. Each level has instructions of its own: without CAP_PERFMON older
+    /// verifiers follow a loop also where only speculation goes on, and don't see it end ("infinite loop detected", seen on Linux 5.10 and 6.1).
     fn descend(&self, code: &mut Code, source: Mem, unfilled: Label) {
-        let [again, end] = [(); 2].map(|()| code.fresh_label());
+        let end = code.fresh_label();
         ebpf! { in code;
             mov r2, r1
             rsh r2, 32
@@ -235,44 +235,45 @@ impl Compiler<'_> {
             stxdw [$COUNT], r1
             mov r1, 0
             stxdw [$NODE], r1
-            mov r1, {self.list_levels}
-            stxdw [$LEFT], r1
-        $again:
-            ldxdw r1, [$NODE]
-            ldxdw r2, [$COUNT]
-            jge r1, r2, $end
-            ldxdw r2, [$LEFT]
-            jeq r2, 0, $unfilled
-            sub r2, 1
-            stxdw [$LEFT], r2
-            ldxdw r2, [$FIRST]
-            add r1, r2
-            stxw [{stack(INDEX)}], r1
         }
-        entry(code, LIST_NODES.name(), unfilled);
-        ebpf! { in code;
-            ldxdw r1, [$source]
-            mov r3, 1
-            ldxw r5, [{at(8 * KEYS)}]
-        }
-        for key in 0..KEYS {
+        for _ in 0..self.list_levels {
             ebpf! { in code;
-                ldxdw r2, [{at(8 * key)}]
-                sub r2, r1
-                arsh r2, 63
-                sub r3, r2
-                ldxw r4, [{at(8 * KEYS + 4 * (key + 1))}]
-                and r4, r2
-                xor r5, r4
+                ldxdw r1, [$NODE]
+                ldxdw r2, [$COUNT]
+                jge r1, r2, $end
+                ldxdw r2, [$FIRST]
+                add r1, r2
+                stxw [{stack(INDEX)}], r1
+            }
+            entry(code, LIST_NODES.name(), unfilled);
+            ebpf! { in code;
+                ldxdw r1, [$source]
+                mov r3, 1
+                ldxw r5, [{at(8 * KEYS)}]
+            }
+            for key in 0..KEYS {
+                ebpf! { in code;
+                    ldxdw r2, [{at(8 * key)}]
+                    sub r2, r1
+                    arsh r2, 63
+                    sub r3, r2
+                    ldxw r4, [{at(8 * KEYS + 4 * (key + 1))}]
+                    and r4, r2
+                    xor r5, r4
+                }
+            }
+            ebpf! { in code;
+                stxdw [$VALUE], r5
+                ldxdw r1, [$NODE]
+                mul r1, {WAYS as i32}
+                add r1, r3
+                stxdw [$NODE], r1
             }
         }
         ebpf! { in code;
-            stxdw [$VALUE], r5
             ldxdw r1, [$NODE]
-            mul r1, {WAYS as i32}
-            add r1, r3
-            stxdw [$NODE], r1
-            ja $again
+            ldxdw r2, [$COUNT]
+            jlt r1, r2, $unfilled
         $end:
             ldxdw r1, [$VALUE]
         }
