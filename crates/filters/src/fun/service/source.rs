@@ -44,11 +44,15 @@ impl Compiler<'_> {
             ldxw r1, [{stack(ADDRESS.off + 8)}]
             jne32 r1, {word([0, 0, 0xff, 0xff])}, $known
             ldxw r1, [{stack(ADDRESS.off + 12)}]
+            // With anything above it, so that the verifier knows nothing of what it stores; what it knows a part of can't be stored in two
+            // parts without CAP_PERFMON ("attempt to corrupt spilled pointer on stack", seen on Linux 5.10 and 6.1).
+            ldxdw r3, [{stack(ADDRESS.off + 8)}]
+            lsh r3, 32
+            or r1, r3
             mov r2, 0
             stxdw [{stack(ADDRESS.off + 8)}], r2
-            // The second half last: the verifier forgets the first one then.
-            stxw [$ADDRESS], r1
             stxw [{stack(ADDRESS.off + 4)}], r2
+            stxw [$ADDRESS], r1
             mov r1, 1
             stxw [$VERSION], r1
             ja $known
