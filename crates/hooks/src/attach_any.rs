@@ -148,7 +148,11 @@ impl AnyProgram {
                 self.link(Hook::Cgroup, folder.as_raw_fd() as u32, attach_type, 0).map(AttachedProgram::of)
             }
             AttachPoint::Tc(interface, direction) => {
-                let hold = tc(interface, direction, self.name(), self.program_fd()?);
+                let program = self.program_fd()?;
+                let link = |attach_type| {
+                    sys::create_link(program, interface.index(), attach_type, 0).map(Hold::Link)
+                };
+                let hold = tc(interface, direction, self.name(), program, link);
                 hold.map(AttachedProgram::of).map_err(|(call, error)| self.call_error(Hook::Tc, call, error))
             }
             AttachPoint::Xdp(interface, mode) => self.at_interface(interface, mode),

@@ -3,12 +3,13 @@
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
 };
 
 use aya::programs::trace_point::TracePointLink;
 use weir_filters::{Hook, names};
 
-use crate::{BoundSocket, HookError, Interface, KernelFilter, clsact::Clsact, sys};
+use crate::{BoundSocket, HookError, Interface, KernelFilter, clsact::Clsact, pins, sys};
 
 /// Where an XDP program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,9 +32,10 @@ names! {
 pub const STAYS: &str = "without a link, which needs Linux 6.6, it stays if this process is killed, until the next start or \
                          `weir doctor --fix`";
 
-/// Keeps a program attached; dropping it detaches. Nothing is pinned, so that a killed process leaves nothing: a link
-/// ends with its descriptor, and a socket's program with the socket, of which the guard holds a descriptor of its own. Only
-/// what is attached to tc without a link stays ([`Attached::outlives_its_process`]).
+/// Keeps a program attached; dropping it detaches. A killed process leaves nothing: a link ends with its descriptor, and a socket's
+/// program with the socket, of which the guard holds a descriptor of its own. Only what is attached to tc without a link stays
+/// ([`Attached::outlives_its_process`]), and links that are kept ([`crate::Pins`]): these stay when this is dropped, too, and
+/// [`Attached::detach`] ends them.
 #[derive(Debug)]
 #[must_use = "dropping the guard detaches the program"]
 pub struct Attached {
@@ -56,6 +58,8 @@ pub(crate) enum Hold {
     Anothers(Option<BoundSocket>),
     /// A link.
     Link(OwnedFd),
+    /// A link with a name in bpffs.
+    Kept(OwnedFd, PathBuf),
     /// A filter of an interface's clsact.
     Clsact(Clsact),
     /// A tracepoint's event.
@@ -112,7 +116,7 @@ impl Attached {
             Hold::Anothers(Some(socket)) => {
                 socket.wherever_it_is(|lent| in_slot(SocketOptions::FILTER, lent))?.unwrap_or(Ok(()))
             }
-            Hold::Link(_) | Hold::Clsact(_) | Hold::TracePoint { .. } => {
+            Hold::Link(_) | Hold::Kept(..) | Hold::Clsact(_) | Hold::TracePoint { .. } => {
                 self.put(filter, filter.program_fd()?)
             }
         }
@@ -121,7 +125,9 @@ impl Attached {
     /// Puts a program of `filter` in the place of what is attached by a link or at clsact.
     pub(crate) fn put(&self, filter: &KernelFilter, program: BorrowedFd<'_>) -> Result<(), HookError> {
         let (call, done) = match &self.hold {
-            Hold::Link(link) => ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), program)),
+            Hold::Link(link) | Hold::Kept(link, _) => {
+                ("BPF_LINK_UPDATE", sys::update_link(link.as_fd(), program))
+            }
             Hold::Clsact(place) => ("RTM_NEWTFILTER", place.filter.fill(program)),
             Hold::Slot(..) | Hold::Anothers(_) | Hold::TracePoint { .. } => {
                 unreachable!("no program of a guard is put there so")
@@ -138,6 +144,24 @@ impl Attached {
         self.hold.let_go()
     }
 
+    /// Leaves the program attached, as far as something has it besides this process: a kept link its name, a socket of another process
+    /// and an interface's clsact the program itself.
+    pub fn leave(mut self) {
+        match &mut self.hold {
+            Hold::Anothers(socket) => *socket = None,
+            Hold::Clsact(place) => place.stays = true,
+            Hold::Slot(..) | Hold::Link(_) | Hold::Kept(..) | Hold::TracePoint { .. } => {}
+        }
+    }
+
+    /// The name of its link in bpffs, where it is kept.
+    pub fn kept_at(&self) -> Option<&Path> {
+        match &self.hold {
+            Hold::Kept(_, path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// The hook.
     pub fn hook(&self) -> Hook {
         self.hook
@@ -151,7 +175,7 @@ impl Attached {
 
     /// Whether the interface or the control group that it was attached to is gone, where that can be told: links know.
     pub fn is_adrift(&self) -> bool {
-        matches!(&self.hold, Hold::Link(link) if sys::is_dead_link(link.as_fd()).unwrap_or_default())
+        matches!(&self.hold, Hold::Link(link) | Hold::Kept(link, _) if sys::is_dead_link(link.as_fd()).unwrap_or_default())
     }
 
     /// The mode that an XDP program runs in, never [`XdpMode::Auto`]; nothing at other hooks.
@@ -191,6 +215,10 @@ impl Hold {
             }
             // The descriptor may not be the last one: whoever looks at links has another for a moment.
             Self::Link(link) => sys::detach_link(link.as_fd()),
+            Self::Kept(link, path) => {
+                let detached = sys::detach_link(link.as_fd());
+                return pins::remove(path).map_err(HookError::from).map(|()| drop(detached));
+            }
             Self::Clsact(_) | Self::TracePoint { .. } => Ok(()),
         };
         Ok(())
@@ -200,6 +228,8 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         // Who wants to know calls `Attached::detach`.
-        let _ = self.let_go();
+        if !matches!(self, Self::Kept(..)) {
+            let _ = self.let_go();
+        }
     }
 }

@@ -154,7 +154,8 @@ impl KernelFilter {
         self.refuse_without_ethernet(interface)?;
         let Endpoint { address, port } = self.site.endpoint;
         let purpose = SocketAddr::new(address, port).to_string();
-        let hold = tc(interface, direction, &purpose, program);
+        let link = |attach_type| self.held_link(program, interface.index(), attach_type, 0);
+        let hold = tc(interface, direction, &purpose, program, link);
         let hold = hold.map_err(|(call, error)| self.call_error("attaching", call, error))?;
         Ok(Attached { interface: Some(interface.clone()), ..self.attached(hold) })
     }
@@ -197,12 +198,32 @@ impl KernelFilter {
     }
 
     fn link(&self, target: u32, attach_type: bpf_attach_type, flags: u32) -> Result<Attached, HookError> {
-        let link = sys::create_link(self.program_fd()?, target, attach_type, flags);
+        let link = self.held_link(self.program_fd()?, target, attach_type, flags);
         let link = link.map_err(|io_error| self.call_error("attaching", "BPF_LINK_CREATE", io_error))?;
-        Ok(self.attached(Hold::Link(link)))
+        Ok(self.attached(link))
+    }
+
+    /// A link, which is kept where the filter is ([`KernelFilter::kept_in`]).
+    pub(crate) fn held_link(
+        &self,
+        program: BorrowedFd<'_>,
+        target: u32,
+        attach_type: bpf_attach_type,
+        flags: u32,
+    ) -> io::Result<Hold> {
+        match &self.pins {
+            Some(pins) => pins.link(program, target, attach_type, flags),
+            None => sys::create_link(program, target, attach_type, flags).map(Hold::Link),
+        }
     }
 
     fn native_or_generic(&self, interface: &Interface) -> Result<Attached, HookError> {
+        if self.pins.as_ref().is_some_and(|pins| pins.has_generic_xdp(interface.index())) {
+            let mut attached = self.xdp(interface, XdpMode::Generic)?;
+            attached.fallback =
+                Some(format!("{interface} had it in the kernel's general code before, which was kept"));
+            return Ok(attached);
+        }
         match self.xdp(interface, XdpMode::Native) {
             Err(HookError::Call { io_error, .. }) if is_the_drivers(&io_error) => {
                 let reason = Some(format!("{interface} takes no program in its driver: {io_error}"));
@@ -301,21 +322,21 @@ impl KernelFilter {
     }
 }
 
-/// Attaches a program at tc; `purpose` tells it from others where it outlives its process. Where that fails, the call that
+/// Attaches a program at tc, by `link` where the kernel has links there; `purpose` tells it from others where it outlives its process. Where that fails, the call that
 /// did.
 pub(crate) fn tc(
     interface: &Interface,
     direction: Direction,
     purpose: &str,
     program: BorrowedFd<'_>,
+    link: impl FnOnce(bpf_attach_type) -> io::Result<Hold>,
 ) -> Result<Hold, (&'static str, io::Error)> {
     let attach_type = match direction {
         Direction::Ingress => BPF_TCX_INGRESS,
         Direction::Egress => BPF_TCX_EGRESS,
     };
     if features::has_tcx(program) {
-        let link = sys::create_link(program, interface.index(), attach_type, 0);
-        return link.map(Hold::Link).map_err(|error| ("BPF_LINK_CREATE", error));
+        return link(attach_type).map_err(|error| ("BPF_LINK_CREATE", error));
     }
     let place = Clsact::attach(interface, direction, purpose, program);
     place.map(Hold::Clsact).map_err(|error| ("RTM_NEWTFILTER", error))

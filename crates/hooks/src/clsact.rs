@@ -50,6 +50,8 @@ pub(crate) struct Clsact {
     pub(crate) filter: ClsactFilter,
     /// Whether the qdisc is ours, so that it goes with its last filter.
     is_ours: bool,
+    /// Whether it is left when this is dropped, as a killed process leaves it.
+    pub(crate) stays: bool,
     /// Says that a process has the place.
     _holder: UnixDatagram,
 }
@@ -92,12 +94,15 @@ impl Clsact {
             }
             return Err(error);
         }
-        Ok(Self { filter, is_ours, _holder: holder })
+        Ok(Self { filter, is_ours, stays: false, _holder: holder })
     }
 }
 
 impl Drop for Clsact {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         // Nothing of it fails but where the interface is gone, and the filter with it.
         let _turn = turn(&self.filter.interface);
         let _ = self.filter.remove();

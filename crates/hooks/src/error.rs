@@ -12,7 +12,7 @@ use weir_asm::{ElfFile, SourceLine};
 use weir_filters::{Gap, Site};
 
 use crate::{
-    Occupant, SocketRefusal,
+    Occupant, PinError, SocketRefusal,
     maps::MapFailure,
     obstacle::{Capability, MAPS, Obstacle},
 };
@@ -209,6 +209,9 @@ pub enum HookError {
         /// Why.
         refusal: SocketRefusal,
     },
+    /// Something of it can't be kept in bpffs, or what is kept can't be had.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// tracefs is mounted nowhere and can't be.
     #[error(
         "tracepoints are listed in tracefs, which is not mounted; mounting it for this process alone: {0}; needs root, \

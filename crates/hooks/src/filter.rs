@@ -15,7 +15,7 @@ use weir_filters::{Combination, Filter, FilterName, Hook, Parameter, Site, Toolk
 use weir_guard::meaning::Service;
 
 use crate::{
-    Capability, HookError, Map, ObjectFile, ProgramType,
+    Capability, HookError, Map, ObjectFile, Pins, ProgramType,
     classic::ClassicProgram,
     features, loader,
     maps::Copies,
@@ -32,6 +32,8 @@ pub struct KernelFilter {
     /// The service that it guards, where it is a guard's program.
     pub(crate) service: Option<Arc<Service>>,
     pub(crate) loaded: Loaded,
+    /// Where its links are kept, where they are.
+    pub(crate) pins: Option<Arc<Pins>>,
     pub(crate) site: Site,
     pub(crate) program_type: ProgramType,
     /// Whether it tells packets of several datagrams as [`Site::gso`] says.
@@ -118,6 +120,7 @@ impl KernelFilter {
             what,
             filter: None,
             service: None,
+            pins: None,
             loaded,
             site: *site,
             program_type: type_at(site.hook)?,

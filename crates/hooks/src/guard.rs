@@ -3,7 +3,7 @@
 use std::{os::fd::AsRawFd as _, sync::Arc};
 
 use aya_obj::generated::bpf_attach_type::BPF_CGROUP_INET_EGRESS;
-use weir_asm::{Endian, Object, read_elf};
+use weir_asm::{Endian, Object, maps::PerCpuArray, read_elf};
 use weir_filters::{
     Hook, Owner, Site,
     fun::service::{
@@ -15,9 +15,9 @@ use weir_guard::meaning::{Decision, Service};
 use weir_records::{DecisionCount, VerdictCounts};
 
 use crate::{
-    Attached, Direction, HookError, KernelFilter, Obstacle, Owners, ProgramType, attached::Hold,
+    Attached, Direction, HookError, KernelFilter, Map, Obstacle, Owners, ProgramType,
     attaching::call_with_reason, filter::Loaded, kernel_features, loader, maps::Records,
-    occupant::guard_name, program_type, sys,
+    occupant::guard_name, program_type,
 };
 
 impl KernelFilter {
@@ -92,12 +92,12 @@ impl KernelFilter {
                 self.at_tc(interface, Direction::Egress, program).map(Some)
             }
             (Owner::Socket | Owner::ControlGroup, Owners { group: Some(group), .. }) => {
-                let link = sys::create_link(program, group.as_raw_fd() as u32, BPF_CGROUP_INET_EGRESS, 0);
+                let link = self.held_link(program, group.as_raw_fd() as u32, BPF_CGROUP_INET_EGRESS, 0);
                 let link = link.map_err(|error| {
                     let call = call_with_reason(Hook::Cgroup, "BPF_LINK_CREATE", &error);
                     HookError::call("attaching", &self.what, ProgramType::CgroupSkb.needed(), call, error)
                 })?;
-                Ok(Some(self.attached(Hold::Link(link))))
+                Ok(Some(self.attached(link)))
             }
             _ => Err(self.other("attaching", "nothing was given whose answers it could see".to_owned())),
         }
@@ -148,11 +148,17 @@ impl KernelFilter {
     /// How many packets a guard's program decided how, in the order of [`Service::decisions`]; none of other programs.
     pub fn all_decisions(&self) -> Result<Vec<(Decision, u64)>, HookError> {
         let Some(service) = &self.service else { return Ok(Vec::new()) };
-        let map = self.map(DECISIONS)?;
-        let packets =
-            |(number, decision)| Ok((decision, map.get(number)?.unwrap_or_default().into_iter().sum()));
-        (0..).zip(service.decisions()).map(packets).collect()
+        decided(service, &self.map(DECISIONS)?)
     }
+}
+
+/// What the map has of each of the service's decisions.
+pub(crate) fn decided(
+    service: &Service,
+    map: &Map<PerCpuArray<u64>>,
+) -> Result<Vec<(Decision, u64)>, HookError> {
+    let packets = |(number, decision)| Ok((decision, map.get(number)?.unwrap_or_default().into_iter().sum()));
+    (0..).zip(service.decisions()).map(packets).collect()
 }
 
 impl HookError {

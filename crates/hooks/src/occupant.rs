@@ -85,6 +85,9 @@ impl KernelFilter {
         };
         let found =
             found.map_err(|error| self.call_error("attaching", "asking for what is attached", error))?;
+        // What is kept of it becomes its own.
+        let kept = self.pins.as_ref().map(|pins| pins.programs()).unwrap_or_default();
+        let found: Vec<_> = found.into_iter().filter(|id| !kept.contains(id)).collect();
         let port = self.site.endpoint.port;
         let guard =
             found.iter().find(|id| LoadedProgram::of(**id).guards(port)).map(|id| Occupant::Guard(*id));

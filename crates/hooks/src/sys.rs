@@ -2,11 +2,16 @@
 //! those that read maps whose types aya would have to know.
 
 use std::{
+    ffi::CString,
     fs, io, mem,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
 };
 
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_prog_type};
+use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_type};
 
 /// Times that the kernel did not run a program because another ran on that CPU at that moment (`bpf_prog_show_fdinfo`,
 /// kernel/bpf/syscall.c; aya doesn't hand the field of `bpf_prog_info` out). Nothing before Linux 5.12, which doesn't count them.
@@ -19,6 +24,11 @@ pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<Option<u64
 pub(crate) fn is_dead_link(link: BorrowedFd<'_>) -> io::Result<bool> {
     let is_none = |field| said_of(link, field).map(|number| number == Some(0));
     Ok(is_none("ifindex:")? || is_none("cgroup_id:")?)
+}
+
+/// The id of a link's program, where the kernel says it (`bpf_link_show_fdinfo`, kernel/bpf/syscall.c).
+pub(crate) fn program_of_link(link: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    Ok(said_of(link, "prog_id:")?.map(|id| id as u32))
 }
 
 /// A number that the kernel says of a descriptor, where it says it.
@@ -61,6 +71,61 @@ pub(crate) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
 pub(crate) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
     let set = |attributes: &mut bpf_attr| attributes.link_detach.link_fd = link.as_raw_fd() as u32;
     bpf(bpf_cmd::BPF_LINK_DETACH, set).map(drop)
+}
+
+/// Gives a map or a link a name in bpffs, by which it lives on (`BPF_OBJ_PIN`, Linux 4.4; links 5.7).
+pub(crate) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let done = bpf(bpf_cmd::BPF_OBJ_PIN, |attributes| {
+        attributes.__bindgen_anon_4.pathname = path.as_ptr().expose_provenance() as u64;
+        attributes.__bindgen_anon_4.bpf_fd = object.as_raw_fd() as u32;
+    });
+    done.map(drop)
+}
+
+/// What has that name in bpffs (`BPF_OBJ_GET`, Linux 4.4).
+pub(crate) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let object = bpf(bpf_cmd::BPF_OBJ_GET, |attributes| {
+        attributes.__bindgen_anon_4.pathname = path.as_ptr().expose_provenance() as u64;
+    })?;
+    // SAFETY: the kernel just made the descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(object) })
+}
+
+/// A map that holds these bytes alone, as its only value.
+pub(crate) fn map_of(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let map = bpf(bpf_cmd::BPF_MAP_CREATE, |attributes| {
+        attributes.__bindgen_anon_1.map_type = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
+        attributes.__bindgen_anon_1.key_size = size_of::<u32>() as u32;
+        attributes.__bindgen_anon_1.value_size = bytes.len() as u32;
+        attributes.__bindgen_anon_1.max_entries = 1;
+    })?;
+    // SAFETY: the kernel just made the descriptor, which nobody else has.
+    let map = unsafe { OwnedFd::from_raw_fd(map) };
+    let key = 0_u32.to_ne_bytes();
+    let done = bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, |attributes| {
+        attributes.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+        attributes.__bindgen_anon_2.key = key.as_ptr().expose_provenance() as u64;
+        attributes.__bindgen_anon_2.__bindgen_anon_1.value = bytes.as_ptr().expose_provenance() as u64;
+    });
+    done.map(|_| map)
+}
+
+/// The only value of a map that [`map_of`] made.
+pub(crate) fn bytes_of(map: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let of_another = || io::Error::other("it is no map of one value");
+    let number = |field| said_of(map, field).map(|number| number.ok_or_else(of_another));
+    let sizes = [number("key_size:")??, number("max_entries:")??];
+    let (kind, len) = (number("map_type:")??, number("value_size:")??);
+    if sizes != [size_of::<u32>() as u64, 1] || kind != bpf_map_type::BPF_MAP_TYPE_ARRAY as u64 {
+        return Err(of_another());
+    }
+    // In a multiple of 8 bytes.
+    let mut bytes = vec![0; len as usize];
+    // SAFETY: the kernel has just said how long the key and the value are.
+    unsafe { look_up(map, &0_u32.to_ne_bytes(), &mut bytes) }?;
+    Ok(bytes)
 }
 
 /// The ids of the programs that are attached to an interface, by its index, or to a control group, by its descriptor

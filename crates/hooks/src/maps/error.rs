@@ -28,7 +28,7 @@ impl MapFailure {
         Self { doing, map: map.to_owned(), key, reason, errno, obstacle: Obstacle::of(errno, MAPS) }
     }
 
-    pub(super) fn open(map: &str, reason: String) -> Self {
+    pub(crate) fn open(map: &str, reason: String) -> Self {
         Self::entry(map, "opening", reason)
     }
 

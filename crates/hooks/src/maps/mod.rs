@@ -50,7 +50,15 @@ where
     /// # Errors
     /// The object has no such map, or one of another kind or of other sizes.
     pub(crate) fn of(ebpf: &Ebpf, spec: MapSpec<S>) -> Result<Self, MapFailure> {
-        let data = data(ebpf, &spec)?;
+        Self::of_data(data(ebpf, &spec)?, spec)
+    }
+
+    /// A map of the kernel's.
+    ///
+    /// # Errors
+    /// It is of another kind or of other sizes.
+    pub(crate) fn of_data(data: &MapData, spec: MapSpec<S>) -> Result<Self, MapFailure> {
+        check(data, &spec)?;
         let info = data.info().map_err(|error| MapFailure::of(spec.name(), "asking for", None, error))?;
         // The loader may have given it another room than it was declared with.
         let spec = MapSpec::new(spec.name(), info.max_entries());
@@ -110,25 +118,29 @@ where
     }
 }
 
-/// The map in the object, if it is of the kind and sizes declared.
+/// The map in the object, if it is of a kind with typed handles.
 fn data<'a, S: MapShape>(ebpf: &'a Ebpf, spec: &MapSpec<S>) -> Result<&'a MapData, MapFailure> {
     let map = ebpf.map(spec.name());
     let map = map.ok_or_else(|| {
         MapFailure::open(spec.name(), "its object has no such map, or it was taken".to_owned())
     })?;
-    let data = raw::data(map).ok_or_else(|| {
+    raw::data(map).ok_or_else(|| {
         MapFailure::open(
             spec.name(),
             format!("it is of a kind without typed handles, and not a {:?}", S::KIND),
         )
-    })?;
+    })
+}
+
+/// Whether a map is of the kind and sizes declared.
+fn check<S: MapShape>(data: &MapData, spec: &MapSpec<S>) -> Result<(), MapFailure> {
     let info = data.info().map_err(|error| MapFailure::of(spec.name(), "asking for", None, error))?;
     let definition = spec.definition();
     let found =
         (info.map_type().map(|kind| kind as u32).ok(), info.key_size() as usize, info.value_size() as usize);
     let declared = (Some(S::KIND as u32), definition.key.size(), definition.value.size());
     if found == declared {
-        return Ok(data);
+        return Ok(());
     }
     let (kind, key, value) = found;
     Err(MapFailure::open(

@@ -57,6 +57,7 @@ impl GuardedService {
         // They may have outgrown the program's maps.
         if self.service.differs_in_lists_alone(service) && self.filter.change_lists(service).is_ok() {
             self.service = Arc::clone(service);
+            self.keep_alone(Vec::new())?;
             return Ok(Changed::Lists);
         }
         let network = self.network.clone();
@@ -65,10 +66,15 @@ impl GuardedService {
     }
 
     fn change_program(&mut self, service: &Arc<Service>) -> Result<(), GuardingError> {
-        let next = KernelFilter::load_service(service, self.filter.site())?;
+        let pins = self.keep.as_ref().map(|keep| Arc::clone(keep.pins()));
+        let next = KernelFilter::load_service(service, self.filter.site())?.kept_in(pins);
         let mut handed_on = HandedOn::default();
-        next.take_over_from(&self.filter, &mut handed_on)?;
-        let id = next.facts()?.id;
+        let before = self.filter.remembered()?;
+        next.take_over_from(&before, &mut handed_on)?;
+        let (id, former_id) = (next.facts()?.id, self.filter.facts()?.id);
+        if let Some(keep) = &self.keep {
+            keep.beside(&next)?;
+        }
         for claim in self.posts.iter().filter_map(|post| post.claim.as_ref()) {
             let _ = claim.announce(id);
         }
@@ -77,8 +83,11 @@ impl GuardedService {
             match post.replace(&next) {
                 Ok(knowing) => new.push((at, knowing)),
                 Err(error) => {
-                    drop(new);
+                    detach(new.into_iter().filter_map(|(_, knowing)| knowing));
                     self.stay(at);
+                    if let Some(keep) = &self.keep {
+                        keep.forget(&id.to_string());
+                    }
                     return Err(error.into());
                 }
             }
@@ -86,7 +95,7 @@ impl GuardedService {
         for (at, knowing) in new {
             let post = &mut self.posts[at];
             if !next.is_knowing() {
-                post.knowing = None;
+                detach(post.knowing.take());
             } else if knowing.is_some() {
                 post.knowing = knowing;
             }
@@ -95,17 +104,16 @@ impl GuardedService {
             }
         }
         // What the program before was at counts there, and spends.
-        if wait_for_programs().is_err() {
-            thread::sleep(LONGEST_RUN);
-        }
+        wait_until_alone();
         // It judges already: what can't be handed on any more has been, up to a moment ago.
-        let _ = next.take_over_from(&self.filter, &mut handed_on);
+        let _ = next.take_over_from(&before, &mut handed_on);
         // The other one stands there, whatever can be told of this one: where counts can't be read, none goes on.
         let decided = self.decisions().unwrap_or_default();
         let before = std::mem::replace(&mut self.filter, next);
         drop(before);
         let former = std::mem::replace(&mut self.service, Arc::clone(service));
         self.keep_counts(&former, decided);
+        self.keep_alone(vec![former_id.to_string()])?;
         // A socket's answers may be seen nowhere yet.
         self.due = Instant::now();
         Ok(())
@@ -125,7 +133,7 @@ impl GuardedService {
     }
 
     /// Of decisions that there are still the counts go on.
-    fn keep_counts(&mut self, former: &Arc<Service>, decided: Vec<(Decision, u64)>) {
+    pub(super) fn keep_counts(&mut self, former: &Arc<Service>, decided: Vec<(Decision, u64)>) {
         self.kept.clear();
         for (decision, packets) in decided.into_iter().filter(|(_, packets)| *packets > 0) {
             match self.service.successor_of(decision, former) {
@@ -149,6 +157,18 @@ impl GuardedService {
     pub fn past_decisions(&self) -> &[PastDecision] {
         &self.past
     }
+}
+
+/// Waits until no program runs any more that was replaced.
+pub(super) fn wait_until_alone() {
+    if wait_for_programs().is_err() {
+        thread::sleep(LONGEST_RUN);
+    }
+}
+
+/// What fails of it is gone.
+fn detach(all: impl IntoIterator<Item = Attached>) {
+    all.into_iter().for_each(|attached| drop(attached.detach()));
 }
 
 impl Post {

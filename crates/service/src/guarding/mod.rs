@@ -6,6 +6,7 @@ mod change;
 mod choice;
 mod claim;
 mod error;
+mod kept;
 mod network;
 mod pace;
 mod post;
@@ -20,21 +21,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use weir_filters::{Hook, Owner, Site, SuperPackets, fun::service::SampledPacket};
 use weir_guard::meaning::{Decision, Service};
 use weir_hooks::{
     Changes, HookError, KernelFilter, Occupant, Owners, XdpMode, decision_count, maps::Records, verdicts_of,
 };
-use weir_records::{ServiceDecisions, Unguarded};
+use weir_records::{DecisionCount, ServiceDecisions, Unguarded};
 
 pub use change::{Changed, PastDecision};
 pub use error::{Absent, GuardingError};
+pub use kept::Keep;
 pub use network::network_path;
 pub use post::Looked;
 
 use crate::servers::{AtHook, AttachedFilter, described};
 use choice::HookChoice;
 use claim::Claim;
+use kept::Inherited;
 use network::Network;
 use pace::LookPace;
 use post::{Post, PostOwner};
@@ -66,42 +70,77 @@ pub struct GuardedService {
     kept: HashMap<Decision, u64>,
     /// The others.
     past: Vec<PastDecision>,
+    /// Those of other processes.
+    older: Vec<DecisionCount>,
+    keep: Option<Keep>,
+    /// What is kept and not yet taken over.
+    inherited: Vec<Inherited>,
+    /// Whether nothing is kept but what is its own.
+    is_kept: bool,
+}
+
+/// A service that is to be guarded.
+struct Starting<'a> {
+    service: &'a Arc<Service>,
+    keep: Option<Keep>,
+    inherited: Mutex<Vec<Inherited>>,
+}
+
+impl Starting<'_> {
+    /// Its program, which remembers what those before it did.
+    fn load(&self, site: &Site) -> Result<KernelFilter, HookError> {
+        let pins = self.keep.as_ref().map(|keep| Arc::clone(keep.pins()));
+        let filter = KernelFilter::load_service(self.service, site)?.kept_in(pins);
+        for inherited in &mut *self.inherited.lock() {
+            inherited.begin();
+            inherited.hand_on(&filter)?;
+        }
+        self.keep.as_ref().map_or(Ok(()), |keep| keep.beside(&filter))?;
+        Ok(filter)
+    }
 }
 
 impl GuardedService {
-    /// Loads the service's program, and attaches it where it belongs to interfaces. Elsewhere [`Self::look`] does.
+    /// Loads the service's program, and attaches it where it belongs to interfaces. Elsewhere [`Self::look`] does. What is kept of it is
+    /// taken over: no packet is judged by none meanwhile.
     ///
     /// # Errors
-    /// The service can't be guarded there; or what the kernel says.
-    pub fn start(service: &Arc<Service>) -> Result<Self, GuardingError> {
+    /// The service can't be guarded there; or what the kernel says. What was kept is kept on.
+    pub fn start(service: &Arc<Service>, keep: Option<Keep>) -> Result<Self, GuardingError> {
         let network = Network::of(service.at.network.as_deref())?;
-        let mut started = network.within(|| Self::start_here(service))?;
+        let inherited = keep.as_ref().map(Keep::inherited).transpose()?.unwrap_or_default();
+        let starting = Starting { service, keep, inherited: Mutex::new(inherited) };
+        let mut started = network.within(|| Self::start_here(&starting))?;
         started.network = network;
+        started.keep = starting.keep;
+        started.inherited = starting.inherited.into_inner();
         Ok(started)
     }
 
-    fn start_here(service: &Arc<Service>) -> Result<Self, GuardingError> {
+    fn start_here(starting: &Starting<'_>) -> Result<Self, GuardingError> {
+        let service = starting.service;
         let choice = HookChoice::of(&service.at)?;
         if choice.hook.owner() != Owner::Interface {
-            return Self::apart(service, choice);
+            return Self::apart(starting, choice);
         }
         let instead = |hook, how: &str, error: &GuardingError| {
             let error = error.to_string();
             let reason = format!("{how} can't be: {}", error.lines().next().unwrap_or_default());
             HookChoice { hook, reason: Some(reason), is_open: false }
         };
-        match Self::at_interfaces(service, choice.clone()) {
+        match Self::at_interfaces(starting, choice.clone()) {
             Err(error) if choice.is_open && !matches!(error.occupant(), Some(Occupant::Guard(_))) => {
-                Self::apart(service, instead(Hook::Socket, "auto, since tc", &error))
+                Self::apart(starting, instead(Hook::Socket, "auto, since tc", &error))
             }
             Err(error) if matches!(error.occupant(), Some(Occupant::Program(_))) => {
-                Self::at_interfaces(service, instead(Hook::Tc, "since xdp", &error))
+                Self::at_interfaces(starting, instead(Hook::Tc, "since xdp", &error))
             }
             started => started,
         }
     }
 
-    fn at_interfaces(service: &Arc<Service>, choice: HookChoice) -> Result<Self, GuardingError> {
+    fn at_interfaces(starting: &Starting<'_>, choice: HookChoice) -> Result<Self, GuardingError> {
+        let service = starting.service;
         // What comes from now on is said.
         let changes = Changes::of_interfaces();
         let interfaces = reach::interfaces(service)?;
@@ -112,7 +151,7 @@ impl GuardedService {
             listen: SocketAddr::new(reach::address(service), service.listen.port),
             super_packets: SuperPackets::Drop,
             workers: 1,
-            load: |site: &Site| KernelFilter::load_service(service, site),
+            load: |site: &Site| starting.load(site),
         };
         let attach = |filter: &KernelFilter, mode| {
             let attach = |interface| {
@@ -136,9 +175,10 @@ impl GuardedService {
     }
 
     /// Its program alone.
-    fn apart(service: &Arc<Service>, choice: HookChoice) -> Result<Self, GuardingError> {
+    fn apart(starting: &Starting<'_>, choice: HookChoice) -> Result<Self, GuardingError> {
+        let service = starting.service;
         let listen = SocketAddr::new(reach::address(service), service.listen.port);
-        let filter = KernelFilter::load_service(service, &Site::new(choice.hook, listen))?;
+        let filter = starting.load(&Site::new(choice.hook, listen))?;
         if choice.hook == Hook::Socket {
             claim::sweep();
         }
@@ -170,6 +210,10 @@ impl GuardedService {
             unguarded: Unguarded::default(),
             kept: HashMap::new(),
             past: Vec::new(),
+            older: Vec::new(),
+            keep: None,
+            inherited: Vec::new(),
+            is_kept: false,
         }
     }
 
@@ -270,7 +314,7 @@ impl GuardedService {
         self.filter.lost_samples()
     }
 
-    /// Detaches the program from everything, and gives what it has decided, with what stays attached.
+    /// Detaches the program from everything, keeps nothing, and gives what it has decided, with what stays attached.
     ///
     /// # Errors
     /// Its counts can't be read; nothing that can be detached is attached any more.
@@ -282,17 +326,31 @@ impl GuardedService {
     fn end_here(&mut self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
         let attached_to = self.places();
         let mut staying = Vec::new();
-        for Post { judging, mut claim, .. } in self.posts.drain(..) {
+        for Post { judging, knowing, mut claim, .. } in self.posts.drain(..) {
             if let Some(Err(error)) = judging.map(|(attached, _)| attached.detach()) {
                 staying.push(error);
                 claim.iter_mut().for_each(Claim::leave);
             }
+            staying.extend(knowing.and_then(|attached| attached.detach().err()));
         }
+        let decisions = self.decided(attached_to);
+        staying.extend(self.keep.take().and_then(|keep| keep.end().err()).map(HookError::from));
+        Ok((decisions?, staying))
+    }
+
+    /// Leaves the program where it is, with all that it remembers, to the next process; gives what it has decided so far.
+    ///
+    /// # Errors
+    /// Its counts can't be read; it stays all the same.
+    pub fn leave(self) -> Result<ServiceDecisions, HookError> {
+        self.decided(self.places())
+    }
+
+    fn decided(&self, attached_to: Vec<String>) -> Result<ServiceDecisions, HookError> {
         let now = self.decisions()?.into_iter();
         let now = now.map(|(decision, packets)| decision_count(&self.service, decision, packets));
-        let past = self.past.iter().map(|past| decision_count(&past.service, past.decision, past.packets));
-        let counts: Vec<_> = now.chain(past).filter(|count| count.packets > 0).collect();
-        let decisions = ServiceDecisions {
+        let counts: Vec<_> = now.chain(self.past_counts()).filter(|count| count.packets > 0).collect();
+        Ok(ServiceDecisions {
             service: self.service.name.clone(),
             mode: self.service.mode.name().to_owned(),
             hook: self.choice.hook.to_string(),
@@ -300,8 +358,23 @@ impl GuardedService {
             unguarded: self.unguarded,
             verdicts: verdicts_of(&counts),
             decisions: counts,
-        };
-        Ok((decisions, staying))
+        })
+    }
+
+    /// What was decided by rules that hold no more, of other processes too; each once.
+    fn past_counts(&self) -> Vec<DecisionCount> {
+        let past = self.past.iter().map(|past| decision_count(&past.service, past.decision, past.packets));
+        let mut counts: Vec<DecisionCount> = Vec::new();
+        for count in past.chain(self.older.iter().cloned()) {
+            let is_alike = |each: &&mut DecisionCount| {
+                DecisionCount { packets: count.packets, ..(**each).clone() } == count
+            };
+            match counts.iter_mut().find(is_alike) {
+                Some(each) => each.packets += count.packets,
+                None => counts.push(count),
+            }
+        }
+        counts
     }
 }
 
@@ -309,6 +382,10 @@ impl Drop for GuardedService {
     fn drop(&mut self) {
         // Interfaces are of its namespace.
         let network = self.network.clone();
-        network.within(|| self.posts.clear());
+        let is_kept = self.keep.is_some();
+        network.within(|| {
+            let posts = self.posts.drain(..);
+            if is_kept { posts.for_each(Post::leave) } else { drop(posts) }
+        });
     }
 }

@@ -39,9 +39,26 @@ pub(super) struct Post {
 type Programs = (Option<(Attached, String)>, Option<Attached>, Option<Claim>);
 
 impl Post {
+    /// Its programs.
+    pub(super) fn attached(&self) -> impl Iterator<Item = &Attached> {
+        self.judging.iter().map(|(attached, _)| attached).chain(&self.knowing)
+    }
+
     fn is_adrift(&self) -> bool {
-        let programs = self.judging.iter().map(|(attached, _)| attached).chain(&self.knowing);
-        programs.into_iter().any(Attached::is_adrift)
+        self.attached().any(Attached::is_adrift)
+    }
+
+    /// Takes its programs off, also those that would stay. What can't be taken off is said by whoever ends the guard.
+    fn detach(self) {
+        let programs = self.judging.into_iter().map(|(attached, _)| attached).chain(self.knowing);
+        programs.for_each(|attached| drop(attached.detach()));
+    }
+
+    /// Leaves its programs where they are.
+    pub(super) fn leave(self) {
+        let Self { judging, knowing, mut claim, .. } = self;
+        claim.iter_mut().for_each(Claim::leave);
+        judging.into_iter().map(|(attached, _)| attached).chain(knowing).for_each(Attached::leave);
     }
 }
 
@@ -69,7 +86,12 @@ impl GuardedService {
     /// Nothing of the service is there; or something that is there can't be guarded.
     pub fn look(&mut self) -> (Looked, Result<(), GuardingError>) {
         let network = self.network.clone();
-        network.within(|| self.look_here())
+        network.within(|| {
+            let (look, done) = self.look_here();
+            // What was left stands where it stood, or nowhere any more.
+            let taken = self.finish_taking_over();
+            (look, done.and(taken))
+        })
     }
 
     fn look_here(&mut self) -> (Looked, Result<(), GuardingError>) {
@@ -78,7 +100,7 @@ impl GuardedService {
         let since = before.map(|before| if self.hook().owner() == Owner::Interface { now } else { before });
         let mut look = Looked { since, ..Looked::default() };
         let count = self.posts.len();
-        self.posts.retain(|post| !post.is_adrift());
+        self.retain(|post| !post.is_adrift());
         let done = match self.hook() {
             Hook::Socket => self.look_for_sockets(&mut look),
             Hook::Cgroup => self.look_for_groups(&mut look),
@@ -105,7 +127,7 @@ impl GuardedService {
 
     fn look_for_sockets(&mut self, look: &mut Looked) -> Result<(), GuardingError> {
         let there = reach::listening(self.service.listen, Hook::Socket)?;
-        self.posts.retain(|post| match post.owner {
+        self.retain(|post| match post.owner {
             PostOwner::Socket(cookie) => there.iter().any(|socket| socket.cookie == cookie),
             _ => true,
         });
@@ -157,7 +179,7 @@ impl GuardedService {
 
     /// At the socket only what the service sends is seen at a group.
     fn look_for_groups(&mut self, look: &mut Looked) -> Result<(), GuardingError> {
-        self.posts.retain(|post| match &post.owner {
+        self.retain(|post| match &post.owner {
             PostOwner::Group(path, inode) => fs::metadata(path).is_ok_and(|found| found.ino() == *inode),
             _ => true,
         });
@@ -213,7 +235,7 @@ impl GuardedService {
             // What is below would judge a second time.
             let is_below =
                 |post: &Post| matches!(&post.owner, PostOwner::Group(below, _) if below.starts_with(&path));
-            self.posts.retain(|post| post.owner == owner || !is_below(post));
+            self.retain(|post| post.owner == owner || !is_below(post));
         }
         Ok(())
     }
@@ -221,7 +243,7 @@ impl GuardedService {
     fn look_for_interfaces(&mut self, look: &mut Looked) -> Result<(), GuardingError> {
         let failed = |cause| GuardingError::Interface { what: "interfaces".to_owned(), cause };
         let all = Interface::all().map_err(failed)?;
-        self.posts.retain(|post| match &post.owner {
+        self.retain(|post| match &post.owner {
             PostOwner::Interface(interface) => all.contains(interface),
             _ => true,
         });
@@ -269,6 +291,10 @@ impl GuardedService {
                 }
             }
         }
+    }
+
+    fn retain(&mut self, is_there: impl Fn(&Post) -> bool) {
+        self.posts.extract_if(.., |post| !is_there(post)).for_each(Post::detach);
     }
 
     fn missed_since(&self, owner: &PostOwner) -> Option<Instant> {

@@ -2,16 +2,19 @@
 
 use std::fs;
 
-use weir_filters::{Hook, fun::service::reads_anywhere};
+use weir_filters::{
+    Hook,
+    fun::service::{asks_for_source, reads_anywhere},
+};
 use weir_guard::meaning::Service;
-use weir_hooks::{Capability, ProgramType};
+use weir_hooks::{Capability, ProgramType, follows_speculation};
 
 /// The hooks that guards are attached to.
 pub(crate) const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook::Xdp];
 
-/// What services take at these hooks, each once, in the order of their names.
+/// What services take at these hooks on any kernel, each once, in the order of their names.
 pub(crate) fn needed<'a>(services: impl IntoIterator<Item = (&'a Service, Hook)>) -> Vec<Capability> {
-    in_order(services.into_iter().flat_map(|(service, hook)| of(service, hook)))
+    in_order(services.into_iter().flat_map(|(service, hook)| of(service, hook, asks_for_source(service))))
 }
 
 /// These, each once, in the order of their names.
@@ -22,15 +25,18 @@ pub(super) fn in_order(all: impl IntoIterator<Item = Capability>) -> Vec<Capabil
     all
 }
 
-/// What this kernel asks for besides: before Linux 5.14 the descriptors of another user's process are shown to who may read every
-/// folder (fs/proc/fd.c, `proc_fd_permission`), as those are that tell no inode yet (proc_pid_fdinfo(5)).
+/// What they take on this kernel, whatever is commanded of them. Before Linux 5.14 the descriptors of another user's process are shown to who
+/// may read every folder (fs/proc/fd.c, `proc_fd_permission`), as those are that tell no inode yet (proc_pid_fdinfo(5)).
 pub(crate) fn needed_here<'a>(services: impl IntoIterator<Item = (&'a Service, Hook)>) -> Vec<Capability> {
-    let mut all = needed(services);
+    // A source may be blocked by command.
+    let follows_speculation = follows_speculation();
+    let all = services.into_iter().flat_map(|(service, hook)| of(service, hook, follows_speculation));
+    let mut all: Vec<_> = all.collect();
     let tells_inodes = || fs::read_to_string("/proc/self/fdinfo/0").is_ok_and(|info| info.contains("ino:"));
     if all.contains(&Capability::SysPtrace) && !tells_inodes() {
         all.push(Capability::DacReadSearch);
     }
-    all
+    in_order(all)
 }
 
 /// What any service takes there.
@@ -43,9 +49,11 @@ pub(super) fn at_hook(hook: Hook) -> Vec<Capability> {
     all
 }
 
-fn of(service: &Service, hook: Hook) -> Vec<Capability> {
+/// With what older verifiers want ([`follows_speculation`]) where a program looks for sources.
+fn of(service: &Service, hook: Hook, looks_for_sources: bool) -> Vec<Capability> {
     let mut all = at_hook(hook);
-    if reads_anywhere(service) {
+    let reads_headers = matches!(hook, Hook::Cgroup | Hook::Tc);
+    if reads_anywhere(service) || reads_headers && looks_for_sources {
         all.push(Capability::Perfmon);
     }
     if service.known.is_some() {

@@ -39,7 +39,7 @@ impl RunningGuard {
     /// # Errors
     /// The service can't be guarded; that it isn't there is none.
     pub(crate) fn start(rules: &Arc<Service>, beside: &Path) -> Result<Self, GuardingError> {
-        let guarded = GuardedService::start(rules)?;
+        let guarded = GuardedService::start(rules, None)?;
         if let Some(error) = guarded.deafness() {
             let name = &rules.name;
             eprintln!(

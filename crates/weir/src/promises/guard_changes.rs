@@ -106,7 +106,7 @@ fn service(hook: &str, port: u16, mode: &str, more: &str, blocked: &str) -> anyh
 }
 
 fn begin(service: &Arc<Service>) -> anyhow::Result<GuardedService> {
-    let mut guarded = GuardedService::start(service)?;
+    let mut guarded = GuardedService::start(service, None)?;
     guarded.look().1?;
     Ok(guarded)
 }

@@ -79,6 +79,10 @@ pub(super) const TESTS: &[Test] = &[
         "a_guard_takes_cap_perfmon_where_its_fields_stand_anywhere",
         privileges::are_asked_for_where_fields_stand_anywhere,
     ),
+    once(
+        "a_guard_takes_no_cap_perfmon_where_its_fields_stand_where_it_says",
+        privileges::are_few_where_fields_stand_where_the_guard_says,
+    ),
     once("what_a_guard_drops_is_sampled_with_its_decision", samples::are_of_what_is_dropped),
     once("samples_are_no_more_than_the_guard_says", samples::are_no_more_than_the_rate),
     once("samples_for_which_there_is_no_room_are_counted", samples::without_room_are_counted),
