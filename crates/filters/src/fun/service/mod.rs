@@ -69,7 +69,7 @@ pub const KNOWN: MapSpec<Hash<[u8; 32], u64>> = MapSpec::new("known", 1);
 pub use answers::{ANSWERS, Answer};
 
 /// Integers that wait for another one on the stack.
-const TEMPORARY: i16 = -200;
+const TEMPORARY: i16 = bucket::KEY - 8;
 /// Where walked fields end, and what decimal numbers are.
 const WALKED: i16 = TEMPORARY - 8 * TEMPORARIES as i16;
 
