@@ -57,10 +57,10 @@ pub(super) fn are_few_where_fields_stand_where_the_guard_says() {
     let many: Vec<_> = (0..2000).map(|at| format!("\"10.{}.{}.0/28\"", at / 200, at % 200)).collect();
     for prefixes in ["\"192.0.2.0/24\"", &many.join(", ")] {
         let guard = Arc::new(guard_of(&format!(
-            "protocol = \"bag\"\naccept = [\"put\", {{ message = \"get\", from = \"known\" }}]\nblock = [{prefixes}]\n\
-             allow = [\"2001:db8::/32\"]\nknown = {{ after = \"count\", by = \"source/32,/64\", for = \"60s\" }}\n\
+            "protocol = \"a2s\"\naccept = [\"ping\", {{ message = \"info\", from = \"known\" }}]\nblock = [{prefixes}]\n\
+             allow = [\"2001:db8::/32\"]\nknown = {{ after = \"ping-reply\", by = \"source/32,/64\", for = \"60s\" }}\n\
              sample = {{ dropped = \"10/s\", to = \"s.pcapng\" }}\n\
-             limit = [{{ message = \"get\", per = \"source/24,/56\", rate = \"5/s\" }}, {{ per = \"all\", rate = \"9/s\" }}]"
+             limit = [{{ message = \"info\", per = \"source/24,/56\", rate = \"5/s\" }}, {{ per = \"all\", rate = \"9/s\" }}]"
         )));
         assert!(!reads_anywhere(&guard));
         for hook in [Hook::Socket, Hook::Cgroup, Hook::Tc] {
