@@ -144,11 +144,11 @@ fn apart_in(version: &str, number: &str) -> bool {
     !version.contains("PREEMPT_RT") || release(number) < [6, 18]
 }
 
-/// Whether the verifier follows ways that only speculation takes for so long, without CAP_PERFMON, that it refuses programs at cgroup and tc
-/// which look for a packet's source: 5.10 and 6.1 do ("The sequence of 8193 jumps is too complex"), 6.12 doesn't; of those between
-/// nothing is known.
+/// Whether the verifier refuses programs of guards to who lacks CAP_PERFMON. Before Linux 6.18 it may: it follows ways that only speculation
+/// takes until they are too many ("The sequence of 8193 jumps is too complex", seen of 5.10, 6.1 and 6.12 at cgroup and tc), and of 5.10
+/// and 6.1 refuses what stores a number in two parts ("attempt to corrupt spilled pointer on stack").
 pub fn follows_speculation() -> bool {
-    uname().is_ok_and(|system| release(&system.release().to_string_lossy()) < [6, 12])
+    uname().is_ok_and(|system| release(&system.release().to_string_lossy()) < [6, 18])
 }
 
 /// The numbers that a release begins with.

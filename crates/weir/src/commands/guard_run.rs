@@ -64,8 +64,9 @@ Examples:
   weir guard run dns.toml --metrics 9433  for Prometheus, on loopback
 
 Needs root, or what `weir guard export unit` names for the guard: CAP_BPF; for
-sockets of other users CAP_SYS_PTRACE; at cgroup, tc and xdp CAP_NET_ADMIN; at
-xdp, and where fields stand where the packet says, CAP_PERFMON.
+sockets of other users CAP_SYS_PTRACE; at cgroup, tc and xdp CAP_NET_ADMIN; and
+CAP_PERFMON, from Linux 6.18 on only at xdp and where fields stand where the
+packet says.
 
 Exit status: 0 it was attached and detached, 1 the guard has an error, or a
 service can't be guarded, 2 it was asked for something that makes no sense.";

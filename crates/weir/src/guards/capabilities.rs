@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use weir_filters::{
-    Hook,
-    fun::service::{asks_for_source, reads_anywhere},
-};
+use weir_filters::{Hook, fun::service::reads_anywhere};
 use weir_guard::meaning::Service;
 use weir_hooks::{Capability, ProgramType, follows_speculation};
 
@@ -14,7 +11,7 @@ pub(crate) const HOOKS: [Hook; 4] = [Hook::Socket, Hook::Cgroup, Hook::Tc, Hook:
 
 /// What services take at these hooks on any kernel, each once, in the order of their names.
 pub(crate) fn needed<'a>(services: impl IntoIterator<Item = (&'a Service, Hook)>) -> Vec<Capability> {
-    in_order(services.into_iter().flat_map(|(service, hook)| of(service, hook, asks_for_source(service))))
+    in_order(services.into_iter().flat_map(|(service, hook)| of(service, hook, true)))
 }
 
 /// These, each once, in the order of their names.
@@ -28,9 +25,8 @@ pub(super) fn in_order(all: impl IntoIterator<Item = Capability>) -> Vec<Capabil
 /// What they take on this kernel, whatever is commanded of them. Before Linux 5.14 the descriptors of another user's process are shown to who
 /// may read every folder (fs/proc/fd.c, `proc_fd_permission`), as those are that tell no inode yet (proc_pid_fdinfo(5)).
 pub(crate) fn needed_here<'a>(services: impl IntoIterator<Item = (&'a Service, Hook)>) -> Vec<Capability> {
-    // A source may be blocked by command.
-    let follows_speculation = follows_speculation();
-    let all = services.into_iter().flat_map(|(service, hook)| of(service, hook, follows_speculation));
+    let is_older = follows_speculation();
+    let all = services.into_iter().flat_map(|(service, hook)| of(service, hook, is_older));
     let mut all: Vec<_> = all.collect();
     let tells_inodes = || fs::read_to_string("/proc/self/fdinfo/0").is_ok_and(|info| info.contains("ino:"));
     if all.contains(&Capability::SysPtrace) && !tells_inodes() {
@@ -49,11 +45,10 @@ pub(super) fn at_hook(hook: Hook) -> Vec<Capability> {
     all
 }
 
-/// With what older verifiers want ([`follows_speculation`]) where a program looks for sources.
-fn of(service: &Service, hook: Hook, looks_for_sources: bool) -> Vec<Capability> {
+/// With what older kernels want ([`follows_speculation`]), where it may be one.
+fn of(service: &Service, hook: Hook, may_be_older: bool) -> Vec<Capability> {
     let mut all = at_hook(hook);
-    let reads_headers = matches!(hook, Hook::Cgroup | Hook::Tc);
-    if reads_anywhere(service) || reads_headers && looks_for_sources {
+    if may_be_older || reads_anywhere(service) {
         all.push(Capability::Perfmon);
     }
     if service.known.is_some() {
@@ -89,11 +84,14 @@ mod tests {
         let services = text::guard(guard, &mut Neighbours::of(Path::new("guard.toml"))).services;
         let services = services.expect("it has no error");
         let service = &services[0];
-        let check = |hook, expected: &str| assert_eq!(named(&needed([(service, hook)])), expected, "{hook}");
-        check(Hook::Socket, "CAP_BPF CAP_SYS_PTRACE");
-        check(Hook::Cgroup, "CAP_BPF CAP_NET_ADMIN");
-        check(Hook::Tc, "CAP_BPF CAP_NET_ADMIN");
-        check(Hook::Xdp, "CAP_BPF CAP_NET_ADMIN CAP_PERFMON");
+        let check = |hook, older: &str, newer: &str| {
+            assert_eq!(named(&needed([(service, hook)])), older, "{hook}");
+            assert_eq!(named(&in_order(of(service, hook, false))), newer, "{hook}");
+        };
+        check(Hook::Socket, "CAP_BPF CAP_PERFMON CAP_SYS_PTRACE", "CAP_BPF CAP_SYS_PTRACE");
+        check(Hook::Cgroup, "CAP_BPF CAP_NET_ADMIN CAP_PERFMON", "CAP_BPF CAP_NET_ADMIN");
+        check(Hook::Tc, "CAP_BPF CAP_NET_ADMIN CAP_PERFMON", "CAP_BPF CAP_NET_ADMIN");
+        check(Hook::Xdp, "CAP_BPF CAP_NET_ADMIN CAP_PERFMON", "CAP_BPF CAP_NET_ADMIN CAP_PERFMON");
         let all = possible_hooks(service).into_iter().map(|hook| (service, hook));
         assert_eq!(named(&needed(all)), "CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_SYS_PTRACE");
     }

@@ -49,7 +49,6 @@ pub use near::MOST_READ_OF_FRAMES;
 use near::{NEAR, Near};
 use samples::SAMPLE_BUCKET;
 pub use samples::{LOST_SAMPLES, SAMPLED_LEN, SAMPLES, SampledPacket};
-pub use senders::asks_for_source;
 use senders::asks_whether_known;
 pub use written::WrittenService;
 

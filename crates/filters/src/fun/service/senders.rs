@@ -2,7 +2,7 @@
 
 use weir_asm::{Code, Label, Mem};
 use weir_asm_macros::ebpf;
-use weir_guard::meaning::{KnownSources, Party, Per, Senders, Service};
+use weir_guard::meaning::{KnownSources, Party, Per, Senders};
 
 use super::{
     Compiler, KNOWN,
@@ -18,7 +18,14 @@ const IS_KNOWN: Mem = stack(-140);
 impl Compiler<'_> {
     /// Whether anything depends on the packet's source.
     pub(super) fn asks_for_source(&self) -> bool {
-        self.by == Party::Service || clients_are_told_apart(self.service)
+        let service = self.service;
+        self.by == Party::Service
+            || lists::has_lists(service)
+            || service.accept.iter().any(|each| asks_whether_known(&each.from))
+            || service
+                .limits
+                .iter()
+                .any(|each| asks_whether_known(&each.from) || matches!(each.per, Per::Source(_)))
     }
 
     /// Falls through for packets of those senders.
@@ -62,20 +69,6 @@ impl Compiler<'_> {
             stxw [$IS_KNOWN], r1
         }
     }
-}
-
-/// Whether a program of the service looks for a packet's source.
-pub fn asks_for_source(service: &Service) -> bool {
-    service.known.is_some() || clients_are_told_apart(service)
-}
-
-fn clients_are_told_apart(service: &Service) -> bool {
-    lists::has_lists(service)
-        || service.accept.iter().any(|each| asks_whether_known(&each.from))
-        || service
-            .limits
-            .iter()
-            .any(|each| asks_whether_known(&each.from) || matches!(each.per, Per::Source(_)))
 }
 
 /// Whether it makes a difference whether the source is known.

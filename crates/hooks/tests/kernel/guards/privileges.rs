@@ -9,7 +9,7 @@ use weir_guard::{meaning::Service, random};
 use weir_hooks::{HookError, KernelFilter, Obstacle, follows_speculation};
 use weir_testing::scaled;
 
-use super::{LISTEN, guard_of, site};
+use super::{guard_of, site};
 
 /// Those that a guard takes whose fields stand where it says.
 pub(super) const FEW: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::NET_ADMIN);
@@ -17,7 +17,8 @@ pub(super) const FEW: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::NE
 /// What comes of loading the guard there in a thread that has these capabilities alone.
 fn tried_with(guard: &Arc<Service>, hook: Hook, allowed: CapabilitySet) -> Result<(), HookError> {
     let guard = Arc::clone(guard);
-    with_capabilities(allowed, move || KernelFilter::load_service(&guard, &site(hook, LISTEN)).map(drop))
+    let listen = "[::]:53".parse().expect("an address");
+    with_capabilities(allowed, move || KernelFilter::load_service(&guard, &site(hook, listen)).map(drop))
 }
 
 /// Runs it in a thread that has these capabilities alone.
@@ -38,7 +39,7 @@ pub(super) fn are_asked_for_where_fields_stand_anywhere() {
     let bag = Arc::new(guard_of("protocol = \"bag\"\naccept = [\"get\"]"));
     let dns = Arc::new(guard_of("protocol = \"dns\"\naccept = [\"query\"]"));
     assert_eq!([&bag, &dns].map(|guard| reads_anywhere(guard)), [false, true]);
-    tried_with(&bag, Hook::Tc, FEW).expect("its fields stand where the guard says");
+    tried_with(&bag, Hook::Tc, few()).expect("its fields stand where the guard says");
     tried_with(&dns, Hook::Tc, FEW | CapabilitySet::PERFMON).expect("it has what it takes");
     // Where the kernel runs without measures against Spectre, it takes that too.
     if let Err(error) = tried_with(&dns, Hook::Tc, FEW) {
@@ -46,10 +47,9 @@ pub(super) fn are_asked_for_where_fields_stand_anywhere() {
     }
 }
 
-/// What a guard takes at that hook whose fields stand where it says.
-fn few(hook: Hook) -> CapabilitySet {
-    let looks_behind_headers = hook != Hook::Socket && follows_speculation();
-    if looks_behind_headers { FEW | CapabilitySet::PERFMON } else { FEW }
+/// What a guard takes whose fields stand where it says.
+fn few() -> CapabilitySet {
+    if follows_speculation() { FEW | CapabilitySet::PERFMON } else { FEW }
 }
 
 /// Whatever else a guard asks: its lists, of one prefix and of so many that a tree of them has levels, its limits, who is known.
@@ -64,7 +64,7 @@ pub(super) fn are_few_where_fields_stand_where_the_guard_says() {
         )));
         assert!(!reads_anywhere(&guard));
         for hook in [Hook::Socket, Hook::Cgroup, Hook::Tc] {
-            tried_with(&guard, hook, few(hook)).unwrap_or_else(|error| panic!("at {hook}: {error}"));
+            tried_with(&guard, hook, few()).unwrap_or_else(|error| panic!("at {hook}: {error}"));
         }
     }
     let mut tried = 0;
@@ -75,8 +75,7 @@ pub(super) fn are_few_where_fields_stand_where_the_guard_says() {
             tried += 1;
             let guard = Arc::new(guard);
             for hook in [Hook::Socket, Hook::Cgroup, Hook::Tc] {
-                tried_with(&guard, hook, few(hook))
-                    .unwrap_or_else(|error| panic!("{seed} at {hook}: {error}"));
+                tried_with(&guard, hook, few()).unwrap_or_else(|error| panic!("{seed} at {hook}: {error}"));
             }
         }
     }
