@@ -98,14 +98,14 @@ fn a_unit_has_the_capabilities_that_its_hooks_take_and_writes_samples_alone() {
     };
     let always = ["Type=notify", "DynamicUser=yes", "ProtectSystem=strict", "NoNewPrivileges=yes"];
     let writing = ["ReadWritePaths=", "LogsDirectory=", "StateDirectory="];
-    let socket = "CapabilityBoundingSet=CAP_BPF CAP_SYS_PTRACE";
-    let of_socket = [socket, "AmbientCapabilities=CAP_BPF CAP_SYS_PTRACE", "ProtectProc=default"];
+    let socket = "CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE";
+    let of_socket = [socket, "AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE", "ProtectProc=default"];
     check(&["at = 'socket'"], &[&always[..], &of_socket].concat(), &writing);
-    let of_tc = ["CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN", "ProtectProc=invisible"];
+    let of_tc = ["CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN CAP_PERFMON", "ProtectProc=invisible"];
     check(
         &["at = 'tc'", "at = 'cgroup'\nunit = 'bag.service'"],
         &of_tc,
-        &["CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN "],
+        &["CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN CAP_PERFMON "],
     );
     check(&["at = 'tc'\nunit = 'bag.service'", ""], &["After=network.target bag.service"], &[]);
     let own = ["NetworkNamespacePath=/run/netns/inner", "RuntimeDirectory=weir/bags"];
