@@ -149,7 +149,7 @@ impl Pins {
         Ok(detached)
     }
 
-    /// The programs whose maps are kept, by their names, each with what was said of it.
+    /// The programs whose maps are kept, by their names, the latest one last, each with what was said of it.
     ///
     /// # Errors
     /// What the kernel says.
@@ -167,6 +167,8 @@ impl Pins {
                 Err(error) => return Err(PinError::of("reading", &path)(error)),
             }
         }
+        // By the kernel's numbers, of which later programs have later ones.
+        kept.sort_by_key(|(name, _)| name.parse::<u32>().ok());
         Ok(kept)
     }
 

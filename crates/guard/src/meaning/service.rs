@@ -63,6 +63,8 @@ pub struct Placement {
     pub pid: Option<u32>,
     /// The network namespace that it is in, by its name (`ip netns`) or a path; that of whoever attaches where there is none.
     pub network: Option<String>,
+    /// Whether its packets are judged on when the process ends that attached it, until the next one takes over.
+    pub keep: bool,
 }
 
 /// The hooks that guards are attached to.

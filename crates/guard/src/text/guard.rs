@@ -264,6 +264,7 @@ fn read_placement(
     let unit = table.take("unit").map(|unit| unit.parsed(unit_name, found));
     let pid = process.map(|pid| pid.integer(1..=i32::MAX as u64, found));
     let network = table.take("netns").map(|network| network.parsed(network_namespace, found));
+    let keep = table.take("keep").map(|keep| keep.boolean(found));
     Some(Placement {
         hook: hook?,
         interfaces,
@@ -271,6 +272,7 @@ fn read_placement(
         unit: unit.flatten().map(str::to_owned),
         pid: pid.flatten().map(|pid| pid as u32),
         network: network.flatten().map(str::to_owned),
+        keep: keep.flatten().unwrap_or_default(),
     })
 }
 

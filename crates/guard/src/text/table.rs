@@ -221,6 +221,14 @@ impl<'a> Value<'a> {
     }
 
     /// The values of an array.
+    pub(super) fn boolean(self, found: &mut Diagnostics) -> Option<bool> {
+        let boolean = self.value.get_ref().as_bool();
+        if boolean.is_none() {
+            found.push(Diagnostic::error(self.span(), "this is neither true nor false"));
+        }
+        boolean
+    }
+
     pub(super) fn items(self, found: &mut Diagnostics) -> Option<Vec<Self>> {
         match self.value.get_ref() {
             DeValue::Array(items) => Some(items.iter().map(|value| Self { value, ..self }).collect()),

@@ -48,17 +48,22 @@ pub(super) struct Inherited {
 }
 
 impl Keep {
-    /// In the folder of a guard's service in bpffs, with its rules in words and how such are read.
+    /// In the folder of a guard's service in bpffs; `read` reads rules in words.
     ///
     /// # Errors
     /// As [`Pins::open`].
     pub fn open(
         guard: &str,
         service: &str,
-        rules: Value,
         read: fn(&Value) -> Option<Arc<Service>>,
-    ) -> Result<Self, PinError> {
-        Ok(Self { pins: Arc::new(Pins::open(guard, service)?), rules, read })
+    ) -> Result<Self, HookError> {
+        Ok(Self { pins: Arc::new(Pins::open(guard, service)?), rules: Value::Null, read })
+    }
+
+    /// With these rules of the service.
+    #[must_use]
+    pub fn saying(self, rules: Value) -> Self {
+        Self { rules, ..self }
     }
 
     /// The names of links and maps.
@@ -71,16 +76,16 @@ impl Keep {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn kept_rules(&self) -> Result<Option<(Arc<Service>, Value)>, PinError> {
+    pub fn kept_rules(&self) -> Result<Option<(Arc<Service>, Value)>, HookError> {
         let said = self.pins.programs_kept()?.into_iter().filter_map(|(_, said)| read_said(&said));
-        Ok(said.filter_map(|said| Some(((self.read)(&said.rules)?, said.rules))).last())
+        Ok(said.filter_map(|said| Some(((self.read)(&said.rules)?, said.rules))).next_back())
     }
 
     /// Keeps nothing any more, also what nobody has taken over.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn end(self) -> Result<(), PinError> {
+    pub fn end(self) -> Result<(), HookError> {
         self.pins.detach_others(&[])?;
         for (program, _) in self.pins.programs_kept()? {
             self.pins.forget(&program)?;
@@ -163,11 +168,9 @@ impl GuardedService {
         self.keep.as_ref().map(|keep| keep.pins.folder())
     }
 
-    /// Has its rules be these words from now on.
-    pub fn say_rules(&mut self, rules: Value) {
-        if let Some(keep) = &mut self.keep {
-            keep.rules = rules;
-        }
+    /// Has its rules be these words from now on; gives those before.
+    pub fn say_rules(&mut self, rules: Value) -> Value {
+        self.keep.as_mut().map_or(Value::Null, |keep| mem::replace(&mut keep.rules, rules))
     }
 
     /// Says of the program that its counts are those of these programs too, and forgets all others.
@@ -231,4 +234,27 @@ fn bytes(said: &Said) -> Result<Vec<u8>, PinError> {
         cause: io::Error::other(error),
     };
     serde_json::to_vec(said).map_err(|error: serde_json::Error| failed(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_laid_out_otherwise_is_not_read() {
+        let said = |layout: u32| {
+            let said = json!({
+                "layout": layout, "rules": {}, "counted": [[3, 7]], "past": [], "replaces": ["12"], "newer": true,
+            });
+            read_said(said.to_string().as_bytes())
+        };
+        let read = said(LAYOUT).expect("it is of this version");
+        assert_eq!((read.counted, read.replaces), (vec![(3, 7)], vec!["12".to_owned()]));
+        assert!(said(LAYOUT + 1).is_none());
+        for other in ["", "{", "[]", "{\"layout\": 1}"] {
+            assert!(read_said(other.as_bytes()).is_none(), "{other}");
+        }
+    }
 }

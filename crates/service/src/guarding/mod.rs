@@ -334,7 +334,7 @@ impl GuardedService {
             staying.extend(knowing.and_then(|attached| attached.detach().err()));
         }
         let decisions = self.decided(attached_to);
-        staying.extend(self.keep.take().and_then(|keep| keep.end().err()).map(HookError::from));
+        staying.extend(self.keep.take().and_then(|keep| keep.end().err()));
         Ok((decisions?, staying))
     }
 

@@ -17,6 +17,7 @@ use weir_verify::Capture;
 use super::{
     guard_change::{GuardPrefixesArgs, GuardReloadArgs, GuardServiceArgs},
     guard_export::GuardExportArgs,
+    guard_remove::GuardRemoveArgs,
     guard_run::GuardRunArgs,
     guard_status::GuardStatusArgs,
     guard_top::GuardTopArgs,
@@ -92,6 +93,7 @@ enum GuardCommand {
     /// Undo `allow` for sources.
     #[command(after_help = ALLOW_EXAMPLES)]
     Disallow(GuardPrefixesArgs),
+    Remove(GuardRemoveArgs),
     Top(GuardTopArgs),
     Protocols(GuardProtocolsArgs),
     New(GuardNewArgs),
@@ -253,6 +255,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         GuardCommand::Unblock(args) => args.ask(GuardList::Block, true),
         GuardCommand::Allow(args) => args.ask(GuardList::Allow, false),
         GuardCommand::Disallow(args) => args.ask(GuardList::Allow, true),
+        GuardCommand::Remove(args) => args.run(),
         GuardCommand::Top(args) => args.run(),
         GuardCommand::Protocols(args) => protocols(&args).map(|()| ExitCode::SUCCESS),
         GuardCommand::New(args) => {

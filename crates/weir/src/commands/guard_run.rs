@@ -20,7 +20,8 @@ use crate::{
     arguments::socket_address,
     guards::{
         ConfiningError, ControlFolder, FollowedGuard, ListWatch, RunningGuard, RunningGuards, decision_table,
-        keep_calls, keep_capabilities, metrics_page, named, needed_here, refused, unguarded_line,
+        keep_calls, keep_capabilities, kept_apart, metrics_page, name_of, named, needed_here, refused,
+        unguarded_line,
     },
     notify,
     programs::Findings,
@@ -109,7 +110,11 @@ impl GuardRunArgs {
             // One that can't still guards.
             Err(error) => eprintln!("weir: this process keeps more than the guard takes: {error}"),
         }
-        running.with(|guards| say_ready(guards));
+        running.with(|guards| {
+            say_ready(guards);
+            let own: Vec<_> = guards.iter().map(RunningGuard::name).collect();
+            say_apart(&name_of(&self.file), &own);
+        });
         lists.add(&running.lists());
         loop {
             // Whoever asks how they are doesn't wait with them.
@@ -153,9 +158,11 @@ impl GuardRunArgs {
         let (guards, ended) = running.end();
         let mut summary = GuardSummary { version: env!("CARGO_PKG_VERSION").to_owned(), services: ended };
         let (mut status, mut is_ended) = (ExitCode::SUCCESS, true);
+        let mut kept = Vec::new();
         for guard in guards {
             let service = guard.name().to_owned();
-            match guard.end() {
+            kept.extend(guard.is_kept().then(|| service.clone()));
+            match guard.leave() {
                 Ok((decisions, staying)) => {
                     for error in staying {
                         eprintln!("weir: {service}: the program stays attached: {error}");
@@ -173,7 +180,13 @@ impl GuardRunArgs {
                 }
             }
         }
-        if is_ended {
+        if !kept.is_empty() {
+            eprintln!(
+                "weir: kept: {} goes on being guarded; `weir guard run` takes over, `weir guard remove {}` ends it",
+                kept.join(", "),
+                name_of(&self.file)
+            );
+        } else if is_ended {
             eprintln!("weir: ended: nothing of it is attached any more");
         } else {
             status = ExitCode::FAILURE;
@@ -241,6 +254,15 @@ fn give_up(guards: &[RunningGuard]) -> Result<Vec<Capability>, ConfiningError> {
         guard.within(|| keep_capabilities(&needed))?;
     }
     keep_capabilities(&needed)
+}
+
+/// Says which services of the guard are kept that it has no more.
+fn say_apart(guard: &str, own: &[&str]) {
+    for service in kept_apart(guard, own).unwrap_or_default() {
+        eprintln!(
+            "weir: {service} is kept, and not guarded by this process; `weir guard remove {guard} --service {service}` ends it"
+        );
+    }
 }
 
 fn say_ready(guards: &[RunningGuard]) {

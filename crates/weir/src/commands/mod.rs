@@ -21,6 +21,7 @@ mod filters;
 mod guard;
 mod guard_change;
 mod guard_export;
+mod guard_remove;
 mod guard_run;
 mod guard_status;
 mod guard_top;

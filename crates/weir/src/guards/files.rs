@@ -68,6 +68,11 @@ impl Neighbours {
         Self { folder, protocols: BTreeMap::new(), lists: Vec::new() }
     }
 
+    /// The protocols that were read, by what the guard calls them.
+    pub(super) fn protocols(&self) -> &BTreeMap<String, NamedText> {
+        &self.protocols
+    }
+
     /// The lists that were read since this was asked last, be they there or not.
     pub(crate) fn take_lists(&mut self) -> Vec<ListFile> {
         mem::take(&mut self.lists)
@@ -101,7 +106,9 @@ impl Files for Neighbours {
                 help: Some(no_protocol_help(name)),
             });
         };
-        Ok(NamedText { name: format!("{name} (shipped)"), text: shipped.text.to_owned() })
+        let text = NamedText { name: format!("{name} (shipped)"), text: shipped.text.to_owned() };
+        self.protocols.insert(name.to_owned(), text.clone());
+        Ok(text)
     }
 
     fn list(&mut self, path: &str) -> Result<NamedText, Unavailable> {

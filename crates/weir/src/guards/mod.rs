@@ -7,6 +7,7 @@ mod confined;
 mod dropped;
 mod files;
 mod judged;
+mod kept;
 mod list_watch;
 mod metrics;
 mod new;
@@ -30,6 +31,7 @@ pub(crate) const BESIDE_FILTERS: &str = "A guard is no filter of the catalogue: 
 pub(crate) use capabilities::{HOOKS, named, needed_here};
 pub(crate) use confined::{ConfiningError, keep_calls, keep_capabilities};
 pub(crate) use files::Neighbours;
+pub(crate) use kept::KeptRules;
 pub(crate) use list_watch::ListWatch;
 pub(crate) use metrics::metrics_page;
 pub(crate) use new::{NewGuard, create};
@@ -38,7 +40,7 @@ pub(crate) use reading::{FollowedGuard, RuleTexts, Rules, chosen, read, rules, s
 pub(crate) use running::{RunningGuard, decision_table, unguarded_line};
 pub(crate) use shown::status_text;
 pub(crate) use summary::{ProtocolSummary, ServiceSummary};
-pub(crate) use together::{ControlFolder, RunningGuards, control_sockets, refused};
+pub(crate) use together::{ControlFolder, RunningGuards, control_sockets, kept_apart, name_of, refused};
 pub(crate) use top::{Top, TopOrder};
 pub(crate) use trial::Trial;
 pub(crate) use unit::{GuardUnit, template};

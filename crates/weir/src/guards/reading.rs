@@ -12,7 +12,10 @@ use weir_guard::{
 use weir_hooks::HookError;
 use weir_output::{exit::UsageError, terminal::printable};
 
-use super::files::{ListFile, MOST_OF_RULES, Neighbours, read as read_file};
+use super::{
+    files::{ListFile, MOST_OF_RULES, Neighbours, read as read_file},
+    kept::KeptRules,
+};
 use crate::programs::Findings;
 
 /// A file of rules.
@@ -160,6 +163,11 @@ impl FollowedGuard {
         let services = these(services, meant)?;
         let (texts, neighbours) = (reading.texts, reading.neighbours);
         Ok(Self { services, texts, lists, meant: meant.to_owned(), neighbours })
+    }
+
+    /// The rules of one of its services, in words that are read again.
+    pub(crate) fn kept(&self, service: &str) -> KeptRules {
+        KeptRules::new(&self.texts.guard.text, self.neighbours.protocols(), service)
     }
 
     /// Reads its lists anew.

@@ -12,10 +12,10 @@ use weir_guard::meaning::{Decision, Service};
 use weir_hooks::HookError;
 use weir_service::{
     AttachedPlace, DecisionStatus, GuardSummary, GuardVerdict, ServiceDecisions, ServiceStatus, Unguarded,
-    guarding::{Changed, GuardedService, GuardingError},
+    guarding::{Changed, GuardedService, GuardingError, Keep},
 };
 
-use super::{commanded::Commanded, sampling::Sampling, summary::table, words};
+use super::{commanded::Commanded, kept::KeptRules, sampling::Sampling, summary::table, words};
 
 /// A guard of a service that runs already, or is waited for.
 pub(crate) struct RunningGuard {
@@ -24,6 +24,8 @@ pub(crate) struct RunningGuard {
     rules: Arc<Service>,
     /// What was changed besides.
     commanded: Commanded,
+    /// The rules in words.
+    kept: KeptRules,
     /// From where relative paths of captures are seen.
     beside: PathBuf,
     sampling: Option<Sampling>,
@@ -38,8 +40,26 @@ impl RunningGuard {
     ///
     /// # Errors
     /// The service can't be guarded; that it isn't there is none.
-    pub(crate) fn start(rules: &Arc<Service>, beside: &Path) -> Result<Self, GuardingError> {
-        let guarded = GuardedService::start(rules, None)?;
+    /// `name` is the guard's, and `kept` are the rules in words, for a service that is kept.
+    pub(crate) fn start(
+        rules: &Arc<Service>,
+        beside: &Path,
+        name: &str,
+        kept: KeptRules,
+    ) -> Result<Self, GuardingError> {
+        let mut commanded = Commanded::default();
+        let keep = match rules.at.keep {
+            true => {
+                let keep = Keep::open(name, &rules.name, KeptRules::read)?;
+                let before = keep.kept_rules()?;
+                commanded = before
+                    .and_then(|(_, before)| KeptRules::commanded_over(&before, rules))
+                    .unwrap_or_default();
+                Some(keep.saying(kept.with(&commanded)))
+            }
+            false => None,
+        };
+        let guarded = GuardedService::start(&commanded.over(rules), keep)?;
         if let Some(error) = guarded.deafness() {
             let name = &rules.name;
             eprintln!(
@@ -49,7 +69,8 @@ impl RunningGuard {
         let mut guard = Self {
             guarded,
             rules: Arc::clone(rules),
-            commanded: Commanded::default(),
+            commanded,
+            kept,
             beside: beside.to_owned(),
             sampling: None,
             places: Vec::new(),
@@ -75,12 +96,21 @@ impl RunningGuard {
     ///
     /// # Errors
     /// As [`GuardedService::change`]: then nothing has changed.
-    pub(crate) fn take_rules(&mut self, rules: &Arc<Service>) -> Result<Changed, GuardingError> {
+    pub(crate) fn take_rules(
+        &mut self,
+        rules: &Arc<Service>,
+        kept: KeptRules,
+    ) -> Result<Changed, GuardingError> {
         let mut commanded = self.commanded.clone();
         if rules.mode != self.rules.mode {
             commanded.mode = None;
         }
-        self.change(rules, commanded)
+        self.change(rules, commanded, kept)
+    }
+
+    /// The rules in words.
+    pub(crate) fn kept(&self) -> &KeptRules {
+        &self.kept
     }
 
     /// Whether these rules are of the same packets, at the same place.
@@ -103,13 +133,25 @@ impl RunningGuard {
     /// # Errors
     /// As [`GuardedService::change`]: then nothing has changed.
     pub(crate) fn command(&mut self, commanded: Commanded) -> Result<Changed, GuardingError> {
-        let rules = Arc::clone(&self.rules);
-        self.change(&rules, commanded)
+        let (rules, kept) = (Arc::clone(&self.rules), self.kept.clone());
+        self.change(&rules, commanded, kept)
     }
 
-    fn change(&mut self, rules: &Arc<Service>, commanded: Commanded) -> Result<Changed, GuardingError> {
-        let changed = self.guarded.change(&commanded.over(rules))?;
-        (self.rules, self.commanded) = (Arc::clone(rules), commanded);
+    fn change(
+        &mut self,
+        rules: &Arc<Service>,
+        commanded: Commanded,
+        kept: KeptRules,
+    ) -> Result<Changed, GuardingError> {
+        let before = self.guarded.say_rules(kept.with(&commanded));
+        let changed = match self.guarded.change(&commanded.over(rules)) {
+            Ok(changed) => changed,
+            Err(error) => {
+                self.guarded.say_rules(before);
+                return Err(error);
+            }
+        };
+        (self.rules, self.commanded, self.kept) = (Arc::clone(rules), commanded, kept);
         if changed == Changed::Program {
             self.sample()?;
         }
@@ -175,6 +217,8 @@ impl RunningGuard {
                 "whether the kernel itself serves it, before the program, can't be told without CAP_SYS_PTRACE",
             );
         }
+        let kept = guarded.kept_in().map(|folder| format!("kept in {}", folder.display()));
+        notes.extend(kept.as_deref());
         let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
         let mode = guarded.service().mode.name();
         format!(
@@ -215,7 +259,7 @@ impl RunningGuard {
 
     /// Whether it opens files for writing while it runs: captures, and files that tell which sockets have its program.
     pub(crate) fn writes(&self) -> bool {
-        self.hook() == Hook::Socket || self.service().sample.is_some()
+        self.hook() == Hook::Socket || self.service().sample.is_some() || self.rules.at.keep
     }
 
     /// How it stands before its service, and what it decided so far.
@@ -245,6 +289,22 @@ impl RunningGuard {
                 .chain(past)
                 .collect(),
         }
+    }
+
+    /// Ends this, and leaves what is kept; gives what it decided, and what stays otherwise.
+    ///
+    /// # Errors
+    /// What it decided can't be told.
+    pub(crate) fn leave(self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
+        if self.is_kept() {
+            return Ok((self.guarded.leave()?, Vec::new()));
+        }
+        self.end()
+    }
+
+    /// Whether its program stays when this ends.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.guarded.kept_in().is_some()
     }
 
     /// As [`GuardedService::end`].

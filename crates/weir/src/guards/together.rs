@@ -17,7 +17,7 @@ use std::{
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use weir_guard::meaning::{Mode, Service};
-use weir_hooks::VerdictCounts;
+use weir_hooks::{VerdictCounts, kept_guards};
 use weir_output::{exit::UsageError, terminal::printable};
 use weir_service::{
     GuardStatus, ServiceDecisions,
@@ -28,6 +28,7 @@ use weir_service::{
 use super::{
     commanded::Commanded,
     files::ListFile,
+    kept::KeptRules,
     reading::{FollowedGuard, RuleTexts},
     running::{RunningGuard, milliseconds},
     words::counted,
@@ -73,13 +74,9 @@ impl RunningGuards {
     pub(crate) fn start(&self) -> anyhow::Result<()> {
         let Standing { guards, read, .. } = &mut *self.standing.lock();
         for (at, rules) in &read.services {
-            guards.push(started(*at, rules, &read.texts, self.beside())?);
+            guards.push(started(*at, rules, read, &self.file)?);
         }
         Ok(())
-    }
-
-    fn beside(&self) -> &Path {
-        self.file.parent().unwrap_or(Path::new(""))
     }
 
     /// Does something with them, for which those wait that ask.
@@ -132,7 +129,7 @@ impl RunningGuards {
     pub(crate) fn reload(&self) -> anyhow::Result<String> {
         let read = FollowedGuard::read(&self.file, &self.meant)?;
         let mut standing = self.standing.lock();
-        let done = standing.take(read, self.beside());
+        let done = standing.take(read, &self.file);
         drop(standing);
         self.wake();
         done
@@ -149,7 +146,7 @@ impl RunningGuards {
         }
         standing.read.read_lists()?;
         let Standing { guards, read, .. } = &mut *standing;
-        let done = take_rules(guards, &read.services, &read.texts)?;
+        let done = take_rules(guards, read)?;
         Ok((!done.is_empty()).then(|| done.join("; ")))
     }
 
@@ -180,7 +177,7 @@ impl RunningGuards {
 }
 
 impl Standing {
-    fn take(&mut self, read: FollowedGuard, beside: &Path) -> anyhow::Result<String> {
+    fn take(&mut self, read: FollowedGuard, file: &Path) -> anyhow::Result<String> {
         let is_kept = |guard: &RunningGuard| read.services.iter().any(|(_, rules)| guard.stands_for(rules));
         let stands = |rules: &Service| self.guards.iter().any(|guard| guard.stands_for(rules));
         let new: Vec<_> = read.services.iter().filter(|(_, rules)| !stands(rules)).cloned().collect();
@@ -194,26 +191,29 @@ impl Standing {
         let (moved, staying) = mem::take(&mut self.guards).into_iter().partition(is_moved);
         self.guards = staying;
         let moved: Vec<RunningGuard> = moved;
-        let moved_rules: Vec<_> = moved.iter().map(|guard| Arc::clone(guard.rules())).collect();
+        let moved_rules: Vec<_> =
+            moved.iter().map(|guard| (Arc::clone(guard.rules()), guard.kept().clone())).collect();
         let mut did: Vec<String> = moved.into_iter().map(|guard| ended(guard, &mut self.ended)).collect();
         let mut begun = Vec::new();
         let started = new.iter().try_for_each(|(at, rules)| {
-            let mut guard = started(*at, rules, &read.texts, beside)?;
+            let mut guard = started(*at, rules, &read, file)?;
             guard.sample().map_err(|error| refused(rules, error))?;
             begun.push(guard);
             anyhow::Ok(())
         });
-        let changed = started.and_then(|()| take_rules(&mut self.guards, &read.services, &read.texts));
+        let changed = started.and_then(|()| take_rules(&mut self.guards, &read));
         match changed {
             Ok(changed) => did.extend(changed),
             Err(error) => {
                 drop(begun);
                 // As it was.
-                for rules in &moved_rules {
-                    let again = RunningGuard::start(rules, beside).and_then(|mut guard| {
-                        guard.sample()?;
-                        Ok(guard)
-                    });
+                for (rules, kept) in moved_rules {
+                    let again = RunningGuard::start(&rules, beside(file), &name_of(file), kept).and_then(
+                        |mut guard| {
+                            guard.sample()?;
+                            Ok(guard)
+                        },
+                    );
                     match again {
                         Ok(guard) => self.guards.push(guard),
                         Err(again) => eprintln!("weir: {} isn't guarded any more: {again}", rules.name),
@@ -240,30 +240,26 @@ impl Standing {
 ///
 /// # Errors
 /// One of them can't: then all have the rules that they had.
-fn take_rules(
-    guards: &mut [RunningGuard],
-    services: &[(usize, Arc<Service>)],
-    texts: &RuleTexts,
-) -> anyhow::Result<Vec<String>> {
+fn take_rules(guards: &mut [RunningGuard], read: &FollowedGuard) -> anyhow::Result<Vec<String>> {
     let mut did = Vec::new();
-    let mut before: Vec<(usize, Arc<Service>)> = Vec::new();
-    for (place, rules) in services {
+    let mut before: Vec<(usize, Arc<Service>, KeptRules)> = Vec::new();
+    for (place, rules) in &read.services {
         let Some(at) = guards.iter().position(|guard| guard.stands_for(rules)) else { continue };
-        let had = Arc::clone(guards[at].rules());
-        match guards[at].take_rules(rules) {
+        let (had, kept) = (Arc::clone(guards[at].rules()), guards[at].kept().clone());
+        match guards[at].take_rules(rules, read.kept(&rules.name)) {
             Ok(Changed::Nothing) => {}
             Ok(Changed::Lists) => did.push(format!("{} has other lists", rules.name)),
             Ok(Changed::Program) => did.push(format!("{} has other rules", rules.name)),
             Err(error) => {
-                for (at, had) in before {
-                    if let Err(again) = guards[at].take_rules(&had) {
+                for (at, had, kept) in before {
+                    if let Err(again) = guards[at].take_rules(&had, kept) {
                         eprintln!("weir: {} has the new rules already: {again}", had.name);
                     }
                 }
-                return Err(traced(*place, rules, texts, error));
+                return Err(traced(*place, rules, &read.texts, error));
             }
         }
-        before.push((at, had));
+        before.push((at, had, kept));
     }
     Ok(did)
 }
@@ -272,10 +268,32 @@ fn take_rules(
 fn started(
     at: usize,
     rules: &Arc<Service>,
-    texts: &RuleTexts,
-    beside: &Path,
+    read: &FollowedGuard,
+    file: &Path,
 ) -> anyhow::Result<RunningGuard> {
-    RunningGuard::start(rules, beside).map_err(|error| traced(at, rules, texts, error))
+    let guard = RunningGuard::start(rules, beside(file), &name_of(file), read.kept(&rules.name));
+    guard.map_err(|error| traced(at, rules, &read.texts, error))
+}
+
+/// From where a guard's relative paths are seen.
+fn beside(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// The services of that guard that are kept and that no process has, by their names, but for those in `others`.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn kept_apart(guard: &str, others: &[&str]) -> io::Result<Vec<String>> {
+    let folders = match fs::read_dir(kept_guards().join(guard)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        folders => folders?,
+    };
+    let names = folders.map(|folder| Ok(folder?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<io::Result<Vec<_>>>()?;
+    names.retain(|name| !others.contains(&name.as_str()));
+    names.sort();
+    Ok(names)
 }
 
 /// Why a service isn't guarded so, with the line of the rule where the kernel refuses its program.
@@ -410,7 +428,7 @@ impl Drop for ControlFolder {
 }
 
 /// The guard's name as that of a unit and of a folder: its file's, without what these don't take.
-pub(super) fn name_of(guard: &Path) -> String {
+pub(crate) fn name_of(guard: &Path) -> String {
     let stem = guard.file_stem().unwrap_or_default().to_string_lossy();
     let is_part = |each: char| each.is_ascii_alphanumeric() || "-_".contains(each);
     let name: String = stem.chars().map(|each| if is_part(each) { each } else { '_' }).collect();

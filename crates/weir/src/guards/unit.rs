@@ -44,6 +44,7 @@ pub(crate) fn template(program: &Path) -> Result<String, UsageError> {
         is_home: is_home(program),
         run: "%i".to_owned(),
         folders: "LogsDirectory=weir\n".to_owned(),
+        is_kept: false,
     }
     .text())
 }
@@ -75,6 +76,7 @@ impl GuardUnit<'_> {
             is_home: is_home(self.program) || is_home(self.guard),
             run: name_of(self.guard),
             folders: self.sample_folders()? + &self.network()?,
+            is_kept: self.services.iter().any(|service| service.at.keep),
         }
         .text())
     }
@@ -140,6 +142,8 @@ struct Settings {
     run: String,
     /// Settings of folders to write to, and of the network namespace, a line each.
     folders: String,
+    /// Whether a program stays when it ends.
+    is_kept: bool,
 }
 
 impl Settings {
@@ -150,6 +154,13 @@ impl Settings {
             if self.capabilities.contains(&Capability::SysPtrace) { "default" } else { "invisible" };
         let home = if self.is_home { "read-only" } else { "yes" };
         let all = named(&self.capabilities);
+        let user = if self.is_kept {
+            "# Root, who has the folder of what is kept, with what the guard's hooks take and nothing else. The guard, its protocols and its lists\n\
+             # must be readable for everybody.\nUser=root\nReadWritePaths=/sys/fs/bpf"
+        } else {
+            "# A user of its own, with what the guard's hooks take and nothing else. The guard, its protocols and its lists must be readable\n\
+             # for it.\nDynamicUser=yes"
+        };
         format!(
             "\
 # Runs a guard, by `weir guard export unit`. To install it:
@@ -165,8 +176,7 @@ ExecStart={call}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 
-# A user of its own, with what the guard's hooks take and nothing else. The guard, its protocols and its lists must be readable for it.
-DynamicUser=yes
+{user}
 AmbientCapabilities={all}
 CapabilityBoundingSet={all}
 # Before Linux 5.11 maps count as locked memory.

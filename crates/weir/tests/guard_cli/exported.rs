@@ -115,6 +115,7 @@ fn a_unit_has_the_capabilities_that_its_hooks_take_and_writes_samples_alone() {
     assert!(several.stderr.contains("a unit runs in one network namespace"), "{several:?}");
     let all = "CapabilityBoundingSet=CAP_BPF CAP_NET_ADMIN CAP_PERFMON CAP_SYS_PTRACE";
     check(&["at = 'auto'"], &[all], &[]);
+    check(&["at = 'tc'\nkeep = true"], &["User=root", "ReadWritePaths=/sys/fs/bpf"], &["DynamicUser="]);
     let sample = |to: &str| format!("at = 'xdp'\nsample = {{ dropped = '1/s', to = '{to}' }}");
     let samples =
         ["/var/log/weir/a.pcapng", "/var/lib/b.pcapng", "/srv/my bags/c.pcapng", "/srv/my bags/d.pcapng"];

@@ -64,6 +64,7 @@ fn what_is_wrong_with_a_guard_is_told_in_its_place() {
         ("", "cgroup = \"system.slice\"", "error 6:10", &["its whole path"]),
         ("", "unit = \"unbound\"", "error 6:8", &["unbound.service"]),
         ("", "netns = \"run/netns/a\"", "error 6:9", &["can't be a network namespace", "`ip netns`"]),
+        ("", "keep = 1", "error 6:8", &["neither true nor false"]),
         ("", "netns = \"..\"", "error 6:9", &["can't be a network namespace"]),
         ("", "pid = 0", "error 6:7", &["'pid' is a number from 1"]),
         ("", "at = \"tc\"\npid = 1", "error 7:7", &["whoever has its sockets", "at = \"socket\""]),

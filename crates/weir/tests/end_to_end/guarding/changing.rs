@@ -17,6 +17,7 @@ use weir_wire::Request;
 use super::{
     at_every_hook,
     guard::{Guard, PORT, at, filter_on, invalid, serve},
+    keeping,
 };
 use crate::{
     guards::{ENFORCE, bag, send_some},
@@ -32,6 +33,7 @@ pub(super) const TESTS: &[Test] = &[
     ("lists_of_a_running_guard_are_followed", lists_are_followed),
     ("sources_are_blocked_and_allowed_by_command", sources_are_listed_by_command),
     ("what_is_killed_behind_a_change_is_replaced_by_the_next", what_is_killed_is_replaced),
+    ("what_is_kept_is_taken_over_by_the_next_guard_at_every_hook", keeping::is_taken_over),
 ];
 
 const GET: Request = Request::Get { key: 10 };
@@ -44,7 +46,7 @@ fn done(ended: &Ended, did: &str) {
 }
 
 /// What a record says of its first service.
-fn verdicts(record: &Value) -> &Value {
+pub(super) fn verdicts(record: &Value) -> &Value {
     &record["services"][0]["verdicts"]
 }
 

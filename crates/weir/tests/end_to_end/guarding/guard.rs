@@ -127,6 +127,14 @@ impl Guard {
     pub(super) fn ended(mut self) -> (Value, Ended) {
         // Rules may have changed.
         self.programs.extend(program_ids(self.child.id()));
+        let programs = std::mem::take(&mut self.programs);
+        let ended = self.left();
+        wait_until_unloaded(&programs);
+        ended
+    }
+
+    /// The same of one that leaves its programs where they are.
+    pub(super) fn left(mut self) -> (Value, Ended) {
         // Twice, as timeout(1) and some shells do: it detaches all the same.
         for _ in 0..2 {
             kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).expect("it is our child");
@@ -134,7 +142,6 @@ impl Guard {
         let status = self.child.wait().expect("it is our child").code();
         let ended = Ended { status, stdout: self.read("shown"), stderr: self.read("said") };
         assert_eq!(ended.status, Some(0), "{ended:?}");
-        wait_until_unloaded(&self.programs);
         (serde_json::from_str(&self.read("summary")).expect("JSON"), ended)
     }
 }

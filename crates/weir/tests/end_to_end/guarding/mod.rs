@@ -3,6 +3,7 @@
 mod changing;
 mod following;
 mod guard;
+mod keeping;
 mod refused;
 mod units;
 mod watched;
