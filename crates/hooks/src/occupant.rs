@@ -15,7 +15,7 @@ pub enum Occupant {
     /// A guard of the same port, by the kernel's id.
     #[error(
         "program {0} guards that port there already, and both would judge; end the `weir guard run` that has it \
-         (`bpftool prog show id {0}` names its process)"
+         (`bpftool prog show id {0}` names its process), or `weir guard remove` what one has left that is kept"
     )]
     Guard(u32),
     /// Somebody's, by the kernel's id, where there is room for one.

@@ -149,6 +149,15 @@ impl Pins {
         Ok(detached)
     }
 
+    /// Whether a link or a program's maps are kept.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn is_any_kept(&self) -> Result<bool, PinError> {
+        let links = self.link_paths().map_err(PinError::of("reading the folder", &self.links()))?;
+        Ok(!links.is_empty() || !self.programs_kept()?.is_empty())
+    }
+
     /// The programs whose maps are kept, by their names, the latest one last, each with what was said of it.
     ///
     /// # Errors

@@ -168,6 +168,11 @@ impl GuardedService {
         self.keep.as_ref().map(|keep| keep.pins.folder())
     }
 
+    /// Whether it is kept, and stood there before this process.
+    pub fn is_inherited(&self) -> bool {
+        self.keep.is_some() && self.is_inherited
+    }
+
     /// Has its rules be these words from now on; gives those before.
     pub fn say_rules(&mut self, rules: Value) -> Value {
         self.keep.as_mut().map_or(Value::Null, |keep| mem::replace(&mut keep.rules, rules))

@@ -77,6 +77,8 @@ pub struct GuardedService {
     inherited: Vec<Inherited>,
     /// Whether nothing is kept but what is its own.
     is_kept: bool,
+    /// Whether it stood there before this process.
+    is_inherited: bool,
 }
 
 /// A service that is to be guarded.
@@ -107,14 +109,30 @@ impl GuardedService {
     /// # Errors
     /// The service can't be guarded there; or what the kernel says. What was kept is kept on.
     pub fn start(service: &Arc<Service>, keep: Option<Keep>) -> Result<Self, GuardingError> {
-        let network = Network::of(service.at.network.as_deref())?;
+        let is_inherited = keep.as_ref().map_or(Ok(false), |keep| keep.pins().is_any_kept());
+        let is_inherited = is_inherited.map_err(HookError::from)?;
         let inherited = keep.as_ref().map(Keep::inherited).transpose()?.unwrap_or_default();
         let starting = Starting { service, keep, inherited: Mutex::new(inherited) };
-        let mut started = network.within(|| Self::start_here(&starting))?;
-        started.network = network;
-        started.keep = starting.keep;
-        started.inherited = starting.inherited.into_inner();
-        Ok(started)
+        let started = Network::of(service.at.network.as_deref()).and_then(|network| {
+            let mut started = network.within(|| Self::start_here(&starting))?;
+            started.network = network;
+            Ok(started)
+        });
+        let Starting { keep, inherited, .. } = starting;
+        match started {
+            Ok(mut started) => {
+                (started.keep, started.inherited) = (keep, inherited.into_inner());
+                started.is_inherited = is_inherited;
+                Ok(started)
+            }
+            Err(error) => {
+                // Where nothing was kept, nothing is to be: not even what was attached before it failed.
+                if let Some(Err(error)) = keep.filter(|_| !is_inherited).map(Keep::end) {
+                    eprintln!("weir: {error}");
+                }
+                Err(error)
+            }
+        }
     }
 
     fn start_here(starting: &Starting<'_>) -> Result<Self, GuardingError> {
@@ -214,6 +232,7 @@ impl GuardedService {
             keep: None,
             inherited: Vec::new(),
             is_kept: false,
+            is_inherited: false,
         }
     }
 

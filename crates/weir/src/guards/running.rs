@@ -302,6 +302,15 @@ impl RunningGuard {
         self.end()
     }
 
+    /// Ends this as if it had never begun: what was kept before it is kept on.
+    pub(crate) fn abandon(self) {
+        if !self.guarded.is_inherited()
+            && let Err(error) = self.end()
+        {
+            eprintln!("weir: {error}");
+        }
+    }
+
     /// Whether its program stays when this ends.
     pub(crate) fn is_kept(&self) -> bool {
         self.guarded.kept_in().is_some()

@@ -70,11 +70,17 @@ impl RunningGuards {
     /// Has all of them stand before their services.
     ///
     /// # Errors
-    /// One can't; then some of them do.
+    /// One can't; then none does but those that did before this process.
     pub(crate) fn start(&self) -> anyhow::Result<()> {
         let Standing { guards, read, .. } = &mut *self.standing.lock();
         for (at, rules) in &read.services {
-            guards.push(started(*at, rules, read, &self.file)?);
+            match started(*at, rules, read, &self.file) {
+                Ok(guard) => guards.push(guard),
+                Err(error) => {
+                    guards.drain(..).for_each(RunningGuard::abandon);
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -205,7 +211,7 @@ impl Standing {
         match changed {
             Ok(changed) => did.extend(changed),
             Err(error) => {
-                drop(begun);
+                begun.into_iter().for_each(RunningGuard::abandon);
                 // As it was.
                 for (rules, kept) in moved_rules {
                     let again = RunningGuard::start(&rules, beside(file), &name_of(file), kept).and_then(

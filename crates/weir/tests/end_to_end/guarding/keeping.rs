@@ -73,6 +73,20 @@ pub(super) fn is_taken_over() {
         assert_eq!(filter_on(PORT), None);
         assert_eq!(removed().status, Some(2), "nothing is kept");
         assert_eq!(send_some(&server).as_deref(), Some("50"), "at {hook}");
+
+        // One that can't begin keeps nothing.
+        let (first, second) = (&rules, rules.replace("bag\"\nl", "other\"\nl").replace("12345", "12346"));
+        let second = second.replace("keep = true", "keep = true\nnetns = \"nowhere\"");
+        let files = crate::objects::Objects::new();
+        let both = files.file("guard.toml", format!("{first}\n{second}").as_bytes());
+        let ended = Ended::from(
+            weir(&["guard", "run", &both, "--control", &files.path().join("control").to_string_lossy()])
+                .output()
+                .expect("the binary starts"),
+        );
+        assert!(ended.status != Some(0) && ended.stderr.contains("nowhere"), "{ended:?}");
+        assert!(!std::path::Path::new("/sys/fs/bpf/weir").exists(), "at {hook}");
+        assert_eq!(filter_on(PORT), None);
         // What passed since, and what a command had accepted for a while.
         assert_eq!(invalid(server), "10", "at {hook}");
     });
