@@ -86,6 +86,8 @@ struct Starting<'a> {
     service: &'a Arc<Service>,
     keep: Option<Keep>,
     inherited: Mutex<Vec<Inherited>>,
+    /// Whether anything was kept.
+    is_inherited: bool,
 }
 
 impl Starting<'_> {
@@ -112,7 +114,7 @@ impl GuardedService {
         let is_inherited = keep.as_ref().map_or(Ok(false), |keep| keep.pins().is_any_kept());
         let is_inherited = is_inherited.map_err(HookError::from)?;
         let inherited = keep.as_ref().map(Keep::inherited).transpose()?.unwrap_or_default();
-        let starting = Starting { service, keep, inherited: Mutex::new(inherited) };
+        let starting = Starting { service, keep, inherited: Mutex::new(inherited), is_inherited };
         let started = Network::of(service.at.network.as_deref()).and_then(|network| {
             let mut started = network.within(|| Self::start_here(&starting))?;
             started.network = network;
@@ -176,7 +178,19 @@ impl GuardedService {
                 filter.refuse_occupied(owners(interface, mode))?;
                 Ok((filter.attach_to(owners(interface, mode))?, interface.to_string()))
             };
-            interfaces.iter().map(attach).collect()
+            let mut places = Vec::new();
+            for place in interfaces.iter().map(attach) {
+                match place {
+                    Ok(place) => places.push(place),
+                    Err(error) => {
+                        // What is kept wouldn't go by itself, and may be in the way of what is tried next.
+                        let new = places.into_iter().filter(|_| !starting.is_inherited);
+                        new.for_each(|(attached, _)| drop(attached.detach()));
+                        return Err(error);
+                    }
+                }
+            }
+            Ok(places)
         };
         let AttachedFilter { filter, places, fallback } = at.attach(XdpMode::Auto, attach, &mut None)?;
         let mut posts = Vec::new();

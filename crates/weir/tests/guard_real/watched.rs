@@ -11,7 +11,7 @@ use weir_filters::{Hook, Owner};
 use weir_hooks::kernel_features;
 use weir_lab::topology::{Net, Settings};
 use weir_results::{net::Side, topology::Topology};
-use weir_testing::{Test, folder, wait_until};
+use weir_testing::{ControlGroup, Test, folder, wait_until};
 
 use crate::processes::{Running, run};
 
@@ -46,6 +46,7 @@ struct Watched {
     folder: tempfile::TempDir,
     service: UdpSocket,
     guard: Running,
+    _group: ControlGroup,
 }
 
 impl Watched {
@@ -57,13 +58,15 @@ impl Watched {
     fn by(guard: &str, line: &str) -> Self {
         let folder = folder();
         let net = Net::up(Topology::Veth, &Settings::default()).expect("root may");
-        let service = net.within(Side::Server, || UdpSocket::bind(("0.0.0.0", PORT)));
+        // At a control group a guard judges what comes for sockets of other namespaces, too.
+        let group = ControlGroup::new();
+        let service = group.within(|| net.within(Side::Server, || UdpSocket::bind(("0.0.0.0", PORT))));
         let service = service.expect("root may enter").expect("nobody has it");
         fs::create_dir(folder.path().join("samples")).expect("our folder");
         fs::write(folder.path().join("guard.toml"), guard).expect("our folder");
         let mut guard = Running::start(&net, Side::Server, folder.path(), "guard", line);
         guard.wait_until("it stands there", |said| said.contains("weir: ready: guarding bag"));
-        Self { net, folder, service, guard }
+        Self { net, folder, service, guard, _group: group }
     }
 
     fn path(&self) -> &Path {
