@@ -129,13 +129,11 @@ impl Pins {
         links.filter_map(|link| sys::program_of_link(link.as_fd()).ok()?).collect()
     }
 
-    /// Detaches the links that are kept and that nobody holds by `held`, and those that are attached to nothing any more; gives how many
-    /// were attached.
+    /// Detaches the links that are kept and that nobody holds by `held`, and those that are attached to nothing any more.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn detach_others(&self, held: &[&Path]) -> Result<usize, PinError> {
-        let mut detached = 0;
+    pub fn detach_others(&self, held: &[&Path]) -> Result<(), PinError> {
         for path in self.link_paths().map_err(PinError::of("reading the folder", &self.links()))? {
             if held.contains(&path.as_path()) {
                 continue;
@@ -143,10 +141,9 @@ impl Pins {
             if let Some(link) = living(&path).map_err(PinError::of("opening", &path))? {
                 sys::detach_link(link.as_fd()).map_err(PinError::of("detaching", &path))?;
                 remove(&path)?;
-                detached += 1;
             }
         }
-        Ok(detached)
+        Ok(())
     }
 
     /// Whether a link or a program's maps are kept.

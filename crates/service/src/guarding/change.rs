@@ -57,7 +57,7 @@ impl GuardedService {
         // They may have outgrown the program's maps.
         if self.service.differs_in_lists_alone(service) && self.filter.change_lists(service).is_ok() {
             self.service = Arc::clone(service);
-            self.keep_alone(Vec::new())?;
+            self.say_kept(Vec::new());
             return Ok(Changed::Lists);
         }
         let network = self.network.clone();
@@ -113,7 +113,7 @@ impl GuardedService {
         drop(before);
         let former = std::mem::replace(&mut self.service, Arc::clone(service));
         self.keep_counts(&former, decided);
-        self.keep_alone(vec![former_id.to_string()])?;
+        self.say_kept(vec![former_id.to_string()]);
         // A socket's answers may be seen nowhere yet.
         self.due = Instant::now();
         Ok(())

@@ -200,6 +200,13 @@ impl GuardedService {
         Ok(())
     }
 
+    /// The same where the rules hold already: what fails is said, and both programs are kept.
+    pub(super) fn say_kept(&self, replaces: Vec<String>) {
+        if let Err(error) = self.keep_alone(replaces) {
+            eprintln!("weir: {}: {error}", self.service.name);
+        }
+    }
+
     /// Takes over what other processes have left, once its program stands where theirs did.
     pub(super) fn finish_taking_over(&mut self) -> Result<(), GuardingError> {
         if self.keep.is_none() || self.is_kept {

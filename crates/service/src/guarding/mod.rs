@@ -359,6 +359,10 @@ impl GuardedService {
     fn end_here(&mut self) -> Result<(ServiceDecisions, Vec<HookError>), HookError> {
         let attached_to = self.places();
         let mut staying = Vec::new();
+        // Of what isn't there, nothing was taken over yet: its counts are told all the same.
+        if let Err(error) = self.finish_taking_over() {
+            eprintln!("weir: {}: {error}", self.service.name);
+        }
         for Post { judging, knowing, mut claim, .. } in self.posts.drain(..) {
             if let Some(Err(error)) = judging.map(|(attached, _)| attached.detach()) {
                 staying.push(error);

@@ -88,9 +88,9 @@ impl GuardedService {
         let network = self.network.clone();
         network.within(|| {
             let (look, done) = self.look_here();
-            // What was left stands where it stood, or nowhere any more.
-            let taken = self.finish_taking_over();
-            (look, done.and(taken))
+            // Where something isn't there or can't be guarded, what is kept of it judges on.
+            let done = done.and_then(|()| self.finish_taking_over());
+            (look, done)
         })
     }
 

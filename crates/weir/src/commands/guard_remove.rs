@@ -1,6 +1,6 @@
 //! `weir guard remove`: ends what `keep` has left.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use weir_output::{exit::UsageError, print, terminal::printable};
 use weir_service::{
@@ -9,7 +9,7 @@ use weir_service::{
 };
 
 use super::is_plain;
-use crate::guards::{KeptRules, decision_table, kept_apart};
+use crate::guards::{KeptRules, decision_table, kept_apart, name_of};
 
 /// Take away what a guard with `keep` has left when it ended: its programs, and what these remember.
 ///
@@ -37,7 +37,9 @@ kept.";
 impl GuardRemoveArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let guard = printable(&self.guard);
-        let mut services = if self.guard.contains('/') { Vec::new() } else { kept_apart(&self.guard, &[])? };
+        // No other folder is meant.
+        let is_name = name_of(Path::new(&self.guard)) == self.guard;
+        let mut services = if is_name { kept_apart(&self.guard, &[])? } else { Vec::new() };
         services.retain(|service| self.service.as_ref().is_none_or(|named| named == service));
         if services.is_empty() {
             let what =
